@@ -1,0 +1,225 @@
+"""What is known about each dataset: where it is, how it is laid out, how the paper trained on it.
+
+Plain data: TensorFlow is not imported. A dataset that is not listed here works
+too, as `--dataset=my_name --data_dir=...`; it gets `custom_dataset`'s defaults.
+"""
+
+import dataclasses
+import types
+from collections.abc import Mapping
+
+SPLITS = ("train", "val", "test")
+ARCHIVE_HOST = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets"
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How the paper trained on a dataset (appendix 6.2).
+
+    Attributes:
+      epochs: passes over the training split.
+      batch_size: global batch size.
+      jitter: resize to 286/256 of the crop and take a random crop.
+      mirror: random left-right flip.
+      confirmed: False where the numbers are likely, but were not checked
+        against the paper's appendix.
+    """
+
+    epochs: int
+    batch_size: int
+    jitter: bool
+    mirror: bool
+    confirmed: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetSpec:
+    """One dataset.
+
+    Attributes:
+      name: value of `--dataset`, and the folder's name below `--data_dir`.
+      title: one line for people.
+      direction: default translation, `AtoB` (left to right, as on disk) or `BtoA`.
+      recipe: the paper's settings.
+      task: `pairs` (side-by-side files), `colorize` or `inpaint` (single photos).
+      counts: known number of images per split; a split that is not listed is
+        either absent or its size was not confirmed.
+      url: the archive, or None where the data cannot be downloaded freely.
+      palette: class name -> RGB colour of the label maps, in class id order;
+        empty where the dataset has no label maps.
+      note: licence, source, or what has to be done by hand.
+    """
+
+    name: str
+    title: str
+    direction: str
+    recipe: Recipe
+    task: str = "pairs"
+    counts: Mapping[str, int] = dataclasses.field(default_factory=lambda: types.MappingProxyType({}))
+    url: str | None = None
+    palette: Mapping[str, tuple[int, int, int]] = dataclasses.field(
+        default_factory=lambda: types.MappingProxyType({})
+    )
+    note: str = ""
+
+
+# Colours of the CMP Facade label maps as they come through JPEG; borders are
+# blurred, so a pixel belongs to its nearest colour.
+FACADES_PALETTE = types.MappingProxyType(
+    {
+        "background": (0, 0, 222),
+        "facade": (0, 48, 255),
+        "window": (0, 128, 255),
+        "door": (1, 207, 255),
+        "cornice": (32, 255, 224),
+        "sill": (112, 254, 142),
+        "balcony": (192, 255, 63),
+        "blind": (255, 240, 1),
+        "deco": (255, 159, 0),
+        "molding": (255, 80, 0),
+        "pillar": (254, 0, 0),
+        "shop": (174, 0, 1),
+    }
+)
+
+# The 19 training classes of Cityscapes, in train id order, with the colours of
+# the dataset's own tools.
+CITYSCAPES_PALETTE = types.MappingProxyType(
+    {
+        "road": (128, 64, 128),
+        "sidewalk": (244, 35, 232),
+        "building": (70, 70, 70),
+        "wall": (102, 102, 156),
+        "fence": (190, 153, 153),
+        "pole": (153, 153, 153),
+        "traffic light": (250, 170, 30),
+        "traffic sign": (220, 220, 0),
+        "vegetation": (107, 142, 35),
+        "terrain": (152, 251, 152),
+        "sky": (70, 130, 180),
+        "person": (220, 20, 60),
+        "rider": (255, 0, 0),
+        "car": (0, 0, 142),
+        "truck": (0, 0, 70),
+        "bus": (0, 60, 100),
+        "train": (0, 80, 100),
+        "motorcycle": (0, 0, 230),
+        "bicycle": (119, 11, 32),
+    }
+)
+
+_BY_HAND = "Not redistributable: get it from its owners and join the folders with pipelines.prepare --combine."
+
+
+def _counts(**by_split: int) -> Mapping[str, int]:
+    return types.MappingProxyType(by_split)
+
+
+_SPECS = (
+    DatasetSpec(
+        name="synthetic",
+        title="generated facades, labels -> photo; embedded, needs no download",
+        direction="BtoA",
+        recipe=Recipe(epochs=20, batch_size=1, jitter=True, mirror=True),
+        counts=_counts(train=400, val=100, test=100),
+        palette=FACADES_PALETTE,
+        note="Made by pipelines.synthetic in the layout and the colours of facades.",
+    ),
+    DatasetSpec(
+        name="facades",
+        title="CMP Facades, labels -> photo",
+        direction="BtoA",
+        recipe=Recipe(epochs=200, batch_size=1, jitter=True, mirror=True),
+        counts=_counts(train=400, val=100, test=106),
+        url=f"{ARCHIVE_HOST}/facades.tar.gz",
+        palette=FACADES_PALETTE,
+        note="CMP Facade Database, Tylecek and Sara 2013; research use with citation.",
+    ),
+    DatasetSpec(
+        name="cityscapes",
+        title="Cityscapes, labels -> photo",
+        direction="BtoA",
+        recipe=Recipe(epochs=200, batch_size=1, jitter=True, mirror=True),
+        counts=_counts(train=2975, val=500),
+        url=f"{ARCHIVE_HOST}/cityscapes.tar.gz",
+        palette=CITYSCAPES_PALETTE,
+        note="The paper's architecture comparison (Table 2) used batch 10.",
+    ),
+    DatasetSpec(
+        name="maps",
+        title="aerial photos and maps; --direction=BtoA turns maps into photos",
+        direction="AtoB",
+        recipe=Recipe(epochs=200, batch_size=1, jitter=True, mirror=True),
+        counts=_counts(train=1096),
+        url=f"{ARCHIVE_HOST}/maps.tar.gz",
+    ),
+    DatasetSpec(
+        name="edges2shoes",
+        title="UT Zappos50K, edges -> shoes",
+        direction="AtoB",
+        recipe=Recipe(epochs=15, batch_size=4, jitter=False, mirror=False, confirmed=False),
+        counts=_counts(train=49825),
+        url=f"{ARCHIVE_HOST}/edges2shoes.tar.gz",
+    ),
+    DatasetSpec(
+        name="edges2handbags",
+        title="Amazon handbags, edges -> handbags",
+        direction="AtoB",
+        recipe=Recipe(epochs=15, batch_size=4, jitter=False, mirror=False, confirmed=False),
+        counts=_counts(train=138567),
+        url=f"{ARCHIVE_HOST}/edges2handbags.tar.gz",
+    ),
+    DatasetSpec(
+        name="night2day",
+        title="webcam scenes, day -> night",
+        direction="BtoA",
+        recipe=Recipe(epochs=17, batch_size=4, jitter=True, mirror=True, confirmed=False),
+        counts=_counts(train=17823),
+        url=f"{ARCHIVE_HOST}/night2day.tar.gz",
+        note="The direction follows the archive's name (A night, B day); look at a pair before a long run.",
+    ),
+    DatasetSpec(
+        name="colorization",
+        title="ImageNet photos, lightness -> colour",
+        direction="AtoB",
+        recipe=Recipe(epochs=6, batch_size=4, jitter=False, mirror=True, confirmed=False),
+        task="colorize",
+        counts=_counts(train=1_281_167),
+        note=_BY_HAND,
+    ),
+    DatasetSpec(
+        name="thermal2color",
+        title="KAIST, thermal -> colour",
+        direction="AtoB",
+        recipe=Recipe(epochs=10, batch_size=4, jitter=True, mirror=True, confirmed=False),
+        counts=_counts(train=36609),
+        note=_BY_HAND,
+    ),
+    DatasetSpec(
+        name="inpainting",
+        title="Paris StreetView, missing centre -> whole photo",
+        direction="AtoB",
+        recipe=Recipe(epochs=25, batch_size=4, jitter=False, mirror=True, confirmed=False),
+        task="inpaint",
+        counts=_counts(train=14900),
+        note=_BY_HAND,
+    ),
+)
+
+CATALOGUE: Mapping[str, DatasetSpec] = types.MappingProxyType({spec.name: spec for spec in _SPECS})
+
+
+def custom_dataset(name: str) -> DatasetSpec:
+    """Returns the spec of a user's own paired set, with the facades recipe."""
+    return DatasetSpec(
+        name=name,
+        title="your own pairs",
+        direction="AtoB",
+        recipe=CATALOGUE["facades"].recipe,
+        note="Not in the catalogue: the recipe is that of facades.",
+    )
+
+
+def find_dataset(name: str) -> DatasetSpec:
+    """Returns the catalogue's spec of `name`, or a custom one where it is not listed."""
+    return CATALOGUE.get(name) or custom_dataset(name)

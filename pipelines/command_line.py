@@ -1,0 +1,90 @@
+"""How every command of the project starts and ends: flags, exit status, the last line of stderr.
+
+Exit status: 0 on success, 2 on a usage error, 1 on failure. The reason is the
+last line of standard error.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from absl import flags
+
+
+class UserError(Exception):
+    """A failure that the person at the keyboard can act on; its text is the whole message."""
+
+    exit_status = 1
+
+
+class UsageError(UserError):
+    """The command was called wrongly: a flag, a name, a combination."""
+
+    exit_status = 2
+
+
+def quiet_tensorflow() -> None:
+    """Hides TensorFlow's start-up chatter, unless TF_CPP_MIN_LOG_LEVEL says otherwise.
+
+    Must run before TensorFlow is imported.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def parse_flags(flag_values: flags.FlagValues, summary: str, argv: Sequence[str]) -> list[str]:
+    """Parses `argv` into `flag_values`; answers --help; returns the positional arguments.
+
+    Raises:
+      UsageError: for unknown flags and values that do not parse.
+      SystemExit: with status 0 after --help.
+    """
+    try:
+        arguments = flag_values([argv[0], *[_plain_help(argument) for argument in argv[1:]]])[1:]
+    except flags.Error as error:
+        raise UsageError(f"{str(error).strip()} (--help lists the flags)") from error
+    if flag_values["help"].value:
+        print(f"{summary.strip()}\n\nFlags:")
+        print(_flags_help(flag_values))
+        raise SystemExit(0)
+    return list(arguments)
+
+
+def _plain_help(argument: str) -> str:
+    return "--help" if argument in ("-h", "-help", "--helpfull", "--helpshort") else argument
+
+
+def _flags_help(flag_values: flags.FlagValues) -> str:
+    own = [flag_values[name] for name in flag_values if name not in ("help", "flagfile", "undefok")]
+    lines = []
+    for flag in sorted({id(flag): flag for flag in own}.values(), key=lambda flag: flag.name):
+        values = "|".join(flag.parser.enum_values) if hasattr(flag.parser, "enum_values") else ""
+        default = "" if flag.default is None else f" (default {flag.default})"
+        lines.append(f"  --{flag.name}{'=' + values if values else ''}\n      {flag.help}{default}")
+    return "\n".join(lines)
+
+
+def new_flags() -> flags.FlagValues:
+    """Returns an empty set of flags that knows --help, separate from absl's global one."""
+    flag_values = flags.FlagValues()
+    flags.DEFINE_bool("help", False, "show this text and stop", flag_values=flag_values)
+    return flag_values
+
+
+def run(main: Callable[[Sequence[str]], int | None]) -> None:
+    """Runs `main(argv)` and ends the process as the module's docstring says."""
+    try:
+        status = main(sys.argv) or 0
+    except UserError as error:
+        status = _fail(error, error.exit_status)
+    except OSError as error:
+        status = _fail(f"{error.strerror or error}: {error.filename}" if error.filename else error, 1)
+    except KeyboardInterrupt:
+        status = _fail("stopped by Ctrl-C", 1)
+    sys.stdout.flush()
+    sys.exit(status)
+
+
+def _fail(reason: object, status: int) -> int:
+    sys.stdout.flush()
+    print(f"error: {reason}", file=sys.stderr)
+    return status
