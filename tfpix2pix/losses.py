@@ -1,0 +1,71 @@
+"""The losses, one value per example, unweighted and unreduced.
+
+`softplus(-logits)` and `softplus(logits)` are the two cross-entropies of a
+sigmoid. Unlike `sigmoid_cross_entropy_with_logits` each has one reader of its
+logits, which keeps gradients bit-reproducible: see "AddN" in docs/fidelity.md.
+"""
+
+import tensorflow as tf
+
+OBJECTIVES = ("l1", "gan", "cgan", "l1+gan", "l1+cgan")
+
+
+def discriminator_real_loss(real_logits: tf.Tensor) -> tf.Tensor:
+    """Returns -log D(real), averaged over patches.
+
+    Args:
+      real_logits: float [B, h, w, 1].
+
+    Returns:
+      float32 [B], not halved. Source: Sec. 3.1.
+    """
+    return _patch_mean(tf.nn.softplus(-real_logits))
+
+
+def discriminator_generated_loss(generated_logits: tf.Tensor) -> tf.Tensor:
+    """Returns -log(1 - D(generated)), averaged over patches.
+
+    Args:
+      generated_logits: float [B, h, w, 1].
+
+    Returns:
+      float32 [B], not halved. Source: Sec. 3.1.
+    """
+    return _patch_mean(tf.nn.softplus(generated_logits))
+
+
+def generator_gan_loss(generated_logits: tf.Tensor) -> tf.Tensor:
+    """Returns the non-saturating -log D(generated), averaged over patches.
+
+    Args:
+      generated_logits: float [B, h, w, 1].
+
+    Returns:
+      float32 [B]. Source: Sec. 3.3.
+    """
+    return _patch_mean(tf.nn.softplus(-generated_logits))
+
+
+def l1_loss(target_image: tf.Tensor, generated_image: tf.Tensor) -> tf.Tensor:
+    """Returns the mean absolute difference.
+
+    Args:
+      target_image: float [B, H, W, C] in [-1, 1].
+      generated_image: the same shape and range.
+
+    Returns:
+      float32 [B] in [0, 2].
+
+    Raises:
+      ValueError: when the shapes differ; they are not broadcast. Source: Sec. 3.1.
+    """
+    if not target_image.shape.is_compatible_with(generated_image.shape):
+        raise ValueError(
+            f"target_image and generated_image must have the same shape. "
+            f"Received: {target_image.shape} and {generated_image.shape}"
+        )
+    return tf.reduce_mean(tf.abs(target_image - generated_image), axis=[1, 2, 3])
+
+
+def _patch_mean(patches: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_mean(tf.cast(patches, tf.float32), axis=[1, 2, 3])
