@@ -15,8 +15,8 @@ from pipelines.sources import Source
 
 Batch = dict[str, tf.Tensor]
 
-_EPOCH_STRIDE = 2**32  # more than there are examples in any source
-_INT32_RANGE = 2**31
+_EPOCH_STRIDE = 2**32  # more than the examples of any source
+_NUM_NOISE_SEEDS = 2**31  # as many as int32 has from 0
 
 
 def build_dataset(
@@ -35,73 +35,61 @@ def build_dataset(
 ) -> tf.data.Dataset:
     """Builds the pipeline of one input worker.
 
-    Training yields an endless stream, a new order every epoch; batches run across
-    the ends of epochs, so that no example is ever dropped. Evaluation yields every
-    example once, in order, whole, the last batch smaller where it must be.
+    Training yields an endless stream, in a new order every epoch; batches run
+    across the ends of epochs, so that no example is ever dropped. Evaluation
+    yields every example once, in order, whole; the last batch may be smaller.
+    The arguments after `seed` concern training only.
 
     Args:
       source: the pairs.
       image_size: (height, width) in pixels of the batches.
-      batch_size: examples per batch; with several replicas, of one replica.
+      batch_size: examples per batch; where there are replicas, of one replica.
       training: whether to shuffle, repeat, jitter and mirror.
       seed: fixes every draw.
-      load_size: (height, width) in pixels to resize to before the random crop of
-        `image_size`; None resizes to `image_size` without a crop.
+      load_size: (height, width) in pixels to resize to before a random crop of
+        `image_size`; None resizes to `image_size` and crops nothing.
       mirror: flip half of the pairs left to right.
-      start_step: first training step of the stream.
+      start_step: the training step to start at.
       num_shards: number of input workers.
-      shard_index: which of them this is; each takes its contiguous part of
-        every global batch.
+      shard_index: which of them this is, from 0; each takes its contiguous part
+        of every global batch.
       global_batch_size: examples per training step over all workers and
         replicas; default `batch_size * num_shards`.
 
     Returns:
-      Batches of `input_image` and `target_image`, float32 [B, H, W, C] in [-1, 1],
-      `noise_seed`, int32 [B, 2], and `example_id`, string [B].
+      Batches of `input_image` and `target_image`, float32 [B, H, W, C] in [-1, 1];
+      `noise_seed`, int32 [B, 2]; `example_id`, string [B].
 
     Raises:
-      ValueError: if sizes do not divide or do not fit.
+      ValueError: if the sizes do not go together.
     """
     global_batch_size = global_batch_size or batch_size * num_shards
     if global_batch_size % (num_shards * batch_size):
         raise ValueError(
-            f"global_batch_size must be a multiple of num_shards * batch_size. "
+            "global_batch_size must be a multiple of num_shards * batch_size. "
             f"Received: {global_batch_size}, {num_shards} * {batch_size}"
         )
     if load_size and (load_size[0] < image_size[0] or load_size[1] < image_size[1]):
         raise ValueError(f"load_size must be at least image_size. Received: {load_size}, {image_size}")
     shard_size = global_batch_size // num_shards
-
-    def training_example(count: tf.Tensor) -> Batch:
-        step = start_step + count // shard_size
-        position = step * global_batch_size + shard_index * shard_size + count % shard_size
-        epoch, index = _locate(position, seed, len(source))
-        address = epoch * _EPOCH_STRIDE + index
-        pair = source.read(index)
-        if load_size:
-            jitter_seed = tf.stack([_stream_key(seed, "jitter"), address])
-            pair = transforms.random_jitter(pair, load_size, image_size, jitter_seed)
-        if mirror:
-            pair = transforms.random_mirror(pair, tf.stack([_stream_key(seed, "mirror"), address]))
-        return finish(pair, index, _stream_key(seed, "noise"), position)
-
-    def evaluation_example(index: tf.Tensor) -> Batch:
-        return finish(source.read(index), index, seed, index)
-
     with tf.device("CPU:0"):
         example_ids = tf.constant(source.example_ids)
 
-    def finish(pair: transforms.Pair, index: tf.Tensor, noise_key: int, noise_place: tf.Tensor) -> Batch:
-        images = [transforms.to_unit_range(transforms.resize(image, image_size)) for image in pair]
-        return {
-            "input_image": images[0],
-            "target_image": images[1],
-            "noise_seed": tf.cast(tf.stack([noise_key, noise_place]) % _INT32_RANGE, tf.int32),
-            "example_id": example_ids[index],
-        }
+    def training_example(count: tf.Tensor) -> Batch:
+        step, offset = count // shard_size, shard_index * shard_size + count % shard_size
+        position = step * global_batch_size + offset
+        epoch, index = _locate(position, seed, len(source))
+        pair = _draw_view(source.read(index), image_size, load_size, mirror, seed, epoch, index)
+        return _as_example(pair, example_ids[index], _stream_key(seed, "noise"), position)
+
+    def evaluation_example(index: tf.Tensor) -> Batch:
+        input_image, target_image = source.read(index)
+        pair = (transforms.resize(input_image, image_size), transforms.resize(target_image, image_size))
+        return _as_example(pair, example_ids[index], seed, index)
 
     if training:
-        examples = tf.data.Dataset.counter().map(training_example, tf.data.AUTOTUNE)
+        counts = tf.data.Dataset.counter(start_step * shard_size)
+        examples = counts.map(training_example, tf.data.AUTOTUNE)
     else:
         examples = tf.data.Dataset.range(len(source)).map(evaluation_example, tf.data.AUTOTUNE)
     options = tf.data.Options()
@@ -127,14 +115,46 @@ def example_indices(step: int, seed: int, num_examples: int, global_batch_size: 
 
 
 def _locate(position: tf.Tensor, seed: int, num_examples: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns epoch and example index at a place of the endless training stream."""
+    """Returns epoch and example index at a place of the endless training stream, int64 scalars."""
     epoch, place = position // num_examples, position % num_examples
     order_key = tf.stack([_stream_key(seed, "order"), epoch])
-    max_index = tf.constant(num_examples - 1, tf.int64)
-    return epoch, tf.random.experimental.index_shuffle(place, order_key, max_index)
+    last_index = tf.constant(num_examples - 1, tf.int64)
+    return epoch, tf.random.experimental.index_shuffle(place, order_key, last_index)
+
+
+def _draw_view(
+    pair: transforms.Pair,
+    image_size: transforms.Size,
+    load_size: transforms.Size | None,
+    mirror: bool,
+    seed: int,
+    epoch: tf.Tensor,
+    index: tf.Tensor,
+) -> transforms.Pair:
+    """Returns what an epoch sees of a pair: float32 images of `image_size`, in the range of `pair`."""
+    address = epoch * _EPOCH_STRIDE + index
+    if load_size:
+        jitter_seed = tf.stack([_stream_key(seed, "jitter"), address])
+        pair = transforms.random_jitter(pair, load_size, image_size, jitter_seed)
+    else:
+        pair = (transforms.resize(pair[0], image_size), transforms.resize(pair[1], image_size))
+    if mirror:
+        pair = transforms.random_mirror(pair, tf.stack([_stream_key(seed, "mirror"), address]))
+    return pair
+
+
+def _as_example(
+    pair: transforms.Pair, example_id: tf.Tensor, noise_key: int, noise_place: tf.Tensor
+) -> Batch:
+    return {
+        "input_image": transforms.to_unit_range(pair[0]),
+        "target_image": transforms.to_unit_range(pair[1]),
+        "noise_seed": tf.cast(tf.stack([noise_key, noise_place]) % _NUM_NOISE_SEEDS, tf.int32),
+        "example_id": example_id,
+    }
 
 
 def _stream_key(seed: int, stream: str) -> int:
-    """Returns an int64 key, so that the streams of one seed are independent of each other."""
+    """Returns an int64 key; the streams of one seed are independent of each other."""
     digest = hashlib.sha256(f"{seed} {stream}".encode()).digest()
     return int.from_bytes(digest[:8], "little", signed=True)
