@@ -1,0 +1,38 @@
+"""From a dataset's name to its pairs: generated, found on disk, or downloaded first."""
+
+from pathlib import Path
+
+from pipelines import catalogue, prepare, sources
+
+
+def open_split(
+    spec: catalogue.DatasetSpec,
+    split: str,
+    *,
+    data_dir: Path,
+    direction: str,
+    image_size: tuple[int, int],
+    on_bad_image: str = "stop",
+    cache_mib: int = 2048,
+) -> sources.Source:
+    """Opens one split of a dataset, downloading the dataset where it is missing.
+
+    Args:
+      spec: the dataset.
+      split: `train`, `val` or `test`.
+      data_dir: folder that holds `<dataset>/<split>`, or the splits themselves.
+      direction: `AtoB` or `BtoA`.
+      image_size: (height, width) in px; generated pairs are drawn at this size.
+      on_bad_image: `stop` or `skip`, see `sources.open_source`.
+      cache_mib: budget for decoded images, MiB.
+
+    Returns:
+      The pairs.
+
+    Raises:
+      UserError: when the data is missing, cannot be fetched, or is unusable.
+    """
+    if spec.name == "synthetic":
+        return sources.open_synthetic(split, direction, spec.counts[split], image_size)
+    folder = prepare.find_dataset_folder(spec.name, data_dir) or prepare.prepare_dataset(spec, data_dir)
+    return sources.open_source(folder, split, direction, on_bad_image, cache_mib)

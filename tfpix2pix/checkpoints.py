@@ -1,0 +1,220 @@
+"""What a checkpoint holds, and how it is written, found and read. Nothing else knows the keys.
+
+`<workdir>/checkpoints/step-00001000/` holds `state.*` (a TensorFlow checkpoint:
+weights, optimizer slots, step) and `checkpoint.json`. It is written under
+another name and then renamed, so that one that is there is whole.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+from absl import logging
+
+from pipelines.command_line import UsageError, UserError
+from tfpix2pix.step import TrainStep
+
+METADATA = "checkpoint.json"
+
+
+def checkpoint_folder(workdir: Path, step: int) -> Path:
+    """Returns where the checkpoint of a step is."""
+    return workdir / "checkpoints" / f"step-{step:08d}"
+
+
+def list_steps(workdir: Path) -> list[int]:
+    """Returns the steps that have a checkpoint, in ascending order."""
+    return sorted(int(path.name[5:]) for path in (workdir / "checkpoints").glob("step-????????"))
+
+
+def read_metadata(workdir: Path, step: int) -> dict[str, Any]:
+    """Returns what `save` was given as metadata for the checkpoint of a step."""
+    return json.loads((checkpoint_folder(workdir, step) / METADATA).read_text())
+
+
+def find_step(workdir: Path, which: str) -> int:
+    """Returns the step of the checkpoint that `--checkpoint` names.
+
+    Args:
+      workdir: of the run.
+      which: `latest`, `best` or a step.
+
+    Raises:
+      UsageError: when there is no such checkpoint; the message lists what there is.
+    """
+    steps = list_steps(workdir)
+    if not steps:
+        raise UsageError(f"{workdir} holds no checkpoint; --workdir and --model take a folder that train wrote")
+    if which == "latest":
+        return steps[-1]
+    if which == "best":
+        best = read_metadata(workdir, steps[-1]).get("best")
+        if best and best["step"] in steps:
+            return best["step"]
+    elif which.isdigit() and int(which) in steps:
+        return int(which)
+    listed = ", ".join(map(str, steps))
+    raise UsageError(f"{workdir} has no checkpoint {which}; --checkpoint takes latest, best or one of {listed}")
+
+
+def save(workdir: Path, train_step: TrainStep, metadata: Mapping[str, Any]) -> Path:
+    """Writes a checkpoint of the current step, atomically.
+
+    Args:
+      workdir: of the run.
+      train_step: what to save.
+      metadata: JSON values to keep beside it.
+
+    Returns:
+      The checkpoint's folder.
+
+    Raises:
+      UserError: when the weights are not finite, or the disk does not take the
+        files; earlier checkpoints are untouched.
+    """
+    step = int(train_step.step)
+    folder = checkpoint_folder(workdir, step)
+    partial = folder.with_name(f".{folder.name}.partial")
+    variables = _named_variables(train_step)
+    _check_finite(variables, step)
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        tf.train.Checkpoint(state=variables).write(str(partial / "state"))
+        (partial / METADATA).write_text(json.dumps({"step": step, **metadata}, indent=2) + "\n")
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(partial, folder)
+    except (OSError, tf.errors.OpError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        steps = list_steps(workdir)
+        intact = f"the checkpoint of step {steps[-1]} is intact" if steps else "there is no earlier checkpoint"
+        raise UserError(
+            f"could not write the checkpoint of step {step} to {folder.parent} "
+            f"({_reason(error)}); {intact}. Make room and run the same command to go on"
+        ) from error
+    return folder
+
+
+def prune(workdir: Path, keep: int, best_step: int | None) -> None:
+    """Deletes all checkpoints but the `keep` latest and the best one."""
+    for step in list_steps(workdir)[:-keep]:
+        if step != best_step:
+            shutil.rmtree(checkpoint_folder(workdir, step))
+
+
+def restore_latest(workdir: Path, train_step: TrainStep, warn: Callable[[str], None] = logging.warning) -> int:
+    """Restores the newest checkpoint that is sound.
+
+    Args:
+      workdir: of the run.
+      train_step: what to restore into.
+      warn: told about each damaged checkpoint that is passed over.
+
+    Returns:
+      Its step, or 0 when there is no checkpoint.
+
+    Raises:
+      UserError: when there are checkpoints, but none can be read.
+    """
+    for leftover in (workdir / "checkpoints").glob(".step-*.partial"):
+        shutil.rmtree(leftover)
+    steps = list_steps(workdir)
+    for step in reversed(steps):
+        folder = checkpoint_folder(workdir, step)
+        try:
+            read_metadata(workdir, step)
+            _read(folder, _named_variables(train_step))
+        except (OSError, ValueError, AssertionError, tf.errors.OpError) as error:
+            warn(f"{folder} is damaged ({_reason(error)}); trying the one before")
+            continue
+        return step
+    if steps:
+        raise UserError(
+            f"no checkpoint in {workdir / 'checkpoints'} can be read. "
+            "Move the folder away to start anew, or choose another --workdir"
+        )
+    return 0
+
+
+def restore_generator(workdir: Path, step: int, generator: keras.Model) -> None:
+    """Restores a generator's weights alone.
+
+    Args:
+      workdir: of the run.
+      step: which checkpoint.
+      generator: built from the run's configuration.
+
+    Raises:
+      UserError: when the checkpoint cannot be read.
+    """
+    folder = checkpoint_folder(workdir, step)
+    try:
+        _read(folder, _model_variables("generator", generator))
+    except (OSError, ValueError, AssertionError, tf.errors.OpError) as error:
+        raise UserError(f"{folder} cannot be read ({_reason(error)}); try another --checkpoint") from error
+
+
+def _read(folder: Path, variables: Mapping[str, tf.Variable]) -> None:
+    status = tf.train.Checkpoint(state=dict(variables)).read(str(folder / "state"))
+    status.assert_existing_objects_matched()
+    status.expect_partial()
+
+
+def _named_variables(train_step: TrainStep) -> dict[str, tf.Variable]:
+    variables = {"step": train_step.step, **_model_variables("generator", train_step.generator)}
+    variables |= _optimizer_variables("generator_optimizer", train_step.generator_optimizer, train_step.generator)
+    if train_step.discriminator is not None:
+        variables |= _model_variables("discriminator", train_step.discriminator)
+        variables |= _optimizer_variables(
+            "discriminator_optimizer", train_step.discriminator_optimizer, train_step.discriminator
+        )
+    return variables
+
+
+def _model_variables(prefix: str, model: keras.Model) -> dict[str, tf.Variable]:
+    return {f"{prefix}/{_path(variable)}": _tf_variable(variable) for variable in model.variables}
+
+
+def _optimizer_variables(
+    prefix: str, optimizer: keras.optimizers.Optimizer, model: keras.Model
+) -> dict[str, tf.Variable]:
+    variables = {}
+    inner = getattr(optimizer, "inner_optimizer", None)
+    if inner is not None:
+        variables[f"{prefix}/loss_scale"] = _tf_variable(optimizer.dynamic_scale)
+        variables[f"{prefix}/loss_scale_steps"] = _tf_variable(optimizer.step_counter)
+        optimizer = inner
+    variables[f"{prefix}/iterations"] = _tf_variable(optimizer.iterations)
+    for slot in ("momentum", "velocity"):
+        slots = getattr(optimizer, {"momentum": "_momentums", "velocity": "_velocities"}[slot], None) or ()
+        for variable, value in zip(model.trainable_variables, slots, strict=bool(slots)):
+            variables[f"{prefix}/{slot}/{_path(variable)}"] = _tf_variable(value)
+    return variables
+
+
+def _path(variable) -> str:
+    """Layer and variable name, the same on Keras 2 and Keras 3."""
+    return getattr(variable, "path", None) or variable.name.split(":")[0]
+
+
+def _tf_variable(variable) -> tf.Variable:
+    return variable if isinstance(variable, tf.Variable) else variable.value
+
+
+def _check_finite(variables: Mapping[str, tf.Variable], step: int) -> None:
+    for name, variable in variables.items():
+        if variable.dtype.is_floating and not bool(tf.reduce_all(tf.math.is_finite(variable))):
+            raise UserError(
+                f"{name} is not finite at step {step}, so it was not saved; the last checkpoint remains. "
+                "Try a lower --learning_rate, or --precision=float32"
+            )
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "message", None) or error).strip().splitlines()[0][:200]

@@ -1,0 +1,263 @@
+"""The configuration of a run: one frozen dataclass, its flags, its checks, its JSON.
+
+A flag wins over the dataset's recipe, the recipe over the default; all of it is
+settled once, in `make_config`. TensorFlow is not imported.
+"""
+
+import dataclasses
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from pipelines import catalogue
+from pipelines.command_line import UsageError
+
+# Sec. 6.2: jitter resizes 256 px to 286 before the crop.
+JITTER_LOAD_SIZE = 286 / 256
+STRATEGIES = ("auto", "mirrored", "multiworker", "one_device")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+Size = tuple[int, int]
+
+
+def _option(default: Any, text: str, choices: tuple = (), may_change: bool = False, minimum: float | None = None):
+    """A field that is also the flag of the same name; `may_change`: between a run and its resumption."""
+    metadata = {"help": text, "choices": choices, "may_change": may_change, "minimum": minimum}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """Everything that decides a run. Build it with `make_config`.
+
+    Sizes are (height, width) in px; `*_steps` count steps, each one D and one G update.
+    """
+
+    dataset: str = _option("facades", "name in the catalogue, or of your own set below --data_dir")
+    data_dir: str = _option(
+        "datasets", "folder that holds <dataset>/train|val|test, or the splits themselves", may_change=True
+    )
+    direction: str = _option("AtoB", "left image to right image as on disk, or back", ("AtoB", "BtoA"))
+    epochs: int = _option(200, "passes over the training split", minimum=1)
+    steps: int | None = _option(None, "steps to train; wins over --epochs", minimum=1)
+    batch_size: int = _option(1, "global batch size, over all replicas", minimum=1)
+    image_size: Size = _option((256, 256), "N or HxW, px: what the networks see")
+    load_size: Size = _option((286, 286), "N or HxW, px: resized to, before the random crop of the jitter")
+    jitter: bool = _option(True, "random crop out of --load_size")
+    mirror: bool = _option(True, "random left-right flip")
+    on_bad_image: str = _option("stop", "what to do about an unreadable training file", ("stop", "skip"))
+    cache_mib: int = _option(
+        2048, "decoded images are kept in memory up to this many MiB", minimum=0, may_change=True
+    )
+    generator: str = _option("unet", "architecture", ("unet", "encoder_decoder"))
+    depth: int | None = _option(None, "downsamplings of the generator (default: 8 for 256 px)", minimum=2)
+    receptive_field: int = _option(70, "of the discriminator, px: 1, 16, 70 or 286", (1, 16, 70, 286))
+    base_filters: int = _option(64, "filters of the first block of both networks", minimum=1)
+    normalization: str = _option("batch", "in both networks", ("batch", "instance", "none"))
+    objective: str = _option("l1+cgan", "what is minimised", ("l1", "gan", "cgan", "l1+gan", "l1+cgan"))
+    lambda_l1: float = _option(100.0, "weight of the L1 loss", minimum=0)
+    learning_rate: float = _option(2e-4, "of both Adams", minimum=0)
+    lr_schedule: str = _option(
+        "constant", "linear_decay: constant for the first half, then to 0", ("constant", "linear_decay")
+    )
+    precision: str = _option("float32", "of the networks' arithmetic", PRECISIONS)
+    strategy: str = _option("auto", "auto: MirroredStrategy over all GPUs, or the CPU", STRATEGIES)
+    jit_compile: bool = _option(False, "compile the step with XLA")
+    seed: int = _option(0, "of weights, order, jitter, mirroring and noise", minimum=0)
+    steps_per_call: int = _option(1, "steps in one call of the compiled loop", minimum=1)
+    checkpoint_every_steps: int = _option(1000, "steps between checkpoints", may_change=True, minimum=1)
+    keep_checkpoints: int = _option(2, "latest checkpoints kept, the best aside", may_change=True, minimum=1)
+    validate_every_steps: int = _option(1000, "steps between validations", may_change=True, minimum=1)
+    best_metric: str = _option("l1", "validation score that picks the best checkpoint", ("l1", "psnr", "ssim"))
+    summary_every_steps: int = _option(
+        50, "steps between the scalars written to TensorBoard and metrics.jsonl", may_change=True, minimum=1
+    )
+    sample_every_steps: int = _option(
+        1000, "steps between the pictures written to TensorBoard", may_change=True, minimum=1
+    )
+    profile_steps: str = _option("", "A:B: profile these steps for TensorBoard", may_change=True)
+    export: bool = _option(True, "write a SavedModel at the end", may_change=True)
+    saved_model_dir: str = _option("saved_models", "folder of the SavedModels", may_change=True)
+
+    def to_json(self) -> str:
+        """Returns the configuration as JSON text."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+    @property
+    def spec(self) -> catalogue.DatasetSpec:
+        """The catalogue's entry of the dataset."""
+        return catalogue.find_dataset(self.dataset)
+
+
+FIELDS = {field.name: field for field in dataclasses.fields(Config)}
+
+
+def make_config(**given: Any) -> Config:
+    """Returns the configuration in which `given` wins over the recipe, the recipe over the defaults.
+
+    Args:
+      **given: fields of `Config`; sizes as N, "HxW" or (height, width).
+
+    Raises:
+      UsageError: for an unknown field or a value that cannot work; the message names it.
+
+    Example:
+
+    >>> make_config(dataset="facades", image_size=128).load_size
+    (143, 143)
+    """
+    unknown = sorted(set(given) - set(FIELDS))
+    if unknown:
+        raise UsageError(f"no such setting: {', '.join(unknown)} (there are {', '.join(FIELDS)})")
+    if given.get("load_size") is not None and given.get("jitter") is False:
+        raise UsageError("--load_size has no effect without --jitter; drop one of the two")
+    values = {name: value for name, value in given.items() if value is not None}
+    spec = catalogue.find_dataset(values.get("dataset", FIELDS["dataset"].default))
+    recipe = spec.recipe
+    values = {
+        "direction": spec.direction,
+        "epochs": recipe.epochs,
+        "batch_size": recipe.batch_size,
+        "jitter": recipe.jitter or "load_size" in values,
+        "mirror": recipe.mirror,
+        **values,
+    }
+    for name in ("image_size", "load_size"):
+        if name in values:
+            values[name] = parse_size(values[name], name)
+    image_size = values.get("image_size", FIELDS["image_size"].default)
+    values.setdefault("load_size", tuple(round(side * JITTER_LOAD_SIZE) for side in image_size))
+    config = Config(**values)
+    _check(config)
+    return config
+
+
+def parse_size(value: Any, name: str) -> Size:
+    """Returns (height, width) px from N, "N", "HxW" or a pair.
+
+    Raises:
+      UsageError: for anything else; the message names the flag.
+    """
+    match = re.fullmatch(r"(\d+)(?:[x,](\d+))?", str(value).strip("()[] ").replace(" ", ""))
+    if not match or int(match[1]) < 1 or int(match[2] or 1) < 1:
+        raise UsageError(f"--{name} takes N or HxW, such as 256 or 256x512. Received: {value}")
+    return int(match[1]), int(match[2] or match[1])
+
+
+def parse_step_range(value: str) -> tuple[int, int] | None:
+    """Returns (first, last) of "A:B", or None for an empty text.
+
+    Raises:
+      UsageError: for anything else.
+    """
+    if not value:
+        return None
+    match = re.fullmatch(r"(\d+):(\d+)", value)
+    if not match or int(match[1]) >= int(match[2]):
+        raise UsageError(f"--profile_steps takes A:B with A < B, such as 10:20. Received: {value}")
+    return int(match[1]), int(match[2])
+
+
+def _check(config: Config) -> None:
+    for name, field in FIELDS.items():
+        value, rules = getattr(config, name), field.metadata
+        if rules["choices"] and value not in rules["choices"]:
+            choices = ", ".join(map(str, rules["choices"]))
+            raise UsageError(f"--{name} must be one of {choices}. Received: {value}")
+        if rules["minimum"] is not None and value is not None and not value >= rules["minimum"]:
+            raise UsageError(f"--{name} must be at least {rules['minimum']}. Received: {value}")
+    if not re.fullmatch(r"[\w.-]+", config.dataset) or config.dataset.strip(".") == "":
+        raise UsageError(f"--dataset is a name, not a path (that is --data_dir). Received: {config.dataset}")
+    if config.spec.task != "pairs":
+        raise UsageError(
+            f"--dataset={config.dataset} is a set of single photos, which this version cannot pair up. "
+            "Make input and target folders and join them with python -m pipelines.prepare --combine"
+        )
+    for side, load_side in zip(config.image_size, config.load_size, strict=True):
+        if config.jitter and load_side < side:
+            raise UsageError(
+                f"--load_size must not be smaller than --image_size, {config.image_size[0]}x"
+                f"{config.image_size[1]}. Received: {config.load_size[0]}x{config.load_size[1]}"
+            )
+    if min(config.image_size) < 32:
+        raise UsageError(f"--image_size must be at least 32 px on each side. Received: {config.image_size}")
+    parse_step_range(config.profile_steps)
+
+
+def define_flags(flag_values: flags.FlagValues, names: tuple[str, ...] = tuple(FIELDS)) -> None:
+    """Defines a flag for each named field of `Config`, all unset."""
+    for name in names:
+        field = FIELDS[name]
+        kind = field.type if isinstance(field.type, type) else None
+        text = f"{field.metadata['help']} (default: {_default_text(field)})"
+        if kind is bool:
+            flags.DEFINE_bool(name, None, text, flag_values=flag_values)
+        elif field.metadata["choices"] and kind is str:
+            flags.DEFINE_enum(name, None, field.metadata["choices"], text, flag_values=flag_values)
+        elif kind is float:
+            flags.DEFINE_float(name, None, text, flag_values=flag_values)
+        elif kind is int or field.type == int | None:
+            flags.DEFINE_integer(name, None, text, flag_values=flag_values)
+        else:
+            flags.DEFINE_string(name, None, text, flag_values=flag_values)
+
+
+def _default_text(field: dataclasses.Field) -> str:
+    if field.name in ("direction", "epochs", "batch_size", "jitter", "mirror"):
+        return "the dataset's recipe"
+    if field.name == "load_size":
+        return "286/256 of --image_size"
+    return "none" if field.default in (None, "") else _text(field.default)
+
+
+def config_from_flags(flag_values: flags.FlagValues) -> Config:
+    """Returns the configuration that the parsed flags ask for."""
+    return make_config(**{name: flag_values[name].value for name in FIELDS if name in flag_values})
+
+
+def _text(value: Any) -> str:
+    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def describe(config: Config) -> str:
+    """Returns the configuration for people, a line per field, the non-defaults marked with *."""
+    default = make_config(dataset=config.dataset)
+    lines = []
+    for name in FIELDS:
+        value = getattr(config, name)
+        changed = value != getattr(default, name) or (name == "dataset" and value != FIELDS[name].default)
+        lines.append(f"{'*' if changed else ' '} {name:24s} {_text(value)}")
+    return "\n".join(lines)
+
+
+def from_json(text: str) -> Config:
+    """Returns the configuration that `Config.to_json` wrote.
+
+    Raises:
+      UsageError: for settings that this version does not know.
+    """
+    values: Mapping[str, Any] = json.loads(text)
+    return make_config(**values)
+
+
+def check_resumable(saved: Config, now: Config, workdir: Path) -> None:
+    """Raises UsageError, naming the fields, when a run cannot go on under another configuration.
+
+    More steps are fine where no schedule depends on their number.
+    """
+    may_change = {name for name, field in FIELDS.items() if field.metadata["may_change"]}
+    if saved.lr_schedule == "constant":
+        may_change |= {"epochs", "steps"}
+    changed = [
+        f"--{name} was {_text(getattr(saved, name))}, is {_text(getattr(now, name))}"
+        for name in FIELDS
+        if name not in may_change and getattr(saved, name) != getattr(now, name)
+    ]
+    if changed:
+        raise UsageError(
+            f"{workdir} holds a run with other settings: {'; '.join(changed)}. "
+            "Give the same flags to go on with it, or another --workdir to start anew"
+        )

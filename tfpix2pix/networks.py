@@ -1,0 +1,61 @@
+"""The networks that a configuration asks for."""
+
+import keras
+
+from tfpix2pix import discriminators, generators
+from tfpix2pix.config import Config
+from tfpix2pix.step import LinearDecay, TrainStep, build_adam
+
+
+def build_generator(config: Config) -> keras.Model:
+    """Builds the generator of a configuration, with random weights."""
+    return generators.BUILDERS[config.generator](
+        config.image_size,
+        depth=config.depth,
+        base_filters=config.base_filters,
+        normalization=config.normalization,
+        dtype=config.precision,
+    )
+
+
+def build_discriminator(config: Config) -> keras.Model | None:
+    """Builds the discriminator of a configuration; None for the objective `l1`."""
+    if config.objective == "l1":
+        return None
+    return discriminators.patch_discriminator(
+        config.receptive_field,
+        conditional="cgan" in config.objective,
+        base_filters=config.base_filters,
+        normalization=config.normalization,
+        dtype=config.precision,
+    )
+
+
+def build_train_step(config: Config, total_steps: int) -> TrainStep:
+    """Builds networks, optimizers and step from the configuration's seed.
+
+    Args:
+      config: the run's configuration.
+      total_steps: steps of the whole training, for the learning rate schedule.
+
+    Returns:
+      The step; build it inside `strategy.scope()`.
+    """
+    keras.utils.set_random_seed(config.seed)
+
+    def build_optimizer():
+        rate = config.learning_rate
+        schedule = LinearDecay(rate, total_steps) if config.lr_schedule == "linear_decay" else rate
+        return build_adam(schedule, loss_scaling=config.precision == "mixed_float16")
+
+    generator, discriminator = build_generator(config), build_discriminator(config)
+    return TrainStep(
+        generator,
+        discriminator,
+        objective=config.objective,
+        lambda_l1=config.lambda_l1,
+        generator_optimizer=build_optimizer(),
+        discriminator_optimizer=build_optimizer() if discriminator is not None else None,
+        global_batch_size=config.batch_size,
+        jit_compile=config.jit_compile,
+    )
