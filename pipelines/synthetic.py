@@ -112,13 +112,13 @@ def _draw_view(rng: np.random.Generator, size_px: tuple[int, int]) -> tuple[Arra
 def _sampled(scene: Array, rows: Array, columns: Array) -> Array:
     """Samples float32 [3, h, w] bilinearly."""
     width = scene.shape[2]
-    row, column = rows.astype(np.int32), columns.astype(np.int32)
+    row, column = rows.astype(np.intp), columns.astype(np.intp)
     down, across = rows - row, columns - column
     corner = row * width + column
     flat = scene.reshape(3, -1)
 
     def at(offset: int) -> Array:
-        return flat.take(corner + offset, axis=1)
+        return flat.take(corner + offset, axis=1, mode="clip")
 
     left = at(0) + (at(width) - at(0)) * down
     right = at(1) + (at(width + 1) - at(1)) * down
@@ -134,7 +134,7 @@ def _halved(planes: Array, scale: int) -> Array:
 
 
 def _nearest(class_ids: npt.NDArray[np.uint8], rows: Array, columns: Array) -> npt.NDArray[np.uint8]:
-    return class_ids[(rows + 0.5).astype(np.int32), (columns + 0.5).astype(np.int32)]
+    return class_ids[(rows + 0.5).astype(np.intp), (columns + 0.5).astype(np.intp)]
 
 
 def _developed(rng: np.random.Generator, scene: Array) -> npt.NDArray[np.uint8]:

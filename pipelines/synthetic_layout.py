@@ -6,6 +6,7 @@ the image's shape.
 """
 
 import dataclasses
+import itertools
 import math
 import types
 from collections.abc import Iterator, Mapping
@@ -14,31 +15,27 @@ import numpy as np
 
 from pipelines import catalogue
 
-_CLASS_OF_KIND = {
-    "sky": "background",
-    "neighbour": "background",
-    "pavement": "background",
-    "wall": "facade",
-    "base": "facade",
-    "roof": "facade",
-    "chimney": "facade",
-    "surround": "facade",
-    "window": "window",
-    "door": "door",
-    "hood": "cornice",
-    "sill": "sill",
-    "balcony": "balcony",
-    "shutter": "blind",
-    "roller": "blind",
-    "panel": "deco",
-    "pediment": "deco",
-    "band": "molding",
-    "pillar": "pillar",
-    "shop": "shop",
-}
 # As in CMP: "cornice" is the hood above one window, "molding" the band across the whole facade.
+_KINDS_OF_CLASS = {
+    "background": ("sky", "neighbour", "pavement"),
+    "facade": ("wall", "base", "roof", "chimney", "surround"),
+    "window": ("window",),
+    "door": ("door",),
+    "cornice": ("hood",),
+    "sill": ("sill",),
+    "balcony": ("balcony",),
+    "blind": ("shutter", "roller"),
+    "deco": ("panel", "pediment"),
+    "molding": ("band",),
+    "pillar": ("pillar",),
+    "shop": ("shop",),
+}
 CLASS_ID_OF_KIND: Mapping[str, int] = types.MappingProxyType(
-    {kind: list(catalogue.FACADES_PALETTE).index(name) for kind, name in _CLASS_OF_KIND.items()}
+    {
+        kind: class_id
+        for class_id, name in enumerate(catalogue.FACADES_PALETTE)
+        for kind in _KINDS_OF_CLASS[name]
+    }
 )
 
 
@@ -48,11 +45,9 @@ class Part:
 
     Attributes:
       kind: what it is, a key of `CLASS_ID_OF_KIND`.
-      left: layout units from the image's left edge; may lie outside the image.
-      top: layout units from the image's top edge.
-      right: as `left`.
-      bottom: as `top`.
-      shape: the part of the box it fills: `box`, `arch`, `oval`, `triangle` or `hip`.
+      left, top, right, bottom: layout units from the image's top left corner;
+        may lie outside the image.
+      shape: the part of the box it fills: `box`, `arch`, `triangle` or `hip`.
     """
 
     kind: str
@@ -65,7 +60,7 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class _Building:
-    """The main lines of a facade, in layout units."""
+    """The main lines of a facade, in layout units; `floors` are tops and bottoms above the ground floor."""
 
     width: float
     height: float
@@ -75,8 +70,8 @@ class _Building:
     wall_top: float
     base_top: float
     bottom: float
-    floor_tops: tuple[float, ...]
-    column_centres: tuple[float, ...]
+    floors: tuple[tuple[float, float], ...]
+    columns: tuple[float, ...]
     pitch: float
 
 
@@ -100,6 +95,14 @@ def draw_layout(rng: np.random.Generator, size_px: tuple[int, int]) -> list[Part
         *_bands(rng, building),
         *_balconies(rng, building),
     ]
+
+
+def _upright(kind: str, centre: float, half: float, top: float, bottom: float, shape: str = "box") -> Part:
+    return Part(kind, centre - half, top, centre + half, bottom, shape)
+
+
+def _grown(part: Part, kind: str, margin: float) -> Part:
+    return Part(kind, part.left - margin, part.top - margin, part.right + margin, part.bottom, part.shape)
 
 
 def _chance(rng: np.random.Generator, probability: float) -> bool:
@@ -133,23 +136,26 @@ def _draw_building(rng: np.random.Generator, size_px: tuple[int, int]) -> _Build
         wall_top=wall_top,
         base_top=base_top,
         bottom=bottom,
-        floor_tops=_floor_tops(rng, wall_top, base_top, floors),
-        column_centres=_column_centres(rng, left, right, columns),
+        floors=_draw_floors(rng, wall_top, base_top, floors),
+        columns=_draw_columns(rng, left, right, columns),
         pitch=(right - left) / columns,
     )
 
 
-def _floor_tops(rng: np.random.Generator, top: float, bottom: float, floors: int) -> tuple[float, ...]:
-    weights = [_between(rng, 0.8, 1.0), *[1.0] * (floors - 1)]
-    weights[-1] *= _between(rng, 1.0, 1.2)
-    ends = np.cumsum(weights) / sum(weights)
-    return (top, *(top + (bottom - top) * float(end) for end in ends[:-1]))
+def _draw_floors(
+    rng: np.random.Generator, top: float, bottom: float, count: int
+) -> tuple[tuple[float, float], ...]:
+    heights = [_between(rng, 0.8, 1.0), *[1.0] * (count - 1)]
+    heights[-1] *= _between(rng, 1.0, 1.2)
+    scale = (bottom - top) / sum(heights)
+    bottoms = [top + scale * height for height in itertools.accumulate(heights)]
+    return tuple(zip([top, *bottoms[:-1]], bottoms, strict=True))
 
 
-def _column_centres(rng: np.random.Generator, left: float, right: float, columns: int) -> tuple[float, ...]:
-    pitch = (right - left) / columns
-    centres = [left + pitch * (column + 0.5) for column in range(columns)]
-    if columns % 2 == 0 and _chance(rng, 0.4):
+def _draw_columns(rng: np.random.Generator, left: float, right: float, count: int) -> tuple[float, ...]:
+    pitch = (right - left) / count
+    centres = [left + pitch * (column + 0.5) for column in range(count)]
+    if count % 2 == 0 and _chance(rng, 0.4):
         nearer = pitch * _between(rng, 0.06, 0.14)
         centres = [centre + (-nearer if column % 2 else nearer) for column, centre in enumerate(centres)]
     return tuple(centres)
@@ -171,7 +177,7 @@ def _roof(rng: np.random.Generator, building: _Building) -> Iterator[Part]:
         centre = _between(rng, building.left, building.right)
         half = _between(rng, 0.012, 0.025)
         top = building.roof_top - _between(rng, 0.01, 0.05)
-        yield Part("chimney", centre - half, top, centre + half, building.wall_top)
+        yield _upright("chimney", centre, half, top, building.wall_top)
     shape = "hip" if _chance(rng, 0.6) else "box"
     yield Part("roof", building.left, building.roof_top, building.right, building.wall_top, shape)
     if not _chance(rng, 0.6):
@@ -179,9 +185,9 @@ def _roof(rng: np.random.Generator, building: _Building) -> Iterator[Part]:
     half = building.pitch * _between(rng, 0.15, 0.22)
     top = building.wall_top - roof_height * _between(rng, 0.55, 0.75)
     bottom = building.wall_top - roof_height * 0.15
-    for centre in building.column_centres[1:-1]:
-        yield Part("surround", centre - 1.5 * half, top - half, centre + 1.5 * half, bottom + 0.01)
-        yield Part("window", centre - half, top, centre + half, bottom)
+    for centre in building.columns[1:-1]:
+        yield _upright("surround", centre, 1.5 * half, top - half, bottom + 0.01)
+        yield _upright("window", centre, half, top, bottom)
 
 
 def _walls(building: _Building) -> Iterator[Part]:
@@ -190,44 +196,35 @@ def _walls(building: _Building) -> Iterator[Part]:
 
 
 def _upper_floors(rng: np.random.Generator, building: _Building) -> Iterator[Part]:
-    if len(building.column_centres) > 1 and _chance(rng, 0.35):
+    if len(building.columns) > 1 and _chance(rng, 0.35):
         yield from _pilasters(rng, building)
     half = building.pitch * _between(rng, 0.2, 0.3)
     head, foot = _between(rng, 0.2, 0.28), _between(rng, 0.14, 0.24)
     all_arched, blinds = _chance(rng, 0.12), float(rng.random())
     sills, surrounds = _chance(rng, 0.8), _chance(rng, 0.6)
-    bottoms = (*building.floor_tops[1:], building.base_top)
-    for top, bottom in zip(building.floor_tops, bottoms, strict=True):
+    for top, bottom in building.floors:
         storey = bottom - top
         shape = "arch" if all_arched or _chance(rng, 0.1) else "box"
         ornament = float(rng.random())
-        for centre in building.column_centres:
-            window = Part(
-                "window", centre - half, top + head * storey, centre + half, bottom - foot * storey, shape
-            )
+        for centre in building.columns:
+            window = _upright("window", centre, half, top + head * storey, bottom - foot * storey, shape)
             if surrounds:
                 yield _grown(window, "surround", min(0.015, 0.2 * half))
             yield window
             yield from _blinds(rng, window, blinds)
             if sills:
                 depth = min(0.02, 0.6 * foot * storey)
-                yield Part(
-                    "sill", centre - 1.2 * half, window.bottom, centre + 1.2 * half, window.bottom + depth
-                )
+                yield _upright("sill", centre, 1.2 * half, window.bottom, window.bottom + depth)
             yield from _ornament(window, ornament, head * storey)
-
-
-def _grown(part: Part, kind: str, margin: float) -> Part:
-    return Part(kind, part.left - margin, part.top - margin, part.right + margin, part.bottom, part.shape)
 
 
 def _pilasters(rng: np.random.Generator, building: _Building) -> Iterator[Part]:
     half = building.pitch * _between(rng, 0.05, 0.09)
     every = 1 if _chance(rng, 0.6) else 2
-    centres = building.column_centres
+    centres = building.columns
     for left, right in list(zip(centres[:-1], centres[1:], strict=True))[::every]:
         middle = (left + right) / 2
-        yield Part("pillar", middle - half, building.wall_top, middle + half, building.base_top)
+        yield _upright("pillar", middle, half, building.wall_top, building.base_top)
 
 
 def _blinds(rng: np.random.Generator, window: Part, mode: float) -> Iterator[Part]:
@@ -254,48 +251,35 @@ def _ornament(window: Part, choice: float, room: float) -> Iterator[Part]:
         return
     yield Part("hood", left, bottom - thick, right, bottom)
     if choice < 0.2:
-        yield Part(
-            "pediment",
-            left,
-            max(bottom - thick - 0.4 * width, window.top - room),
-            right,
-            bottom - thick,
-            "triangle",
-        )
+        peak = max(bottom - thick - 0.4 * width, window.top - room)
+        yield Part("pediment", left, peak, right, bottom - thick, "triangle")
 
 
 def _ground_floor(rng: np.random.Generator, building: _Building) -> Iterator[Part]:
     tall = building.bottom - building.base_top
     top = building.base_top + tall * _between(rng, 0.18, 0.28)
-    centres = building.column_centres
-    door_column = int(rng.integers(0, len(centres)))
-    shops, arched = _chance(rng, 0.55), _chance(rng, 0.3)
-    shape = "arch" if arched else "box"
+    door_column = int(rng.integers(0, len(building.columns)))
+    shops = _chance(rng, 0.55)
+    shape = "arch" if _chance(rng, 0.3) else "box"
     half = building.pitch * (_between(rng, 0.36, 0.44) if shops else _between(rng, 0.22, 0.3))
-    for column, centre in enumerate(centres):
+    for column, centre in enumerate(building.columns):
         if column == door_column:
-            door = Part(
-                "door", centre - 0.8 * half, top + 0.06 * tall, centre + 0.8 * half, building.bottom, shape
-            )
+            door = _upright("door", centre, 0.8 * half, top + 0.06 * tall, building.bottom, shape)
             yield _grown(door, "surround", min(0.02, 0.3 * half))
             yield door
-            if not arched and _chance(rng, 0.5):
-                yield Part("hood", centre - half, top - 0.08 * tall, centre + half, top + 0.03 * tall)
+            if shape == "box" and _chance(rng, 0.5):
+                yield _upright("hood", centre, half, top - 0.08 * tall, top + 0.03 * tall)
         elif shops and _chance(rng, 0.85):
-            yield Part("shop", centre - half, top, centre + half, building.bottom - 0.02 * tall, shape)
+            yield _upright("shop", centre, half, top, building.bottom - 0.02 * tall, shape)
         else:
-            window = Part(
-                "window", centre - 0.7 * half, top, centre + 0.7 * half, building.bottom - 0.3 * tall, shape
-            )
-            yield window
-            yield Part(
-                "sill", centre - 0.85 * half, window.bottom, centre + 0.85 * half, window.bottom + 0.09 * tall
-            )
+            foot = building.bottom - 0.3 * tall
+            yield _upright("window", centre, 0.7 * half, top, foot, shape)
+            yield _upright("sill", centre, 0.85 * half, foot, foot + 0.09 * tall)
     if _chance(rng, 0.35):
         width = building.pitch * _between(rng, 0.06, 0.09)
-        for centre in (*centres, building.right + building.pitch / 2):
-            middle = centre - building.pitch / 2
-            yield Part("pillar", middle - width, building.base_top, middle + width, building.bottom)
+        for column in range(len(building.columns) + 1):
+            edge = building.left + column * building.pitch
+            yield _upright("pillar", edge, width, building.base_top, building.bottom)
 
 
 def _bands(rng: np.random.Generator, building: _Building) -> Iterator[Part]:
@@ -303,28 +287,22 @@ def _bands(rng: np.random.Generator, building: _Building) -> Iterator[Part]:
     thick = _between(rng, 0.016, 0.026)
     if _chance(rng, 0.6):
         yield Part("band", left, building.base_top - thick, right, building.base_top + thick)
-    for top in building.floor_tops[1:]:
+    for top, _ in building.floors[1:]:
         if _chance(rng, 0.35):
             yield Part("band", left, top - thick / 2, right, top + thick / 2)
     if _chance(rng, 0.88):
         eaves = _between(rng, 0.025, 0.06)
-        yield Part(
-            "band",
-            left - 0.012,
-            building.wall_top - 0.3 * eaves,
-            right + 0.012,
-            building.wall_top + 0.7 * eaves,
-        )
+        top = building.wall_top - 0.3 * eaves
+        yield Part("band", left - 0.012, top, right + 0.012, top + eaves)
 
 
 def _balconies(rng: np.random.Generator, building: _Building) -> Iterator[Part]:
     mode = float(rng.random())
     if mode < 0.35:
         return
-    centres, half = building.column_centres, building.pitch * _between(rng, 0.36, 0.48)
-    bottoms = (*building.floor_tops[1:], building.base_top)
+    centres, half = building.columns, building.pitch * _between(rng, 0.36, 0.48)
     balcony_column = int(rng.integers(0, len(centres)))
-    for top, bottom in zip(building.floor_tops, bottoms, strict=True):
+    for top, bottom in building.floors:
         storey = bottom - top
         foot = bottom - _between(rng, 0.02, 0.1) * storey
         rail = foot - min(0.34 * storey, 0.075)
@@ -333,4 +311,4 @@ def _balconies(rng: np.random.Generator, building: _Building) -> Iterator[Part]:
             continue
         for column, centre in enumerate(centres):
             if column in (balcony_column, len(centres) - 1 - balcony_column) and _chance(rng, 0.75):
-                yield Part("balcony", centre - half, rail, centre + half, foot)
+                yield _upright("balcony", centre, half, rail, foot)

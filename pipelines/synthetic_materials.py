@@ -93,7 +93,7 @@ def draw_wall(
     if material == "plaster":
         tone += 0.035 * draw_noise(rng, size_px, (0.012 * unit_px, 0.012 * unit_px))
         return as_planes(colour) * tone
-    block = (0.016, 0.042) if material == "brick" else (0.045, 0.1)
+    block = (0.013, 0.036) if material == "brick" else (0.045, 0.1)
     blocks, joints = draw_masonry(rng, size_px, (block[0] * unit_px, block[1] * unit_px))
     tone += (0.16 if material == "brick" else 0.06) * blocks
     wall = as_planes(colour) * tone
@@ -111,29 +111,23 @@ def draw_tiles(rng: np.random.Generator, size_px: tuple[int, int], unit_px: floa
 
 
 def draw_sky(
-    rng: np.random.Generator,
-    size_px: tuple[int, int],
-    unit_px: float,
-    top: Colour,
-    low: Colour,
-    clouds: float,
+    rng: np.random.Generator, size_px: tuple[int, int], unit_px: float, colour: Colour, clouds: float
 ) -> Array:
-    """Draws a sky.
+    """Draws a sky that pales towards the horizon.
 
     Args:
       rng: the source of the clouds.
       size_px: height and width.
       unit_px: pixels per layout unit.
-      top: colour at the top of the image.
-      low: colour at the bottom of the image.
+      colour: at the top of the image.
       clouds: 0 for none to 1 for overcast.
 
     Returns:
       float32 [3, H, W], about [0, 1].
     """
-    fall = np.linspace(0, 1, size_px[0], dtype=np.float32)[:, None]
-    sky = as_planes(top) + (as_planes(low) - as_planes(top)) * np.minimum(fall * 2, 1)
-    shape = draw_noise(rng, size_px, (0.12 * unit_px, 0.25 * unit_px))
-    shape += 0.5 * draw_noise(rng, size_px, (0.04 * unit_px, 0.08 * unit_px))
-    cover = np.clip(shape + np.float32(2 * clouds - 1), 0, 1)
-    return sky + (as_planes((0.94, 0.94, 0.95)) - sky) * cover
+    top, horizon, cloud = as_planes(colour), as_planes((0.86, 0.89, 0.92)), as_planes((0.94, 0.94, 0.95))
+    sky = top + (horizon - top) * np.linspace(0, 1, size_px[0], dtype=np.float32)[:, None]
+    shape = draw_noise(rng, size_px, (0.1 * unit_px, 0.22 * unit_px))
+    shape += 0.5 * draw_noise(rng, size_px, (0.03 * unit_px, 0.06 * unit_px))
+    cover = np.clip(1.3 * shape + np.float32(2.4 * clouds - 1), 0, 1)
+    return sky + (cloud - sky) * cover
