@@ -6,6 +6,7 @@ last line of standard error.
 
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 
 from absl import flags
@@ -24,11 +25,28 @@ class UsageError(UserError):
 
 
 def quiet_tensorflow() -> None:
-    """Hides TensorFlow's start-up chatter, unless TF_CPP_MIN_LOG_LEVEL says otherwise.
+    """Imports TensorFlow without its start-up chatter, unless TF_CPP_MIN_LOG_LEVEL is set.
 
-    Must run before TensorFlow is imported.
+    Part of the chatter goes to the process's stderr before any log level counts,
+    so that is turned aside meanwhile, and shown should the import fail.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ or "tensorflow" in sys.modules:
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as chatter:
+        os.dup2(chatter.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+        except BaseException:
+            chatter.seek(0)
+            os.write(stderr, chatter.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 def parse_flags(flag_values: flags.FlagValues, summary: str, argv: Sequence[str]) -> list[str]:

@@ -1,0 +1,54 @@
+"""Pictures for people: contact sheets, patch maps, PNG files."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from pipelines.transforms import to_uint8
+
+GAP_PX = 4
+
+
+def contact_sheet(columns: Sequence[tf.Tensor]) -> np.ndarray:
+    """Lays images out with an example a row and a kind a column.
+
+    Args:
+      columns: each float32 [B, H, W, 1 or 3] in [-1, 1]; the same B, H and W.
+
+    Returns:
+      uint8 [B * (H + gap) + gap, columns * (W + gap) + gap, 3], on white.
+    """
+    images = [to_uint8(tf.image.grayscale_to_rgb(c) if c.shape[-1] == 1 else c).numpy() for c in columns]
+    rows, height, width = images[0].shape[:3]
+    sheet_size = (rows * (height + GAP_PX) + GAP_PX, len(images) * (width + GAP_PX) + GAP_PX, 3)
+    sheet = np.full(sheet_size, 255, np.uint8)
+    for x, column in enumerate(images):
+        for y, image in enumerate(column):
+            top, left = GAP_PX + y * (height + GAP_PX), GAP_PX + x * (width + GAP_PX)
+            sheet[top : top + height, left : left + width] = image
+    return sheet
+
+
+def patch_map(patch_logits: tf.Tensor, image_size: tuple[int, int]) -> tf.Tensor:
+    """Shows what the discriminator thinks of each patch: white real, black generated.
+
+    Args:
+      patch_logits: float32 [B, h, w, 1].
+      image_size: (height, width) px of the picture.
+
+    Returns:
+      float32 [B, height, width, 1] in [-1, 1].
+    """
+    probabilities = tf.sigmoid(patch_logits) * 2 - 1
+    return tf.image.resize(probabilities, image_size, "nearest")
+
+
+def write_png(path: Path, image: np.ndarray) -> None:
+    """Writes uint8 [H, W, 1 or 3] as a PNG file, atomically; makes its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_bytes(tf.io.encode_png(image).numpy())
+    os.replace(partial, path)

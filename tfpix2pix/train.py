@@ -1,0 +1,56 @@
+"""Trains pix2pix on paired images.
+
+    python -m tfpix2pix.train --dataset=facades
+
+The run is written to --workdir (default runs/<dataset>): checkpoints, TensorBoard
+logs, metrics.jsonl, sample pictures. The same command again goes on where it
+stopped; Ctrl-C saves first.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from pipelines import catalogue, command_line
+from tfpix2pix import config as configs
+
+
+def main(argv: Sequence[str]) -> int:
+    """Parses flags, builds the configuration, trains."""
+    flag_values = command_line.new_flags()
+    configs.define_flags(flag_values)
+    flags.DEFINE_string("workdir", None, "folder of the run (default: runs/<dataset>)", flag_values=flag_values)
+    flags.DEFINE_bool("dry_run", False, "print the settings and stop", flag_values=flag_values)
+    arguments = command_line.parse_flags(flag_values, f"{__doc__}\n{_datasets()}", argv)
+    if arguments:
+        raise command_line.UsageError(f"unexpected argument: {arguments[0]} (--help lists the flags)")
+    config = configs.config_from_flags(flag_values)
+    workdir = Path(flag_values["workdir"].value or Path("runs") / config.dataset)
+    print(f"  {'workdir':24s} {workdir}\n{configs.describe(config)}", flush=True)
+    if flag_values["dry_run"].value:
+        return 0
+    command_line.quiet_tensorflow()
+    from tfpix2pix import loop
+
+    result = loop.train_and_evaluate(config, workdir)
+    print(_closing_words(result, config))
+    return 0
+
+
+def _datasets() -> str:
+    lines = [f"  {spec.name:15s} {spec.title}" for spec in catalogue.CATALOGUE.values()]
+    return "Datasets:\n" + "\n".join(lines)
+
+
+def _closing_words(result, config: configs.Config) -> str:
+    lines = [f"done: {result.step} steps in {result.workdir}"]
+    if result.saved_model:
+        lines.append(f"SavedModel: {result.saved_model}")
+    lines.append(f"look:       tensorboard --logdir={result.workdir}")
+    lines.append(f"translate:  python -m tfpix2pix.translate --model={result.workdir} --input=IMAGES --output=OUT")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,87 @@
+"""The folder of a run: its configuration file, its lock, small atomic writes."""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipelines.command_line import UsageError, UserError
+from pipelines.sources import Source
+from tfpix2pix.config import Config, check_resumable, from_json
+
+CONFIG_FILE = "config.json"
+
+
+def read_config(workdir: Path) -> Config:
+    """Returns the configuration of the run in `workdir`.
+
+    Raises:
+      UsageError: when the folder holds no run.
+    """
+    path = workdir / CONFIG_FILE
+    if not path.is_file():
+        raise UsageError(f"{workdir} holds no run: there is no {CONFIG_FILE}. It is written by train")
+    return from_json(json.dumps(json.loads(path.read_text())["config"]))
+
+
+def check_config(workdir: Path, config: Config) -> None:
+    """Raises UsageError, naming the fields, when `workdir` holds a run that `config` cannot go on with."""
+    if (workdir / CONFIG_FILE).is_file():
+        check_resumable(read_config(workdir), config, workdir)
+
+
+def write_config(workdir: Path, config: Config, train_source: Source) -> None:
+    """Writes the configuration and what the training set is.
+
+    Raises:
+      UsageError: when the run was started on other training images.
+    """
+    path, training_set = workdir / CONFIG_FILE, _fingerprint(train_source)
+    if path.is_file():
+        before = json.loads(path.read_text())["training_set"]
+        if before != training_set:
+            raise UsageError(
+                f"the training set of {workdir} changed: {before['examples']} examples then, "
+                f"{training_set['examples']} now, or other names. "
+                "Bring the images back to go on, or choose another --workdir"
+            )
+    text = {"config": json.loads(config.to_json()), "training_set": training_set}
+    write_atomically(path, json.dumps(text, indent=2) + "\n")
+
+
+def _fingerprint(source: Source) -> dict[str, int | str]:
+    ids = hashlib.sha256("\n".join(source.example_ids).encode()).hexdigest()
+    return {"examples": len(source), "ids_sha256": ids}
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Writes a small text file under another name, then renames it."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text)
+    os.replace(partial, path)
+
+
+@contextmanager
+def lock(workdir: Path) -> Iterator[None]:
+    """Makes `workdir` and holds it; the system frees it when the process ends, however it ends.
+
+    Raises:
+      UserError: when another process holds it.
+    """
+    workdir.mkdir(parents=True, exist_ok=True)
+    with (workdir / ".lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise UserError(
+                f"{workdir} is in use by process {file.read().strip() or 'unknown'}; "
+                "wait for it, or choose another --workdir"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
