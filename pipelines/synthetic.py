@@ -64,15 +64,15 @@ def draw_pair(seed: int, index: int, image_size: tuple[int, int] = (256, 256)) -
     """Draws one facade; the same arguments always give the same pair.
 
     Args:
-      seed: the dataset's seed, from 0.
-      index: which pair, from 0; see `pair_index` for the splits.
+      seed: the dataset's seed, from 0 to 2**32 - 1.
+      index: which pair, from 0 to 2**32 - 1; see `pair_index` for the splits.
       image_size: height and width in pixels, each at least 32.
 
     Returns:
       The photo and its labels.
 
     Raises:
-      ValueError: for a negative seed or index, or an image that is too small.
+      ValueError: for a seed or an index out of range, or an image that is too small.
     """
     height, width = image_size
     if min(height, width) < LEAST_SIZE_PX:
@@ -80,8 +80,10 @@ def draw_pair(seed: int, index: int, image_size: tuple[int, int] = (256, 256)) -
             f"Expected an image_size of at least {LEAST_SIZE_PX} x {LEAST_SIZE_PX} pixels. "
             f"Received: {height} x {width}"
         )
-    if seed < 0 or index < 0:
-        raise ValueError(f"Expected a seed and an index of 0 or more. Received: seed={seed}, index={index}")
+    if not (0 <= seed < 2**32 and 0 <= index < 2**32):
+        raise ValueError(
+            f"Expected a seed and an index from 0 to 2**32 - 1. Received: seed={seed}, index={index}"
+        )
     scale = 2 if height * width <= _SUPERSAMPLED_PX else 1
     layout = draw_layout(_generator(seed, index, 0), (height, width))
     rng = _generator(seed, index, 1)

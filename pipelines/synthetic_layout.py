@@ -31,12 +31,11 @@ _KINDS_OF_CLASS = {
     "shop": ("shop",),
 }
 CLASS_ID_OF_KIND: Mapping[str, int] = types.MappingProxyType(
-    {
-        kind: class_id
-        for class_id, name in enumerate(catalogue.FACADES_PALETTE)
-        for kind in _KINDS_OF_CLASS[name]
-    }
+    {kind: i for i, name in enumerate(catalogue.FACADES_PALETTE) for kind in _KINDS_OF_CLASS[name]}
 )
+
+
+_Spans = tuple[tuple[float, float], ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +69,7 @@ class _Building:
     wall_top: float
     base_top: float
     bottom: float
-    floors: tuple[tuple[float, float], ...]
+    floors: _Spans
     columns: tuple[float, ...]
     pitch: float
 
@@ -89,7 +88,8 @@ def draw_layout(rng: np.random.Generator, size_px: tuple[int, int]) -> list[Part
     return [
         *_surroundings(rng, building),
         *_roof(rng, building),
-        *_walls(building),
+        Part("wall", building.left, building.wall_top, building.right, building.base_top),
+        Part("base", building.left, building.base_top, building.right, building.bottom),
         *_upper_floors(rng, building),
         *_ground_floor(rng, building),
         *_bands(rng, building),
@@ -142,9 +142,7 @@ def _draw_building(rng: np.random.Generator, size_px: tuple[int, int]) -> _Build
     )
 
 
-def _draw_floors(
-    rng: np.random.Generator, top: float, bottom: float, count: int
-) -> tuple[tuple[float, float], ...]:
+def _draw_floors(rng: np.random.Generator, top: float, bottom: float, count: int) -> _Spans:
     heights = [_between(rng, 0.8, 1.0), *[1.0] * (count - 1)]
     heights[-1] *= _between(rng, 1.0, 1.2)
     scale = (bottom - top) / sum(heights)
@@ -175,24 +173,17 @@ def _roof(rng: np.random.Generator, building: _Building) -> Iterator[Part]:
         return
     for _ in range(int(rng.integers(0, 4))):
         centre = _between(rng, building.left, building.right)
-        half = _between(rng, 0.012, 0.025)
-        top = building.roof_top - _between(rng, 0.01, 0.05)
-        yield _upright("chimney", centre, half, top, building.wall_top)
+        half, rise = _between(rng, 0.012, 0.025), _between(rng, 0.01, 0.05)
+        yield _upright("chimney", centre, half, building.roof_top - rise, building.wall_top)
     shape = "hip" if _chance(rng, 0.6) else "box"
     yield Part("roof", building.left, building.roof_top, building.right, building.wall_top, shape)
     if not _chance(rng, 0.6):
         return
-    half = building.pitch * _between(rng, 0.15, 0.22)
-    top = building.wall_top - roof_height * _between(rng, 0.55, 0.75)
-    bottom = building.wall_top - roof_height * 0.15
+    half, rise = building.pitch * _between(rng, 0.15, 0.22), roof_height * _between(rng, 0.55, 0.75)
+    top, bottom = building.wall_top - rise, building.wall_top - roof_height * 0.15
     for centre in building.columns[1:-1]:
         yield _upright("surround", centre, 1.5 * half, top - half, bottom + 0.01)
         yield _upright("window", centre, half, top, bottom)
-
-
-def _walls(building: _Building) -> Iterator[Part]:
-    yield Part("wall", building.left, building.wall_top, building.right, building.base_top)
-    yield Part("base", building.left, building.base_top, building.right, building.bottom)
 
 
 def _upper_floors(rng: np.random.Generator, building: _Building) -> Iterator[Part]:
@@ -213,18 +204,16 @@ def _upper_floors(rng: np.random.Generator, building: _Building) -> Iterator[Par
             yield window
             yield from _blinds(rng, window, blinds)
             if sills:
-                depth = min(0.02, 0.6 * foot * storey)
-                yield _upright("sill", centre, 1.2 * half, window.bottom, window.bottom + depth)
+                ledge = window.bottom + min(0.02, 0.6 * foot * storey)
+                yield _upright("sill", centre, 1.2 * half, window.bottom, ledge)
             yield from _ornament(window, ornament, head * storey)
 
 
 def _pilasters(rng: np.random.Generator, building: _Building) -> Iterator[Part]:
     half = building.pitch * _between(rng, 0.05, 0.09)
     every = 1 if _chance(rng, 0.6) else 2
-    centres = building.columns
-    for left, right in list(zip(centres[:-1], centres[1:], strict=True))[::every]:
-        middle = (left + right) / 2
-        yield _upright("pillar", middle, half, building.wall_top, building.base_top)
+    for left, right in list(itertools.pairwise(building.columns))[::every]:
+        yield _upright("pillar", (left + right) / 2, half, building.wall_top, building.base_top)
 
 
 def _blinds(rng: np.random.Generator, window: Part, mode: float) -> Iterator[Part]:
@@ -241,14 +230,13 @@ def _blinds(rng: np.random.Generator, window: Part, mode: float) -> Iterator[Par
 def _ornament(window: Part, choice: float, room: float) -> Iterator[Part]:
     """What stands above a window: a hood, a pediment on it, a panel, or nothing."""
     width = window.right - window.left
-    thick = min(0.024, 0.35 * room)
     if window.shape == "arch" or choice > 0.75:
         return
-    gap = 0.15 * room
-    left, right, bottom = window.left - 0.15 * width, window.right + 0.15 * width, window.top - gap
+    left, right, bottom = window.left - 0.15 * width, window.right + 0.15 * width, window.top - 0.15 * room
     if choice > 0.55:
         yield Part("panel", window.left, window.top - 0.75 * room, window.right, bottom)
         return
+    thick = min(0.024, 0.35 * room)
     yield Part("hood", left, bottom - thick, right, bottom)
     if choice < 0.2:
         peak = max(bottom - thick - 0.4 * width, window.top - room)
@@ -276,10 +264,10 @@ def _ground_floor(rng: np.random.Generator, building: _Building) -> Iterator[Par
             yield _upright("window", centre, 0.7 * half, top, foot, shape)
             yield _upright("sill", centre, 0.85 * half, foot, foot + 0.09 * tall)
     if _chance(rng, 0.35):
-        width = building.pitch * _between(rng, 0.06, 0.09)
+        half = building.pitch * _between(rng, 0.06, 0.09)
         for column in range(len(building.columns) + 1):
-            edge = building.left + column * building.pitch
-            yield _upright("pillar", edge, width, building.base_top, building.bottom)
+            middle = building.left + column * building.pitch
+            yield _upright("pillar", middle, half, building.base_top, building.bottom)
 
 
 def _bands(rng: np.random.Generator, building: _Building) -> Iterator[Part]:
@@ -298,14 +286,11 @@ def _bands(rng: np.random.Generator, building: _Building) -> Iterator[Part]:
 
 def _balconies(rng: np.random.Generator, building: _Building) -> Iterator[Part]:
     mode = float(rng.random())
-    if mode < 0.35:
-        return
     centres, half = building.columns, building.pitch * _between(rng, 0.36, 0.48)
     balcony_column = int(rng.integers(0, len(centres)))
-    for top, bottom in building.floors:
-        storey = bottom - top
-        foot = bottom - _between(rng, 0.02, 0.1) * storey
-        rail = foot - min(0.34 * storey, 0.075)
+    for top, bottom in building.floors if mode > 0.35 else ():
+        foot = bottom - _between(rng, 0.02, 0.1) * (bottom - top)
+        rail = foot - min(0.34 * (bottom - top), 0.075)
         if mode > 0.9 and _chance(rng, 0.5):
             yield Part("balcony", centres[0] - half, rail, centres[-1] + half, foot)
             continue
