@@ -94,6 +94,8 @@ def build_dataset(
         examples = tf.data.Dataset.range(len(source)).map(evaluation_example, tf.data.AUTOTUNE)
     options = tf.data.Options()
     options.deterministic = True
+    # They gain little here, and copy all the pixels that the source keeps in memory.
+    options.experimental_optimization.apply_default_optimizations = False
     batches = examples.batch(batch_size, drop_remainder=training)
     return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
 

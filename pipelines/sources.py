@@ -4,29 +4,25 @@
 (or `input/`) the input image, BtoA the right half (or `target/`).
 """
 
-import collections
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Sequence
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 from absl import logging
 from tqdm import tqdm
 
 from pipelines import synthetic
-from pipelines.command_line import UserError
-from pipelines.image_files import BadImageError, decode_image, list_image_files, load_image, read_image_size
+from pipelines.image_files import BadImageError, decode_image
+from pipelines.pair_files import MAX_LISTED, Files, Images, decode_pair, find_pairs, join_some, measure_pair
 
-_LAYOUTS = "JPEG, PNG or BMP files with the two images side by side, or the folders input/ and target/"
-_MAX_LISTED = 10
 _PROGRESS_AFTER_SEC = 2
+_ALIGNMENT_BYTES = 64
 
-Images = npt.NDArray[np.uint8]
-Files = tuple[Path, ...]  # one side-by-side file, or the input/ file and the target/ file
 Reader = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 Result = TypeVar("Result")
 
@@ -56,7 +52,7 @@ class Source:
     def describe_failure(self, indices: Iterable[int]) -> str | None:
         """Returns which files of these pairs cannot be read, and why; None if all can."""
         suspects = {self.example_ids[index]: self.files[index] for index in indices} if self.files else {}
-        _, reasons = _sift(lambda name: _decode_pair(suspects[name]).shape, suspects, "Looking for bad files")
+        _, reasons = _sift(lambda name: decode_pair(suspects[name]).shape, suspects, "Looking for bad files")
         return "; ".join(reasons) or None
 
 
@@ -73,8 +69,8 @@ def open_source(
       on_bad_image: `stop` raises for files that cannot be used, `skip` leaves them
         out. Of a set beyond the budget `stop` reads only the headers, and damage
         farther in shows when it is reached; `skip` decodes it once in full.
-      cache_mib: pixels are decoded once and kept if they fit this many MiB (twice
-        that for a moment at the start); else every read decodes its file.
+      cache_mib: pixels are decoded once and kept if they fit this many MiB; else
+        every read decodes its file.
 
     Returns:
       The pairs in natural order of their names (1, 2, 10).
@@ -83,15 +79,15 @@ def open_source(
       UserError: if the folder does not hold such files.
       BadImageError: for files that cannot be used; with `skip`, if none can.
     """
-    pairs = _find_pairs(folder / split)
-    sizes, bad_headers = _sift(lambda name: _measure_pair(pairs[name]), pairs, f"Checking {split}")
+    pairs = find_pairs(folder / split)
+    sizes, bad_headers = _sift(lambda name: measure_pair(pairs[name]), pairs, f"Checking {split}")
     ends = np.cumsum([0, *(height * width * 3 for height, width in sizes.values())])
     offsets = dict(zip(sizes, ends[:-1].tolist(), strict=True))
     fits = int(ends[-1]) <= cache_mib * 2**20
-    pixels = np.empty(ends[-1] if fits else 0, np.uint8)
+    pixels = _new_memory((int(ends[-1]) if fits else 0,))
 
     def load(name: str) -> tuple[int, int]:
-        image, (height, width) = _decode_pair(pairs[name]), sizes[name]
+        image, (height, width) = decode_pair(pairs[name]), sizes[name]
         if fits:
             pixels[offsets[name] : offsets[name] + height * width * 3] = image.reshape(-1)
         return height, width
@@ -161,82 +157,10 @@ def from_arrays(
     ids = tuple(map(str, range(len(input_images))) if example_ids is None else example_ids)
     if len(ids) != len(input_images):
         raise ValueError(f"example_ids must name {len(input_images)} pairs. Received: {len(ids)} names")
-    with tf.device("CPU:0"):
-        inputs, targets = tf.constant(input_images), tf.constant(target_images)
-    return Source(ids, lambda index: (inputs[index], targets[index]), (shapes[0][3], shapes[1][3]))
-
-
-def _find_pairs(split_folder: Path) -> dict[str, Files]:
-    """Returns the files of each pair by name, in natural order."""
-    if not split_folder.is_dir():
-        parent = split_folder.parent
-        raise UserError(f"{split_folder}: no such folder; {parent} holds {_describe(parent)}")
-    folders = (split_folder / "input", split_folder / "target")
-    if any(folder.is_dir() for folder in folders):
-        return _match_by_stem(*folders)
-    files = _images_in(split_folder)
-    stems = collections.Counter(file.stem for file in files)
-    return {file.stem if stems[file.stem] == 1 else file.name: (file,) for file in files}
-
-
-def _match_by_stem(input_folder: Path, target_folder: Path) -> dict[str, Files]:
-    inputs, targets = _by_stem(input_folder), _by_stem(target_folder)
-    alone = [f"{file.parent.name}/{file.name}" for stem, file in inputs.items() if stem not in targets]
-    alone += [f"{file.parent.name}/{file.name}" for stem, file in targets.items() if stem not in inputs]
-    if alone:
-        raise UserError(
-            f"{input_folder.parent}: {len(alone)} files of input/ and target/ have no partner "
-            f"of the same name in the other folder: {_some(alone)}"
-        )
-    return {stem: (file, targets[stem]) for stem, file in inputs.items()}
-
-
-def _by_stem(folder: Path) -> dict[str, Path]:
-    files = _images_in(folder)
-    by_stem = {file.stem: file for file in files}
-    twice = [file.name for file in files if by_stem[file.stem] != file]
-    if twice:
-        raise UserError(f"{folder} holds more than one file of these names: {_some(twice)}")
-    return by_stem
-
-
-def _images_in(folder: Path) -> list[Path]:
-    files, num_ignored = list_image_files(folder) if folder.is_dir() else ([], 0)
-    if not files:
-        raise UserError(f"{folder} holds {_describe(folder)}; expected {_LAYOUTS}")
-    if num_ignored:
-        logging.info("%s: ignored %d files that are not JPEG, PNG or BMP", folder, num_ignored)
-    return files
-
-
-def _describe(folder: Path) -> str:
-    names = [entry.name + "/" * entry.is_dir() for entry in folder.iterdir()] if folder.is_dir() else []
-    return _some(sorted(names)) or "nothing"
-
-
-def _some(texts: Sequence[str], separator: str = ", ") -> str:
-    more = [f"and {len(texts) - _MAX_LISTED} more"] if len(texts) > _MAX_LISTED else []
-    return separator.join([*texts[:_MAX_LISTED], *more])
-
-
-def _measure_pair(files: Files) -> tuple[int, int]:
-    """Returns height and width of the two images laid side by side."""
-    sizes = [read_image_size(file) for file in files]
-    (height, width), last = sizes[0], sizes[-1]
-    if last != (height, width):
-        raise BadImageError(
-            f"{files[0]} is {width}x{height} and {files[1]} is {last[1]}x{last[0]}: "
-            "the two images of a pair must have the same size"
-        )
-    if len(files) == 1 and width % 2:
-        raise BadImageError(f"{files[0]} is {width} pixels wide: two images side by side have an even width")
-    return height, width * (1 if len(files) == 1 else 2)
-
-
-def _decode_pair(files: Files) -> Images:
-    """Returns the two images laid side by side, uint8 [H, 2W, 3]."""
-    images = [load_image(file) for file in files]
-    return images[0] if len(images) == 1 else np.concatenate(images, axis=1)
+    inputs, targets = _new_memory(shapes[0]), _new_memory(shapes[1])
+    inputs[...], targets[...] = input_images, target_images
+    tensors = _as_tensor(inputs), _as_tensor(targets)
+    return Source(ids, lambda index: (tensors[0][index], tensors[1][index]), (shapes[0][3], shapes[1][3]))
 
 
 def _sift(
@@ -267,10 +191,10 @@ def _sift(
 def _report_bad(reasons: Sequence[str], num_pairs: int, on_bad_image: str) -> None:
     summary = f"{len(reasons)} of {num_pairs} pairs cannot be used"
     if on_bad_image == "stop":
-        raise BadImageError(f"{summary} (--on_bad_image=skip leaves them out): {_some(reasons, '; ')}")
+        raise BadImageError(f"{summary} (--on_bad_image=skip leaves them out): {join_some(reasons, '; ')}")
     if len(reasons) == num_pairs:
-        raise BadImageError(f"{summary}, so none is left: {_some(reasons, '; ')}")
-    for reason in reasons[:_MAX_LISTED]:
+        raise BadImageError(f"{summary}, so none is left: {join_some(reasons, '; ')}")
+    for reason in reasons[:MAX_LISTED]:
         logging.warning("Skipped: %s", reason)
     logging.warning("%s and are left out", summary)
 
@@ -280,11 +204,23 @@ def _split(side_by_side: tf.Tensor, direction: str) -> tuple[tf.Tensor, tf.Tenso
     return (left, right) if direction == "AtoB" else (right, left)
 
 
+def _new_memory(shape: tuple[int, ...]) -> Images:
+    """Returns an array that begins where TensorFlow wants its tensors to."""
+    memory = np.empty(math.prod(shape) + _ALIGNMENT_BYTES, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT_BYTES
+    return memory[start : start + math.prod(shape)].reshape(shape)
+
+
+def _as_tensor(memory: Images) -> tf.Tensor:
+    # Shares the memory; tf.constant would hold it three times for a while.
+    return tf.experimental.dlpack.from_dlpack(memory.__dlpack__())
+
+
 def _memory_reader(
     pixels: Images, offsets: Sequence[int], sizes: Sequence[tuple[int, int]], direction: str
 ) -> Reader:
+    memory = _as_tensor(pixels)
     with tf.device("CPU:0"):
-        memory = tf.constant(pixels)
         starts = tf.constant(offsets, tf.int64)
         shapes = tf.constant([(height, width, 3) for height, width in sizes], tf.int64)
 
