@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +16,8 @@ from pipelines import pairs, sources
 
 ROOT = Path(__file__).resolve().parents[1]
 NUM_PAIRS = 7
-JITTERED = {"image_size": (8, 12), "load_size": (10, 15), "mirror": True, "training": True}
-PLAIN = {"image_size": (8, 12), "training": True}
+JITTERED: dict[str, Any] = {"image_size": (8, 12), "load_size": (10, 15), "mirror": True, "training": True}
+PLAIN: dict[str, Any] = {"image_size": (8, 12), "training": True}
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +155,8 @@ def test_seeds_change_order_views_and_noise(source):
 
 
 def test_noise_seeds_of_training_never_repeat_and_do_not_depend_on_the_data(source):
-    other = sources.from_arrays(*[np.zeros((3, 8, 12, 3), np.uint8)] * 2)
+    black = np.zeros((3, 8, 12, 3), np.uint8)
+    other = sources.from_arrays(black, black)
     streams = [_join(_take(pairs.build_dataset(each, batch_size=4, **PLAIN), 9)) for each in (source, other)]
     seeds = streams[0]["noise_seed"]
     assert len({tuple(seed) for seed in seeds}) == 36
