@@ -59,7 +59,7 @@ def unet_generator(
     """
     return _build_generator(
         "unet_generator",
-        depth or depth_for(image_size),
+        depth_for(image_size) if depth is None else depth,
         (input_channels, output_channels),
         base_filters,
         normalization,
@@ -91,7 +91,7 @@ def encoder_decoder_generator(
     """
     return _build_generator(
         "encoder_decoder_generator",
-        depth or depth_for(image_size),
+        depth_for(image_size) if depth is None else depth,
         (input_channels, output_channels),
         base_filters,
         normalization,
@@ -189,11 +189,8 @@ def decoder_block(images, filters: int, normalization: str, dtype: str, name: st
       Symbolic float [B, 2H, 2W, filters].
     """
     images = keras.layers.ReLU(name=f"{name}_relu", dtype=dtype)(images)
-    images = keras.layers.Conv2DTranspose(
+    images = layers.UpConv2D(
         filters,
-        4,
-        2,
-        padding="same",
         use_bias=normalization == "none",
         kernel_initializer=layers.weight_initializer(),
         name=f"{name}_conv",
