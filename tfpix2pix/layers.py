@@ -7,6 +7,8 @@ nothing, so that what is exported is what was trained.
 import keras
 import tensorflow as tf
 
+from tfpix2pix import matmul_convolutions
+
 # Sec. 6.2 and the original code: N(0, 0.02) weights, N(1, 0.02) norm scales, epsilon 1e-5.
 WEIGHT_STDDEV = 0.02
 NORM_EPSILON = 1e-5
@@ -30,6 +32,9 @@ class PaddedConv2D(keras.layers.Conv2D):
       strides: step of the kernel, px.
       pad_px: zeros added to each side, px.
       **kwargs: as in `keras.layers.Conv2D`.
+
+    Raises:
+      ValueError: when called on images that, padded, are smaller than the kernel.
     """
 
     def __init__(self, filters: int, kernel_size: int, strides: int = 1, pad_px: int = 1, **kwargs):
@@ -39,10 +44,21 @@ class PaddedConv2D(keras.layers.Conv2D):
         self.pad_px = pad_px
 
     def call(self, images):
+        # TensorFlow returns uninitialised memory instead of an error.
+        smallest_px = self.kernel_size[0] - 2 * self.pad_px
+        if any(size is not None and size < smallest_px for size in images.shape[1:3]):
+            raise ValueError(
+                f"{self.name} needs images of at least {smallest_px}x{smallest_px} px. "
+                f"Received: {images.shape[1]}x{images.shape[2]} px; use larger images or a shallower network"
+            )
         # Not `padding=` of the convolution itself: on a CPU its bfloat16 gradient
         # is up to 50 times slower with explicit numbers.
         pad = [self.pad_px, self.pad_px]
-        return super().call(tf.pad(images, [[0, 0], pad, pad, [0, 0]]))
+        padded = tf.pad(images, [[0, 0], pad, pad, [0, 0]])
+        fits = self.kernel_size == (4, 4) and self.strides == (2, 2)
+        if not (fits and matmul_convolutions.is_faster(*self.compute_output_shape(images.shape)[1:3])):
+            return super().call(padded)
+        return _biased(self, matmul_convolutions.conv2d(padded, tf.cast(self.kernel, images.dtype)))
 
     def compute_output_shape(self, input_shape):
         height, width = (
@@ -53,6 +69,30 @@ class PaddedConv2D(keras.layers.Conv2D):
 
     def get_config(self):
         return {**super().get_config(), "pad_px": self.pad_px}
+
+
+@keras.utils.register_keras_serializable("tfpix2pix")
+class UpConv2D(keras.layers.Conv2DTranspose):
+    """`Conv2DTranspose` of a 4x4 kernel that doubles the size.
+
+    Args:
+      filters: output channels.
+      **kwargs: as in `keras.layers.Conv2DTranspose`.
+    """
+
+    def __init__(self, filters: int, **kwargs):
+        for fixed in ("kernel_size", "strides", "padding", "output_padding", "data_format"):
+            kwargs.pop(fixed, None)
+        super().__init__(filters, 4, 2, padding="same", **kwargs)
+
+    def call(self, images):
+        if not matmul_convolutions.is_faster(*images.shape[1:3]):
+            return super().call(images)
+        return _biased(self, matmul_convolutions.conv2d_transpose(images, tf.cast(self.kernel, images.dtype)))
+
+
+def _biased(layer: keras.layers.Layer, images: tf.Tensor) -> tf.Tensor:
+    return tf.nn.bias_add(images, tf.cast(layer.bias, images.dtype)) if layer.use_bias else images
 
 
 @keras.utils.register_keras_serializable("tfpix2pix")

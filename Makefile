@@ -1,0 +1,42 @@
+# Everything runs in .venv, which is made on first use: python3 with venv is all that is needed.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+export CUDA_VISIBLE_DEVICES ?= -1
+
+.PHONY: help quickstart test lint types wheel clean
+
+help:  ## show this list
+	@sed -n 's/^\([a-z]*\):.*##/\1:/p' Makefile
+
+quickstart: $(VENV)/.runtime  ## train on the generated facades, score, export; offline, a few minutes
+	$(BIN)/python -m tfpix2pix.quickstart
+
+test: $(VENV)/.dev  ## the whole default test suite
+	$(BIN)/python -m pytest -n 2
+
+lint: $(VENV)/.dev  ## style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev  ## static types
+	$(BIN)/mypy
+
+wheel: $(VENV)/.dev  ## build the wheel into dist/
+	$(BIN)/python -m build --wheel
+
+clean:  ## remove the environment and what was built
+	rm -rf $(VENV) build dist *.egg-info
+
+# The marks are written last: an interrupted installation is done again.
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "tfpix2pix needs Python 3.10 or newer, this is " + sys.version.split()[0] + "; call make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: setup.py $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/.dev: setup.py $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@ $(VENV)/.runtime

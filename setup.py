@@ -1,0 +1,43 @@
+"""Metadata, dependencies and extras; tool settings are in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "tfpix2pix" / "__init__.py").read_text()).group(1)
+
+TEST = ["pytest>=8", "pytest-xdist>=3.6", "pillow>=10"]
+DEV = [*TEST, "ruff==0.17.6", "mypy==2.4.1", "build>=1.2"]
+
+setup(
+    name="tfpix2pix",
+    version=VERSION,
+    description="Paired image-to-image translation (pix2pix) on TensorFlow 2 and Keras 3",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.10",
+    packages=find_packages(include=["tfpix2pix*", "pipelines*"]),
+    install_requires=[
+        "tensorflow>=2.18",
+        "keras>=3.6",
+        "tensorboard>=2.18",
+        # TensorBoard imports pkg_resources, which newer setuptools no longer has.
+        "setuptools<81",
+        "numpy>=1.26",
+        "absl-py>=2.1",
+        "tqdm>=4.66",
+    ],
+    extras_require={"test": TEST, "dev": DEV},
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Science/Research",
+        "License :: OSI Approved :: Apache Software License",
+        "Operating System :: POSIX",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Image Processing",
+    ],
+)
