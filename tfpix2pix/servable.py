@@ -7,6 +7,7 @@ published: `python -m tfpix2pix.servable MODEL REQUESTS.npz ANSWERS.npz`.
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -55,7 +56,7 @@ def main(argv: Sequence[str]) -> None:
             signature, name = key.split("/")
             requests.setdefault(signature, {})[name] = arrays[key]
     servable = Servable(model)
-    answers = {
+    answers: dict[str, Any] = {
         f"{signature}/{name}": value
         for signature, inputs in requests.items()
         for name, value in servable(signature, inputs).items()
