@@ -19,7 +19,7 @@ def discriminator_real_loss(real_logits: tf.Tensor) -> tf.Tensor:
     Returns:
       float32 [B], not halved. Source: Sec. 3.1.
     """
-    return _patch_mean(tf.nn.softplus(-real_logits))
+    return _mean_softplus(-real_logits)
 
 
 def discriminator_generated_loss(generated_logits: tf.Tensor) -> tf.Tensor:
@@ -31,7 +31,7 @@ def discriminator_generated_loss(generated_logits: tf.Tensor) -> tf.Tensor:
     Returns:
       float32 [B], not halved. Source: Sec. 3.1.
     """
-    return _patch_mean(tf.nn.softplus(generated_logits))
+    return _mean_softplus(generated_logits)
 
 
 def generator_gan_loss(generated_logits: tf.Tensor) -> tf.Tensor:
@@ -43,7 +43,7 @@ def generator_gan_loss(generated_logits: tf.Tensor) -> tf.Tensor:
     Returns:
       float32 [B]. Source: Sec. 3.3.
     """
-    return _patch_mean(tf.nn.softplus(-generated_logits))
+    return _mean_softplus(-generated_logits)
 
 
 def l1_loss(target_image: tf.Tensor, generated_image: tf.Tensor) -> tf.Tensor:
@@ -67,5 +67,5 @@ def l1_loss(target_image: tf.Tensor, generated_image: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.abs(target_image - generated_image), axis=[1, 2, 3])
 
 
-def _patch_mean(patches: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_mean(tf.cast(patches, tf.float32), axis=[1, 2, 3])
+def _mean_softplus(logits: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_mean(tf.nn.softplus(tf.cast(logits, tf.float32)), axis=[1, 2, 3])
