@@ -108,7 +108,9 @@ CITYSCAPES_PALETTE = types.MappingProxyType(
     }
 )
 
-_BY_HAND = "Not redistributable: get it from its owners and join the folders with pipelines.prepare --combine."
+_BY_HAND = (
+    "Not redistributable: get it from its owners and join the folders with pipelines.prepare --combine."
+)
 
 
 def _counts(**by_split: int) -> Mapping[str, int]:

@@ -204,7 +204,8 @@ def _paint_balcony(scene: Scene, box: Box) -> Array:
     height, width = _size(box)
     style = scene.style
     stone = scene.surface(style.trim, box)
-    patch = scene.colour[(..., *box)] * np.float32(0.7)
+    place = (..., *box)
+    patch = scene.colour[place] * np.float32(0.7)
     rail = scene.length_px(0.009)
     if style.railing == "iron":
         bars = np.arange(width) % scene.length_px(0.013, 3) < scene.length_px(0.004)

@@ -67,7 +67,8 @@ def _paint_part(scene: Scene, part: Part, least_px: int) -> None:
     patch = PAINTERS[part.kind](scene, box)
     _cast_shadow(scene, box, mask, _DEPTH.get(part.kind, 0.0))
     np.copyto(scene.class_ids[box], CLASS_ID_OF_KIND[part.kind], where=mask)
-    np.copyto(scene.colour[(..., *box)], patch, where=mask)
+    place = (..., *box)
+    np.copyto(scene.colour[place], patch, where=mask)
 
 
 def _shape_mask(shape: str, height: int, width: int) -> Mask:

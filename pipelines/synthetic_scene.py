@@ -42,7 +42,8 @@ class Scene:
 
     def backdrop_in(self, name: str, box: Box) -> Array:
         """Returns a view of a texture inside `box`."""
-        return self.backdrop[name][(..., *box)]
+        place = (..., *box)
+        return self.backdrop[name][place]
 
     def surface(self, colour: Colour, box: Box) -> Array:
         """Returns a new grained patch of one colour, float32 [3, h, w]."""

@@ -49,7 +49,9 @@ def find_step(workdir: Path, which: str) -> int:
     """
     steps = list_steps(workdir)
     if not steps:
-        raise UsageError(f"{workdir} holds no checkpoint; --workdir and --model take a folder that train wrote")
+        raise UsageError(
+            f"{workdir} holds no checkpoint; --workdir and --model take a folder that train wrote"
+        )
     if which == "latest":
         return steps[-1]
     if which == "best":
@@ -59,7 +61,9 @@ def find_step(workdir: Path, which: str) -> int:
     elif which.isdigit() and int(which) in steps:
         return int(which)
     listed = ", ".join(map(str, steps))
-    raise UsageError(f"{workdir} has no checkpoint {which}; --checkpoint takes latest, best or one of {listed}")
+    raise UsageError(
+        f"{workdir} has no checkpoint {which}; --checkpoint takes latest, best or one of {listed}"
+    )
 
 
 def save(workdir: Path, train_step: TrainStep, metadata: Mapping[str, Any]) -> Path:
@@ -93,7 +97,9 @@ def save(workdir: Path, train_step: TrainStep, metadata: Mapping[str, Any]) -> P
     except (OSError, tf.errors.OpError) as error:
         shutil.rmtree(partial, ignore_errors=True)
         steps = list_steps(workdir)
-        intact = f"the checkpoint of step {steps[-1]} is intact" if steps else "there is no earlier checkpoint"
+        intact = (
+            f"the checkpoint of step {steps[-1]} is intact" if steps else "there is no earlier checkpoint"
+        )
         raise UserError(
             f"could not write the checkpoint of step {step} to {folder.parent} "
             f"({_reason(error)}); {intact}. Make room and run the same command to go on"
@@ -108,7 +114,9 @@ def prune(workdir: Path, keep: int, best_step: int | None) -> None:
             shutil.rmtree(checkpoint_folder(workdir, step))
 
 
-def restore_latest(workdir: Path, train_step: TrainStep, warn: Callable[[str], None] = logging.warning) -> int:
+def restore_latest(
+    workdir: Path, train_step: TrainStep, warn: Callable[[str], None] = logging.warning
+) -> int:
     """Restores the newest checkpoint that is sound.
 
     Args:
@@ -168,7 +176,9 @@ def _read(folder: Path, variables: Mapping[str, tf.Variable]) -> None:
 
 def _named_variables(train_step: TrainStep) -> dict[str, tf.Variable]:
     variables = {"step": train_step.step, **_model_variables("generator", train_step.generator)}
-    variables |= _optimizer_variables("generator_optimizer", train_step.generator_optimizer, train_step.generator)
+    variables |= _optimizer_variables(
+        "generator_optimizer", train_step.generator_optimizer, train_step.generator
+    )
     if train_step.discriminator is not None:
         variables |= _model_variables("discriminator", train_step.discriminator)
         variables |= _optimizer_variables(

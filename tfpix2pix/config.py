@@ -23,7 +23,9 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 Size = tuple[int, int]
 
 
-def _option(default: Any, text: str, choices: tuple = (), may_change: bool = False, minimum: float | None = None):
+def _option(
+    default: Any, text: str, choices: tuple = (), may_change: bool = False, minimum: float | None = None
+):
     """A field that is also the flag of the same name; `may_change`: between a run and its resumption."""
     metadata = {"help": text, "choices": choices, "may_change": may_change, "minimum": minimum}
     return dataclasses.field(default=default, metadata=metadata)
@@ -71,7 +73,9 @@ class Config:
     checkpoint_every_steps: int = _option(1000, "steps between checkpoints", may_change=True, minimum=1)
     keep_checkpoints: int = _option(2, "latest checkpoints kept, the best aside", may_change=True, minimum=1)
     validate_every_steps: int = _option(1000, "steps between validations", may_change=True, minimum=1)
-    best_metric: str = _option("l1", "validation score that picks the best checkpoint", ("l1", "psnr", "ssim"))
+    best_metric: str = _option(
+        "l1", "validation score that picks the best checkpoint", ("l1", "psnr", "ssim")
+    )
     summary_every_steps: int = _option(
         50, "steps between the scalars written to TensorBoard and metrics.jsonl", may_change=True, minimum=1
     )
@@ -105,7 +109,6 @@ def make_config(**given: Any) -> Config:
       UsageError: for an unknown field or a value that cannot work; the message names it.
 
     Example:
-
     >>> make_config(dataset="facades", image_size=128).load_size
     (143, 143)
     """

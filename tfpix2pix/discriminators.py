@@ -41,7 +41,6 @@ def patch_discriminator(
     Source: Sec. 3.2.2, 6.1.2; strides and paddings from the original code.
 
     Example:
-
     >>> patch_discriminator(70).count_params()
     2768705
     """
@@ -56,9 +55,7 @@ def patch_discriminator(
         input_image = keras.Input((None, None, input_channels), name="input_image")
         inputs = [input_image, target_image]
         images = keras.layers.Concatenate(name="pair", dtype=dtype)(inputs)
-    for block, (filters, kernel_size, strides) in enumerate(
-        _blocks(receptive_field, base_filters), start=1
-    ):
+    for block, (filters, kernel_size, strides) in enumerate(_blocks(receptive_field, base_filters), start=1):
         # Sec. 6.1.2: no norm in the first block.
         norm = normalization if block > 1 else "none"
         images = _convolution(images, filters, kernel_size, strides, norm == "none", dtype, f"patch_{block}")
@@ -76,9 +73,7 @@ def _blocks(receptive_field: int, base_filters: int) -> list[tuple[int, int, int
     if receptive_field == 1:
         return [(base_filters, 1, 1), (2 * base_filters, 1, 1)]
     strided = STRIDED_CONVOLUTIONS[receptive_field]
-    return [
-        (base_filters * min(2**block, 8), 4, 2 if block < strided else 1) for block in range(strided + 1)
-    ]
+    return [(base_filters * min(2**block, 8), 4, 2 if block < strided else 1) for block in range(strided + 1)]
 
 
 def _convolution(images, filters, kernel_size, strides, use_bias, dtype, name):

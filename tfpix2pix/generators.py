@@ -51,7 +51,6 @@ def unet_generator(
     Source: Sec. 3.2.1, 6.1.1. 54,413,955 parameters at the defaults.
 
     Example:
-
     >>> generator = unet_generator((64, 64), base_filters=8)
     >>> image, seed = np.zeros((1, 64, 64, 3), "float32"), np.zeros((1, 2), "int32")
     >>> generator([image, seed]).shape
@@ -85,7 +84,6 @@ def encoder_decoder_generator(
     Args, returns and source are those of `unet_generator`.
 
     Example:
-
     >>> encoder_decoder_generator((64, 64), base_filters=8).name
     'encoder_decoder_generator'
     """

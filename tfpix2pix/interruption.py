@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 @contextmanager
@@ -12,7 +13,7 @@ def noted_signals() -> Iterator[list[str]]:
     Outside the main thread nothing is collected: signals are the main thread's.
     """
     noted: list[str] = []
-    before = {}
+    before: dict[int, Any] = {}
 
     def note(number, _frame):
         noted.append(signal.Signals(number).name)

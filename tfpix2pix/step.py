@@ -1,6 +1,7 @@
 """One training step, D and then G, as a `tf.function` under `strategy.run`."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -13,6 +14,13 @@ Batch = dict[str, tf.Tensor]
 ADAM_BETA_1 = 0.5
 ADAM_BETA_2 = 0.999
 ADAM_EPSILON = 1e-8
+
+GAN_LOSS_NAMES = (
+    "discriminator_loss",
+    "discriminator_real_loss",
+    "discriminator_generated_loss",
+    "generator_gan_loss",
+)
 
 
 def build_adam(
@@ -79,7 +87,6 @@ class TrainStep:
       ValueError: for an unknown objective, or a discriminator that does not fit it.
 
     Example:
-
     >>> generator = tfpix2pix.unet_generator((32, 32), base_filters=4)
     >>> discriminator = tfpix2pix.patch_discriminator(16, base_filters=4)
     >>> train_step = tfpix2pix.TrainStep(generator, discriminator)
@@ -104,13 +111,12 @@ class TrainStep:
     ):
         _check_objective(objective, discriminator)
         self.generator = generator
-        self.discriminator = discriminator
+        self.discriminator: Any = discriminator  # None for the objective l1
         self.conditional = "cgan" in objective
         self.lambda_l1 = lambda_l1 if "l1" in objective else 0.0
         self.global_batch_size = global_batch_size
         self.generator_optimizer = generator_optimizer or build_adam()
         self.generator_optimizer.build(generator.trainable_variables)
-        self.discriminator_optimizer = None
         if discriminator is not None:
             self.discriminator_optimizer = discriminator_optimizer or build_adam()
             self.discriminator_optimizer.build(discriminator.trainable_variables)
@@ -162,9 +168,8 @@ class TrainStep:
     @property
     def loss_names(self) -> tuple[str, ...]:
         """The keys of what a step returns."""
-        gan = ("discriminator_loss", "discriminator_real_loss", "discriminator_generated_loss")
-        gan = (*gan, "generator_gan_loss") if self.discriminator is not None else ()
-        return (*gan, "l1_loss", "generator_loss")
+        names = ("l1_loss", "generator_loss")
+        return names if self.discriminator is None else (*GAN_LOSS_NAMES, *names)
 
     def replica_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Takes one step on this replica's batch, in replica context.

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -34,7 +35,10 @@ class Summaries:
             tf.summary.text("config", "\n".join(f"    {line}" for line in describe(config).splitlines()))
             values = dataclasses.asdict(config).items()
             hparams.hparams(
-                {name: value if isinstance(value, int | float | str) else str(value) for name, value in values}
+                {
+                    name: value if isinstance(value, int | float | str) else str(value)
+                    for name, value in values
+                }
             )
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
@@ -72,6 +76,43 @@ def _drop_lines_after(path: Path, step: int) -> None:
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text("".join(kept))
     os.replace(partial, path)
+
+
+class LossMeter:
+    """Means of the losses since they were last read; part of a checkpoint.
+
+    Args:
+      sums: loss name -> sum so far, as `to_json` gave it.
+      steps: how many steps are in the sums.
+    """
+
+    def __init__(self, sums: dict[str, float], steps: int):
+        self._sums = dict(sums)
+        self._steps = steps
+        self._timed_steps, self._seconds = 0, 0.0
+
+    def add(self, values: Mapping[str, np.ndarray], seconds: float) -> None:
+        """Takes in the losses of some steps, each [steps], and how long they took."""
+        for name, value in values.items():
+            # One by one: the same sum however the steps were cut into calls.
+            for number in value:
+                self._sums[name] = self._sums.get(name, 0.0) + float(number)
+        count = len(next(iter(values.values())))
+        self._steps += count
+        self._timed_steps += count
+        self._seconds += seconds
+
+    def read(self, batch_size: int) -> dict[str, float]:
+        """Returns the means and `images_per_sec`, and starts anew."""
+        means = {name: total / self._steps for name, total in self._sums.items()}
+        means["images_per_sec"] = self._timed_steps * batch_size / max(self._seconds, 1e-9)
+        self._sums, self._steps = {}, 0
+        self._timed_steps, self._seconds = 0, 0.0
+        return means
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what a resumed run needs to report the same means."""
+        return {"losses": self._sums, "loss_steps": self._steps}
 
 
 class Progress:
@@ -113,7 +154,8 @@ class Progress:
         seconds = time.monotonic() - self._start[0]
         left_sec = (self._total_steps - step) * seconds / max(1, step - self._start[1])
         texts = "  ".join(f"{name} {value}" for name, value in shown.items())
-        self.say(f"step {step}/{self._total_steps}  epoch {epoch:.1f}  {texts}  {tqdm.format_interval(left_sec)} left")
+        left = tqdm.format_interval(left_sec)
+        self.say(f"step {step}/{self._total_steps}  epoch {epoch:.1f}  {texts}  {left} left")
 
     def say(self, text: str) -> None:
         """Prints a line, above the bar where there is one."""

@@ -20,7 +20,9 @@ def main(argv: Sequence[str]) -> int:
     """Parses flags, builds the configuration, trains."""
     flag_values = command_line.new_flags()
     configs.define_flags(flag_values)
-    flags.DEFINE_string("workdir", None, "folder of the run (default: runs/<dataset>)", flag_values=flag_values)
+    flags.DEFINE_string(
+        "workdir", None, "folder of the run (default: runs/<dataset>)", flag_values=flag_values
+    )
     flags.DEFINE_bool("dry_run", False, "print the settings and stop", flag_values=flag_values)
     arguments = command_line.parse_flags(flag_values, f"{__doc__}\n{_datasets()}", argv)
     if arguments:
@@ -48,7 +50,9 @@ def _closing_words(result, config: configs.Config) -> str:
     if result.saved_model:
         lines.append(f"SavedModel: {result.saved_model}")
     lines.append(f"look:       tensorboard --logdir={result.workdir}")
-    lines.append(f"translate:  python -m tfpix2pix.translate --model={result.workdir} --input=IMAGES --output=OUT")
+    lines.append(
+        f"translate:  python -m tfpix2pix.translate --model={result.workdir} --input=IMAGES --output=OUT"
+    )
     return "\n".join(lines)
 
 

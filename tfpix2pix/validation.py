@@ -1,4 +1,4 @@
-"""Scores of a generator on a whole split."""
+"""Scores of a generator on a whole split, and pictures of a few examples."""
 
 import functools
 
@@ -8,7 +8,11 @@ import tensorflow as tf
 
 from pipelines import pairs
 from pipelines.sources import Source
+from tfpix2pix import pictures
 from tfpix2pix.metrics.image_quality import compute_image_quality
+from tfpix2pix.step import TrainStep
+
+SAMPLES = 4
 
 
 def compute_validation_scores(
@@ -48,3 +52,37 @@ def _scorer(generator: keras.Model):
         return compute_image_quality(batch["target_image"], generated_image)
 
     return score_batch
+
+
+def sample_sheets(
+    train_step: TrainStep, source: Source, image_size: tuple[int, int], seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Translates the first few examples, the same ones every time.
+
+    Args:
+      train_step: its generator, and its discriminator where it has one.
+      source: the split's pairs.
+      image_size: (height, width) px.
+      seed: of the noise.
+
+    Returns:
+      `pictures`: input, generated and target, an example a row; `patches`: what
+      the discriminator thinks of generated and target. Each uint8 [H, W, 3].
+    """
+    dataset = pairs.build_dataset(source, image_size=image_size, batch_size=1, training=False, seed=seed)
+    shown, judged = [], []
+    for batch in dataset.take(SAMPLES):
+        input_image, target_image = batch["input_image"], batch["target_image"]
+        generated_image = train_step.generator([input_image, batch["noise_seed"]], training=False)
+        shown.append([input_image, generated_image, target_image])
+        if train_step.discriminator is not None:
+            logits = [
+                train_step.discriminate(input_image, image) for image in (generated_image, target_image)
+            ]
+            judged.append([pictures.patch_map(values, image_size) for values in logits])
+    sheets = {"pictures": shown, "patches": judged}
+    return {
+        name: pictures.contact_sheet([tf.concat(column, 0) for column in zip(*rows, strict=True)])
+        for name, rows in sheets.items()
+        if rows
+    }
