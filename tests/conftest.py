@@ -1,0 +1,31 @@
+"""Devices of the test run: no GPU, two logical CPUs; set here because nothing may touch TensorFlow before."""
+
+import os
+from pathlib import Path
+
+os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import pytest  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[1]
+
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+
+
+@pytest.fixture(scope="session")
+def mirrored_strategy() -> tf.distribute.MirroredStrategy:
+    """Two replicas on the two logical CPUs; the only one, as a second in one process would abort."""
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder that holds the real datasets."""
+    shared = Path(os.environ.get("TFPIX2PIX_SHARED", ROOT.parent / "shared"))
+    if not (shared / "data").is_dir():
+        pytest.skip(f"needs real images in {shared / 'data'}; TFPIX2PIX_SHARED names another folder")
+    return shared / "data"

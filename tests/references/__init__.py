@@ -1,0 +1,1 @@
+"""Oracles in NumPy or plain TensorFlow, and numbers from the PyTorch reference."""
