@@ -183,7 +183,9 @@ def test_an_encrypted_zip_is_refused(tmp_path):
     refuse(archive, "'1.jpg' is encrypted")
 
 
-@pytest.mark.parametrize("first, second", [("a/1.jpg", "a/1.jpg"), ("a/1.jpg", "a/./1.jpg"), ("a", "a/1.jpg")])
+@pytest.mark.parametrize(
+    "first, second", [("a/1.jpg", "a/1.jpg"), ("a/1.jpg", "a/./1.jpg"), ("a", "a/1.jpg")]
+)
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @pytest.mark.parametrize("write", ["tar", "zip"])
 def test_duplicate_members_are_refused(tmp_path, write, first, second):

@@ -1,0 +1,235 @@
+"""Puts a dataset in place: downloads it or takes a local archive, verifies it, unpacks it.
+
+  python -m pipelines.prepare --dataset=facades
+  python -m pipelines.prepare --dataset=my_set --archive=my_set.zip
+  python -m pipelines.prepare --combine INPUT_DIR TARGET_DIR --output=datasets/my_set
+
+The dataset appears as <data_dir>/<dataset> when it is complete, and not before.
+A download that was cut short goes on where it ended. A second run finds the
+dataset and does nothing. --combine joins two folders of images with the same
+names (or of folders train, val, test of them) into side-by-side PNG files.
+"""
+
+import os
+import posixpath
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from absl import flags
+
+from pipelines.archives import unpack_archive
+from pipelines.catalogue import CATALOGUE, SPLITS, DatasetSpec, find_dataset
+from pipelines.command_line import UsageError, UserError, new_flags, parse_flags, quiet_tensorflow, run
+from pipelines.downloads import download, forget_download, local_file
+from pipelines.staging import publish, staged_folder
+
+# As in image_files, which would import TensorFlow.
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+
+
+def find_dataset_folder(name: str, data_dir: Path) -> Path | None:
+    """Returns the folder that holds train/, val/ or test/ of a dataset, None where there is none.
+
+    That is `data_dir/name`, or else `data_dir` itself.
+    """
+    return next((folder for folder in (data_dir / name, data_dir) if _splits_in(folder)), None)
+
+
+def prepare_dataset(spec: DatasetSpec, data_dir: Path, archive: Path | None = None) -> Path:
+    """Makes sure that a dataset is in place: downloads and unpacks it where it is not.
+
+    Args:
+      spec: the dataset.
+      data_dir: the folder that holds, or will hold, `<name>/train`, `val`, `test`.
+      archive: a tar or zip file to unpack instead of a download; it is kept.
+
+    Returns:
+      The folder that holds train/, val/, test/.
+
+    Raises:
+      UserError: if that is not possible, with what to do instead.
+    """
+    if not re.fullmatch(r"\w[\w.-]*", spec.name):
+        raise UsageError(f"--dataset is a name, not a path (that is --data_dir). Received: {spec.name}")
+    try:
+        if ready := _find_complete(spec, data_dir):
+            return ready
+        if not archive and not spec.url:
+            raise UserError(_explain_by_hand(spec))
+        with staged_folder(data_dir / spec.name) as staging:
+            # Another process may have made it while this one waited.
+            ready = _find_complete(spec, data_dir)
+            return ready or _make_dataset(spec, data_dir, archive, staging / "unpacked")
+    except OSError as error:
+        reason = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+        raise UserError(f"cannot put {spec.name} into {data_dir}: {reason}") from error
+
+
+def _find_complete(spec: DatasetSpec, data_dir: Path) -> Path | None:
+    folder, target = find_dataset_folder(spec.name, data_dir), data_dir / spec.name
+    if folder is None:
+        if target.exists() or target.is_symlink():
+            raise UserError(
+                f"{target} is there without train/, val/ or test/; move it away and run this again"
+            )
+        return None
+    if fault := _find_fault(spec, folder):
+        way_out = "move it away and run this again" if folder == target else "name another --data_dir"
+        raise UserError(f"{folder} is not a complete {spec.name}: {fault}; {way_out}")
+    print(f"{spec.name} is complete in {folder}: {_describe(folder)}")
+    return folder
+
+
+def _make_dataset(spec: DatasetSpec, data_dir: Path, archive: Path | None, unpacked: Path) -> Path:
+    target = data_dir / spec.name
+    local = archive or local_file(spec.url or "")
+    if local:
+        if not local.is_file():
+            named = f"--archive={archive}" if archive else spec.url
+            raise UserError(f"{named}: there is no such file. {_ways_out(spec)}")
+        unpack_archive(local, unpacked)
+        publish(_find_dataset_inside(spec, local, unpacked), target)
+    else:
+        partial = _download(spec, data_dir)
+        try:
+            unpack_archive(partial, unpacked)
+        except UserError as error:
+            forget_download(partial)
+            raise UserError(f"{error}. Removed it, so that the next run downloads it again") from error
+        publish(_find_dataset_inside(spec, partial, unpacked), target)
+        forget_download(partial)
+        print(f"Removed the downloaded archive {partial}")
+    print(f"{spec.name} is ready in {target}: {_describe(target)}")
+    return target
+
+
+def _download(spec: DatasetSpec, data_dir: Path) -> Path:
+    url = spec.url or ""
+    partial = data_dir / f"{posixpath.basename(urlsplit(url).path) or spec.name}.partial"
+    print(f"Downloading {url}", flush=True)
+    try:
+        download(url, partial)
+    except UserError as error:
+        raise UserError(f"{error}. {_ways_out(spec)}") from error
+    return partial
+
+
+def _find_dataset_inside(spec: DatasetSpec, archive: Path, unpacked: Path) -> Path:
+    """Returns the folder with the splits, whatever folders the archive wraps around it."""
+    folder = unpacked
+    while not _splits_in(folder):
+        wrapped = [entry for entry in folder.iterdir() if entry.is_dir()]
+        if len(wrapped) != 1:
+            break
+        folder = wrapped[0]
+    if fault := _find_fault(spec, folder):
+        as_it_is = (
+            f". To use it as it is: --dataset=my_{spec.name} --archive={archive}" if spec.counts else ""
+        )
+        raise UserError(f"{archive} does not hold a complete {spec.name}: {fault}{as_it_is}")
+    return folder
+
+
+def _splits_in(folder: Path) -> list[str]:
+    return [split for split in SPLITS if (folder / split).is_dir()]
+
+
+def _find_fault(spec: DatasetSpec, folder: Path) -> str | None:
+    """Says what a dataset's folder lacks, None if nothing."""
+    splits = _splits_in(folder)
+    if not splits:
+        return "there is no folder train/, val/ or test/"
+    for split in spec.counts:
+        if split not in splits:
+            return f"there is no folder {split}/"
+    for split in splits:
+        for place, sizes in _image_sizes(folder, split).items():
+            if not sizes:
+                return f"{place}/ holds no JPEG, PNG or BMP images"
+            if len(sizes) != spec.counts.get(split, len(sizes)):
+                return f"{place}/ holds {len(sizes)} images instead of {spec.counts[split]}"
+            if empty := next((name for name, size in sizes.items() if not size), None):
+                return f"{place}/{empty} is empty (0 bytes)"
+    return None
+
+
+def _image_sizes(folder: Path, split: str) -> Mapping[str, Mapping[str, int]]:
+    """Returns name and size in bytes of the images of each folder of a split: one, or input/ and target/."""
+    places = [split]
+    if (folder / split / "input").is_dir():
+        places = [f"{split}/input", f"{split}/target"]
+    return {place: _images_in(folder / place) for place in places}
+
+
+def _images_in(folder: Path) -> Mapping[str, int]:
+    if not folder.is_dir():
+        return {}
+    with os.scandir(folder) as entries:
+        return {
+            entry.name: entry.stat().st_size
+            for entry in entries
+            if entry.name.lower().endswith(IMAGE_SUFFIXES) and entry.name[0] != "." and entry.is_file()
+        }
+
+
+def _describe(folder: Path) -> str:
+    counts = {split: _image_sizes(folder, split) for split in _splits_in(folder)}
+    return ", ".join(f"{split} {len(next(iter(places.values())))}" for split, places in counts.items())
+
+
+def _explain_by_hand(spec: DatasetSpec) -> str:
+    if spec.name in CATALOGUE:
+        return f"{spec.name} cannot be downloaded. {spec.note} {_ways_out(spec)}"
+    return f"{spec.name} is not one of {', '.join(CATALOGUE)}, and it is not there yet. {_ways_out(spec)}"
+
+
+def _ways_out(spec: DatasetSpec) -> str:
+    return (
+        f"Ways on: --archive=FILE with a tar or zip of it, --data_dir=DIR where DIR/{spec.name} "
+        "holds train, val and test, or --dataset=synthetic, which needs no files"
+    )
+
+
+def main(argv: Sequence[str]) -> None:
+    """Parses the flags and prepares a dataset or joins two folders."""
+    flag_values = new_flags()
+    flag_values.set_gnu_getopt()  # flags may follow the two folders
+    for name, default, text in (
+        ("dataset", None, f"one of {', '.join(CATALOGUE)}, or a name of yours"),
+        ("data_dir", "datasets", "folder that holds, or will hold, <dataset>/train|val|test"),
+        ("archive", None, "tar or zip file to use instead of a download"),
+        ("output", None, "folder that --combine makes"),
+    ):
+        flags.DEFINE_string(name, default, text, flag_values=flag_values)
+    flags.DEFINE_bool("combine", False, "join INPUT_DIR and TARGET_DIR into pairs", flag_values=flag_values)
+    arguments = parse_flags(flag_values, __doc__ or "", argv)
+    values = flag_values.flag_values_dict()
+    if values["combine"]:
+        if len(arguments) != 2 or not values["output"] or values["dataset"] or values["archive"]:
+            raise UsageError("expected --combine INPUT_DIR TARGET_DIR --output=DIR")
+        _combine(*map(Path, (*arguments, values["output"])))
+    elif arguments or values["output"] or not values["dataset"]:
+        raise UsageError("expected --dataset=NAME, with --archive=FILE or not (--help shows more)")
+    elif values["dataset"] == "synthetic":
+        print("synthetic is generated while training: there is nothing to prepare")
+    else:
+        archive = Path(values["archive"]) if values["archive"] else None
+        prepare_dataset(find_dataset(values["dataset"]), Path(values["data_dir"]), archive)
+
+
+def _combine(input_folder: Path, target_folder: Path, output_folder: Path) -> None:
+    quiet_tensorflow()
+    import tensorflow as tf
+
+    from pipelines.combine import combine_folders
+
+    # Only files are read and written: leave the GPUs to those who train on them.
+    tf.config.set_visible_devices([], "GPU")
+    num_pairs = combine_folders(input_folder, target_folder, output_folder)
+    print(f"{num_pairs} pairs are in {output_folder}, input on the left: train on them with --direction=AtoB")
+
+
+if __name__ == "__main__":
+    run(main)
