@@ -6,22 +6,22 @@ from pipelines import catalogue, prepare, sources
 
 
 def open_split(
-    spec: catalogue.DatasetSpec,
+    dataset: str | catalogue.DatasetSpec,
     split: str,
     *,
-    data_dir: Path,
-    direction: str,
-    image_size: tuple[int, int],
+    data_dir: str | Path = "datasets",
+    direction: str | None = None,
+    image_size: tuple[int, int] = (256, 256),
     on_bad_image: str = "stop",
     cache_mib: int = 2048,
 ) -> sources.Source:
     """Opens one split of a dataset, downloading the dataset where it is missing.
 
     Args:
-      spec: the dataset.
+      dataset: its name, in the catalogue or your own, or its entry.
       split: `train`, `val` or `test`.
       data_dir: folder that holds `<dataset>/<split>`, or the splits themselves.
-      direction: `AtoB` or `BtoA`.
+      direction: `AtoB` or `BtoA`; None: the dataset's own.
       image_size: (height, width) in px; generated pairs are drawn at this size.
       on_bad_image: `stop` or `skip`, see `sources.open_source`.
       cache_mib: budget for decoded images, MiB.
@@ -32,6 +32,8 @@ def open_split(
     Raises:
       UserError: when the data is missing, cannot be fetched, or is unusable.
     """
+    spec = catalogue.find_dataset(dataset) if isinstance(dataset, str) else dataset
+    direction, data_dir = direction or spec.direction, Path(data_dir)
     if spec.name == "synthetic":
         return sources.open_synthetic(split, direction, spec.counts[split], image_size)
     folder = prepare.find_dataset_folder(spec.name, data_dir) or prepare.prepare_dataset(spec, data_dir)
