@@ -1,0 +1,75 @@
+"""A page of pictures, `index.html`: what went in beside what came out."""
+
+import dataclasses
+import html
+import os
+from collections.abc import Sequence
+from urllib.parse import quote
+
+_STYLE = """
+:root { color-scheme: light dark; }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 80rem; padding: 0 1rem; }
+h1 { font-size: 1.3rem; margin: 0; }
+p { margin: 0 0 1.5rem; opacity: .7; }
+article { margin: 0 0 2rem; }
+h2 { font-size: .95rem; font-weight: 600; margin: 0 0 .4rem; overflow-wrap: anywhere; }
+div { display: flex; flex-wrap: wrap; gap: .75rem; }
+figure { margin: 0; max-width: 100%; }
+img { display: block; height: auto; max-width: 100%; }
+figcaption { font-size: .8rem; opacity: .7; }
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One input and what became of it.
+
+    Attributes:
+      title: of the input.
+      size: (height, width) px of all its pictures.
+      input_file: relative to the page.
+      output_files: likewise.
+    """
+
+    title: str
+    size: tuple[int, int]
+    input_file: str
+    output_files: Sequence[str]
+
+
+def render_gallery(title: str, summary: str, rows: Sequence[Row]) -> str:
+    """Returns a page that needs nothing but the named pictures, and works wherever they are moved with it.
+
+    Args:
+      title: of the page.
+      summary: a sentence below it.
+      rows: in the order of the page.
+
+    Returns:
+      HTML text.
+    """
+    title, summary = html.escape(title), html.escape(summary)
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f"<h1>{title}</h1>\n<p>{summary}</p>\n{''.join(map(_render_row, rows))}</body>\n</html>\n"
+    )
+
+
+def _render_row(row: Row) -> str:
+    captions = ["output"]
+    if len(row.output_files) > 1:
+        captions = [f"output {number}" for number in range(1, len(row.output_files) + 1)]
+    figures = [_render_figure(row, row.input_file, "input")]
+    figures += [_render_figure(row, *place) for place in zip(row.output_files, captions, strict=True)]
+    return f"<article>\n<h2>{html.escape(row.title)}</h2>\n<div>\n{''.join(figures)}</div>\n</article>\n"
+
+
+def _render_figure(row: Row, file: str, caption: str) -> str:
+    height, width = row.size
+    url, alt = quote(os.fsencode(file)), html.escape(f"{caption} of {row.title}")
+    return (
+        f'<figure><a href="{url}"><img loading="lazy" src="{url}" alt="{alt}" '
+        f'width="{width}" height="{height}"></a><figcaption>{caption}</figcaption></figure>\n'
+    )

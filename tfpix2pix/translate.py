@@ -1,0 +1,241 @@
+"""Translates image files with a trained run or an exported SavedModel.
+
+    python -m tfpix2pix.translate --model=runs/facades --input=photos --output=out
+    python -m tfpix2pix.translate --model=saved_models/facades --input='photos/**/*.jpg' --output=out
+
+Images of any size, JPEG, PNG or BMP. Every output is a PNG with its input's name
+and subfolder (two inputs that differ in their suffix alone keep it: a.jpg.png);
+out/index.html shows inputs and outputs. A folder is searched with its subfolders,
+but not --output inside it. The same command gives the same pictures.
+"""
+
+import collections
+import glob
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from absl import flags
+
+from pipelines import command_line
+from pipelines.command_line import UsageError, UserError
+from pipelines.prepare import IMAGE_SUFFIXES
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tfpix2pix.gallery import Row
+    from tfpix2pix.translation import Translator
+
+PAGE = "index.html"
+# The inputs as the page shows them.
+PAGE_FOLDER = "index_files"
+CROPS = ("none", "left", "right")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Parses flags, finds the images, translates them, writes the page."""
+    flag_values = _define_flags()
+    arguments = command_line.parse_flags(flag_values, __doc__ or "", argv)
+    values = flag_values.flag_values_dict()
+    if arguments:
+        raise UsageError(f"unexpected argument: {arguments[0]} (a pattern for --input needs quotes)")
+    for name in ("model", "input", "output"):
+        if not values[name]:
+            raise UsageError(f"--{name} is missing (--help lists the flags)")
+    output = Path(values["output"])
+    root, files = find_inputs(values["input"], output)
+    names = name_outputs([file.relative_to(root) for file in files])
+    _check_outputs(output, files, names, values["samples_per_image"])
+
+    command_line.quiet_tensorflow()
+    from tfpix2pix.translation import Translator
+
+    translator = Translator(values["model"], values["checkpoint"])
+    if translator.input_channels != 3:
+        raise UsageError(
+            f"{translator.title} takes images with {translator.input_channels} channels; "
+            "this command reads 3. Use tfpix2pix.translation.Translator on arrays"
+        )
+    job = _Job(translator, output, values["noise_seed"], values["samples_per_image"], values["crop"])
+    job.run(root, dict(zip(files, names, strict=True)))
+
+
+def _define_flags() -> flags.FlagValues:
+    flag_values = command_line.new_flags()
+    for name, text in (
+        ("model", "folder of a run, of a SavedModel (the newest version), or of one version"),
+        ("checkpoint", "of a run: latest, best or a step (default latest)"),
+        ("input", "an image, a folder, or a pattern in quotes"),
+        ("output", "folder for the outputs and index.html"),
+    ):
+        flags.DEFINE_string(name, None, text, flag_values=flag_values)
+    flags.DEFINE_integer("noise_seed", 0, "another one gives other outputs", flag_values=flag_values)
+    flags.DEFINE_integer(
+        "samples_per_image", 1, "outputs per input, NAME_1.png, NAME_2.png, ...", 1, flag_values=flag_values
+    )
+    flags.DEFINE_enum("crop", "none", CROPS, "half of a side-by-side pair to take", flag_values=flag_values)
+    return flag_values
+
+
+def find_inputs(pattern: str, output: Path) -> tuple[Path, list[Path]]:
+    """Finds what --input names.
+
+    Args:
+      pattern: a file, a folder or a glob.
+      output: a folder whose contents are no inputs.
+
+    Returns:
+      The folder that names are relative to, and the image files, sorted.
+
+    Raises:
+      UsageError: when there are none, or `output` is their folder.
+    """
+    path = Path(pattern)
+    if path.is_file():
+        root, files = path.parent, [path]
+    elif path.is_dir():
+        root, files = path, [file for file in path.rglob("*") if _is_image(file.relative_to(path))]
+    else:
+        plain = [part for part in path.parts if not glob.has_magic(part)]
+        root = Path(*plain[: next((i for i, part in enumerate(path.parts) if glob.has_magic(part)), 0)])
+        matches = map(Path, glob.glob(pattern, recursive=True))
+        files = [file for file in matches if _is_image(file.relative_to(root))]
+    if output.exists() and not output.is_dir():
+        raise UsageError(f"--output takes a folder, and {output} is a file")
+    if output.resolve() == root.resolve():
+        raise UsageError(f"--output={output} is the folder of the inputs; choose another one")
+    if root.resolve() in output.resolve().parents and not path.is_file():
+        files = [file for file in files if output.resolve() not in file.resolve().parents]
+    files = sorted(file for file in files if file.is_file())
+    if not files:
+        raise UsageError(f"no JPEG, PNG or BMP image matches --input={pattern}")
+    return root, files
+
+
+def _is_image(file: Path) -> bool:
+    return file.suffix.lower() in IMAGE_SUFFIXES and not any(part[0] == "." for part in file.parts)
+
+
+def name_outputs(files: Sequence[Path]) -> list[str]:
+    """Returns a name without suffix for each file: its own, or with its suffix where others share it.
+
+    Names that differ in case alone count as the same, as on some disks they are.
+    """
+    names = [str(file.with_suffix("")) for file in files]
+    while True:
+        counts = collections.Counter(name.lower() for name in names)
+        longer = [
+            str(file) if counts[name.lower()] > 1 else name for file, name in zip(files, names, strict=True)
+        ]
+        if longer == names:
+            return names
+        names = longer
+
+
+def _output_files(name: str, samples: int) -> list[str]:
+    return [f"{name}_{n}.png" for n in range(1, samples + 1)] if samples > 1 else [f"{name}.png"]
+
+
+def _check_outputs(output: Path, files: Sequence[Path], names: Sequence[str], samples: int) -> None:
+    inputs = {file.resolve() for file in files}
+    for name in names:
+        for output_file in _output_files(name, samples):
+            if (output / output_file).resolve() in inputs:
+                raise UsageError(f"{output / output_file} is an input; choose another --output")
+
+
+class _Job:
+    """One call of the command: what to do with each file."""
+
+    def __init__(self, translator: "Translator", output: Path, noise_seed: int, samples: int, crop: str):
+        self.translator = translator
+        self.output = output
+        self.noise_seed = noise_seed
+        self.samples = samples
+        self.crop = crop
+        self.hinted = crop != "none"
+
+    def run(self, root: Path, names: dict[Path, str]) -> None:
+        from pipelines.image_files import BadImageError
+        from pipelines.progress import show_progress
+        from tfpix2pix.gallery import render_gallery
+
+        start, rows = time.monotonic(), []
+        with show_progress("translating", len(names), "images") as bar:
+            for file, name in names.items():
+                try:
+                    rows.append(self._translate_file(file, str(file.relative_to(root)), name))
+                except BadImageError as error:
+                    bar.write(f"error: {error}", file=sys.stderr)
+                bar.update()
+        noise = f"{self.samples} samples each, " if self.samples > 1 else ""
+        summary = f"{len(rows)} images, {noise}noise seed {self.noise_seed}"
+        page = render_gallery(f"Translated with {self.translator.title}", summary, rows)
+        _write(self.output / PAGE, page.encode(errors="replace"))
+        if len(rows) < len(names):
+            raise UserError(
+                f"{len(names) - len(rows)} of {len(names)} images could not be translated; "
+                f"the others are in {self.output}"
+            )
+        print(f"{summary}, {time.monotonic() - start:.1f} s: {self.output / PAGE}")
+
+    def _translate_file(self, file: Path, title: str, name: str) -> "Row":
+        import tensorflow as tf
+
+        from pipelines.image_files import BadImageError
+        from tfpix2pix.gallery import Row
+
+        image = self._load(file)
+        output_files = _output_files(name, self.samples)
+        for sample, output_file in enumerate(output_files):
+            try:
+                generated_image = self.translator(image, self.noise_seed, sample)
+            except tf.errors.ResourceExhaustedError as error:
+                raise BadImageError(f"{file} is too large for the memory there is: {image.shape}") from error
+            _write(self.output / output_file, tf.io.encode_png(generated_image).numpy())
+        input_file = f"{PAGE_FOLDER}/{name}.jpg"
+        _write(self.output / input_file, tf.io.encode_jpeg(image, quality=90).numpy())
+        return Row(title, image.shape[:2], input_file, output_files)
+
+    def _load(self, file: Path) -> "np.ndarray":
+        from pipelines.image_files import BadImageError, load_image, read_image_size
+
+        height, width = read_image_size(file)
+        if width == 2 * height and not self.hinted:
+            self._hint(file)
+        image = load_image(file)
+        if self.crop == "none":
+            return image
+        if width % 2:
+            raise BadImageError(f"{file} is {width} px wide, so it is no pair of equal halves")
+        return image[:, : width // 2] if self.crop == "left" else image[:, width // 2 :]
+
+    def _hint(self, file: Path) -> None:
+        self.hinted = True
+        config = self.translator.config
+        side = "left or right" if config is None else "left" if config.direction == "AtoB" else "right"
+        print(
+            f"note: {file} is twice as wide as high. If it is a pair for training, "
+            f"--crop={side} takes its input half",
+            file=sys.stderr,
+        )
+
+
+def _write(path: Path, contents: bytes) -> None:
+    """Writes a file under another name, then renames it; makes its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_bytes(contents)
+        os.replace(partial, path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+if __name__ == "__main__":
+    command_line.run(main)
