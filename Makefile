@@ -2,12 +2,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-export CUDA_VISIBLE_DEVICES ?= -1
 
-.PHONY: help quickstart test lint types wheel clean
+.PHONY: help quickstart test lint types wheel wheel-test clean
 
 help:  ## show this list
-	@sed -n 's/^\([a-z]*\):.*##/\1:/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' Makefile
 
 quickstart: $(VENV)/.runtime  ## train on the generated facades, score, export; offline, a few minutes
 	$(BIN)/python -m tfpix2pix.quickstart
@@ -23,7 +22,15 @@ types: $(VENV)/.dev  ## static types
 	$(BIN)/mypy
 
 wheel: $(VENV)/.dev  ## build the wheel into dist/
+	rm -rf dist build/lib build/bdist.*
 	$(BIN)/python -m build --wheel
+
+wheel-test: wheel  ## install the wheel in an empty environment and run the main job there
+	rm -rf build/wheel-test && $(PYTHON) -m venv build/wheel-test/environment
+	build/wheel-test/environment/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl
+	cd build/wheel-test && environment/bin/python -m tfpix2pix.train --dataset=synthetic --steps=2
+	test -f build/wheel-test/saved_models/synthetic/1/saved_model.pb
+	rm -rf build/wheel-test
 
 clean:  ## remove the environment and what was built
 	rm -rf $(VENV) build dist *.egg-info
