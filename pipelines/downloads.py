@@ -186,7 +186,7 @@ def _reason(error: Exception) -> str:
         return f"the server answers {error.code} {error.reason}"
     if isinstance(cause, http.client.IncompleteRead):
         return "the connection ended early"
-    return " ".join(str(cause).split()) or type(cause).__name__
+    return " ".join(str(getattr(cause, "strerror", None) or cause).split()) or type(cause).__name__
 
 
 def _size(path: Path) -> int:

@@ -23,7 +23,7 @@ from pipelines.archives import unpack_archive
 from pipelines.catalogue import CATALOGUE, SPLITS, DatasetSpec, find_dataset
 from pipelines.command_line import UsageError, UserError, new_flags, parse_flags, quiet_tensorflow, run
 from pipelines.downloads import download, forget_download, local_file
-from pipelines.staging import publish, staged_folder
+from pipelines.staging import is_unfinished, publish, staged_folder
 
 # As in image_files, which would import TensorFlow.
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
@@ -54,14 +54,19 @@ def prepare_dataset(spec: DatasetSpec, data_dir: Path, archive: Path | None = No
     if not re.fullmatch(r"\w[\w.-]*", spec.name):
         raise UsageError(f"--dataset is a name, not a path (that is --data_dir). Received: {spec.name}")
     try:
-        if ready := _find_complete(spec, data_dir):
-            return ready
-        if not archive and not spec.url:
+        target = data_dir / spec.name
+        ready = _find_complete(spec, data_dir)
+        if not ready and not archive and not spec.url:
             raise UserError(_explain_by_hand(spec))
-        with staged_folder(data_dir / spec.name) as staging:
-            # Another process may have made it while this one waited.
-            ready = _find_complete(spec, data_dir)
-            return ready or _make_dataset(spec, data_dir, archive, staging / "unpacked")
+        if not ready or is_unfinished(target):
+            with staged_folder(target) as staging:
+                # Another process may have made it while this one waited.
+                ready = _find_complete(spec, data_dir)
+                if not ready:
+                    return _make_dataset(spec, data_dir, archive, staging / "unpacked")
+                forget_download(_partial(spec, data_dir))
+        print(f"{spec.name} is complete in {ready}: {_describe(ready)}")
+        return ready
     except OSError as error:
         reason = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
         raise UserError(f"cannot put {spec.name} into {data_dir}: {reason}") from error
@@ -78,7 +83,6 @@ def _find_complete(spec: DatasetSpec, data_dir: Path) -> Path | None:
     if fault := _find_fault(spec, folder):
         way_out = "move it away and run this again" if folder == target else "name another --data_dir"
         raise UserError(f"{folder} is not a complete {spec.name}: {fault}; {way_out}")
-    print(f"{spec.name} is complete in {folder}: {_describe(folder)}")
     return folder
 
 
@@ -92,7 +96,8 @@ def _make_dataset(spec: DatasetSpec, data_dir: Path, archive: Path | None, unpac
         unpack_archive(local, unpacked)
         publish(_find_dataset_inside(spec, local, unpacked), target)
     else:
-        partial = _download(spec, data_dir)
+        partial = _partial(spec, data_dir)
+        _download(spec, partial)
         try:
             unpack_archive(partial, unpacked)
         except UserError as error:
@@ -105,15 +110,17 @@ def _make_dataset(spec: DatasetSpec, data_dir: Path, archive: Path | None, unpac
     return target
 
 
-def _download(spec: DatasetSpec, data_dir: Path) -> Path:
+def _partial(spec: DatasetSpec, data_dir: Path) -> Path:
+    return data_dir / f"{posixpath.basename(urlsplit(spec.url or '').path) or spec.name}.partial"
+
+
+def _download(spec: DatasetSpec, partial: Path) -> None:
     url = spec.url or ""
-    partial = data_dir / f"{posixpath.basename(urlsplit(url).path) or spec.name}.partial"
     print(f"Downloading {url}", flush=True)
     try:
         download(url, partial)
     except UserError as error:
         raise UserError(f"{error}. {_ways_out(spec)}") from error
-    return partial
 
 
 def _find_dataset_inside(spec: DatasetSpec, archive: Path, unpacked: Path) -> Path:

@@ -30,6 +30,11 @@ def staged_folder(target: Path) -> Iterator[Path]:
             shutil.rmtree(staging, ignore_errors=True)
 
 
+def is_unfinished(target: Path) -> bool:
+    """Tells whether a process is making `target`, or was killed and left something to clean up."""
+    return _lock_file(target).exists() and os.access(target.parent, os.W_OK)
+
+
 def publish(folder: Path, target: Path) -> None:
     """Renames `folder`, from inside a staged folder, to `target`, which must not exist yet."""
     if target.exists() or target.is_symlink():
@@ -39,9 +44,13 @@ def publish(folder: Path, target: Path) -> None:
     os.rename(folder, target)
 
 
+def _lock_file(target: Path) -> Path:
+    return target.with_name(f".{target.name}.lock")
+
+
 @contextlib.contextmanager
 def _lock(target: Path) -> Iterator[None]:
-    path = target.with_name(f".{target.name}.lock")
+    path = _lock_file(target)
     while True:
         with open(path, "a") as file:
             try:

@@ -345,6 +345,17 @@ def test_killed_while_unpacking(data_dir, tmp_path):
     assert names_in(data_dir) == ["mine"]
 
 
+def test_killed_after_the_dataset_appeared(data_dir, tmp_path):
+    archive = write_archive(tmp_path / "mine.zip", {"train": 3})
+    prepare_dataset(MINE, data_dir, archive)
+    for name in (".mine.lock", "mine.zip.partial", "mine.zip.partial.json"):
+        (data_dir / name).touch()
+    (data_dir / ".mine.incomplete").mkdir()
+    prepare_dataset(spec_of("http://no-such-host.invalid/mine.zip"), data_dir)
+    assert names_in(data_dir) == ["mine"]
+    assert count_files(data_dir / "mine") == {"train": 3}
+
+
 def test_a_second_process_waits_for_the_first(server, data_dir, tmp_path):
     server.gate.clear()
     first = start("--dataset=facades", cwd=tmp_path, http_proxy=server.url)
