@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfpix2pix import losses
+from tfpix2pix.optimizers import FusedAdam
 
 Batch = dict[str, tf.Tensor]
 
@@ -35,7 +36,7 @@ def build_adam(
     Returns:
       A Keras optimizer.
     """
-    adam = keras.optimizers.Adam(learning_rate, ADAM_BETA_1, ADAM_BETA_2, ADAM_EPSILON)
+    adam = FusedAdam(learning_rate, ADAM_BETA_1, ADAM_BETA_2, ADAM_EPSILON)
     return keras.optimizers.LossScaleOptimizer(adam) if loss_scaling else adam
 
 
