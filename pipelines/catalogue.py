@@ -9,6 +9,7 @@ import types
 from collections.abc import Mapping
 
 SPLITS = ("train", "val", "test")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 ARCHIVE_HOST = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets"
 
 

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 
 from absl import flags
+from tqdm import tqdm
 
 
 class UserError(Exception):
@@ -84,6 +85,7 @@ def _flags_help(flag_values: flags.FlagValues) -> str:
 def new_flags() -> flags.FlagValues:
     """Returns an empty set of flags that knows --help, separate from absl's global one."""
     flag_values = flags.FlagValues()
+    flag_values.set_gnu_getopt()  # flags may follow positional arguments
     flags.DEFINE_bool("help", False, "show this text and stop", flag_values=flag_values)
     return flag_values
 
@@ -94,12 +96,20 @@ def run(main: Callable[[Sequence[str]], int | None]) -> None:
         status = main(sys.argv) or 0
     except UserError as error:
         status = _fail(error, error.exit_status)
+    except BrokenPipeError:  # `command | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
     except OSError as error:
         status = _fail(f"{error.strerror or error}: {error.filename}" if error.filename else error, 1)
     except KeyboardInterrupt:
         status = _fail("stopped by Ctrl-C", 1)
     sys.stdout.flush()
     sys.exit(status)
+
+
+def warn(text: str) -> None:
+    """Prints a warning on standard error, above a progress bar where there is one."""
+    tqdm.write(f"warning: {text}", file=sys.stderr)
 
 
 def _fail(reason: object, status: int) -> int:

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from absl import logging
 
-from pipelines.command_line import UserError
+from pipelines.command_line import UserError, warn
 from pipelines.image_files import BadImageError, list_image_files, load_image, read_image_size
 
 _SIDE_BY_SIDE = "JPEG, PNG or BMP files with the two images side by side, or folders input/ and target/"
@@ -61,7 +60,7 @@ def _images_in(folder: Path, expected: str) -> list[Path]:
     if not files:
         raise UserError(f"{folder} holds {_describe(folder)}; expected {expected}")
     if num_ignored:
-        logging.info("%s: ignored %d files that are not JPEG, PNG or BMP", folder, num_ignored)
+        warn(f"{folder}: ignored {num_ignored} files that are not JPEG, PNG or BMP")
     return files
 
 

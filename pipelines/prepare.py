@@ -20,13 +20,10 @@ from urllib.parse import urlsplit
 from absl import flags
 
 from pipelines.archives import unpack_archive
-from pipelines.catalogue import CATALOGUE, SPLITS, DatasetSpec, find_dataset
+from pipelines.catalogue import CATALOGUE, IMAGE_SUFFIXES, SPLITS, DatasetSpec, find_dataset
 from pipelines.command_line import UsageError, UserError, new_flags, parse_flags, quiet_tensorflow, run
 from pipelines.downloads import download, forget_download, local_file
 from pipelines.staging import is_unfinished, publish, staged_folder
-
-# As in image_files, which would import TensorFlow.
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 
 
 def find_dataset_folder(name: str, data_dir: Path) -> Path | None:
@@ -202,7 +199,6 @@ def _ways_out(spec: DatasetSpec) -> str:
 def main(argv: Sequence[str]) -> None:
     """Parses the flags and prepares a dataset or joins two folders."""
     flag_values = new_flags()
-    flag_values.set_gnu_getopt()  # flags may follow the two folders
     for name, default, text in (
         ("dataset", None, f"one of {', '.join(CATALOGUE)}, or a name of yours"),
         ("data_dir", "datasets", "folder that holds, or will hold, <dataset>/train|val|test"),

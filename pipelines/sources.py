@@ -13,10 +13,10 @@ from typing import TypeVar
 
 import numpy as np
 import tensorflow as tf
-from absl import logging
 from tqdm import tqdm
 
 from pipelines import synthetic
+from pipelines.command_line import warn
 from pipelines.image_files import BadImageError, decode_image
 from pipelines.pair_files import MAX_LISTED, Files, Images, decode_pair, find_pairs, join_some, measure_pair
 
@@ -195,8 +195,8 @@ def _report_bad(reasons: Sequence[str], num_pairs: int, on_bad_image: str) -> No
     if len(reasons) == num_pairs:
         raise BadImageError(f"{summary}, so none is left: {join_some(reasons, '; ')}")
     for reason in reasons[:MAX_LISTED]:
-        logging.warning("Skipped: %s", reason)
-    logging.warning("%s and are left out", summary)
+        warn(f"skipped {reason}")
+    warn(f"{summary} and are left out")
 
 
 def _split(side_by_side: tf.Tensor, direction: str) -> tuple[tf.Tensor, tf.Tensor]:

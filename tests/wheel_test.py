@@ -34,7 +34,7 @@ def test_holds_the_two_packages_and_nothing_else(wheel):
 
 
 def test_trains_outside_the_repository(wheel, tmp_path):
-    """The dependencies come from this environment, so that the test needs no network; see `make wheel-test`."""
+    """Offline: the dependencies come from this environment. `make wheel-test` installs them too."""
     environment = tmp_path / "environment"
     venv.create(environment, with_pip=False)
     python = environment / "bin" / "python"

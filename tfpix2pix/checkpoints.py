@@ -8,15 +8,14 @@ another name and then renamed, so that one that is there is whole.
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
-from absl import logging
 
-from pipelines.command_line import UsageError, UserError
+from pipelines.command_line import UsageError, UserError, warn
 from tfpix2pix.step import TrainStep
 
 METADATA = "checkpoint.json"
@@ -114,15 +113,12 @@ def prune(workdir: Path, keep: int, best_step: int | None) -> None:
             shutil.rmtree(checkpoint_folder(workdir, step))
 
 
-def restore_latest(
-    workdir: Path, train_step: TrainStep, warn: Callable[[str], None] = logging.warning
-) -> int:
+def restore_latest(workdir: Path, train_step: TrainStep) -> int:
     """Restores the newest checkpoint that is sound.
 
     Args:
       workdir: of the run.
       train_step: what to restore into.
-      warn: told about each damaged checkpoint that is passed over.
 
     Returns:
       Its step, or 0 when there is no checkpoint.

@@ -14,7 +14,7 @@ p { margin: 0 0 1.5rem; opacity: .7; }
 article { margin: 0 0 2rem; }
 h2 { font-size: .95rem; font-weight: 600; margin: 0 0 .4rem; overflow-wrap: anywhere; }
 div { display: flex; flex-wrap: wrap; gap: .75rem; }
-figure { margin: 0; max-width: 100%; }
+figure { margin: 0; max-width: calc(50% - .4rem); }
 img { display: block; height: auto; max-width: 100%; }
 figcaption { font-size: .8rem; opacity: .7; }
 """

@@ -105,7 +105,7 @@ class _Run:
         self.total_steps = config.steps or -(-config.epochs * len(train_source) // config.batch_size)
         with placement.strategy.scope():
             self.train_step = networks.build_train_step(config, self.total_steps)
-        self.step = checkpoints.restore_latest(workdir, self.train_step, warn=_warn)
+        self.step = checkpoints.restore_latest(workdir, self.train_step)
         self.metadata = checkpoints.read_metadata(workdir, self.step) if self.step else {}
         self.meter = LossMeter(self.metadata.get("losses", {}), self.metadata.get("loss_steps", 0))
 
@@ -241,7 +241,3 @@ class _Run:
 
 def _say(text: str) -> None:
     print(text, flush=True)
-
-
-def _warn(text: str) -> None:
-    print(f"warning: {text}", flush=True)

@@ -1,4 +1,4 @@
-"""Adam in one kernel per variable: Keras's numbers, variables and checkpoint, a third of its memory traffic."""
+"""Adam in one kernel per variable: the numbers, variables and checkpoint of Keras, less memory traffic."""
 
 import keras
 import tensorflow as tf

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from pipelines import command_line
+from pipelines.catalogue import IMAGE_SUFFIXES
 from pipelines.command_line import UsageError, UserError
-from pipelines.prepare import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -173,7 +173,7 @@ class _Job:
                     bar.write(f"error: {error}", file=sys.stderr)
                 bar.update()
         noise = f"{self.samples} samples each, " if self.samples > 1 else ""
-        summary = f"{len(rows)} images, {noise}noise seed {self.noise_seed}"
+        summary = f"{len(rows)} image{'' if len(rows) == 1 else 's'}, {noise}noise seed {self.noise_seed}"
         page = render_gallery(f"Translated with {self.translator.title}", summary, rows)
         _write(self.output / PAGE, page.encode(errors="replace"))
         if len(rows) < len(names):
