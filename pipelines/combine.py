@@ -4,17 +4,13 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
 from pipelines.catalogue import SPLITS
 from pipelines.command_line import UserError
-from pipelines.image_files import list_image_files, load_image, read_image_size
+from pipelines.pair_files import Files, decode_pair, match_by_stem, measure_pair
 from pipelines.progress import show_progress
 from pipelines.staging import publish, staged_folder
-
-_MOST_NAMED = 5
-_Pair = tuple[Path, Path]
 
 
 def combine_folders(input_folder: Path, target_folder: Path, output_folder: Path) -> int:
@@ -51,7 +47,7 @@ def combine_folders(input_folder: Path, target_folder: Path, output_folder: Path
     return len(pairs)
 
 
-def _find_pairs(input_folder: Path, target_folder: Path) -> Mapping[str, _Pair]:
+def _find_pairs(input_folder: Path, target_folder: Path) -> Mapping[str, Files]:
     """Returns the two files behind each file to write, by its path below the output folder."""
     for folder in (input_folder, target_folder):
         if not folder.is_dir():
@@ -62,9 +58,10 @@ def _find_pairs(input_folder: Path, target_folder: Path) -> Mapping[str, _Pair]:
             f"{input_folder} holds {_describe(input_splits)} and {target_folder} {_describe(target_splits)}; "
             "both must hold the same splits, or both the images themselves"
         )
-    pairs: dict[str, _Pair] = {}
+    pairs: dict[str, Files] = {}
     for split in input_splits or ("",):
-        pairs |= _match(input_folder / split, target_folder / split, split)
+        matched = match_by_stem(input_folder / split, target_folder / split)
+        pairs |= {str(Path(split, f"{stem}.png")): files for stem, files in matched.items()}
     return pairs
 
 
@@ -76,34 +73,7 @@ def _describe(splits: tuple[str, ...]) -> str:
     return "/, ".join(splits) + "/" if splits else "no splits"
 
 
-def _match(input_folder: Path, target_folder: Path, split: str) -> Mapping[str, _Pair]:
-    inputs, targets = _by_stem(input_folder), _by_stem(target_folder)
-    alone = [str(file) for stem, file in inputs.items() if stem not in targets]
-    alone += [str(file) for stem, file in targets.items() if stem not in inputs]
-    if alone:
-        raise UserError(f"{len(alone)} images have no partner of the same name: {_some(alone)}")
-    return {str(Path(split, f"{stem}.png")): (file, targets[stem]) for stem, file in inputs.items()}
-
-
-def _by_stem(folder: Path) -> Mapping[str, Path]:
-    files, _ = list_image_files(folder)
-    if not files:
-        raise UserError(f"{folder} holds no JPEG, PNG or BMP images")
-    by_stem = {file.stem: file for file in files}
-    if twice := [str(file) for file in files if by_stem[file.stem] != file]:
-        raise UserError(f"{folder} holds more than one image of the same name: {_some(twice)}")
-    return by_stem
-
-
-def _some(names: list[str]) -> str:
-    more = [f"and {len(names) - _MOST_NAMED} more"] if len(names) > _MOST_NAMED else []
-    return ", ".join([*names[:_MOST_NAMED], *more])
-
-
-def _write_pair(pair: _Pair, path: Path) -> None:
-    sizes = [read_image_size(file) for file in pair]
-    if sizes[0] != sizes[1]:
-        shown = [f"{file} is {width}x{height}" for file, (height, width) in zip(pair, sizes, strict=True)]
-        raise UserError(f"{' and '.join(shown)} px: the two images of a pair must have the same size")
-    side_by_side = np.concatenate([load_image(file) for file in pair], axis=1)
+def _write_pair(pair: Files, path: Path) -> None:
+    measure_pair(pair)
+    side_by_side = decode_pair(pair)
     path.write_bytes(tf.io.encode_png(side_by_side).numpy())

@@ -26,30 +26,31 @@ def find_pairs(split_folder: Path) -> dict[str, Files]:
     """
     folders = (split_folder / "input", split_folder / "target")
     if any(folder.is_dir() for folder in folders):
-        return _match_by_stem(*folders)
+        return match_by_stem(*folders)
     files = _images_in(split_folder, _SIDE_BY_SIDE)
     stems = collections.Counter(file.stem for file in files)
     return {file.stem if stems[file.stem] == 1 else file.name: (file,) for file in files}
 
 
-def _match_by_stem(input_folder: Path, target_folder: Path) -> dict[str, Files]:
+def match_by_stem(input_folder: Path, target_folder: Path) -> dict[str, Files]:
+    """Returns the two files of each pair by their common stem, in natural order.
+
+    Raises:
+      UserError: if a folder holds no images, two of one stem, or one without a partner.
+    """
     inputs, targets = _by_stem(input_folder), _by_stem(target_folder)
-    alone = [f"{file.parent.name}/{file.name}" for stem, file in inputs.items() if stem not in targets]
-    alone += [f"{file.parent.name}/{file.name}" for stem, file in targets.items() if stem not in inputs]
+    alone = [str(file) for stem, file in inputs.items() if stem not in targets]
+    alone += [str(file) for stem, file in targets.items() if stem not in inputs]
     if alone:
-        raise UserError(
-            f"{input_folder.parent}: {len(alone)} files of input/ and target/ have no partner "
-            f"of the same name in the other folder: {join_some(alone)}"
-        )
+        raise UserError(f"{len(alone)} images have no partner of the same name: {join_some(alone)}")
     return {stem: (file, targets[stem]) for stem, file in inputs.items()}
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
     files = _images_in(folder, _ONE_PER_PAIR)
     by_stem = {file.stem: file for file in files}
-    twice = [file.name for file in files if by_stem[file.stem] != file]
-    if twice:
-        raise UserError(f"{folder} holds more than one file of these names: {join_some(twice)}")
+    if twice := [str(file) for file in files if by_stem[file.stem] != file]:
+        raise UserError(f"{folder} holds more than one image of the same name: {join_some(twice)}")
     return by_stem
 
 

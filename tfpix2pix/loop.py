@@ -11,10 +11,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pipelines import datasets, pairs
+from pipelines import pairs
 from pipelines.command_line import UserError
 from pipelines.sources import Source
-from tfpix2pix import checkpoints, networks, saved_model
+from tfpix2pix import checkpoints, data, networks, saved_model
 from tfpix2pix import workdir as workdirs
 from tfpix2pix.config import Config, parse_step_range
 from tfpix2pix.distribution import Placement, make_strategy, replica_batch_size
@@ -75,23 +75,11 @@ def train_and_evaluate(config: Config, workdir: str | Path | None = None) -> Res
     placement = make_strategy(config.strategy)
     replica_batch_size(placement, config.batch_size)
     with workdirs.lock(workdir) if placement.is_chief else nullcontext():
-        train_source = _open_split(config, "train")
-        val_source = _open_split(config, "val")
+        train_source = data.open_split(config, "train")
+        val_source = data.open_split(config, "val")
         if placement.is_chief:
             workdirs.write_config(workdir, config, train_source)
         return _Run(config, workdir, placement, train_source, val_source).train()
-
-
-def _open_split(config: Config, split: str) -> Source:
-    return datasets.open_split(
-        config.spec,
-        split,
-        data_dir=Path(config.data_dir),
-        direction=config.direction,
-        image_size=config.image_size,
-        on_bad_image=config.on_bad_image,
-        cache_mib=config.cache_mib,
-    )
 
 
 class _Run:

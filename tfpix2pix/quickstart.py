@@ -59,33 +59,22 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _open(config, split: str):
-    from pipelines import datasets
-
-    return datasets.open_split(
-        config.spec,
-        split,
-        data_dir=Path(config.data_dir),
-        direction=config.direction,
-        image_size=config.image_size,
-    )
-
-
 def _score(generator, config) -> dict[str, dict[str, float]]:
     """Scores the generator and the baselines on the validation split."""
     import tensorflow as tf
 
     from pipelines import pairs
+    from tfpix2pix import data
     from tfpix2pix.validation import compute_validation_scores
 
     training = pairs.build_dataset(
-        _open(config, "train"), image_size=config.image_size, batch_size=1, training=False
+        data.open_split(config, "train"), image_size=config.image_size, batch_size=1, training=False
     )
     total, count = 0.0, 0
     for batch in training:
         total, count = total + batch["target_image"][0], count + 1
     mean_photo = total / count
-    val_source = _open(config, "val")
+    val_source = data.open_split(config, "val")
 
     def score(translate):
         return compute_validation_scores(translate, val_source, config.image_size, config.seed)
@@ -106,10 +95,10 @@ def _table(scores: dict[str, dict[str, float]]) -> str:
 
 def _write_contact_sheet(generator, config, path: Path) -> None:
     from pipelines import pairs
-    from tfpix2pix import pictures
+    from tfpix2pix import data, pictures
 
     dataset = pairs.build_dataset(
-        _open(config, "val"),
+        data.open_split(config, "val"),
         image_size=config.image_size,
         batch_size=SHOWN_EXAMPLES,
         training=False,
