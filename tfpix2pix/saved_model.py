@@ -78,8 +78,8 @@ def _next_version(folder: Path) -> int:
 
 
 def _write(generator: keras.Model, folder: Path, noise_seed: int) -> None:
+    # Without `track(generator)`: it would store every weight twice.
     archive = keras.export.ExportArchive()
-    archive.track(generator)
     for name, (endpoint, signature) in _build_endpoints(generator, noise_seed).items():
         archive.add_endpoint(name, endpoint, signature)
     with contextlib.redirect_stdout(io.StringIO()):
