@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tfpix2pix import discriminators, generators, step
@@ -88,3 +89,10 @@ def test_adam_keeps_replicas_alike(mirrored_strategy):
     for value, earlier in zip(generator.get_weights(), before, strict=True):
         # Two steps of 2e-4.
         assert 1e-4 < np.abs(value - earlier).max() < 5e-4
+
+
+def test_compiling_for_replicas_is_refused(mirrored_strategy):
+    with mirrored_strategy.scope():
+        generator = generators.unet_generator((8, 8), depth=2, base_filters=2)
+        with pytest.raises(ValueError, match="on one replica.* Received: 2 replicas"):
+            step.TrainStep(generator, objective="l1", jit_compile=True)

@@ -171,6 +171,11 @@ def test_a_call_with_one_batch_takes_one_step():
     assert _largest_difference(called.generator, ran.generator) == 0
 
 
+def test_batches_that_no_dataset_yields_are_refused():
+    with pytest.raises(TypeError, match="must be the iterator of a dataset. Received: .*list_iterator"):
+        _build_step().run_steps(iter([_draw_batch()]), 1)
+
+
 def test_losses_are_divided_by_the_global_batch():
     generator, discriminator = _build_networks()
     whole = step.TrainStep(generator, discriminator, global_batch_size=2).replica_step(_draw_batch())

@@ -85,7 +85,8 @@ class TrainStep:
       step: int64 variable, the number of steps taken.
 
     Raises:
-      ValueError: for an unknown objective, or a discriminator that does not fit it.
+      ValueError: for an unknown objective, a discriminator that does not fit it,
+        or `jit_compile` with several replicas.
 
     Example:
     >>> generator = tfpix2pix.unet_generator((32, 32), base_filters=4)
@@ -125,7 +126,12 @@ class TrainStep:
         self.step = tf.Variable(
             0, dtype=tf.int64, trainable=False, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA
         )
-        # The optimizers all-reduce, which XLA cannot compile: only the two passes are.
+        if jit_compile and self.strategy.num_replicas_in_sync > 1:
+            # The step holds the optimizers' all-reduce.
+            raise ValueError(
+                "jit_compile works on one replica, as XLA cannot compile what replicas exchange. "
+                f"Received: {self.strategy.num_replicas_in_sync} replicas"
+            )
         self._compiled_step = tf.function(self.replica_step, jit_compile=True) if jit_compile else None
         self._run_steps = tf.function(self._loop)
 
@@ -139,21 +145,25 @@ class TrainStep:
         Returns:
           Loss name -> float32 scalar, each before this step's update of its network.
         """
-        return {name: values[0] for name, values in self.run_steps(iter([batch]), 1).items()}
+        batches = iter(tf.data.Dataset.from_tensors(batch))
+        return {name: values[0] for name, values in self.run_steps(batches, 1).items()}
 
     def run_steps(self, batches: Iterator[Batch], num_steps: int) -> dict[str, tf.Tensor]:
         """Takes several steps in one call.
 
         Args:
-          batches: iterator over (distributed) batches.
+          batches: iterator of a `tf.data.Dataset` or a distributed one.
           num_steps: how many to take.
 
         Returns:
           Loss name -> float32 [num_steps].
+
+        Raises:
+          TypeError: for another kind of iterator.
         """
-        if isinstance(batches, tf.data.Iterator | tf.distribute.DistributedIterator):
-            return self._run_steps(batches, tf.constant(num_steps))
-        return self._run_steps(iter(tf.data.Dataset.from_tensors(next(batches))), tf.constant(num_steps))
+        if not isinstance(batches, tf.data.Iterator | tf.distribute.DistributedIterator):
+            raise TypeError(f"batches must be the iterator of a dataset. Received: {type(batches)}")
+        return self._run_steps(batches, tf.constant(num_steps))
 
     def _loop(self, batches, num_steps):
         names = self.loss_names
