@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -64,7 +65,7 @@ def export_saved_model(
             version = folder / str(_next_version(folder))
             staging.publish(model, version)
     except (OSError, tf.errors.OpError) as error:
-        reason = str(getattr(error, "message", None) or error).strip().splitlines()[0]
+        reason = re.sub(r"{{.*?}} | \[Op:.*", "", str(error).strip().splitlines()[0])
         raise UserError(f"could not write a SavedModel to {folder} ({reason}); nothing is left") from error
     finally:
         with contextlib.suppress(OSError):
