@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all, whoever else is making them at the same time."""
+"""Files and folders that appear whole or not at all, whoever else is making them at the same time."""
 
 import contextlib
 import fcntl
@@ -42,6 +42,18 @@ def publish(folder: Path, target: Path) -> None:
     # Else a power failure could leave the new name on files without their contents.
     os.sync()
     os.rename(folder, target)
+
+
+def write_file(path: Path, contents: bytes) -> None:
+    """Writes a file under another name, then renames it; makes its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_bytes(contents)
+        os.replace(partial, path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def _lock_file(target: Path) -> Path:

@@ -7,7 +7,7 @@ from tiny_run import CONFIG, write_run
 
 from pipelines.command_line import UsageError, UserError
 from tfpix2pix import checkpoints, generators, saved_model, translation
-from tfpix2pix.translation import Translator, load_generator, translate
+from tfpix2pix.translation import Translator, load_generator, translate_images
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +52,9 @@ def test_load_generator_says_what_is_missing(workdir, tmp_path):
 @pytest.mark.parametrize("shape", [(32, 32, 3), (40, 51, 3), (2, 33, 20, 3), (1, 1, 3)])
 def test_translate_returns_what_it_was_given(generator, shape):
     pixels = draw_pixels(*shape)
-    generated = translate(generator, pixels)
+    generated = translate_images(generator, pixels)
     assert generated.dtype == np.uint8 and generated.shape == shape
-    floats = translate(generator, pixels.astype(np.float64) / 127.5 - 1)
+    floats = translate_images(generator, pixels.astype(np.float64) / 127.5 - 1)
     assert floats.dtype == np.float32 and floats.shape == shape
     assert np.abs(floats).max() <= 1
     # A pixel is half a level off at most, give or take rounding before.
@@ -66,10 +66,10 @@ def test_translate_is_the_generator_with_one_seed_for_each_image(generator):
     floats = pixels.astype(np.float32) / 127.5 - 1
     seeds = tf.constant([[7, 0], [7, 0]])
     expected = generator([tf.constant(floats), seeds], training=False).numpy()
-    np.testing.assert_allclose(translate(generator, floats, noise_seed=7), expected, atol=1e-6)
-    assert np.any(translate(generator, floats, noise_seed=8) != expected)
-    one_by_one = np.stack([translate(generator, image, 7) for image in pixels])
-    assert np.abs(translate(generator, pixels, 7).astype(int) - one_by_one).max() <= 1
+    np.testing.assert_allclose(translate_images(generator, floats, noise_seed=7), expected, atol=1e-6)
+    assert np.any(translate_images(generator, floats, noise_seed=8) != expected)
+    one_by_one = np.stack([translate_images(generator, image, 7) for image in pixels])
+    assert np.abs(translate_images(generator, pixels, 7).astype(int) - one_by_one).max() <= 1
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_translate_is_the_generator_with_one_seed_for_each_image(generator):
 )
 def test_translate_refuses_what_it_would_misread(generator, images, reason):
     with pytest.raises(ValueError, match=reason):
-        translate(generator, images)
+        translate_images(generator, images)
 
 
 def test_translator_of_a_run_and_of_its_saved_model_agree(workdir, saved, generator):

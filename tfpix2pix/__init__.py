@@ -22,7 +22,7 @@ _HOMES = {
     "build_adam": "tfpix2pix.step",
     "train_and_evaluate": "tfpix2pix.loop",
     "load_generator": "tfpix2pix.translation",
-    "translate": "tfpix2pix.translation",
+    "translate_images": "tfpix2pix.translation",
     "export_saved_model": "tfpix2pix.saved_model",
 }
 __all__ = ["__version__", *_HOMES]  # noqa: F822

@@ -1,12 +1,12 @@
 """Pictures for people: contact sheets, patch maps, PNG files."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
+from pipelines import staging
 from pipelines.transforms import to_uint8
 
 GAP_PX = 4
@@ -48,7 +48,4 @@ def patch_map(patch_logits: tf.Tensor, image_size: tuple[int, int]) -> tf.Tensor
 
 def write_png(path: Path, image: np.ndarray) -> None:
     """Writes uint8 [H, W, 1 or 3] as a PNG file, atomically; makes its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(tf.io.encode_png(image).numpy())
-    os.replace(partial, path)
+    staging.write_file(path, tf.io.encode_png(image).numpy())

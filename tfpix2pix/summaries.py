@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import sys
 import time
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams
 from tqdm import tqdm
 
+from pipelines import staging
 from tfpix2pix.config import Config, describe
 
 
@@ -73,9 +73,7 @@ def _drop_lines_after(path: Path, step: int) -> None:
                 kept.append(line + "\n")
         except (ValueError, KeyError):  # the last line of a killed run
             continue
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text("".join(kept))
-    os.replace(partial, path)
+    staging.write_file(path, "".join(kept).encode())
 
 
 class LossMeter:

@@ -11,7 +11,6 @@ but not --output inside it. The same command gives the same pictures.
 
 import collections
 import glob
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from pipelines import command_line
+from pipelines import command_line, staging
 from pipelines.catalogue import IMAGE_SUFFIXES
 from pipelines.command_line import UsageError, UserError
 
@@ -175,7 +174,7 @@ class _Job:
         noise = f"{self.samples} samples each, " if self.samples > 1 else ""
         summary = f"{len(rows)} image{'' if len(rows) == 1 else 's'}, {noise}noise seed {self.noise_seed}"
         page = render_gallery(f"Translated with {self.translator.title}", summary, rows)
-        _write(self.output / PAGE, page.encode(errors="replace"))
+        staging.write_file(self.output / PAGE, page.encode(errors="replace"))
         if len(rows) < len(names):
             raise UserError(
                 f"{len(names) - len(rows)} of {len(names)} images could not be translated; "
@@ -196,9 +195,9 @@ class _Job:
                 generated_image = self.translator(image, self.noise_seed, sample)
             except tf.errors.ResourceExhaustedError as error:
                 raise BadImageError(f"{file} is too large for the memory there is: {image.shape}") from error
-            _write(self.output / output_file, tf.io.encode_png(generated_image).numpy())
+            staging.write_file(self.output / output_file, tf.io.encode_png(generated_image).numpy())
         input_file = f"{PAGE_FOLDER}/{name}.jpg"
-        _write(self.output / input_file, tf.io.encode_jpeg(image, quality=90).numpy())
+        staging.write_file(self.output / input_file, tf.io.encode_jpeg(image, quality=90).numpy())
         return Row(title, image.shape[:2], input_file, output_files)
 
     def _load(self, file: Path) -> "np.ndarray":
@@ -223,18 +222,6 @@ class _Job:
             f"--crop={side} takes its input half",
             file=sys.stderr,
         )
-
-
-def _write(path: Path, contents: bytes) -> None:
-    """Writes a file under another name, then renames it; makes its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_bytes(contents)
-        os.replace(partial, path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def sample_seed(noise_seed: int, sample: int = 0) -> tf.Tensor:
     return tf.cast(tf.constant([noise_seed, sample], tf.int64), tf.int32)
 
 
-def translate(generator: keras.Model, images: npt.ArrayLike, noise_seed: int = 0) -> np.ndarray:
+def translate_images(generator: keras.Model, images: npt.ArrayLike, noise_seed: int = 0) -> np.ndarray:
     """Translates an image, or a batch of equally large ones.
 
     Args:
@@ -79,7 +79,7 @@ def translate(generator: keras.Model, images: npt.ArrayLike, noise_seed: int = 0
 
     Example:
     >>> generator = unet_generator((32, 32), base_filters=4)
-    >>> translate(generator, np.zeros((40, 50, 3), np.uint8)).shape
+    >>> translate_images(generator, np.zeros((40, 50, 3), np.uint8)).shape
     (40, 50, 3)
     """
 
@@ -129,7 +129,7 @@ class Translator:
             self._generate, self.input_channels = _load_saved_model(version)
 
     def __call__(self, images: npt.ArrayLike, noise_seed: int = 0, sample: int = 0) -> np.ndarray:
-        """Translates as the function `translate` does.
+        """Translates as `translate_images` does.
 
         Args:
           images: see there.

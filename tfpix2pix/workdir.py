@@ -1,4 +1,4 @@
-"""The folder of a run: its configuration file, its lock, small atomic writes."""
+"""The folder of a run: its configuration file, its lock."""
 
 import fcntl
 import hashlib
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipelines import staging
 from pipelines.command_line import UsageError, UserError
 from pipelines.sources import Source
 from tfpix2pix.config import Config, check_resumable, from_json
@@ -49,19 +50,12 @@ def write_config(workdir: Path, config: Config, train_source: Source) -> None:
                 "Bring the images back to go on, or choose another --workdir"
             )
     text = {"config": json.loads(config.to_json()), "training_set": training_set}
-    write_atomically(path, json.dumps(text, indent=2) + "\n")
+    staging.write_file(path, (json.dumps(text, indent=2) + "\n").encode())
 
 
 def _fingerprint(source: Source) -> dict[str, int | str]:
     ids = hashlib.sha256("\n".join(source.example_ids).encode()).hexdigest()
     return {"examples": len(source), "ids_sha256": ids}
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Writes a small text file under another name, then renames it."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text)
-    os.replace(partial, path)
 
 
 @contextmanager
