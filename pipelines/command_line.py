@@ -77,8 +77,9 @@ def _flags_help(flag_values: flags.FlagValues) -> str:
     lines = []
     for flag in sorted({id(flag): flag for flag in own}.values(), key=lambda flag: flag.name):
         values = "|".join(flag.parser.enum_values) if hasattr(flag.parser, "enum_values") else ""
+        text = flag.help.removeprefix(f"<{values}>: ")  # absl says it again
         default = "" if flag.default is None else f" (default {flag.default})"
-        lines.append(f"  --{flag.name}{'=' + values if values else ''}\n      {flag.help}{default}")
+        lines.append(f"  --{flag.name}{'=' + values if values else ''}\n      {text}{default}")
     return "\n".join(lines)
 
 

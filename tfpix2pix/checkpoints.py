@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ def checkpoint_folder(workdir: Path, step: int) -> Path:
 
 def list_steps(workdir: Path) -> list[int]:
     """Returns the steps that have a checkpoint, in ascending order."""
-    return sorted(int(path.name[5:]) for path in (workdir / "checkpoints").glob("step-????????"))
+    names = (path.name[5:] for path in (workdir / "checkpoints").glob("step-*"))
+    return sorted(int(name) for name in names if name.isdecimal())
 
 
 def read_metadata(workdir: Path, step: int) -> dict[str, Any]:
@@ -45,6 +47,7 @@ def find_step(workdir: Path, which: str) -> int:
 
     Raises:
       UsageError: when there is no such checkpoint; the message lists what there is.
+      UserError: when the latest, which knows the best, is damaged.
     """
     steps = list_steps(workdir)
     if not steps:
@@ -54,7 +57,11 @@ def find_step(workdir: Path, which: str) -> int:
     if which == "latest":
         return steps[-1]
     if which == "best":
-        best = read_metadata(workdir, steps[-1]).get("best")
+        try:
+            best = read_metadata(workdir, steps[-1]).get("best")
+        except (OSError, ValueError) as error:
+            folder = checkpoint_folder(workdir, steps[-1])
+            raise UserError(f"{folder} is damaged ({shorten(error)}); try another --checkpoint") from error
         if best and best["step"] in steps:
             return best["step"]
     elif which.isdigit() and int(which) in steps:
@@ -101,7 +108,7 @@ def save(workdir: Path, train_step: TrainStep, metadata: Mapping[str, Any]) -> P
         )
         raise UserError(
             f"could not write the checkpoint of step {step} to {folder.parent} "
-            f"({_reason(error)}); {intact}. Make room and run the same command to go on"
+            f"({shorten(error)}); {intact}. Make room and run the same command to go on"
         ) from error
     return folder
 
@@ -114,7 +121,7 @@ def prune(workdir: Path, keep: int, best_step: int | None) -> None:
 
 
 def restore_latest(workdir: Path, train_step: TrainStep) -> int:
-    """Restores the newest checkpoint that is sound.
+    """Restores the newest checkpoint that is sound; damaged ones after it are renamed to `damaged-step-*`.
 
     Args:
       workdir: of the run.
@@ -127,16 +134,20 @@ def restore_latest(workdir: Path, train_step: TrainStep) -> int:
       UserError: when there are checkpoints, but none can be read.
     """
     for leftover in (workdir / "checkpoints").glob(".step-*.partial"):
-        shutil.rmtree(leftover)
-    steps = list_steps(workdir)
+        shutil.rmtree(leftover, ignore_errors=True)
+    steps, damaged = list_steps(workdir), []
     for step in reversed(steps):
         folder = checkpoint_folder(workdir, step)
         try:
             read_metadata(workdir, step)
             _read(folder, _named_variables(train_step))
         except (OSError, ValueError, AssertionError, tf.errors.OpError) as error:
-            warn(f"{folder} is damaged ({_reason(error)}); trying the one before")
+            warn(f"{folder} is damaged ({shorten(error)}); trying the one before")
+            damaged.append(folder)
             continue
+        # Left in their place they would count among the latest, at the cost of sound ones.
+        for folder in damaged:
+            _set_aside(folder)
         return step
     if steps:
         raise UserError(
@@ -144,6 +155,13 @@ def restore_latest(workdir: Path, train_step: TrainStep) -> int:
             "Move the folder away to start anew, or choose another --workdir"
         )
     return 0
+
+
+def _set_aside(folder: Path) -> None:
+    aside = folder.with_name(f"damaged-{folder.name}")
+    shutil.rmtree(aside, ignore_errors=True)
+    with suppress(FileNotFoundError):  # another worker was faster
+        os.replace(folder, aside)
 
 
 def restore_generator(workdir: Path, step: int, generator: keras.Model) -> None:
@@ -161,7 +179,7 @@ def restore_generator(workdir: Path, step: int, generator: keras.Model) -> None:
     try:
         _read(folder, _model_variables("generator", generator))
     except (OSError, ValueError, AssertionError, tf.errors.OpError) as error:
-        raise UserError(f"{folder} cannot be read ({_reason(error)}); try another --checkpoint") from error
+        raise UserError(f"{folder} cannot be read ({shorten(error)}); try another --checkpoint") from error
 
 
 def _read(folder: Path, variables: Mapping[str, tf.Variable]) -> None:
@@ -222,5 +240,6 @@ def _check_finite(variables: Mapping[str, tf.Variable], step: int) -> None:
             )
 
 
-def _reason(error: Exception) -> str:
+def shorten(error: Exception) -> str:
+    """Returns the first line of an error's message, without what TensorFlow adds to it."""
     return str(getattr(error, "message", None) or error).strip().splitlines()[0][:200]

@@ -7,7 +7,6 @@ settled once, in `make_config`. TensorFlow is not imported.
 import dataclasses
 import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -185,8 +184,13 @@ def _check(config: Config) -> None:
                 f"--load_size must not be smaller than --image_size, {config.image_size[0]}x"
                 f"{config.image_size[1]}. Received: {config.load_size[0]}x{config.load_size[1]}"
             )
-    if min(config.image_size) < 32:
-        raise UsageError(f"--image_size must be at least 32 px on each side. Received: {config.image_size}")
+    # The discriminator of 286 px has no patch in a smaller image.
+    least_size = 96 if config.receptive_field == 286 and config.objective != "l1" else 32
+    if min(config.image_size) < least_size:
+        raise UsageError(
+            f"--image_size must be at least {least_size} px on each side with "
+            f"--receptive_field={config.receptive_field}. Received: {_text(config.image_size)}"
+        )
     parse_step_range(config.profile_steps)
 
 
@@ -242,7 +246,9 @@ def from_json(text: str) -> Config:
     Raises:
       UsageError: for settings that this version does not know.
     """
-    values: Mapping[str, Any] = json.loads(text)
+    values: dict[str, Any] = json.loads(text)
+    if values.get("jitter") is False:
+        values.pop("load_size", None)  # of no effect then, and refused where it is given
     return make_config(**values)
 
 

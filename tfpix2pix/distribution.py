@@ -1,6 +1,8 @@
 """Where training runs: the distribution strategy, and which process is the chief."""
 
 import dataclasses
+import json
+import os
 
 import tensorflow as tf
 
@@ -13,18 +15,11 @@ class Placement:
 
     Attributes:
       strategy: what the step runs under.
-      num_workers: processes that train together.
-      worker_index: which of them this is; 0 is the chief, the only one that writes.
+      is_chief: whether this process writes checkpoints, summaries and exports.
     """
 
     strategy: tf.distribute.Strategy
-    num_workers: int = 1
-    worker_index: int = 0
-
-    @property
-    def is_chief(self) -> bool:
-        """Whether this process writes checkpoints, summaries and exports."""
-        return self.worker_index == 0
+    is_chief: bool = True
 
 
 def make_strategy(name: str = "auto") -> Placement:
@@ -38,17 +33,33 @@ def make_strategy(name: str = "auto") -> Placement:
 
     Returns:
       The strategy and this process's place in it.
+
+    Raises:
+      UsageError: for `multiworker` without a usable TF_CONFIG.
     """
-    gpus = [device.name for device in tf.config.list_logical_devices("GPU")] if name != "multiworker" else []
     if name == "multiworker":
-        strategy = tf.distribute.MultiWorkerMirroredStrategy()
-        resolver = strategy.cluster_resolver
-        num_workers = max(1, len(resolver.cluster_spec().as_dict().get("worker", ())))
-        return Placement(strategy, num_workers, resolver.task_id or 0)
+        return _join_workers()
+    gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
     if name == "mirrored" or (name == "auto" and gpus):
         cpus = [device.name for device in tf.config.list_logical_devices("CPU")]
         return Placement(tf.distribute.MirroredStrategy(gpus or cpus))
     return Placement(tf.distribute.OneDeviceStrategy(gpus[0] if gpus else "/cpu:0"))
+
+
+def _join_workers() -> Placement:
+    """Joins the workers of TF_CONFIG. Nothing may touch a device before that."""
+    try:
+        settings = json.loads(os.environ.get("TF_CONFIG", ""))
+        cluster, task = settings["cluster"], (settings["task"]["type"], int(settings["task"]["index"]))
+        tasks = [(kind, place) for kind in ("chief", "worker") for place in range(len(cluster.get(kind, ())))]
+        is_chief = tasks.index(task) == 0
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(
+            "--strategy=multiworker needs the TF_CONFIG variable in each process, such as "
+            '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}. '
+            f"Received: {os.environ.get('TF_CONFIG', 'nothing')}"
+        ) from error
+    return Placement(tf.distribute.MultiWorkerMirroredStrategy(), is_chief)
 
 
 def replica_batch_size(placement: Placement, global_batch_size: int) -> int:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pipelines import pairs
+from pipelines import pairs, staging
 from pipelines.command_line import UserError
 from pipelines.sources import Source
 from tfpix2pix import checkpoints, data, networks, saved_model
@@ -96,6 +96,7 @@ class _Run:
         self.step = checkpoints.restore_latest(workdir, self.train_step)
         self.metadata = checkpoints.read_metadata(workdir, self.step) if self.step else {}
         self.meter = LossMeter(self.metadata.get("losses", {}), self.metadata.get("loss_steps", 0))
+        self.profiling = False
 
     def train(self) -> Result:
         scores = self.metadata.get("scores", {})
@@ -124,15 +125,27 @@ class _Run:
                 while self.step < self.total_steps:
                     self._advance(batches, progress)
                     if records:
-                        last = self.step == self.total_steps
-                        records.keep(self.step, last, bool(signals), self.meter, progress)
+                        self._keep(records, bool(signals), progress)
                     if signals and self.step < self.total_steps:
                         raise self._stopped(signals[0])
         finally:
             progress.close()
+            if self.profiling:
+                tf.profiler.experimental.stop()
             if records:
                 records.close()
         return records.scores if records else {}
+
+    def _keep(self, records: Records, stopping: bool, progress: Progress) -> None:
+        try:
+            records.keep(self.step, self.step == self.total_steps, stopping, self.meter, progress)
+        except (OSError, tf.errors.OpError) as error:
+            bad_files = self.val_source.describe_failure(range(len(self.val_source)))
+            reason = bad_files or f"could not write to {self.workdir} ({checkpoints.shorten(error)})"
+            remedy = "Mend them" if bad_files else "Make room"
+            raise UserError(
+                f"{reason}; the last checkpoint remains. {remedy} and run the same command to go on"
+            ) from error
 
     def _distributed_batches(self) -> tf.distribute.DistributedDataset:
         config, placement = self.config, self.placement
@@ -183,10 +196,12 @@ class _Run:
     def _profile(self) -> None:
         """Starts or stops TensorFlow's profiler where --profile_steps says so."""
         first, last = parse_step_range(self.config.profile_steps) or (-1, -1)
-        if self.placement.is_chief and self.step == first:
+        due = self.placement.is_chief and first <= self.step < last
+        if due and not self.profiling:
             tf.profiler.experimental.start(str(self.workdir / "tensorboard"))
-        if self.placement.is_chief and self.step == last:
+        elif self.profiling and not due:
             tf.profiler.experimental.stop()
+        self.profiling = due
 
     def _check_finite(self, values: dict[str, np.ndarray]) -> None:
         finite = np.all([np.isfinite(value) for value in values.values()], axis=0)
@@ -223,7 +238,7 @@ class _Run:
             noise_seed=self.config.seed,
         )
         text = json.dumps({"step": self.step, "path": str(folder.resolve())}) + "\n"
-        workdirs.write_atomically(record, text)
+        staging.write_file(record, text.encode())
         return folder
 
 
