@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from references import torch_weights
 
-from tfpix2pix import discriminators, generators, step
+from tfpix2pix import discriminators, generators, optimizers, step
 
 NAMES = {
     "generator": torch_weights.generator_names(depth=5),
@@ -18,11 +18,11 @@ NAMES = {
 HUGE_RATE = 2.0**20
 # PyTorch's Adam adds epsilon, 1e-8, to the bias-corrected root; Keras and the original Lua code add it
 # before the correction, which makes theirs up to 1/sqrt(1 - 0.999) times as strong in the first steps.
-TORCH_EPSILON = 1e-8 * (1 - step.ADAM_BETA_2) ** 0.5
+TORCH_EPSILON = 1e-8 * (1 - optimizers.ADAM_BETA_2) ** 0.5
 
 
 def _build_torch_adam() -> keras.optimizers.Optimizer:
-    return keras.optimizers.Adam(2e-4, step.ADAM_BETA_1, step.ADAM_BETA_2, TORCH_EPSILON)
+    return keras.optimizers.Adam(2e-4, optimizers.ADAM_BETA_1, optimizers.ADAM_BETA_2, TORCH_EPSILON)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_gradients_of_the_first_step(recorded, batch, network):
 
 
 @pytest.mark.parametrize(
-    ("build_optimizer", "smallest_gradient"), [(_build_torch_adam, 1e-6), (step.build_adam, 1e-5)]
+    ("build_optimizer", "smallest_gradient"), [(_build_torch_adam, 1e-6), (optimizers.build_adam, 1e-5)]
 )
 def test_losses_and_weights_of_three_steps(recorded, batch, build_optimizer, smallest_gradient):
     train_step = _build_step(

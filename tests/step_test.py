@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from references import eager_step
 
-from tfpix2pix import discriminators, generators, losses, step
+from tfpix2pix import discriminators, generators, losses, optimizers, step
 
 ROOT = Path(__file__).resolve().parents[1]
 GAN_NAMES = {
@@ -193,8 +193,8 @@ def test_losses_are_divided_by_the_global_batch():
 def test_mixed_precision_trains(dtype, loss_scaling):
     train_step = _build_step(
         dtype=dtype,
-        generator_optimizer=step.build_adam(loss_scaling=loss_scaling),
-        discriminator_optimizer=step.build_adam(loss_scaling=loss_scaling),
+        generator_optimizer=optimizers.build_adam(loss_scaling=loss_scaling),
+        discriminator_optimizer=optimizers.build_adam(loss_scaling=loss_scaling),
     )
     before = [network.get_weights() for network in (train_step.generator, train_step.discriminator)]
     history = train_step.run_steps(iter(_draw_batches(4)), 4)
@@ -239,45 +239,13 @@ def test_a_discriminator_that_does_not_fit_is_refused(objective, conditional, me
 
 
 def test_adam_is_the_papers():
-    adam = step.build_adam()
+    adam = optimizers.build_adam()
     assert (float(adam.learning_rate), adam.beta_1, adam.beta_2, adam.epsilon) == (
         pytest.approx(2e-4),
         0.5,
         0.999,
         1e-8,
     )
-
-
-def test_adam_adds_epsilon_before_the_bias_correction():
-    # As the original Lua code and Keras do. Gradients of 1, and of 1e-8 / sqrt(1 - 0.999),
-    # where epsilon halves the first move.
-    weights, adam = tf.Variable([1.0, 1.0]), step.build_adam(0.2)
-    adam.build([weights])
-    adam.apply_gradients([(tf.constant([1.0, 3.1622777e-7]), weights)])
-    np.testing.assert_allclose(weights, [0.8, 0.9], rtol=1e-5)
-    # Then 0 after 1: moments 0.25 and 0.000999, corrected by 0.75 and 0.001999.
-    adam.apply_gradients([(tf.constant([0.0, 0.0]), weights)])
-    assert float(weights[0]) == pytest.approx(0.8 - 0.2 * (0.25 / 0.75) / 0.7069299, rel=1e-5)
-
-
-def test_linear_decay_halves_its_time():
-    schedule = step.LinearDecay(2e-4, 200)
-    rates = [float(schedule(number)) for number in (0, 99, 100, 150, 199, 200, 250)]
-    np.testing.assert_allclose(rates, [2e-4, 2e-4, 2e-4, 1e-4, 2e-6, 0, 0], rtol=1e-5)
-    reloaded = keras.optimizers.schedules.deserialize(keras.optimizers.schedules.serialize(schedule))
-    assert float(reloaded(150)) == pytest.approx(1e-4)
-
-
-def test_linear_decay_drives_the_optimizer():
-    optimizer = keras.optimizers.SGD(step.LinearDecay(1.0, 4))
-    weight = tf.Variable(0.0)
-    optimizer.build([weight])
-    places = []
-    for _ in range(5):
-        optimizer.apply_gradients([(tf.constant(-1.0), weight)])
-        places.append(float(weight))
-    # Rates 1, 1, 1, 1/2, 0.
-    np.testing.assert_allclose(places, [1, 2, 3, 3.5, 3.5])
 
 
 def test_no_tensor_gets_its_gradient_from_three_places():

@@ -19,7 +19,7 @@ _HOMES = {
     "encoder_decoder_generator": "tfpix2pix.generators",
     "patch_discriminator": "tfpix2pix.discriminators",
     "TrainStep": "tfpix2pix.step",
-    "build_adam": "tfpix2pix.step",
+    "build_adam": "tfpix2pix.optimizers",
     "train_and_evaluate": "tfpix2pix.loop",
     "load_generator": "tfpix2pix.translation",
     "translate_images": "tfpix2pix.translation",

@@ -4,7 +4,8 @@ import keras
 
 from tfpix2pix import discriminators, generators
 from tfpix2pix.config import Config
-from tfpix2pix.step import LinearDecay, TrainStep, build_adam
+from tfpix2pix.optimizers import LinearDecay, build_adam
+from tfpix2pix.step import TrainStep
 
 
 def build_generator(config: Config) -> keras.Model:

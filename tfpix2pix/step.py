@@ -7,14 +7,9 @@ import keras
 import tensorflow as tf
 
 from tfpix2pix import losses
-from tfpix2pix.optimizers import FusedAdam
+from tfpix2pix.optimizers import build_adam
 
 Batch = dict[str, tf.Tensor]
-
-# Sec. 3.3: Adam with these momenta. Epsilon is that of the original framework.
-ADAM_BETA_1 = 0.5
-ADAM_BETA_2 = 0.999
-ADAM_EPSILON = 1e-8
 
 GAN_LOSS_NAMES = (
     "discriminator_loss",
@@ -22,46 +17,6 @@ GAN_LOSS_NAMES = (
     "discriminator_generated_loss",
     "generator_gan_loss",
 )
-
-
-def build_adam(
-    learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 2e-4, loss_scaling: bool = False
-) -> keras.optimizers.Optimizer:
-    """Builds the paper's Adam: beta1 0.5, beta2 0.999, epsilon 1e-8.
-
-    Args:
-      learning_rate: a number or a schedule.
-      loss_scaling: whether to scale the loss dynamically, for float16.
-
-    Returns:
-      A Keras optimizer.
-    """
-    adam = FusedAdam(learning_rate, ADAM_BETA_1, ADAM_BETA_2, ADAM_EPSILON)
-    return keras.optimizers.LossScaleOptimizer(adam) if loss_scaling else adam
-
-
-@keras.utils.register_keras_serializable("tfpix2pix")
-class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """Constant over the first half of training, then linear to 0.
-
-    Args:
-      learning_rate: rate of the first half.
-      total_steps: steps of the whole training.
-
-    Source: the PyTorch reference (100 epochs constant, 100 decaying).
-    """
-
-    def __init__(self, learning_rate: float, total_steps: int):
-        self.learning_rate = learning_rate
-        self.total_steps = total_steps
-
-    def __call__(self, step):
-        half = self.total_steps / 2
-        left = (self.total_steps - tf.cast(step, tf.float32)) / half
-        return self.learning_rate * tf.clip_by_value(left, 0.0, 1.0)
-
-    def get_config(self):
-        return {"learning_rate": self.learning_rate, "total_steps": self.total_steps}
 
 
 class TrainStep:
