@@ -88,7 +88,8 @@ def test_tensorflow_starts_quietly_unless_asked(level, chatter):
     env = runs.environment(**({"TF_CPP_MIN_LOG_LEVEL": level} if level else {}))
     if level is None:
         env.pop("TF_CPP_MIN_LOG_LEVEL", None)
-    text = "from pipelines import command_line; command_line.quiet_tensorflow(); import tensorflow as tf; tf.ones(1)"
+    start = "from pipelines import command_line\ncommand_line.quiet_tensorflow()"
+    text = f"{start}\nimport tensorflow as tf\ntf.ones(1)"
     process = runs.run([sys.executable, "-c", text], env=env)
     assert process.returncode == 0
     assert bool(process.stderr) == chatter

@@ -55,7 +55,7 @@ def test_the_load_size_follows_the_image_size_unless_given():
         ({"image_size": "0x64"}, "--image_size takes N or HxW"),
         ({"image_size": "64x"}, "--image_size takes N or HxW"),
         ({"image_size": 16}, "--image_size must be at least 32 px"),
-        ({"image_size": 32, "receptive_field": 286}, "--image_size must be at least 64 px"),
+        ({"image_size": 95, "receptive_field": 286}, "--image_size must be at least 96 px"),
         ({"image_size": 64, "load_size": 63}, "--load_size must not be smaller than --image_size, 64x64"),
         ({"load_size": 300, "jitter": False}, "--load_size has no effect without --jitter"),
         ({"receptive_field": 71}, "--receptive_field must be one of 1, 16, 70, 286. Received: 71"),
@@ -77,7 +77,7 @@ def test_what_cannot_work_is_refused_by_name(settings, message):
 
 
 def test_the_image_size_is_enough_for_the_discriminator():
-    assert make_config(image_size=64, receptive_field=286).receptive_field == 286
+    assert make_config(image_size=96, receptive_field=286).receptive_field == 286
     assert make_config(image_size=32, receptive_field=286, objective="l1").objective == "l1"
 
 

@@ -20,6 +20,8 @@ from pipelines.command_line import UsageError, UserError, warn
 from tfpix2pix.step import TrainStep
 
 METADATA = "checkpoint.json"
+# What TensorFlow and JSON raise for files that are missing, cut short, altered or not theirs.
+_UNREADABLE = (OSError, ValueError, AssertionError, LookupError, RuntimeError, tf.errors.OpError)
 
 
 def checkpoint_folder(workdir: Path, step: int) -> Path:
@@ -64,7 +66,7 @@ def find_step(workdir: Path, which: str) -> int:
             raise UserError(f"{folder} is damaged ({shorten(error)}); try another --checkpoint") from error
         if best and best["step"] in steps:
             return best["step"]
-    elif which.isdigit() and int(which) in steps:
+    elif which.isdecimal() and int(which) in steps:
         return int(which)
     listed = ", ".join(map(str, steps))
     raise UsageError(
@@ -141,7 +143,7 @@ def restore_latest(workdir: Path, train_step: TrainStep) -> int:
         try:
             read_metadata(workdir, step)
             _read(folder, _named_variables(train_step))
-        except (OSError, ValueError, AssertionError, tf.errors.OpError) as error:
+        except _UNREADABLE as error:
             warn(f"{folder} is damaged ({shorten(error)}); trying the one before")
             damaged.append(folder)
             continue
@@ -178,7 +180,7 @@ def restore_generator(workdir: Path, step: int, generator: keras.Model) -> None:
     folder = checkpoint_folder(workdir, step)
     try:
         _read(folder, _model_variables("generator", generator))
-    except (OSError, ValueError, AssertionError, tf.errors.OpError) as error:
+    except _UNREADABLE as error:
         raise UserError(f"{folder} cannot be read ({shorten(error)}); try another --checkpoint") from error
 
 
