@@ -89,7 +89,7 @@ def save(workdir: Path, train_step: TrainStep, metadata: Mapping[str, Any]) -> P
       UserError: when the weights are not finite, or the disk does not take the
         files; earlier checkpoints are untouched.
     """
-    step = int(train_step.step)
+    step = int(train_step.step.numpy())
     folder = checkpoint_folder(workdir, step)
     partial = folder.with_name(f".{folder.name}.partial")
     variables = _named_variables(train_step)

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
+
 from pipelines.sources import Source
 from tfpix2pix import checkpoints, pictures
 from tfpix2pix.config import Config
@@ -42,7 +44,7 @@ class Records:
         self._config, self._workdir, self._train_step = config, workdir, train_step
         self._val_source = val_source
         self._examples_per_epoch = examples_per_epoch
-        self._summaries = Summaries(workdir, int(train_step.step), config)
+        self._summaries = Summaries(workdir, int(train_step.step.numpy()), config)
 
     def keep(self, step: int, last: bool, stopping: bool, meter: LossMeter, progress: Progress) -> None:
         """Writes what is due at `step`; everything when it is the `last`, a checkpoint when `stopping`."""
@@ -65,7 +67,8 @@ class Records:
 
     def _write_losses(self, step: int, meter: LossMeter) -> dict[str, float]:
         values = meter.read(self._config.batch_size)
-        values["learning_rate"] = float(self._train_step.generator_optimizer.learning_rate)
+        rate = tf.convert_to_tensor(self._train_step.generator_optimizer.learning_rate)
+        values["learning_rate"] = float(rate)
         values["epoch"] = step * self._config.batch_size / self._examples_per_epoch
         self._summaries.scalars(step, values)
         return values
