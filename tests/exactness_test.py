@@ -46,7 +46,11 @@ def test_the_reference_run_uses_what_could_break_exactness(uninterrupted):
         assert any(f"{network}_optimizer.Smomentum" in name for name in names)
     config = (uninterrupted / "config.json").read_text()
     assert '"jitter": true' in config and '"mirror": true' in config
-    losses = [line["generator_loss"] for line in runs.read_metrics(uninterrupted) if "generator_loss" in line]
+    losses = [
+        line["training/generator_loss"]
+        for line in runs.read_metrics(uninterrupted)
+        if "training/generator_loss" in line
+    ]
     assert len(losses) == 12 and len(set(losses)) == 12
 
 

@@ -63,7 +63,9 @@ def test_metrics_hold_everything_at_its_step(whole):
     lines = [json.loads(line) for line in (whole.workdir / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [3, 6, 6, 9, 12, 12]
     trained, validated = [lines[place] for place in (0, 1, 3, 4)], [lines[2], lines[5]]
-    for line in trained:
+    for named in trained:
+        line = {name.removeprefix("training/"): value for name, value in named.items()}
+        assert set(named) - {"step"} == {f"training/{name}" for name in line if name != "step"}
         assert set(line) == {"step", *LOSSES, "images_per_sec", "learning_rate", "epoch"}
         assert line["epoch"] == line["step"] / 6
         assert line["learning_rate"] == pytest.approx(2e-4)
@@ -73,8 +75,8 @@ def test_metrics_hold_everything_at_its_step(whole):
         total = line["generator_gan_loss"] + 100 * line["l1_loss"]
         assert line["generator_loss"] == pytest.approx(total, rel=1e-5)
     for line in validated:
-        assert set(line) == {"step", "validation_l1", "validation_psnr", "validation_ssim"}
-    assert validated[1]["validation_l1"] == whole.scores["l1"]
+        assert set(line) == {"step", "validation/l1", "validation/psnr", "validation/ssim"}
+    assert validated[1]["validation/l1"] == whole.scores["l1"]
 
 
 def test_tensorboard_has_the_same_scalars(whole, events):
@@ -82,12 +84,12 @@ def test_tensorboard_has_the_same_scalars(whole, events):
         for name, value in line.items():
             if name != "step":
                 assert _points(events, name)[line["step"]] == pytest.approx(value, rel=1e-6)
-    assert set(_points(events, "images_per_sec")) == {3, 6, 9, 12}
+    assert set(_points(events, "training/images_per_sec")) == {3, 6, 9, 12}
 
 
 @pytest.mark.parametrize("name, columns", [("pictures", 3), ("patches", 2)])
 def test_pictures_can_be_seen(whole, events, name, columns):
-    sheets = _points(events, name)
+    sheets = _points(events, f"samples/{name}")
     assert set(sheets) == {6, 12}
     for step, sheet in sheets.items():
         image = tf.io.decode_png(sheet[2]).numpy()
@@ -117,9 +119,9 @@ def test_a_profile_that_runs_past_the_end_is_written_too(data_dir, tmp_path):
 
 def test_the_best_checkpoint_is_the_one_with_the_best_score(whole):
     scores = {
-        line["step"]: line["validation_l1"]
+        line["step"]: line["validation/l1"]
         for line in runs.read_metrics(whole.workdir)
-        if "validation_l1" in line
+        if "validation/l1" in line
     }
     best = min(scores, key=scores.get)
     assert checkpoints.find_step(whole.workdir, "best") == best

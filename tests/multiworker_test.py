@@ -65,7 +65,7 @@ def test_two_workers_train_and_resume_as_one_process_would(data_dir, tmp_path):
         if "optimizer" not in name:
             # Adam's first steps are as large as the learning rate, 2e-4, whatever the gradient.
             np.testing.assert_allclose(state[name], value, atol=1e-4, err_msg=name)
-    losses = [[line for line in runs.read_metrics(run) if "l1_loss" in line] for run in (two, one)]
+    losses = [[line for line in runs.read_metrics(run) if "training/l1_loss" in line] for run in (two, one)]
     assert len(losses[0]) == len(losses[1]) == 2
     for line, other in zip(*losses, strict=True):
         assert line == pytest.approx(other, rel=1e-3)

@@ -90,7 +90,9 @@ def read_metrics(workdir: Path) -> list[dict[str, float]]:
     path = workdir / "metrics.jsonl"
     lines = path.read_text().splitlines(keepends=True) if path.exists() else []
     metrics = [json.loads(line) for line in lines if line.endswith("\n")]
-    return [{name: value for name, value in line.items() if name != "images_per_sec"} for line in metrics]
+    return [
+        {name: value for name, value in line.items() if name != "training/images_per_sec"} for line in metrics
+    ]
 
 
 def read_state(workdir: Path, step: int) -> dict[str, np.ndarray]:

@@ -70,7 +70,7 @@ class Records:
         rate = tf.convert_to_tensor(self._train_step.generator_optimizer.learning_rate)
         values["learning_rate"] = float(rate)
         values["epoch"] = step * self._config.batch_size / self._examples_per_epoch
-        self._summaries.scalars(step, values)
+        self._summaries.scalars(step, "training", values)
         return values
 
     def _validate(self, step: int, progress: Progress) -> bool:
@@ -79,7 +79,7 @@ class Records:
         self.scores = compute_validation_scores(
             self._train_step.generator, self._val_source, config.image_size, config.seed
         )
-        self._summaries.scalars(step, {f"validation_{name}": value for name, value in self.scores.items()})
+        self._summaries.scalars(step, "validation", self.scores)
         texts = [f"{name} {value:.4f}" for name, value in self.scores.items()]
         progress.say(f"validation at step {step}: {'  '.join(texts)}")
         score, sign = self.scores[config.best_metric], 1 if HIGHER_IS_BETTER[config.best_metric] else -1
@@ -93,7 +93,7 @@ class Records:
         config = self._config
         sheets = sample_sheets(self._train_step, self._val_source, config.image_size, config.seed)
         for name, sheet in sheets.items():
-            self._summaries.picture(step, name, sheet)
+            self._summaries.picture(step, f"samples/{name}", sheet)
             pictures.write_png(self._workdir / "samples" / f"step-{step:08d}-{name}.png", sheet)
 
     def _save(self, meter: LossMeter) -> None:

@@ -41,13 +41,14 @@ class Summaries:
                 }
             )
 
-    def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Writes one line of metrics.jsonl, and one point for each value."""
+    def scalars(self, step: int, group: str, values: Mapping[str, float]) -> None:
+        """Writes one line of metrics.jsonl and one point for each value, all named `group/name`."""
+        named = {f"{group}/{name}": value for name, value in values.items()}
         with self._writer.as_default(step=step):
-            for name, value in values.items():
+            for name, value in named.items():
                 tf.summary.scalar(name, value)
         with self._metrics_path.open("a") as metrics:
-            metrics.write(json.dumps({"step": step, **values}) + "\n")
+            metrics.write(json.dumps({"step": step, **named}) + "\n")
 
     def picture(self, step: int, name: str, image: np.ndarray) -> None:
         """Writes uint8 [H, W, 3]."""
