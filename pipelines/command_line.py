@@ -68,6 +68,12 @@ def parse_flags(flag_values: flags.FlagValues, summary: str, argv: Sequence[str]
     return list(arguments)
 
 
+def refuse_arguments(arguments: Sequence[str]) -> None:
+    """Raises UsageError for positional arguments of a command that takes none."""
+    if arguments:
+        raise UsageError(f"unexpected argument: {arguments[0]} (--help lists the flags)")
+
+
 def _plain_help(argument: str) -> str:
     return "--help" if argument in ("-h", "-help", "--helpfull", "--helpshort") else argument
 

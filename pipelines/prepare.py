@@ -191,8 +191,9 @@ def _explain_by_hand(spec: DatasetSpec) -> str:
 
 def _ways_out(spec: DatasetSpec) -> str:
     return (
-        f"Ways on: --archive=FILE with a tar or zip of it, --data_dir=DIR where DIR/{spec.name} "
-        "holds train, val and test, or --dataset=synthetic, which needs no files"
+        f"Ways on: python -m pipelines.prepare --dataset={spec.name} --archive=FILE with a tar or zip of it; "
+        f"--data_dir=DIR where DIR/{spec.name} holds train, val and test; "
+        "or --dataset=synthetic, which needs no files"
     )
 
 

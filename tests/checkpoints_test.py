@@ -141,7 +141,7 @@ def test_a_checkpoint_that_is_not_there_is_refused_with_those_that_are(workdir, 
 def test_without_a_validation_there_is_no_best(workdir):
     file = checkpoints.checkpoint_folder(workdir, 3) / "checkpoint.json"
     file.write_text(json.dumps({"step": 3, "best": None}))
-    with pytest.raises(UsageError, match="has no checkpoint best"):
+    with pytest.raises(UsageError, match="has no best checkpoint yet: no validation has run"):
         checkpoints.find_step(workdir, "best")
 
 

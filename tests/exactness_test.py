@@ -62,7 +62,7 @@ def test_killed_and_rerun(data_dir, uninterrupted, tmp_path, steps_per_call):
         process = runs.start(command)
         runs.wait_until(lambda step=step: _reached(tmp_path, step), process)
         try:
-            process.wait(delays.uniform(0, 0.1))
+            process.wait(delays.uniform(0, 0.03))
         except runs.subprocess.TimeoutExpired:
             process.kill()
         process.communicate()

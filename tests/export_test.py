@@ -2,7 +2,6 @@ import os
 import runpy
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -49,12 +48,10 @@ def test_the_command_exports_a_checkpoint_and_says_how_to_serve_it(workdir, tmp_
 
 
 def test_help_answers_without_tensorflow(tmp_path):
-    start = time.monotonic()
     process = run_command("--help", cwd=tmp_path)
     assert process.returncode == 0 and "--checkpoint" in process.stdout
     program = "import sys, tfpix2pix.export; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0
-    assert time.monotonic() - start < 10
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,8 @@ def test_usage_errors(tmp_path, arguments, reason):
 
 
 def test_the_workdir_belongs_to_one_process_until_it_dies(data_dir, tmp_path):
-    command = runs.train_command(data_dir, tmp_path / "run", steps=100_000, summary_every_steps=5)
+    never = {"checkpoint_every_steps": 10**6, "validate_every_steps": 10**6}
+    command = runs.train_command(data_dir, tmp_path / "run", steps=10**6, summary_every_steps=5, **never)
     first = runs.start(command)
     try:
         runs.wait_until(lambda: len(runs.read_metrics(tmp_path / "run")) > 0, first)

@@ -66,6 +66,7 @@ def find_step(workdir: Path, which: str) -> int:
             raise UserError(f"{folder} is damaged ({shorten(error)}); try another --checkpoint") from error
         if best and best["step"] in steps:
             return best["step"]
+        raise UsageError(f"{workdir} has no best checkpoint yet: no validation has run; use latest or a step")
     elif which.isdecimal() and int(which) in steps:
         return int(which)
     listed = ", ".join(map(str, steps))
@@ -225,7 +226,7 @@ def _optimizer_variables(
 
 
 def _path(variable) -> str:
-    """Layer and variable name, the same on Keras 2 and Keras 3."""
+    """Returns the layer's and the variable's name, the same in every process."""
     return getattr(variable, "path", None) or variable.name.split(":")[0]
 
 

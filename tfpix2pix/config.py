@@ -6,6 +6,7 @@ settled once, in `make_config`. TensorFlow is not imported.
 
 import dataclasses
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ class Config:
     mirror: bool = _option(True, "random left-right flip")
     on_bad_image: str = _option("stop", "what to do about an unreadable training file", ("stop", "skip"))
     cache_mib: int = _option(
-        2048, "decoded images are kept in memory up to this many MiB", minimum=0, may_change=True
+        2048, "decoded images of a split are kept in memory up to this many MiB", minimum=0, may_change=True
     )
     generator: str = _option("unet", "architecture", ("unet", "encoder_decoder"))
     depth: int | None = _option(None, "downsamplings of the generator (default: 8 for 256 px)", minimum=2)
@@ -68,7 +69,7 @@ class Config:
     strategy: str = _option("auto", "auto: MirroredStrategy over all GPUs, or the CPU", STRATEGIES)
     jit_compile: bool = _option(False, "compile the step with XLA")
     seed: int = _option(0, "of weights, order, jitter, mirroring and noise", minimum=0)
-    steps_per_call: int = _option(1, "steps in one call of the compiled loop", minimum=1)
+    steps_per_call: int = _option(1, "steps in one call of the compiled loop", may_change=True, minimum=1)
     checkpoint_every_steps: int = _option(1000, "steps between checkpoints", may_change=True, minimum=1)
     keep_checkpoints: int = _option(2, "latest checkpoints kept, the best aside", may_change=True, minimum=1)
     validate_every_steps: int = _option(1000, "steps between validations", may_change=True, minimum=1)
@@ -81,7 +82,9 @@ class Config:
     sample_every_steps: int = _option(
         1000, "steps between the pictures written to TensorBoard", may_change=True, minimum=1
     )
-    profile_steps: str = _option("", "A:B: profile these steps for TensorBoard", may_change=True)
+    profile_steps: str = _option(
+        "", "A:B: profile these steps for TensorBoard; one step a call then", may_change=True
+    )
     export: bool = _option(True, "write a SavedModel at the end", may_change=True)
     saved_model_dir: str = _option("saved_models", "folder of the SavedModels", may_change=True)
 
@@ -169,6 +172,10 @@ def _check(config: Config) -> None:
         if rules["choices"] and value not in rules["choices"]:
             choices = ", ".join(map(str, rules["choices"]))
             raise UsageError(f"--{name} must be one of {choices}. Received: {value}")
+        if value is not None and not isinstance(value, _accepted_types(field)):
+            raise UsageError(f"--{name} must be {_accepted_types(field)[0].__name__}. Received: {value!r}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"--{name} must be finite. Received: {value}")
         if rules["minimum"] is not None and value is not None and not value >= rules["minimum"]:
             raise UsageError(f"--{name} must be at least {rules['minimum']}. Received: {value}")
     if not re.fullmatch(r"[\w.-]+", config.dataset) or config.dataset.strip(".") == "":
@@ -176,7 +183,8 @@ def _check(config: Config) -> None:
     if config.spec.task != "pairs":
         raise UsageError(
             f"--dataset={config.dataset} is a set of single photos, which this version cannot pair up. "
-            "Make input and target folders and join them with python -m pipelines.prepare --combine"
+            "Make input and target folders, join them with python -m pipelines.prepare --combine, "
+            "and train on the result under a name of your own"
         )
     for side, load_side in zip(config.image_size, config.load_size, strict=True):
         if config.jitter and load_side < side:
@@ -191,7 +199,21 @@ def _check(config: Config) -> None:
             f"--image_size must be at least {least_size} px on each side with "
             f"--receptive_field={config.receptive_field}. Received: {_text(config.image_size)}"
         )
+    deepest = min(config.image_size).bit_length() - 1
+    if config.depth is not None and config.depth > deepest:
+        raise UsageError(f"--depth must be at most {deepest} for this --image_size. Received: {config.depth}")
+    if config.seed >= 2**32:
+        raise UsageError(f"--seed must be below 2**32. Received: {config.seed}")
     parse_step_range(config.profile_steps)
+
+
+def _accepted_types(field: dataclasses.Field) -> tuple[type, ...]:
+    """What values of a field may be; NumPy scalars are no part of a configuration."""
+    if field.type is float:
+        return (float, int)
+    if field.type == int | None:
+        return (int,)
+    return (field.type,) if isinstance(field.type, type) else (tuple,)
 
 
 def define_flags(flag_values: flags.FlagValues, names: tuple[str, ...] = tuple(FIELDS)) -> None:
@@ -236,7 +258,8 @@ def describe(config: Config) -> str:
     for name in FIELDS:
         value = getattr(config, name)
         changed = value != getattr(default, name) or (name == "dataset" and value != FIELDS[name].default)
-        lines.append(f"{'*' if changed else ' '} {name:24s} {_text(value)}")
+        unused = "  (unused: no jitter)" if name == "load_size" and not config.jitter else ""
+        lines.append(f"{'*' if changed else ' '} {name:24s} {_text(value)}{unused}")
     return "\n".join(lines)
 
 

@@ -7,6 +7,7 @@ import os
 import tensorflow as tf
 
 from pipelines.command_line import UsageError
+from tfpix2pix.config import Config
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,6 +21,10 @@ class Placement:
 
     strategy: tf.distribute.Strategy
     is_chief: bool = True
+
+    def __str__(self) -> str:
+        devices = sorted(name.split("device:")[-1] for name in self.strategy.extended.worker_devices)
+        return f"{', '.join(devices)} ({type(self.strategy).__name__})"
 
 
 def make_strategy(name: str = "auto") -> Placement:
@@ -62,20 +67,13 @@ def _join_workers() -> Placement:
     return Placement(tf.distribute.MultiWorkerMirroredStrategy(), is_chief)
 
 
-def replica_batch_size(placement: Placement, global_batch_size: int) -> int:
-    """Returns how many examples each replica takes.
-
-    Args:
-      placement: where training runs.
-      global_batch_size: examples per step, over all replicas.
-
-    Raises:
-      UsageError: when the replicas cannot share the batch equally.
-    """
+def check_placement(placement: Placement, config: Config) -> None:
+    """Raises UsageError when the replicas cannot share the batch equally, or cannot be compiled."""
     replicas = placement.strategy.num_replicas_in_sync
-    if global_batch_size % replicas:
+    if config.batch_size % replicas:
         raise UsageError(
             f"--batch_size is shared by {replicas} replicas, so it must be a multiple of {replicas}. "
-            f"Received: {global_batch_size}"
+            f"Received: {config.batch_size}"
         )
-    return global_batch_size // replicas
+    if config.jit_compile and replicas > 1:
+        raise UsageError(f"--jit_compile works on one replica, and there are {replicas}; drop it")

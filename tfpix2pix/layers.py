@@ -1,4 +1,4 @@
-"""The few layers that Keras lacks, in `tf` ops so that they run on Keras 2 and Keras 3 alike.
+"""The few layers that Keras lacks, in `tf` ops.
 
 None of them keeps state that changes when it is called: a forward pass assigns
 nothing, so that what is exported is what was trained.

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import keras
@@ -14,10 +14,10 @@ import tensorflow as tf
 from pipelines import pairs, staging
 from pipelines.command_line import UserError
 from pipelines.sources import Source
-from tfpix2pix import checkpoints, data, networks, saved_model
+from tfpix2pix import checkpoints, networks, saved_model, splits
 from tfpix2pix import workdir as workdirs
 from tfpix2pix.config import Config, parse_step_range
-from tfpix2pix.distribution import Placement, make_strategy, replica_batch_size
+from tfpix2pix.distribution import Placement, check_placement, make_strategy
 from tfpix2pix.interruption import noted_signals
 from tfpix2pix.records import Records
 from tfpix2pix.summaries import LossMeter, Progress
@@ -49,8 +49,8 @@ class TrainingStopped(UserError):
 def train_and_evaluate(config: Config, workdir: str | Path | None = None) -> Result:
     """Trains, or goes on with what `workdir` holds, until the configured number of steps.
 
-    A killed run that is started again ends with the same weights, bit for bit, on
-    the same machine.
+    A killed run that is started again ends with the same weights, on a CPU bit for
+    bit.
 
     Args:
       config: from `make_config`.
@@ -73,10 +73,11 @@ def train_and_evaluate(config: Config, workdir: str | Path | None = None) -> Res
     workdir = Path(workdir or Path("runs") / config.dataset)
     workdirs.check_config(workdir, config)
     placement = make_strategy(config.strategy)
-    replica_batch_size(placement, config.batch_size)
+    check_placement(placement, config)
+    _say(f"training on {placement}, {config.precision}")
     with workdirs.lock(workdir) if placement.is_chief else nullcontext():
-        train_source = data.open_split(config, "train")
-        val_source = data.open_split(config, "val")
+        train_source = splits.open_split(config, "train")
+        val_source = splits.open_split(config, "val")
         if placement.is_chief:
             workdirs.write_config(workdir, config, train_source)
         return _Run(config, workdir, placement, train_source, val_source).train()
@@ -101,7 +102,7 @@ class _Run:
     def train(self) -> Result:
         scores = self.metadata.get("scores", {})
         if self.step >= self.total_steps:
-            _say(f"{self.workdir} is finished: all {self.total_steps} steps are done")
+            _say(f"{self.workdir} is finished: {self.step} steps are done, {self.total_steps} were asked for")
         else:
             scores = self._train_to_the_end()
         generator = self.train_step.generator
@@ -124,16 +125,20 @@ class _Run:
             with noted_signals() as signals:
                 while self.step < self.total_steps:
                     self._advance(batches, progress)
+                    # A signal that comes while records are kept waits for the next step's.
+                    stopping = signals[:1]
                     if records:
-                        self._keep(records, bool(signals), progress)
-                    if signals and self.step < self.total_steps:
-                        raise self._stopped(signals[0])
+                        self._keep(records, bool(stopping), progress)
+                    if stopping and self.step < self.total_steps:
+                        raise self._stopped(stopping[0])
         finally:
             progress.close()
-            if self.profiling:
-                tf.profiler.experimental.stop()
-            if records:
-                records.close()
+            # What matters was flushed with the last checkpoint; an error here would hide the one above.
+            with suppress(OSError, tf.errors.OpError):
+                if self.profiling:
+                    tf.profiler.experimental.stop()
+                if records:
+                    records.close()
         return records.scores if records else {}
 
     def _keep(self, records: Records, stopping: bool, progress: Progress) -> None:
@@ -154,7 +159,7 @@ class _Run:
             return pairs.build_dataset(
                 self.train_source,
                 image_size=config.image_size,
-                batch_size=replica_batch_size(placement, config.batch_size),
+                batch_size=config.batch_size // placement.strategy.num_replicas_in_sync,
                 training=True,
                 seed=config.seed,
                 load_size=config.load_size if config.jitter else None,
@@ -176,6 +181,11 @@ class _Run:
         try:
             losses = self.train_step.run_steps(batches, count)
             values = {name: value.numpy().astype(np.float64) for name, value in losses.items()}
+        except tf.errors.ResourceExhaustedError as error:
+            raise UserError(
+                f"out of memory in step {self.step + 1} ({checkpoints.shorten(error)}); the last checkpoint "
+                "remains. Try a smaller --batch_size or --image_size in a new --workdir"
+            ) from error
         except tf.errors.OpError as error:
             indices = np.concatenate([self._example_indices(self.step + i) for i in range(count)])
             reason = self.train_source.describe_failure(indices)
@@ -227,15 +237,17 @@ class _Run:
 
     def _export(self) -> Path:
         """Exports once: a finished run that is started again finds its export."""
-        record = self.workdir / "exported.json"
+        record, models = (
+            self.workdir / "exported.json",
+            Path(self.config.saved_model_dir) / self.config.dataset,
+        )
         if record.exists():
             exported = json.loads(record.read_text())
-            if exported["step"] == self.step and Path(exported["path"]).is_dir():
-                return Path(exported["path"])
+            version = Path(exported["path"])
+            if exported["step"] == self.step and version.parent == models.resolve() and version.is_dir():
+                return models / version.name
         folder = saved_model.export_saved_model(
-            self.train_step.generator,
-            Path(self.config.saved_model_dir) / self.config.dataset,
-            noise_seed=self.config.seed,
+            self.train_step.generator, models, noise_seed=self.config.seed
         )
         text = json.dumps({"step": self.step, "path": str(folder.resolve())}) + "\n"
         staging.write_file(record, text.encode())

@@ -35,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
         "saved_model_dir", "saved_models", "folder of the SavedModels", flag_values=flag_values
     )
     flags.DEFINE_integer("steps", STEPS, "steps to train", flag_values=flag_values)
-    command_line.parse_flags(flag_values, __doc__, argv)
+    command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__, argv))
     workdir = Path(str(flag_values["workdir"].value))
     command_line.quiet_tensorflow()
     from tfpix2pix import loop
@@ -64,17 +64,17 @@ def _score(generator, config) -> dict[str, dict[str, float]]:
     import tensorflow as tf
 
     from pipelines import pairs
-    from tfpix2pix import data
+    from tfpix2pix import splits
     from tfpix2pix.validation import compute_validation_scores
 
     training = pairs.build_dataset(
-        data.open_split(config, "train"), image_size=config.image_size, batch_size=1, training=False
+        splits.open_split(config, "train"), image_size=config.image_size, batch_size=1, training=False
     )
     total, count = 0.0, 0
     for batch in training:
         total, count = total + batch["target_image"][0], count + 1
     mean_photo = total / count
-    val_source = data.open_split(config, "val")
+    val_source = splits.open_split(config, "val")
 
     def score(translate):
         return compute_validation_scores(translate, val_source, config.image_size, config.seed)
@@ -95,10 +95,10 @@ def _table(scores: dict[str, dict[str, float]]) -> str:
 
 def _write_contact_sheet(generator, config, path: Path) -> None:
     from pipelines import pairs
-    from tfpix2pix import data, pictures
+    from tfpix2pix import pictures, splits
 
     dataset = pairs.build_dataset(
-        data.open_split(config, "val"),
+        splits.open_split(config, "val"),
         image_size=config.image_size,
         batch_size=SHOWN_EXAMPLES,
         training=False,

@@ -14,6 +14,7 @@ from absl import flags
 
 from pipelines import catalogue, command_line
 from tfpix2pix import config as configs
+from tfpix2pix import workdir as workdirs
 
 
 def main(argv: Sequence[str]) -> int:
@@ -25,11 +26,11 @@ def main(argv: Sequence[str]) -> int:
     )
     flags.DEFINE_bool("dry_run", False, "print the settings and stop", flag_values=flag_values)
     arguments = command_line.parse_flags(flag_values, f"{__doc__}\n{_datasets()}", argv)
-    if arguments:
-        raise command_line.UsageError(f"unexpected argument: {arguments[0]} (--help lists the flags)")
+    command_line.refuse_arguments(arguments)
     config = configs.config_from_flags(flag_values)
     workdir = Path(flag_values["workdir"].value or Path("runs") / config.dataset)
     print(f"  {'workdir':24s} {workdir}\n{configs.describe(config)}", flush=True)
+    workdirs.check_config(workdir, config)
     if flag_values["dry_run"].value:
         return 0
     command_line.quiet_tensorflow()

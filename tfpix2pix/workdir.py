@@ -5,13 +5,16 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipelines import staging
 from pipelines.command_line import UsageError, UserError
-from pipelines.sources import Source
 from tfpix2pix.config import Config, check_resumable, from_json
+
+if TYPE_CHECKING:  # sources import TensorFlow, and a dry run needs none
+    from pipelines.sources import Source
 
 CONFIG_FILE = "config.json"
 
@@ -21,11 +24,15 @@ def read_config(workdir: Path) -> Config:
 
     Raises:
       UsageError: when the folder holds no run.
+      UserError: when its configuration cannot be read.
     """
     path = workdir / CONFIG_FILE
     if not path.is_file():
         raise UsageError(f"{workdir} holds no run: there is no {CONFIG_FILE}. It is written by train")
-    return from_json(json.dumps(json.loads(path.read_text())["config"]))
+    try:
+        return from_json(json.dumps(json.loads(path.read_text())["config"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged, or not of a run: {type(error).__name__} {error}") from error
 
 
 def check_config(workdir: Path, config: Config) -> None:
@@ -34,7 +41,7 @@ def check_config(workdir: Path, config: Config) -> None:
         check_resumable(read_config(workdir), config, workdir)
 
 
-def write_config(workdir: Path, config: Config, train_source: Source) -> None:
+def write_config(workdir: Path, config: Config, train_source: "Source") -> None:
     """Writes the configuration and what the training set is.
 
     Raises:
@@ -53,7 +60,7 @@ def write_config(workdir: Path, config: Config, train_source: Source) -> None:
     staging.write_file(path, (json.dumps(text, indent=2) + "\n").encode())
 
 
-def _fingerprint(source: Source) -> dict[str, int | str]:
+def _fingerprint(source: "Source") -> dict[str, int | str]:
     ids = hashlib.sha256("\n".join(source.example_ids).encode()).hexdigest()
     return {"examples": len(source), "ids_sha256": ids}
 
@@ -78,4 +85,10 @@ def lock(workdir: Path) -> Iterator[None]:
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
-        yield
+        try:
+            yield
+        finally:
+            if not (workdir / CONFIG_FILE).exists():  # the run never began: leave nothing behind
+                (workdir / ".lock").unlink(missing_ok=True)
+                with suppress(OSError):
+                    workdir.rmdir()
