@@ -14,14 +14,14 @@ from absl import flags
 from pipelines import command_line
 
 # As large and as long as fits well into six minutes on two CPU cores.
-STEPS = 2400
+STEPS = 2000
 SETTINGS = {
     "dataset": "synthetic",
     "image_size": 128,
     "base_filters": 32,
-    "checkpoint_every_steps": 600,
-    "validate_every_steps": 600,
-    "sample_every_steps": 600,
+    "checkpoint_every_steps": 500,
+    "validate_every_steps": 500,
+    "sample_every_steps": 500,
     "summary_every_steps": 100,
 }
 SHOWN_EXAMPLES = 6
