@@ -6,7 +6,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
-VERSION = re.search(r'__version__ = "(.+)"', (HERE / "tfpix2pix" / "__init__.py").read_text()).group(1)
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "tfpix2pix" / "__init__.py").read_text("utf-8")).group(1)
 
 TEST = ["pytest>=8", "pytest-xdist>=3.6", "pillow>=10"]
 DEV = [*TEST, "ruff==0.17.6", "mypy==2.4.1", "build>=1.2"]
@@ -15,12 +15,14 @@ setup(
     name="tfpix2pix",
     version=VERSION,
     description="Paired image-to-image translation (pix2pix) on TensorFlow 2 and Keras 3",
-    long_description=(HERE / "README.md").read_text(),
+    long_description=(HERE / "README.md").read_text("utf-8"),
     long_description_content_type="text/markdown",
+    author="The tfpix2pix authors",
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.10",
     packages=find_packages(include=["tfpix2pix*", "pipelines*"]),
+    package_data={"tfpix2pix": ["py.typed"], "pipelines": ["py.typed"]},
     install_requires=[
         "tensorflow>=2.18",
         "keras>=3.6",

@@ -5,6 +5,7 @@ too, as `--dataset=my_name --data_dir=...`; it gets `custom_dataset`'s defaults.
 """
 
 import dataclasses
+import re
 import types
 from collections.abc import Mapping
 
@@ -221,6 +222,11 @@ def custom_dataset(name: str) -> DatasetSpec:
         recipe=CATALOGUE["facades"].recipe,
         note="Not in the catalogue: the recipe is that of facades.",
     )
+
+
+def is_name(text: str) -> bool:
+    """Tells whether `text` can name a dataset or a model: a folder's name, not a path."""
+    return re.fullmatch(r"\w[\w.-]*", text) is not None
 
 
 def find_dataset(name: str) -> DatasetSpec:

@@ -12,7 +12,6 @@ names (or of folders train, val, test of them) into side-by-side PNG files.
 
 import os
 import posixpath
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,7 +19,7 @@ from urllib.parse import urlsplit
 from absl import flags
 
 from pipelines.archives import unpack_archive
-from pipelines.catalogue import CATALOGUE, IMAGE_SUFFIXES, SPLITS, DatasetSpec, find_dataset
+from pipelines.catalogue import CATALOGUE, IMAGE_SUFFIXES, SPLITS, DatasetSpec, find_dataset, is_name
 from pipelines.command_line import UsageError, UserError, new_flags, parse_flags, quiet_tensorflow, run
 from pipelines.downloads import download, forget_download, local_file
 from pipelines.staging import is_unfinished, publish, staged_folder
@@ -48,7 +47,7 @@ def prepare_dataset(spec: DatasetSpec, data_dir: Path, archive: Path | None = No
     Raises:
       UserError: if that is not possible, with what to do instead.
     """
-    if not re.fullmatch(r"\w[\w.-]*", spec.name):
+    if not is_name(spec.name):
         raise UsageError(f"--dataset is a name, not a path (that is --data_dir). Received: {spec.name}")
     try:
         target = data_dir / spec.name

@@ -178,7 +178,7 @@ def _check(config: Config) -> None:
             raise UsageError(f"--{name} must be finite. Received: {value}")
         if rules["minimum"] is not None and value is not None and not value >= rules["minimum"]:
             raise UsageError(f"--{name} must be at least {rules['minimum']}. Received: {value}")
-    if not re.fullmatch(r"[\w.-]+", config.dataset) or config.dataset.strip(".") == "":
+    if not catalogue.is_name(config.dataset):
         raise UsageError(f"--dataset is a name, not a path (that is --data_dir). Received: {config.dataset}")
     if config.spec.task != "pairs":
         raise UsageError(

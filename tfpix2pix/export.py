@@ -6,13 +6,12 @@ It becomes the next version of <output>/<name>, which a running server picks up
 by itself. saved_models/README.md says what to send it.
 """
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
 
-from pipelines import command_line
+from pipelines import catalogue, command_line
 from pipelines.command_line import UsageError
 
 
@@ -30,7 +29,7 @@ def main(argv: Sequence[str]) -> None:
     values = flag_values.flag_values_dict()
     if arguments or not values["workdir"]:
         raise UsageError("expected --workdir=RUN, with --output=DIR or not (--help shows more)")
-    if values["name"] and not re.fullmatch(r"\w[\w.-]*", values["name"]):
+    if values["name"] and not catalogue.is_name(values["name"]):
         raise UsageError(f"--name is a name, not a path (that is --output). Received: {values['name']}")
 
     command_line.quiet_tensorflow()
