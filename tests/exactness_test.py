@@ -69,7 +69,7 @@ def test_killed_and_rerun(data_dir, uninterrupted, tmp_path, steps_per_call):
         assert process.returncode == -signal.SIGKILL
     finished = runs.run(command)
     assert finished.returncode == 0, finished.stderr
-    assert "going on from step" in finished.stdout
+    assert "going on from step" in finished.stderr
     _assert_equal(tmp_path, uninterrupted)
     assert not list((tmp_path / "checkpoints").glob(".*"))
 
@@ -88,5 +88,5 @@ def test_stopped_and_rerun(data_dir, uninterrupted, tmp_path, name):
     assert 15 <= step < STEPS
     finished = runs.run(command)
     assert finished.returncode == 0, finished.stderr
-    assert f"going on from step {step} of {STEPS}" in finished.stdout
+    assert f"going on from step {step} of {STEPS}" in finished.stderr
     _assert_equal(tmp_path, uninterrupted)

@@ -135,7 +135,7 @@ def test_the_best_checkpoint_is_the_one_with_the_best_score(whole):
 def test_more_steps_go_on_from_a_finished_run_to_the_same_weights(data_dir, whole, tmp_path, capsys):
     for steps in (5, 12):
         train_and_evaluate(runs.tiny_config(data_dir, steps=steps, **EVERY), tmp_path)
-    assert "going on from step 5 of 12" in capsys.readouterr().out
+    assert "going on from step 5 of 12" in capsys.readouterr().err
     runs.assert_same_state(runs.read_state(tmp_path, 12), runs.read_state(whole.workdir, 12))
 
 
@@ -153,7 +153,7 @@ def test_damaged_checkpoints_are_passed_over(data_dir, whole, tmp_path, capsys):
     (tmp_path / "checkpoints" / ".step-00000010.partial").mkdir()
     train_and_evaluate(runs.tiny_config(data_dir, steps=12, **every), tmp_path)
     output = capsys.readouterr()
-    assert f"{newest.parent} is damaged" in output.err and "going on from step 6 of 12" in output.out
+    assert f"{newest.parent} is damaged" in output.err and "going on from step 6 of 12" in output.err
     runs.assert_same_state(runs.read_state(tmp_path, 12), runs.read_state(whole.workdir, 12))
     assert runs.read_metrics(tmp_path) == runs.read_metrics(whole.workdir)
     assert not list((tmp_path / "checkpoints").glob(".*"))
@@ -163,7 +163,7 @@ def test_a_finished_run_says_so_and_does_nothing(data_dir, whole, capsys):
     before = {path: path.stat().st_mtime_ns for path in (whole.workdir / "checkpoints").rglob("*")}
     metrics = (whole.workdir / "metrics.jsonl").read_text()
     again = train_and_evaluate(runs.tiny_config(data_dir, steps=12, **EVERY), whole.workdir)
-    assert f"{whole.workdir} is finished: 12 steps are done, 12 were asked for" in capsys.readouterr().out
+    assert f"{whole.workdir} is finished: 12 steps are done, 12 were asked for" in capsys.readouterr().err
     assert (again.step, again.scores) == (12, whole.scores)
     assert {path: path.stat().st_mtime_ns for path in (whole.workdir / "checkpoints").rglob("*")} == before
     assert (whole.workdir / "metrics.jsonl").read_text() == metrics

@@ -54,7 +54,7 @@ def test_two_workers_train_and_resume_as_one_process_would(data_dir, tmp_path):
     for steps in (2, 4):
         command = runs.train_command(data_dir, two, strategy="multiworker", steps=steps, **SETTINGS)
         outputs = _train_together(command)
-    assert all("going on from step 2 of 4" in stdout for stdout, _ in outputs)
+    assert all("going on from step 2 of 4" in stderr for _, stderr in outputs)
     assert "validation at step 4" in outputs[0][1] and "validation" not in outputs[1][1]
     assert len(list((two / "tensorboard").glob("events.*"))) == 2  # one for each start
     alone = runs.run(runs.train_command(data_dir, one, steps=4, **SETTINGS))
