@@ -10,6 +10,8 @@ import types
 from collections.abc import Mapping
 
 SPLITS = ("train", "val", "test")
+# Two folders with the two images of a pair, left (A) and right (B).
+TWO_FOLDERS = (("input", "target"), ("photos", "labels"))
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 ARCHIVE_HOST = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets"
 
@@ -48,7 +50,8 @@ class DatasetSpec:
         either absent or its size was not confirmed.
       url: the archive, or None where the data cannot be downloaded freely.
       palette: class name -> RGB colour of the label maps, in class id order;
-        empty where the dataset has no label maps.
+        empty where the dataset has no label maps. Label maps are on the right (B).
+      void: RGB colours of label maps that belong to no class and are not scored.
       note: licence, source, or what has to be done by hand.
     """
 
@@ -62,6 +65,7 @@ class DatasetSpec:
     palette: Mapping[str, tuple[int, int, int]] = dataclasses.field(
         default_factory=lambda: types.MappingProxyType({})
     )
+    void: tuple[tuple[int, int, int], ...] = ()
     note: str = ""
 
 
@@ -110,6 +114,23 @@ CITYSCAPES_PALETTE = types.MappingProxyType(
     }
 )
 
+# The 11 classes of the SegNet version of CamVid, in class id order.
+CAMVID_PALETTE = types.MappingProxyType(
+    {
+        "sky": (128, 128, 128),
+        "building": (128, 0, 0),
+        "pole": (192, 192, 128),
+        "road": (128, 64, 128),
+        "pavement": (0, 0, 192),
+        "tree": (128, 128, 0),
+        "sign": (192, 128, 128),
+        "fence": (64, 64, 128),
+        "car": (64, 0, 128),
+        "pedestrian": (64, 64, 0),
+        "bicyclist": (0, 128, 192),
+    }
+)
+
 _BY_HAND = (
     "Not redistributable: get it from its owners and join the folders with pipelines.prepare --combine."
 )
@@ -148,6 +169,17 @@ _SPECS = (
         url=f"{ARCHIVE_HOST}/cityscapes.tar.gz",
         palette=CITYSCAPES_PALETTE,
         note="The paper's architecture comparison (Table 2) used batch 10.",
+    ),
+    DatasetSpec(
+        name="camvid",
+        title="CamVid street scenes, labels -> photo; not in the paper, a stand-in for Cityscapes",
+        direction="BtoA",
+        recipe=Recipe(epochs=200, batch_size=1, jitter=True, mirror=True, confirmed=False),
+        counts=_counts(train=367, val=101, test=233),
+        palette=CAMVID_PALETTE,
+        void=((0, 0, 0),),
+        note="The 11-class version of SegNet, as <split>/photos and <split>/labels below --data_dir. "
+        "Brostow et al. 2008; non-commercial research use.",
     ),
     DatasetSpec(
         name="maps",

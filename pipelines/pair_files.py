@@ -1,4 +1,4 @@
-"""Which files make a pair: side-by-side files, or the folders input/ and target/ matched by stem."""
+"""Which files make a pair: side-by-side files, or two folders matched by stem."""
 
 import collections
 from collections.abc import Sequence
@@ -7,15 +7,19 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.catalogue import TWO_FOLDERS
 from pipelines.command_line import UserError, warn
 from pipelines.image_files import BadImageError, list_image_files, load_image, read_image_size
 
-_SIDE_BY_SIDE = "JPEG, PNG or BMP files with the two images side by side, or folders input/ and target/"
+_SIDE_BY_SIDE = (
+    "JPEG, PNG or BMP files with the two images side by side, or folders input/ and target/, "
+    "or photos/ and labels/"
+)
 _ONE_PER_PAIR = "JPEG, PNG or BMP files, one per pair"
 MAX_LISTED = 10
 
 Images = npt.NDArray[np.uint8]
-Files = tuple[Path, ...]  # one side-by-side file, or the input/ file and the target/ file
+Files = tuple[Path, ...]  # one side-by-side file, or the left and the right image
 
 
 def find_pairs(split_folder: Path) -> dict[str, Files]:
@@ -24,9 +28,10 @@ def find_pairs(split_folder: Path) -> dict[str, Files]:
     Raises:
       UserError: if the folder holds no pairs, or images without a partner; says what it holds.
     """
-    folders = (split_folder / "input", split_folder / "target")
-    if any(folder.is_dir() for folder in folders):
-        return match_by_stem(*folders)
+    for names in TWO_FOLDERS:
+        left, right = (split_folder / name for name in names)
+        if left.is_dir() or right.is_dir():
+            return match_by_stem(left, right)
     files = _images_in(split_folder, _SIDE_BY_SIDE)
     stems = collections.Counter(file.stem for file in files)
     return {file.stem if stems[file.stem] == 1 else file.name: (file,) for file in files}

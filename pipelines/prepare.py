@@ -19,7 +19,15 @@ from urllib.parse import urlsplit
 from absl import flags
 
 from pipelines.archives import unpack_archive
-from pipelines.catalogue import CATALOGUE, IMAGE_SUFFIXES, SPLITS, DatasetSpec, find_dataset, is_name
+from pipelines.catalogue import (
+    CATALOGUE,
+    IMAGE_SUFFIXES,
+    SPLITS,
+    TWO_FOLDERS,
+    DatasetSpec,
+    find_dataset,
+    is_name,
+)
 from pipelines.command_line import UsageError, UserError, new_flags, parse_flags, quiet_tensorflow, run
 from pipelines.downloads import download, forget_download, local_file
 from pipelines.staging import is_unfinished, publish, staged_folder
@@ -159,10 +167,11 @@ def _find_fault(spec: DatasetSpec, folder: Path) -> str | None:
 
 
 def _image_sizes(folder: Path, split: str) -> Mapping[str, Mapping[str, int]]:
-    """Returns name and size in bytes of the images of each folder of a split: one, or input/ and target/."""
+    """Returns name and size in bytes of the images of each folder of a split: one, or two."""
     places = [split]
-    if (folder / split / "input").is_dir():
-        places = [f"{split}/input", f"{split}/target"]
+    for names in TWO_FOLDERS:
+        if (folder / split / names[0]).is_dir():
+            places = [f"{split}/{name}" for name in names]
     return {place: _images_in(folder / place) for place in places}
 
 

@@ -1,7 +1,7 @@
 """Where pairs come from: side-by-side files, two folders, arrays. An index in, two uint8 images out.
 
 `direction` is applied here and forgotten afterwards: AtoB makes the left half
-(or `input/`) the input image, BtoA the right half (or `target/`).
+(or `input/`, `photos/`) the input image, BtoA the right half (or `target/`, `labels/`).
 """
 
 import dataclasses
@@ -63,7 +63,8 @@ def open_source(
 
     Args:
       folder: holds one folder per split. That one holds side-by-side files, or
-        `input/` and `target/` with files of the same names (suffixes may differ).
+        `input/` and `target/`, or `photos/` and `labels/`, with files of the same
+        names (suffixes may differ).
       split: `train`, `val` or `test`.
       direction: `AtoB` or `BtoA`.
       on_bad_image: `stop` raises for files that cannot be used, `skip` leaves them

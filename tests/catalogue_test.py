@@ -26,8 +26,8 @@ def test_recipes_are_the_papers(name):
     assert (spec.direction, spec.counts["train"], *settings) == PAPER[name]
 
 
-def test_it_lists_the_nine_tasks_and_the_generated_one():
-    assert set(CATALOGUE) == {*PAPER, "synthetic"}
+def test_it_lists_the_nine_tasks_and_two_more():
+    assert set(CATALOGUE) == {*PAPER, "synthetic", "camvid"}
     assert {name for name, spec in CATALOGUE.items() if spec.url} == {
         "facades", "cityscapes", "maps", "edges2shoes", "edges2handbags", "night2day",
     }  # fmt: skip

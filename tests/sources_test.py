@@ -62,6 +62,14 @@ def test_two_folders(tmp_path, cache_mib):
     np.testing.assert_array_equal(_read_all(backward)[1][0], _image(11, 5, 7))
 
 
+def test_photos_and_labels(tmp_path):
+    _write(tmp_path / "val/photos/1.png", _image(1, 6, 8))
+    _write(tmp_path / "val/labels/1.png", _image(2, 6, 8))
+    (pair,) = _read_all(sources.open_source(tmp_path, "val", "BtoA"))
+    np.testing.assert_array_equal(pair[0], _image(2, 6, 8))
+    np.testing.assert_array_equal(pair[1], _image(1, 6, 8))
+
+
 def test_only_what_exceeds_the_budget_is_read_again(tmp_path):
     for place in range(2):
         _write(tmp_path / f"train/{place}.png", _image(place, 512, 1024))  # 1.5 MiB each
@@ -172,7 +180,10 @@ def test_two_files_for_one_side_of_a_pair(tmp_path):
     [
         ([], "train: no such folder; .* holds nothing$"),
         (["val/1.png"], "train: no such folder; .* holds val/$"),
-        (["train/A/1.png", "train/B/1.png"], "train holds A/, B/; expected .* folders input/ and target/$"),
+        (
+            ["train/A/1.png", "train/B/1.png"],
+            "train holds A/, B/; expected .* folders input/ and target/, or photos/ and labels/$",
+        ),
         (["train/.DS_Store", "train/a.txt"], "train holds .DS_Store, a.txt; expected JPEG, PNG or BMP"),
         (["train/input/1.png"], "train/target: no such folder; .*train holds input/$"),
         (["train/input/1.png", "train/target/1.txt"], "train/target holds 1.txt; expected .* one per pair$"),
