@@ -8,7 +8,7 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "tfpix2pix" / "__init__.py").read_text("utf-8")).group(1)
 
-TEST = ["pytest>=8", "pytest-xdist>=3.6", "pillow>=10"]
+TEST = ["pytest>=8", "pytest-xdist>=3.6", "pillow>=10", "scikit-image>=0.22"]
 DEV = [*TEST, "ruff==0.17.6", "mypy==2.4.1", "build>=1.2"]
 
 setup(
