@@ -114,6 +114,21 @@ CITYSCAPES_PALETTE = types.MappingProxyType(
     }
 )
 
+# The colours of what Cityscapes does not score: unlabeled, ego vehicle, border, out of
+# roi and static share black. A license plate has the colour of a car and counts as one.
+CITYSCAPES_VOID = (
+    (0, 0, 0),
+    (111, 74, 0),  # dynamic
+    (81, 0, 81),  # ground
+    (250, 170, 160),  # parking
+    (230, 150, 140),  # rail track
+    (180, 165, 180),  # guard rail
+    (150, 100, 100),  # bridge
+    (150, 120, 90),  # tunnel
+    (0, 0, 90),  # caravan
+    (0, 0, 110),  # trailer
+)
+
 # The 11 classes of the SegNet version of CamVid, in class id order.
 CAMVID_PALETTE = types.MappingProxyType(
     {
@@ -168,6 +183,7 @@ _SPECS = (
         counts=_counts(train=2975, val=500),
         url=f"{ARCHIVE_HOST}/cityscapes.tar.gz",
         palette=CITYSCAPES_PALETTE,
+        void=CITYSCAPES_VOID,
         note="The paper's architecture comparison (Table 2) used batch 10.",
     ),
     DatasetSpec(
