@@ -10,7 +10,7 @@ import hashlib
 import numpy as np
 import tensorflow as tf
 
-from pipelines import transforms
+from pipelines import labels, transforms
 from pipelines.sources import Source
 
 Batch = dict[str, tf.Tensor]
@@ -28,6 +28,7 @@ def build_dataset(
     seed: int = 0,
     load_size: transforms.Size | None = None,
     mirror: bool = False,
+    class_targets: bool = False,
     start_step: int = 0,
     num_shards: int = 1,
     shard_index: int = 0,
@@ -49,6 +50,8 @@ def build_dataset(
       load_size: (height, width) in pixels to resize to before a random crop of
         `image_size`; None resizes to `image_size` and crops nothing.
       mirror: flip half of the pairs left to right.
+      class_targets: the source's targets are class ids, [H, W], and resized to the
+        nearest pixel; in evaluation too.
       start_step: the training step to start at.
       num_shards: number of input workers.
       shard_index: which of them this is, from 0; each takes its contiguous part
@@ -57,7 +60,8 @@ def build_dataset(
         replicas; default `batch_size * num_shards`.
 
     Returns:
-      Batches of `input_image` and `target_image`, float32 [B, H, W, C] in [-1, 1];
+      Batches of `input_image` and `target_image`, float32 [B, H, W, C] in [-1, 1],
+      or with class targets `target_ids`, uint8 [B, H, W], instead of the latter;
       `noise_seed`, int32 [B, 2]; `example_id`, string [B].
 
     Raises:
@@ -72,6 +76,7 @@ def build_dataset(
     if load_size and (load_size[0] < image_size[0] or load_size[1] < image_size[1]):
         raise ValueError(f"load_size must be at least image_size. Received: {load_size}, {image_size}")
     shard_size = global_batch_size // num_shards
+    resize_target = labels.resize_ids if class_targets else transforms.resize
     with tf.device("CPU:0"):
         example_ids = tf.constant(source.example_ids)
 
@@ -79,12 +84,13 @@ def build_dataset(
         step, offset = count // shard_size, shard_index * shard_size + count % shard_size
         position = step * global_batch_size + offset
         epoch, index = _locate(position, seed, len(source))
-        pair = _draw_view(source.read(index), image_size, load_size, mirror, seed, epoch, index)
+        view = (image_size, load_size, mirror, resize_target)
+        pair = _draw_view(source.read(index), *view, seed, epoch, index)
         return _as_example(pair, example_ids[index], _stream_key(seed, "noise"), position)
 
     def evaluation_example(index: tf.Tensor) -> Batch:
         input_image, target_image = source.read(index)
-        pair = (transforms.resize(input_image, image_size), transforms.resize(target_image, image_size))
+        pair = (transforms.resize(input_image, image_size), resize_target(target_image, image_size))
         return _as_example(pair, example_ids[index], seed, index)
 
     if training:
@@ -129,17 +135,18 @@ def _draw_view(
     image_size: transforms.Size,
     load_size: transforms.Size | None,
     mirror: bool,
+    resize_target: transforms.Resize,
     seed: int,
     epoch: tf.Tensor,
     index: tf.Tensor,
 ) -> transforms.Pair:
-    """Returns what an epoch sees of a pair: float32 images of `image_size`, in the range of `pair`."""
+    """Returns what an epoch sees of a pair: images of `image_size`, in the range of `pair`."""
     address = epoch * _EPOCH_STRIDE + index
     if load_size:
         jitter_seed = tf.stack([_stream_key(seed, "jitter"), address])
-        pair = transforms.random_jitter(pair, load_size, image_size, jitter_seed)
+        pair = transforms.random_jitter(pair, load_size, image_size, jitter_seed, resize_target)
     else:
-        pair = (transforms.resize(pair[0], image_size), transforms.resize(pair[1], image_size))
+        pair = (transforms.resize(pair[0], image_size), resize_target(pair[1], image_size))
     if mirror:
         pair = transforms.random_mirror(pair, tf.stack([_stream_key(seed, "mirror"), address]))
     return pair
@@ -148,9 +155,11 @@ def _draw_view(
 def _as_example(
     pair: transforms.Pair, example_id: tf.Tensor, noise_key: int, noise_place: tf.Tensor
 ) -> Batch:
+    is_image = pair[1].shape.rank == 3
+    target = {"target_image": transforms.to_unit_range(pair[1])} if is_image else {"target_ids": pair[1]}
     return {
         "input_image": transforms.to_unit_range(pair[0]),
-        "target_image": transforms.to_unit_range(pair[1]),
+        **target,
         "noise_seed": tf.cast(tf.stack([noise_key, noise_place]) % _NUM_NOISE_SEEDS, tf.int32),
         "example_id": example_id,
     }

@@ -4,10 +4,13 @@ Nothing else in the project converts between stored pixels and [-1, 1]. Every
 random function takes a stateless seed and applies one draw to both images.
 """
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 Size = tuple[int, int]  # (height, width) in pixels
 Pair = tuple[tf.Tensor, tf.Tensor]  # (input_image, target_image)
+Resize = Callable[[tf.Tensor, Size], tf.Tensor]
 
 _UINT8_MAX = 255.0
 
@@ -57,7 +60,13 @@ def resize(image: tf.Tensor, size: Size) -> tf.Tensor:
     return tf.ensure_shape(resized, [*size, image.shape[-1]])
 
 
-def random_jitter(pair: Pair, load_size: Size, crop_size: Size, seed: tf.Tensor) -> Pair:
+def random_jitter(
+    pair: Pair,
+    load_size: Size,
+    crop_size: Size,
+    seed: tf.Tensor,
+    resize_target: Resize = resize,
+) -> Pair:
     """Resizes both images to `load_size`, then cuts the same random window from both.
 
     Args:
@@ -66,20 +75,22 @@ def random_jitter(pair: Pair, load_size: Size, crop_size: Size, seed: tf.Tensor)
       crop_size: (height, width) in pixels of the window. Its top left corner is
         uniform over all places where the window fits, both borders included.
       seed: integer [2], stateless.
+      resize_target: resizes the second image.
 
     Returns:
-      The two windows, float32 [crop height, crop width, C], in the range of `pair`.
+      The two windows, [crop height, crop width, C], in the range of `pair`; float32,
+      or what `resize_target` makes.
     """
     draws = tf.random.stateless_uniform([2], seed, minval=None, maxval=None, dtype=tf.int32, alg="philox")
     places = tf.constant(load_size) - tf.constant(crop_size) + 1
     top, left = tf.unstack(tf.math.floormod(draws, places))
     height, width = crop_size
 
-    def jitter(image: tf.Tensor) -> tf.Tensor:
-        window = resize(image, load_size)[top : top + height, left : left + width]
-        return tf.ensure_shape(window, [height, width, image.shape[-1]])
+    def cut(image: tf.Tensor) -> tf.Tensor:
+        window = image[top : top + height, left : left + width]
+        return tf.ensure_shape(window, [height, width, *image.shape[2:]])
 
-    return jitter(pair[0]), jitter(pair[1])
+    return cut(resize(pair[0], load_size)), cut(resize_target(pair[1], load_size))
 
 
 def random_mirror(pair: Pair, seed: tf.Tensor) -> Pair:

@@ -62,6 +62,34 @@ def test_pairs_stay_aligned_under_jitter_and_mirror(source):
     assert len(views) > 25
 
 
+def _class_source() -> sources.Source:
+    """Photos whose red level is ten times the class id of the pixel."""
+    ids = np.random.default_rng(1).integers(0, 25, (NUM_PAIRS, 8, 12), dtype=np.uint8)
+    photos = tf.constant(np.stack([ids * 10] * 3, axis=-1))
+    return sources.Source(tuple("abcdefg"), lambda index: (photos[index], tf.constant(ids)[index]))
+
+
+def test_class_ids_are_moved_with_the_photo_and_never_blended():
+    same_size = {**JITTERED, "image_size": (4, 5), "load_size": (8, 12)}
+    dataset = pairs.build_dataset(_class_source(), batch_size=3, class_targets=True, **same_size)
+    assert dataset.element_spec["target_ids"] == tf.TensorSpec([3, 4, 5], tf.uint8)
+    assert "target_image" not in dataset.element_spec
+    stream = _join(_take(dataset, 10))
+    levels = (stream["input_image"][..., 0] + 1) * 127.5
+    np.testing.assert_allclose(levels, stream["target_ids"] * 10.0, atol=1e-3)
+    assert len({ids.tobytes() for ids in stream["target_ids"]}) > 25
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_class_ids_of_another_size_take_the_nearest_pixel(training):
+    options = {"image_size": (16, 36), "batch_size": 7, "training": training, "class_targets": True}
+    (batch,) = _take(pairs.build_dataset(_class_source(), **options), 1)
+    whole = {name: ids for name, ids in zip(batch["example_id"], batch["target_ids"], strict=True)}
+    for index, name in enumerate("abcdefg"):
+        ids = _class_source().read(tf.constant(index))[1].numpy()
+        np.testing.assert_array_equal(whole[name.encode()], ids.repeat(2, 0).repeat(3, 1))
+
+
 def test_every_epoch_sees_each_example_once_in_a_new_order(source):
     stream = _join(_take(pairs.build_dataset(source, batch_size=2, **PLAIN), 14))
     epochs = stream["example_id"].reshape(4, NUM_PAIRS)
