@@ -100,7 +100,10 @@ class Translator:
     Attributes:
       title: what was opened, for people.
       config: the run's configuration; None for a SavedModel.
+      step: of the checkpoint; None for a SavedModel.
+      version: folder of the SavedModel; None for a run.
       input_channels: channels of an input image.
+      generate: the generator itself, on tensors, with a noise seed per image.
 
     Raises:
       UsageError: when `model` is neither, or `checkpoint` does not apply.
@@ -114,19 +117,20 @@ class Translator:
     def __init__(self, model: str | Path, checkpoint: str | None = None):
         model = Path(model)
         self.config: Config | None = None
-        version = _find_version(model)
-        if version is None:
-            generator, self.config, step = load_generator(model, checkpoint or "latest")
-            self.title = f"{model}, step {step}"
+        self.step: int | None = None
+        self.version = _find_version(model)
+        if self.version is None:
+            generator, self.config, self.step = load_generator(model, checkpoint or "latest")
+            self.title = f"{model}, step {self.step}"
             self.input_channels = generator.inputs[0].shape[-1]
-            self._generate = compile_generator(generator)
+            self.generate = compile_generator(generator)
         elif checkpoint is not None:
             raise UsageError(
                 f"--checkpoint is for a run, and {model} is a SavedModel: name the folder of a version"
             )
         else:
-            self.title = str(version)
-            self._generate, self.input_channels = _load_saved_model(version)
+            self.title = str(self.version)
+            self.generate, self.input_channels = _load_saved_model(self.version)
 
     def __call__(self, images: npt.ArrayLike, noise_seed: int = 0, sample: int = 0) -> np.ndarray:
         """Translates as `translate_images` does.
@@ -139,7 +143,7 @@ class Translator:
         Returns:
           See there.
         """
-        return _translate(self._generate, self.input_channels, images, noise_seed, sample)
+        return _translate(self.generate, self.input_channels, images, noise_seed, sample)
 
 
 def _find_version(model: Path) -> Path | None:
