@@ -16,6 +16,13 @@ GENERATORS = {
     for name, build in generators.BUILDERS.items()
     for normalization in ("batch", "instance", "none")
     for dtype in ("float32", "mixed_bfloat16")
+} | {
+    f"{name}-{upsampling}-{dtype}": functools.partial(
+        build, (16, 16), depth=3, base_filters=2, upsampling=upsampling, dtype=dtype
+    )
+    for name, build in generators.BUILDERS.items()
+    for upsampling in ("nearest", "bilinear")
+    for dtype in ("float32", "mixed_bfloat16")
 }
 DISCRIMINATORS = {
     f"{side}px-{'conditional' if conditional else 'target'}-{normalization}-{dtype}": functools.partial(

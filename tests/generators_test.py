@@ -65,6 +65,19 @@ def test_relu_slopes_are_those_of_the_paper():
     np.testing.assert_array_equal(model.get_layer("decoder_6_relu")(negative), [[[[0, 1]]]])
 
 
+@pytest.mark.parametrize("upsampling", ["nearest", "bilinear"])
+def test_a_resizing_decoder_has_the_same_names_and_3x3_kernels(upsampling):
+    resizing, transposed = _tiny_unet(upsampling=upsampling), _tiny_unet()
+    assert [v.path for v in resizing.variables] == [v.path for v in transposed.variables]
+    decoder = [layer for layer in resizing.layers if layer.name.endswith("_conv") and "decoder" in layer.name]
+    assert {layer.kernel.shape[:2] for layer in decoder} == {(3, 3)}
+    assert sum(layer.kernel.shape[2] * layer.kernel.shape[3] for layer in decoder) * 7 == (
+        transposed.count_params() - resizing.count_params()
+    )
+    with pytest.raises(ValueError, match="upsampling must be one of .*'cubic'"):
+        generators.unet_generator((32, 32), upsampling="cubic")
+
+
 def test_kernels_start_at_the_papers_scale():
     for layer in ("encoder_8_conv", "decoder_8_conv"):
         kernel = _paper_net("unet").get_layer(layer).kernel.numpy()

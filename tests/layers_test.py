@@ -175,3 +175,26 @@ def test_cropping_undoes_padding(size):
     padded = layers.PadToMultiple(8)(images)
     assert padded.shape[1] % 8 == padded.shape[2] % 8 == 0
     np.testing.assert_array_equal(layers.CropLike()([padded, images]), images)
+
+
+@pytest.mark.parametrize(
+    ("interpolation", "expected"),
+    [("nearest", [0, 0, 8, 8]), ("bilinear", [0, 2, 6, 8])],  # half-pixel centres: 3/4 and 1/4
+)
+@pytest.mark.parametrize("known", [True, False])
+def test_resize_convolution_doubles_and_then_convolves(interpolation, expected, known):
+    layer = layers.ResizeConv2D(1, interpolation, use_bias=False)
+    column = tf.constant([0.0, 8.0])[None, :, None, None]
+    layer.build(column.shape)
+    kernel = np.zeros((3, 3, 1, 1), np.float32)
+    kernel[1, 1] = 1  # passes the resized image on
+    layer.set_weights([kernel])
+    run = tf.function(
+        layer, input_signature=[tf.TensorSpec(column.shape if known else [None, None, None, 1])]
+    )
+    resized = run(column).numpy()
+    np.testing.assert_array_equal(resized[0, :, :, 0], np.stack([expected, expected], axis=1))
+    layer.set_weights([np.ones((3, 3, 1, 1), np.float32)])
+    # The corner's 3x3 neighbourhood holds four pixels, the rest is zero padding.
+    assert run(column).numpy()[0, 3, 1, 0] == 2 * (expected[2] + expected[3])
+    assert layer.compute_output_shape((None, 5, None, 1)) == (None, 10, None, 1)

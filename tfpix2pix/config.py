@@ -19,6 +19,7 @@ from pipelines.command_line import UsageError
 # Sec. 6.2: jitter resizes 256 px to 286 before the crop.
 JITTER_LOAD_SIZE = 286 / 256
 STRATEGIES = ("auto", "mirrored", "multiworker", "one_device")
+UPSAMPLINGS = ("transposed", "nearest", "bilinear")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 Size = tuple[int, int]
 
@@ -56,6 +57,11 @@ class Config:
     )
     generator: str = _option("unet", "architecture", ("unet", "encoder_decoder"))
     depth: int | None = _option(None, "downsamplings of the generator (default: 8 for 256 px)", minimum=2)
+    upsampling: str = _option(
+        "transposed",
+        "of the decoder; nearest or bilinear: resize, then convolve, no checkerboard",
+        UPSAMPLINGS,
+    )
     receptive_field: int = _option(70, "of the discriminator, px: 1, 16, 70 or 286", (1, 16, 70, 286))
     base_filters: int = _option(64, "filters of the first block of both networks", minimum=1)
     normalization: str = _option("batch", "in both networks", ("batch", "instance", "none"))

@@ -4,11 +4,15 @@ Both take `[input_image, noise_seed]` and return the generated image:
 float32 [B, H, W, C] in [-1, 1] of any H and W, and int32 [B, 2].
 """
 
+import functools
+
 import keras
 
 from tfpix2pix import layers
 
 MAX_DEPTH = 8
+# How a decoder block doubles the size.
+UPSAMPLINGS = ("transposed", "nearest", "bilinear")
 DROPOUT_BLOCKS = 3
 
 
@@ -30,6 +34,7 @@ def unet_generator(
     base_filters: int = 64,
     normalization: str = "batch",
     dropout_rate: float = 0.5,
+    upsampling: str = "transposed",
     dtype: str = "float32",
 ) -> keras.Model:
     """Builds the U-Net: encoder, decoder, and a skip between mirrored blocks.
@@ -43,6 +48,8 @@ def unet_generator(
       base_filters: filters of the first block (64 in the paper).
       normalization: `batch`, `instance` or `none`; see `layers.StatelessNormalization`.
       dropout_rate: rate in the first three decoder blocks, on at inference too.
+      upsampling: `transposed`, the paper's 4x4 transposed convolution; `nearest`
+        or `bilinear`, a resize and a 3x3 convolution, which leaves no checkerboard.
       dtype: Keras dtype policy; the image goes in and comes out as float32.
 
     Returns:
@@ -63,6 +70,7 @@ def unet_generator(
         base_filters,
         normalization,
         dropout_rate,
+        upsampling,
         dtype,
         with_skips=True,
     )
@@ -77,6 +85,7 @@ def encoder_decoder_generator(
     base_filters: int = 64,
     normalization: str = "batch",
     dropout_rate: float = 0.5,
+    upsampling: str = "transposed",
     dtype: str = "float32",
 ) -> keras.Model:
     """Builds the encoder-decoder: the U-Net without its skips.
@@ -94,6 +103,7 @@ def encoder_decoder_generator(
         base_filters,
         normalization,
         dropout_rate,
+        upsampling,
         dtype,
         with_skips=False,
     )
@@ -109,11 +119,14 @@ def _build_generator(
     base_filters: int,
     normalization: str,
     dropout_rate: float,
+    upsampling: str,
     dtype: str,
     with_skips: bool,
 ) -> keras.Model:
     if depth < 2:
         raise ValueError(f"depth must be at least 2. Received: depth={depth}")
+    if upsampling not in UPSAMPLINGS:
+        raise ValueError(f"upsampling must be one of {UPSAMPLINGS}. Received: upsampling={upsampling!r}")
     input_image = keras.Input((None, None, channels[0]), name="input_image")
     noise_seed = keras.Input((2,), dtype="int32", name="noise_seed")
     widths = [base_filters * min(2**block, 8) for block in range(depth)]
@@ -128,7 +141,9 @@ def _build_generator(
         images = encoder_block(images, filters, norm, use_bias, dtype, name=f"encoder_{block}")
         encoded.append(images)
     for block in range(depth, 1, -1):
-        images = decoder_block(images, widths[block - 2], normalization, dtype, name=f"decoder_{block}")
+        images = decoder_block(
+            images, widths[block - 2], normalization, upsampling, dtype, name=f"decoder_{block}"
+        )
         if dropout_rate and depth - block < DROPOUT_BLOCKS:
             images = layers.NoiseDropout(
                 dropout_rate, stream=block, name=f"decoder_{block}_noise", dtype=dtype
@@ -136,7 +151,7 @@ def _build_generator(
         if with_skips:
             skip = encoded[block - 2]
             images = keras.layers.Concatenate(name=f"decoder_{block}_skip", dtype=dtype)([skip, images])
-    images = decoder_block(images, channels[1], "none", dtype, name="decoder_1")
+    images = decoder_block(images, channels[1], "none", upsampling, dtype, name="decoder_1")
     images = layers.CropLike(name="crop", dtype=dtype)([images, input_image])
     generated_image = keras.layers.Activation("tanh", name="generated_image", dtype="float32")(images)
     return keras.Model([input_image, noise_seed], generated_image, name=name)
@@ -173,13 +188,14 @@ def encoder_block(images, filters: int, normalization: str, use_bias: bool, dtyp
     return _normalize(images, normalization, dtype, name)
 
 
-def decoder_block(images, filters: int, normalization: str, dtype: str, name: str):
-    """Doubles the size: ReLU, transposed convolution, norm.
+def decoder_block(images, filters: int, normalization: str, upsampling: str, dtype: str, name: str):
+    """Doubles the size: ReLU, transposed convolution (or resize and convolution), norm.
 
     Args:
       images: symbolic float [B, H, W, C].
       filters: output channels.
       normalization: `batch`, `instance` or `none`; without one the convolution has a bias.
+      upsampling: `transposed`, `nearest` or `bilinear`.
       dtype: Keras dtype policy.
       name: prefix of the layers' names.
 
@@ -187,7 +203,11 @@ def decoder_block(images, filters: int, normalization: str, dtype: str, name: st
       Symbolic float [B, 2H, 2W, filters].
     """
     images = keras.layers.ReLU(name=f"{name}_relu", dtype=dtype)(images)
-    images = layers.UpConv2D(
+    if upsampling == "transposed":
+        build = layers.UpConv2D
+    else:
+        build = functools.partial(layers.ResizeConv2D, interpolation=upsampling)
+    images = build(
         filters,
         use_bias=normalization == "none",
         kernel_initializer=layers.weight_initializer(),

@@ -91,6 +91,38 @@ class UpConv2D(keras.layers.Conv2DTranspose):
         return _biased(self, matmul_convolutions.conv2d_transpose(images, tf.cast(self.kernel, images.dtype)))
 
 
+@keras.utils.register_keras_serializable("tfpix2pix")
+class ResizeConv2D(PaddedConv2D):
+    """Doubles the size by resizing, then convolves 3x3: no checkerboard, as no pixel gets more kernel taps.
+
+    Args:
+      filters: output channels.
+      interpolation: `nearest` or `bilinear` (half-pixel centres).
+      **kwargs: as in `keras.layers.Conv2D`.
+
+    Source: Odena et al., Deconvolution and Checkerboard Artifacts, 2016.
+    """
+
+    def __init__(self, filters: int, interpolation: str = "nearest", **kwargs):
+        for fixed in ("kernel_size", "strides", "pad_px"):
+            kwargs.pop(fixed, None)
+        super().__init__(filters, 3, **kwargs)
+        self.interpolation = interpolation
+
+    def call(self, images):
+        size = tf.shape(images)[1:3] * 2
+        larger = tf.cast(tf.image.resize(images, size, self.interpolation), images.dtype)
+        doubled = [None if side is None else 2 * side for side in images.shape[1:3]]
+        return super().call(tf.ensure_shape(larger, [images.shape[0], *doubled, images.shape[3]]))
+
+    def compute_output_shape(self, input_shape):
+        height, width = (None if side is None else 2 * side for side in input_shape[1:3])
+        return (input_shape[0], height, width, self.filters)
+
+    def get_config(self):
+        return {**super().get_config(), "interpolation": self.interpolation}
+
+
 def _biased(layer: keras.layers.Layer, images: tf.Tensor) -> tf.Tensor:
     return tf.nn.bias_add(images, tf.cast(layer.bias, images.dtype)) if layer.use_bias else images
 

@@ -15,6 +15,7 @@ def build_generator(config: Config) -> keras.Model:
         depth=config.depth,
         base_filters=config.base_filters,
         normalization=config.normalization,
+        upsampling=config.upsampling,
         dtype=config.precision,
     )
 
