@@ -4,7 +4,7 @@ Both take `[input_image, noise_seed]` and return the generated image:
 float32 [B, H, W, C] in [-1, 1] of any H and W, and int32 [B, 2].
 """
 
-import functools
+from typing import Any
 
 import keras
 
@@ -203,17 +203,16 @@ def decoder_block(images, filters: int, normalization: str, upsampling: str, dty
       Symbolic float [B, 2H, 2W, filters].
     """
     images = keras.layers.ReLU(name=f"{name}_relu", dtype=dtype)(images)
+    options: dict[str, Any] = {
+        "use_bias": normalization == "none",
+        "kernel_initializer": layers.weight_initializer(),
+        "name": f"{name}_conv",
+        "dtype": dtype,
+    }
     if upsampling == "transposed":
-        build = layers.UpConv2D
+        images = layers.UpConv2D(filters, **options)(images)
     else:
-        build = functools.partial(layers.ResizeConv2D, interpolation=upsampling)
-    images = build(
-        filters,
-        use_bias=normalization == "none",
-        kernel_initializer=layers.weight_initializer(),
-        name=f"{name}_conv",
-        dtype=dtype,
-    )(images)
+        images = layers.ResizeConv2D(filters, upsampling, **options)(images)
     return _normalize(images, normalization, dtype, name)
 
 
