@@ -48,12 +48,24 @@ def render_gallery(title: str, summary: str, rows: Sequence[Row]) -> str:
     Returns:
       HTML text.
     """
-    title, summary = html.escape(title), html.escape(summary)
+    summary = html.escape(summary)
+    return render_page(title, f"<p>{summary}</p>\n{''.join(map(_render_row, rows))}")
+
+
+def render_page(title: str, body: str, style: str = "") -> str:
+    """Returns a page in the style of all of ours.
+
+    Args:
+      title: plain text, also its headline.
+      body: HTML below the headline.
+      style: more CSS.
+    """
+    title = html.escape(title)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f"<h1>{title}</h1>\n<p>{summary}</p>\n{''.join(map(_render_row, rows))}</body>\n</html>\n"
+        f"<title>{title}</title>\n<style>{_STYLE}{style}</style>\n</head>\n<body>\n"
+        f"<h1>{title}</h1>\n{body}</body>\n</html>\n"
     )
 
 
