@@ -29,12 +29,14 @@ class Row:
       size: (height, width) px of all its pictures.
       input_file: relative to the page.
       output_files: likewise.
+      captions: of the outputs; none: `output`, or `output 1`, `output 2`, ...
     """
 
     title: str
     size: tuple[int, int]
     input_file: str
     output_files: Sequence[str]
+    captions: Sequence[str] = ()
 
 
 def render_gallery(title: str, summary: str, rows: Sequence[Row]) -> str:
@@ -70,9 +72,8 @@ def render_page(title: str, body: str, style: str = "") -> str:
 
 
 def _render_row(row: Row) -> str:
-    captions = ["output"]
-    if len(row.output_files) > 1:
-        captions = [f"output {number}" for number in range(1, len(row.output_files) + 1)]
+    numbers = range(1, len(row.output_files) + 1)
+    captions = row.captions or ([f"output {number}" for number in numbers] if len(numbers) > 1 else ["output"])
     figures = [_render_figure(row, row.input_file, "input")]
     figures += [_render_figure(row, *place) for place in zip(row.output_files, captions, strict=True)]
     return f"<article>\n<h2>{html.escape(row.title)}</h2>\n<div>\n{''.join(figures)}</div>\n</article>\n"
@@ -83,5 +84,5 @@ def _render_figure(row: Row, file: str, caption: str) -> str:
     url, alt = quote(os.fsencode(file)), html.escape(f"{caption} of {row.title}")
     return (
         f'<figure><a href="{url}"><img loading="lazy" src="{url}" alt="{alt}" '
-        f'width="{width}" height="{height}"></a><figcaption>{caption}</figcaption></figure>\n'
+        f'width="{width}" height="{height}"></a><figcaption>{html.escape(caption)}</figcaption></figure>\n'
     )
