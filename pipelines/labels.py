@@ -4,7 +4,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,9 @@ import tensorflow as tf
 
 from pipelines.catalogue import CATALOGUE, DatasetSpec
 from pipelines.command_line import UsageError, UserError
+
+if TYPE_CHECKING:
+    from pipelines.sources import Source
 
 IGNORED = 255  # the id of pixels that belong to no class and are not scored
 VOID = "void"
@@ -135,7 +138,8 @@ def class_ids(label_image: tf.Tensor | Colours, palette: Palette) -> tf.Tensor:
     # |p - c|^2 is smallest where p.c - |c|^2 / 2 is largest; float32 is exact for these numbers.
     nearness = tf.matmul(tf.reshape(pixels, [-1, 3]), colours.T) - np.square(colours).sum(1) / 2
     nearest = tf.argmax(nearness, axis=-1, output_type=tf.int32)
-    return tf.reshape(tf.gather(tf.constant(ids), nearest), tf.shape(pixels)[:-1])
+    shape = tf.shape(pixels)[:-1]
+    return tf.ensure_shape(tf.reshape(tf.gather(tf.constant(ids), nearest), shape), pixels.shape[:-1])
 
 
 def colour_table(palette: Palette) -> Colours:
@@ -167,3 +171,18 @@ def resize_ids(ids: tf.Tensor | npt.NDArray[np.uint8], size: tuple[int, int]) ->
         places = (2 * tf.range(length) + 1) * tf.shape(resized)[axis] // (2 * length)
         resized = tf.gather(resized, places, axis=axis)
     return resized
+
+
+def with_class_ids(source: "Source", palette: Palette) -> "Source":
+    """Returns the pairs with class ids, uint8 [H, W], in place of their target images.
+
+    Args:
+      source: pairs of a photo and a label map in the colours of `palette`.
+      palette: of the label maps.
+    """
+
+    def read(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        photo, label_map = source.read(index)
+        return photo, class_ids(label_map, palette)
+
+    return dataclasses.replace(source, read=read, channels=(source.channels[0], 1))

@@ -20,6 +20,8 @@ from pipelines.command_line import UsageError, UserError, warn
 from tfpix2pix.step import TrainStep
 
 METADATA = "checkpoint.json"
+# What is trained: a training step, or its variables by name, one of them "step".
+State = TrainStep | Mapping[str, tf.Variable]
 # What TensorFlow and JSON raise for files that are missing, cut short, altered or not theirs.
 _UNREADABLE = (OSError, ValueError, AssertionError, LookupError, RuntimeError, tf.errors.OpError)
 
@@ -75,12 +77,12 @@ def find_step(workdir: Path, which: str) -> int:
     )
 
 
-def save(workdir: Path, train_step: TrainStep, metadata: Mapping[str, Any]) -> Path:
+def save(workdir: Path, state: State, metadata: Mapping[str, Any]) -> Path:
     """Writes a checkpoint of the current step, atomically.
 
     Args:
       workdir: of the run.
-      train_step: what to save.
+      state: what to save.
       metadata: JSON values to keep beside it.
 
     Returns:
@@ -90,10 +92,10 @@ def save(workdir: Path, train_step: TrainStep, metadata: Mapping[str, Any]) -> P
       UserError: when the weights are not finite, or the disk does not take the
         files; earlier checkpoints are untouched.
     """
-    step = int(train_step.step.numpy())
+    variables = _named_variables(state)
+    step = int(variables["step"].numpy())
     folder = checkpoint_folder(workdir, step)
     partial = folder.with_name(f".{folder.name}.partial")
-    variables = _named_variables(train_step)
     _check_finite(variables, step)
     try:
         shutil.rmtree(partial, ignore_errors=True)
@@ -123,12 +125,12 @@ def prune(workdir: Path, keep: int, best_step: int | None) -> None:
             shutil.rmtree(checkpoint_folder(workdir, step))
 
 
-def restore_latest(workdir: Path, train_step: TrainStep) -> int:
+def restore_latest(workdir: Path, state: State) -> int:
     """Restores the newest checkpoint that is sound; damaged ones after it are renamed to `damaged-step-*`.
 
     Args:
       workdir: of the run.
-      train_step: what to restore into.
+      state: what to restore into.
 
     Returns:
       Its step, or 0 when there is no checkpoint.
@@ -143,7 +145,7 @@ def restore_latest(workdir: Path, train_step: TrainStep) -> int:
         folder = checkpoint_folder(workdir, step)
         try:
             read_metadata(workdir, step)
-            _read(folder, _named_variables(train_step))
+            _read(folder, _named_variables(state))
         except _UNREADABLE as error:
             warn(f"{folder} is damaged ({shorten(error)}); trying the one before")
             damaged.append(folder)
@@ -168,19 +170,25 @@ def _set_aside(folder: Path) -> None:
 
 
 def restore_generator(workdir: Path, step: int, generator: keras.Model) -> None:
-    """Restores a generator's weights alone.
+    """Restores a generator's weights alone; see `restore_model`."""
+    restore_model(workdir, step, "generator", generator)
+
+
+def restore_model(workdir: Path, step: int, prefix: str, model: keras.Model) -> None:
+    """Restores one network's weights alone.
 
     Args:
       workdir: of the run.
       step: which checkpoint.
-      generator: built from the run's configuration.
+      prefix: of the network's variables, as `model_variables` was given it.
+      model: built from the run's configuration.
 
     Raises:
       UserError: when the checkpoint cannot be read.
     """
     folder = checkpoint_folder(workdir, step)
     try:
-        _read(folder, _model_variables("generator", generator))
+        _read(folder, model_variables(prefix, model))
     except _UNREADABLE as error:
         raise UserError(f"{folder} cannot be read ({shorten(error)}); try another --checkpoint") from error
 
@@ -191,26 +199,31 @@ def _read(folder: Path, variables: Mapping[str, tf.Variable]) -> None:
     status.expect_partial()
 
 
-def _named_variables(train_step: TrainStep) -> dict[str, tf.Variable]:
-    variables = {"step": train_step.step, **_model_variables("generator", train_step.generator)}
-    variables |= _optimizer_variables(
+def _named_variables(state: State) -> dict[str, tf.Variable]:
+    if not isinstance(state, TrainStep):
+        return dict(state)
+    train_step = state
+    variables = {"step": train_step.step, **model_variables("generator", train_step.generator)}
+    variables |= optimizer_variables(
         "generator_optimizer", train_step.generator_optimizer, train_step.generator
     )
     if train_step.discriminator is not None:
-        variables |= _model_variables("discriminator", train_step.discriminator)
-        variables |= _optimizer_variables(
+        variables |= model_variables("discriminator", train_step.discriminator)
+        variables |= optimizer_variables(
             "discriminator_optimizer", train_step.discriminator_optimizer, train_step.discriminator
         )
     return variables
 
 
-def _model_variables(prefix: str, model: keras.Model) -> dict[str, tf.Variable]:
+def model_variables(prefix: str, model: keras.Model) -> dict[str, tf.Variable]:
+    """Returns a network's variables by name."""
     return {f"{prefix}/{_path(variable)}": _tf_variable(variable) for variable in model.variables}
 
 
-def _optimizer_variables(
+def optimizer_variables(
     prefix: str, optimizer: keras.optimizers.Optimizer, model: keras.Model
 ) -> dict[str, tf.Variable]:
+    """Returns the variables of a network's optimizer by name."""
     variables = {}
     inner = getattr(optimizer, "inner_optimizer", None)
     if inner is not None:

@@ -14,7 +14,7 @@ from tensorboard.plugins.hparams import api as hparams
 from tqdm import tqdm
 
 from pipelines import staging
-from tfpix2pix.config import Config, describe
+from tfpix2pix.config import describe
 
 
 class Summaries:
@@ -24,15 +24,17 @@ class Summaries:
       workdir: of the run; event files go to its folder `tensorboard`.
       first_step: the step that the run goes on from. Lines of metrics.jsonl
         beyond it come from work that was lost, will be done again, and are dropped.
-      config: written as text and as hparams.
+      config: a dataclass; written as text and as hparams.
+      text: of the configuration; default: as train prints it.
     """
 
-    def __init__(self, workdir: Path, first_step: int, config: Config):
+    def __init__(self, workdir: Path, first_step: int, config: Any, text: str | None = None):
         self._metrics_path = workdir / "metrics.jsonl"
         _drop_lines_after(self._metrics_path, first_step)
         self._writer = tf.summary.create_file_writer(str(workdir / "tensorboard"))
         with self._writer.as_default(step=first_step):
-            tf.summary.text("config", "\n".join(f"    {line}" for line in describe(config).splitlines()))
+            lines = (text or describe(config)).splitlines()
+            tf.summary.text("config", "\n".join(f"    {line}" for line in lines))
             values = dataclasses.asdict(config).items()
             hparams.hparams(
                 {
@@ -168,4 +170,4 @@ class Progress:
         self._bar.close()
 
 
-_SHORT = {"discriminator_loss": "D", "generator_gan_loss": "G", "l1_loss": "L1"}
+_SHORT = {"discriminator_loss": "D", "generator_gan_loss": "G", "l1_loss": "L1", "loss": "loss"}

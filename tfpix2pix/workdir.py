@@ -4,10 +4,10 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from pipelines import staging
 from pipelines.command_line import UsageError, UserError
@@ -17,6 +17,14 @@ if TYPE_CHECKING:  # sources import TensorFlow, and a dry run needs none
     from pipelines.sources import Source
 
 CONFIG_FILE = "config.json"
+Settings = TypeVar("Settings")
+
+
+class WritesJson(Protocol):
+    """A configuration of any kind of run."""
+
+    def to_json(self) -> str:
+        """Returns the configuration as JSON text."""
 
 
 def read_config(workdir: Path) -> Config:
@@ -26,11 +34,16 @@ def read_config(workdir: Path) -> Config:
       UsageError: when the folder holds no run.
       UserError: when its configuration cannot be read.
     """
+    return read_settings(workdir, from_json)
+
+
+def read_settings(workdir: Path, parse: Callable[[str], Settings]) -> Settings:
+    """Returns what `parse` makes of the JSON that a run of any kind has written; see `read_config`."""
     path = workdir / CONFIG_FILE
     if not path.is_file():
         raise UsageError(f"{workdir} holds no run: there is no {CONFIG_FILE}. It is written by train")
     try:
-        return from_json(json.dumps(json.loads(path.read_text())["config"]))
+        return parse(json.dumps(json.loads(path.read_text())["config"]))
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is damaged, or not of a run: {type(error).__name__} {error}") from error
 
@@ -41,7 +54,7 @@ def check_config(workdir: Path, config: Config) -> None:
         check_resumable(read_config(workdir), config, workdir)
 
 
-def write_config(workdir: Path, config: Config, train_source: "Source") -> None:
+def write_config(workdir: Path, config: WritesJson, train_source: "Source") -> None:
     """Writes the configuration and what the training set is.
 
     Raises:

@@ -1,0 +1,238 @@
+"""The training of FCN-8s: restore, train, validate, keep the best."""
+
+import dataclasses
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pipelines import datasets, labels, pairs
+from pipelines.catalogue import find_dataset
+from pipelines.command_line import UserError
+from pipelines.sources import Source
+from tfpix2pix import checkpoints, settings
+from tfpix2pix import workdir as workdirs
+from tfpix2pix.interruption import noted_signals
+from tfpix2pix.loop import TrainingStopped
+from tfpix2pix.metrics import fcn_config, fcn_network, fcn_step
+from tfpix2pix.metrics.fcn_config import FcnConfig
+from tfpix2pix.metrics.fcn_records import FcnRecords
+from tfpix2pix.metrics.fcn_step import FcnStep
+from tfpix2pix.optimizers import LinearDecay
+from tfpix2pix.summaries import LossMeter, Progress
+
+
+@dataclasses.dataclass(frozen=True)
+class FcnResult:
+    """How a training ended.
+
+    Attributes:
+      step: steps taken, those of earlier starts included.
+      best_step: the step of the checkpoint with the highest class IoU.
+      scores: its `pixel_accuracy`, `class_accuracy` and `class_iou`.
+    """
+
+    step: int
+    best_step: int
+    scores: dict[str, float]
+
+
+def train_fcn(config: FcnConfig, workdir: Path) -> FcnResult:
+    """Trains FCN-8s to find the classes of photos, until the configured number of steps.
+
+    A killed run that is started again ends with the same weights, on a CPU bit for
+    bit.
+
+    Args:
+      config: from `fcn_config.make_config`.
+      workdir: of the run.
+
+    Raises:
+      UsageError: when `workdir` holds a run with other settings.
+      UserError: when the data or the disk fails, or the loss is not finite; what was
+        saved before remains.
+      TrainingStopped: on Ctrl-C or SIGTERM, after saving.
+    """
+    check_config(workdir, config)
+    palette = config_palette(config)
+    with workdirs.lock(workdir):
+        train_source, val_source = (open_split(config, split, palette) for split in ("train", "val"))
+        workdirs.write_config(workdir, config, train_source)
+        return _Run(config, workdir, palette, train_source, val_source).train()
+
+
+def check_config(workdir: Path, config: FcnConfig) -> None:
+    """Raises UsageError, naming the fields, when `workdir` holds a run that `config` cannot go on with."""
+    if not (workdir / workdirs.CONFIG_FILE).is_file():
+        return
+    saved = workdirs.read_settings(workdir, fcn_config.from_json)
+    # More steps are fine where no schedule depends on their number.
+    may_change = ("epochs", "steps") if saved.lr_schedule == "constant" else ()
+    settings.check_resumable(saved, config, workdir, may_change)
+
+
+def config_palette(config: FcnConfig) -> labels.Palette:
+    """Returns the classes of a configuration: `--palette`, or the dataset's own."""
+    if config.palette:
+        return labels.find_palette(config.palette)
+    return labels.dataset_palette(find_dataset(config.dataset))
+
+
+def open_split(config: FcnConfig, split: str, palette: labels.Palette) -> Source:
+    """Opens the photos and class ids of a split."""
+    source = datasets.open_split(
+        config.dataset,
+        split,
+        data_dir=config.data_dir,
+        direction="AtoB",
+        image_size=config.image_size,
+        on_bad_image=config.on_bad_image,
+        cache_mib=config.cache_mib,
+    )
+    return labels.with_class_ids(source, palette)
+
+
+def build_network(config: FcnConfig, num_classes: int) -> keras.Model:
+    """Builds the network of a configuration, with random weights."""
+    return fcn_network.fcn8s(
+        num_classes, config.width, normalization=config.normalization, dtype=config.precision
+    )
+
+
+class _Run:
+    """One start of a training: what the loop needs at hand."""
+
+    def __init__(
+        self,
+        config: FcnConfig,
+        workdir: Path,
+        palette: labels.Palette,
+        train_source: Source,
+        val_source: Source,
+    ):
+        self.config, self.workdir, self.palette = config, workdir, palette
+        self.train_source, self.val_source = train_source, val_source
+        self.total_steps = config.steps or -(-config.epochs * len(train_source) // config.batch_size)
+        self.trainee = self._build()
+        self.step = checkpoints.restore_latest(workdir, self.trainee.variables())
+        if not self.step and config.vgg_weights != fcn_config.SCRATCH:
+            fcn_network.load_vgg_weights(self.trainee.network, config.vgg_weights)
+        self.metadata = checkpoints.read_metadata(workdir, self.step) if self.step else {}
+        self.meter = LossMeter(self.metadata.get("losses", {}), self.metadata.get("loss_steps", 0))
+
+    def _build(self) -> FcnStep:
+        config, num_classes = self.config, len(self.palette)
+        keras.utils.set_random_seed(config.seed)
+        network = build_network(config, num_classes)
+        balanced = config.class_balancing != "none"
+        weights = (
+            fcn_step.balance_classes(self.train_source, num_classes) if balanced else np.ones(num_classes)
+        )
+        rate = config.learning_rate
+        schedule = LinearDecay(rate, self.total_steps) if config.lr_schedule == "linear_decay" else rate
+        return FcnStep(network, weights, schedule)
+
+    def train(self) -> FcnResult:
+        best, scores = self.metadata.get("best"), self.metadata.get("best_scores", {})
+        if self.step >= self.total_steps:
+            _say(f"{self.workdir} is finished: {self.step} steps are done, {self.total_steps} were asked for")
+        else:
+            records = self._train_to_the_end()
+            best, scores = records.best, records.best_scores
+        return FcnResult(self.step, best["step"] if best else 0, scores)
+
+    def _train_to_the_end(self) -> FcnRecords:
+        if self.step:
+            _say(f"going on from step {self.step} of {self.total_steps}")
+        config = self.config
+        records = FcnRecords(
+            config,
+            self.workdir,
+            self.palette,
+            self.trainee,
+            self.val_source,
+            len(self.train_source),
+            self.metadata,
+        )
+        progress = Progress(self.step, self.total_steps, len(self.train_source), config.batch_size)
+        batches = iter(self._dataset())
+        try:
+            with noted_signals() as signals:
+                while self.step < self.total_steps:
+                    self._advance(batches, progress)
+                    # A signal that comes while records are kept waits for the next step's.
+                    stopping = signals[:1]
+                    self._keep(records, bool(stopping), progress)
+                    if stopping and self.step < self.total_steps:
+                        raise TrainingStopped(
+                            f"stopped by {stopping[0]} at step {self.step} of {self.total_steps}; "
+                            f"saved in {self.workdir}. Run the same command to go on"
+                        )
+        finally:
+            progress.close()
+            # What matters was flushed with the last checkpoint; an error here would hide the one above.
+            with suppress(OSError, tf.errors.OpError):
+                records.close()
+        return records
+
+    def _dataset(self) -> tf.data.Dataset:
+        config = self.config
+        return pairs.build_dataset(
+            self.train_source,
+            image_size=config.image_size,
+            batch_size=config.batch_size,
+            training=True,
+            seed=config.seed,
+            load_size=config.load_size if config.jitter else None,
+            mirror=config.mirror,
+            class_targets=True,
+            start_step=self.step,
+        )
+
+    def _advance(self, batches: Iterator[pairs.Batch], progress: Progress) -> None:
+        start = time.perf_counter()
+        try:
+            loss = self.trainee.run(next(batches)).numpy()
+        except tf.errors.ResourceExhaustedError as error:
+            raise UserError(
+                f"out of memory in step {self.step + 1} ({checkpoints.shorten(error)}); the last checkpoint "
+                "remains. Try a smaller --batch_size, --image_size or --width in a new --workdir"
+            ) from error
+        except tf.errors.OpError as error:
+            reason = self.train_source.describe_failure(self._example_indices())
+            if reason is None:
+                raise
+            raise UserError(f"{reason}; the last checkpoint remains") from error
+        if not np.isfinite(loss):
+            examples = ", ".join(self.train_source.example_ids[index] for index in self._example_indices())
+            raise UserError(
+                f"the loss is not finite in step {self.step + 1}: {loss:.6g}; examples: {examples}. "
+                "The last checkpoint remains; try a lower --learning_rate"
+            )
+        self.meter.add({"loss": np.array([loss], np.float64)}, time.perf_counter() - start)
+        self.step += 1
+        progress.advance(1)
+
+    def _example_indices(self) -> np.ndarray:
+        config = self.config
+        return pairs.example_indices(self.step, config.seed, len(self.train_source), config.batch_size)
+
+    def _keep(self, records: FcnRecords, stopping: bool, progress: Progress) -> None:
+        try:
+            records.keep(self.step, self.step == self.total_steps, stopping, self.meter, progress)
+        except (OSError, tf.errors.OpError) as error:
+            bad_files = self.val_source.describe_failure(range(len(self.val_source)))
+            reason = bad_files or f"could not write to {self.workdir} ({checkpoints.shorten(error)})"
+            remedy = "Mend them" if bad_files else "Make room"
+            raise UserError(
+                f"{reason}; the last checkpoint remains. {remedy} and run the same command to go on"
+            ) from error
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
