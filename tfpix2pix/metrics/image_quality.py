@@ -6,6 +6,8 @@ sharp windows in the right places is nearly the same. Look at the pictures too.
 
 import tensorflow as tf
 
+from tfpix2pix.metrics.registry import Examples, Metric, Partials, Result, Tools
+
 # The direction in which each score is better.
 HIGHER_IS_BETTER = {"l1": False, "psnr": True, "ssim": True}
 
@@ -27,3 +29,36 @@ def compute_image_quality(target_image: tf.Tensor, generated_image: tf.Tensor) -
         # SSIM's constants assume values from 0.
         "ssim": tf.image.ssim(target_image + 1, generated_image + 1, max_val=2.0),
     }
+
+
+def l1(_: Tools) -> Metric:
+    """Mean absolute difference to the target, in [0, 2]."""
+    return _metric("l1")
+
+
+def psnr(_: Tools) -> Metric:
+    """Peak signal-to-noise ratio, dB; infinite for an image that equals its target."""
+    return _metric("psnr")
+
+
+def ssim(_: Tools) -> Metric:
+    """Structural similarity, in [-1, 1]."""
+    return _metric("ssim")
+
+
+def _metric(name: str) -> Metric:
+    def combine(partials: Partials) -> Result:
+        values = partials[name].astype("float64")
+        return Result({name: float(values.mean())}, per_image={name: values})
+
+    return Metric(_measure, combine, HIGHER_IS_BETTER[name])
+
+
+@tf.function(reduce_retracing=True)
+def _compiled(target_image: tf.Tensor, generated_image: tf.Tensor) -> dict[str, tf.Tensor]:
+    return compute_image_quality(target_image, generated_image)
+
+
+def _measure(examples: Examples) -> Partials:
+    scores = _compiled(examples.target_image, examples.generated_samples[0])
+    return {name: value.numpy() for name, value in scores.items()}

@@ -1,0 +1,336 @@
+"""Scores a model on a split: every example once, all metrics in one pass, results in files."""
+
+import dataclasses
+import itertools
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+import tfpix2pix
+from pipelines import labels, pairs, staging
+from pipelines.command_line import UsageError, UserError
+from pipelines.progress import show_progress
+from pipelines.sources import Source
+from pipelines.transforms import to_uint8
+from tfpix2pix import splits
+from tfpix2pix.config import Config, make_config
+from tfpix2pix.evaluation_report import PAGE, Gallery, render_report
+from tfpix2pix.metrics import registry
+from tfpix2pix.metrics.registry import Examples, Metric, Pictures, Result, Segmenter, Tools
+from tfpix2pix.translation import Translator
+
+BATCH_SIZE = 4  # no score depends on it
+_NUM_NOISE_SEEDS = 2**31
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What came of an evaluation.
+
+    Attributes:
+      folder: holds the files.
+      description: all that decided the scores: model, checkpoint, data, noise.
+      results: by metric.
+    """
+
+    folder: Path
+    description: dict[str, Any]
+    results: dict[str, Result]
+
+
+def evaluate_model(
+    model: str | Path,
+    output: str | Path | None = None,
+    *,
+    checkpoint: str | None = None,
+    dataset: str | None = None,
+    data_dir: str | Path | None = None,
+    direction: str | None = None,
+    image_size: Any = None,
+    split: str = "val",
+    metrics: Sequence[str] | None = None,
+    segmenter: str | Path | Segmenter | None = None,
+    palette: str | Path | None = None,
+    absent_classes: str = "skip",
+    samples_per_image: int = 4,
+    noise_seed: int | None = None,
+    inception_weights: str | Path | None = None,
+    gallery_size: int = 200,
+) -> Evaluation:
+    """Scores a model on a split; writes `<output>/<metric>.json`, and `<output>/index.html` with pictures.
+
+    Each image gets the noise that it gets in the validations of a training with the
+    same seed, so the scores are those that training reported.
+
+    Args:
+      model: a run's workdir, or a SavedModel as `Translator` takes it.
+      output: folder for the results; None: `<workdir>/eval`, or `eval/<name>` for a
+        SavedModel.
+      checkpoint: of a run: `latest` (the default), `best` or a step.
+      dataset: a name, as for training; this and the next three default to the run's.
+      data_dir: folder that holds the dataset.
+      direction: `AtoB` or `BtoA`.
+      image_size: N or (height, width) px that pairs are resized to.
+      split: `train`, `val` or `test`.
+      metrics: names out of `tfpix2pix.metrics.registry`; None: all that apply.
+      segmenter: for `fcn_score`: what `load_segmenter` takes, or returns.
+      palette: classes of the label maps: a dataset's name, or a JSON file; None: the
+        dataset's own.
+      absent_classes: `skip` or `zero`, see `segmentation_scores`.
+      samples_per_image: outputs of each input that `diversity` compares.
+      noise_seed: of the first sample; the n-th after it has `noise_seed + n`. None:
+        the run's seed, or 0.
+      inception_weights: file for `fid` and `kid`.
+      gallery_size: most examples that the page shows, spread over the split; scores
+        are always of all.
+
+    Returns:
+      The results, which are in the files too.
+
+    Raises:
+      UsageError: for arguments that do not go together; names the flag.
+      UserError: when a file cannot be read or written.
+
+    Example:
+    >>> evaluation = evaluate_model(workdir, folder, metrics=["l1", "psnr"], gallery_size=0)
+    >>> 0 < evaluation.results["l1"].scores["l1"] < 2
+    True
+    >>> sorted(path.name for path in folder.iterdir())
+    ['index.html', 'l1.json', 'psnr.json']
+    """
+    registry.check_names(metrics or ())
+    translator = Translator(model, checkpoint)
+    folder = _settle_output(translator, Path(model), output)
+    given = {"dataset": dataset, "data_dir": data_dir, "direction": direction, "image_size": image_size}
+    config = _settle_data(translator, {name: value for name, value in given.items() if value is not None})
+    source = splits.open_split(config, split)
+    classes = _find_palette(config, palette)
+    tools = Tools(
+        palette=classes,
+        label_side=_find_label_side(source, classes) if classes else None,
+        segmenter=_load_segmenter(segmenter),
+        absent_classes=absent_classes,
+        samples_per_image=samples_per_image,
+        inception_weights=Path(inception_weights) if inception_weights else None,
+    )
+    chosen = registry.build_metrics(metrics, tools)
+    seed = config.seed if noise_seed is None else noise_seed
+    task = _Task(translator, config, split, source, tools, chosen, seed)
+    gallery = Gallery(folder, source.example_ids, gallery_size)
+    results = _score(task, gallery)
+    evaluation = Evaluation(folder, task.describe(), results)
+    _write(task, evaluation, gallery)
+    return evaluation
+
+
+def show_examples(
+    batch: Mapping[str, tf.Tensor], generated_image: tf.Tensor
+) -> tuple[Pictures, Pictures, Pictures]:
+    """Returns what a person sees of a batch: the one place where network tensors become pictures.
+
+    Args:
+      batch: `input_image` and `target_image`, float32 [B, H, W, C] in [-1, 1].
+      generated_image: as `target_image`.
+
+    Returns:
+      Input, generated and target, each uint8 [B, H, W, 3].
+    """
+
+    def show(image: tf.Tensor) -> Pictures:
+        if image.shape[-1] < 3:
+            image = tf.image.grayscale_to_rgb(image[..., :1])
+        return to_uint8(image[..., :3]).numpy()
+
+    return show(batch["input_image"]), show(generated_image), show(batch["target_image"])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Task:
+    """What is evaluated, on what, by what."""
+
+    translator: Translator
+    config: Config
+    split: str
+    source: Source
+    tools: Tools
+    metrics: dict[str, Metric]
+    noise_seed: int
+
+    def describe(self) -> dict[str, Any]:
+        """Returns all that decides the scores, for JSON."""
+        version, segmenter, tools = self.translator.version, self.tools.segmenter, self.tools
+        return {
+            "model": self.translator.title,
+            "checkpoint_step": self.translator.step,
+            "saved_model": str(version) if version else None,
+            **{name: getattr(self.config, name) for name in ("dataset", "data_dir", "direction")},
+            "image_size": self.config.image_size,
+            "split": self.split,
+            "examples": len(self.source),
+            "skipped": self.source.skipped,
+            "noise_seed": self.noise_seed,
+            "samples_per_image": tools.samples_per_image,
+            "classes": tools.palette.names if tools.palette else None,
+            "absent_classes": tools.absent_classes,
+            "segmenter": segmenter.title if segmenter else None,
+            "inception_weights": str(tools.inception_weights) if tools.inception_weights else None,
+            "tfpix2pix": tfpix2pix.__version__,
+        }
+
+
+def _settle_output(translator: Translator, model: Path, output: str | Path | None) -> Path:
+    version = translator.version
+    if version is None:
+        folder = Path(output or model / "eval")
+    else:
+        served = version.parent if version.name.isdecimal() else version
+        folder = Path(output or Path("eval") / served.resolve().name)
+        if served.resolve() in (folder.resolve(), *folder.resolve().parents):
+            raise UsageError(f"--output={folder} lies in {served}, which a server reads; choose another one")
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--output takes a folder, and {folder} is a file")
+    return folder
+
+
+def _settle_data(translator: Translator, given: Mapping[str, Any]) -> Config:
+    """Returns the run's configuration with what was given on top, checked as for a training."""
+    if translator.config is None:
+        if "dataset" not in given:
+            raise UsageError("--dataset is missing: a SavedModel does not say what it was trained on")
+        return make_config(**given)
+    checked = make_config(**{"dataset": translator.config.dataset, **given})
+    return dataclasses.replace(translator.config, **{name: getattr(checked, name) for name in given})
+
+
+def _find_palette(config: Config, palette: str | Path | None) -> labels.Palette | None:
+    if palette is not None:
+        return labels.find_palette(str(palette))
+    return labels.dataset_palette(config.spec) if config.spec.palette else None
+
+
+def _find_label_side(source: Source, palette: labels.Palette) -> str:
+    """Returns which image of a pair is the label map: the one nearer to the palette's colours."""
+    distances = []
+    for image in source.read(tf.constant(0, tf.int64)):
+        nearest = labels.colour_ids(labels.class_ids(image, palette), palette)
+        distances.append(np.abs(image.numpy() - nearest.numpy().astype(np.float32)).mean())
+    return "input" if distances[0] < distances[1] else "target"
+
+
+def _load_segmenter(segmenter: str | Path | Segmenter | None) -> Segmenter | None:
+    if not isinstance(segmenter, str | Path):
+        return segmenter
+    from tfpix2pix.metrics.segmenter import load_segmenter
+
+    return load_segmenter(segmenter)
+
+
+def _score(task: _Task, gallery: Gallery) -> dict[str, Result]:
+    """Shows every batch to every metric once; metrics that share a `measure` share what it returns."""
+    measures = {metric.measure for metric in task.metrics.values()}
+    partials: dict[Any, list[registry.Partials]] = {measure: [] for measure in measures}
+    gallery.clear()
+    try:
+        with show_progress("evaluating", len(task.source), "images") as bar:
+            for examples in _generate(task, gallery):
+                for measure in measures:
+                    partials[measure].append(measure(examples))
+                bar.update(len(examples.target_picture))
+    except tf.errors.ResourceExhaustedError as error:
+        raise UserError(f"out of memory at {task.config.image_size} px; try --image_size") from error
+    except tf.errors.OpError as error:
+        reason = task.source.describe_failure(range(len(task.source)))
+        if reason is None:
+            raise
+        raise UserError(reason) from error
+    whole = {measure: _concatenate(parts) for measure, parts in partials.items()}
+    return {name: metric.combine(whole[metric.measure]) for name, metric in task.metrics.items()}
+
+
+def _concatenate(parts: Sequence[registry.Partials]) -> registry.Partials:
+    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+
+
+def _generate(task: _Task, gallery: Gallery) -> Iterator[Examples]:
+    """Translates every example once, in order; writes the pictures of those that the page shows."""
+    translator, size = task.translator, task.config.image_size
+    dataset = pairs.build_dataset(
+        task.source, image_size=size, batch_size=BATCH_SIZE, training=False, seed=task.noise_seed
+    )
+    num_samples = max((metric.samples for metric in task.metrics.values()), default=1)
+    start = 0
+    for batch, label_ids in zip(dataset, _read_label_ids(task), strict=False):
+        _check_channels(batch["input_image"], translator.input_channels, "takes", translator)
+        samples = tf.stack(
+            [
+                translator.generate(batch["input_image"], _sample_seeds(batch["noise_seed"], sample))
+                for sample in range(num_samples)
+            ]
+        )
+        _check_channels(batch["target_image"], samples.shape[-1], "generates", translator)
+        if not tf.reduce_all(tf.math.is_finite(samples)):
+            raise UserError(f"{translator.title} generates values that are not finite; nothing was scored")
+        shown = show_examples(batch, samples[0])
+        gallery.add(start, shown)
+        start += len(shown[0])
+        yield Examples(batch["target_image"], samples, shown[2], shown[1], label_ids)
+
+
+def _check_channels(images: tf.Tensor, channels: int, verb: str, translator: Translator) -> None:
+    if images.shape[-1] != channels:
+        raise UsageError(
+            f"{translator.title} {verb} {channels} channels, and the dataset has {images.shape[-1]}: "
+            "give the --dataset that it was trained for"
+        )
+
+
+def _sample_seeds(noise_seed: tf.Tensor, sample: int) -> tf.Tensor:
+    """Returns the noise of the n-th sample: that of the next seeds, at the same places."""
+    moved = tf.cast(noise_seed, tf.int64) + [sample, 0]
+    return tf.cast(moved % _NUM_NOISE_SEEDS, tf.int32)
+
+
+def _read_label_ids(task: _Task) -> Iterable[Pictures | None]:
+    """Yields the class ids of the label maps as they are on disk, resized whole, batch by batch."""
+    palette, side = task.tools.palette, task.tools.label_side
+    if palette is None:
+        return itertools.repeat(None)
+
+    def read(index: tf.Tensor) -> tf.Tensor:
+        label_map = task.source.read(index)[0 if side == "input" else 1]
+        return labels.resize_ids(labels.class_ids(label_map, palette), task.config.image_size)
+
+    ids = tf.data.Dataset.range(len(task.source)).map(read, tf.data.AUTOTUNE, deterministic=True)
+    return ids.batch(BATCH_SIZE).as_numpy_iterator()
+
+
+def _write(task: _Task, evaluation: Evaluation, gallery: Gallery) -> None:
+    for name, result in evaluation.results.items():
+        contents = {
+            "metric": name,
+            "higher_is_better": task.metrics[name].higher_is_better,
+            **dataclasses.asdict(result),
+            "evaluation": evaluation.description,
+            "example_ids": task.source.example_ids,
+        }
+        text = json.dumps(_to_json(contents), indent=1, allow_nan=False) + "\n"
+        staging.write_file(evaluation.folder / f"{name}.json", text.encode())
+    directions = {name: metric.higher_is_better for name, metric in task.metrics.items()}
+    page = render_report(evaluation.description, evaluation.results, directions, gallery)
+    staging.write_file(evaluation.folder / PAGE, page.encode(errors="replace"))
+
+
+def _to_json(value: Any) -> Any:
+    """Returns `value` in the types of JSON, which has no numbers that are not finite: they become null."""
+    if isinstance(value, Mapping):
+        return {key: _to_json(each) for key, each in value.items()}
+    if isinstance(value, np.ndarray | list | tuple):
+        return [_to_json(each) for each in value]
+    if isinstance(value, float | np.floating):
+        return float(value) if math.isfinite(value) else None
+    return value

@@ -1,0 +1,45 @@
+"""How much the output changes with the noise: the question that the paper leaves open (Sec. 3.1)."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfpix2pix.metrics.registry import Examples, Metric, NotApplicableError, Partials, Result, Tools
+
+
+def diversity(tools: Tools) -> Metric:
+    """Spread of the outputs of one input under different noise; 0 where the noise has no effect."""
+    if tools.samples_per_image < 2:
+        raise NotApplicableError(
+            "diversity compares samples with each other: give --samples_per_image=2 or more"
+        )
+    return Metric(_measure, _combine, higher_is_better=None, samples=tools.samples_per_image)
+
+
+def compute_diversity(samples: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Returns how far samples of the same input are apart.
+
+    Args:
+      samples: float32 [S, B, H, W, C] in [-1, 1], S at least 2.
+
+    Returns:
+      `standard_deviation`: of each value over the S samples (with S - 1 in the
+      denominator), averaged over the image. `pairwise_l1`: mean absolute
+      difference of two samples, over all pairs. Each float32 [B].
+    """
+    count = samples.shape[0]
+    variance = tf.reduce_sum(tf.square(samples - tf.reduce_mean(samples, axis=0)), axis=0) / (count - 1)
+    pairs = [(first, second) for first in range(count) for second in range(first)]
+    distances = [tf.reduce_mean(tf.abs(samples[a] - samples[b]), axis=[1, 2, 3]) for a, b in pairs]
+    return {
+        "standard_deviation": tf.reduce_mean(tf.sqrt(variance), axis=[1, 2, 3]),
+        "pairwise_l1": tf.reduce_mean(tf.stack(distances), axis=0),
+    }
+
+
+def _measure(examples: Examples) -> Partials:
+    return {name: value.numpy() for name, value in compute_diversity(examples.generated_samples).items()}
+
+
+def _combine(partials: Partials) -> Result:
+    scores = {name: float(values.mean(dtype=np.float64)) for name, values in partials.items()}
+    return Result(scores, per_image=dict(partials))

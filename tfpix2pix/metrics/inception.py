@@ -1,0 +1,179 @@
+"""Distances between the features of generated and real photos under InceptionV3: FID and KID.
+
+The network is Keras's, trained on ImageNet by Keras's authors. The published
+FIDs come from another set of Inception weights, so compare only scores of this
+module with each other.
+"""
+
+import contextlib
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pipelines.command_line import UserError, warn
+from pipelines.transforms import to_unit_range
+from tfpix2pix.metrics.registry import Examples, Metric, NotApplicableError, Partials, Pictures, Result, Tools
+
+IMAGE_SIZE = (299, 299)
+NUM_FEATURES = 2048
+# Of KID: Binkowski et al. 2018, Sec. 4, with the subsets of the authors' code.
+MAX_SUBSETS, SUBSET_SIZE, SUBSET_SEED = 100, 1000, 0
+
+# uint8 [B, H, W, 3] -> float32 [B, features].
+Extract = Callable[[Pictures], np.ndarray]
+
+
+def fid(tools: Tools) -> Metric:
+    """Frechet distance between Gaussians fitted to the features of all photos; lower is better."""
+    return Metric(_measure(tools), combine_fid, higher_is_better=False)
+
+
+def kid(tools: Tools) -> Metric:
+    """Squared maximum mean discrepancy of the features, unbiased, so small splits do too; lower is better."""
+    return Metric(_measure(tools), combine_kid, higher_is_better=False)
+
+
+def combine_fid(features: Partials) -> Result:
+    """Returns the FID of `generated` and `target`, each [N, features]."""
+    count = _check_count(features, "fid")
+    if count < NUM_FEATURES:
+        warn(
+            f"fid of {count} images, fewer than its {NUM_FEATURES} features, is too high and depends on "
+            "their number: compare only splits of the same size, or take kid"
+        )
+    moments = []
+    for kind in ("generated", "target"):
+        rows = features[kind].astype(np.float64)
+        moments += [rows.mean(axis=0), np.cov(rows, rowvar=False)]
+    return Result({"fid": frechet_distance(*moments)}, details={"images": count})
+
+
+def combine_kid(features: Partials) -> Result:
+    """Returns mean and standard deviation of the KID over subsets of `generated` and `target`."""
+    count = _check_count(features, "kid")
+    size = min(count, SUBSET_SIZE)
+    draws = np.random.default_rng(SUBSET_SEED)
+    # Of a small split there is but one subset: all of it.
+    subsets = MAX_SUBSETS if count > size else 1
+    values = [
+        kernel_distance(
+            features["generated"][draws.permutation(count)[:size]],
+            features["target"][draws.permutation(count)[:size]],
+        )
+        for _ in range(subsets)
+    ]
+    details = {"subsets": subsets, "subset_size": size, "subset_seed": SUBSET_SEED}
+    return Result(
+        {"kid": float(np.mean(values))}, details={**details, "standard_deviation": float(np.std(values))}
+    )
+
+
+def frechet_distance(
+    first_mean: np.ndarray,
+    first_covariance: np.ndarray,
+    second_mean: np.ndarray,
+    second_covariance: np.ndarray,
+) -> float:
+    """Returns |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)).
+
+    Args:
+      first_mean: float64 [D].
+      first_covariance: float64 [D, D], symmetric, no negative eigenvalues.
+      second_mean: float64 [D].
+      second_covariance: likewise.
+
+    Source: Heusel et al. 2017, Sec. 4. The trace of the root of C1 C2 is that of
+    the root of S C2 S, S = C1^(1/2), which is symmetric and so has real roots.
+    """
+    values, vectors = np.linalg.eigh(np.atleast_2d(first_covariance))
+    root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+    inner = np.linalg.eigvalsh(root @ np.atleast_2d(second_covariance) @ root)
+    traces = np.trace(np.atleast_2d(first_covariance)) + np.trace(np.atleast_2d(second_covariance))
+    mean_term = np.sum(np.square(first_mean - second_mean))
+    return float(mean_term + traces - 2 * np.sqrt(np.maximum(inner, 0)).sum())
+
+
+def kernel_distance(first: np.ndarray, second: np.ndarray) -> float:
+    """Returns the unbiased estimate of the squared MMD with the kernel (x . y / D + 1)^3.
+
+    Args:
+      first: [N, D], N at least 2.
+      second: [N, D].
+
+    Source: Binkowski et al. 2018, Sec. 4; Gretton et al. 2012, Lemma 6.
+    """
+    first, second = first.astype(np.float64), second.astype(np.float64)
+    size, dimensions = first.shape
+
+    def kernel(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        return (left @ right.T / dimensions + 1) ** 3
+
+    own = sum(each.sum() - np.trace(each) for each in (kernel(first, first), kernel(second, second)))
+    return float(own / (size * (size - 1)) - 2 * kernel(first, second).mean())
+
+
+def measure_features(extract: Extract, examples: Examples) -> Partials:
+    """Returns the features of both kinds of photos, [B, features]."""
+    return {
+        "generated": extract(examples.generated_picture),
+        "target": extract(examples.target_picture),
+    }
+
+
+def load_inception(weights: Path | None) -> Extract:
+    """Builds InceptionV3 up to its last pooling.
+
+    Args:
+      weights: file of weights without the top, as Keras publishes it; None lets
+        Keras download it.
+
+    Raises:
+      UserError: when there is no such file, or no network; names the flag.
+    """
+    if weights is not None and not weights.is_file():
+        raise UserError(f"--inception_weights={weights}: there is no such file")
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # Keras reports the download there
+            network = keras.applications.InceptionV3(
+                include_top=False,
+                weights=str(weights) if weights else "imagenet",
+                pooling="avg",
+                input_shape=(*IMAGE_SIZE, 3),
+            )
+    # Keras raises a plain Exception when a download fails, and others for what is no weights file.
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"--inception_weights={weights} does not hold the weights of Keras's InceptionV3 without its "
+            f"top: {reason}"
+            if weights
+            else f"the weights of InceptionV3 cannot be downloaded ({reason}): give their file with "
+            "--inception_weights (inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5)"
+        ) from error
+
+    @tf.function(reduce_retracing=True)
+    def extract(pictures: tf.Tensor) -> tf.Tensor:
+        images = tf.image.resize(to_unit_range(pictures), IMAGE_SIZE, antialias=True)
+        return network(images, training=False)
+
+    return lambda pictures: extract(tf.constant(pictures)).numpy()
+
+
+@functools.lru_cache(maxsize=1)
+def _measure(tools: Tools) -> Callable[[Examples], Partials]:
+    # The same function for both metrics, which makes them share the features.
+    if tools.label_side == "target":
+        raise NotApplicableError("fid and kid compare photos, and this model generates label maps")
+    return functools.partial(measure_features, load_inception(tools.inception_weights))
+
+
+def _check_count(features: Partials, name: str) -> int:
+    count = len(features["generated"])
+    if count < 2:
+        raise UserError(f"{name} compares distributions, and one image is none: give a split with more")
+    return count

@@ -1,0 +1,165 @@
+"""The scores of a labelling (Sec. 3.4), from one confusion matrix over a whole split; the FCN-score."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.transforms import to_unit_range
+from tfpix2pix.metrics.registry import Examples, Metric, NotApplicableError, Partials, Pictures, Result, Tools
+
+SCORES = ("pixel_accuracy", "class_accuracy", "class_iou")
+
+
+def fcn_score(tools: Tools) -> Metric:
+    """Whether a segmentation network finds in generated photos what the label maps say; higher is better."""
+    segmenter, palette = tools.segmenter, tools.palette
+    if segmenter is None:
+        raise NotApplicableError(
+            "fcn_score needs a segmentation network: give --segmenter, a .keras file or the folder of one "
+            "that python -m tfpix2pix.metrics.fcn has trained"
+        )
+    if palette is None:
+        raise NotApplicableError("fcn_score needs the classes of the label maps: give --palette")
+    if tools.label_side == "target":
+        raise NotApplicableError(
+            "fcn_score judges generated photos, and this model generates label maps: take label_accuracy"
+        )
+    num_classes = len(palette)
+    # One more is a class of its own for what is void.
+    if segmenter.num_classes not in (num_classes, num_classes + 1):
+        raise NotApplicableError(
+            f"{segmenter.title} knows {segmenter.num_classes} classes, and the palette has {num_classes}: "
+            "give a --segmenter that was trained on this dataset's classes, or its --palette"
+        )
+
+    def measure(examples: Examples) -> Partials:
+        def confuse(pictures: Pictures) -> np.ndarray:
+            ids = np.asarray(segmenter(to_unit_range(pictures)))
+            return confusion_matrices(examples.label_ids, ids, num_classes)
+
+        return {
+            "generated": confuse(examples.generated_picture),
+            "target": confuse(examples.target_picture),
+        }
+
+    def combine(partials: Partials) -> Result:
+        return summarise(partials, palette.names, tools.absent_classes)
+
+    return Metric(measure, combine, higher_is_better=True)
+
+
+def confusion_matrices(
+    label_ids: npt.ArrayLike | None, predicted_ids: npt.ArrayLike, num_classes: int
+) -> npt.NDArray[np.int32]:
+    """Counts, for each image, pixels of class i that were taken for class j.
+
+    Args:
+      label_ids: integers [B, H, W], the truth; ids of no class, such as 255, are
+        not counted.
+      predicted_ids: integers [B, H, W]; ids of no class are misses.
+      num_classes: k.
+
+    Returns:
+      int32 [B, k, k + 1], n_ij of the paper; the last column counts pixels that
+      were taken for none of the classes.
+
+    Raises:
+      ValueError: if the shapes differ.
+    """
+    labels, predicted = np.asarray(label_ids), np.asarray(predicted_ids)
+    if labels.shape != predicted.shape or labels.ndim != 3:
+        raise ValueError(f"ids must be [B, H, W]. Received: shapes {labels.shape} and {predicted.shape}")
+    predicted = np.where((predicted >= 0) & (predicted < num_classes), predicted, num_classes)
+    cells = labels.astype(np.int64) * (num_classes + 1) + predicted
+    counted = (labels >= 0) & (labels < num_classes)
+    size = num_classes * (num_classes + 1)
+    rows = [np.bincount(cells[i][counted[i]], minlength=size) for i in range(len(labels))]
+    return np.array(rows, np.int32).reshape(-1, num_classes, num_classes + 1)
+
+
+def class_scores(confusion: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns n_ii / t_i and n_ii / (t_i + sum_j n_ji - n_ii) of each class.
+
+    Args:
+      confusion: counts [..., k, k + 1], see `confusion_matrices`.
+
+    Returns:
+      `accuracy` and `iou`: float64 [..., k]; NaN for classes that the truth lacks.
+    """
+    confusion = confusion.astype(np.int64)
+    hits, labelled = np.diagonal(confusion, axis1=-2, axis2=-1), confusion.sum(-1)
+    union = labelled + confusion.sum(-2)[..., :-1] - hits
+    return {"accuracy": _divide(hits, labelled, labelled > 0), "iou": _divide(hits, union, labelled > 0)}
+
+
+def segmentation_scores(confusion: np.ndarray, absent_classes: str = "skip") -> dict[str, np.ndarray]:
+    """Returns the three scores of the paper.
+
+    Args:
+      confusion: counts [..., k, k + 1], see `confusion_matrices`.
+      absent_classes: classes that the truth lacks: `skip` takes the means over the
+        others; `zero` counts them as 0, as the original's code does.
+
+    Returns:
+      `pixel_accuracy`, `class_accuracy`, `class_iou`: float64 [...] in [0, 1]; with
+      `skip`, NaN where no pixel has a class.
+    """
+    confusion = confusion.astype(np.int64)
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1).sum(-1)
+    labelled = confusion.sum((-2, -1))
+    by_class = class_scores(confusion)
+    values = (_divide(hits, labelled, labelled > 0), *map(_mean_of_present, by_class.values()))
+    if absent_classes == "zero":
+        means = (np.nan_to_num(each).mean(-1) for each in by_class.values())
+        values = (np.nan_to_num(values[0]), *means)
+    return dict(zip(SCORES, values, strict=True))
+
+
+def summarise(partials: Mapping[str, np.ndarray], names: Sequence[str], absent_classes: str) -> Result:
+    """Turns confusion matrices of all images into scores, also per class and per image.
+
+    Args:
+      partials: `generated`, and where known `target`: [N, k, k + 1].
+      names: of the k classes.
+      absent_classes: see `segmentation_scores`; an image's own scores always skip
+        the classes that it lacks.
+    """
+    totals = {kind: matrices.sum(axis=0, dtype=np.int64) for kind, matrices in partials.items()}
+    scores = {
+        kind: {name: float(value) for name, value in segmentation_scores(total, absent_classes).items()}
+        for kind, total in totals.items()
+    }
+    per_image = segmentation_scores(partials["generated"])
+    by_class = {kind: class_scores(total) for kind, total in totals.items()}
+    per_class = [
+        {
+            "class": name,
+            "pixels": int(totals["generated"][i].sum()),
+            **{score: float(by_class["generated"][score][i]) for score in ("accuracy", "iou")},
+            **{
+                f"ground_truth_{score}": float(values[i])
+                for score, values in by_class.get("target", {}).items()
+            },
+        }
+        for i, name in enumerate(names)
+    ]
+    return Result(
+        scores["generated"],
+        scores.get("target", {}),
+        {name: per_image[name] for name in ("pixel_accuracy", "class_iou")},
+        {
+            "absent_classes": absent_classes,
+            "per_class": per_class,
+            "confusion": {kind: total.tolist() for kind, total in totals.items()},
+        },
+    )
+
+
+def _divide(counts: np.ndarray, totals: np.ndarray, defined: np.ndarray) -> np.ndarray:
+    return np.divide(counts, totals, out=np.full(np.shape(totals), np.nan), where=defined)
+
+
+def _mean_of_present(values: np.ndarray) -> np.ndarray:
+    present = ~np.isnan(values)
+    return _divide(np.where(present, values, 0).sum(-1), present.sum(-1), present.any(-1))
