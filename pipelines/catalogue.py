@@ -12,7 +12,11 @@ from collections.abc import Mapping
 SPLITS = ("train", "val", "test")
 # Two folders with the two images of a pair, left (A) and right (B).
 TWO_FOLDERS = (("input", "target"), ("photos", "labels"))
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".npy")
+# What is learned, and the channels of input and target where they follow from it.
+TASKS = ("pairs", "colorize", "inpaint", "edges")
+TASK_CHANNELS = types.MappingProxyType({"colorize": (1, 2), "inpaint": (3, 3), "edges": (3, 3)})
+HOLES = ("center", "random")
 ARCHIVE_HOST = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets"
 
 
@@ -45,7 +49,7 @@ class DatasetSpec:
       title: one line for people.
       direction: default translation, `AtoB` (left to right, as on disk) or `BtoA`.
       recipe: the paper's settings.
-      task: `pairs` (side-by-side files), `colorize` or `inpaint` (single photos).
+      task: one of `TASKS`: `pairs`, or what is learned from single photos.
       counts: known number of images per split; a split that is not listed is
         either absent or its size was not confirmed.
       url: the archive, or None where the data cannot be downloaded freely.
@@ -149,6 +153,7 @@ CAMVID_PALETTE = types.MappingProxyType(
 _BY_HAND = (
     "Not redistributable: get it from its owners and join the folders with pipelines.prepare --combine."
 )
+_PHOTOS_BY_HAND = "Not redistributable: get it from its owners; the splits hold the photos themselves."
 
 
 def _counts(**by_split: int) -> Mapping[str, int]:
@@ -237,7 +242,7 @@ _SPECS = (
         recipe=Recipe(epochs=6, batch_size=4, jitter=False, mirror=True, confirmed=False),
         task="colorize",
         counts=_counts(train=1_281_167),
-        note=_BY_HAND,
+        note=_PHOTOS_BY_HAND,
     ),
     DatasetSpec(
         name="thermal2color",
@@ -254,7 +259,7 @@ _SPECS = (
         recipe=Recipe(epochs=25, batch_size=4, jitter=False, mirror=True, confirmed=False),
         task="inpaint",
         counts=_counts(train=14900),
-        note=_BY_HAND,
+        note=_PHOTOS_BY_HAND,
     ),
 )
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from pipelines.catalogue import SPLITS
@@ -75,5 +76,5 @@ def _describe(splits: tuple[str, ...]) -> str:
 
 def _write_pair(pair: Files, path: Path) -> None:
     measure_pair(pair)
-    side_by_side = decode_pair(pair)
+    side_by_side = np.concatenate(decode_pair(pair), axis=1)
     path.write_bytes(tf.io.encode_png(side_by_side).numpy())

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from pipelines import catalogue, prepare, sources
+from pipelines.command_line import UserError
+from pipelines.tasks import Task
 
 
 def open_split(
@@ -14,6 +16,7 @@ def open_split(
     image_size: tuple[int, int] = (256, 256),
     on_bad_image: str = "stop",
     cache_mib: int = 2048,
+    task: Task | None = None,
 ) -> sources.Source:
     """Opens one split of a dataset, downloading the dataset where it is missing.
 
@@ -25,6 +28,7 @@ def open_split(
       image_size: (height, width) in px; generated pairs are drawn at this size.
       on_bad_image: `stop` or `skip`, see `sources.open_source`.
       cache_mib: budget for decoded images, MiB.
+      task: what is learned; default: pairs of three channels.
 
     Returns:
       The pairs.
@@ -35,6 +39,11 @@ def open_split(
     spec = catalogue.find_dataset(dataset) if isinstance(dataset, str) else dataset
     direction, data_dir = direction or spec.direction, Path(data_dir)
     if spec.name == "synthetic":
-        return sources.open_synthetic(split, direction, spec.counts[split], image_size)
+        return sources.open_synthetic(split, direction, spec.counts[split], image_size, task=task)
     folder = prepare.find_dataset_folder(spec.name, data_dir) or prepare.prepare_dataset(spec, data_dir)
-    return sources.open_source(folder, split, direction, on_bad_image, cache_mib)
+    if task and task.from_photos and spec.url and not (folder / split / "photos").is_dir():
+        raise UserError(
+            f"{spec.name} is a set of pairs side by side, and --task takes single photos; "
+            "--dataset=synthetic has some, or name a set of your own"
+        )
+    return sources.open_source(folder, split, direction, on_bad_image, cache_mib, task)

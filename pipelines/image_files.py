@@ -1,9 +1,9 @@
-"""Image files: which they are, how large, and their pixels. JPEG, PNG and BMP, told apart by content."""
+"""Image files: which they are, how large, their pixels. JPEG, PNG, BMP, told apart by content; .npy."""
 
 import re
 import struct
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,13 @@ import tensorflow as tf
 
 from pipelines.catalogue import IMAGE_SUFFIXES
 from pipelines.command_line import UserError
+from pipelines.transforms import to_unit_range
 
+Pixels = npt.NDArray[Any]  # [H, W, C]: uint8, uint16, or float32 in [-1, 1]
+
+ARRAY_SUFFIX = ".npy"
+# Channels of a PNG by its colour type; a palette's are looked up.
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 # Start of frame, any coding; C4, C8 and CC in between are other segments.
 _JPEG_FRAMES = frozenset(range(0xFFC0, 0xFFD0)) - {0xFFC4, 0xFFC8, 0xFFCC}
 _GRAY_PALETTE = b"".join(bytes([level, level, level, 0]) for level in range(256))
@@ -38,54 +44,151 @@ def _natural_key(file: Path) -> tuple[list[str | int], str]:
     return [int(part) if place % 2 else part for place, part in enumerate(parts)], file.name
 
 
-def decode_image(contents: tf.Tensor) -> tf.Tensor:
+def decode_image(contents: tf.Tensor, channels: int = 3, dtype: tf.DType = tf.uint8) -> tf.Tensor:
     """Decodes a JPEG, PNG or BMP; in a graph too, so that servables read what training read.
-
-    Grayscale is repeated to three channels, alpha is dropped (the colours below
-    it count), 16-bit PNG keeps its upper 8 bits.
 
     Args:
       contents: scalar string.
+      channels: 3: grayscale is repeated, alpha dropped (the colours below it count);
+        1: colours become their luma; 4: colour and alpha, opaque where there is
+        none; 2: gray and alpha, of a PNG that holds these.
+      dtype: uint8, of which a 16-bit PNG fills its upper 8 bits; or uint16, in which
+        8 bits are spread over the whole range.
 
     Returns:
-      uint8 [H, W, 3].
+      [H, W, channels] of that type.
     """
+    is_bmp = tf.equal(tf.strings.substr(contents, 0, 2), b"BM")
+    is_png = tf.equal(tf.strings.substr(contents, 0, 4), b"\x89PNG")
 
     def decode_bmp() -> tf.Tensor:
         image = tf.io.decode_bmp(contents)
         return tf.gather(image, tf.minimum([0, 1, 2], tf.shape(image)[2] - 1), axis=2)
 
-    def decode_jpeg_or_png() -> tf.Tensor:
+    def decode_jpeg_or_png(channels: int = 3) -> tf.Tensor:
         # TensorFlow's default DCT is up to 20 of 255 levels off; this one equals Pillow's bit for bit.
-        return tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE")
+        return tf.io.decode_jpeg(contents, channels=channels, dct_method="INTEGER_ACCURATE")
 
-    is_bmp = tf.equal(tf.strings.substr(contents, 0, 2), b"BM")
-    return tf.ensure_shape(tf.cond(is_bmp, decode_bmp, decode_jpeg_or_png), [None, None, 3])
+    def decode_png() -> tf.Tensor:
+        return tf.io.decode_png(contents, 0 if channels == 2 else channels, dtype)
+
+    def decode_gray_bmp() -> tf.Tensor:
+        return tf.io.decode_png(tf.io.encode_png(decode_bmp()), 1)
+
+    def decode_other() -> tf.Tensor:
+        if channels == 1:
+            image = tf.cond(is_bmp, decode_gray_bmp, lambda: decode_jpeg_or_png(1))
+        else:
+            image = tf.cond(is_bmp, decode_bmp, decode_jpeg_or_png)
+        if channels == 4:
+            image = tf.pad(image, [[0, 0], [0, 0], [0, 1]], constant_values=255)
+        return tf.cast(image, dtype) * 257 if dtype == tf.uint16 else image
+
+    if channels == 3 and dtype == tf.uint8:
+        image = tf.cond(is_bmp, decode_bmp, decode_jpeg_or_png)
+    else:
+        image = tf.cond(is_png, decode_png, decode_other)
+    return tf.ensure_shape(image, [None, None, channels])
 
 
-def load_image(file: Path) -> npt.NDArray[np.uint8]:
-    """Decodes a file, as `decode_image` does, to uint8 [H, W, 3].
+def load_image(file: Path, channels: int = 3, dtype: npt.DTypeLike = np.uint8) -> Pixels:
+    """Reads a file: an image as `decode_image` does, an array of numbers as it is.
+
+    Args:
+      file: image or array.
+      channels: of the result; those of an array must be as many.
+      dtype: uint8, uint16 or float32, no narrower than an array's own type.
+
+    Returns:
+      [H, W, channels]; integers over their whole range, floats in [-1, 1].
 
     Raises:
       BadImageError: if it cannot be read or decoded.
     """
+    dtype = np.dtype(dtype)
+    if file.suffix.lower() == ARRAY_SUFFIX:
+        return _load_array(file, channels, dtype)
+    stored = np.uint16 if dtype == np.uint16 or (dtype == np.float32 and _is_deep(file)) else np.uint8
     try:
-        return decode_image(tf.constant(file.read_bytes())).numpy()
+        pixels = decode_image(tf.constant(file.read_bytes()), channels, tf.as_dtype(stored)).numpy()
     except OSError as error:
         raise BadImageError(f"{file} cannot be read: {error.strerror}") from error
-    except tf.errors.OpError as error:
+    except (tf.errors.OpError, ValueError) as error:
         raise BadImageError(f"{file} is damaged or cut short and cannot be decoded") from error
+    return widen(pixels, dtype)
+
+
+def widen(pixels: Pixels, dtype: npt.DTypeLike) -> Pixels:
+    """Returns the same values in a type that holds them: 8 bits in 16, or any of them in [-1, 1]."""
+    if pixels.dtype == dtype:
+        return pixels
+    if dtype == np.float32:
+        return to_unit_range(pixels, np.iinfo(pixels.dtype).max).numpy()
+    return pixels.astype(np.uint16) * np.uint16(257)
+
+
+def _is_deep(file: Path) -> bool:
+    return read_header(file).dtype == np.uint16
+
+
+def _open_array(file: Path) -> npt.NDArray[Any]:
+    """Returns an array [H, W, C] whose values are on disk yet."""
+    try:
+        array = np.lib.format.open_memmap(file, mode="r")
+    except OSError as error:
+        raise BadImageError(f"{file} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise BadImageError(f"{file} is no .npy file of numbers, or cut short") from error
+    if array.ndim not in (2, 3) or 0 in array.shape:
+        raise BadImageError(f"{file} has shape {array.shape}; expected [H, W, C] or [H, W]")
+    if array.dtype not in (np.uint8, np.uint16) and array.dtype.kind != "f":
+        raise BadImageError(f"{file} holds {array.dtype}; expected uint8, uint16, or floats in [-1, 1]")
+    return array if array.ndim == 3 else array[..., None]
+
+
+def _load_array(file: Path, channels: int, dtype: np.dtype) -> Pixels:
+    array = _open_array(file)
+    if array.shape[2] != channels:
+        raise BadImageError(f"{file} has {array.shape[2]} channels; expected {channels}")
+    pixels = np.array(array, np.float32 if array.dtype.kind == "f" else array.dtype)
+    if pixels.dtype == np.float32 and not np.abs(pixels).max() <= 1:
+        raise BadImageError(
+            f"{file} holds values from {pixels.min():g} to {pixels.max():g}; floats must be in [-1, 1]"
+        )
+    if np.result_type(pixels.dtype, dtype) != dtype:
+        raise BadImageError(f"{file} holds {array.dtype}; expected {dtype}")
+    return widen(pixels, dtype)
+
+
+class Header(NamedTuple):
+    """What a file says of itself: size in px, channels, and the type that holds its values."""
+
+    height: int
+    width: int
+    channels: int
+    dtype: np.dtype
 
 
 def read_image_size(file: Path) -> tuple[int, int]:
-    """Returns (height, width) in pixels from the header alone.
+    """Returns (height, width) in pixels from the header alone; raises as `read_header` does."""
+    return read_header(file)[:2]
+
+
+def read_header(file: Path) -> Header:
+    """Reads the header alone.
 
     Raises:
-      BadImageError: if the file is empty, or no JPEG, PNG or BMP that `decode_image` knows.
+      BadImageError: if the file is empty, or no JPEG, PNG, BMP that `decode_image` knows, nor an array.
     """
+    if file.suffix.lower() == ARRAY_SUFFIX:
+        array = _open_array(file)
+        height, width, channels = array.shape
+        return Header(
+            height, width, channels, np.dtype(np.float32) if array.dtype.kind == "f" else array.dtype
+        )
     try:
         with file.open("rb") as stream:
-            height, width = _header_size(stream)
+            height, width, channels, bits = _read_header(stream)
     except OSError as error:
         raise BadImageError(f"{file} cannot be read: {error.strerror}") from error
     except struct.error as error:
@@ -94,35 +197,37 @@ def read_image_size(file: Path) -> tuple[int, int]:
         raise BadImageError(f"{file} {error}") from error
     if not height or not width:
         raise BadImageError(f"{file} has no pixels: {width}x{height}")
-    return height, width
+    return Header(height, width, channels, np.dtype(np.uint16 if bits == 16 else np.uint8))
 
 
-def _header_size(stream: BinaryIO) -> tuple[int, int]:
+def _read_header(stream: BinaryIO) -> tuple[int, int, int, int]:
+    """Returns height, width, channels, bits of a channel."""
     start = stream.read(8)
     if start.startswith(b"\xff\xd8\xff"):
-        return _jpeg_size(stream)
+        return (*_jpeg_header(stream), 8)
     if start == b"\x89PNG\r\n\x1a\n":
-        width, height = struct.unpack(">8xII", stream.read(16))
-        return height, width
+        width, height, bits, colour_type = struct.unpack(">8xIIBB", stream.read(18))
+        if colour_type not in _PNG_CHANNELS:
+            raise ValueError("has a damaged header")
+        return height, width, _PNG_CHANNELS[colour_type], bits
     if start.startswith(b"BM"):
-        return _bmp_size(stream)
+        return (*_bmp_header(stream), 8)
     raise ValueError("is not a JPEG, PNG or BMP image" if start else "is empty (0 bytes)")
 
 
-def _jpeg_size(stream: BinaryIO) -> tuple[int, int]:
+def _jpeg_header(stream: BinaryIO) -> tuple[int, int, int]:
     stream.seek(2)
     while True:
         marker, length = struct.unpack(">HH", stream.read(4))
         if marker in _JPEG_FRAMES:
-            _, height, width = struct.unpack(">BHH", stream.read(5))
-            return height, width
+            return struct.unpack(">xHHB", stream.read(6))
         if marker < 0xFF00 or length < 2:
             raise ValueError("has a damaged header")
         # A marker may be padded with more FF bytes.
         stream.seek(-3 if marker == 0xFFFF else length - 2, 1)
 
 
-def _bmp_size(stream: BinaryIO) -> tuple[int, int]:
+def _bmp_header(stream: BinaryIO) -> tuple[int, int, int]:
     stream.seek(14)
     header_bytes, width, height, bits, compression = struct.unpack("<Iii2xHI", stream.read(20))
     stream.seek(14 + header_bytes)
@@ -132,4 +237,4 @@ def _bmp_size(stream: BinaryIO) -> tuple[int, int]:
     plain = bits in (24, 32) and (compression == 0 or (compression == 3 and stream.read(12) == _BGR_MASKS))
     if header_bytes < 40 or not (gray or plain):
         raise ValueError("is an unusual BMP (palette, compression or channel order); save it as PNG")
-    return abs(height), width
+    return abs(height), width, 1 if gray else 3

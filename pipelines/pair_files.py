@@ -1,25 +1,37 @@
-"""Which files make a pair: side-by-side files, or two folders matched by stem."""
+"""Which files make a pair: side-by-side files, or two folders matched by stem; or single photos."""
 
 import collections
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from pipelines.catalogue import TWO_FOLDERS
 from pipelines.command_line import UserError, warn
-from pipelines.image_files import BadImageError, list_image_files, load_image, read_image_size
+from pipelines.image_files import ARRAY_SUFFIX, BadImageError, list_image_files, load_image, read_header
 
 _SIDE_BY_SIDE = (
-    "JPEG, PNG or BMP files with the two images side by side, or folders input/ and target/, "
-    "or photos/ and labels/"
+    "JPEG, PNG or BMP files (or .npy arrays) with the two images side by side, "
+    "or folders input/ and target/, or photos/ and labels/"
 )
-_ONE_PER_PAIR = "JPEG, PNG or BMP files, one per pair"
+_ONE_PER_PAIR = "JPEG, PNG or BMP files (or .npy arrays), one per pair"
+_PHOTOS = "JPEG, PNG or BMP photos, here or in a folder photos/"
 MAX_LISTED = 10
 
-Images = npt.NDArray[np.uint8]
-Files = tuple[Path, ...]  # one side-by-side file, or the left and the right image
+Images = npt.NDArray[Any]  # uint8, uint16, or float32 in [-1, 1]
+Files = tuple[Path, ...]  # one side-by-side file, the left and the right image, or a photo
+
+
+class Format(NamedTuple):
+    """How one of the images is read: channels, and a type that holds it in every pair."""
+
+    channels: int = 3
+    dtype: np.dtype = np.dtype(np.uint8)
+
+
+RGB = Format()
 
 
 def find_pairs(split_folder: Path) -> dict[str, Files]:
@@ -32,9 +44,22 @@ def find_pairs(split_folder: Path) -> dict[str, Files]:
         left, right = (split_folder / name for name in names)
         if left.is_dir() or right.is_dir():
             return match_by_stem(left, right)
-    files = _images_in(split_folder, _SIDE_BY_SIDE)
+    return _by_name(_images_in(split_folder, _SIDE_BY_SIDE))
+
+
+def _by_name(files: Sequence[Path]) -> dict[str, Files]:
     stems = collections.Counter(file.stem for file in files)
     return {file.stem if stems[file.stem] == 1 else file.name: (file,) for file in files}
+
+
+def find_photos(split_folder: Path) -> dict[str, Files]:
+    """Returns the file of each photo by name, in natural order: those in `photos/`, where there is one.
+
+    Raises:
+      UserError: if there are none; says what there is.
+    """
+    inside = split_folder / "photos"
+    return _by_name(_images_in(inside if inside.is_dir() else split_folder, _PHOTOS))
 
 
 def match_by_stem(input_folder: Path, target_folder: Path) -> dict[str, Files]:
@@ -81,29 +106,68 @@ def join_some(texts: Sequence[str], separator: str = ", ") -> str:
     return separator.join([*texts[:MAX_LISTED], *more])
 
 
-def measure_pair(files: Files) -> tuple[int, int]:
-    """Returns height and width in pixels of the two images laid side by side, from their headers.
+def measure_pair(
+    files: Files, formats: Sequence[Format] = (RGB, RGB)
+) -> tuple[tuple[int, int], list[np.dtype]]:
+    """Reads the headers of a pair or of a photo.
+
+    Args:
+      files: of the pair.
+      formats: one for each image; channels alone count.
+
+    Returns:
+      (height, width) px of each of the images, and the type of each as stored.
 
     Raises:
-      BadImageError: if a header is bad, or the sizes make no pair.
+      BadImageError: if a header is bad, the sizes make no pair, or channels are missing.
     """
-    sizes = [read_image_size(file) for file in files]
-    (height, width), last = sizes[0], sizes[-1]
-    if last != (height, width):
+    headers = [read_header(file) for file in files]
+    first, last = headers[0], headers[-1]
+    if last[:2] != first[:2]:
         raise BadImageError(
-            f"{files[0]} is {width}x{height} and {files[1]} is {last[1]}x{last[0]}: "
+            f"{files[0]} is {first.width}x{first.height} and {files[1]} is {last.width}x{last.height}: "
             "the two images of a pair must have the same size"
         )
-    if len(files) == 1 and width % 2:
-        raise BadImageError(f"{files[0]} is {width} pixels wide: two images side by side have an even width")
-    return height, width * (1 if len(files) == 1 else 2)
+    side_by_side = len(files) < len(formats)
+    if side_by_side and first.width % 2:
+        raise BadImageError(
+            f"{files[0]} is {first.width} pixels wide: two images side by side have an even width"
+        )
+    if side_by_side:
+        files, headers = files * 2, headers * 2
+    for file, header, (channels, _) in zip(files, headers, formats, strict=True):
+        is_array = file.suffix.lower() == ARRAY_SUFFIX
+        if header.channels != channels and (is_array or channels not in (1, 3)):
+            raise BadImageError(
+                f"{file} has {header.channels} channels where {channels} were asked for "
+                "(--input_channels, --output_channels)"
+            )
+    width = first.width // 2 if side_by_side else first.width
+    return (first.height, width), [header.dtype for header in headers]
 
 
-def decode_pair(files: Files) -> Images:
-    """Returns the two images laid side by side, uint8 [H, 2W, 3].
+def decode_pair(files: Files, formats: Sequence[Format] = (RGB, RGB)) -> tuple[Images, ...]:
+    """Returns the left and the right image, or a photo, each [H, W, C] of its format.
 
     Raises:
       BadImageError: if one of them cannot be read or decoded.
     """
-    images = [load_image(file) for file in files]
-    return images[0] if len(images) == 1 else np.concatenate(images, axis=1)
+    return separate(files, formats, load_image, np.split)
+
+
+def separate(
+    files: Sequence[Any], formats: Sequence[Format], load: Callable[..., Any], split: Callable[..., Any]
+) -> tuple[Any, ...]:
+    """Loads the images of a pair, halves where there is one file for two; arrays or tensors alike.
+
+    Args:
+      files: what `load` takes.
+      formats: one for each image.
+      load: (file, channels, dtype) -> image.
+      split: `np.split` or `tf.split`.
+    """
+    if len(files) == len(formats):
+        return tuple(load(file, *each) for file, each in zip(files, formats, strict=True))
+    if formats[0] == formats[1]:
+        return tuple(split(load(files[0], *formats[0]), 2, axis=1))
+    return tuple(split(load(files[0], *each), 2, axis=1)[side] for side, each in enumerate(formats))

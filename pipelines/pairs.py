@@ -60,8 +60,9 @@ def build_dataset(
         replicas; default `batch_size * num_shards`.
 
     Returns:
-      Batches of `input_image` and `target_image`, float32 [B, H, W, C] in [-1, 1],
-      or with class targets `target_ids`, uint8 [B, H, W], instead of the latter;
+      Batches of `input_image` and `target_image`, float32 [B, H, W, C] in [-1, 1], as
+      the source's task makes them; for inpainting `mask`, float32 [B, H, W, 1], 1 in
+      the hole; with class targets `target_ids`, uint8 [B, H, W], and no target image;
       `noise_seed`, int32 [B, 2]; `example_id`, string [B].
 
     Raises:
@@ -84,14 +85,26 @@ def build_dataset(
         step, offset = count // shard_size, shard_index * shard_size + count % shard_size
         position = step * global_batch_size + offset
         epoch, index = _locate(position, seed, len(source))
-        view = (image_size, load_size, mirror, resize_target)
-        pair = _draw_view(source.read(index), *view, seed, epoch, index)
-        return _as_example(pair, example_ids[index], _stream_key(seed, "noise"), position)
+        images, view = source.read(index), (image_size, load_size, mirror, resize_target)
+        views = _in_unit_range(_draw_view(images, *view, seed, epoch, index), images)
+        hole_seed = tf.stack([_stream_key(seed, "hole"), epoch * _EPOCH_STRIDE + index])
+        return make_example(views, index, hole_seed, _stream_key(seed, "noise"), position)
 
     def evaluation_example(index: tf.Tensor) -> Batch:
-        input_image, target_image = source.read(index)
-        pair = (transforms.resize(input_image, image_size), resize_target(target_image, image_size))
-        return _as_example(pair, example_ids[index], seed, index)
+        images = source.read(index)
+        resizes = (transforms.resize, resize_target)[: len(images)]
+        views = tuple(each(image, image_size) for each, image in zip(resizes, images, strict=True))
+        # Of no seed: all models are judged by the same holes.
+        hole_seed = tf.stack([_stream_key(0, "evaluation hole"), index])
+        return make_example(_in_unit_range(views, images), index, hole_seed, seed, index)
+
+    def make_example(images, index, hole_seed, noise_key, noise_place) -> Batch:
+        if class_targets:
+            named = {"input_image": images[0], "target_ids": images[1]}
+        else:
+            named = source.task.make_example(images, hole_seed)
+        noise_seed = tf.cast(tf.stack([noise_key, noise_place]) % _NUM_NOISE_SEEDS, tf.int32)
+        return {**named, "noise_seed": noise_seed, "example_id": example_ids[index]}
 
     if training:
         counts = tf.data.Dataset.counter(start_step * shard_size)
@@ -131,7 +144,7 @@ def _locate(position: tf.Tensor, seed: int, num_examples: int) -> tuple[tf.Tenso
 
 
 def _draw_view(
-    pair: transforms.Pair,
+    images: transforms.Images,
     image_size: transforms.Size,
     load_size: transforms.Size | None,
     mirror: bool,
@@ -139,30 +152,25 @@ def _draw_view(
     seed: int,
     epoch: tf.Tensor,
     index: tf.Tensor,
-) -> transforms.Pair:
-    """Returns what an epoch sees of a pair: images of `image_size`, in the range of `pair`."""
+) -> transforms.Images:
+    """Returns what an epoch sees of a pair: images of `image_size`, in the range of `images`."""
     address = epoch * _EPOCH_STRIDE + index
-    if load_size:
-        jitter_seed = tf.stack([_stream_key(seed, "jitter"), address])
-        pair = transforms.random_jitter(pair, load_size, image_size, jitter_seed, resize_target)
-    else:
-        pair = (transforms.resize(pair[0], image_size), resize_target(pair[1], image_size))
+    # Nothing is cropped where both sizes are the same.
+    jitter_seed = tf.stack([_stream_key(seed, "jitter"), address])
+    images = transforms.random_jitter(images, load_size or image_size, image_size, jitter_seed, resize_target)
     if mirror:
-        pair = transforms.random_mirror(pair, tf.stack([_stream_key(seed, "mirror"), address]))
-    return pair
+        images = transforms.random_mirror(images, tf.stack([_stream_key(seed, "mirror"), address]))
+    return images
 
 
-def _as_example(
-    pair: transforms.Pair, example_id: tf.Tensor, noise_key: int, noise_place: tf.Tensor
-) -> Batch:
-    is_image = pair[1].shape.rank == 3
-    target = {"target_image": transforms.to_unit_range(pair[1])} if is_image else {"target_ids": pair[1]}
-    return {
-        "input_image": transforms.to_unit_range(pair[0]),
-        **target,
-        "noise_seed": tf.cast(tf.stack([noise_key, noise_place]) % _NUM_NOISE_SEEDS, tf.int32),
-        "example_id": example_id,
-    }
+def _in_unit_range(views: transforms.Images, stored: transforms.Images) -> transforms.Images:
+    """Maps views from the range of what is stored to [-1, 1]; class ids and floats stay."""
+    return tuple(
+        transforms.to_unit_range(view, image.dtype.max)
+        if image.shape.rank == 3 and image.dtype.is_integer
+        else view
+        for view, image in zip(views, stored, strict=True)
+    )
 
 
 def _stream_key(seed: int, stream: str) -> int:

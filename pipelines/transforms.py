@@ -1,7 +1,7 @@
 """Pure tensor functions: ranges, resizing, jitter, mirror.
 
 Nothing else in the project converts between stored pixels and [-1, 1]. Every
-random function takes a stateless seed and applies one draw to both images.
+random function takes a stateless seed and applies one draw to all images.
 """
 
 from collections.abc import Callable
@@ -9,10 +9,11 @@ from collections.abc import Callable
 import tensorflow as tf
 
 Size = tuple[int, int]  # (height, width) in pixels
-Pair = tuple[tf.Tensor, tf.Tensor]  # (input_image, target_image)
+Images = tuple[tf.Tensor, ...]  # input_image and target_image, or a photo alone
 Resize = Callable[[tf.Tensor, Size], tf.Tensor]
 
 _UINT8_MAX = 255.0
+_UINT16_MAX = 65535.0
 
 
 def to_unit_range(image: tf.Tensor, max_value: float = _UINT8_MAX) -> tf.Tensor:
@@ -41,6 +42,13 @@ def to_uint8(image: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.clip_by_value(levels, 0.0, _UINT8_MAX), tf.uint8)
 
 
+def to_uint16(image: tf.Tensor) -> tf.Tensor:
+    """Maps [-1, 1] to uint16 as `to_uint8` does to uint8."""
+    # float32 holds 24 bits: enough for the sum, whose last level is then right.
+    levels = tf.round((tf.cast(image, tf.float32) + 1.0) * (_UINT16_MAX / 2.0))
+    return tf.cast(tf.clip_by_value(levels, 0.0, _UINT16_MAX), tf.uint16)
+
+
 def resize(image: tf.Tensor, size: Size) -> tf.Tensor:
     """Resizes with bilinear interpolation, half-pixel centres; antialiased where it reduces.
 
@@ -61,16 +69,16 @@ def resize(image: tf.Tensor, size: Size) -> tf.Tensor:
 
 
 def random_jitter(
-    pair: Pair,
+    images: Images,
     load_size: Size,
     crop_size: Size,
     seed: tf.Tensor,
     resize_target: Resize = resize,
-) -> Pair:
-    """Resizes both images to `load_size`, then cuts the same random window from both.
+) -> Images:
+    """Resizes the images to `load_size`, then cuts the same random window from each.
 
     Args:
-      pair: two images [H, W, C], uint8 or float.
+      images: input and target, or a photo; [H, W, C], integers or floats.
       load_size: (height, width) in pixels, at least `crop_size`.
       crop_size: (height, width) in pixels of the window. Its top left corner is
         uniform over all places where the window fits, both borders included.
@@ -78,7 +86,7 @@ def random_jitter(
       resize_target: resizes the second image.
 
     Returns:
-      The two windows, [crop height, crop width, C], in the range of `pair`; float32,
+      The windows, [crop height, crop width, C], in the range of `images`; float32,
       or what `resize_target` makes.
     """
     draws = tf.random.stateless_uniform([2], seed, minval=None, maxval=None, dtype=tf.int32, alg="philox")
@@ -90,20 +98,19 @@ def random_jitter(
         window = image[top : top + height, left : left + width]
         return tf.ensure_shape(window, [height, width, *image.shape[2:]])
 
-    return cut(resize(pair[0], load_size)), cut(resize_target(pair[1], load_size))
+    resizes = (resize, resize_target)[: len(images)]
+    return tuple(cut(each(image, load_size)) for each, image in zip(resizes, images, strict=True))
 
 
-def random_mirror(pair: Pair, seed: tf.Tensor) -> Pair:
-    """Flips both images left to right, or neither, with probability 1/2.
+def random_mirror(images: Images, seed: tf.Tensor) -> Images:
+    """Flips the images left to right, or none of them, with probability 1/2.
 
     Args:
-      pair: two images [H, W, C].
+      images: input and target, or a photo; [H, W, C].
       seed: integer [2], stateless.
 
     Returns:
-      The pair, with the types and shapes it came with.
+      The images, with the types and shapes they came with.
     """
     flip = tf.random.stateless_uniform([], seed, alg="philox") < 0.5
-    return tf.cond(
-        flip, lambda: (tf.reverse(pair[0], [1]), tf.reverse(pair[1], [1])), lambda: (pair[0], pair[1])
-    )
+    return tf.cond(flip, lambda: tuple(tf.reverse(image, [1]) for image in images), lambda: tuple(images))

@@ -95,7 +95,7 @@ def _bmp_with_swapped_channels() -> bytes:
         (_encode(_picture(), "BMP")[:30], "has a damaged header"),
         (_encode(_picture().convert("P"), "BMP"), "is an unusual BMP .* save it as PNG"),
         (_bmp_with_swapped_channels(), "is an unusual BMP .* save it as PNG"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(8) + struct.pack(">II", 0, 7), "has no pixels: 0x7"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(8) + struct.pack(">IIBB", 0, 7, 8, 2), "has no pixels: 0x7"),
     ],
 )
 def test_unusable_headers(tmp_path, contents, reason):

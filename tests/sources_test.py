@@ -225,7 +225,8 @@ def test_arrays():
 @pytest.mark.parametrize(
     ("inputs", "targets", "ids", "message"),
     [
-        (np.zeros((1, 2, 2, 3), np.float32), np.zeros((1, 2, 2, 3), np.uint8), None, "must be uint8"),
+        (np.zeros((1, 2, 2, 3), np.int64), np.zeros((1, 2, 2, 3), np.uint8), None, "must be uint8"),
+        (np.full((1, 2, 2, 3), 2, np.float32), np.zeros((1, 2, 2, 3), np.uint8), None, "in .-1, 1."),
         (np.zeros((1, 2, 2, 3), np.uint8), np.zeros((1, 2, 4, 3), np.uint8), None, "equal N, H, W"),
         (np.zeros((2, 2, 3), np.uint8), np.zeros((2, 2, 3), np.uint8), None, "equal N, H, W"),
         (np.zeros((0, 2, 2, 3), np.uint8), np.zeros((0, 2, 2, 3), np.uint8), None, "equal N, H, W"),
