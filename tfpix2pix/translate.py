@@ -9,8 +9,6 @@ out/index.html shows inputs and outputs. A folder is searched with its subfolder
 but not --output inside it. The same command gives the same pictures.
 """
 
-import collections
-import glob
 import sys
 import time
 from collections.abc import Sequence
@@ -20,8 +18,8 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from pipelines import command_line, staging
-from pipelines.catalogue import IMAGE_SUFFIXES
 from pipelines.command_line import UsageError, UserError
+from tfpix2pix.image_inputs import check_outputs, find_inputs, name_outputs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,7 +46,8 @@ def main(argv: Sequence[str]) -> None:
     output = Path(values["output"])
     root, files = find_inputs(values["input"], output)
     names = name_outputs([file.relative_to(root) for file in files])
-    _check_outputs(output, files, names, values["samples_per_image"])
+    samples = values["samples_per_image"]
+    check_outputs(files, [output / file for name in names for file in _output_files(name, samples)])
 
     command_line.quiet_tensorflow()
     from tfpix2pix.translation import Translator
@@ -59,7 +58,7 @@ def main(argv: Sequence[str]) -> None:
             f"{translator.title} takes images with {translator.input_channels} channels; "
             "this command reads 3. Use tfpix2pix.translation.Translator on arrays"
         )
-    job = _Job(translator, output, values["noise_seed"], values["samples_per_image"], values["crop"])
+    job = _Job(translator, output, values["noise_seed"], samples, values["crop"])
     job.run(root, dict(zip(files, names, strict=True)))
 
 
@@ -80,71 +79,8 @@ def _define_flags() -> flags.FlagValues:
     return flag_values
 
 
-def find_inputs(pattern: str, output: Path) -> tuple[Path, list[Path]]:
-    """Finds what --input names.
-
-    Args:
-      pattern: a file, a folder or a glob.
-      output: a folder whose contents are no inputs.
-
-    Returns:
-      The folder that names are relative to, and the image files, sorted.
-
-    Raises:
-      UsageError: when there are none, or `output` is their folder.
-    """
-    path = Path(pattern)
-    if path.is_file():
-        root, files = path.parent, [path]
-    elif path.is_dir():
-        root, files = path, [file for file in path.rglob("*") if _is_image(file.relative_to(path))]
-    else:
-        plain = [part for part in path.parts if not glob.has_magic(part)]
-        root = Path(*plain[: next((i for i, part in enumerate(path.parts) if glob.has_magic(part)), 0)])
-        matches = map(Path, glob.glob(pattern, recursive=True))
-        files = [file for file in matches if _is_image(file.relative_to(root))]
-    if output.exists() and not output.is_dir():
-        raise UsageError(f"--output takes a folder, and {output} is a file")
-    if output.resolve() == root.resolve():
-        raise UsageError(f"--output={output} is the folder of the inputs; choose another one")
-    if root.resolve() in output.resolve().parents and not path.is_file():
-        files = [file for file in files if output.resolve() not in file.resolve().parents]
-    files = sorted(file for file in files if file.is_file())
-    if not files:
-        raise UsageError(f"no JPEG, PNG or BMP image matches --input={pattern}")
-    return root, files
-
-
-def _is_image(file: Path) -> bool:
-    return file.suffix.lower() in IMAGE_SUFFIXES and not any(part[0] == "." for part in file.parts)
-
-
-def name_outputs(files: Sequence[Path]) -> list[str]:
-    """Returns a name without suffix for each file: its own, or with its suffix where others share it.
-
-    Names that differ in case alone count as the same, as on some disks they are.
-    """
-    names = [str(file.with_suffix("")) for file in files]
-    while True:
-        counts = collections.Counter(name.lower() for name in names)
-        longer = [
-            str(file) if counts[name.lower()] > 1 else name for file, name in zip(files, names, strict=True)
-        ]
-        if longer == names:
-            return names
-        names = longer
-
-
 def _output_files(name: str, samples: int) -> list[str]:
     return [f"{name}_{n}.png" for n in range(1, samples + 1)] if samples > 1 else [f"{name}.png"]
-
-
-def _check_outputs(output: Path, files: Sequence[Path], names: Sequence[str], samples: int) -> None:
-    inputs = {file.resolve() for file in files}
-    for name in names:
-        for output_file in _output_files(name, samples):
-            if (output / output_file).resolve() in inputs:
-                raise UsageError(f"{output / output_file} is an input; choose another --output")
 
 
 class _Job:
