@@ -39,6 +39,13 @@ class Palette:
     def __len__(self) -> int:
         return len(self.names)
 
+    def to_json(self) -> str:
+        """Returns the text of a file that `find_palette` reads."""
+        colours = dict(zip(self.names, self.colours.tolist(), strict=True))
+        entries = {**colours, VOID: self.void.tolist()}
+        lines = [f"  {json.dumps(name)}: {json.dumps(colour)}" for name, colour in entries.items()]
+        return "{\n" + ",\n".join(lines) + "\n}\n"
+
 
 def dataset_palette(spec: DatasetSpec) -> Palette:
     """Returns the palette of a dataset of the catalogue.

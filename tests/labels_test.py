@@ -40,12 +40,12 @@ def test_every_pixel_as_by_brute_force(name):
     np.testing.assert_array_equal(tf.function(lambda x: labels.class_ids(x, palette))(image), expected)
 
 
-def test_a_frame_of_cityscapes_takes_a_second_at_most():
+def test_a_frame_of_cityscapes_takes_a_moment():
     image = np.random.default_rng(0).integers(0, 256, (1024, 2048, 3), np.uint8)
     palette = labels.find_palette("cityscapes")
     start = time.process_time()
     labels.class_ids(image, palette)
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 3
 
 
 @pytest.mark.parametrize("name", [name for name, spec in CATALOGUE.items() if spec.palette])
@@ -101,6 +101,16 @@ def test_a_palette_file(tmp_path):
     np.testing.assert_array_equal(labels.find_palette(str(file)).void, [[0, 0, 0]])
     file.write_text('{"sky": [1, 2, 3]}')
     assert labels.find_palette(str(file)).void.shape == (0, 3)
+
+
+@pytest.mark.parametrize("name", ["facades", "cityscapes"])
+def test_a_palette_comes_back_from_its_own_file(tmp_path, name):
+    palette = labels.find_palette(name)
+    (tmp_path / "p.json").write_text(palette.to_json())
+    again = labels.find_palette(str(tmp_path / "p.json"))
+    assert again.names == palette.names
+    np.testing.assert_array_equal(again.colours, palette.colours)
+    np.testing.assert_array_equal(again.void, palette.void)
 
 
 @pytest.mark.parametrize(

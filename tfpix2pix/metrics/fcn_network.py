@@ -1,7 +1,9 @@
 """FCN-8s on the VGG-16 layout, the network behind the FCN-score."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import tensorflow as tf
@@ -16,6 +18,9 @@ FC_FILTERS = 4096
 VGG_MEANS = (103.939, 116.779, 123.68)
 CHANNELS_PER_GROUP = 8
 NORM_EPSILON = 1e-5
+_TOP = {"fc1": "fc6", "fc2": "fc7"}  # VGG-16's names -> those of the FCN paper
+
+LayerWeights = Mapping[str, Sequence[np.ndarray]]
 
 
 @keras.utils.register_keras_serializable("tfpix2pix")
@@ -185,8 +190,8 @@ def scale_filters(filters: int, width: float) -> int:
 def load_vgg_weights(network: keras.Model, weights: str) -> None:
     """Copies VGG-16's weights into an FCN-8s of width 1 without normalisation.
 
-    fc6 and fc7 become convolutions, as in the FCN paper; a file without the top
-    leaves them as they are.
+    fc1 and fc2 become the convolutions fc6 and fc7, as in the FCN paper; a file
+    without the top leaves those two as they are.
 
     Args:
       network: from `fcn8s`.
@@ -196,38 +201,44 @@ def load_vgg_weights(network: keras.Model, weights: str) -> None:
       UsageError: when the file does not exist.
       UserError: when the weights cannot be fetched or read.
     """
-    vgg = _fetch_vgg() if weights == "imagenet" else _read_vgg(Path(weights))
-    for layer in vgg.layers:
-        name = {"fc1": "fc6", "fc2": "fc7"}.get(layer.name, layer.name)
-        if not layer.weights or name == "predictions":
-            continue
-        kernel, bias = layer.get_weights()
-        target = network.get_layer(name)
-        target.set_weights([kernel.reshape(target.kernel.shape), bias])
+    by_layer = _fetch_vgg() if weights == "imagenet" else _read_vgg(Path(weights))
+    names = {
+        f"block{block}_conv{i + 1}" for block, (_, count) in enumerate(VGG_BLOCKS, 1) for i in range(count)
+    }
+    if missing := names - set(by_layer):
+        raise UserError(f"--vgg_weights={weights} does not hold VGG-16: {min(missing)} is not in it")
+    for name in (*sorted(names), *(set(_TOP) & set(by_layer))):
+        layer, (kernel, bias) = network.get_layer(_TOP.get(name, name)), by_layer[name]
+        if kernel.size != np.prod(layer.kernel.shape):
+            raise UserError(
+                f"--vgg_weights={weights} does not hold VGG-16: the shape of {name} is {kernel.shape}, "
+                f"expected {tuple(layer.kernel.shape)}"
+            )
+        layer.set_weights([kernel.reshape(layer.kernel.shape), bias])
 
 
-def _fetch_vgg() -> keras.Model:
+def _fetch_vgg() -> LayerWeights:
     try:
-        return keras.applications.VGG16(weights="imagenet")
+        vgg = keras.applications.VGG16(weights="imagenet")
     except Exception as error:  # whatever the network raises, Keras passes on
         raise UserError(
             f"the VGG-16 weights cannot be fetched ({error}). Without a network give --vgg_weights=FILE "
             "with vgg16_weights_tf_dim_ordering_tf_kernels.h5 of keras.applications, or "
             "--vgg_weights=none to train from scratch"
         ) from error
+    return {layer.name: layer.get_weights() for layer in vgg.layers if layer.weights}
 
 
-def _read_vgg(file: Path) -> keras.Model:
+def _read_vgg(file: Path) -> LayerWeights:
     if not file.is_file():
         raise UsageError(f"--vgg_weights takes imagenet, none or an .h5 file. Received: {file}, no such file")
-    reasons = []
-    for has_top in (False, True):
-        vgg = keras.applications.VGG16(weights=None, include_top=has_top)
-        try:
-            vgg.load_weights(str(file))
-            return vgg
-        except (ValueError, OSError, KeyError) as error:
-            reasons.append(str(error).splitlines()[0])
-    raise UserError(
-        f"--vgg_weights={file} does not hold the weights of keras.applications.VGG16: {reasons[-1]}"
-    )
+    try:
+        with h5py.File(file) as root:
+            group = root["model_weights"] if "model_weights" in root else root
+            return {
+                name: [layer[weight][()] for weight in layer.attrs["weight_names"]]
+                for name, layer in group.items()
+                if len(layer.attrs.get("weight_names", ())) == 2
+            }
+    except (OSError, KeyError, AttributeError) as error:
+        raise UserError(f"--vgg_weights={file} cannot be read as an .h5 file of Keras: {error}") from error

@@ -11,9 +11,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pipelines import datasets, labels, pairs
+from pipelines import datasets, labels, pairs, staging
 from pipelines.catalogue import find_dataset
-from pipelines.command_line import UserError
+from pipelines.command_line import UsageError, UserError
 from pipelines.sources import Source
 from tfpix2pix import checkpoints, settings
 from tfpix2pix import workdir as workdirs
@@ -25,6 +25,8 @@ from tfpix2pix.metrics.fcn_records import FcnRecords
 from tfpix2pix.metrics.fcn_step import FcnStep
 from tfpix2pix.optimizers import LinearDecay
 from tfpix2pix.summaries import LossMeter, Progress
+
+PALETTE_FILE = "palette.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +65,7 @@ def train_fcn(config: FcnConfig, workdir: Path) -> FcnResult:
     with workdirs.lock(workdir):
         train_source, val_source = (open_split(config, split, palette) for split in ("train", "val"))
         workdirs.write_config(workdir, config, train_source)
+        _write_palette(workdir, palette)
         return _Run(config, workdir, palette, train_source, val_source).train()
 
 
@@ -74,6 +77,17 @@ def check_config(workdir: Path, config: FcnConfig) -> None:
     # More steps are fine where no schedule depends on their number.
     may_change = ("epochs", "steps") if saved.lr_schedule == "constant" else ()
     settings.check_resumable(saved, config, workdir, may_change)
+
+
+def _write_palette(workdir: Path, palette: labels.Palette) -> None:
+    """Writes the classes beside the weights, in the order of the scores; refuses others than before."""
+    path, text = workdir / PALETTE_FILE, palette.to_json()
+    if path.is_file() and path.read_text() != text:
+        raise UsageError(
+            f"{workdir} was started with other classes: compare {path} and --palette. "
+            "Bring them back to go on, or choose another --workdir"
+        )
+    staging.write_file(path, text.encode())
 
 
 def config_palette(config: FcnConfig) -> labels.Palette:
