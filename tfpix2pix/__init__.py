@@ -23,6 +23,7 @@ _HOMES = {
     "train_and_evaluate": "tfpix2pix.loop",
     "load_generator": "tfpix2pix.translation",
     "translate_images": "tfpix2pix.translation",
+    "evaluate_model": "tfpix2pix.evaluation",
     "export_saved_model": "tfpix2pix.saved_model",
 }
 __all__ = ["__version__", *_HOMES]  # noqa: F822

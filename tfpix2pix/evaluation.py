@@ -1,10 +1,9 @@
 """Scores a model on a split: every example once, all metrics in one pass, results in files."""
 
 import dataclasses
-import itertools
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 import tfpix2pix
-from pipelines import labels, pairs, staging
+from pipelines import pairs, staging
 from pipelines.command_line import UsageError, UserError
 from pipelines.progress import show_progress
 from pipelines.sources import Source
@@ -20,6 +19,7 @@ from pipelines.transforms import to_uint8
 from tfpix2pix import splits
 from tfpix2pix.config import Config, make_config
 from tfpix2pix.evaluation_report import PAGE, Gallery, render_report
+from tfpix2pix.label_maps import choose_palette, find_label_side, read_label_ids
 from tfpix2pix.metrics import registry
 from tfpix2pix.metrics.registry import Examples, Metric, Pictures, Result, Segmenter, Tools
 from tfpix2pix.translation import Translator
@@ -109,22 +109,26 @@ def evaluate_model(
     given = {"dataset": dataset, "data_dir": data_dir, "direction": direction, "image_size": image_size}
     config = _settle_data(translator, {name: value for name, value in given.items() if value is not None})
     source = splits.open_split(config, split)
-    classes = _find_palette(config, palette)
+    network = _load_segmenter(segmenter)
+    classes = choose_palette(config.spec, palette, network)
+    label_side = find_label_side(source, classes)
+    if palette is not None and label_side is None:
+        raise UsageError(f"--palette={palette} has other colours than both images of the first pair")
     tools = Tools(
-        palette=classes,
-        label_side=_find_label_side(source, classes) if classes else None,
-        segmenter=_load_segmenter(segmenter),
+        palette=classes if label_side else None,
+        label_side=label_side,
+        segmenter=network,
         absent_classes=absent_classes,
         samples_per_image=samples_per_image,
         inception_weights=Path(inception_weights) if inception_weights else None,
     )
     chosen = registry.build_metrics(metrics, tools)
     seed = config.seed if noise_seed is None else noise_seed
-    task = _Task(translator, config, split, source, tools, chosen, seed)
+    job = _Job(translator, config, split, source, tools, chosen, seed)
     gallery = Gallery(folder, source.example_ids, gallery_size)
-    results = _score(task, gallery)
-    evaluation = Evaluation(folder, task.describe(), results)
-    _write(task, evaluation, gallery)
+    results = _score(job, gallery)
+    evaluation = Evaluation(folder, job.describe(), results)
+    _write(job, evaluation, gallery)
     return evaluation
 
 
@@ -150,7 +154,7 @@ def show_examples(
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Task:
+class _Job:
     """What is evaluated, on what, by what."""
 
     translator: Translator
@@ -207,21 +211,6 @@ def _settle_data(translator: Translator, given: Mapping[str, Any]) -> Config:
     return dataclasses.replace(translator.config, **{name: getattr(checked, name) for name in given})
 
 
-def _find_palette(config: Config, palette: str | Path | None) -> labels.Palette | None:
-    if palette is not None:
-        return labels.find_palette(str(palette))
-    return labels.dataset_palette(config.spec) if config.spec.palette else None
-
-
-def _find_label_side(source: Source, palette: labels.Palette) -> str:
-    """Returns which image of a pair is the label map: the one nearer to the palette's colours."""
-    distances = []
-    for image in source.read(tf.constant(0, tf.int64)):
-        nearest = labels.colour_ids(labels.class_ids(image, palette), palette)
-        distances.append(np.abs(image.numpy() - nearest.numpy().astype(np.float32)).mean())
-    return "input" if distances[0] < distances[1] else "target"
-
-
 def _load_segmenter(segmenter: str | Path | Segmenter | None) -> Segmenter | None:
     if not isinstance(segmenter, str | Path):
         return segmenter
@@ -230,41 +219,42 @@ def _load_segmenter(segmenter: str | Path | Segmenter | None) -> Segmenter | Non
     return load_segmenter(segmenter)
 
 
-def _score(task: _Task, gallery: Gallery) -> dict[str, Result]:
+def _score(job: _Job, gallery: Gallery) -> dict[str, Result]:
     """Shows every batch to every metric once; metrics that share a `measure` share what it returns."""
-    measures = {metric.measure for metric in task.metrics.values()}
+    measures = {metric.measure for metric in job.metrics.values()}
     partials: dict[Any, list[registry.Partials]] = {measure: [] for measure in measures}
     gallery.clear()
     try:
-        with show_progress("evaluating", len(task.source), "images") as bar:
-            for examples in _generate(task, gallery):
+        with show_progress("evaluating", len(job.source), "images") as bar:
+            for examples in _generate(job, gallery):
                 for measure in measures:
                     partials[measure].append(measure(examples))
                 bar.update(len(examples.target_picture))
     except tf.errors.ResourceExhaustedError as error:
-        raise UserError(f"out of memory at {task.config.image_size} px; try --image_size") from error
+        raise UserError(f"out of memory at {job.config.image_size} px; try --image_size") from error
     except tf.errors.OpError as error:
-        reason = task.source.describe_failure(range(len(task.source)))
+        reason = job.source.describe_failure(range(len(job.source)))
         if reason is None:
             raise
         raise UserError(reason) from error
     whole = {measure: _concatenate(parts) for measure, parts in partials.items()}
-    return {name: metric.combine(whole[metric.measure]) for name, metric in task.metrics.items()}
+    return {name: metric.combine(whole[metric.measure]) for name, metric in job.metrics.items()}
 
 
 def _concatenate(parts: Sequence[registry.Partials]) -> registry.Partials:
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
 
-def _generate(task: _Task, gallery: Gallery) -> Iterator[Examples]:
+def _generate(job: _Job, gallery: Gallery) -> Iterator[Examples]:
     """Translates every example once, in order; writes the pictures of those that the page shows."""
-    translator, size = task.translator, task.config.image_size
+    translator, size = job.translator, job.config.image_size
     dataset = pairs.build_dataset(
-        task.source, image_size=size, batch_size=BATCH_SIZE, training=False, seed=task.noise_seed
+        job.source, image_size=size, batch_size=BATCH_SIZE, training=False, seed=job.noise_seed
     )
-    num_samples = max((metric.samples for metric in task.metrics.values()), default=1)
+    all_ids = read_label_ids(job.source, job.tools.palette, job.tools.label_side, size, BATCH_SIZE)
+    num_samples = max((metric.samples for metric in job.metrics.values()), default=1)
     start = 0
-    for batch, label_ids in zip(dataset, _read_label_ids(task), strict=False):
+    for batch, label_ids in zip(dataset, all_ids, strict=False):
         _check_channels(batch["input_image"], translator.input_channels, "takes", translator)
         samples = tf.stack(
             [
@@ -295,32 +285,18 @@ def _sample_seeds(noise_seed: tf.Tensor, sample: int) -> tf.Tensor:
     return tf.cast(moved % _NUM_NOISE_SEEDS, tf.int32)
 
 
-def _read_label_ids(task: _Task) -> Iterable[Pictures | None]:
-    """Yields the class ids of the label maps as they are on disk, resized whole, batch by batch."""
-    palette, side = task.tools.palette, task.tools.label_side
-    if palette is None:
-        return itertools.repeat(None)
-
-    def read(index: tf.Tensor) -> tf.Tensor:
-        label_map = task.source.read(index)[0 if side == "input" else 1]
-        return labels.resize_ids(labels.class_ids(label_map, palette), task.config.image_size)
-
-    ids = tf.data.Dataset.range(len(task.source)).map(read, tf.data.AUTOTUNE, deterministic=True)
-    return ids.batch(BATCH_SIZE).as_numpy_iterator()
-
-
-def _write(task: _Task, evaluation: Evaluation, gallery: Gallery) -> None:
+def _write(job: _Job, evaluation: Evaluation, gallery: Gallery) -> None:
     for name, result in evaluation.results.items():
         contents = {
             "metric": name,
-            "higher_is_better": task.metrics[name].higher_is_better,
+            "higher_is_better": job.metrics[name].higher_is_better,
             **dataclasses.asdict(result),
             "evaluation": evaluation.description,
-            "example_ids": task.source.example_ids,
+            "example_ids": job.source.example_ids,
         }
         text = json.dumps(_to_json(contents), indent=1, allow_nan=False) + "\n"
         staging.write_file(evaluation.folder / f"{name}.json", text.encode())
-    directions = {name: metric.higher_is_better for name, metric in task.metrics.items()}
+    directions = {name: metric.higher_is_better for name, metric in job.metrics.items()}
     page = render_report(evaluation.description, evaluation.results, directions, gallery)
     staging.write_file(evaluation.folder / PAGE, page.encode(errors="replace"))
 

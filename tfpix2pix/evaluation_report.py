@@ -40,6 +40,7 @@ svg path { fill: none; stroke-width: 1.4; }
 .target { stroke: #2e86c1; }
 b.generated { color: #e4572e; }
 b.target { color: #2e86c1; }
+article p span { font-size: .85rem; margin-right: .8rem; white-space: nowrap; }
 article p { font-variant-numeric: tabular-nums; margin: 0 0 .4rem; }
 nav { background: Canvas; gap: .5rem; padding: .6rem 0; position: sticky; top: 0; z-index: 1; }
 nav button, nav select { font: inherit; }
@@ -232,7 +233,7 @@ def _render_gallery(
     for index in gallery.indices:
         own = {title: float(per_image[index]) for title, per_image in values.items()}
         title = html.escape(gallery.example_ids[index])
-        texts = [f"{html.escape(name)} {_number(value)}" for name, value in own.items()]
+        texts = [f"<span>{html.escape(name)} {_number(value)}</span>" for name, value in own.items()]
         figures = "".join(
             f'<figure><a href="{gallery.file(index, kind)}"><img loading="lazy" alt="{kind} of {title}" '
             f'src="{gallery.file(index, kind)}" width="{size[1]}" height="{size[0]}"></a>'
@@ -241,7 +242,7 @@ def _render_gallery(
         )
         articles.append(
             f'<article data-values="{_attribute(own)}">\n<h2>{title}</h2>\n'
-            f"<p>{' &nbsp; '.join(texts)}</p>\n<div>\n{figures}</div>\n</article>\n"
+            f"<p>{' '.join(texts)}</p>\n<div>\n{figures}</div>\n</article>\n"
         )
     shown, total = len(gallery.indices), len(gallery.example_ids)
     note = (

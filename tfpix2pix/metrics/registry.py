@@ -44,10 +44,14 @@ Partials = Mapping[str, np.ndarray]
 
 
 class Segmenter(Protocol):
-    """A segmentation network: float32 images [B, H, W, 3] in [-1, 1] -> class ids [B, H, W]."""
+    """A segmentation network: float32 images [B, H, W, 3] in [-1, 1] -> class ids [B, H, W].
+
+    Its `palette` names its classes, where that is known.
+    """
 
     num_classes: int
     title: str
+    palette: "Palette | None"
 
     def __call__(self, images: "tf.Tensor") -> Any:
         """Returns the class of every pixel."""
@@ -146,7 +150,8 @@ def build_metrics(names: Iterable[str] | None, tools: Tools) -> dict[str, Metric
     """Builds the named metrics.
 
     Args:
-      names: of metrics; None takes all that `tools` are enough for.
+      names: of metrics; None takes all that `tools` are enough for, and `fcn_score`
+        must be had where there is a segmenter.
       tools: what they may need.
 
     Raises:
@@ -162,7 +167,8 @@ def build_metrics(names: Iterable[str] | None, tools: Tools) -> dict[str, Metric
         try:
             metrics[name] = _find(name)(tools)
         except NotApplicableError:
-            continue
+            if name == "fcn_score" and tools.segmenter:  # what else was it given for?
+                raise
     return metrics
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.command_line import UsageError
 from pipelines.transforms import to_unit_range
 from tfpix2pix.metrics.registry import Examples, Metric, NotApplicableError, Partials, Pictures, Result, Tools
 
@@ -20,17 +21,18 @@ def fcn_score(tools: Tools) -> Metric:
             "that python -m tfpix2pix.metrics.fcn has trained"
         )
     if palette is None:
-        raise NotApplicableError("fcn_score needs the classes of the label maps: give --palette")
+        raise NotApplicableError("fcn_score needs label maps, and their classes: give --palette")
     if tools.label_side == "target":
         raise NotApplicableError(
             "fcn_score judges generated photos, and this model generates label maps: take label_accuracy"
         )
     num_classes = len(palette)
     # One more is a class of its own for what is void.
-    if segmenter.num_classes not in (num_classes, num_classes + 1):
-        raise NotApplicableError(
-            f"{segmenter.title} knows {segmenter.num_classes} classes, and the palette has {num_classes}: "
-            "give a --segmenter that was trained on this dataset's classes, or its --palette"
+    fits = segmenter.num_classes in (num_classes, num_classes + 1)
+    if not fits or (segmenter.palette and segmenter.palette.names != palette.names):
+        raise UsageError(
+            f"{segmenter.title} finds {segmenter.num_classes} classes, and not the {num_classes} of the "
+            f"label maps ({', '.join(palette.names)}): give a --segmenter that was trained on these"
         )
 
     def measure(examples: Examples) -> Partials:
