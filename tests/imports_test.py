@@ -8,7 +8,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("pipelines", "tfpix2pix")
-COMMANDS = {f"tfpix2pix.{name}" for name in ("train", "translate", "export", "quickstart", "evaluate")}
+COMMANDS = {
+    f"tfpix2pix.{name}" for name in ("train", "translate", "export", "quickstart", "evaluate", "reproduce")
+}
 # Module -> all that it may import of ours.
 FOUNDATIONS = {
     "tfpix2pix.matmul_convolutions": set(),

@@ -73,7 +73,8 @@ def render_page(title: str, body: str, style: str = "") -> str:
 
 def _render_row(row: Row) -> str:
     numbers = range(1, len(row.output_files) + 1)
-    captions = row.captions or ([f"output {number}" for number in numbers] if len(numbers) > 1 else ["output"])
+    numbered = [f"output {number}" for number in numbers] if len(numbers) > 1 else ["output"]
+    captions = row.captions or numbered
     figures = [_render_figure(row, row.input_file, "input")]
     figures += [_render_figure(row, *place) for place in zip(row.output_files, captions, strict=True)]
     return f"<article>\n<h2>{html.escape(row.title)}</h2>\n<div>\n{''.join(figures)}</div>\n</article>\n"

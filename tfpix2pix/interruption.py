@@ -5,6 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from pipelines.command_line import UserError
+
+
+class TrainingStopped(UserError):
+    """Ctrl-C or SIGTERM ended the run early; everything is saved."""
+
 
 @contextmanager
 def noted_signals() -> Iterator[list[str]]:

@@ -19,7 +19,7 @@ from tfpix2pix import checkpoints, networks, saved_model, splits
 from tfpix2pix import workdir as workdirs
 from tfpix2pix.config import Config, parse_step_range
 from tfpix2pix.distribution import Placement, check_placement, make_strategy
-from tfpix2pix.interruption import noted_signals
+from tfpix2pix.interruption import TrainingStopped, noted_signals
 from tfpix2pix.records import Records
 from tfpix2pix.summaries import LossMeter, Progress
 
@@ -41,10 +41,6 @@ class Result:
     scores: dict[str, float]
     generator: keras.Model
     saved_model: Path | None
-
-
-class TrainingStopped(UserError):
-    """Ctrl-C or SIGTERM ended the run early; everything is saved."""
 
 
 def train_and_evaluate(config: Config, workdir: str | Path | None = None) -> Result:

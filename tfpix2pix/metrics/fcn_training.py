@@ -17,8 +17,7 @@ from pipelines.command_line import UsageError, UserError
 from pipelines.sources import Source
 from tfpix2pix import checkpoints, settings
 from tfpix2pix import workdir as workdirs
-from tfpix2pix.interruption import noted_signals
-from tfpix2pix.loop import TrainingStopped
+from tfpix2pix.interruption import TrainingStopped, noted_signals
 from tfpix2pix.metrics import fcn_config, fcn_network, fcn_step
 from tfpix2pix.metrics.fcn_config import FcnConfig
 from tfpix2pix.metrics.fcn_records import FcnRecords

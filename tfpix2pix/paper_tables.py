@@ -1,0 +1,118 @@
+"""The paper's tables of scores as plain data: what each row trains, what was published, what it shows."""
+
+import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+SCORES = ("pixel_accuracy", "class_accuracy", "class_iou")
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One row of a table.
+
+    Attributes:
+      title: as in the paper.
+      settings: of the training, by field of `Config`; what all rows share is left out.
+      published: the paper's per-pixel accuracy, per-class accuracy and class IoU.
+    """
+
+    title: str
+    settings: Mapping[str, Any]
+    published: tuple[float, float, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """One table.
+
+    Attributes:
+      title: what it compares.
+      metric: `fcn_score` for labels -> photo, `label_accuracy` for photo -> labels.
+      rows: in the paper's order.
+      orders: (better, worse) titles of rows, for each comparison that the paper draws.
+      batch_size: that it was trained with.
+      ground_truth: the published scores of the real photos, where there are some.
+    """
+
+    title: str
+    metric: str
+    rows: tuple[Row, ...]
+    orders: tuple[tuple[str, str], ...]
+    batch_size: int = 1
+    ground_truth: tuple[float, float, float] | None = None
+
+    @property
+    def direction(self) -> str:
+        """Of the translation, where label maps are on the right of a pair."""
+        return "BtoA" if self.metric == "fcn_score" else "AtoB"
+
+
+def _row(title: str, published: tuple[float, float, float], **settings: Any) -> Row:
+    return Row(title, MappingProxyType(settings), published)
+
+
+# Cityscapes, v3 of the paper. The per-class values of Table 2 are not confirmed.
+TABLES: Mapping[int, Table] = MappingProxyType(
+    {
+        1: Table(
+            "losses, labels to photo",
+            "fcn_score",
+            (
+                _row("L1", (0.42, 0.15, 0.11), objective="l1"),
+                _row("GAN", (0.22, 0.05, 0.01), objective="gan"),
+                _row("cGAN", (0.57, 0.22, 0.16), objective="cgan"),
+                _row("L1+GAN", (0.64, 0.20, 0.15), objective="l1+gan"),
+                _row("L1+cGAN", (0.66, 0.23, 0.17), objective="l1+cgan"),
+            ),
+            (
+                ("L1+cGAN", "L1"),
+                ("L1+cGAN", "cGAN"),
+                ("L1+cGAN", "L1+GAN"),
+                ("cGAN", "GAN"),
+                ("L1+GAN", "GAN"),
+                ("cGAN", "L1"),
+            ),
+            ground_truth=(0.80, 0.26, 0.21),
+        ),
+        2: Table(
+            "generators, labels to photo",
+            "fcn_score",
+            (
+                _row("encoder-decoder, L1", (0.35, 0.12, 0.08), generator="encoder_decoder", objective="l1"),
+                _row("encoder-decoder, L1+cGAN", (0.29, 0.09, 0.05), generator="encoder_decoder"),
+                _row("U-Net, L1", (0.48, 0.18, 0.13), objective="l1"),
+                _row("U-Net, L1+cGAN", (0.55, 0.20, 0.14)),
+            ),
+            (
+                ("U-Net, L1", "encoder-decoder, L1"),
+                ("U-Net, L1+cGAN", "encoder-decoder, L1+cGAN"),
+                ("U-Net, L1+cGAN", "U-Net, L1"),
+                ("encoder-decoder, L1", "encoder-decoder, L1+cGAN"),
+            ),
+            batch_size=10,
+        ),
+        3: Table(
+            "receptive fields of the discriminator, labels to photo",
+            "fcn_score",
+            (
+                _row("1x1", (0.39, 0.15, 0.10), receptive_field=1),
+                _row("16x16", (0.65, 0.21, 0.17), receptive_field=16),
+                _row("70x70", (0.66, 0.23, 0.17)),
+                _row("286x286", (0.42, 0.16, 0.11), receptive_field=286),
+            ),
+            (("70x70", "1x1"), ("16x16", "1x1"), ("70x70", "16x16"), ("70x70", "286x286")),
+        ),
+        6: Table(
+            "losses, photo to labels",
+            "label_accuracy",
+            (
+                _row("L1", (0.86, 0.42, 0.35), objective="l1"),
+                _row("cGAN", (0.74, 0.28, 0.22), objective="cgan"),
+                _row("L1+cGAN", (0.83, 0.36, 0.29)),
+            ),
+            (("L1", "L1+cGAN"), ("L1+cGAN", "cGAN")),
+        ),
+    }
+)
