@@ -1,0 +1,277 @@
+"""A model on a running TensorFlow Serving."""
+
+import random
+import re
+import threading
+import urllib.parse
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.command_line import UsageError, UserError
+from tfpix2pix.serving.rest_transport import RestTransport
+from tfpix2pix.serving.transport import DTYPES, STRING, Signature, Status, Transport, TransportError
+
+FIRST_DELAY_SEC = 0.25
+LONGEST_DELAY_SEC = 8.0
+_LOADING = ("START", "LOADING")
+_SEEDED = "_seeded"
+
+Result = TypeVar("Result")
+# gRPC's code -> what it means to the person who asked.
+_TEXTS = {
+    "UNAVAILABLE": "{title} does not answer{tried}: {detail}. Is the server running, and is that its port "
+    "(usually 8501 for http://, 8500 for grpc://)? python -m tfpix2pix.serving.serve starts one",
+    "NOT_FOUND": "there is no {title}: {detail}",
+    "DEADLINE_EXCEEDED": "{title} took too long: {detail}. Allow more time (timeout_sec; the server's own "
+    "limit for REST is --rest_api_timeout_in_ms), or send less at once",
+    "INVALID_ARGUMENT": "{title} refused the request: {detail}",
+    "RESOURCE_EXHAUSTED": "{title} cannot take a request of that size, or not now: {detail}. Send smaller "
+    "images, or raise the limit of the server, of its gRPC channel (grpc.max_receive_message_length) or of "
+    "the proxy in front of it",
+    "UNIMPLEMENTED": "{url} is no TensorFlow Serving that knows this request: {detail}",
+    "UNAUTHENTICATED": "{url} wants to know who asks: {detail}",
+    "PERMISSION_DENIED": "{url} does not allow it: {detail}",
+}
+
+
+class ServingError(UserError):
+    """A server did not do what it was asked; the text says which, what, and what to do.
+
+    Attributes:
+      code: one of gRPC's names, such as UNAVAILABLE, over REST too.
+    """
+
+    def __init__(self, code: str, text: str):
+        super().__init__(text)
+        self.code = code
+
+
+class RemoteModel:
+    """A model on a running TensorFlow Serving, over REST or gRPC. Threads may share it.
+
+    An attempt that finds no server, a server that is starting (UNAVAILABLE, HTTP 502
+    or 503) or a model that is loading is made again, after delays that double from
+    0.25 s to 8 s, shortened at random by up to a half so that clients do not come
+    back all at once. Translating changes nothing on the server, so that is harmless.
+    Nothing else is tried again: a refused request stays refused, and one that took
+    too long would take as long.
+
+    Args:
+      url: `http://`, `https://` (REST), `grpc://` or `grpcs://` (gRPC), host and port.
+      model: its name on the server.
+      version: number, or label, or None for the newest.
+      timeout_sec: that an attempt may take.
+      retries: attempts after the first.
+      headers: for a gateway in front of the server.
+      row_format: of REST requests: lists of `instances`, or one object of `inputs`.
+      notify: called with a sentence when an outage begins.
+
+    Raises:
+      UsageError: for a URL that is none.
+      UserError: for gRPC without the package tensorflow-serving-api.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        model: str,
+        version: int | str | None = None,
+        *,
+        timeout_sec: float = 60.0,
+        retries: int = 6,
+        headers: Mapping[str, str] | None = None,
+        row_format: bool = True,
+        notify: Callable[[str], object] | None = None,
+    ):
+        self.url = url
+        self.model = model
+        self.version = version
+        self._retries = retries
+        self._notify = notify
+        self._transport = _open_transport(url, model, version, timeout_sec, headers or {}, row_format)
+        self._signatures: dict[str, Signature] | None = None
+        self._is_out = False
+        self._closed = threading.Event()
+
+    def __enter__(self) -> "RemoteModel":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the connections; what waits for an answer fails."""
+        self._closed.set()
+        self._transport.close()
+
+    def read_status(self) -> Status:
+        """Returns version -> state (START, LOADING, AVAILABLE, UNLOADING, END).
+
+        Raises:
+          ServingError: when the server does not answer, or knows no such model.
+        """
+        return self._insist(self._transport.read_status)
+
+    def read_signatures(self) -> dict[str, Signature]:
+        """Returns signature name -> what it takes and gives; asks the server once.
+
+        Raises:
+          ServingError: when the server does not answer, or knows no such model or version.
+        """
+        if self._signatures is None:
+            self._signatures = self._insist(self._transport.read_signatures)
+        return self._signatures
+
+    def predict(
+        self, inputs: Mapping[str, npt.ArrayLike], signature: str = "serving_default"
+    ) -> dict[str, np.ndarray]:
+        """Runs a signature.
+
+        Args:
+          inputs: name -> array; strings as bytes.
+          signature: its name.
+
+        Returns:
+          Output name -> array; strings as object arrays of bytes.
+
+        Raises:
+          UsageError: when the model has no such signature, or that has other inputs.
+          ServingError: when the server refuses, fails, or cannot be reached.
+        """
+        found = self._find_signature(signature)
+        if set(inputs) != set(found.inputs):
+            raise UsageError(
+                f"{signature} of {self._title} takes {_join(found.inputs)}; received {_join(inputs)}"
+            )
+        arrays: dict[str, np.ndarray] = {
+            name: np.asarray(value, DTYPES[found.inputs[name].dtype]) for name, value in inputs.items()
+        }
+        return self._insist(lambda: self._transport.predict(arrays, signature, found))
+
+    def translate(
+        self, images: Sequence[bytes], signature: str = "serving_default", noise_seed: int | None = None
+    ) -> list[bytes]:
+        """Translates image files.
+
+        Args:
+          images: contents of PNG or JPEG files, of any sizes.
+          signature: one that takes files.
+          noise_seed: another one gives other outputs, the same whatever the batch; None
+            leaves the noise to the server. Its lower 32 bits count.
+
+        Returns:
+          Contents of PNG files, in the order of `images`.
+
+        Raises:
+          UsageError: when the model's signatures do not allow that.
+          ServingError: when the server refuses, fails, or cannot be reached.
+        """
+        if noise_seed is not None and not signature.endswith(_SEEDED):
+            signature += _SEEDED
+        found = self._find_signature(signature)
+        files = [name for name, spec in found.inputs.items() if spec.dtype == STRING]
+        pictures = [name for name, spec in found.outputs.items() if spec.dtype == STRING]
+        seeds = [name for name in found.inputs if name not in files]
+        if len(files) != 1 or len(pictures) != 1 or (seeds != [] and noise_seed is None) or len(seeds) > 1:
+            raise UsageError(
+                f"{signature} of {self._title} takes {_join(found.inputs)} and returns "
+                f"{_join(found.outputs)}, not image files; RemoteModel.predict sends arrays"
+            )
+        inputs: dict[str, npt.ArrayLike] = {files[0]: np.array(images, object)}
+        if seeds:
+            # The seed of an image's first sample, as everywhere in the project.
+            seed = np.array([noise_seed, 0], np.int64).astype(np.int32)
+            inputs[seeds[0]] = np.tile(seed, (len(images), 1))
+        return list(self.predict(inputs, signature)[pictures[0]])
+
+    @property
+    def _title(self) -> str:
+        version = "" if self.version is None else f" {self.version}"
+        return f"model {self.model}{version} at {self.url}"
+
+    def _find_signature(self, name: str) -> Signature:
+        signatures = self.read_signatures()
+        if name in signatures:
+            return signatures[name]
+        hint = ""
+        if name.endswith(_SEEDED):
+            hint = "; without a noise seed, the noise is the server's"
+        raise UsageError(f"{self._title} has no signature {name}; it has {_join(signatures)}{hint}")
+
+    def _insist(self, ask: Callable[[], Result]) -> Result:
+        """Asks until there is an answer, as the class says."""
+        attempt = 0
+        while True:
+            try:
+                result = ask()
+            except TransportError as error:
+                failure = self._look_up(error) if error.code == "NOT_FOUND" else error
+            else:
+                self._is_out = False
+                return result
+            if failure.code != "UNAVAILABLE" or attempt >= self._retries or self._closed.is_set():
+                raise self._explain(failure, attempt + 1) from failure
+            if self._notify and not self._is_out:
+                self._is_out = True
+                self._notify(f"{self._title} does not answer ({_first_line(failure.detail)}); trying again")
+            self._closed.wait(draw_delay_sec(attempt))
+            attempt += 1
+
+    def _look_up(self, error: TransportError) -> TransportError:
+        """Tells a model that is loading, and versions that are there, from one that is not."""
+        try:
+            status = self._transport.read_status()
+        except TransportError:
+            return error
+        wanted = status if not isinstance(self.version, int) else {self.version}
+        if any(status.get(version) in _LOADING for version in wanted):
+            return TransportError("UNAVAILABLE", "the model is loading")
+        states = _join(f"{version} ({state})" for version, state in status.items())
+        return TransportError("NOT_FOUND", f"{error.detail}; the server knows versions {states}")
+
+    def _explain(self, error: TransportError, attempts: int) -> ServingError:
+        detail = _first_line(error.detail)
+        tried = f" after {attempts} attempts" if attempts > 1 else ""
+        text = _TEXTS.get(error.code, "{title} failed: {code}, {detail}")
+        values = {"title": self._title, "url": self.url, "code": error.code}
+        return ServingError(error.code, text.format(**values, tried=tried, detail=detail))
+
+
+def draw_delay_sec(attempt: int) -> float:
+    """Returns how long to wait after the attempt of that number, from 0."""
+    return min(LONGEST_DELAY_SEC, FIRST_DELAY_SEC * 2**attempt) * random.uniform(0.5, 1)
+
+
+def _open_transport(
+    url: str,
+    model: str,
+    version: int | str | None,
+    timeout_sec: float,
+    headers: Mapping[str, str],
+    row_format: bool,
+) -> Transport:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        is_complete = parts.hostname and (parts.port or parts.scheme in ("http", "https"))
+    except ValueError:
+        is_complete = False
+    if not is_complete or parts.scheme not in ("http", "https", "grpc", "grpcs"):
+        raise UsageError(f"a server's URL is http://HOST:8501 or grpc://HOST:8500. Received: {url}")
+    if parts.scheme in ("http", "https"):
+        return RestTransport(parts, model, version, timeout_sec, headers, row_format)
+    from tfpix2pix.serving.grpc_transport import GrpcTransport  # the package behind it is an extra
+
+    return GrpcTransport(parts, model, version, timeout_sec, headers)
+
+
+def _first_line(detail: str) -> str:
+    """Returns what a server says without the names of graph nodes around it."""
+    lines = re.sub(r"\{\{.*?\}\} ?", "", detail).strip().splitlines()
+    return lines[0].strip() if lines else "no reason given"
+
+
+def _join(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"

@@ -1,0 +1,104 @@
+"""What client and server exchange, whichever way it travels."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+STRING = "DT_STRING"
+# The types that TensorFlow Serving has a JSON form for, and half precision, which gRPC carries.
+DTYPES: dict[str, type] = {
+    STRING: object,
+    "DT_BOOL": np.bool_,
+    "DT_UINT8": np.uint8,
+    "DT_UINT16": np.uint16,
+    "DT_UINT32": np.uint32,
+    "DT_UINT64": np.uint64,
+    "DT_INT8": np.int8,
+    "DT_INT16": np.int16,
+    "DT_INT32": np.int32,
+    "DT_INT64": np.int64,
+    "DT_HALF": np.float16,
+    "DT_FLOAT": np.float32,
+    "DT_DOUBLE": np.float64,
+}
+# Version -> its state, such as AVAILABLE or LOADING.
+Status = dict[int, str]
+Arrays = Mapping[str, np.ndarray]
+
+
+class TransportError(Exception):
+    """A request failed.
+
+    Attributes:
+      code: one of gRPC's names, such as UNAVAILABLE, over REST too.
+      detail: what the server or the system says.
+    """
+
+    def __init__(self, code: str, detail: str):
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.detail = detail
+
+
+@dataclasses.dataclass(frozen=True)
+class TensorSpec:
+    """An input or output: TensorFlow's name of its type; its shape, None for any size."""
+
+    dtype: str
+    shape: tuple[int | None, ...] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Signature:
+    """What a signature takes and gives, by name."""
+
+    inputs: Mapping[str, TensorSpec]
+    outputs: Mapping[str, TensorSpec]
+
+
+class Transport(Protocol):
+    """One way to a model on a server. Safe to share between threads.
+
+    Every method but `close` raises TransportError.
+    """
+
+    def predict(self, inputs: Arrays, name: str, signature: Signature) -> dict[str, np.ndarray]:
+        """Runs the signature called `name`; strings travel in object arrays of bytes."""
+
+    def read_signatures(self) -> dict[str, Signature]:
+        """Asks for the signatures of the version."""
+
+    def read_status(self) -> Status:
+        """Asks for the state of every version."""
+
+    def close(self) -> None:
+        """Ends connections and what waits for an answer."""
+
+
+def parse_signatures(document: Mapping[str, Any]) -> dict[str, Signature]:
+    """Reads a SignatureDefMap in its JSON form."""
+
+    def parse_spec(tensor: Mapping[str, Any]) -> TensorSpec:
+        shape = tensor.get("tensor_shape", {})
+        if shape.get("unknown_rank"):
+            return TensorSpec(tensor["dtype"], None)
+        sizes = [int(dim.get("size", 0)) for dim in shape.get("dim", [])]
+        return TensorSpec(tensor["dtype"], tuple(None if size < 0 else size for size in sizes))
+
+    def parse_specs(tensors: Mapping[str, Any]) -> dict[str, TensorSpec]:
+        return {name: parse_spec(tensor) for name, tensor in tensors.items()}
+
+    return {
+        name: Signature(parse_specs(definition.get("inputs", {})), parse_specs(definition.get("outputs", {})))
+        for name, definition in document["signature_def"].items()
+        # TensorFlow's own, without inputs: it initialises.
+        if not name.startswith("__")
+    }
+
+
+def parse_status(document: Mapping[str, Any]) -> Status:
+    """Reads a GetModelStatusResponse in its JSON form."""
+    entries = document.get("model_version_status", [])
+    return {int(entry["version"]): entry.get("state", "UNKNOWN") for entry in entries}
