@@ -106,7 +106,8 @@ def evaluate_model(
     registry.check_names(metrics or ())
     translator = Translator(model, checkpoint)
     folder = _settle_output(translator, Path(model), output)
-    given = {"dataset": dataset, "data_dir": data_dir, "direction": direction, "image_size": image_size}
+    folder_of_data = None if data_dir is None else str(data_dir)
+    given = {"dataset": dataset, "data_dir": folder_of_data, "direction": direction, "image_size": image_size}
     config = _settle_data(translator, {name: value for name, value in given.items() if value is not None})
     source = splits.open_split(config, split)
     network = _load_segmenter(segmenter)
@@ -290,7 +291,10 @@ def _write(job: _Job, evaluation: Evaluation, gallery: Gallery) -> None:
         contents = {
             "metric": name,
             "higher_is_better": job.metrics[name].higher_is_better,
-            **dataclasses.asdict(result),
+            "scores": result.scores,
+            "ground_truth": result.ground_truth,
+            **result.details,
+            "per_image": result.per_image,
             "evaluation": evaluation.description,
             "example_ids": job.source.example_ids,
         }

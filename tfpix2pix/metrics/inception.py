@@ -21,8 +21,7 @@ from tfpix2pix.metrics.registry import Examples, Metric, NotApplicableError, Par
 
 IMAGE_SIZE = (299, 299)
 NUM_FEATURES = 2048
-# Of KID: Binkowski et al. 2018, Sec. 4, with the subsets of the authors' code.
-MAX_SUBSETS, SUBSET_SIZE, SUBSET_SEED = 100, 1000, 0
+SUBSET_SEED = 0
 
 # uint8 [B, H, W, 3] -> float32 [B, features].
 Extract = Callable[[Pictures], np.ndarray]
@@ -53,13 +52,19 @@ def combine_fid(features: Partials) -> Result:
     return Result({"fid": frechet_distance(*moments)}, details={"images": count})
 
 
-def combine_kid(features: Partials) -> Result:
-    """Returns mean and standard deviation of the KID over subsets of `generated` and `target`."""
+def combine_kid(features: Partials, max_subsets: int = 100, subset_size: int = 1000) -> Result:
+    """Returns mean and standard deviation of the KID over random subsets.
+
+    Args:
+      features: `generated` and `target`, each [N, features].
+      max_subsets: subsets drawn, where N is more than one holds.
+      subset_size: images in a subset. The defaults are those of the authors' code.
+    """
     count = _check_count(features, "kid")
-    size = min(count, SUBSET_SIZE)
+    size = min(count, subset_size)
     draws = np.random.default_rng(SUBSET_SEED)
     # Of a small split there is but one subset: all of it.
-    subsets = MAX_SUBSETS if count > size else 1
+    subsets = max_subsets if count > size else 1
     values = [
         kernel_distance(
             features["generated"][draws.permutation(count)[:size]],
