@@ -15,6 +15,7 @@ from pipelines import synthetic
 from pipelines.command_line import UsageError, UserError
 from pipelines.labels import IGNORED, Palette
 from pipelines.sources import from_arrays
+from pipelines.tasks import Task
 from tfpix2pix.config import make_config
 from tfpix2pix.evaluation import evaluate_model, show_examples
 from tfpix2pix.label_maps import find_label_side, read_label_ids
@@ -225,7 +226,7 @@ def test_class_ids_come_from_the_label_map_at_its_own_size():
 
 def test_what_a_person_sees_has_three_channels():
     batch = {"input_image": tf.fill([1, 2, 2, 1], -1.0), "target_image": tf.fill([1, 2, 2, 3], 1.0)}
-    shown = show_examples(batch, tf.fill([1, 2, 2, 3], 0.2))
+    shown = show_examples(Task(), batch, tf.fill([1, 2, 2, 3], 0.2))
     assert [picture.shape for picture in shown] == [(1, 2, 2, 3)] * 3
     assert [picture[0, 0, 0].tolist() for picture in shown] == [[0] * 3, [153] * 3, [255] * 3]
 

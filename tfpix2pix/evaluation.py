@@ -15,6 +15,7 @@ from pipelines import pairs, staging
 from pipelines.command_line import UsageError, UserError
 from pipelines.progress import show_progress
 from pipelines.sources import Source
+from pipelines.tasks import Task
 from pipelines.transforms import to_uint8
 from tfpix2pix import splits
 from tfpix2pix.config import Config, make_config
@@ -134,11 +135,12 @@ def evaluate_model(
 
 
 def show_examples(
-    batch: Mapping[str, tf.Tensor], generated_image: tf.Tensor
+    task: Task, batch: dict[str, tf.Tensor], generated_image: tf.Tensor
 ) -> tuple[Pictures, Pictures, Pictures]:
     """Returns what a person sees of a batch: the one place where network tensors become pictures.
 
     Args:
+      task: what the tensors stand for.
       batch: `input_image` and `target_image`, float32 [B, H, W, C] in [-1, 1].
       generated_image: as `target_image`.
 
@@ -151,7 +153,9 @@ def show_examples(
             image = tf.image.grayscale_to_rgb(image[..., :1])
         return to_uint8(image[..., :3]).numpy()
 
-    return show(batch["input_image"]), show(generated_image), show(batch["target_image"])
+    completed = (task.complete(batch, image) for image in (generated_image, batch["target_image"]))
+    generated, target = map(show, completed)
+    return show(task.show_input(batch)), generated, target
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -266,7 +270,7 @@ def _generate(job: _Job, gallery: Gallery) -> Iterator[Examples]:
         _check_channels(batch["target_image"], samples.shape[-1], "generates", translator)
         if not tf.reduce_all(tf.math.is_finite(samples)):
             raise UserError(f"{translator.title} generates values that are not finite; nothing was scored")
-        shown = show_examples(batch, samples[0])
+        shown = show_examples(job.source.task, batch, samples[0])
         gallery.add(start, shown)
         start += len(shown[0])
         yield Examples(batch["target_image"], samples, shown[2], shown[1], label_ids)
