@@ -10,7 +10,8 @@ VERSION = re.search(r'__version__ = "(.+)"', (HERE / "tfpix2pix" / "__init__.py"
 
 # The official protocol definitions, for gRPC. Its versions ask for a TensorFlow at least as new.
 SERVING = ["tensorflow-serving-api>=2.18"]
-TEST = [*SERVING, "pytest>=8", "pytest-xdist>=3.6", "pillow>=10", "scikit-image>=0.22"]
+EDGES = ["opencv-python-headless>=4.8"]
+TEST = [*EDGES, *SERVING, "pytest>=8", "pytest-xdist>=3.6", "pillow>=10", "scikit-image>=0.22"]
 DEV = [*TEST, "ruff==0.17.6", "mypy==2.4.1", "build>=1.2"]
 
 setup(
@@ -35,7 +36,7 @@ setup(
         "absl-py>=2.1",
         "tqdm>=4.66",
     ],
-    extras_require={"serving": SERVING, "test": TEST, "dev": DEV},
+    extras_require={"edges": EDGES, "serving": SERVING, "test": TEST, "dev": DEV},
     classifiers=[
         "Development Status :: 4 - Beta",
         "Intended Audience :: Science/Research",

@@ -8,6 +8,8 @@ float32 in [-1, 1] with or without a batch in front; TensorFlow operations only,
 so that a SavedModel holds its task.
 """
 
+from typing import Any
+
 import tensorflow as tf
 
 from pipelines import lab
@@ -29,11 +31,15 @@ class Task:
       channels: of input and target, of the network.
 
     Attributes:
+      name: value of `--task`.
+      hole: of inpainting; see there.
       channels: likewise.
       picture_channels: of what a person gives and gets.
       from_photos: whether the source holds single photos.
     """
 
+    name = "pairs"
+    hole = "center"
     from_photos = False
 
     def __init__(self, channels: tuple[int, int] = (3, 3)):
@@ -66,6 +72,7 @@ class Task:
 class Colorize(Task):
     """Lightness in, colour out, in CIE Lab: L / 50 - 1 and ab / 110 (Sec. 4, and the original code)."""
 
+    name = "colorize"
     from_photos = True
 
     def __init__(self):
@@ -108,6 +115,7 @@ class Inpaint(Task):
         the same place, so there the three channels of the paper's network do.
     """
 
+    name = "inpaint"
     from_photos = True
 
     def __init__(self, hole: str = "center"):
@@ -141,11 +149,11 @@ class Inpaint(Task):
         return {"input_image": input_image, "mask": mask}
 
 
-def center_mask(size: tf.Tensor) -> tf.Tensor:
+def center_mask(size: Any) -> tf.Tensor:
     """Returns float32 [H, W, 1]: 1 in the middle half of the height and of the width, else 0.
 
     Args:
-      size: int32 [2], height and width in px.
+      size: height and width in px; int32 [2], or numbers.
     """
     rows, columns = (
         (places >= (side - side // 2) // 2) & (places < (side - side // 2) // 2 + side // 2)
@@ -174,6 +182,7 @@ def _random_mask(size: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 class Edges(Task):
     """A drawing in, a photo out. The source draws the photo's edges: `pipelines.drawings`."""
 
+    name = "edges"
     from_photos = True
 
 
@@ -187,4 +196,4 @@ def make_task(name: str, hole: str = "center", channels: tuple[int, int] = (3, 3
     """
     if name == "pairs":
         return Task(channels)
-    return {"colorize": Colorize, "inpaint": lambda: Inpaint(hole), "edges": Edges}[name]()
+    return Inpaint(hole) if name == "inpaint" else {"colorize": Colorize, "edges": Edges}[name]()

@@ -70,7 +70,14 @@ def test_the_load_size_follows_the_image_size_unless_given():
         ({"depth": 1}, "--depth must be at least 2. Received: 1"),
         ({"profile_steps": "9:3"}, "--profile_steps takes A:B with A < B"),
         ({"dataset": "../facades"}, "--dataset is a name, not a path"),
-        ({"dataset": "colorization"}, "--dataset=colorization is a set of single photos"),
+        ({"dataset": "colorization", "task": "pairs"}, "--dataset=colorization is a set of single photos"),
+        ({"task": "segment"}, "--task must be one of pairs, colorize, inpaint, edges. Received: segment"),
+        ({"task": "edges", "direction": "BtoA"}, "--direction is for pairs, and --task=edges learns from"),
+        ({"hole": "random"}, "--hole is for --task=inpaint. Received: --task=pairs"),
+        ({"task": "inpaint", "hole": "left"}, "--hole must be one of center, random. Received: left"),
+        ({"task": "colorize", "output_channels": 3}, "--task=colorize has 1 input and 2 output channels"),
+        ({"input_channels": 0}, "--input_channels must be at least 1. Received: 0"),
+        ({"upsampling": "cubic"}, "--upsampling must be one of transposed, nearest, bilinear"),
         ({"batchsize": 4}, "no such setting: batchsize"),
     ],
 )
@@ -91,6 +98,8 @@ def test_the_image_size_is_enough_for_the_discriminator():
         {},
         {"dataset": "edges2shoes"},
         {"jitter": False},
+        {"dataset": "inpainting", "hole": "random"},
+        {"input_channels": 7, "output_channels": 1, "upsampling": "bilinear"},
         {"steps": 7, "image_size": "64x128", "lr_schedule": "linear_decay", "mirror": False},
     ],
 )
@@ -98,6 +107,31 @@ def test_json_round_trip(settings):
     config = make_config(**settings)
     assert configs.from_json(config.to_json()) == config
     assert set(json.loads(config.to_json())) == set(FIELDS)
+
+
+def test_a_run_of_an_older_version_goes_on():
+    saved = json.loads(make_config(dataset="facades", lambda_l1=10.0).to_json())
+    for name in ("task", "hole", "input_channels", "output_channels", "upsampling"):
+        del saved[name]
+    now = make_config(dataset="facades", lambda_l1=10.0)
+    configs.check_resumable(configs.from_json(json.dumps(saved)), now, Path("runs/facades"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"dataset": "colorization"}, ("colorize", 1, 2, "AtoB")),
+        ({"dataset": "inpainting"}, ("inpaint", 3, 3, "AtoB")),
+        # Random holes come with their mask.
+        ({"dataset": "inpainting", "hole": "random"}, ("inpaint", 4, 3, "AtoB")),
+        ({"dataset": "synthetic", "task": "edges"}, ("edges", 3, 3, "AtoB")),
+        ({"dataset": "mine", "input_channels": 7}, ("pairs", 7, 3, "AtoB")),
+        ({"dataset": "facades"}, ("pairs", 3, 3, "BtoA")),
+    ],
+)
+def test_channels_follow_from_the_task(settings, expected):
+    config = make_config(**settings)
+    assert (config.task, config.input_channels, config.output_channels, config.direction) == expected
 
 
 def test_a_config_cannot_be_changed():

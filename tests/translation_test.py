@@ -78,7 +78,7 @@ def test_translate_is_the_generator_with_one_seed_for_each_image(generator):
         (np.zeros((32, 32), np.uint8), r"\[H, W, 3\] or \[B, H, W, 3\].*\(32, 32\)"),
         (np.zeros((32, 32, 4), np.uint8), r"\(32, 32, 4\)"),
         (np.zeros((0, 32, 3), np.uint8), r"\(0, 32, 3\)"),
-        (np.zeros((32, 32, 3), np.int64), "uint8, or float.*int64"),
+        (np.zeros((32, 32, 3), np.int64), "uint8, uint16, or float.*int64"),
         (np.full((32, 32, 3), 255.0), r"\[-1, 1\].*255"),
         (np.full((32, 32, 3), np.nan), "nan"),
     ],

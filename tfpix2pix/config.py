@@ -44,6 +44,16 @@ class Config:
         "datasets", "folder that holds <dataset>/train|val|test, or the splits themselves", may_change=True
     )
     direction: str = _option("AtoB", "left image to right image as on disk, or back", ("AtoB", "BtoA"))
+    task: str = _option(
+        "pairs",
+        "what is learned: from pairs, or from single photos their colours, holes or edges",
+        catalogue.TASKS,
+    )
+    hole: str = _option("center", "what --task=inpaint cuts out", catalogue.HOLES)
+    input_channels: int = _option(
+        3, "of --task=pairs; 1 reads images as gray, others want as many in the files", minimum=1
+    )
+    output_channels: int = _option(3, "likewise, of the target images", minimum=1)
     epochs: int = _option(200, "passes over the training split", minimum=1)
     steps: int | None = _option(None, "steps to train; wins over --epochs", minimum=1)
     batch_size: int = _option(1, "global batch size, over all replicas", minimum=1)
@@ -128,8 +138,15 @@ def make_config(**given: Any) -> Config:
     values = {name: value for name, value in given.items() if value is not None}
     spec = catalogue.find_dataset(values.get("dataset", FIELDS["dataset"].default))
     recipe = spec.recipe
+    task = values.get("task", spec.task)
+    inputs, outputs = catalogue.TASK_CHANNELS.get(task, (3, 3))
+    if (task, values.get("hole")) == ("inpaint", "random"):
+        inputs += 1  # the mask, see pipelines/tasks.py
     values = {
-        "direction": spec.direction,
+        "task": task,
+        "input_channels": inputs,
+        "output_channels": outputs,
+        "direction": spec.direction if task == "pairs" else "AtoB",
         "epochs": recipe.epochs,
         "batch_size": recipe.batch_size,
         "jitter": recipe.jitter or "load_size" in values,
@@ -186,12 +203,7 @@ def _check(config: Config) -> None:
             raise UsageError(f"--{name} must be at least {rules['minimum']}. Received: {value}")
     if not catalogue.is_name(config.dataset):
         raise UsageError(f"--dataset is a name, not a path (that is --data_dir). Received: {config.dataset}")
-    if config.spec.task != "pairs":
-        raise UsageError(
-            f"--dataset={config.dataset} is a set of single photos, which this version cannot pair up. "
-            "Make input and target folders, join them with python -m pipelines.prepare --combine, "
-            "and train on the result under a name of your own"
-        )
+    _check_task(config)
     for side, load_side in zip(config.image_size, config.load_size, strict=True):
         if config.jitter and load_side < side:
             raise UsageError(
@@ -211,6 +223,26 @@ def _check(config: Config) -> None:
     if config.seed >= 2**32:
         raise UsageError(f"--seed must be below 2**32. Received: {config.seed}")
     parse_step_range(config.profile_steps)
+
+
+def _check_task(config: Config) -> None:
+    task = config.task
+    if config.spec.task != "pairs" and task == "pairs":
+        raise UsageError(
+            f"--dataset={config.dataset} is a set of single photos; --task takes colorize, inpaint or edges"
+        )
+    if task != "pairs" and config.direction != "AtoB":
+        raise UsageError(f"--direction is for pairs, and --task={task} learns from single photos")
+    if task != "inpaint" and config.hole != "center":
+        raise UsageError(f"--hole is for --task=inpaint. Received: --task={task}")
+    expected = catalogue.TASK_CHANNELS.get(task)
+    if expected:
+        expected = (expected[0] + (config.hole == "random"), expected[1])
+        if (config.input_channels, config.output_channels) != expected:
+            raise UsageError(
+                f"--task={task} has {expected[0]} input and {expected[1]} output channels; "
+                "drop --input_channels and --output_channels"
+            )
 
 
 def _accepted_types(field: dataclasses.Field) -> tuple[type, ...]:
@@ -241,7 +273,7 @@ def define_flags(flag_values: flags.FlagValues, names: tuple[str, ...] = tuple(F
 
 
 def _default_text(field: dataclasses.Field) -> str:
-    if field.name in ("direction", "epochs", "batch_size", "jitter", "mirror"):
+    if field.name in ("task", "direction", "epochs", "batch_size", "jitter", "mirror"):
         return "the dataset's recipe"
     if field.name == "load_size":
         return "286/256 of --image_size"
@@ -265,6 +297,7 @@ def describe(config: Config) -> str:
         value = getattr(config, name)
         changed = value != getattr(default, name) or (name == "dataset" and value != FIELDS[name].default)
         unused = "  (unused: no jitter)" if name == "load_size" and not config.jitter else ""
+        unused = "  (unused: not inpaint)" if name == "hole" and config.task != "inpaint" else unused
         lines.append(f"{'*' if changed else ' '} {name:24s} {_text(value)}{unused}")
     return "\n".join(lines)
 

@@ -33,12 +33,14 @@ def main(argv: Sequence[str]) -> None:
         raise UsageError(f"--name is a name, not a path (that is --output). Received: {values['name']}")
 
     command_line.quiet_tensorflow()
-    from tfpix2pix import saved_model, translation
+    from tfpix2pix import saved_model, splits, translation
 
     generator, config, step = translation.load_generator(values["workdir"], values["checkpoint"])
     name = values["name"] or config.dataset
     print(f"exporting step {step} of {values['workdir']}, and trying it in a fresh process", flush=True)
-    version = saved_model.export_saved_model(generator, Path(values["output"]) / name, config.seed)
+    version = saved_model.export_saved_model(
+        generator, Path(values["output"]) / name, config.seed, task=splits.make_task(config)
+    )
     print(
         f"SavedModel: {version}\n"
         f"translate:  python -m tfpix2pix.translate --model={version.parent} --input=IMAGES --output=OUT\n"

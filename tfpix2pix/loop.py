@@ -244,7 +244,10 @@ class _Run:
             if exported["step"] == self.step and version.parent == models.resolve() and version.is_dir():
                 return models / version.name
         folder = saved_model.export_saved_model(
-            self.train_step.generator, models, noise_seed=self.config.seed
+            self.train_step.generator,
+            models,
+            noise_seed=self.config.seed,
+            task=splits.make_task(self.config),
         )
         text = json.dumps({"step": self.step, "path": str(folder.resolve())}) + "\n"
         staging.write_file(record, text.encode())

@@ -12,6 +12,8 @@ def build_generator(config: Config) -> keras.Model:
     """Builds the generator of a configuration, with random weights."""
     return generators.BUILDERS[config.generator](
         config.image_size,
+        config.input_channels,
+        config.output_channels,
         depth=config.depth,
         base_filters=config.base_filters,
         normalization=config.normalization,
@@ -26,6 +28,8 @@ def build_discriminator(config: Config) -> keras.Model | None:
         return None
     return discriminators.patch_discriminator(
         config.receptive_field,
+        config.input_channels,
+        config.output_channels,
         conditional="cgan" in config.objective,
         base_filters=config.base_filters,
         normalization=config.normalization,

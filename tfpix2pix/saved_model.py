@@ -17,8 +17,9 @@ import tensorflow as tf
 from pipelines import staging
 from pipelines.command_line import UserError
 from pipelines.image_files import decode_image
+from pipelines.tasks import Task
 from pipelines.transforms import to_uint8, to_unit_range
-from tfpix2pix.translation import compile_generator, sample_seed
+from tfpix2pix.translation import Generate, compile_generator, complete_pictures, sample_seed, write_task
 
 # Largest difference from the Keras model, of values in [-1, 1]. Half precision
 # rounds at other places once TensorFlow has fused operations.
@@ -29,7 +30,11 @@ Endpoint = tuple[Callable, list[tf.TensorSpec]]
 
 
 def export_saved_model(
-    generator: keras.Model, folder: str | Path, noise_seed: int = 0, verify: bool = True
+    generator: keras.Model,
+    folder: str | Path,
+    noise_seed: int = 0,
+    verify: bool = True,
+    task: Task | None = None,
 ) -> Path:
     """Writes a generator as the next version of a servable model.
 
@@ -42,6 +47,7 @@ def export_saved_model(
       noise_seed: the noise of every image, where a request gives none.
       verify: whether to load the result in a fresh process, as TensorFlow Serving
         does, and compare its answers with the generator's before it is published.
+      task: what was learned; files that are sent to the model are its pictures.
 
     Returns:
       `<folder>/<version>`; the version is the next free integer.
@@ -56,12 +62,14 @@ def export_saved_model(
     '1'
     """
     folder = Path(folder)
+    task = task or Task((generator.inputs[0].shape[-1], generator.outputs[0].shape[-1]))
     try:
         with staging.staged_folder(folder / "version") as staged:
             model = staged / "model"
-            _write(generator, model, noise_seed)
+            _write(generator, task, model, noise_seed)
+            write_task(model, task)
             if verify:
-                _verify(generator, model, noise_seed)
+                _verify(generator, task, model, noise_seed)
             version = folder / str(_next_version(folder))
             staging.publish(model, version)
     except (OSError, tf.errors.OpError) as error:
@@ -78,16 +86,16 @@ def _next_version(folder: Path) -> int:
     return max((int(name) for name in names if name.isascii() and name.isdigit()), default=0) + 1
 
 
-def _write(generator: keras.Model, folder: Path, noise_seed: int) -> None:
+def _write(generator: keras.Model, task: Task, folder: Path, noise_seed: int) -> None:
     # Without `track(generator)`: it would store every weight twice.
     archive = keras.export.ExportArchive()
-    for name, (endpoint, signature) in _build_endpoints(generator, noise_seed).items():
+    for name, (endpoint, signature) in _build_endpoints(generator, task, noise_seed).items():
         archive.add_endpoint(name, endpoint, signature)
     with contextlib.redirect_stdout(io.StringIO()):
         archive.write_out(str(folder))
 
 
-def _build_endpoints(generator: keras.Model, noise_seed: int) -> dict[str, Endpoint]:
+def _build_endpoints(generator: keras.Model, task: Task, noise_seed: int) -> dict[str, Endpoint]:
     """Returns signature name -> function and its arguments. None of them assigns anything."""
     input_channels = generator.inputs[0].shape[-1]
     fixed_seed = sample_seed(noise_seed)
@@ -100,9 +108,11 @@ def _build_endpoints(generator: keras.Model, noise_seed: int) -> dict[str, Endpo
     def translate(input_image):
         return translate_seeded(input_image, tf.tile(fixed_seed[None], [tf.shape(input_image)[0], 1]))
 
+    generate_picture = complete_pictures(task, lambda *inputs: generator(inputs, training=False))
+
     def translate_file(contents):
-        image = to_unit_range(_decode(contents, input_channels))
-        return tf.io.encode_png(to_uint8(translate(image[None])["generated_image"][0]))
+        picture = to_unit_range(decode_image(contents, task.picture_channels[0]))
+        return tf.io.encode_png(to_uint8(generate_picture(picture[None], fixed_seed[None])[0]))
 
     def translate_files(image_bytes):
         # One by one, because each may have a size of its own.
@@ -112,30 +122,25 @@ def _build_endpoints(generator: keras.Model, noise_seed: int) -> dict[str, Endpo
         "float32": (translate, [images]),
         "float32_seeded": (translate_seeded, [images, seeds]),
     }
-    if _takes_files(generator):
+    if _takes_files(task):
         files = tf.TensorSpec([None], tf.string, name="image_bytes")
         return {"serving_default": (translate_files, [files]), **endpoints}
     return {"serving_default": (translate, [images]), **endpoints}
 
 
-def _takes_files(generator: keras.Model) -> bool:
-    """Whether images with so many channels exist as PNG files."""
-    return generator.inputs[0].shape[-1] in (1, 3, 4) and generator.outputs[0].shape[-1] in (1, 2, 3, 4)
+def _takes_files(task: Task) -> bool:
+    """Whether pictures with so many channels exist as PNG files."""
+    return task.picture_channels[0] in (1, 3, 4) and task.picture_channels[1] in (1, 2, 3, 4)
 
 
-def _decode(contents: tf.Tensor, channels: int) -> tf.Tensor:
-    if channels == 3:
-        return decode_image(contents)
-    image = tf.io.decode_png(contents, channels=channels)  # reads JPEG too
-    return tf.ensure_shape(image, [None, None, channels])
-
-
-def _verify(generator: keras.Model, model: Path, noise_seed: int) -> None:
+def _verify(generator: keras.Model, task: Task, model: Path, noise_seed: int) -> None:
     """Compares the answers of a fresh process with the generator's to single images."""
     channels = generator.inputs[0].shape[-1]
     draws = np.random.default_rng(0)
     sizes = ((37, 45), (37, 45), (24, 50))
-    first, second, other = (draws.integers(0, 256, (*size, channels), np.uint8) for size in sizes)
+    first, second = (draws.integers(0, 256, (*size, channels), np.uint8) for size in sizes[:2])
+    picture_sizes = ((*size, task.picture_channels[0]) for size in sizes[1:])
+    given = [draws.integers(0, 256, size, np.uint8) for size in picture_sizes]
     seeds = np.stack([sample_seed(noise_seed, sample) for sample in range(2)])
     batch = to_unit_range(np.stack([first, second])).numpy()
     requests: dict[str, Any] = {
@@ -143,18 +148,20 @@ def _verify(generator: keras.Model, model: Path, noise_seed: int) -> None:
         "float32_seeded/input_image": batch,
         "float32_seeded/noise_seed": seeds,
     }
-    if _takes_files(generator):
-        files = [tf.io.encode_png(image).numpy() for image in (first, other)]
+    if _takes_files(task):
+        files = [tf.io.encode_png(picture).numpy() for picture in given]
         requests["serving_default/image_bytes"] = np.array(files, object)
     answers = _ask_fresh_process(model, requests)
 
     # Compiled, because operations run one by one round otherwise (1.5e-5 with large weights).
     generate = compile_generator(generator)
 
-    def translate(image: np.ndarray, seed: np.ndarray) -> np.ndarray:
+    generate_picture = tf.function(complete_pictures(task, generate), reduce_retracing=True)
+
+    def translate(image: np.ndarray, seed: np.ndarray, function: Generate = generate) -> np.ndarray:
         # On the CPU, as in the other process: a GPU rounds differently.
         with tf.device("CPU:0"):
-            return generate(to_unit_range(image)[None], tf.constant(seed[None]))[0].numpy()
+            return function(to_unit_range(image)[None], tf.constant(seed[None]))[0].numpy()
 
     halved = any(layer.compute_dtype in ("bfloat16", "float16") for layer in generator.layers)
     tolerance = HALF_TOLERANCE if halved else TOLERANCE
@@ -162,9 +169,9 @@ def _verify(generator: keras.Model, model: Path, noise_seed: int) -> None:
     _compare("float32", answers["float32/generated_image"], at_first_seed, tolerance)
     expected = [at_first_seed[0], translate(second, seeds[1])]
     _compare("float32_seeded", answers["float32_seeded/generated_image"], expected, tolerance)
-    if _takes_files(generator):
+    if _takes_files(task):
         pictures = [tf.io.decode_png(file).numpy() for file in answers["serving_default/image_bytes"]]
-        expected = [to_uint8(image).numpy() for image in (at_first_seed[0], translate(other, seeds[0]))]
+        expected = [to_uint8(translate(picture, seeds[0], generate_picture)).numpy() for picture in given]
         _compare("serving_default", pictures, expected, 1 + tolerance * 127.5)
 
 

@@ -1,8 +1,13 @@
 """The pairs that a configuration asks for."""
 
-from pipelines import datasets
+from pipelines import datasets, tasks
 from pipelines.sources import Source
 from tfpix2pix.config import Config
+
+
+def make_task(config: Config) -> tasks.Task:
+    """Returns what a configuration asks to be learned."""
+    return tasks.make_task(config.task, config.hole, (config.input_channels, config.output_channels))
 
 
 def open_split(config: Config, split: str) -> Source:
@@ -26,4 +31,5 @@ def open_split(config: Config, split: str) -> Source:
         image_size=config.image_size,
         on_bad_image=config.on_bad_image,
         cache_mib=config.cache_mib,
+        task=make_task(config),
     )

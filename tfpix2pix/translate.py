@@ -3,17 +3,20 @@
     python -m tfpix2pix.translate --model=runs/facades --input=photos --output=out
     python -m tfpix2pix.translate --model=saved_models/facades --input='photos/**/*.jpg' --output=out
 
-Images of any size, JPEG, PNG or BMP. Every output is a PNG with its input's name
-and subfolder (two inputs that differ in their suffix alone keep it: a.jpg.png);
+Images of any size, JPEG, PNG or BMP, or .npy arrays. Every output is a PNG, of 16
+bits where its input has them, or an array like its input, with its input's name and
+subfolder (two inputs that differ in their suffix alone keep it: a.jpg.png);
 out/index.html shows inputs and outputs. A folder is searched with its subfolders,
-but not --output inside it. The same command gives the same pictures.
+but not --output inside it. The same command gives the same pictures. An inpainting
+model fills what is transparent, or what --hole=center cuts out.
 """
 
+import io
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
@@ -31,6 +34,8 @@ PAGE = "index.html"
 # The inputs as the page shows them.
 PAGE_FOLDER = "index_files"
 CROPS = ("none", "left", "right")
+BITS = ("8", "16")
+ARRAY_SUFFIX = ".npy"
 
 
 def main(argv: Sequence[str]) -> None:
@@ -46,19 +51,22 @@ def main(argv: Sequence[str]) -> None:
     output = Path(values["output"])
     root, files = find_inputs(values["input"], output)
     names = name_outputs([file.relative_to(root) for file in files])
+    outputs = zip(names, (file.suffix.lower() for file in files), strict=True)
     samples = values["samples_per_image"]
-    check_outputs(files, [output / file for name in names for file in _output_files(name, samples)])
+    check_outputs(
+        files, [output / each for name, suffix in outputs for each in _output_files(name, samples, suffix)]
+    )
 
     command_line.quiet_tensorflow()
     from tfpix2pix.translation import Translator
 
     translator = Translator(values["model"], values["checkpoint"])
-    if translator.input_channels != 3:
-        raise UsageError(
-            f"{translator.title} takes images with {translator.input_channels} channels; "
-            "this command reads 3. Use tfpix2pix.translation.Translator on arrays"
-        )
-    job = _Job(translator, output, values["noise_seed"], samples, values["crop"])
+    task = translator.task
+    if values["hole"] and task.name != "inpaint":
+        raise UsageError(f"--hole is for an inpainting model, and {translator.title} is one of {task.name}")
+    if values["draw_edges"] and task.picture_channels[0] != 3:
+        raise UsageError(f"--draw_edges is for a model of drawings, and {translator.title} is none")
+    job = _Job(translator, output, values)
     job.run(root, dict(zip(files, names, strict=True)))
 
 
@@ -75,24 +83,31 @@ def _define_flags() -> flags.FlagValues:
     flags.DEFINE_integer(
         "samples_per_image", 1, "outputs per input, NAME_1.png, NAME_2.png, ...", 1, flag_values=flag_values
     )
+    flags.DEFINE_enum("bits", None, BITS, "of the PNG files (default: as the input)", flag_values=flag_values)
+    flags.DEFINE_enum("hole", None, ("center",), "cut out the middle and fill it", flag_values=flag_values)
+    flags.DEFINE_bool("draw_edges", False, "the inputs are photos: draw their edges", flag_values=flag_values)
     flags.DEFINE_enum("crop", "none", CROPS, "half of a side-by-side pair to take", flag_values=flag_values)
     return flag_values
 
 
-def _output_files(name: str, samples: int) -> list[str]:
-    return [f"{name}_{n}.png" for n in range(1, samples + 1)] if samples > 1 else [f"{name}.png"]
+def _output_files(name: str, samples: int, suffix: str = ".png") -> list[str]:
+    suffix = suffix if suffix == ARRAY_SUFFIX else ".png"
+    return [f"{name}_{n}{suffix}" for n in range(1, samples + 1)] if samples > 1 else [f"{name}{suffix}"]
 
 
 class _Job:
     """One call of the command: what to do with each file."""
 
-    def __init__(self, translator: "Translator", output: Path, noise_seed: int, samples: int, crop: str):
+    def __init__(self, translator: "Translator", output: Path, values: dict[str, Any]):
         self.translator = translator
         self.output = output
-        self.noise_seed = noise_seed
-        self.samples = samples
-        self.crop = crop
-        self.hinted = crop != "none"
+        self.noise_seed: int = values["noise_seed"]
+        self.samples: int = values["samples_per_image"]
+        self.crop: str = values["crop"]
+        self.bits: str | None = values["bits"]
+        self.hole: str | None = values["hole"]
+        self.draw_edges: bool = values["draw_edges"]
+        self.hinted = self.crop != "none" or translator.task.from_photos
 
     def run(self, root: Path, names: dict[Path, str]) -> None:
         from pipelines.image_files import BadImageError
@@ -124,30 +139,96 @@ class _Job:
         from pipelines.image_files import BadImageError
         from tfpix2pix.gallery import Row
 
-        image = self._load(file)
-        output_files = _output_files(name, self.samples)
+        picture = self._load(file)
+        as_array = self.translator.task.picture_channels[1] > 4
+        output_files = _output_files(name, self.samples, ARRAY_SUFFIX if as_array else file.suffix.lower())
+        shown_files = []
         for sample, output_file in enumerate(output_files):
             try:
-                generated_image = self.translator(image, self.noise_seed, sample)
+                generated = self.translator(picture, self.noise_seed, sample)
             except tf.errors.ResourceExhaustedError as error:
-                raise BadImageError(f"{file} is too large for the memory there is: {image.shape}") from error
-            staging.write_file(self.output / output_file, tf.io.encode_png(generated_image).numpy())
+                raise BadImageError(
+                    f"{file} is too large for the memory there is: {picture.shape}"
+                ) from error
+            shown_files.append(self._write(output_file, generated))
         input_file = f"{PAGE_FOLDER}/{name}.jpg"
-        staging.write_file(self.output / input_file, tf.io.encode_jpeg(image, quality=90).numpy())
-        return Row(title, image.shape[:2], input_file, output_files)
+        shown = self._show_input(picture)
+        staging.write_file(self.output / input_file, tf.io.encode_jpeg(shown, quality=90).numpy())
+        return Row(title, picture.shape[:2], input_file, shown_files)
+
+    def _write(self, output_file: str, generated: "np.ndarray") -> str:
+        """Writes an output; returns the file that the page shows."""
+        import numpy as np
+
+        from pipelines.image_files import widen
+        from pipelines.transforms import to_uint8
+        from tfpix2pix.pictures import as_rgb, write_png
+
+        if not output_file.endswith(ARRAY_SUFFIX):
+            if self.bits == "8" and generated.dtype == np.uint16:
+                generated = to_uint8(widen(generated, np.float32)).numpy()
+            write_png(self.output / output_file, generated)
+            return output_file
+        contents = io.BytesIO()
+        np.save(contents, generated)
+        staging.write_file(self.output / output_file, contents.getvalue())
+        shown_file = f"{PAGE_FOLDER}/{output_file}.png"
+        write_png(self.output / shown_file, to_uint8(as_rgb(widen(generated, np.float32))).numpy())
+        return shown_file
+
+    def _show_input(self, picture: "np.ndarray") -> "np.ndarray":
+        """Returns uint8 RGB."""
+        import numpy as np
+
+        from pipelines.image_files import widen
+        from pipelines.transforms import to_uint8
+        from tfpix2pix.pictures import as_rgb
+
+        task = self.translator.task
+        example = task.read_picture(widen(picture, np.float32))
+        return to_uint8(as_rgb(task.show_input(example))).numpy()
 
     def _load(self, file: Path) -> "np.ndarray":
-        from pipelines.image_files import BadImageError, load_image, read_image_size
+        """Returns the picture in the type that its output shall have."""
+        import numpy as np
 
-        height, width = read_image_size(file)
+        from pipelines.image_files import BadImageError, load_image, read_header, widen
+
+        header = read_header(file)
+        height, width = header[:2]
         if width == 2 * height and not self.hinted:
             self._hint(file)
-        image = load_image(file)
-        if self.crop == "none":
-            return image
-        if width % 2:
-            raise BadImageError(f"{file} is {width} px wide, so it is no pair of equal halves")
-        return image[:, : width // 2] if self.crop == "left" else image[:, width // 2 :]
+        picture = load_image(file, self.translator.task.picture_channels[0], header.dtype)
+        if self.crop != "none":
+            if width % 2:
+                raise BadImageError(f"{file} is {width} px wide, so it is no pair of equal halves")
+            picture = picture[:, : width // 2] if self.crop == "left" else picture[:, width // 2 :]
+        if self.translator.task.name == "inpaint":
+            picture = self._cut_hole(file, picture)
+        if self.draw_edges:
+            from pipelines.drawings import draw_edges
+
+            picture = draw_edges(picture)
+        if self.bits == "16" and picture.dtype == np.uint8 and file.suffix.lower() != ARRAY_SUFFIX:
+            picture = widen(picture, np.uint16)
+        return picture
+
+    def _cut_hole(self, file: Path, picture: "np.ndarray") -> "np.ndarray":
+        """Returns the picture with its hole transparent."""
+        import numpy as np
+
+        from pipelines.image_files import BadImageError
+        from pipelines.tasks import center_mask
+
+        lowest = -1 if picture.dtype == np.float32 else 0
+        if self.hole:
+            picture = picture.copy()
+            picture[..., 3][center_mask(picture.shape[:2]).numpy()[..., 0] > 0] = lowest
+        elif not np.any(picture[..., 3] == lowest):
+            raise BadImageError(
+                f"{file} has no transparent pixels to fill; --hole=center cuts out the middle"
+            )
+        return picture
 
     def _hint(self, file: Path) -> None:
         self.hinted = True

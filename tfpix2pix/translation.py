@@ -1,7 +1,9 @@
 """Opens a trained generator, from a run or a SavedModel, and translates images with it."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -9,8 +11,9 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from pipelines.command_line import UsageError, UserError
-from pipelines.transforms import to_uint8, to_unit_range
-from tfpix2pix import checkpoints, networks
+from pipelines.tasks import Task, make_task
+from pipelines.transforms import to_uint8, to_uint16, to_unit_range
+from tfpix2pix import checkpoints, networks, splits
 from tfpix2pix.config import Config
 from tfpix2pix.workdir import CONFIG_FILE, read_config
 
@@ -19,6 +22,8 @@ Generate = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 SAVED_MODEL_FILE = "saved_model.pb"
 SIGNATURE = "float32_seeded"
+# Name and hole of the task; TensorFlow Serving leaves the folder to whoever wrote the model.
+TASK_FILE = "assets.extra/tfpix2pix.json"
 # Floats a resampling filter may overshoot by; more is another range.
 OVERSHOOT = 0.5
 
@@ -52,6 +57,16 @@ def compile_generator(generator: keras.Model) -> Generate:
     return tf.function(lambda *inputs: generator(inputs, training=False), input_signature=[images, seeds])
 
 
+def complete_pictures(task: Task, generate: Generate) -> Generate:
+    """Returns what takes and gives pictures, as `pipelines.tasks` speaks of them, by way of a generator."""
+
+    def generate_picture(picture: tf.Tensor, noise_seed: tf.Tensor) -> tf.Tensor:
+        example = task.read_picture(picture)
+        return task.complete(example, generate(example["input_image"], noise_seed))
+
+    return generate_picture
+
+
 def sample_seed(noise_seed: int, sample: int = 0) -> tf.Tensor:
     """Returns the noise of the n-th sample of any image, int32 [2].
 
@@ -67,12 +82,12 @@ def translate_images(generator: keras.Model, images: npt.ArrayLike, noise_seed: 
 
     Args:
       generator: `[input_image, noise_seed] -> generated_image`.
-      images: uint8, or float in [-1, 1]; [H, W, C] or [B, H, W, C], any H and W.
+      images: uint8, uint16, or float in [-1, 1]; [H, W, C] or [B, H, W, C], any H and W.
       noise_seed: of the noise, the same for every image.
 
     Returns:
-      The generated images, of the same shape but for C; uint8 for uint8, else
-      float32 in [-1, 1].
+      The generated images, of the same shape but for C; uint8 for uint8, uint16 for
+      uint16, else float32 in [-1, 1].
 
     Raises:
       ValueError: for another shape, type or range.
@@ -102,8 +117,10 @@ class Translator:
       config: the run's configuration; None for a SavedModel.
       step: of the checkpoint; None for a SavedModel.
       version: folder of the SavedModel; None for a run.
-      input_channels: channels of an input image.
-      generate: the generator itself, on tensors, with a noise seed per image.
+      task: what was learned. Called, the translator takes and gives the task's
+        pictures, such as photos to be coloured.
+      input_channels: channels of the network's input.
+      generate: the network itself, on tensors, with a noise seed per image.
 
     Raises:
       UsageError: when `model` is neither, or `checkpoint` does not apply.
@@ -123,6 +140,7 @@ class Translator:
             generator, self.config, self.step = load_generator(model, checkpoint or "latest")
             self.title = f"{model}, step {self.step}"
             self.input_channels = generator.inputs[0].shape[-1]
+            self.task = splits.make_task(self.config)
             self.generate = compile_generator(generator)
         elif checkpoint is not None:
             raise UsageError(
@@ -130,20 +148,26 @@ class Translator:
             )
         else:
             self.title = str(self.version)
-            self.generate, self.input_channels = _load_saved_model(self.version)
+            self.generate, channels = _load_saved_model(self.version)
+            self.input_channels = channels[0]
+            self.task = _read_task(self.version, channels)
+        self._generate_picture = tf.function(
+            complete_pictures(self.task, self.generate), reduce_retracing=True
+        )
 
     def __call__(self, images: npt.ArrayLike, noise_seed: int = 0, sample: int = 0) -> np.ndarray:
         """Translates as `translate_images` does.
 
         Args:
-          images: see there.
+          images: see there; of as many channels as the task's pictures have.
           noise_seed: see there.
           sample: which of the many outputs that one `noise_seed` stands for.
 
         Returns:
           See there.
         """
-        return _translate(self.generate, self.input_channels, images, noise_seed, sample)
+        channels = self.task.picture_channels[0]
+        return _translate(self._generate_picture, channels, images, noise_seed, sample)
 
 
 def _find_version(model: Path) -> Path | None:
@@ -163,7 +187,20 @@ def _find_version(model: Path) -> Path | None:
     )
 
 
-def _load_saved_model(version: Path) -> tuple[Generate, int]:
+def _read_task(version: Path, channels: tuple[int, int]) -> Task:
+    file = version / TASK_FILE
+    written: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {"name": "pairs"}
+    return make_task(**written, channels=channels)
+
+
+def write_task(version: Path, task: Task) -> None:
+    """Writes what `Translator` must know of a SavedModel's task."""
+    file = version / TASK_FILE
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"name": task.name, "hole": task.hole}) + "\n")
+
+
+def _load_saved_model(version: Path) -> tuple[Generate, tuple[int, int]]:
     try:
         loaded = tf.saved_model.load(str(version))
     except (OSError, ValueError, tf.errors.OpError) as error:
@@ -175,7 +212,8 @@ def _load_saved_model(version: Path) -> tuple[Generate, int]:
     def generate(input_image, noise_seed, _variables_kept_alive=loaded):
         return signature(input_image=input_image, noise_seed=noise_seed)["generated_image"]
 
-    return generate, signature.structured_input_signature[1]["input_image"].shape[-1]
+    inputs, outputs = signature.structured_input_signature[1], signature.structured_outputs
+    return generate, (inputs["input_image"].shape[-1], outputs["generated_image"].shape[-1])
 
 
 def _translate(
@@ -184,10 +222,12 @@ def _translate(
     images = np.asarray(images)
     _check_images(images, channels)
     batch = images if images.ndim == 4 else images[None]
-    input_image = to_unit_range(batch) if images.dtype == np.uint8 else tf.constant(batch, tf.float32)
+    is_integer = np.issubdtype(images.dtype, np.integer)
+    max_value = np.iinfo(images.dtype).max if is_integer else None
+    input_image = to_unit_range(batch, max_value) if max_value else tf.constant(batch, tf.float32)
     generated_image = generate(input_image, tf.tile(sample_seed(noise_seed, sample)[None], [len(batch), 1]))
-    if images.dtype == np.uint8:
-        generated_image = to_uint8(generated_image)
+    if max_value:
+        generated_image = (to_uint8 if images.dtype == np.uint8 else to_uint16)(generated_image)
     return generated_image.numpy() if images.ndim == 4 else generated_image[0].numpy()
 
 
@@ -196,10 +236,10 @@ def _check_images(images: np.ndarray, channels: int) -> None:
         raise ValueError(
             f"images must be [H, W, {channels}] or [B, H, W, {channels}]. Received: shape {images.shape}"
         )
-    if images.dtype == np.uint8:
+    if images.dtype in (np.uint8, np.uint16):
         return
     if not np.issubdtype(images.dtype, np.floating):
-        raise ValueError(f"images must be uint8, or float in [-1, 1]. Received: {images.dtype}")
+        raise ValueError(f"images must be uint8, uint16, or float in [-1, 1]. Received: {images.dtype}")
     low, high = float(images.min()), float(images.max())
     if not (low >= -1 - OVERSHOOT and high <= 1 + OVERSHOOT):
         raise ValueError(

@@ -31,7 +31,8 @@ def compute_validation_scores(
       batch_size: images at a time.
 
     Returns:
-      Means over the examples of what `compute_image_quality` returns.
+      Means over the examples of what `compute_image_quality` returns for what the
+      network makes, and for inpainting `hole_l1`, the L1 of the hole alone.
     """
     dataset = pairs.build_dataset(
         source, image_size=image_size, batch_size=batch_size, training=False, seed=seed
@@ -49,9 +50,27 @@ def _scorer(generator: keras.Model):
     @tf.function(reduce_retracing=True)
     def score_batch(batch):
         generated_image = generator([batch["input_image"], batch["noise_seed"]], training=False)
-        return compute_image_quality(batch["target_image"], generated_image)
+        scores = compute_image_quality(batch["target_image"], generated_image)
+        if "mask" in batch:
+            scores["hole_l1"] = hole_l1(batch["target_image"], generated_image, batch["mask"])
+        return scores
 
     return score_batch
+
+
+def hole_l1(target_image: tf.Tensor, generated_image: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Returns the mean absolute difference in the hole.
+
+    Args:
+      target_image: float32 [B, H, W, C] in [-1, 1].
+      generated_image: the same shape and range.
+      mask: float32 [B, H, W, 1], 1 in the hole, which is not empty.
+
+    Returns:
+      float32 [B] in [0, 2].
+    """
+    differences = tf.reduce_mean(tf.abs(target_image - generated_image), axis=-1, keepdims=True)
+    return tf.reduce_sum(differences * mask, axis=[1, 2, 3]) / tf.reduce_sum(mask, axis=[1, 2, 3])
 
 
 def sample_sheets(
@@ -74,7 +93,9 @@ def sample_sheets(
     for batch in dataset.take(SAMPLES):
         input_image, target_image = batch["input_image"], batch["target_image"]
         generated_image = train_step.generator([input_image, batch["noise_seed"]], training=False)
-        shown.append([input_image, generated_image, target_image])
+        task = source.task
+        completed = [task.complete(batch, image) for image in (generated_image, target_image)]
+        shown.append([task.show_input(batch), *completed])
         if train_step.discriminator is not None:
             logits = [
                 train_step.discriminate(input_image, image) for image in (generated_image, target_image)
