@@ -1,72 +1,22 @@
 """The client's library against the stand-in, over REST in both formats and over gRPC."""
 
-import contextlib
 import http.server
-import itertools
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from serving_stand_in import Models, RequestError, start_grpc_server, start_rest_server
-from serving_stand_in.exports import decode_png, draw_pixels, encode_png, saved_models  # noqa: F401
+from serving_stand_in.exports import decode_png, draw_pixels, encode_png
+from serving_stand_in.models import RequestError, fail_with
+from serving_stand_in.servers import start_grpc_server, start_rest_server
 
 from pipelines.command_line import UsageError, UserError
-from tfpix2pix.serving import RemoteModel, ServingError, remote_model
+from tfpix2pix.serving import RemoteModel, ServingError
 from tfpix2pix.serving.transport import TensorSpec
 
-STARTS = {"rest": start_rest_server, "grpc": start_grpc_server}
+pytest_plugins = ["serving_stand_in.fixtures"]
 EVERY_WAY = pytest.mark.parametrize("way", ["rest rows", "rest columns", "grpc"])
 BOTH = pytest.mark.parametrize("protocol", ["rest", "grpc"])
-
-
-@pytest.fixture(scope="module")
-def loaded(saved_models) -> Models:  # noqa: F811
-    models = Models()
-    models.load("tiny", saved_models / "tiny")
-    models.load("probe", saved_models / "probe", [7, 8])
-    models.labels["probe"] = {"stable": 7}
-    return models
-
-
-@pytest.fixture
-def models(loaded, monkeypatch) -> Iterator[Models]:
-    monkeypatch.setattr(remote_model, "FIRST_DELAY_SEC", 0.05)
-    monkeypatch.setattr(remote_model, "LONGEST_DELAY_SEC", 0.4)
-    yield loaded
-    loaded.before_answer = lambda: None
-    loaded.token = ""
-    loaded.states["probe"].update({7: "AVAILABLE", 8: "AVAILABLE"})
-
-
-@pytest.fixture
-def connect(models) -> Iterator[Callable]:
-    """Opens a model on a server of its own."""
-    with contextlib.ExitStack() as stack:
-
-        def open_model(way: str, name: str, version: int | str | None = None, **options) -> RemoteModel:
-            url, stop = STARTS[way.split()[0]](models)
-            stack.callback(stop)
-            if way == "rest columns":
-                options["row_format"] = False
-            return stack.enter_context(RemoteModel(url, name, version, **options))
-
-        yield open_model
-
-
-def fail_with(error: Exception, times: float = float("inf")) -> tuple[Callable, list]:
-    """Returns a hook that raises so many times, and the list of its calls."""
-    calls: list[float] = []
-
-    def before_answer():
-        calls.append(time.monotonic())
-        if len(calls) <= times:
-            raise error
-
-    return before_answer, calls
 
 
 @EVERY_WAY
@@ -150,7 +100,7 @@ def test_what_the_signatures_do_not_allow_is_said_before_anything_is_sent(connec
     model = connect(protocol, "probe")
     with pytest.raises(UsageError, match="has no signature uint8; it has mix, serving_default, serving"):
         model.predict({"values": 1}, "uint8")
-    with pytest.raises(UsageError, match="mix of model probe at .* takes values, counts; received values"):
+    with pytest.raises(UsageError, match="mix of model probe at .* takes counts, values; received values"):
         model.predict({"values": [[1, 2]]}, "mix")
     with pytest.raises(UsageError, match="not image files; RemoteModel.predict sends arrays"):
         model.translate([b"a"], "mix")
@@ -182,130 +132,6 @@ def test_errors_keep_their_code_and_sentence_and_are_not_tried_again(connect, mo
     with pytest.raises(ServingError, match=text) as raised:
         connect(protocol, "probe").translate([b"a"])
     assert raised.value.code == code and len(calls) == 1
-
-
-@BOTH
-def test_an_unavailable_server_is_asked_again(connect, models, protocol):
-    models.before_answer, calls = fail_with(RequestError("UNAVAILABLE", "queue full"), times=3)
-    notices: list[str] = []
-    model = connect(protocol, "probe", retries=3, notify=notices.append)
-    assert model.translate([b"a"]) == [b"av8"]
-    gaps = np.diff(calls)
-    # 50, 100, 200 ms, each shortened by up to a half.
-    assert len(calls) == 4 and (gaps > [0.024, 0.049, 0.099]).all()
-    assert len(notices) == 1 and "does not answer (queue full); trying again" in notices[0]
-
-
-@BOTH
-def test_an_unavailable_server_is_not_asked_for_ever(connect, models, protocol):
-    models.before_answer, calls = fail_with(RequestError("UNAVAILABLE", "queue full"))
-    with pytest.raises(ServingError, match="does not answer after 3 attempts: queue full. Is the server"):
-        connect(protocol, "probe", retries=2).translate([b"a"])
-    assert len(calls) == 3
-
-
-def test_delays_double_up_to_a_limit_and_differ():
-    for attempt, longest in ((0, 0.25), (1, 0.5), (3, 2.0), (5, 8.0), (40, 8.0)):
-        delays = {remote_model.draw_delay_sec(attempt) for _ in range(50)}
-        assert len(delays) == 50 and longest / 2 <= min(delays) and max(delays) <= longest
-
-
-@BOTH
-def test_a_model_that_is_loading_is_waited_for(connect, models, protocol):
-    models.states["probe"][8] = "LOADING"
-    timer = threading.Timer(0.3, lambda: models.states["probe"].update({8: "AVAILABLE"}))
-    timer.start()
-    model = connect(protocol, "probe", 8)
-    start = time.monotonic()
-    assert model.translate([b"a"]) == [b"av8"]
-    assert time.monotonic() - start > 0.25
-    models.states["probe"][8] = "LOADING"
-    with pytest.raises(ServingError, match="does not answer: the model is loading"):
-        connect(protocol, "probe", 8, retries=0).translate([b"a"])
-
-
-@BOTH
-def test_sixteen_clients_at_once_get_each_its_own_answer(connect, protocol):
-    model = connect(protocol, "probe")
-    with ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(lambda number: model.translate([b"%d." % number]), range(200)))
-    assert answers == [[b"%d.v8" % number] for number in range(200)]
-
-
-@BOTH
-def test_a_server_that_is_killed_and_started_again_costs_no_answer(models, protocol):
-    start = STARTS[protocol]
-    url, kill = start(models)
-    port = int(url.rpartition(":")[2])
-    reached = threading.Event()
-    counter = itertools.count()
-
-    def before_answer():
-        time.sleep(0.01)
-        if next(counter) == 40:
-            reached.set()
-
-    models.before_answer = before_answer
-    with RemoteModel(url, "probe") as model, ThreadPoolExecutor(16) as pool:
-        tasks = [pool.submit(model.translate, [b"%d." % number]) for number in range(150)]
-        assert reached.wait(30)
-        kill()
-        assert not all(task.done() for task in tasks)
-        time.sleep(0.3)
-        _, stop = start(models, port)
-        try:
-            assert [task.result() for task in tasks] == [[b"%d.v8" % number] for number in range(150)]
-        finally:
-            stop()
-
-
-def test_a_connection_that_ended_between_two_requests_is_no_failure(models):
-    url, kill = start_rest_server(models)
-    with RemoteModel(url, "probe", retries=0) as model:
-        assert model.translate([b"a"]) == [b"av8"]
-        kill()
-        _, stop = start_rest_server(models, int(url.rpartition(":")[2]))
-        assert model.translate([b"b"]) == [b"bv8"]
-        stop()
-
-
-@BOTH
-def test_a_slow_server_is_not_waited_for(connect, models, protocol):
-    calls: list[int] = []
-
-    def before_answer():
-        calls.append(1)
-        time.sleep(1.5)
-
-    model = connect(protocol, "probe", timeout_sec=0.5)
-    model.read_signatures()
-    models.before_answer = before_answer
-    start = time.monotonic()
-    with pytest.raises(ServingError, match="took too long: .*Allow more time") as raised:
-        model.translate([b"a"])
-    assert raised.value.code == "DEADLINE_EXCEEDED"
-    assert 0.4 < time.monotonic() - start < 1.4 and len(calls) == 1
-
-
-@BOTH
-def test_closing_ends_what_waits(connect, models, protocol):
-    asked = threading.Event()
-
-    def before_answer():
-        asked.set()
-        time.sleep(3)
-
-    model = connect(protocol, "probe")
-    model.read_signatures()
-    models.before_answer = before_answer
-    with ThreadPoolExecutor(1) as pool:
-        task = pool.submit(model.translate, [b"a"])
-        assert asked.wait(10)
-        start = time.monotonic()
-        model.close()
-        with pytest.raises(ServingError):
-            task.result()
-        assert time.monotonic() - start < 1
 
 
 @BOTH
@@ -361,16 +187,6 @@ def test_a_server_of_another_kind(status):
     finally:
         server.shutdown()
         server.server_close()
-
-
-@BOTH
-def test_no_server(protocol, models):
-    url, stop = STARTS[protocol](models)
-    stop()
-    with pytest.raises(
-        ServingError, match=r"at \w+://127.0.0.1:\d+ does not answer after 2 attempts: .*refused"
-    ):
-        RemoteModel(url, "probe", retries=1).read_signatures()
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,8 @@ def main() -> None:
     for model in config.model_config_list.config:
         models.load(model.name, Path(model.base_path), model.model_version_policy.specific.versions)
         models.labels[model.name] = dict(model.version_labels)
-    for start, port in ((start_grpc_server, flags.port), (start_rest_server, flags.rest_api_port)):
-        url, _ = start(models, port)
+    servers = [start_grpc_server(models, flags.port), start_rest_server(models, flags.rest_api_port)]
+    for url, _ in servers:
         print(f"serving at {url}", flush=True)
     signal.sigwait([signal.SIGTERM, signal.SIGINT])
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import pytest
 import tensorflow as tf
 from PIL import Image
 
@@ -64,7 +63,8 @@ def draw_pixels(*shape: int) -> np.ndarray:
 
 
 @functools.cache
-def _export() -> Path:
+def export_once() -> Path:
+    """Returns a folder with the models tiny (version 1) and probe (versions 7 and 8)."""
     folder = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, folder)
     keras.utils.set_random_seed(0)
@@ -81,9 +81,3 @@ def _export() -> Path:
         }
         tf.saved_model.save(probe, str(folder / "probe" / str(version)), signatures=signatures)
     return folder
-
-
-@pytest.fixture(scope="session")
-def saved_models() -> Path:
-    """A folder with the models tiny (version 1) and probe (versions 7 and 8)."""
-    return _export()

@@ -1,5 +1,6 @@
 """Models, versions and signatures, and how TensorFlow Serving refuses requests for them."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -89,3 +90,15 @@ class Models:
             # Python rewrites the message; a server sends what the runtime said.
             message = getattr(error.__context__, "message", error.message)
             raise RequestError(names[error.error_code], message) from error
+
+
+def fail_with(error: Exception, times: float = float("inf")) -> tuple[Callable, list[float]]:
+    """Returns a `before_answer` that raises so many times, and the times of its calls."""
+    calls: list[float] = []
+
+    def before_answer():
+        calls.append(time.monotonic())
+        if len(calls) <= times:
+            raise error
+
+    return before_answer, calls

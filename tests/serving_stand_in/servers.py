@@ -65,3 +65,6 @@ def start_grpc_server(models: Models, port: int = 0, max_receive_bytes: int = -1
     port = server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
     return f"grpc://127.0.0.1:{port}", lambda: server.stop(None).wait()
+
+
+STARTS = {"rest": start_rest_server, "grpc": start_grpc_server}

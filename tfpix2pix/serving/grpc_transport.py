@@ -133,6 +133,8 @@ class GrpcTransport:
         try:
             return method(request, timeout=self._timeout_sec, metadata=self._metadata)
         except grpc.RpcError as error:
-            raise TransportError(error.code().name, error.details() or "") from error
+            # A server that shuts down cancels its calls; when this side did, nobody asks again.
+            code = error.code().name.replace("CANCELLED", "UNAVAILABLE")
+            raise TransportError(code, error.details() or "") from error
         except ValueError as error:  # the channel is closed
             raise TransportError("CANCELLED", str(error)) from error

@@ -144,7 +144,8 @@ class RemoteModel:
         found = self._find_signature(signature)
         if set(inputs) != set(found.inputs):
             raise UsageError(
-                f"{signature} of {self._title} takes {_join(found.inputs)}; received {_join(inputs)}"
+                f"{signature} of {self._title} takes {_join(sorted(found.inputs))}; "
+                f"received {_join(sorted(inputs))}"
             )
         arrays: dict[str, np.ndarray] = {
             name: np.asarray(value, DTYPES[found.inputs[name].dtype]) for name, value in inputs.items()
@@ -177,8 +178,8 @@ class RemoteModel:
         seeds = [name for name in found.inputs if name not in files]
         if len(files) != 1 or len(pictures) != 1 or (seeds != [] and noise_seed is None) or len(seeds) > 1:
             raise UsageError(
-                f"{signature} of {self._title} takes {_join(found.inputs)} and returns "
-                f"{_join(found.outputs)}, not image files; RemoteModel.predict sends arrays"
+                f"{signature} of {self._title} takes {_join(sorted(found.inputs))} and returns "
+                f"{_join(sorted(found.outputs))}, not image files; RemoteModel.predict sends arrays"
             )
         inputs: dict[str, npt.ArrayLike] = {files[0]: np.array(images, object)}
         if seeds:
@@ -199,7 +200,7 @@ class RemoteModel:
         hint = ""
         if name.endswith(_SEEDED):
             hint = "; without a noise seed, the noise is the server's"
-        raise UsageError(f"{self._title} has no signature {name}; it has {_join(signatures)}{hint}")
+        raise UsageError(f"{self._title} has no signature {name}; it has {_join(sorted(signatures))}{hint}")
 
     def _insist(self, ask: Callable[[], Result]) -> Result:
         """Asks until there is an answer, as the class says."""

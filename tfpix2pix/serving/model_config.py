@@ -1,0 +1,81 @@
+"""The files that tell TensorFlow Serving which models to load, how to batch, and where its metrics are."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipelines import staging
+from pipelines.command_line import UsageError
+
+MODELS_FILE = "models.config"
+BATCHING_FILE = "batching_parameters.txt"
+MONITORING_FILE = "monitoring.config"
+METRICS_PATH = "/monitoring/prometheus/metrics"
+# Without it a file is somebody's own.
+_MARK = "# Written by tfpix2pix.serving.serve at each start. Without this line it is left as it is.\n"
+_SAVED_MODEL_FILE = "saved_model.pb"
+
+
+def find_models(folder: Path) -> list[str]:
+    """Returns the names of the models in a folder, those with a version at least, sorted.
+
+    Raises:
+      UsageError: when there are none.
+    """
+    files = folder.glob(f"*/*/{_SAVED_MODEL_FILE}")
+    names = {file.parts[-3] for file in files if file.parts[-2].isdecimal() and file.parts[-3][0] != "."}
+    if names:
+        return sorted(names)
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {folder}; --saved_models takes the one that holds the models")
+    hint = "python -m tfpix2pix.export writes one"
+    if any(file.parent.name.isdecimal() for file in folder.glob(f"*/{_SAVED_MODEL_FILE}")):
+        hint = f"this is the folder of one model: --saved_models={folder.parent}"
+    raise UsageError(f"no {folder}/NAME/VERSION/{_SAVED_MODEL_FILE}; {hint}")
+
+
+def render_configs(folder: Path, names: Sequence[str]) -> dict[str, str]:
+    """Returns file name -> text, protocol buffers in text form.
+
+    Args:
+      folder: of the models.
+      names: of the models, folders in it.
+    """
+    models = "".join(
+        "  config {\n"
+        f"    name: {_quote(name)}\n"
+        f"    base_path: {_quote(str(folder.resolve() / name))}\n"
+        '    model_platform: "tensorflow"\n'
+        "  }\n"
+        for name in names
+    )
+    return {
+        MODELS_FILE: f"{_MARK}model_config_list {{\n{models}}}\n",
+        BATCHING_FILE: _MARK + "# docs/serving.md says when batching helps.\n"
+        "max_batch_size { value: 8 }\n"
+        "batch_timeout_micros { value: 5000 }\n"
+        "max_enqueued_batches { value: 100 }\n"
+        f"num_batch_threads {{ value: {os.cpu_count() or 1} }}\n",
+        MONITORING_FILE: f'{_MARK}prometheus_config {{\n  enable: true\n  path: "{METRICS_PATH}"\n}}\n',
+    }
+
+
+def write_configs(folder: Path, texts: dict[str, str]) -> list[Path]:
+    """Writes the files into the folder, but for those that somebody made their own.
+
+    Returns:
+      The files that were left as they are.
+    """
+    kept = []
+    for name, text in texts.items():
+        file = folder / name
+        if file.exists() and not file.read_text(errors="replace").startswith(_MARK):
+            kept.append(file)
+        else:
+            staging.write_file(file, text.encode())
+    return kept
+
+
+def _quote(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
