@@ -189,7 +189,8 @@ _SPECS = (
         url=f"{ARCHIVE_HOST}/cityscapes.tar.gz",
         palette=CITYSCAPES_PALETTE,
         void=CITYSCAPES_VOID,
-        note="The paper's architecture comparison (Table 2) used batch 10.",
+        note="The paper's architecture comparison (Table 2) used batch 10. The official download, "
+        "leftImg8bit/ and gtFine/, is used as it is: both zips to pipelines.prepare --archive=A.zip,B.zip.",
     ),
     DatasetSpec(
         name="camvid",

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipelines import catalogue, prepare, sources
+from pipelines import catalogue, id_maps, labels, prepare, sources
 from pipelines.command_line import UserError
 from pipelines.tasks import Task
 
@@ -17,6 +17,7 @@ def open_split(
     on_bad_image: str = "stop",
     cache_mib: int = 2048,
     task: Task | None = None,
+    palette: labels.Palette | None = None,
 ) -> sources.Source:
     """Opens one split of a dataset, downloading the dataset where it is missing.
 
@@ -29,6 +30,7 @@ def open_split(
       on_bad_image: `stop` or `skip`, see `sources.open_source`.
       cache_mib: budget for decoded images, MiB.
       task: what is learned; default: pairs of three channels.
+      palette: of label maps that hold class ids; default: see `id_maps.find_classes`.
 
     Returns:
       The pairs.
@@ -46,4 +48,19 @@ def open_split(
             f"{spec.name} is a set of pairs side by side, and --task takes single photos; "
             "--dataset=synthetic has some, or name a set of your own"
         )
-    return sources.open_source(folder, split, direction, on_bad_image, cache_mib, task)
+    source = sources.open_source(folder, split, direction, on_bad_image, cache_mib, task)
+    if task and task.from_photos:
+        return source
+    palette = palette or id_maps.find_classes(spec, folder)
+    return id_maps.colour_id_maps(source, folder / split, direction, palette)
+
+
+def find_classes(dataset: str, data_dir: str | Path = "datasets") -> labels.Palette | None:
+    """Returns the classes of a dataset's label maps, None where they are not known.
+
+    Args:
+      dataset: its name, in the catalogue or your own.
+      data_dir: as for `open_split`.
+    """
+    spec = catalogue.find_dataset(dataset)
+    return id_maps.find_classes(spec, prepare.find_dataset_folder(spec.name, Path(data_dir)))

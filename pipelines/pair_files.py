@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pipelines import cityscapes
 from pipelines.catalogue import TWO_FOLDERS
 from pipelines.command_line import UserError, warn
 from pipelines.image_files import ARRAY_SUFFIX, BadImageError, list_image_files, load_image, read_header
@@ -44,6 +45,8 @@ def find_pairs(split_folder: Path) -> dict[str, Files]:
         left, right = (split_folder / name for name in names)
         if left.is_dir() or right.is_dir():
             return match_by_stem(left, right)
+    if cityscapes.is_official(split_folder.parent) and not split_folder.is_dir():
+        return cityscapes.find_official_pairs(split_folder.parent, split_folder.name)
     return _by_name(_images_in(split_folder, _SIDE_BY_SIDE))
 
 
@@ -58,6 +61,8 @@ def find_photos(split_folder: Path) -> dict[str, Files]:
     Raises:
       UserError: if there are none; says what there is.
     """
+    if cityscapes.is_official(split_folder.parent) and not split_folder.is_dir():
+        return cityscapes.find_official_photos(split_folder.parent, split_folder.name)
     inside = split_folder / "photos"
     return _by_name(_images_in(inside if inside.is_dir() else split_folder, _PHOTOS))
 

@@ -2,6 +2,8 @@
 
   python -m pipelines.prepare --dataset=facades
   python -m pipelines.prepare --dataset=my_set --archive=my_set.zip
+  python -m pipelines.prepare --dataset=cityscapes \
+      --archive=leftImg8bit_trainvaltest.zip,gtFine_trainvaltest.zip
   python -m pipelines.prepare --combine INPUT_DIR TARGET_DIR --output=datasets/my_set
 
 The dataset appears as <data_dir>/<dataset> when it is complete, and not before.
@@ -12,12 +14,14 @@ names (or of folders train, val, test of them) into side-by-side PNG files.
 
 import os
 import posixpath
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from absl import flags
 
+from pipelines import cityscapes
 from pipelines.archives import unpack_archive
 from pipelines.catalogue import (
     CATALOGUE,
@@ -41,13 +45,14 @@ def find_dataset_folder(name: str, data_dir: Path) -> Path | None:
     return next((folder for folder in (data_dir / name, data_dir) if _splits_in(folder)), None)
 
 
-def prepare_dataset(spec: DatasetSpec, data_dir: Path, archive: Path | None = None) -> Path:
+def prepare_dataset(spec: DatasetSpec, data_dir: Path, *archives: Path) -> Path:
     """Makes sure that a dataset is in place: downloads and unpacks it where it is not.
 
     Args:
       spec: the dataset.
       data_dir: the folder that holds, or will hold, `<name>/train`, `val`, `test`.
-      archive: a tar or zip file to unpack instead of a download; it is kept.
+      *archives: tar or zip files to unpack, into one folder, instead of a download;
+        they are kept.
 
     Returns:
       The folder that holds train/, val/, test/.
@@ -60,14 +65,14 @@ def prepare_dataset(spec: DatasetSpec, data_dir: Path, archive: Path | None = No
     try:
         target = data_dir / spec.name
         ready = _find_complete(spec, data_dir)
-        if not ready and not archive and not spec.url:
+        if not ready and not archives and not spec.url:
             raise UserError(_explain_by_hand(spec))
         if not ready or is_unfinished(target):
             with staged_folder(target) as staging:
                 # Another process may have made it while this one waited.
                 ready = _find_complete(spec, data_dir)
                 if not ready:
-                    return _make_dataset(spec, data_dir, archive, staging / "unpacked")
+                    return _make_dataset(spec, data_dir, archives, staging)
                 forget_download(_partial(spec, data_dir))
         print(f"{spec.name} is complete in {ready}: {_describe(ready)}")
         return ready
@@ -90,15 +95,17 @@ def _find_complete(spec: DatasetSpec, data_dir: Path) -> Path | None:
     return folder
 
 
-def _make_dataset(spec: DatasetSpec, data_dir: Path, archive: Path | None, unpacked: Path) -> Path:
-    target = data_dir / spec.name
-    local = archive or local_file(spec.url or "")
-    if local:
-        if not local.is_file():
-            named = f"--archive={archive}" if archive else spec.url
-            raise UserError(f"{named}: there is no such file. {_ways_out(spec)}")
-        unpack_archive(local, unpacked)
-        publish(_find_dataset_inside(spec, local, unpacked), target)
+def _make_dataset(spec: DatasetSpec, data_dir: Path, archives: Sequence[Path], staging: Path) -> Path:
+    target, unpacked = data_dir / spec.name, staging / "unpacked"
+    from_url = local_file(spec.url or "")
+    if archives or from_url:
+        files = archives or [from_url]
+        for file in files:
+            if not file.is_file():
+                named = f"--archive={file}" if archives else spec.url
+                raise UserError(f"{named}: there is no such file. {_ways_out(spec)}")
+        _unpack_all(files, unpacked, staging / "part")
+        publish(_find_dataset_inside(spec, ",".join(map(str, files)), unpacked), target)
     else:
         partial = _partial(spec, data_dir)
         _download(spec, partial)
@@ -107,11 +114,24 @@ def _make_dataset(spec: DatasetSpec, data_dir: Path, archive: Path | None, unpac
         except UserError as error:
             forget_download(partial)
             raise UserError(f"{error}. Removed it, so that the next run downloads it again") from error
-        publish(_find_dataset_inside(spec, partial, unpacked), target)
+        publish(_find_dataset_inside(spec, str(partial), unpacked), target)
         forget_download(partial)
         print(f"Removed the downloaded archive {partial}")
     print(f"{spec.name} is ready in {target}: {_describe(target)}")
     return target
+
+
+def _unpack_all(archives: Sequence[Path], unpacked: Path, part: Path) -> None:
+    """Unpacks archives into one folder; no folder may be in two of them."""
+    unpack_archive(archives[0], unpacked)
+    for archive in archives[1:]:
+        unpack_archive(archive, part)
+        for entry in part.iterdir():
+            if not (unpacked / entry.name).exists():
+                entry.rename(unpacked / entry.name)
+            elif entry.is_dir():
+                raise UserError(f"both {archive} and an archive before it hold a folder {entry.name}/")
+        shutil.rmtree(part)
 
 
 def _partial(spec: DatasetSpec, data_dir: Path) -> Path:
@@ -127,10 +147,10 @@ def _download(spec: DatasetSpec, partial: Path) -> None:
         raise UserError(f"{error}. {_ways_out(spec)}") from error
 
 
-def _find_dataset_inside(spec: DatasetSpec, archive: Path, unpacked: Path) -> Path:
+def _find_dataset_inside(spec: DatasetSpec, archive: str, unpacked: Path) -> Path:
     """Returns the folder with the splits, whatever folders the archive wraps around it."""
     folder = unpacked
-    while not _splits_in(folder):
+    while not _splits_in(folder) and not cityscapes.is_official(folder):
         wrapped = [entry for entry in folder.iterdir() if entry.is_dir()]
         if len(wrapped) != 1:
             break
@@ -144,11 +164,13 @@ def _find_dataset_inside(spec: DatasetSpec, archive: Path, unpacked: Path) -> Pa
 
 
 def _splits_in(folder: Path) -> list[str]:
-    return [split for split in SPLITS if (folder / split).is_dir()]
+    return [split for split in SPLITS if (folder / split).is_dir()] or cityscapes.official_splits(folder)
 
 
 def _find_fault(spec: DatasetSpec, folder: Path) -> str | None:
     """Says what a dataset's folder lacks, None if nothing."""
+    if fault := cityscapes.find_fault(folder):
+        return fault
     splits = _splits_in(folder)
     if not splits:
         return "there is no folder train/, val/ or test/"
@@ -168,6 +190,12 @@ def _find_fault(spec: DatasetSpec, folder: Path) -> str | None:
 
 def _image_sizes(folder: Path, split: str) -> Mapping[str, Mapping[str, int]]:
     """Returns name and size in bytes of the images of each folder of a split: one, or two."""
+    if not (folder / split).is_dir():
+        pairs = cityscapes.find_official_pairs(folder, split)
+        return {
+            f"{place}/{split}": {files[side].name: files[side].stat().st_size for files in pairs.values()}
+            for side, place in enumerate((cityscapes.PHOTOS, cityscapes.LABELS))
+        }
     places = [split]
     for names in TWO_FOLDERS:
         if (folder / split / names[0]).is_dir():
@@ -211,7 +239,7 @@ def main(argv: Sequence[str]) -> None:
     for name, default, text in (
         ("dataset", None, f"one of {', '.join(CATALOGUE)}, or a name of yours"),
         ("data_dir", "datasets", "folder that holds, or will hold, <dataset>/train|val|test"),
-        ("archive", None, "tar or zip file to use instead of a download"),
+        ("archive", None, "tar or zip file to use instead of a download; several with commas between"),
         ("output", None, "folder that --combine makes"),
     ):
         flags.DEFINE_string(name, default, text, flag_values=flag_values)
@@ -227,8 +255,8 @@ def main(argv: Sequence[str]) -> None:
     elif values["dataset"] == "synthetic":
         print("synthetic is generated while training: there is nothing to prepare")
     else:
-        archive = Path(values["archive"]) if values["archive"] else None
-        prepare_dataset(find_dataset(values["dataset"]), Path(values["data_dir"]), archive)
+        archives = [Path(name) for name in (values["archive"] or "").split(",") if name]
+        prepare_dataset(find_dataset(values["dataset"]), Path(values["data_dir"]), *archives)
 
 
 def _combine(input_folder: Path, target_folder: Path, output_folder: Path) -> None:
