@@ -98,8 +98,8 @@ def _find_complete(spec: DatasetSpec, data_dir: Path) -> Path | None:
 def _make_dataset(spec: DatasetSpec, data_dir: Path, archives: Sequence[Path], staging: Path) -> Path:
     target, unpacked = data_dir / spec.name, staging / "unpacked"
     from_url = local_file(spec.url or "")
-    if archives or from_url:
-        files = archives or [from_url]
+    files = archives or ([from_url] if from_url else [])
+    if files:
         for file in files:
             if not file.is_file():
                 named = f"--archive={file}" if archives else spec.url

@@ -11,6 +11,7 @@ from tfpix2pix.config import JITTER_LOAD_SIZE, Size, parse_size
 from tfpix2pix.settings import option
 
 SCRATCH = "none"
+PALETTE_FILE = "palette.json"  # in the workdir: the classes, in the order of the scores
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

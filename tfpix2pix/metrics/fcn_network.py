@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from pipelines.command_line import UsageError, UserError
 from tfpix2pix.layers import CropLike, PadToMultiple
+from tfpix2pix.metrics.fcn_config import FcnConfig
 
 # VGG-16: filters and number of the 3x3 convolutions of each block.
 VGG_BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
@@ -79,7 +80,7 @@ class GroupNormalization(keras.layers.Layer):
         channels = values.shape[-1]
         by_channel = tf.reduce_mean(values, [1, 2])
         grouped = tf.reshape(by_channel, [-1, channels // self.group_size, self.group_size])
-        means = tf.repeat(tf.reduce_mean(grouped, -1), self.group_size, axis=-1)
+        means = tf.broadcast_to(tf.reduce_mean(grouped, -1, keepdims=True), tf.shape(grouped))
         return tf.reshape(means, [-1, 1, 1, channels])
 
     def compute_output_shape(self, input_shape):
@@ -180,6 +181,11 @@ def fcn8s(
     logits = upsample(scores, 8, "upscore", dtype="float32")
     logits = CropLike(dtype="float32")([logits, images])
     return keras.Model(images, logits, name="fcn8s")
+
+
+def build_network(config: FcnConfig, num_classes: int) -> keras.Model:
+    """Builds the network of a configuration, with random weights."""
+    return fcn8s(num_classes, config.width, normalization=config.normalization, dtype=config.precision)
 
 
 def scale_filters(filters: int, width: float) -> int:

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -14,6 +13,7 @@ from tfpix2pix import checkpoints, pictures, settings
 from tfpix2pix.metrics.fcn_config import FcnConfig
 from tfpix2pix.metrics.fcn_step import FcnStep
 from tfpix2pix.metrics.segmentation_scores import class_scores, confusion_matrices, segmentation_scores
+from tfpix2pix.metrics.segmenter import KerasSegmenter
 from tfpix2pix.summaries import LossMeter, Progress, Summaries
 
 BEST_METRIC = "class_iou"
@@ -52,6 +52,7 @@ class FcnRecords:
         self._config, self._workdir, self._palette = config, workdir, palette
         self._trainee, self._val_source = trainee, val_source
         self._examples_per_epoch = examples_per_epoch
+        self._segmenter = KerasSegmenter(trainee.network, "FCN-8s", palette)
         text = settings.describe(config, FcnConfig())
         self._summaries = Summaries(workdir, int(trainee.step.numpy()), config, text)
 
@@ -81,7 +82,7 @@ class FcnRecords:
 
     def _validate(self, step: int, progress: Progress) -> bool:
         """Scores the validation split; returns whether the class IoU is the best so far."""
-        confusion, sheet = validate(self._trainee.network, self._val_source, self._palette, self._config)
+        confusion, sheet = validate(self._segmenter, self._val_source, self._palette, self._config)
         scores = {name: float(value) for name, value in segmentation_scores(confusion).items()}
         self._summaries.scalars(step, "validation", scores)
         by_class = zip(self._palette.names, class_scores(confusion)["iou"], strict=True)
@@ -106,24 +107,25 @@ class FcnRecords:
 
 
 def validate(
-    network: keras.Model, source: Source, palette: labels.Palette, config: FcnConfig
+    segmenter: KerasSegmenter, source: Source, palette: labels.Palette, config: FcnConfig
 ) -> tuple[np.ndarray, np.ndarray]:
     """Finds the classes of every photo of a split, each once.
 
     Args:
-      network: images -> logits.
+      segmenter: images -> class ids.
       source: photos and class ids.
       palette: the classes.
       config: its image and batch size.
 
     Returns:
       The confusion matrix of the whole split, int64 [K, K + 1], see
-      `segmentation_scores`; and a picture of the first few examples: photo,
+      `segmentation_scores`; and a picture of a few examples from all over it: photo,
       predicted classes, true classes, uint8 [H, W, 3].
     """
     num_classes = len(palette)
     confusion = np.zeros((num_classes, num_classes + 1), np.int64)
     shown: list[list[tf.Tensor]] = []
+    places, seen = sorted({place * len(source) // SAMPLES for place in range(SAMPLES)}), 0
     dataset = pairs.build_dataset(
         source,
         image_size=config.image_size,
@@ -131,14 +133,14 @@ def validate(
         training=False,
         class_targets=True,
     )
-    predict = tf.function(
-        lambda images: tf.argmax(network(images, training=False), -1, tf.int32), reduce_retracing=True
-    )
     for batch in dataset:
-        predicted_ids = predict(batch["input_image"])
+        predicted_ids = segmenter(batch["input_image"])
         confusion += confusion_matrices(batch["target_ids"], predicted_ids, num_classes).sum(0, np.int64)
-        if sum(len(row[0]) for row in shown) < SAMPLES:
-            coloured = (labels.colour_ids(ids, palette) for ids in (predicted_ids, batch["target_ids"]))
-            shown.append([batch["input_image"], *map(to_unit_range, coloured)])
-    columns = [tf.concat(column, 0)[:SAMPLES] for column in zip(*shown, strict=True)]
+        coloured = (labels.colour_ids(ids, palette) for ids in (predicted_ids, batch["target_ids"]))
+        columns = [batch["input_image"], *map(to_unit_range, coloured)]
+        # Neighbours are often alike: frames of one drive.
+        chosen = [place - seen for place in places if seen <= place < seen + len(predicted_ids)]
+        shown.append([tf.gather(column, chosen) for column in columns])
+        seen += len(predicted_ids)
+    columns = [tf.concat(column, 0) for column in zip(*shown, strict=True)]
     return confusion, pictures.contact_sheet(columns)

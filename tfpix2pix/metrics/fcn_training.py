@@ -25,8 +25,6 @@ from tfpix2pix.metrics.fcn_step import FcnStep
 from tfpix2pix.optimizers import LinearDecay
 from tfpix2pix.summaries import LossMeter, Progress
 
-PALETTE_FILE = "palette.json"
-
 
 @dataclasses.dataclass(frozen=True)
 class FcnResult:
@@ -80,7 +78,7 @@ def check_config(workdir: Path, config: FcnConfig) -> None:
 
 def _write_palette(workdir: Path, palette: labels.Palette) -> None:
     """Writes the classes beside the weights, in the order of the scores; refuses others than before."""
-    path, text = workdir / PALETTE_FILE, palette.to_json()
+    path, text = workdir / fcn_config.PALETTE_FILE, palette.to_json()
     if path.is_file() and path.read_text() != text:
         raise UsageError(
             f"{workdir} was started with other classes: compare {path} and --palette. "
@@ -110,13 +108,6 @@ def open_split(config: FcnConfig, split: str, palette: labels.Palette) -> Source
     return labels.with_class_ids(source, palette)
 
 
-def build_network(config: FcnConfig, num_classes: int) -> keras.Model:
-    """Builds the network of a configuration, with random weights."""
-    return fcn_network.fcn8s(
-        num_classes, config.width, normalization=config.normalization, dtype=config.precision
-    )
-
-
 class _Run:
     """One start of a training: what the loop needs at hand."""
 
@@ -141,7 +132,7 @@ class _Run:
     def _build(self) -> FcnStep:
         config, num_classes = self.config, len(self.palette)
         keras.utils.set_random_seed(config.seed)
-        network = build_network(config, num_classes)
+        network = fcn_network.build_network(config, num_classes)
         balanced = config.class_balancing != "none"
         weights = (
             fcn_step.balance_classes(self.train_source, num_classes) if balanced else np.ones(num_classes)

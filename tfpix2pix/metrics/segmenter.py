@@ -8,7 +8,7 @@ import tensorflow as tf
 from pipelines import labels
 from pipelines.command_line import UsageError, UserError
 from tfpix2pix import checkpoints, workdir
-from tfpix2pix.metrics import fcn_config, fcn_training
+from tfpix2pix.metrics import fcn_config, fcn_network
 from tfpix2pix.metrics.fcn_step import PREFIX
 
 KERAS_SUFFIXES = (".keras", ".h5")
@@ -102,11 +102,11 @@ def _open_run(folder: Path) -> KerasSegmenter:
         config = workdir.read_settings(folder, fcn_config.from_json)
     except UsageError as error:
         raise UsageError(f"{folder} holds no run of python -m tfpix2pix.metrics.fcn: {error}") from error
-    palette = labels.find_palette(str(folder / fcn_training.PALETTE_FILE))
+    palette = labels.find_palette(str(folder / fcn_config.PALETTE_FILE))
     try:
         step = checkpoints.find_step(folder, "best")
     except UsageError:
         step = checkpoints.find_step(folder, "latest")
-    network = fcn_training.build_network(config, len(palette))
+    network = fcn_network.build_network(config, len(palette))
     checkpoints.restore_model(folder, step, PREFIX, network)
     return KerasSegmenter(network, f"FCN-8s {folder.name}, step {step}", palette)
