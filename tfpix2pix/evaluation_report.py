@@ -29,6 +29,7 @@ th, td { padding: .2rem .9rem .2rem 0; text-align: left; vertical-align: baselin
 th { font-size: .8rem; font-weight: 600; opacity: .7; }
 tr + tr { border-top: 1px solid color-mix(in srgb, currentColor 15%, transparent); }
 td.number, th.number { font-variant-numeric: tabular-nums; text-align: right; }
+td:first-child, .better { white-space: nowrap; }
 td.note { opacity: .7; font-size: .85rem; }
 figure { max-width: calc(33.3% - .5rem); }
 figure.plot { max-width: 100%; }
@@ -97,6 +98,7 @@ class Gallery:
 
     def clear(self) -> None:
         """Removes the page, whose pictures are about to change, and pictures that will not be overwritten."""
+        self._folder.mkdir(parents=True, exist_ok=True)
         (self._folder / PAGE).unlink(missing_ok=True)
         kept = {self.file(index, kind) for index in self.indices for kind in _KINDS}
         for path in (self._folder / PICTURES_FOLDER).glob("*.png"):
@@ -168,7 +170,7 @@ def _render_scores(results: Mapping[str, Result], higher_is_better: Mapping[str,
             )
             rows.append(
                 f"<tr><td>{title}</td><td class=number>{_number(value)}</td>{ceiling}"
-                f"<td class=note>{_ARROWS[higher_is_better[name]]}</td>"
+                f'<td class="note better">{_ARROWS[higher_is_better[name]]}</td>'
                 f"<td class=note>{note if place == 0 else ''}</td></tr>\n"
             )
     return (
@@ -183,7 +185,9 @@ def _render_classes(name: str, result: Result) -> str:
     per_class = result.details["per_class"]
     total = sum(row["pixels"] for row in per_class)
     columns = [column for column in per_class[0] if column not in ("class", "pixels")]
-    head = "".join(f'<th class="number">{column.replace("_", " ")}</th>' for column in columns)
+    head = "".join(
+        f'<th class="number">{column.replace("_", " ").replace("iou", "IoU")}</th>' for column in columns
+    )
     rows = []
     for row in per_class:
         share = row["pixels"] / total if total else math.nan

@@ -28,12 +28,12 @@ Extract = Callable[[Pictures], np.ndarray]
 
 
 def fid(tools: Tools) -> Metric:
-    """Frechet distance between Gaussians fitted to the features of all photos; lower is better."""
+    """Frechet distance between Gaussians fitted to the features of all photos."""
     return Metric(_measure(tools), combine_fid, higher_is_better=False)
 
 
 def kid(tools: Tools) -> Metric:
-    """Squared maximum mean discrepancy of the features, unbiased, so small splits do too; lower is better."""
+    """Squared maximum mean discrepancy of the features: unbiased, so for small splits too."""
     return Metric(_measure(tools), combine_kid, higher_is_better=False)
 
 

@@ -13,7 +13,7 @@ SCORES = ("pixel_accuracy", "class_accuracy", "class_iou")
 
 
 def fcn_score(tools: Tools) -> Metric:
-    """Whether a segmentation network finds in generated photos what the label maps say; higher is better."""
+    """Whether a segmentation network finds in generated photos what the label maps say."""
     segmenter, palette = tools.segmenter, tools.palette
     if segmenter is None:
         raise NotApplicableError(
