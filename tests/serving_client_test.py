@@ -1,6 +1,7 @@
 """The command `python -m tfpix2pix.serving.client` against the stand-in."""
 
 import re
+import shutil
 import sys
 import time
 
@@ -178,3 +179,21 @@ def test_percentiles_are_latencies_that_occurred():
         "1 image in 0.5 s, 2 images/s; latency p50 250 ms, p90 250 ms, p99 250 ms"
     )
     assert client.summarize([], 0.5) == "0 images in 0.5 s, 0 images/s"
+
+
+def test_the_python_and_the_curl_of_the_documentation_run(serve, tmp_path, monkeypatch):
+    page = (runs.ROOT / "docs" / "serving.md").read_text()
+    page = page.replace("http://127.0.0.1:8501", serve()).replace("facades", "tiny")
+    (snippet,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (shell,) = re.findall(r"```\n(\{ printf.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    # As a picture of some size, too long for a command line.
+    (tmp_path / "labels.png").write_bytes(encode_png(draw_pixels(256, 256, 3)))
+    exec(compile(snippet, "docs/serving.md", "exec"), {})
+    photo = decode_png((tmp_path / "photo.png").read_bytes())
+    assert photo.shape == (256, 256, 3)
+    if not (shutil.which("curl") and shutil.which("jq")):
+        pytest.skip("needs curl and jq")
+    (tmp_path / "photo.png").unlink()
+    runs.run(["bash", "-c", shell], cwd=tmp_path)
+    np.testing.assert_array_equal(decode_png((tmp_path / "photo.png").read_bytes()), photo)

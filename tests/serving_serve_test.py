@@ -78,6 +78,7 @@ def test_the_installed_server_gets_ports_and_files(folder, program):
         f"--model_config_file={folder}/models.config",
         "--model_config_file_poll_wait_seconds=10",
         f"--monitoring_config_file={folder}/monitoring.config",
+        "--allow_version_labels_for_unavailable_models=true",
         "--enable_batching",
         f"--batching_parameters_file={folder}/batching_parameters.txt",
     ]
@@ -109,6 +110,7 @@ def test_docker_gets_ports_mount_and_files(folder, program):
         f"--model_config_file={folder}/models.config",
         "--model_config_file_poll_wait_seconds=10",
         f"--monitoring_config_file={folder}/monitoring.config",
+        "--allow_version_labels_for_unavailable_models=true",
     ]
     assert "--gpus=all" not in run(folder, path, "--dry_run").stdout
 

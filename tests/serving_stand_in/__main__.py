@@ -16,7 +16,8 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int)
     for name in ("model_config_file", "batching_parameters_file", "monitoring_config_file"):
         parser.add_argument(f"--{name}", type=argparse.FileType())
-    parser.add_argument("--enable_batching", nargs="?")
+    for name in ("enable_batching", "allow_version_labels_for_unavailable_models"):
+        parser.add_argument(f"--{name}", nargs="?")
     flags = parser.parse_args()
     config = text_format.Parse(flags.model_config_file.read(), model_server_config_pb2.ModelServerConfig())
     models = Models()

@@ -199,7 +199,7 @@ class RemoteModel:
             return signatures[name]
         hint = ""
         if name.endswith(_SEEDED):
-            hint = "; without a noise seed, the noise is the server's"
+            hint = "; leave the noise seed out, or export the model again"
         raise UsageError(f"{self._title} has no signature {name}; it has {_join(sorted(signatures))}{hint}")
 
     def _insist(self, ask: Callable[[], Result]) -> Result:

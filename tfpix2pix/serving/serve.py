@@ -80,6 +80,8 @@ def _build_command(folder: Path, values: dict) -> list[str]:
         f"--model_config_file={folder / model_config.MODELS_FILE}",
         f"--model_config_file_poll_wait_seconds={POLL_WAIT_SEC}",
         f"--monitoring_config_file={folder / model_config.MONITORING_FILE}",
+        # Or else a models.config with labels of one's own keeps the server from starting.
+        "--allow_version_labels_for_unavailable_models=true",
     ]
     if values["enable_batching"]:
         options += ["--enable_batching", f"--batching_parameters_file={folder / model_config.BATCHING_FILE}"]
