@@ -4,17 +4,18 @@ import json
 import signal
 import sys
 
+import keras
 import numpy as np
 import pytest
 import runs
 import tensorflow as tf
 from PIL import Image
 
-from pipelines import sources
+from pipelines import labels, sources
 from pipelines.command_line import UsageError, UserError
 from tfpix2pix import checkpoints
-from tfpix2pix.metrics import fcn_config, fcn_network, fcn_step, fcn_training
-from tfpix2pix.metrics.segmenter import load_segmenter
+from tfpix2pix.metrics import fcn_config, fcn_network, fcn_records, fcn_step, fcn_training
+from tfpix2pix.metrics.segmenter import KerasSegmenter, load_segmenter
 
 PALETTE = {"ground": [0, 160, 0], "sky": [90, 90, 255], "car": [255, 0, 0], "void": [[0, 0, 0]]}
 SETTINGS = {
@@ -198,6 +199,25 @@ def test_killed_then_stopped_it_ends_as_the_one_that_was_left_alone(data_dir, le
     assert "going on from step" in finished.stderr
     runs.assert_same_state(runs.read_state(tmp_path, 60), runs.read_state(learned[0], 60))
     assert runs.read_metrics(tmp_path) == runs.read_metrics(learned[0])
+
+
+def test_a_validation_counts_every_pixel_once_and_shows_examples_from_all_over():
+    levels = np.arange(9, dtype=np.uint8)
+    photos = np.broadcast_to((levels * 20)[:, None, None, None], (9, 32, 32, 3)).copy()
+    ids = np.broadcast_to(levels[:, None, None] % 4, (9, 32, 32)).copy()  # 3 is void
+    read = tf.constant(photos), tf.constant(ids)
+    source = sources.Source(tuple(map(str, levels)), lambda index: (read[0][index], read[1][index]))
+    images = keras.Input((None, None, 3))
+    always_sky = keras.layers.Conv2D(3, 1)
+    network = keras.Model(images, always_sky(images))
+    always_sky.set_weights([np.zeros((1, 1, 3, 3)), np.array([0, 1, 0])])
+    palette = labels.Palette(("a", "sky", "c"), np.eye(3, dtype=np.uint8), np.array([[9, 9, 9]], np.uint8))
+    config = fcn_config.make_config(image_size=32, batch_size=2)
+    confusion, sheet = fcn_records.validate(KerasSegmenter(network, "sky"), source, palette, config)
+    # Photos 0, 4, 8 are of class a, 1, 5 sky, 2, 6 of c.
+    np.testing.assert_array_equal(confusion / 1024, [[0, 3, 0, 0], [0, 2, 0, 0], [0, 2, 0, 0]])
+    assert sheet.shape == (4 * 36 + 4, 3 * 36 + 4, 3)
+    np.testing.assert_array_equal(sheet[10::36, 10, 0], [0, 40, 80, 120])
 
 
 def test_two_at_once_are_refused(data_dir, tmp_path):

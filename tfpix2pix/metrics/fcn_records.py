@@ -140,7 +140,7 @@ def validate(
         columns = [batch["input_image"], *map(to_unit_range, coloured)]
         # Neighbours are often alike: frames of one drive.
         chosen = [place - seen for place in places if seen <= place < seen + len(predicted_ids)]
-        shown.append([tf.gather(column, chosen) for column in columns])
+        shown.append([tf.gather(column, tf.constant(chosen, tf.int32)) for column in columns])
         seen += len(predicted_ids)
     columns = [tf.concat(column, 0) for column in zip(*shown, strict=True)]
     return confusion, pictures.contact_sheet(columns)
