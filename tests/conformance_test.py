@@ -21,8 +21,7 @@ GENERATORS = {
         build, (16, 16), depth=3, base_filters=2, upsampling=upsampling, dtype=dtype
     )
     for name, build in generators.BUILDERS.items()
-    for upsampling in ("nearest", "bilinear")
-    for dtype in ("float32", "mixed_bfloat16")
+    for upsampling, dtype in (("nearest", "float32"), ("bilinear", "mixed_bfloat16"))
 }
 DISCRIMINATORS = {
     f"{side}px-{'conditional' if conditional else 'target'}-{normalization}-{dtype}": functools.partial(

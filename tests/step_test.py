@@ -36,10 +36,15 @@ def _draw_batch() -> dict[str, tf.Tensor]:
     return next(iter(_draw_batches(1)))
 
 
-def _build_networks(objective: str = "l1+cgan", dtype: str = "float32", scale: float = 10.0):
+def _build_networks(
+    objective: str = "l1+cgan",
+    dtype: str = "float32",
+    scale: float = 10.0,
+    upsampling: str = "transposed",
+):
     """Builds the same tiny networks every time, their kernels `scale` times as wide as in training."""
     keras.utils.set_random_seed(1)
-    generator = generators.unet_generator((8, 8), depth=2, base_filters=4, dtype=dtype)
+    generator = generators.unet_generator((8, 8), depth=2, base_filters=4, upsampling=upsampling, dtype=dtype)
     discriminator = discriminators.patch_discriminator(
         16, conditional="cgan" in objective, base_filters=4, dtype=dtype
     )
@@ -50,7 +55,8 @@ def _build_networks(objective: str = "l1+cgan", dtype: str = "float32", scale: f
 
 def _build_step(objective: str = "l1+cgan", learning_rate: float | None = None, **options) -> step.TrainStep:
     """Builds a step with plain gradient descent, or with Adam when no rate is given."""
-    generator, discriminator = _build_networks(objective, options.pop("dtype", "float32"))
+    of_networks = {name: options.pop(name) for name in ("dtype", "upsampling") if name in options}
+    generator, discriminator = _build_networks(objective, **of_networks)
     if learning_rate is not None:
         options["generator_optimizer"] = keras.optimizers.SGD(learning_rate)
         options["discriminator_optimizer"] = keras.optimizers.SGD(learning_rate)
@@ -248,9 +254,11 @@ def test_adam_is_the_papers():
     )
 
 
-def test_no_tensor_gets_its_gradient_from_three_places():
+@pytest.mark.parametrize("upsampling", generators.UPSAMPLINGS)
+def test_no_tensor_gets_its_gradient_from_three_places(upsampling):
     # TensorFlow's CPU sum of three or more adds in an order that depends on timing.
-    traced = tf.function(_build_step().replica_step).get_concrete_function(_draw_batch()).graph.as_graph_def()
+    replica_step = tf.function(_build_step(upsampling=upsampling).replica_step)
+    traced = replica_step.get_concrete_function(_draw_batch()).graph.as_graph_def()
     nodes = [*traced.node, *(node for function in traced.library.function for node in function.node_def)]
     sums = [[name for name in node.input if name[0] != "^"] for node in nodes if node.op == "AddN"]
     assert sums
