@@ -90,7 +90,13 @@ class Config:
     keep_checkpoints: int = _option(2, "latest checkpoints kept, the best aside", may_change=True, minimum=1)
     validate_every_steps: int = _option(1000, "steps between validations", may_change=True, minimum=1)
     best_metric: str = _option(
-        "l1", "validation score that picks the best checkpoint", ("l1", "psnr", "ssim")
+        "l1",
+        "validation score that picks the best checkpoint; fcn_score takes --segmenter",
+        ("l1", "psnr", "ssim", "fcn_score"),
+    )
+    segmenter: str = _option(
+        "",
+        "network for the validation's fcn_score: a run of tfpix2pix.metrics.fcn, or a .keras file",
     )
     summary_every_steps: int = _option(
         50, "steps between the scalars written to TensorBoard and metrics.jsonl", may_change=True, minimum=1
@@ -220,6 +226,8 @@ def _check(config: Config) -> None:
     deepest = min(config.image_size).bit_length() - 1
     if config.depth is not None and config.depth > deepest:
         raise UsageError(f"--depth must be at most {deepest} for this --image_size. Received: {config.depth}")
+    if config.best_metric == "fcn_score" and not config.segmenter:
+        raise UsageError("--best_metric=fcn_score takes --segmenter, the network that gives the score")
     if config.seed >= 2**32:
         raise UsageError(f"--seed must be below 2**32. Received: {config.seed}")
     parse_step_range(config.profile_steps)

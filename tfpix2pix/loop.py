@@ -20,6 +20,7 @@ from tfpix2pix import workdir as workdirs
 from tfpix2pix.config import Config, parse_step_range
 from tfpix2pix.distribution import Placement, check_placement, make_strategy
 from tfpix2pix.interruption import TrainingStopped, noted_signals
+from tfpix2pix.judge import Judge
 from tfpix2pix.records import Records
 from tfpix2pix.summaries import LossMeter, Progress
 
@@ -75,19 +76,27 @@ def train_and_evaluate(config: Config, workdir: str | Path | None = None) -> Res
     with workdirs.lock(workdir) if placement.is_chief else nullcontext():
         train_source = splits.open_split(config, "train")
         val_source = splits.open_split(config, "val")
+        judge = None
         if placement.is_chief:
+            judge = Judge(config, val_source) if config.segmenter else None
             workdirs.write_config(workdir, config, train_source)
-        return _Run(config, workdir, placement, train_source, val_source).train()
+        return _Run(config, workdir, placement, train_source, val_source, judge).train()
 
 
 class _Run:
     """One start of a run: what the loop needs at hand."""
 
     def __init__(
-        self, config: Config, workdir: Path, placement: Placement, train_source: Source, val_source: Source
+        self,
+        config: Config,
+        workdir: Path,
+        placement: Placement,
+        train_source: Source,
+        val_source: Source,
+        judge: Judge | None,
     ):
         self.config, self.workdir, self.placement = config, workdir, placement
-        self.train_source, self.val_source = train_source, val_source
+        self.train_source, self.val_source, self.judge = train_source, val_source, judge
         self.total_steps = config.steps or -(-config.epochs * len(train_source) // config.batch_size)
         with placement.strategy.scope():
             self.train_step = networks.build_train_step(config, self.total_steps)
@@ -114,7 +123,13 @@ class _Run:
         records = None
         if self.placement.is_chief:
             records = Records(
-                self.config, self.workdir, self.train_step, self.val_source, epoch_length, self.metadata
+                self.config,
+                self.workdir,
+                self.train_step,
+                self.val_source,
+                epoch_length,
+                self.metadata,
+                self.judge,
             )
         progress = Progress(self.step, self.total_steps, epoch_length, self.config.batch_size)
         batches = iter(self._distributed_batches())

@@ -8,6 +8,7 @@ import tensorflow as tf
 from pipelines.sources import Source
 from tfpix2pix import checkpoints, pictures
 from tfpix2pix.config import Config
+from tfpix2pix.judge import Judge
 from tfpix2pix.metrics.image_quality import HIGHER_IS_BETTER
 from tfpix2pix.step import TrainStep
 from tfpix2pix.summaries import LossMeter, Progress, Summaries
@@ -24,6 +25,7 @@ class Records:
       val_source: pairs of the validation split.
       examples_per_epoch: length of the training split.
       metadata: of the checkpoint that the run goes on from; empty for a new run.
+      judge: gives the validation's `fcn_score`.
 
     Attributes:
       scores: of the last validation.
@@ -38,11 +40,12 @@ class Records:
         val_source: Source,
         examples_per_epoch: int,
         metadata: dict[str, Any],
+        judge: Judge | None = None,
     ):
         self.scores: dict[str, float] = metadata.get("scores", {})
         self.best: dict[str, Any] | None = metadata.get("best")
         self._config, self._workdir, self._train_step = config, workdir, train_step
-        self._val_source = val_source
+        self._val_source, self._judge = val_source, judge
         self._examples_per_epoch = examples_per_epoch
         self._summaries = Summaries(workdir, int(train_step.step.numpy()), config)
 
@@ -77,7 +80,11 @@ class Records:
         """Scores the validation split; returns whether the score is the best so far."""
         config = self._config
         self.scores = compute_validation_scores(
-            self._train_step.generator, self._val_source, config.image_size, config.seed
+            self._train_step.generator,
+            self._val_source,
+            config.image_size,
+            config.seed,
+            judge=self._judge,
         )
         self._summaries.scalars(step, "validation", self.scores)
         texts = [f"{name} {value:.4f}" for name, value in self.scores.items()]

@@ -1,6 +1,7 @@
 """Scores of a generator on a whole split, and pictures of a few examples."""
 
 import functools
+import itertools
 
 import keras
 import numpy as np
@@ -9,6 +10,7 @@ import tensorflow as tf
 from pipelines import pairs
 from pipelines.sources import Source
 from tfpix2pix import pictures
+from tfpix2pix.judge import Judge, fcn_score
 from tfpix2pix.metrics.image_quality import compute_image_quality
 from tfpix2pix.step import TrainStep
 
@@ -16,7 +18,12 @@ SAMPLES = 4
 
 
 def compute_validation_scores(
-    generator: keras.Model, source: Source, image_size: tuple[int, int], seed: int = 0, batch_size: int = 4
+    generator: keras.Model,
+    source: Source,
+    image_size: tuple[int, int],
+    seed: int = 0,
+    batch_size: int = 4,
+    judge: Judge | None = None,
 ) -> dict[str, float]:
     """Translates every example once and returns the mean scores.
 
@@ -29,20 +36,29 @@ def compute_validation_scores(
       image_size: (height, width) px that pairs are resized to.
       seed: of the noise.
       batch_size: images at a time.
+      judge: gives `fcn_score`.
 
     Returns:
       Means over the examples of what `compute_image_quality` returns for what the
-      network makes, and for inpainting `hole_l1`, the L1 of the hole alone.
+      network makes, and for inpainting `hole_l1`, the L1 of the hole alone; with a
+      judge `fcn_score`, the class IoU of the whole split.
     """
     dataset = pairs.build_dataset(
         source, image_size=image_size, batch_size=batch_size, training=False, seed=seed
     )
     score_batch = _scorer(generator)
-    batches = [score_batch(batch) for batch in dataset]
-    return {
+    batches, confusions = [], []
+    label_ids = judge.label_ids(batch_size) if judge else itertools.repeat(None)
+    for batch, ids in zip(dataset, label_ids, strict=False):
+        scores, generated_image = score_batch(batch)
+        batches.append(scores)
+        if judge:
+            confusions.append(judge.confuse(ids, generated_image))
+    means = {
         name: float(np.concatenate([batch[name].numpy() for batch in batches]).mean(dtype=np.float64))
         for name in batches[0]
     }
+    return {**means, "fcn_score": fcn_score(np.sum(confusions, axis=0))} if judge else means
 
 
 @functools.lru_cache(maxsize=1)
@@ -53,7 +69,7 @@ def _scorer(generator: keras.Model):
         scores = compute_image_quality(batch["target_image"], generated_image)
         if "mask" in batch:
             scores["hole_l1"] = hole_l1(batch["target_image"], generated_image, batch["mask"])
-        return scores
+        return scores, generated_image
 
     return score_batch
 
