@@ -173,6 +173,19 @@ def test_a_dataset_of_unknown_classes_asks_for_them(data_dir, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_label_maps_of_ids_need_no_flag_beside_palette_json(data_dir, tmp_path):
+    for kind in ("photos", "labels"):
+        (tmp_path / "mine" / "val" / kind).mkdir(parents=True)
+    ids = np.array([[0, 1], [2, 255]], np.uint8)
+    Image.fromarray(ids).save(tmp_path / "mine" / "val" / "labels" / "1.png")
+    Image.new("RGB", (2, 2)).save(tmp_path / "mine" / "val" / "photos" / "1.png")
+    (tmp_path / "mine" / "palette.json").write_text(json.dumps(PALETTE))
+    config = fcn_config.make_config(dataset="mine", data_dir=str(tmp_path))
+    palette = fcn_training.config_palette(config)
+    source = fcn_training.open_split(config, "val", palette)
+    np.testing.assert_array_equal(source.read(tf.constant(0, tf.int64))[1], ids)
+
+
 def test_a_loss_that_is_not_finite_stops_the_run(data_dir, tmp_path):
     with pytest.raises(UserError, match=r"the loss is not finite in step \d+: .*examples: \d, \d\. The last"):
         fcn_training.train_fcn(_config(data_dir, steps=9, learning_rate=1e30), tmp_path)

@@ -91,7 +91,8 @@ def config_palette(config: FcnConfig) -> labels.Palette:
     """Returns the classes of a configuration: `--palette`, or the dataset's own."""
     if config.palette:
         return labels.find_palette(config.palette)
-    return labels.dataset_palette(find_dataset(config.dataset))
+    classes = datasets.find_classes(config.dataset, config.data_dir)
+    return classes or labels.dataset_palette(find_dataset(config.dataset))
 
 
 def open_split(config: FcnConfig, split: str, palette: labels.Palette) -> Source:
@@ -104,6 +105,7 @@ def open_split(config: FcnConfig, split: str, palette: labels.Palette) -> Source
         image_size=config.image_size,
         on_bad_image=config.on_bad_image,
         cache_mib=config.cache_mib,
+        palette=palette,
     )
     return labels.with_class_ids(source, palette)
 
