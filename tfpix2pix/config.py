@@ -21,6 +21,7 @@ JITTER_LOAD_SIZE = 286 / 256
 STRATEGIES = ("auto", "mirrored", "multiworker", "one_device")
 UPSAMPLINGS = ("transposed", "nearest", "bilinear")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+SERVING_NOISE = ("fixed", "random", "off")
 Size = tuple[int, int]
 
 
@@ -109,6 +110,9 @@ class Config:
     )
     export: bool = _option(True, "write a SavedModel at the end", may_change=True)
     saved_model_dir: str = _option("saved_models", "folder of the SavedModels", may_change=True)
+    serving_noise: str = _option(
+        "fixed", "of requests to the SavedModel that bring no seed", SERVING_NOISE, may_change=True
+    )
 
     def to_json(self) -> str:
         """Returns the configuration as JSON text."""
