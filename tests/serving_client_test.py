@@ -7,11 +7,11 @@ import time
 
 import numpy as np
 import pytest
-import runs
 from serving_stand_in.exports import decode_png, draw_pixels, encode_png
 from serving_stand_in.models import RequestError
 from serving_stand_in.servers import STARTS, start_rest_server
 
+import runs
 from pipelines.command_line import UsageError, UserError
 from tfpix2pix.serving import client
 
@@ -159,6 +159,23 @@ def test_a_server_that_stays_away_ends_the_job(serve, models, photos, capsys):
         run(url=serve(), model="probe", input="photos", output="out", concurrency=4, retries=1)
     assert time.monotonic() - start < 10 and len(calls) < 30
     assert len(list_files(photos.parent / "out")) == 10
+
+
+@BOTH
+def test_what_still_waits_when_all_is_lost_is_given_up(serve, models, photos, protocol):
+    calls = []
+
+    def before_answer():
+        calls.append(1)
+        if len(calls) == 4:
+            raise RequestError("PERMISSION_DENIED", "not you")
+        time.sleep(4)
+
+    models.before_answer = before_answer
+    start = time.monotonic()
+    with pytest.raises(UserError, match="does not allow it: not you. 0 of 4 images are done"):
+        run(url=serve(protocol), model="probe", input="photos", output="out")
+    assert time.monotonic() - start < 3.5
 
 
 def test_help_does_not_wait_for_tensorflow():

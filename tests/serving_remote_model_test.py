@@ -11,8 +11,8 @@ from serving_stand_in.models import RequestError, fail_with
 from serving_stand_in.servers import start_grpc_server, start_rest_server
 
 from pipelines.command_line import UsageError, UserError
-from tfpix2pix.serving import RemoteModel, ServingError
-from tfpix2pix.serving.transport import TensorSpec
+from tfpix2pix.serving import RemoteModel, ServingError, rest_transport
+from tfpix2pix.serving.transport import Signature, TensorSpec, TransportError
 
 pytest_plugins = ["serving_stand_in.fixtures"]
 EVERY_WAY = pytest.mark.parametrize("way", ["rest rows", "rest columns", "grpc"])
@@ -50,6 +50,53 @@ def test_several_inputs_and_outputs_keep_names_and_types(connect, way):
     assert outputs["text"].tolist() == ["é1".encode(), "é20".encode()]
 
 
+def test_requests_and_answers_are_the_documented_json():
+    inputs = {"image_bytes": np.array([b"\xff\x00", b"a"], object), "noise_seed": np.array([[1, 2], [3, 4]])}
+    assert rest_transport.encode_request(inputs, "seeded", row_format=True) == {
+        "signature_name": "seeded",
+        "instances": [
+            {"image_bytes": {"b64": "/wA="}, "noise_seed": [1, 2]},
+            {"image_bytes": {"b64": "YQ=="}, "noise_seed": [3, 4]},
+        ],
+    }
+    assert rest_transport.encode_request(inputs, "seeded", row_format=False) == {
+        "signature_name": "seeded",
+        "inputs": {"image_bytes": [{"b64": "/wA="}, {"b64": "YQ=="}], "noise_seed": [[1, 2], [3, 4]]},
+    }
+    one = Signature({}, {"image_bytes": TensorSpec("DT_STRING", (None,))})
+    two = Signature({}, {**one.outputs, "score": TensorSpec("DT_FLOAT", (None,))})
+    for answer in ({"predictions": [{"b64": "/wA="}]}, {"outputs": [{"b64": "/wA="}]}):
+        assert rest_transport.decode_answer(answer, one)["image_bytes"].tolist() == [b"\xff\x00"]
+    for answer in (
+        {"predictions": [{"image_bytes": {"b64": "YQ=="}, "score": 0.5}]},
+        {"outputs": {"image_bytes": [{"b64": "YQ=="}], "score": [0.5]}},
+    ):
+        arrays = rest_transport.decode_answer(answer, two)
+        assert arrays["image_bytes"].tolist() == [b"a"] and arrays["score"].tolist() == [0.5]
+    for answer in (
+        {},
+        {"predictions": [{"score": 1.0}]},
+        {"outputs": {"score": [1.0]}},
+        {"predictions": None},
+    ):
+        with pytest.raises(TransportError, match="does not have the outputs image_bytes, score"):
+            rest_transport.decode_answer(answer, two)
+
+
+@pytest.mark.parametrize(("way", "key"), [("rest rows", "instances"), ("rest columns", "inputs")])
+def test_the_format_that_is_asked_for_is_sent(connect, models, way, key):
+    connect(way, "probe").translate([b"a"])
+    assert set(models.last_request) == {"signature_name", key}
+
+
+def test_a_connection_is_kept(connect, models):
+    before = models.num_connections
+    model = connect("rest", "probe")
+    for _ in range(5):
+        assert model.translate([b"a"]) == [b"av8"]
+    assert models.num_connections == before + 1
+
+
 @BOTH
 def test_metadata_and_status(connect, protocol):
     model = connect(protocol, "probe")
@@ -67,7 +114,7 @@ def test_metadata_and_status(connect, protocol):
 def test_a_noise_seed_asks_the_seeded_signature(connect, protocol):
     model = connect(protocol, "probe")
     assert model.translate([b"a", b"b"], noise_seed=-3) == [b"a-3", b"b-3"]
-    assert model.translate([b"a"], noise_seed=2**32 + 5) == [b"a5"]
+    assert model.translate([b"a"], noise_seed=2**70 + 2**32 + 5) == [b"a5"]
     assert model.translate([b"a"], "serving_default_seeded", noise_seed=6) == [b"a6"]
     with pytest.raises(UsageError, match=r"has no signature mix_seeded; it has .*serving_default_seeded"):
         model.translate([b"a"], "mix", noise_seed=1)

@@ -10,7 +10,7 @@ import pytest
 from serving_stand_in.models import RequestError, fail_with
 from serving_stand_in.servers import STARTS, start_rest_server
 
-from tfpix2pix.serving import RemoteModel, ServingError, remote_model
+from tfpix2pix.serving import RemoteModel, ServingError, remote_model, rest_transport
 
 pytest_plugins = ["serving_stand_in.fixtures"]
 BOTH = pytest.mark.parametrize("protocol", ["rest", "grpc"])
@@ -26,6 +26,17 @@ def test_an_unavailable_server_is_asked_again(connect, models, protocol):
     # 50, 100, 200 ms, each shortened by up to a half.
     assert len(calls) == 4 and (gaps > [0.024, 0.049, 0.099]).all()
     assert len(notices) == 1 and "does not answer (queue full); trying again" in notices[0]
+
+
+def test_a_call_that_a_server_cancels_as_it_stops_is_made_again(connect, models):
+    models.before_answer, calls = fail_with(RequestError("CANCELLED", "shutting down"), times=1)
+    assert connect("grpc", "probe").translate([b"a"]) == [b"av8"] and len(calls) == 2
+
+
+def test_only_connecting_has_to_be_quick(connect, models, monkeypatch):
+    monkeypatch.setattr(rest_transport, "CONNECT_TIMEOUT_SEC", 0.2)
+    models.before_answer = lambda: time.sleep(0.5)
+    assert connect("rest", "probe").translate([b"a"]) == [b"av8"]
 
 
 @BOTH

@@ -28,6 +28,8 @@ class Models:
       labels: model -> label -> version.
       before_answer: called before each prediction; tests make it slow, or let it raise.
       token: that requests must bear, as to a gateway in front of the real one.
+      num_connections: over REST, so far.
+      last_request: over REST.
     """
 
     def __init__(self) -> None:
@@ -36,6 +38,8 @@ class Models:
         self.labels: dict[str, dict[str, int]] = {}
         self.before_answer: Callable[[], object] = lambda: None
         self.token = ""
+        self.num_connections = 0
+        self.last_request: dict[str, object] = {}
 
     def check_token(self, authorization: str | None) -> None:
         """Refuses requests without the token."""

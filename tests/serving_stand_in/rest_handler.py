@@ -80,7 +80,7 @@ class RestHandler(BaseHTTPRequestHandler):
             return json_format.MessageToDict(
                 describe(name, version, servable), **options, always_print_fields_with_no_presence=True
             )
-        request = _parse(body)
+        request = models.last_request = _parse(body)
         signature = request.get("signature_name", DEFAULT)
         if signature not in servable.signatures:
             text = f'Serving signature name: "{signature}" not found in signature def'

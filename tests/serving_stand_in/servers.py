@@ -29,6 +29,7 @@ class _RestServer(ThreadingHTTPServer):
 
     def process_request(self, request, client_address):
         self.connections.add(request)
+        self.models.num_connections += 1
         super().process_request(request, client_address)
 
     def shutdown_request(self, request):

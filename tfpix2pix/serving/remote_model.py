@@ -184,7 +184,7 @@ class RemoteModel:
         inputs: dict[str, npt.ArrayLike] = {files[0]: np.array(images, object)}
         if seeds:
             # The seed of an image's first sample, as everywhere in the project.
-            seed = np.array([noise_seed, 0], np.int64).astype(np.int32)
+            seed = np.array([(noise_seed or 0) & 0xFFFFFFFF, 0], np.uint32).view(np.int32)
             inputs[seeds[0]] = np.tile(seed, (len(images), 1))
         return list(self.predict(inputs, signature)[pictures[0]])
 
