@@ -70,3 +70,11 @@ def test_a_file_that_is_no_model_is_named(tmp_path):
 def test_a_folder_without_a_run_is_refused(tmp_path):
     with pytest.raises(UsageError, match="holds no run of python -m tfpix2pix.metrics.fcn"):
         load_segmenter(tmp_path)
+
+
+def test_a_run_of_another_kind_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text('{"config": {"dataset": "camvid", "generator": "unet"}}')
+    with pytest.raises(
+        UsageError, match=r"is a run of another kind or version \(no such setting: generator\)"
+    ):
+        load_segmenter(tmp_path)

@@ -44,6 +44,9 @@ def read_settings(workdir: Path, parse: Callable[[str], Settings]) -> Settings:
         raise UsageError(f"{workdir} holds no run: there is no {CONFIG_FILE}. It is written by train")
     try:
         return parse(json.dumps(json.loads(path.read_text())["config"]))
+    except UsageError as error:
+        reason = str(error).partition(" (there are")[0]
+        raise UsageError(f"{workdir} is a run of another kind or version ({reason})") from error
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is damaged, or not of a run: {type(error).__name__} {error}") from error
 
