@@ -7,11 +7,11 @@ import sys
 
 import numpy as np
 import pytest
-import runs
 import tensorflow as tf
-from tiny_run import write_run
 
+import runs
 import tfpix2pix
+from tiny_run import write_run
 
 PUBLIC = [name for name in tfpix2pix.__all__ if not name.startswith("__")]
 

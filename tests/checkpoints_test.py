@@ -3,8 +3,8 @@ import shutil
 
 import numpy as np
 import pytest
-import runs
 
+import runs
 from pipelines.command_line import UsageError, UserError
 from tfpix2pix import checkpoints, networks
 

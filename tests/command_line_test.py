@@ -2,8 +2,8 @@ import subprocess
 import sys
 
 import pytest
-import runs
 
+import runs
 from pipelines import command_line
 
 

@@ -6,11 +6,10 @@ import shutil
 import keras
 import numpy as np
 import pytest
-import runs
 import tensorflow as tf
 from PIL import Image
-from tiny_run import write_run
 
+import runs
 from pipelines import synthetic
 from pipelines.command_line import UsageError, UserError
 from pipelines.labels import IGNORED, Palette
@@ -23,6 +22,7 @@ from tfpix2pix.saved_model import export_saved_model
 from tfpix2pix.splits import open_split
 from tfpix2pix.translation import load_generator
 from tfpix2pix.validation import compute_validation_scores
+from tiny_run import write_run
 
 COUNT = 9  # batches of 4, 4 and 1
 PALETTE = Palette(

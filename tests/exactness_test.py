@@ -4,6 +4,7 @@ import random
 import signal
 
 import pytest
+
 import runs
 
 STEPS = 60

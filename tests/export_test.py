@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_run import write_run
 
 from pipelines.command_line import UsageError
 from tfpix2pix.servable import Servable
 from tfpix2pix.translation import load_generator
+from tiny_run import write_run
 
 ROOT = Path(__file__).resolve().parents[1]
 main = runpy.run_module("tfpix2pix.export")["main"]

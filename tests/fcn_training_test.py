@@ -7,10 +7,10 @@ import sys
 import keras
 import numpy as np
 import pytest
-import runs
 import tensorflow as tf
 from PIL import Image
 
+import runs
 from pipelines import labels, sources
 from pipelines.command_line import UsageError, UserError
 from tfpix2pix import checkpoints

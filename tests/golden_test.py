@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from references import torch_weights
 
+from references import torch_weights
 from tfpix2pix import discriminators, generators, optimizers, step
 
 NAMES = {

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpix2pix.metrics.image_quality import HIGHER_IS_BETTER, compute_image_quality
+from tfpix2pix.metrics.image_quality import HIGHER_IS_BETTER, compute_hole_l1, compute_image_quality
 
 
 def _scores(target, generated):
@@ -32,8 +32,9 @@ def test_the_worse_image_scores_worse():
     target = tf.random.stateless_uniform([1, 32, 32, 3], [0, 1], -1, 1)
     noise = tf.random.stateless_normal([1, 32, 32, 3], [0, 2])
     near, far = _scores(target, target + 0.05 * noise), _scores(target, target + 0.5 * noise)
-    for name, higher in HIGHER_IS_BETTER.items():
-        assert (near[name][0] > far[name][0]) == higher
+    assert set(near) == {"l1", "psnr", "ssim"}
+    for name in near:
+        assert (near[name][0] > far[name][0]) == HIGHER_IS_BETTER[name]
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -42,3 +43,12 @@ def test_shapes(channels):
     assert {name: value.shape for name, value in _scores(image, image).items()} == dict.fromkeys(
         ("l1", "psnr", "ssim"), (5,)
     )
+
+
+def test_hole_l1_is_the_mean_of_the_hole_alone():
+    target = np.zeros((2, 2, 2, 2), np.float32)
+    generated, mask = target.copy(), np.zeros((2, 2, 2, 1), np.float32)
+    generated[0, 0] = [[0.2, 0.4], [0.6, 0.8]]
+    generated[1, 1, 1] = 1.0
+    mask[0, 0, 0] = mask[1, 1] = 1  # (0.2 + 0.4) / 2; (0 + 1) / 2
+    np.testing.assert_allclose(compute_hole_l1(target, generated, mask), [0.3, 0.5], atol=1e-6)

@@ -3,10 +3,10 @@
 import keras
 import numpy as np
 import pytest
-import runs
 import tensorflow as tf
 from PIL import Image
 
+import runs
 from pipelines import sources
 from pipelines.catalogue import CATALOGUE
 from pipelines.command_line import UsageError

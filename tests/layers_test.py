@@ -5,8 +5,8 @@ import hashlib
 import numpy as np
 import pytest
 import tensorflow as tf
-from references import numpy_layers
 
+from references import numpy_layers
 from tfpix2pix import layers
 
 

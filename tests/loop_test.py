@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
-import runs
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+import runs
 from pipelines.command_line import UsageError, UserError
 from tfpix2pix import checkpoints
 from tfpix2pix.loop import train_and_evaluate

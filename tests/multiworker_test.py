@@ -5,6 +5,7 @@ import socket
 
 import numpy as np
 import pytest
+
 import runs
 
 SETTINGS = {

@@ -6,9 +6,9 @@ import sys
 
 import numpy as np
 import pytest
-import runs
 from PIL import Image
 
+import runs
 from tfpix2pix import reproduction
 from tfpix2pix.config import make_config
 from tfpix2pix.paper_tables import TABLES

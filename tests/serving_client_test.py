@@ -7,12 +7,12 @@ import time
 
 import numpy as np
 import pytest
-from serving_stand_in.exports import decode_png, draw_pixels, encode_png
-from serving_stand_in.models import RequestError
-from serving_stand_in.servers import STARTS, start_rest_server
 
 import runs
 from pipelines.command_line import UsageError, UserError
+from serving_stand_in.exports import decode_png, draw_pixels, encode_png
+from serving_stand_in.models import RequestError
+from serving_stand_in.servers import STARTS, start_rest_server
 from tfpix2pix.serving import client
 
 pytest_plugins = ["serving_stand_in.fixtures"]

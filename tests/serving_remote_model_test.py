@@ -6,11 +6,11 @@ import threading
 
 import numpy as np
 import pytest
+
+from pipelines.command_line import UsageError, UserError
 from serving_stand_in.exports import decode_png, draw_pixels, encode_png
 from serving_stand_in.models import RequestError, fail_with
 from serving_stand_in.servers import start_grpc_server, start_rest_server
-
-from pipelines.command_line import UsageError, UserError
 from tfpix2pix.serving import RemoteModel, ServingError, rest_transport
 from tfpix2pix.serving.transport import Signature, TensorSpec, TransportError
 

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+
 from serving_stand_in.models import RequestError, fail_with
 from serving_stand_in.servers import STARTS, start_rest_server
-
 from tfpix2pix.serving import RemoteModel, ServingError, remote_model, rest_transport
 
 pytest_plugins = ["serving_stand_in.fixtures"]

@@ -13,10 +13,10 @@ import sys
 from pathlib import Path
 
 import pytest
-import runs
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
+import runs
 from pipelines.command_line import UsageError
 from tfpix2pix.serving import RemoteModel, serve
 

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from references import eager_step
 
+from references import eager_step
 from tfpix2pix import discriminators, generators, losses, optimizers, step
 
 ROOT = Path(__file__).resolve().parents[1]

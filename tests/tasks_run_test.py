@@ -5,14 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import runs
 import tensorflow as tf
 from PIL import Image
 
+import runs
 from pipelines import lab
 from pipelines.command_line import UsageError, UserError
 from pipelines.image_files import load_image
+from tfpix2pix.evaluation import evaluate_model
 from tfpix2pix.servable import Servable
+from tfpix2pix.translation import load_generator
 
 TRAIN = runpy.run_module("tfpix2pix.train")["main"]
 TRANSLATE = runpy.run_module("tfpix2pix.translate")["main"]
@@ -98,6 +100,13 @@ def test_colorize_keeps_the_lightness_and_is_served_as_pictures(photos, tmp_path
         output=tmp_path / "served",
     )
     assert np.abs(_read(tmp_path / "served" / "colour.png").astype(int) - expected).max() <= 1
+    # A SavedModel knows its task, whatever its dataset is called.
+    of_run = evaluate_model(tmp_path / "run", tmp_path / "eval", metrics=["l1"], gallery_size=1)
+    own = {name: getattr(load_generator(tmp_path / "run")[1], name) for name in ("data_dir", "image_size")}
+    of_export = evaluate_model(
+        tmp_path / "saved/colours", tmp_path / "eval2", dataset="mine", metrics=["l1"], gallery_size=1, **own
+    )
+    assert of_export.results["l1"].scores == pytest.approx(of_run.results["l1"].scores, abs=1e-5)
 
 
 def test_inpaint_resumes_fills_holes_and_keeps_the_rest(photos, tmp_path, capsys):
@@ -106,7 +115,10 @@ def test_inpaint_resumes_fills_holes_and_keeps_the_rest(photos, tmp_path, capsys
     _train(photos, tmp_path / "run", **settings, steps=4, cache_mib=0)
     _train(photos, tmp_path / "whole", **settings, steps=4)
     runs.assert_same_state(runs.read_state(tmp_path / "run", 4), runs.read_state(tmp_path / "whole", 4))
-    assert runs.read_metrics(tmp_path / "run")[-1]["validation/hole_l1"] > 0
+    validated = runs.read_metrics(tmp_path / "run")[-1]["validation/hole_l1"]
+    evaluation = evaluate_model(tmp_path / "run", tmp_path / "eval", gallery_size=1)
+    assert evaluation.results["hole_l1"].scores["hole_l1"] == pytest.approx(validated, abs=1e-6)
+    assert 0 < validated != evaluation.results["l1"].scores["l1"]
     picture = _draw(40, 60, 4)
     picture[..., 3] = 255
     picture[5:20, 30:50, 3] = 0

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+
 import runs
 
 FLAGS = """dataset data_dir workdir direction epochs steps batch_size image_size load_size jitter mirror

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_run import write_run
 
 from pipelines.command_line import UsageError, UserError
 from tfpix2pix.gallery import Row, render_gallery
 from tfpix2pix.saved_model import export_saved_model
 from tfpix2pix.translation import Translator, load_generator
+from tiny_run import write_run
 
 ROOT = Path(__file__).resolve().parents[1]
 # Imported, the module would hide the function `tfpix2pix.translate`.

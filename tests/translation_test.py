@@ -3,11 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_run import CONFIG, write_run
 
 from pipelines.command_line import UsageError, UserError
 from tfpix2pix import checkpoints, generators, saved_model, translation
 from tfpix2pix.translation import Translator, load_generator, translate_images
+from tiny_run import CONFIG, write_run
 
 
 @pytest.fixture(scope="module")

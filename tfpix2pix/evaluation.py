@@ -23,6 +23,7 @@ from tfpix2pix.evaluation_report import PAGE, Gallery, render_report
 from tfpix2pix.label_maps import choose_palette, find_label_side, read_label_ids
 from tfpix2pix.metrics import registry
 from tfpix2pix.metrics.registry import Examples, Metric, Pictures, Result, Segmenter, Tools
+from tfpix2pix.pictures import as_rgb
 from tfpix2pix.translation import Translator
 
 BATCH_SIZE = 4  # no score depends on it
@@ -123,6 +124,7 @@ def evaluate_model(
         absent_classes=absent_classes,
         samples_per_image=samples_per_image,
         inception_weights=Path(inception_weights) if inception_weights else None,
+        has_holes=source.task.name == "inpaint",
     )
     chosen = registry.build_metrics(metrics, tools)
     seed = config.seed if noise_seed is None else noise_seed
@@ -149,9 +151,7 @@ def show_examples(
     """
 
     def show(image: tf.Tensor) -> Pictures:
-        if image.shape[-1] < 3:
-            image = tf.image.grayscale_to_rgb(image[..., :1])
-        return to_uint8(image[..., :3]).numpy()
+        return to_uint8(as_rgb(image)).numpy()
 
     completed = (task.complete(batch, image) for image in (generated_image, batch["target_image"]))
     generated, target = map(show, completed)
@@ -211,7 +211,11 @@ def _settle_data(translator: Translator, given: Mapping[str, Any]) -> Config:
     if translator.config is None:
         if "dataset" not in given:
             raise UsageError("--dataset is missing: a SavedModel does not say what it was trained on")
-        return make_config(**given)
+        task = translator.task
+        own = {"task": task.name, "input_channels": task.channels[0], "output_channels": task.channels[1]}
+        if task.name == "inpaint":
+            own["hole"] = task.hole
+        return make_config(**own, **given)
     checked = make_config(**{"dataset": translator.config.dataset, **given})
     return dataclasses.replace(translator.config, **{name: getattr(checked, name) for name in given})
 
@@ -273,7 +277,7 @@ def _generate(job: _Job, gallery: Gallery) -> Iterator[Examples]:
         shown = show_examples(job.source.task, batch, samples[0])
         gallery.add(start, shown)
         start += len(shown[0])
-        yield Examples(batch["target_image"], samples, shown[2], shown[1], label_ids)
+        yield Examples(batch["target_image"], samples, shown[2], shown[1], label_ids, batch.get("mask"))
 
 
 def _check_channels(images: tf.Tensor, channels: int, verb: str, translator: Translator) -> None:

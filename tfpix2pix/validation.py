@@ -11,7 +11,7 @@ from pipelines import pairs
 from pipelines.sources import Source
 from tfpix2pix import pictures
 from tfpix2pix.judge import Judge, fcn_score
-from tfpix2pix.metrics.image_quality import compute_image_quality
+from tfpix2pix.metrics.image_quality import compute_hole_l1, compute_image_quality
 from tfpix2pix.step import TrainStep
 
 SAMPLES = 4
@@ -68,25 +68,10 @@ def _scorer(generator: keras.Model):
         generated_image = generator([batch["input_image"], batch["noise_seed"]], training=False)
         scores = compute_image_quality(batch["target_image"], generated_image)
         if "mask" in batch:
-            scores["hole_l1"] = hole_l1(batch["target_image"], generated_image, batch["mask"])
+            scores["hole_l1"] = compute_hole_l1(batch["target_image"], generated_image, batch["mask"])
         return scores, generated_image
 
     return score_batch
-
-
-def hole_l1(target_image: tf.Tensor, generated_image: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Returns the mean absolute difference in the hole.
-
-    Args:
-      target_image: float32 [B, H, W, C] in [-1, 1].
-      generated_image: the same shape and range.
-      mask: float32 [B, H, W, 1], 1 in the hole, which is not empty.
-
-    Returns:
-      float32 [B] in [0, 2].
-    """
-    differences = tf.reduce_mean(tf.abs(target_image - generated_image), axis=-1, keepdims=True)
-    return tf.reduce_sum(differences * mask, axis=[1, 2, 3]) / tf.reduce_sum(mask, axis=[1, 2, 3])
 
 
 def sample_sheets(

@@ -6,10 +6,10 @@ sharp windows in the right places is nearly the same. Look at the pictures too.
 
 import tensorflow as tf
 
-from tfpix2pix.metrics.registry import Examples, Metric, Partials, Result, Tools
+from tfpix2pix.metrics.registry import Examples, Metric, NotApplicableError, Partials, Result, Tools
 
 # The direction in which each score is better.
-HIGHER_IS_BETTER = {"l1": False, "psnr": True, "ssim": True, "fcn_score": True}
+HIGHER_IS_BETTER = {"l1": False, "psnr": True, "ssim": True, "hole_l1": False, "fcn_score": True}
 
 
 def compute_image_quality(target_image: tf.Tensor, generated_image: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -31,6 +31,21 @@ def compute_image_quality(target_image: tf.Tensor, generated_image: tf.Tensor) -
     }
 
 
+def compute_hole_l1(target_image: tf.Tensor, generated_image: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Returns the mean absolute difference in the hole.
+
+    Args:
+      target_image: float32 [B, H, W, C] in [-1, 1].
+      generated_image: the same shape and range.
+      mask: float32 [B, H, W, 1], 1 in the hole, which is not empty.
+
+    Returns:
+      float32 [B] in [0, 2].
+    """
+    differences = tf.reduce_mean(tf.abs(target_image - generated_image), axis=-1, keepdims=True)
+    return tf.reduce_sum(differences * mask, axis=[1, 2, 3]) / tf.reduce_sum(mask, axis=[1, 2, 3])
+
+
 def l1(_: Tools) -> Metric:
     """Mean absolute difference to the target, in [0, 2]."""
     return _metric("l1")
@@ -44,6 +59,13 @@ def psnr(_: Tools) -> Metric:
 def ssim(_: Tools) -> Metric:
     """Structural similarity, in [-1, 1]."""
     return _metric("ssim")
+
+
+def hole_l1(tools: Tools) -> Metric:
+    """Mean absolute difference to the target in the holes of inpainting, in [0, 2]."""
+    if not tools.has_holes:
+        raise NotApplicableError("hole_l1 judges inpainting, and this model fills no holes: take l1")
+    return _metric("hole_l1")
 
 
 def _metric(name: str) -> Metric:
@@ -61,4 +83,8 @@ def _compiled(target_image: tf.Tensor, generated_image: tf.Tensor) -> dict[str, 
 
 def _measure(examples: Examples) -> Partials:
     scores = _compiled(examples.target_image, examples.generated_samples[0])
+    if examples.mask is not None:
+        scores["hole_l1"] = compute_hole_l1(
+            examples.target_image, examples.generated_samples[0], examples.mask
+        )
     return {name: value.numpy() for name, value in scores.items()}

@@ -27,6 +27,7 @@ _HOMES = {
     "l1": "image_quality",
     "psnr": "image_quality",
     "ssim": "image_quality",
+    "hole_l1": "image_quality",
     "fcn_score": "segmentation_scores",
     "label_accuracy": "label_accuracy",
     "histogram_intersection": "histograms",
@@ -70,6 +71,7 @@ class Tools:
         classes: `skip` leaves them out, `zero` counts them as 0.
       samples_per_image: outputs of one input that `diversity` compares.
       inception_weights: file for `fid` and `kid`; None lets Keras download it.
+      has_holes: whether the task is inpainting.
     """
 
     palette: "Palette | None" = None
@@ -78,6 +80,7 @@ class Tools:
     absent_classes: str = "skip"
     samples_per_image: int = 4
     inception_weights: Path | None = None
+    has_holes: bool = False
 
     def __post_init__(self) -> None:
         if self.absent_classes not in ABSENT_CLASSES:
@@ -98,6 +101,7 @@ class Examples:
       target_picture: uint8 [B, H, W, 3], what a person sees.
       generated_picture: uint8 [B, H, W, 3].
       label_ids: uint8 [B, H, W], class ids of the label map; None where there is none.
+      mask: float32 [B, H, W, 1], 1 in the holes of inpainting; None for other tasks.
     """
 
     target_image: "tf.Tensor"
@@ -105,6 +109,7 @@ class Examples:
     target_picture: Pictures
     generated_picture: Pictures
     label_ids: Pictures | None = None
+    mask: "tf.Tensor | None" = None
 
 
 @dataclasses.dataclass(frozen=True)
