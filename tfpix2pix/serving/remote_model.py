@@ -16,7 +16,8 @@ from tfpix2pix.serving.transport import DTYPES, STRING, Signature, Status, Trans
 
 FIRST_DELAY_SEC = 0.25
 LONGEST_DELAY_SEC = 8.0
-_LOADING = ("START", "LOADING")
+# AVAILABLE, because a model may become so between its denial and the look at its state.
+_COMING = ("START", "LOADING", "AVAILABLE")
 _SEEDED = "_seeded"
 
 Result = TypeVar("Result")
@@ -228,7 +229,7 @@ class RemoteModel:
         except TransportError:
             return error
         wanted = status if not isinstance(self.version, int) else {self.version}
-        if any(status.get(version) in _LOADING for version in wanted):
+        if any(status.get(version) in _COMING for version in wanted):
             return TransportError("UNAVAILABLE", "the model is loading")
         states = _join(f"{version} ({state})" for version, state in status.items())
         return TransportError("NOT_FOUND", f"{error.detail}; the server knows versions {states}")

@@ -126,11 +126,14 @@ class RestTransport:
             raise TransportError("UNKNOWN", "the answer is not that of TensorFlow Serving: no JSON object")
         return document
 
-    def _exchange(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
+    def _exchange(
+        self, method: str, path: str, body: bytes | None, is_new: bool = False
+    ) -> tuple[int, bytes]:
+        """Returns status and contents, over a kept connection unless a new one is asked for."""
         try:
-            connection, is_new = self._idle.get_nowait(), False
+            connection = self._connect() if is_new else self._idle.get_nowait()
         except queue.Empty:
-            connection, is_new = self._connect(), True
+            return self._exchange(method, path, body, is_new=True)
         with self._lock:
             if self._is_closed:
                 raise ConnectionError("closed by this program")
@@ -146,7 +149,7 @@ class RestTransport:
             if is_new:
                 raise
             # A kept connection may have ended in the meantime; asking twice is harmless.
-            return self._exchange(method, path, body)
+            return self._exchange(method, path, body, is_new=True)
         except BaseException:
             connection.close()
             raise
