@@ -9,7 +9,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("pipelines", "tfpix2pix")
 COMMANDS = {
-    f"tfpix2pix.{name}" for name in ("train", "translate", "export", "quickstart", "evaluate", "reproduce")
+    f"tfpix2pix.{name}"
+    for name in ("train", "translate", "export", "quickstart", "evaluate", "reproduce", "metrics.fcn")
+    + ("serving.client", "serving.serve")
 }
 # Module -> all that it may import of ours.
 FOUNDATIONS = {

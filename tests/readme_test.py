@@ -6,7 +6,14 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("README.md", "BUILD.md", "CONTRIBUTING.md", "docs/overview.md", "saved_models/README.md")
+PAGES = (
+    "README.md",
+    "BUILD.md",
+    "CONTRIBUTING.md",
+    "docs/overview.md",
+    "docs/serving.md",
+    "saved_models/README.md",
+)
 
 
 def test_the_snippet_runs(tmp_path, monkeypatch):

@@ -6,7 +6,6 @@ settled once, in `make_config`. TensorFlow is not imported.
 
 import dataclasses
 import json
-import math
 import re
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,8 @@ from absl import flags
 
 from pipelines import catalogue
 from pipelines.command_line import UsageError
+from tfpix2pix import settings
+from tfpix2pix.settings import option
 
 # Sec. 6.2: jitter resizes 256 px to 286 before the crop.
 JITTER_LOAD_SIZE = 286 / 256
@@ -25,14 +26,6 @@ SERVING_NOISE = ("fixed", "random", "off")
 Size = tuple[int, int]
 
 
-def _option(
-    default: Any, text: str, choices: tuple = (), may_change: bool = False, minimum: float | None = None
-):
-    """A field that is also the flag of the same name; `may_change`: between a run and its resumption."""
-    metadata = {"help": text, "choices": choices, "may_change": may_change, "minimum": minimum}
-    return dataclasses.field(default=default, metadata=metadata)
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
     """Everything that decides a run. Build it with `make_config`.
@@ -40,77 +33,77 @@ class Config:
     Sizes are (height, width) in px; `*_steps` count steps, each one D and one G update.
     """
 
-    dataset: str = _option("facades", "name in the catalogue, or of your own set below --data_dir")
-    data_dir: str = _option(
+    dataset: str = option("facades", "name in the catalogue, or of your own set below --data_dir")
+    data_dir: str = option(
         "datasets", "folder that holds <dataset>/train|val|test, or the splits themselves", may_change=True
     )
-    direction: str = _option("AtoB", "left image to right image as on disk, or back", ("AtoB", "BtoA"))
-    task: str = _option(
+    direction: str = option("AtoB", "left image to right image as on disk, or back", ("AtoB", "BtoA"))
+    task: str = option(
         "pairs",
         "what is learned: from pairs, or from single photos their colours, holes or edges",
         catalogue.TASKS,
     )
-    hole: str = _option("center", "what --task=inpaint cuts out", catalogue.HOLES)
-    input_channels: int = _option(
+    hole: str = option("center", "what --task=inpaint cuts out", catalogue.HOLES)
+    input_channels: int = option(
         3, "of --task=pairs; 1 reads images as gray, others want as many in the files", minimum=1
     )
-    output_channels: int = _option(3, "likewise, of the target images", minimum=1)
-    epochs: int = _option(200, "passes over the training split", minimum=1)
-    steps: int | None = _option(None, "steps to train; wins over --epochs", minimum=1)
-    batch_size: int = _option(1, "global batch size, over all replicas", minimum=1)
-    image_size: Size = _option((256, 256), "N or HxW, px: what the networks see")
-    load_size: Size = _option((286, 286), "N or HxW, px: resized to, before the random crop of the jitter")
-    jitter: bool = _option(True, "random crop out of --load_size")
-    mirror: bool = _option(True, "random left-right flip")
-    on_bad_image: str = _option("stop", "what to do about an unreadable training file", ("stop", "skip"))
-    cache_mib: int = _option(
+    output_channels: int = option(3, "likewise, of the target images", minimum=1)
+    epochs: int = option(200, "passes over the training split", minimum=1)
+    steps: int | None = option(None, "steps to train; wins over --epochs", minimum=1)
+    batch_size: int = option(1, "global batch size, over all replicas", minimum=1)
+    image_size: Size = option((256, 256), "N or HxW, px: what the networks see")
+    load_size: Size = option((286, 286), "N or HxW, px: resized to, before the random crop of the jitter")
+    jitter: bool = option(True, "random crop out of --load_size")
+    mirror: bool = option(True, "random left-right flip")
+    on_bad_image: str = option("stop", "what to do about an unreadable training file", ("stop", "skip"))
+    cache_mib: int = option(
         2048, "decoded images of a split are kept in memory up to this many MiB", minimum=0, may_change=True
     )
-    generator: str = _option("unet", "architecture", ("unet", "encoder_decoder"))
-    depth: int | None = _option(None, "downsamplings of the generator (default: 8 for 256 px)", minimum=2)
-    upsampling: str = _option(
+    generator: str = option("unet", "architecture", ("unet", "encoder_decoder"))
+    depth: int | None = option(None, "downsamplings of the generator (default: 8 for 256 px)", minimum=2)
+    upsampling: str = option(
         "transposed",
         "of the decoder; nearest or bilinear: resize, then convolve, no checkerboard",
         UPSAMPLINGS,
     )
-    receptive_field: int = _option(70, "of the discriminator, px: 1, 16, 70 or 286", (1, 16, 70, 286))
-    base_filters: int = _option(64, "filters of the first block of both networks", minimum=1)
-    normalization: str = _option("batch", "in both networks", ("batch", "instance", "none"))
-    objective: str = _option("l1+cgan", "what is minimised", ("l1", "gan", "cgan", "l1+gan", "l1+cgan"))
-    lambda_l1: float = _option(100.0, "weight of the L1 loss", minimum=0)
-    learning_rate: float = _option(2e-4, "of both Adams", minimum=0)
-    lr_schedule: str = _option(
+    receptive_field: int = option(70, "of the discriminator, px: 1, 16, 70 or 286", (1, 16, 70, 286))
+    base_filters: int = option(64, "filters of the first block of both networks", minimum=1)
+    normalization: str = option("batch", "in both networks", ("batch", "instance", "none"))
+    objective: str = option("l1+cgan", "what is minimised", ("l1", "gan", "cgan", "l1+gan", "l1+cgan"))
+    lambda_l1: float = option(100.0, "weight of the L1 loss", minimum=0)
+    learning_rate: float = option(2e-4, "of both Adams", minimum=0)
+    lr_schedule: str = option(
         "constant", "linear_decay: constant for the first half, then to 0", ("constant", "linear_decay")
     )
-    precision: str = _option("float32", "of the networks' arithmetic", PRECISIONS)
-    strategy: str = _option("auto", "auto: MirroredStrategy over all GPUs, or the CPU", STRATEGIES)
-    jit_compile: bool = _option(False, "compile the step with XLA")
-    seed: int = _option(0, "of weights, order, jitter, mirroring and noise", minimum=0)
-    steps_per_call: int = _option(1, "steps in one call of the compiled loop", may_change=True, minimum=1)
-    checkpoint_every_steps: int = _option(1000, "steps between checkpoints", may_change=True, minimum=1)
-    keep_checkpoints: int = _option(2, "latest checkpoints kept, the best aside", may_change=True, minimum=1)
-    validate_every_steps: int = _option(1000, "steps between validations", may_change=True, minimum=1)
-    best_metric: str = _option(
+    precision: str = option("float32", "of the networks' arithmetic", PRECISIONS)
+    strategy: str = option("auto", "auto: MirroredStrategy over all GPUs, or the CPU", STRATEGIES)
+    jit_compile: bool = option(False, "compile the step with XLA")
+    seed: int = option(0, "of weights, order, jitter, mirroring and noise", minimum=0)
+    steps_per_call: int = option(1, "steps in one call of the compiled loop", may_change=True, minimum=1)
+    checkpoint_every_steps: int = option(1000, "steps between checkpoints", may_change=True, minimum=1)
+    keep_checkpoints: int = option(2, "latest checkpoints kept, the best aside", may_change=True, minimum=1)
+    validate_every_steps: int = option(1000, "steps between validations", may_change=True, minimum=1)
+    best_metric: str = option(
         "l1",
         "validation score that picks the best checkpoint; fcn_score takes --segmenter",
         ("l1", "psnr", "ssim", "fcn_score"),
     )
-    segmenter: str = _option(
+    segmenter: str = option(
         "",
         "network for the validation's fcn_score: a run of tfpix2pix.metrics.fcn, or a .keras file",
     )
-    summary_every_steps: int = _option(
+    summary_every_steps: int = option(
         50, "steps between the scalars written to TensorBoard and metrics.jsonl", may_change=True, minimum=1
     )
-    sample_every_steps: int = _option(
+    sample_every_steps: int = option(
         1000, "steps between the pictures written to TensorBoard", may_change=True, minimum=1
     )
-    profile_steps: str = _option(
+    profile_steps: str = option(
         "", "A:B: profile these steps for TensorBoard; one step a call then", may_change=True
     )
-    export: bool = _option(True, "write a SavedModel at the end", may_change=True)
-    saved_model_dir: str = _option("saved_models", "folder of the SavedModels", may_change=True)
-    serving_noise: str = _option(
+    export: bool = option(True, "write a SavedModel at the end", may_change=True)
+    saved_model_dir: str = option("saved_models", "folder of the SavedModels", may_change=True)
+    serving_noise: str = option(
         "fixed", "of requests to the SavedModel that bring no seed", SERVING_NOISE, may_change=True
     )
 
@@ -125,6 +118,8 @@ class Config:
 
 
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
+_BY_RECIPE = ("task", "direction", "epochs", "batch_size", "jitter", "mirror")
+_DEFAULT_TEXTS = {"load_size": "286/256 of --image_size", **dict.fromkeys(_BY_RECIPE, "the dataset's recipe")}
 
 
 def make_config(**given: Any) -> Config:
@@ -200,17 +195,7 @@ def parse_step_range(value: str) -> tuple[int, int] | None:
 
 
 def _check(config: Config) -> None:
-    for name, field in FIELDS.items():
-        value, rules = getattr(config, name), field.metadata
-        if rules["choices"] and value not in rules["choices"]:
-            choices = ", ".join(map(str, rules["choices"]))
-            raise UsageError(f"--{name} must be one of {choices}. Received: {value}")
-        if value is not None and not isinstance(value, _accepted_types(field)):
-            raise UsageError(f"--{name} must be {_accepted_types(field)[0].__name__}. Received: {value!r}")
-        if isinstance(value, float) and not math.isfinite(value):
-            raise UsageError(f"--{name} must be finite. Received: {value}")
-        if rules["minimum"] is not None and value is not None and not value >= rules["minimum"]:
-            raise UsageError(f"--{name} must be at least {rules['minimum']}. Received: {value}")
+    settings.check_values(config)
     if not catalogue.is_name(config.dataset):
         raise UsageError(f"--dataset is a name, not a path (that is --data_dir). Received: {config.dataset}")
     _check_task(config)
@@ -225,7 +210,7 @@ def _check(config: Config) -> None:
     if min(config.image_size) < least_size:
         raise UsageError(
             f"--image_size must be at least {least_size} px on each side with "
-            f"--receptive_field={config.receptive_field}. Received: {_text(config.image_size)}"
+            f"--receptive_field={config.receptive_field}. Received: {settings.text(config.image_size)}"
         )
     deepest = min(config.image_size).bit_length() - 1
     if config.depth is not None and config.depth > deepest:
@@ -257,39 +242,9 @@ def _check_task(config: Config) -> None:
             )
 
 
-def _accepted_types(field: dataclasses.Field) -> tuple[type, ...]:
-    """What values of a field may be; NumPy scalars are no part of a configuration."""
-    if field.type is float:
-        return (float, int)
-    if field.type == int | None:
-        return (int,)
-    return (field.type,) if isinstance(field.type, type) else (tuple,)
-
-
 def define_flags(flag_values: flags.FlagValues, names: tuple[str, ...] = tuple(FIELDS)) -> None:
     """Defines a flag for each named field of `Config`, all unset."""
-    for name in names:
-        field = FIELDS[name]
-        kind = field.type if isinstance(field.type, type) else None
-        text = f"{field.metadata['help']} (default: {_default_text(field)})"
-        if kind is bool:
-            flags.DEFINE_bool(name, None, text, flag_values=flag_values)
-        elif field.metadata["choices"] and kind is str:
-            flags.DEFINE_enum(name, None, field.metadata["choices"], text, flag_values=flag_values)
-        elif kind is float:
-            flags.DEFINE_float(name, None, text, flag_values=flag_values)
-        elif kind is int or field.type == int | None:
-            flags.DEFINE_integer(name, None, text, flag_values=flag_values)
-        else:
-            flags.DEFINE_string(name, None, text, flag_values=flag_values)
-
-
-def _default_text(field: dataclasses.Field) -> str:
-    if field.name in ("task", "direction", "epochs", "batch_size", "jitter", "mirror"):
-        return "the dataset's recipe"
-    if field.name == "load_size":
-        return "286/256 of --image_size"
-    return "none" if field.default in (None, "") else _text(field.default)
+    settings.define_flags(flag_values, [FIELDS[name] for name in names], _DEFAULT_TEXTS)
 
 
 def config_from_flags(flag_values: flags.FlagValues) -> Config:
@@ -297,21 +252,15 @@ def config_from_flags(flag_values: flags.FlagValues) -> Config:
     return make_config(**{name: flag_values[name].value for name in FIELDS if name in flag_values})
 
 
-def _text(value: Any) -> str:
-    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
 def describe(config: Config) -> str:
     """Returns the configuration for people, a line per field, the non-defaults marked with *."""
-    default = make_config(dataset=config.dataset)
-    lines = []
-    for name in FIELDS:
-        value = getattr(config, name)
-        changed = value != getattr(default, name) or (name == "dataset" and value != FIELDS[name].default)
-        unused = "  (unused: no jitter)" if name == "load_size" and not config.jitter else ""
-        unused = "  (unused: not inpaint)" if name == "hole" and config.task != "inpaint" else unused
-        lines.append(f"{'*' if changed else ' '} {name:24s} {_text(value)}{unused}")
-    return "\n".join(lines)
+    default = dataclasses.replace(make_config(dataset=config.dataset), dataset=Config.dataset)
+    notes = {}
+    if not config.jitter:
+        notes["load_size"] = "unused: no jitter"
+    if config.task != "inpaint":
+        notes["hole"] = "unused: not inpaint"
+    return settings.describe(config, default, notes)
 
 
 def from_json(text: str) -> Config:
@@ -331,16 +280,5 @@ def check_resumable(saved: Config, now: Config, workdir: Path) -> None:
 
     More steps are fine where no schedule depends on their number.
     """
-    may_change = {name for name, field in FIELDS.items() if field.metadata["may_change"]}
-    if saved.lr_schedule == "constant":
-        may_change |= {"epochs", "steps"}
-    changed = [
-        f"--{name} was {_text(getattr(saved, name))}, is {_text(getattr(now, name))}"
-        for name in FIELDS
-        if name not in may_change and getattr(saved, name) != getattr(now, name)
-    ]
-    if changed:
-        raise UsageError(
-            f"{workdir} holds a run with other settings: {'; '.join(changed)}. "
-            "Give the same flags to go on with it, or another --workdir to start anew"
-        )
+    may_change = ("epochs", "steps") if saved.lr_schedule == "constant" else ()
+    settings.check_resumable(saved, now, workdir, may_change)

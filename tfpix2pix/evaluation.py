@@ -113,7 +113,7 @@ def evaluate_model(
     config = _settle_data(translator, {name: value for name, value in given.items() if value is not None})
     source = splits.open_split(config, split)
     network = _load_segmenter(segmenter)
-    classes = choose_palette(config.spec, palette, network)
+    classes = choose_palette(config.dataset, config.data_dir, palette, network)
     label_side = find_label_side(source, classes)
     if palette is not None and label_side is None:
         raise UsageError(f"--palette={palette} has other colours than both images of the first pair")

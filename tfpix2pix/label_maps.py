@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from pipelines import labels
-from pipelines.catalogue import DatasetSpec
+from pipelines import datasets, labels
 from pipelines.sources import Source
 from tfpix2pix.metrics.registry import Pictures, Segmenter
 
@@ -18,20 +17,20 @@ LABEL_MAP_DISTANCE = 20
 
 
 def choose_palette(
-    spec: DatasetSpec, palette: str | Path | None, segmenter: Segmenter | None
+    dataset: str, data_dir: str | Path, palette: str | Path | None, segmenter: Segmenter | None
 ) -> labels.Palette | None:
     """Returns the classes that were asked for, or else the dataset's, or else the segmenter's.
 
     Args:
-      spec: of the dataset.
+      dataset: its name.
+      data_dir: folder that holds it; its `palette.json` counts.
       palette: a dataset's name or a JSON file.
       segmenter: may know its classes.
     """
     if palette is not None:
         return labels.find_palette(str(palette))
-    if spec.palette:
-        return labels.dataset_palette(spec)
-    return segmenter.palette if segmenter else None
+    own = datasets.find_classes(dataset, data_dir)
+    return own or (segmenter.palette if segmenter else None)
 
 
 def find_label_side(source: Source, palette: labels.Palette | None) -> str | None:

@@ -5,7 +5,7 @@ TensorFlow is not imported.
 
 import dataclasses
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from absl import flags
@@ -79,13 +79,20 @@ def text(value: Any) -> str:
     return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def describe(settings: Any, default: Any) -> str:
-    """Returns the settings for people, a line per field, those that differ from `default` marked with *."""
+def describe(settings: Any, default: Any, notes: Mapping[str, str] | None = None) -> str:
+    """Returns the settings for people, a line per field, those that differ from `default` marked with *.
+
+    Args:
+      settings: a dataclass of options.
+      default: of the same type.
+      notes: what to say of a field, behind its value.
+    """
     lines = []
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
         mark = "*" if value != getattr(default, field.name) else " "
-        lines.append(f"{mark} {field.name:24s} {text(value)}")
+        note = f"  ({notes[field.name]})" if notes and field.name in notes else ""
+        lines.append(f"{mark} {field.name:24s} {text(value)}{note}")
     return "\n".join(lines)
 
 
