@@ -231,13 +231,15 @@ def test_what_a_person_sees_has_three_channels():
     assert [picture[0, 0, 0].tolist() for picture in shown] == [[0] * 3, [153] * 3, [255] * 3]
 
 
-def test_channels_that_do_not_fit_are_named(workdir, tmp_path, pair_set):
+def test_images_are_read_with_the_channels_of_a_saved_model(tmp_path, pair_set):
     generator = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(1, 1)])
     seeds = keras.Input((2,), dtype="int32")
     model = keras.Model([generator.inputs[0], seeds], generator.outputs[0])
     version = export_saved_model(model, tmp_path / "gray", verify=False)
+    evaluation = evaluate_model(version, tmp_path / "out", dataset="tiny", data_dir=pair_set, image_size=32)
+    assert np.isfinite(evaluation.results["l1"].scores["l1"])
     with pytest.raises(UsageError, match="generates 1 channels, and the dataset has 3"):
-        evaluate_model(version, tmp_path / "out", dataset="tiny", data_dir=pair_set, image_size=32)
+        evaluate_model(version, tmp_path / "out", dataset="synthetic", image_size=32)
 
 
 def test_the_command_prints_the_scores_and_the_page(workdir, tmp_path):
