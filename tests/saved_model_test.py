@@ -143,15 +143,20 @@ def test_signatures_are_those_of_the_documentation(exported):
         name: (signature.structured_input_signature[1], signature.structured_outputs)
         for name, signature in signatures.items()
     }
-    images = tf.TensorSpec([None, None, None, 3], tf.float32, name="input_image")
-    seeds = tf.TensorSpec([None, 2], tf.int32, name="noise_seed")
-    files = tf.TensorSpec([None], tf.string, name="image_bytes")
-    assert specs["serving_default"][0] == {"image_bytes": files}
-    assert specs["float32"][0] == {"input_image": images}
-    assert specs["float32_seeded"][0] == {"input_image": images, "noise_seed": seeds}
-    assert set(specs) == {"serving_default", "float32", "float32_seeded"}
-    assert list(specs["serving_default"][1]) == ["image_bytes"]
-    assert list(specs["float32"][1]) == list(specs["float32_seeded"][1]) == ["generated_image"]
+    files = {"image_bytes": tf.TensorSpec([None], tf.string, name="image_bytes")}
+    inputs = {"serving_default": files}
+    for name in ("uint8", "uint16", "float32"):
+        inputs[name] = {"input_image": tf.TensorSpec([None, None, None, 3], name, name="input_image")}
+    seeds = {"noise_seed": tf.TensorSpec([None, 2], tf.int32, name="noise_seed")}
+    inputs |= {f"{name}_seeded": given | seeds for name, given in inputs.items()}
+    assert {name: spec[0] for name, spec in specs.items()} == inputs
+    for name, (_, outputs) in specs.items():
+        assert list(outputs) == ["image_bytes" if "default" in name else "generated_image"]
+    assert [specs[name][1]["generated_image"].dtype for name in ("uint8", "uint16", "float32")] == [
+        tf.uint8,
+        tf.uint16,
+        tf.float32,
+    ]
 
 
 def list_contents(folder: Path) -> set[tuple[str, int]]:

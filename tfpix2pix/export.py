@@ -3,7 +3,9 @@
     python -m tfpix2pix.export --workdir=runs/facades --output=saved_models
 
 It becomes the next version of <output>/<name>, which a running server picks up
-by itself. saved_models/README.md says what to send it.
+by itself. saved_models/README.md says what to send it. `python -m
+tfpix2pix.serving.serve` starts a server, and writes the models.config that lists
+the models of a folder.
 """
 
 from collections.abc import Sequence
@@ -13,6 +15,7 @@ from absl import flags
 
 from pipelines import catalogue, command_line
 from pipelines.command_line import UsageError
+from tfpix2pix import config
 
 
 def main(argv: Sequence[str]) -> None:
@@ -25,6 +28,27 @@ def main(argv: Sequence[str]) -> None:
         ("checkpoint", "latest", "latest, best or a step"),
     ):
         flags.DEFINE_string(name, default, text, flag_values=flag_values)
+    flags.DEFINE_enum(
+        "serving_noise",
+        None,
+        config.SERVING_NOISE,
+        "of requests without a seed: the same for all, drawn for each image, or none (default: the run's)",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_integer(
+        "max_pixels",
+        None,
+        "larger images are refused, files before they are decoded (default: 2**24, 4096x4096)",
+        flag_values=flag_values,
+        lower_bound=1,
+    )
+    flags.DEFINE_integer(
+        "keep_versions",
+        None,
+        "versions of the model to keep, the newest; the others are deleted (default: all)",
+        flag_values=flag_values,
+        lower_bound=1,
+    )
     arguments = command_line.parse_flags(flag_values, __doc__ or "", argv)
     values = flag_values.flag_values_dict()
     if arguments or not values["workdir"]:
@@ -33,13 +57,21 @@ def main(argv: Sequence[str]) -> None:
         raise UsageError(f"--name is a name, not a path (that is --output). Received: {values['name']}")
 
     command_line.quiet_tensorflow()
-    from tfpix2pix import saved_model, splits, translation
+    from tfpix2pix import model_card, saved_model, splits, translation
 
-    generator, config, step = translation.load_generator(values["workdir"], values["checkpoint"])
-    name = values["name"] or config.dataset
+    generator, settings, step = translation.load_generator(values["workdir"], values["checkpoint"])
+    name = values["name"] or settings.dataset
     print(f"exporting step {step} of {values['workdir']}, and trying it in a fresh process", flush=True)
     version = saved_model.export_saved_model(
-        generator, Path(values["output"]) / name, config.seed, task=splits.make_task(config)
+        generator,
+        Path(values["output"]) / name,
+        settings.seed,
+        task=splits.make_task(settings),
+        noise=values["serving_noise"] or settings.serving_noise,
+        max_pixels=values["max_pixels"],
+        image_size=settings.image_size,
+        keep_versions=values["keep_versions"],
+        about=model_card.describe_run(Path(values["workdir"]), settings, step),
     )
     print(
         f"SavedModel: {version}\n"

@@ -15,7 +15,7 @@ import tensorflow as tf
 from pipelines import pairs, staging
 from pipelines.command_line import UserError
 from pipelines.sources import Source
-from tfpix2pix import checkpoints, networks, saved_model, splits
+from tfpix2pix import checkpoints, model_card, networks, saved_model, splits
 from tfpix2pix import workdir as workdirs
 from tfpix2pix.config import Config, parse_step_range
 from tfpix2pix.distribution import Placement, check_placement, make_strategy
@@ -263,6 +263,9 @@ class _Run:
             models,
             noise_seed=self.config.seed,
             task=splits.make_task(self.config),
+            noise=self.config.serving_noise,
+            image_size=self.config.image_size,
+            about=model_card.describe_run(self.workdir, self.config, self.step),
         )
         text = json.dumps({"step": self.step, "path": str(folder.resolve())}) + "\n"
         staging.write_file(record, text.encode())
