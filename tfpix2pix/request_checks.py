@@ -42,7 +42,8 @@ def check_file(
         (~found, "is no JPEG, PNG or BMP image that can be read"),
         ((height < 1) | (width < 1), tf.strings.join(["has no pixels: ", size])),
         (
-            height * width > max_pixels,
+            # Each alone too, as the product of two numbers of 32 bits may not fit.
+            (height > max_pixels) | (width > max_pixels) | (height * width > max_pixels),
             tf.strings.join(["has ", size, f" px, more than the {max_pixels} px allowed"]),
         ),
         (
@@ -174,7 +175,7 @@ def _bmp_header(contents: tf.Tensor, start: tf.Tensor) -> Header:
     is_plain &= tf.equal(compression, 0) | (
         tf.equal(compression, 3) & tf.equal(_substring(contents, 54, 12), _BGR_MASKS)
     )
-    found = (header_bytes >= 40) & (is_gray | is_plain)
+    found = (header_bytes >= 40) & (is_gray | is_plain) & (tf.strings.length(contents) > 54)
     # A negative height: from top to bottom.
     height = tf.where(height < 2**31, height, 2**32 - height)
     one, three, eight = tf.unstack(tf.constant([1, 3, 8], tf.int64))
