@@ -10,8 +10,10 @@ VERSION = re.search(r'__version__ = "(.+)"', (HERE / "tfpix2pix" / "__init__.py"
 
 # The official protocol definitions, for gRPC. Its versions ask for a TensorFlow at least as new.
 SERVING = ["tensorflow-serving-api>=2.18"]
+# Other runtimes: converters, and what runs their files.
+EXPORT = ["ai-edge-litert>=1.3", "onnx>=1.16", "onnxruntime>=1.19", "tf2onnx>=1.17"]
 EDGES = ["opencv-python-headless>=4.8"]
-TEST = [*EDGES, *SERVING, "pytest>=8", "pytest-xdist>=3.6", "pillow>=10", "scikit-image>=0.22"]
+TEST = [*EDGES, *EXPORT, *SERVING, "pytest>=8", "pytest-xdist>=3.6", "pillow>=10", "scikit-image>=0.22"]
 DEV = [*TEST, "ruff==0.17.6", "mypy==2.4.1", "build>=1.2"]
 
 setup(
@@ -36,7 +38,7 @@ setup(
         "absl-py>=2.1",
         "tqdm>=4.66",
     ],
-    extras_require={"edges": EDGES, "serving": SERVING, "test": TEST, "dev": DEV},
+    extras_require={"edges": EDGES, "export": EXPORT, "serving": SERVING, "test": TEST, "dev": DEV},
     classifiers=[
         "Development Status :: 4 - Beta",
         "Intended Audience :: Science/Research",

@@ -1,4 +1,4 @@
-"""Exports a trained generator as a SavedModel, ready for TensorFlow Serving.
+"""Exports a trained generator as a SavedModel, ready for TensorFlow Serving, or as a file for other runtimes.
 
     python -m tfpix2pix.export --workdir=runs/facades --output=saved_models
 
@@ -6,6 +6,10 @@ It becomes the next version of <output>/<name>, which a running server picks up
 by itself. saved_models/README.md says what to send it. `python -m
 tfpix2pix.serving.serve` starts a server, and writes the models.config that lists
 the models of a folder.
+
+    python -m tfpix2pix.export --workdir=runs/facades --format=tflite
+
+writes <output>/<name>.tflite instead; docs/runtimes.md says how to run it.
 """
 
 from collections.abc import Sequence
@@ -16,6 +20,7 @@ from absl import flags
 from pipelines import catalogue, command_line
 from pipelines.command_line import UsageError
 from tfpix2pix import config
+from tfpix2pix.interop import formats
 
 
 def main(argv: Sequence[str]) -> None:
@@ -49,14 +54,18 @@ def main(argv: Sequence[str]) -> None:
         flag_values=flag_values,
         lower_bound=1,
     )
+    formats.define_flags(flag_values)
     arguments = command_line.parse_flags(flag_values, __doc__ or "", argv)
     values = flag_values.flag_values_dict()
     if arguments or not values["workdir"]:
         raise UsageError("expected --workdir=RUN, with --output=DIR or not (--help shows more)")
     if values["name"] and not catalogue.is_name(values["name"]):
         raise UsageError(f"--name is a name, not a path (that is --output). Received: {values['name']}")
-
+    formats.check_flags(values)
     command_line.quiet_tensorflow()
+    if values["format"] != formats.SAVED_MODEL:
+        formats.export_run(values)
+        return
     from tfpix2pix import model_card, saved_model, splits, translation
 
     generator, settings, step = translation.load_generator(values["workdir"], values["checkpoint"])

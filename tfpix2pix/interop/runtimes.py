@@ -1,0 +1,58 @@
+"""Opens an exported file in its own runtime."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+Images = npt.NDArray[np.float32]
+# (input_image [B, H, W, C] in [-1, 1], noise_seed int32 [B, 2]) -> generated_image. A
+# file without noise ignores the seed.
+Generate = Callable[[Images, npt.NDArray[np.int32]], Images]
+
+
+def open_keras(path: Path) -> Generate:
+    """Opens a `.keras` file."""
+    import keras
+
+    model = keras.models.load_model(path)
+
+    def generate(input_image, noise_seed):
+        inputs = [input_image, noise_seed] if len(model.inputs) == 2 else input_image
+        return model.predict_on_batch(inputs)
+
+    return generate
+
+
+def open_tflite(path: Path) -> Generate:
+    """Opens a LiteRT file; a batch goes through it image by image."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    runner = Interpreter(model_path=str(path)).get_signature_runner("serving_default")
+    names = runner.get_input_details()
+
+    def generate(input_image, noise_seed):
+        batch = {"input_image": input_image, "noise_seed": noise_seed}
+        return np.concatenate(
+            [
+                runner(**{name: batch[name][place : place + 1] for name in names})["generated_image"]
+                for place in range(len(input_image))
+            ]
+        )
+
+    return generate
+
+
+def open_onnx(path: Path) -> Generate:
+    """Opens an ONNX file in ONNX Runtime, on the CPU."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = [value.name for value in session.get_inputs()]
+
+    def generate(input_image, noise_seed):
+        batch = {"input_image": input_image, "noise_seed": noise_seed}
+        return session.run(["generated_image"], {name: batch[name] for name in names})[0]
+
+    return generate

@@ -1,0 +1,74 @@
+"""Writes a portable generator as a file of another format."""
+
+import contextlib
+import io
+import logging
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+# The first opset with BitwiseXor, which the noise needs.
+ONNX_OPSET = 18
+
+
+def write_keras(generator: keras.Model, path: Path) -> None:
+    """Writes a `.keras` file."""
+    generator.save(path)
+
+
+def write_tflite(generator: keras.Model, path: Path, quantization: str = "none") -> None:
+    """Writes a LiteRT file that takes one image at a time and needs nothing but LiteRT's own operations.
+
+    Args:
+      generator: see `portable.build_portable_generator`.
+      path: of the file; a folder beside it is made on the way.
+      quantization: `none`; `float16`: weights of half the size; `int8`: weights of a
+        quarter, one scale per output channel, and activations quantised as they come.
+    """
+    # By way of a SavedModel: its variables become constants and its names stay.
+    folder = path.with_name("saved_model")
+    archive = keras.export.ExportArchive()
+    archive.add_endpoint("serving_default", _by_name(generator), list(_signature(generator, 1).values()))
+    with contextlib.redirect_stdout(io.StringIO()):
+        archive.write_out(str(folder))
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
+    if quantization != "none":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if quantization == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    path.write_bytes(converter.convert())
+
+
+def write_onnx(generator: keras.Model, path: Path) -> None:
+    """Writes an ONNX file of standard operations, opset 18, for batches of any size."""
+    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    import onnx
+    import tf2onnx
+
+    signature = list(_signature(generator, None).values())
+    function = tf.function(_by_name(generator), input_signature=signature)
+    model, _ = tf2onnx.convert.from_function(function, signature, opset=ONNX_OPSET)
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    onnx.checker.check_model(model)
+    path.write_bytes(model.SerializeToString())
+
+
+def _signature(generator: keras.Model, batch_size: int | None) -> dict[str, tf.TensorSpec]:
+    return {
+        tensor.name: tf.TensorSpec([batch_size, *tensor.shape[1:]], tensor.dtype, name=tensor.name)
+        for tensor in generator.inputs
+    }
+
+
+def _by_name(generator: keras.Model):
+    """Returns the generator with arguments and result called as in the SavedModel's signatures."""
+
+    def generate(input_image):
+        return {"generated_image": generator(input_image, training=False)}
+
+    def generate_seeded(input_image, noise_seed):
+        return {"generated_image": generator([input_image, noise_seed], training=False)}
+
+    return generate if len(generator.inputs) == 1 else generate_seeded
