@@ -24,7 +24,11 @@ NOISE_SEED = 11
 # Without any module of the project: the folder must be all that a server needs.
 FRESH_PROCESS = """
 import sys
+from concurrent.futures import ThreadPoolExecutor
 import numpy as np, tensorflow as tf
+def memory_kib():
+    with open("/proc/self/status") as status:
+        return int(next(line for line in status if line.startswith("VmRSS")).split()[1])
 folder, requests, answers = sys.argv[1:]
 requests = dict(np.load(requests, allow_pickle=True))
 with tf.compat.v1.Session(graph=tf.Graph()) as session:
@@ -44,6 +48,17 @@ with tf.compat.v1.Session(graph=tf.Graph()) as session:
         "files": run("serving_default", "image_bytes", image_bytes=files),
         "single_files": [run("serving_default", "image_bytes", image_bytes=[f])[0] for f in files],
     }
+    def call(i):
+        seed = [[i, 100]]
+        return run("float32_seeded", "generated_image", input_image=images[i % 3][None], noise_seed=seed)[0]
+    with ThreadPoolExecutor(16) as pool:
+        results["concurrent"] = list(pool.map(call, range(100)))
+    memory = []
+    for i in range(1100):
+        if i in (100, 600):
+            memory.append(memory_kib())
+        call(i)
+    results["memory_kib"] = [*memory, memory_kib()]
     after = session.run(values)
 loaded = tf.saved_model.load(folder).signatures
 results["python"] = loaded["float32"](input_image=tf.constant(images))["generated_image"].numpy()
@@ -130,6 +145,12 @@ def test_a_fresh_process_answers_as_the_generator_does(generator, exported, tmp_
     seeded = np.stack([translate_alone(generator, *pair) for pair in zip(pixels, seeds, strict=True)])
     np.testing.assert_allclose(answers["seeded"], seeded, atol=1e-5)
     assert np.abs(answers["seeded"][1] - expected[1]).max() > 0.01
+    tasks = [(pixels[i % 3], (i, 100)) for i in range(100)]
+    concurrent = np.stack([translate_alone(generator, *task) for task in tasks])
+    np.testing.assert_allclose(answers["concurrent"], concurrent, atol=1e-5)
+    start, middle, end = answers["memory_kib"].tolist()
+    # An image of the smallest kind kept from each call would be 14 MiB.
+    assert end - start < 8 * 1024 and end - middle < 4 * 1024
     pictures[2] = np.asarray(Image.open(io.BytesIO(photo)))
     for contents, alone, picture in zip(answers["files"], answers["single_files"], pictures, strict=True):
         levels = as_levels(translate_alone(generator, picture))
