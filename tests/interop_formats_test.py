@@ -1,7 +1,9 @@
 """export --format=keras|tflite|onnx, and each file in its own runtime."""
 
 import json
+import re
 import runpy
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -14,9 +16,10 @@ from PIL import Image
 from pipelines import synthetic
 from pipelines.command_line import UsageError, UserError
 from tfpix2pix.interop import formats
-from tfpix2pix.translation import load_generator
+from tfpix2pix.translation import Translator, load_generator
 from tiny_run import CONFIG, write_run
 
+ROOT = Path(__file__).resolve().parents[1]
 main = runpy.run_module("tfpix2pix.export")["main"]
 SEED = np.array([[7, -1]], np.int32)
 WITHOUT_NOISE = {"noise": "off", "quantization": "int8"}
@@ -53,32 +56,48 @@ def generate(workdir: Path, picture: Path) -> np.ndarray:
     return generator([read_image(picture), SEED], training=False).numpy()
 
 
-def test_keras_loads_the_file_without_this_project(workdir, picture, tmp_path):
-    written, report = export(workdir, tmp_path / "out", "keras")
-    assert written.name == "synthetic.keras" and report["max_error"] < 1e-5
-    np.savez(tmp_path / "inputs.npz", image=read_image(picture), seed=SEED)
-    program = (
-        "import keras, numpy as np, sys; inputs = np.load('inputs.npz');"
-        f"model = keras.models.load_model({str(written)!r});"
-        "np.save('answer.npy', model.predict([inputs['image'], inputs['seed']], verbose=0));"
-        "sys.exit('tfpix2pix' in sys.modules)"
+def run_example(title: str, written: Path, picture: Path) -> np.ndarray:
+    """Runs the page's example of a runtime in a fresh process, beside the file; returns its picture."""
+    page = (ROOT / "docs" / "runtimes.md").read_text()
+    common, example = (
+        re.search(rf"{start}\n.*?```python\n(.*?)```", page, re.DOTALL)
+        for start in ("## How to run it", title)
     )
-    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, timeout=120)
-    np.testing.assert_allclose(np.load(tmp_path / "answer.npy"), generate(workdir, picture), atol=1e-5)
+    assert common and example
+    shutil.copy(picture, written.parent / "labels.png")
+    program = common[1] + example[1] + "\nimport sys; sys.exit('tfpix2pix' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], cwd=written.parent, check=True, timeout=120)
+    return np.asarray(Image.open(written.parent / "photo.png"), np.int32)
+
+
+def generate_pixels(workdir: Path, picture: Path) -> np.ndarray:
+    """Returns what the command would: the generator's picture at the seed of the page's examples."""
+    return Translator(workdir)(np.asarray(Image.open(picture))).astype(np.int32)
+
+
+def test_keras_runs_the_file_without_this_project(workdir, picture, tmp_path):
+    written, report = export(workdir, tmp_path / "out", "keras", name="facades")
+    assert written.name == "facades.keras" and report["max_error"] < 1e-5
+    pixels = run_example("### Keras", written, picture)
+    np.testing.assert_allclose(pixels, generate_pixels(workdir, picture), atol=1)
     assert "tfpix2pix" not in zipfile.ZipFile(written).read("config.json").decode()
 
 
-@pytest.mark.parametrize(
-    ("quantization", "name", "most_off"),
-    [("none", "synthetic", 1e-5), ("float16", "synthetic-float16", 0.02)],
-)
-def test_litert_runs_the_file(workdir, picture, tmp_path, quantization, name, most_off):
+def test_litert_runs_the_file(workdir, picture, tmp_path):
+    pytest.importorskip("ai_edge_litert", reason="needs tfpix2pix[export]")
+    written, report = export(workdir, tmp_path / "out", "tflite", name="facades")
+    assert written.name == "facades.tflite" and report["max_error"] < 1e-5
+    pixels = run_example("### LiteRT", written, picture)
+    np.testing.assert_allclose(pixels, generate_pixels(workdir, picture), atol=1)
+
+
+def test_litert_runs_the_float16_file(workdir, picture, tmp_path):
     interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="needs tfpix2pix[export]")
-    written, report = export(workdir, tmp_path / "out", "tflite", quantization=quantization)
-    assert written.name == f"{name}.tflite" and report["quantization"] == quantization
+    written, report = export(workdir, tmp_path / "out", "tflite", quantization="float16")
+    assert written.name == "synthetic-float16.tflite" and 1e-5 < report["max_error"] < 0.02
     runner = interpreter.Interpreter(str(written)).get_signature_runner()
     answer = runner(input_image=read_image(picture), noise_seed=SEED)["generated_image"]
-    np.testing.assert_allclose(answer, generate(workdir, picture), atol=most_off)
+    np.testing.assert_allclose(answer, generate(workdir, picture), atol=0.02)
 
 
 def test_litert_runs_the_int8_file_without_noise(workdir, picture, tmp_path):
@@ -100,6 +119,8 @@ def test_onnx_runtime_runs_the_file_whatever_the_batch(workdir, picture, tmp_pat
     written, report = export(workdir, tmp_path / "out", "onnx", name="facades")
     assert written.name == "facades.onnx" and report["opset"] == 18
     assert {node.domain for node in onnx.load(written).graph.node} == {""}  # ONNX's own operations
+    pixels = run_example("### ONNX Runtime", written, picture)
+    np.testing.assert_allclose(pixels, generate_pixels(workdir, picture), atol=1)
     session = onnxruntime.InferenceSession(written, providers=["CPUExecutionProvider"])
     assert session.get_inputs()[0].shape == ["batch", 32, 32, 3]
     batch = np.concatenate([read_image(picture)] * 3)
