@@ -156,6 +156,7 @@ def test_a_folder_that_cannot_be_written(workdir, tmp_path):
         (["--noise=off"], "--noise is for a file"),
         (["--image_size=64"], "--image_size is for a file"),
         (["--format=onnx", "--quantization=int8"], "--quantization is for --format=tflite"),
+        (["--format=keras", "--keep_versions=2"], "--keep_versions is for a SavedModel"),
         (["--format=keras", "--image_size=wide"], "--image_size"),
         (["--format=keras", "--image_size=8"], "--image_size must be at least 32 px"),
     ],
