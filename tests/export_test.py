@@ -1,3 +1,4 @@
+import json
 import os
 import runpy
 import subprocess
@@ -47,6 +48,20 @@ def test_the_command_exports_a_checkpoint_and_says_how_to_serve_it(workdir, tmp_
     np.testing.assert_allclose(answer, expected, atol=1e-5)
 
 
+def test_the_command_takes_noise_limits_and_versions_and_writes_a_card(workdir, tmp_path):
+    for _ in range(2):
+        flags = ["--serving_noise=off", "--max_pixels=1024", "--keep_versions=1", "--name=mine"]
+        main(["export", f"--workdir={workdir}", f"--output={tmp_path}", *flags])
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["2"]
+    card = json.loads((tmp_path / "mine" / "2" / "model_card.json").read_text())
+    assert (card["dataset"], card["step"], card["noise"]["policy"]) == ("synthetic", 2, "off")
+    assert card["input"]["max_pixels"] == 1024
+    assert card["config"]["depth"] == 3 and card["config"]["seed"] == 5
+    assert "data_dir" not in card["config"] and card["recipe"]["batch_size"] == 1
+    with pytest.raises(tf.errors.InvalidArgumentError, match="at most 1024 px"):
+        Servable(tmp_path / "mine" / "2")("uint8", {"input_image": np.zeros((1, 32, 33, 3), np.uint8)})
+
+
 def test_help_answers_without_tensorflow(tmp_path):
     process = run_command("--help", cwd=tmp_path)
     assert process.returncode == 0 and "--checkpoint" in process.stdout
@@ -62,6 +77,9 @@ def test_help_answers_without_tensorflow(tmp_path):
         (["--workdir={workdir}", "--checkpoint=7"], "no checkpoint 7.*one of 1, 2"),
         (["--workdir={workdir}", "--name=a/b"], "--name is a name, not a path.*a/b"),
         (["--workdir={workdir}", "extra"], "expected --workdir=RUN"),
+        (["--workdir={workdir}", "--max_pixels=1023"], "--max_pixels must be at least 1024.*32x32"),
+        (["--workdir={workdir}", "--keep_versions=0"], "keep_versions"),
+        (["--workdir={workdir}", "--serving_noise=loud"], "serving_noise"),
         (["--wrong"], "wrong"),
     ],
 )

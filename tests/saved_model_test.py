@@ -4,7 +4,6 @@ import resource
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -178,41 +177,6 @@ def test_signatures_are_those_of_the_documentation(exported):
         tf.uint16,
         tf.float32,
     ]
-
-
-def list_contents(folder: Path) -> set[tuple[str, int]]:
-    return {(str(path.relative_to(folder)), path.stat().st_size) for path in folder.rglob("*")}
-
-
-def test_versions_count_up_from_the_highest_and_a_polling_server_sees_them_whole(generator, tmp_path):
-    for name in ("3", "12", "notes", "99.old"):
-        (tmp_path / name).mkdir()
-    first_sight: dict[str, set[tuple[str, int]]] = {}
-    others: set[str] = set()
-    done = threading.Event()
-
-    def poll():
-        while not done.is_set():
-            for path in tmp_path.iterdir():
-                if not path.name.isdigit():
-                    others.add(path.name)
-                elif path.name not in first_sight:
-                    first_sight[path.name] = list_contents(path)
-            time.sleep(0.001)
-
-    poller = threading.Thread(target=poll)
-    poller.start()
-    try:
-        versions = [export_saved_model(generator, tmp_path, verify=False) for _ in range(2)]
-    finally:
-        time.sleep(0.1)
-        done.set()
-        poller.join()
-    assert [version.name for version in versions] == ["13", "14"]
-    for version in versions:
-        assert first_sight[version.name] == list_contents(version)
-        assert "saved_model.pb" in dict(first_sight[version.name])
-    assert all(name in ("notes", "99.old") or name.startswith(".") for name in others)
 
 
 def test_a_killed_export_leaves_no_version_and_nothing_after_the_next(generator, tmp_path):

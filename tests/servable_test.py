@@ -269,14 +269,15 @@ def test_a_process_that_polls_and_loads_at_once_never_sees_half_a_version(genera
     assert output.splitlines() == ["loaded 1", "loaded 2", "loaded 3"]
 
 
-def test_old_versions_are_deleted_once_the_new_one_is_there(generator, tmp_path, monkeypatch):
+def test_versions_count_up_from_the_highest_and_old_ones_are_deleted(generator, tmp_path):
     for number in (2, 9, 10):
         (tmp_path / str(number)).mkdir()
         (tmp_path / str(number) / "saved_model.pb").touch()
-    (tmp_path / "4").mkdir()  # no SavedModel, so none of ours
+    for name in ("4", "notes", "99.old"):  # no versions of ours
+        (tmp_path / name).mkdir()
     version = export_saved_model(generator, tmp_path, verify=False, keep_versions=2)
     assert version.name == "11"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["10", "11", "4"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["10", "11", "4", "99.old", "notes"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Tries a SavedModel before it is published: a fresh process must answer as the generator does."""
 
+import math
 import os
 import subprocess
 import sys
@@ -68,7 +69,8 @@ def _make_trials(generator: keras.Model, contract: Contract, seeds: np.ndarray) 
     halved = any(layer.compute_dtype in ("bfloat16", "float16") for layer in generator.layers)
     tolerance = HALF_TOLERANCE if halved else TOLERANCE
     draws = np.random.default_rng(0)
-    sizes = ((37, 45), (37, 45), (24, 50))
+    side = math.isqrt(contract.max_pixels)
+    sizes = [(min(height, side), min(width, side)) for height, width in ((37, 45), (37, 45), (24, 50))]
     pixels = [draws.integers(0, 256, (*size, task.channels[0]), np.uint8) for size in sizes[:2]]
     pictures = [draws.integers(0, 256, (*size, task.picture_channels[0]), np.uint8) for size in sizes]
 
@@ -130,7 +132,8 @@ def _ask_fresh_process(model: Path, requests: Mapping[str, Any]) -> dict[str, np
     command = [sys.executable, "-m", "tfpix2pix.servable", *map(str, (model, requests_file, answers_file))]
     process = subprocess.run(command, env=environment, capture_output=True, text=True)
     if process.returncode:
-        reason = (process.stderr.strip().splitlines() or [f"exit status {process.returncode}"])[-1]
+        lines = [line for line in process.stderr.splitlines() if line and not line[0].isspace()]
+        reason = lines[-1] if lines else f"exit status {process.returncode}"
         raise UserError(f"the SavedModel does not run in a fresh process, so it was not published: {reason}")
     with np.load(answers_file, allow_pickle=True) as answers:
         return {key: answers[key] for key in answers.files}
