@@ -211,7 +211,7 @@ def translate_through_a_server(saved_models: Path, path: str) -> None:
         for url in (f"http://127.0.0.1:{rest_port}", f"grpc://127.0.0.1:{grpc_port}"):
             with RemoteModel(url, "probe", retries=12) as model:
                 assert model.translate([b"a"]) == [b"av8"] and model.read_status() == {8: "AVAILABLE"}
-                with pytest.raises(Exception, match="Unknown image file format"):
+                with pytest.raises(Exception, match="is no JPEG, PNG or BMP image"):
                     RemoteModel(url, "tiny").translate([b"no image"])
     finally:
         process.terminate()
