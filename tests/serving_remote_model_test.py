@@ -11,7 +11,7 @@ from pipelines.command_line import UsageError, UserError
 from serving_stand_in.exports import decode_png, draw_pixels, encode_png
 from serving_stand_in.models import RequestError, fail_with
 from serving_stand_in.servers import start_grpc_server, start_rest_server
-from tfpix2pix.serving import RemoteModel, ServingError, rest_transport
+from tfpix2pix.serving import RemoteModel, ServingError, remote_model, rest_transport
 from tfpix2pix.serving.transport import Signature, TensorSpec, TransportError
 
 pytest_plugins = ["serving_stand_in.fixtures"]
@@ -251,3 +251,9 @@ def test_grpc_without_its_package_names_the_extra(monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(UserError, match=r"pip install 'tfpix2pix\[serving\]'"):
         RemoteModel("grpc://127.0.0.1:8500", "probe")
+
+
+def test_the_servers_sentence_is_freed_of_what_tensorflow_puts_around_it():
+    detail = "assertion failed: [image_bytes[0] is empty (0 bytes)]\n\t [[{{node Assert}}]]"
+    assert remote_model._first_line(detail) == "image_bytes[0] is empty (0 bytes)"
+    assert remote_model._first_line("{{node decode}} Expected image\n at") == "Expected image"

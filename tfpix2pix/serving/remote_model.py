@@ -272,7 +272,10 @@ def _open_transport(
 def _first_line(detail: str) -> str:
     """Returns what a server says without the names of graph nodes around it."""
     lines = re.sub(r"\{\{.*?\}\} ?", "", detail).strip().splitlines()
-    return lines[0].strip() if lines else "no reason given"
+    sentence = lines[0].strip() if lines else "no reason given"
+    # How TensorFlow words an assertion of the model's own.
+    asserted = re.search(r"assertion failed: \[(.*?)\](?: \[Condition|$)", sentence)
+    return asserted[1] if asserted else sentence
 
 
 def _join(names: Iterable[str]) -> str:
