@@ -114,6 +114,11 @@ def run(main: Callable[[Sequence[str]], int | None]) -> None:
     sys.exit(status)
 
 
+def say(text: str) -> None:
+    """Prints a notice on standard error; standard output is for results."""
+    print(text, file=sys.stderr, flush=True)
+
+
 def warn(text: str) -> None:
     """Prints a warning on standard error, above a progress bar where there is one."""
     tqdm.write(f"warning: {text}", file=sys.stderr)

@@ -20,8 +20,8 @@ ARRAY_SUFFIX = ".npy"
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 # Start of frame, any coding; C4, C8 and CC in between are other segments.
 _JPEG_FRAMES = frozenset(range(0xFFC0, 0xFFD0)) - {0xFFC4, 0xFFC8, 0xFFCC}
-_GRAY_PALETTE = b"".join(bytes([level, level, level, 0]) for level in range(256))
-_BGR_MASKS = struct.pack("<III", 0xFF0000, 0xFF00, 0xFF)
+GRAY_PALETTE = b"".join(bytes([level, level, level, 0]) for level in range(256))
+BGR_MASKS = struct.pack("<III", 0xFF0000, 0xFF00, 0xFF)
 
 
 class BadImageError(UserError):
@@ -231,10 +231,10 @@ def _bmp_header(stream: BinaryIO) -> tuple[int, int, int]:
     stream.seek(14)
     header_bytes, width, height, bits, compression = struct.unpack("<Iii2xHI", stream.read(20))
     stream.seek(14 + header_bytes)
-    gray = bits == 8 and compression == 0 and stream.read(1024) == _GRAY_PALETTE
+    gray = bits == 8 and compression == 0 and stream.read(1024) == GRAY_PALETTE
     stream.seek(54)
     # Compression 3 is none either: it says which byte is which channel.
-    plain = bits in (24, 32) and (compression == 0 or (compression == 3 and stream.read(12) == _BGR_MASKS))
+    plain = bits in (24, 32) and (compression == 0 or (compression == 3 and stream.read(12) == BGR_MASKS))
     if header_bytes < 40 or not (gray or plain):
         raise ValueError("is an unusual BMP (palette, compression or channel order); save it as PNG")
     return abs(height), width, 1 if gray else 3

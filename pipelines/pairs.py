@@ -16,7 +16,7 @@ from pipelines.sources import Source
 Batch = dict[str, tf.Tensor]
 
 _EPOCH_STRIDE = 2**32  # more than the examples of any source
-_NUM_NOISE_SEEDS = 2**31  # as many as int32 has from 0
+NUM_NOISE_SEEDS = 2**31  # as many as int32 has from 0
 
 
 def build_dataset(
@@ -103,7 +103,7 @@ def build_dataset(
             named = {"input_image": images[0], "target_ids": images[1]}
         else:
             named = source.task.make_example(images, hole_seed)
-        noise_seed = tf.cast(tf.stack([noise_key, noise_place]) % _NUM_NOISE_SEEDS, tf.int32)
+        noise_seed = tf.cast(tf.stack([noise_key, noise_place]) % NUM_NOISE_SEEDS, tf.int32)
         return {**named, "noise_seed": noise_seed, "example_id": example_ids[index]}
 
     if training:

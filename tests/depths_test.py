@@ -1,25 +1,16 @@
 """Channels, 16 bits and arrays: what is read is what was written."""
 
 import io
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
+import runs
 from pipelines import image_files, pairs, sources
 from pipelines.image_files import BadImageError
 from pipelines.tasks import Task
-
-
-def _write(file: Path, pixels: np.ndarray) -> Path:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    if file.suffix == ".npy":
-        np.save(file, pixels)
-    else:
-        file.write_bytes(tf.io.encode_png(pixels).numpy())
-    return file
 
 
 def _draw(*shape: int, dtype: type = np.uint8) -> np.ndarray:
@@ -28,7 +19,10 @@ def _draw(*shape: int, dtype: type = np.uint8) -> np.ndarray:
 
 def test_16_bits_are_kept_and_8_bits_spread_over_them(tmp_path):
     deep, flat = _draw(4, 5, 3, dtype=np.uint16), _draw(4, 5, 3)
-    deep_file, flat_file = _write(tmp_path / "deep.png", deep), _write(tmp_path / "flat.png", flat)
+    deep_file, flat_file = (
+        runs.write_image(tmp_path / "deep.png", deep),
+        runs.write_image(tmp_path / "flat.png", flat),
+    )
     np.testing.assert_array_equal(image_files.load_image(deep_file, 3, np.uint16), deep)
     np.testing.assert_array_equal(image_files.load_image(flat_file, 3, np.uint16), flat.astype(int) * 257)
     assert image_files.read_header(deep_file) == (4, 5, 3, np.uint16)
@@ -51,7 +45,9 @@ def test_one_channel_is_gray(tmp_path, file_format):
 
 def test_four_channels_are_colour_and_alpha(tmp_path):
     pixels = _draw(4, 5, 4)
-    np.testing.assert_array_equal(image_files.load_image(_write(tmp_path / "a.png", pixels), 4), pixels)
+    np.testing.assert_array_equal(
+        image_files.load_image(runs.write_image(tmp_path / "a.png", pixels), 4), pixels
+    )
     Image.fromarray(pixels[..., :3]).save(tmp_path / "a.bmp")
     opaque = image_files.load_image(tmp_path / "a.bmp", 4)
     np.testing.assert_array_equal(opaque[..., :3], pixels[..., :3])
@@ -70,7 +66,7 @@ def test_four_channels_are_colour_and_alpha(tmp_path):
     ],
 )
 def test_arrays_that_cannot_be_read(tmp_path, pixels, reason):
-    file = _write(tmp_path / "bad.npy", pixels)
+    file = runs.write_image(tmp_path / "bad.npy", pixels)
     with pytest.raises(BadImageError, match=f"bad.npy {reason}"):
         image_files.load_image(file, 3, np.float32)
 
@@ -88,8 +84,8 @@ def test_each_side_has_its_channels_and_the_type_of_its_deepest_file(tmp_path, c
     inputs = {"1": _draw(6, 8, 5, dtype=np.uint16), "2": np.linspace(-1, 1, 6 * 8 * 5).reshape(6, 8, 5)}
     targets = {"1": _draw(6, 8, 1), "2": _draw(6, 8, 1, dtype=np.uint16)}
     for stem in inputs:
-        _write(tmp_path / f"val/input/{stem}.npy", inputs[stem])
-        _write(tmp_path / f"val/target/{stem}.png", targets[stem])
+        runs.write_image(tmp_path / f"val/input/{stem}.npy", inputs[stem])
+        runs.write_image(tmp_path / f"val/target/{stem}.png", targets[stem])
     forward = sources.open_source(tmp_path, "val", "AtoB", cache_mib=cache_mib, task=Task((5, 1)))
     backward = sources.open_source(tmp_path, "val", "BtoA", cache_mib=cache_mib, task=Task((1, 5)))
     for index, stem in enumerate(inputs):
@@ -109,7 +105,7 @@ def test_each_side_has_its_channels_and_the_type_of_its_deepest_file(tmp_path, c
 @pytest.mark.parametrize("cache_mib", [64, 0])
 def test_a_side_by_side_file_may_be_gray_on_one_side(tmp_path, cache_mib):
     pixels = _draw(6, 16, 3)
-    _write(tmp_path / "val/1.png", pixels)
+    runs.write_image(tmp_path / "val/1.png", pixels)
     source = sources.open_source(tmp_path, "val", "BtoA", cache_mib=cache_mib, task=Task((1, 3)))
     input_image, target_image = source.read(tf.constant(0, tf.int64))
     np.testing.assert_allclose(input_image[..., 0], pixels[:, 8:] @ [0.299, 0.587, 0.114], atol=1)
@@ -121,8 +117,8 @@ def test_a_side_by_side_file_may_be_gray_on_one_side(tmp_path, cache_mib):
     [((4, 3), "input/1.png has 3 channels where 4 were asked for"), ((3, 1), "target/1.npy has 3 channels")],
 )
 def test_channels_that_files_lack_are_an_error(tmp_path, channels, message):
-    _write(tmp_path / "val/input/1.png", _draw(6, 8, 3))
-    _write(tmp_path / "val/target/1.npy", _draw(6, 8, 3))
+    runs.write_image(tmp_path / "val/input/1.png", _draw(6, 8, 3))
+    runs.write_image(tmp_path / "val/target/1.npy", _draw(6, 8, 3))
     with pytest.raises(BadImageError, match=message):
         sources.open_source(tmp_path, "val", "AtoB", task=Task(channels))
 
@@ -133,7 +129,7 @@ def test_single_photos_are_found(tmp_path, folder):
 
     photos = {"1": _draw(6, 9, 3), "2": _draw(5, 4, 3)}
     for stem, photo in photos.items():
-        _write(tmp_path / f"{folder}/{stem}.png", photo)
+        runs.write_image(tmp_path / f"{folder}/{stem}.png", photo)
     source = sources.open_source(tmp_path, "val", "AtoB", task=Inpaint())
     assert source.example_ids == ("1", "2")
     for index, photo in enumerate(photos.values()):

@@ -37,6 +37,16 @@ def write_dataset(folder: Path, train: int = 6, val: int = 2) -> Path:
     return folder
 
 
+def write_image(file: Path, pixels: np.ndarray) -> Path:
+    """Writes a PNG or .npy file and its folder; returns `file`."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if file.suffix == ".npy":
+        np.save(file, pixels)
+    else:
+        file.write_bytes(tf.io.encode_png(pixels).numpy())
+    return file
+
+
 def tiny_config(data_dir: Path, **settings) -> Config:
     """Returns `SETTINGS` with others on top."""
     return make_config(**{**SETTINGS, "data_dir": str(data_dir), **settings})

@@ -15,21 +15,13 @@ from PIL import Image
 
 from pipelines.command_line import UsageError
 from pipelines.tasks import Task, make_task
-from tfpix2pix import generators
 from tfpix2pix.endpoints import Contract, build_endpoints, silence
 from tfpix2pix.saved_model import export_saved_model
 from tfpix2pix.servable import Servable
+from tiny_run import build_generator
 
 NOISE_SEED = 3
 ABOUT = {"dataset": "synthetic", "step": 7, "scores": {"validation": {"l1": 0.25}}}
-
-
-def build_generator(**settings) -> keras.Model:
-    keras.utils.set_random_seed(0)
-    generator = generators.unet_generator(depth=3, base_filters=4, **settings)
-    for variable in generator.variables:
-        variable.assign(variable * 3)  # initial weights hardly reach the output
-    return generator
 
 
 @pytest.fixture(scope="module")

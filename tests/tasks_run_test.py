@@ -33,15 +33,6 @@ def _train(data_dir: Path, workdir: Path, **settings) -> None:
     _call(TRAIN, "train", **{**tiny, "data_dir": data_dir, "workdir": workdir, **settings})
 
 
-def _save(file: Path, pixels: np.ndarray) -> Path:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    if file.suffix == ".npy":
-        np.save(file, pixels)
-    else:
-        file.write_bytes(tf.io.encode_png(pixels).numpy())
-    return file
-
-
 def _draw(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
 
@@ -56,7 +47,7 @@ def photos(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("photos")
     for split in ("train", "val"):
         for number in range(3):
-            _save(folder / split / "photos" / f"{number}.png", _draw(50, 70, 3, seed=number))
+            runs.write_image(folder / split / "photos" / f"{number}.png", _draw(50, 70, 3, seed=number))
     return folder
 
 
@@ -64,9 +55,9 @@ def test_colorize_keeps_the_lightness_and_is_served_as_pictures(photos, tmp_path
     _train(photos, tmp_path / "run", dataset="colorization")
     colour, gray = _draw(30, 40, 3), _draw(30, 40, 1)
     given = tmp_path / "given"
-    _save(given / "colour.png", colour)
-    _save(given / "gray.png", gray)
-    _save(given / "deep.png", colour.astype(np.uint16) * 257)
+    runs.write_image(given / "colour.png", colour)
+    runs.write_image(given / "gray.png", gray)
+    runs.write_image(given / "deep.png", colour.astype(np.uint16) * 257)
     _call(TRANSLATE, "translate", model=tmp_path / "run", input=given, output=tmp_path / "out")
     outputs = {
         name: load_image(tmp_path / "out" / f"{name}.png", 3, np.uint16)
@@ -122,7 +113,7 @@ def test_inpaint_resumes_fills_holes_and_keeps_the_rest(photos, tmp_path, capsys
     picture = _draw(40, 60, 4)
     picture[..., 3] = 255
     picture[5:20, 30:50, 3] = 0
-    _save(tmp_path / "given/marked.png", picture)
+    runs.write_image(tmp_path / "given/marked.png", picture)
     model = {"model": tmp_path / "run", "input": tmp_path / "given"}
     _call(TRANSLATE, "translate", **model, output=tmp_path / "out")
     output = _read(tmp_path / "out" / "marked.png")
@@ -130,7 +121,7 @@ def test_inpaint_resumes_fills_holes_and_keeps_the_rest(photos, tmp_path, capsys
     assert output.shape == (40, 60, 3)
     np.testing.assert_array_equal(output[~hole], picture[..., :3][~hole])
     assert np.abs(output[hole].astype(int) - picture[..., :3][hole]).mean() > 20
-    _save(tmp_path / "given/marked.png", picture[..., :3])
+    runs.write_image(tmp_path / "given/marked.png", picture[..., :3])
     with pytest.raises(UserError, match="1 of 1 images could not be translated"):
         _call(TRANSLATE, "translate", **model, output=tmp_path / "none")
     assert "marked.png has no transparent pixels to fill; --hole=center" in capsys.readouterr().err
@@ -147,7 +138,7 @@ def test_edges_learns_from_photos_and_takes_drawings_or_photos(photos, tmp_path)
         photos, tmp_path / "run", task="edges", upsampling="nearest", precision="mixed_bfloat16", cache_mib=0
     )
     photo = _draw(6, 8, 3).repeat(8, 0).repeat(8, 1)
-    _save(tmp_path / "given/photo.png", photo)
+    runs.write_image(tmp_path / "given/photo.png", photo)
     given = {"model": tmp_path / "run", "input": tmp_path / "given"}
     _call(TRANSLATE, "translate", **given, output=tmp_path / "out", draw_edges=True)
     shown = _read(tmp_path / "out" / "index_files" / "photo.jpg").astype(int)
@@ -160,8 +151,10 @@ def test_arrays_in_arrays_out_and_16_bits_in_16_bits_out(tmp_path):
     for split in ("train", "val"):
         for number in range(2):
             values = np.random.default_rng(number).uniform(-1, 1, (50, 90, 5)).astype(np.float32)
-            _save(tmp_path / f"data/{split}/input/{number}.npy", values)
-            _save(tmp_path / f"data/{split}/target/{number}.png", _draw(50, 90, 1).astype(np.uint16) * 250)
+            runs.write_image(tmp_path / f"data/{split}/input/{number}.npy", values)
+            runs.write_image(
+                tmp_path / f"data/{split}/target/{number}.png", _draw(50, 90, 1).astype(np.uint16) * 250
+            )
     # The paper's discriminator, on 48x80.
     _train(tmp_path / "data", tmp_path / "run", input_channels=5, output_channels=1, receptive_field=70)
     given = {"model": tmp_path / "run", "input": tmp_path / "data/val/input"}
@@ -170,18 +163,20 @@ def test_arrays_in_arrays_out_and_16_bits_in_16_bits_out(tmp_path):
     assert generated.dtype == np.float32 and generated.shape == (50, 90, 1) and np.abs(generated).max() <= 1
     assert (tmp_path / "out" / "index_files" / "0_2.npy.png").is_file()
     with pytest.raises(UserError, match="could not be translated"):
-        given["input"] = _save(tmp_path / "photo.png", _draw(9, 9, 3))
+        given["input"] = runs.write_image(tmp_path / "photo.png", _draw(9, 9, 3))
         _call(TRANSLATE, "translate", **given, output=tmp_path / "no")
 
 
 def test_depth_follows_the_input_or_the_flag(tmp_path):
     for split in ("train", "val"):
         for number in range(2):
-            _save(tmp_path / f"data/{split}/{number}.png", _draw(48, 160, 1).astype(np.uint16) * 250)
+            runs.write_image(
+                tmp_path / f"data/{split}/{number}.png", _draw(48, 160, 1).astype(np.uint16) * 250
+            )
     _train(tmp_path / "data", tmp_path / "run", input_channels=1, output_channels=1)
     deep = _draw(20, 30, 1).astype(np.uint16) * 257
-    _save(tmp_path / "given/deep.png", deep)
-    _save(tmp_path / "given/flat.png", (deep // 257).astype(np.uint8))
+    runs.write_image(tmp_path / "given/deep.png", deep)
+    runs.write_image(tmp_path / "given/flat.png", (deep // 257).astype(np.uint8))
     for bits, expected in ((None, (16, 8)), (8, (8, 8)), (16, (16, 16))):
         flag = {} if bits is None else {"bits": bits}
         output = tmp_path / f"out{bits}"

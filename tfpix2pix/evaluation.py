@@ -27,7 +27,6 @@ from tfpix2pix.pictures import as_rgb
 from tfpix2pix.translation import Translator
 
 BATCH_SIZE = 4  # no score depends on it
-_NUM_NOISE_SEEDS = 2**31
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -291,7 +290,7 @@ def _check_channels(images: tf.Tensor, channels: int, verb: str, translator: Tra
 def _sample_seeds(noise_seed: tf.Tensor, sample: int) -> tf.Tensor:
     """Returns the noise of the n-th sample: that of the next seeds, at the same places."""
     moved = tf.cast(noise_seed, tf.int64) + [sample, 0]
-    return tf.cast(moved % _NUM_NOISE_SEEDS, tf.int32)
+    return tf.cast(moved % pairs.NUM_NOISE_SEEDS, tf.int32)
 
 
 def _write(job: _Job, evaluation: Evaluation, gallery: Gallery) -> None:

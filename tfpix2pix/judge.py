@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pipelines import datasets
 from pipelines.command_line import UsageError
 from pipelines.sources import Source
 from pipelines.transforms import to_uint8, to_unit_range
@@ -30,7 +29,7 @@ class Judge:
     def __init__(self, config: Config, source: Source):
         self._segmenter = load_segmenter(config.segmenter)
         self._source, self._image_size = source, config.image_size
-        classes = datasets.find_classes(config.dataset, config.data_dir) or self._segmenter.palette
+        classes = label_maps.choose_palette(config.dataset, config.data_dir, None, self._segmenter)
         if classes is None or label_maps.find_label_side(source, classes) != "input":
             raise UsageError(
                 f"--segmenter judges photos made from label maps; the input images of {config.dataset} "

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext, suppress
@@ -13,13 +12,12 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines import pairs, staging
-from pipelines.command_line import UserError
+from pipelines.command_line import UserError, say
 from pipelines.sources import Source
-from tfpix2pix import checkpoints, model_card, networks, saved_model, splits
+from tfpix2pix import checkpoints, model_card, networks, saved_model, splits, training
 from tfpix2pix import workdir as workdirs
 from tfpix2pix.config import Config, parse_step_range
 from tfpix2pix.distribution import Placement, check_placement, make_strategy
-from tfpix2pix.interruption import TrainingStopped, noted_signals
 from tfpix2pix.judge import Judge
 from tfpix2pix.records import Records
 from tfpix2pix.summaries import LossMeter, Progress
@@ -72,7 +70,7 @@ def train_and_evaluate(config: Config, workdir: str | Path | None = None) -> Res
     workdirs.check_config(workdir, config)
     placement = make_strategy(config.strategy)
     check_placement(placement, config)
-    _say(f"training on {placement}, {config.precision}")
+    say(f"training on {placement}, {config.precision}")
     with workdirs.lock(workdir) if placement.is_chief else nullcontext():
         train_source = splits.open_split(config, "train")
         val_source = splits.open_split(config, "val")
@@ -108,7 +106,7 @@ class _Run:
     def train(self) -> Result:
         scores = self.metadata.get("scores", {})
         if self.step >= self.total_steps:
-            _say(f"{self.workdir} is finished: {self.step} steps are done, {self.total_steps} were asked for")
+            say(f"{self.workdir} is finished: {self.step} steps are done, {self.total_steps} were asked for")
         else:
             scores = self._train_to_the_end()
         generator = self.train_step.generator
@@ -118,7 +116,7 @@ class _Run:
     def _train_to_the_end(self) -> dict[str, float]:
         """Takes the steps that are left; returns the last validation scores."""
         if self.step:
-            _say(f"going on from step {self.step} of {self.total_steps}")
+            say(f"going on from step {self.step} of {self.total_steps}")
         epoch_length = len(self.train_source)
         records = None
         if self.placement.is_chief:
@@ -134,15 +132,7 @@ class _Run:
         progress = Progress(self.step, self.total_steps, epoch_length, self.config.batch_size)
         batches = iter(self._distributed_batches())
         try:
-            with noted_signals() as signals:
-                while self.step < self.total_steps:
-                    self._advance(batches, progress)
-                    # A signal that comes while records are kept waits for the next step's.
-                    stopping = signals[:1]
-                    if records:
-                        self._keep(records, bool(stopping), progress)
-                    if stopping and self.step < self.total_steps:
-                        raise self._stopped(stopping[0])
+            training.take_steps(self, batches, records, progress)
         finally:
             progress.close()
             # What matters was flushed with the last checkpoint; an error here would hide the one above.
@@ -152,17 +142,6 @@ class _Run:
                 if records:
                     records.close()
         return records.scores if records else {}
-
-    def _keep(self, records: Records, stopping: bool, progress: Progress) -> None:
-        try:
-            records.keep(self.step, self.step == self.total_steps, stopping, self.meter, progress)
-        except (OSError, tf.errors.OpError) as error:
-            bad_files = self.val_source.describe_failure(range(len(self.val_source)))
-            reason = bad_files or f"could not write to {self.workdir} ({checkpoints.shorten(error)})"
-            remedy = "Mend them" if bad_files else "Make room"
-            raise UserError(
-                f"{reason}; the last checkpoint remains. {remedy} and run the same command to go on"
-            ) from error
 
     def _distributed_batches(self) -> tf.distribute.DistributedDataset:
         config, placement = self.config, self.placement
@@ -184,7 +163,7 @@ class _Run:
 
         return placement.strategy.distribute_datasets_from_function(build)
 
-    def _advance(self, batches: Iterator, progress: Progress) -> None:
+    def advance(self, batches: Iterator, progress: Progress) -> None:
         """Takes as many steps in one call as fit before something is due."""
         due = min(self.total_steps, *(self.step - self.step % n + n for n in self._intervals()))
         count = min(self.config.steps_per_call, due - self.step)
@@ -241,12 +220,6 @@ class _Run:
     def _example_indices(self, step: int) -> np.ndarray:
         return pairs.example_indices(step, self.config.seed, len(self.train_source), self.config.batch_size)
 
-    def _stopped(self, signal_name: str) -> TrainingStopped:
-        return TrainingStopped(
-            f"stopped by {signal_name} at step {self.step} of {self.total_steps}; saved in {self.workdir}. "
-            "Run the same command to go on"
-        )
-
     def _export(self) -> Path:
         """Exports once: a finished run that is started again finds its export."""
         record, models = (
@@ -270,7 +243,3 @@ class _Run:
         text = json.dumps({"step": self.step, "path": str(folder.resolve())}) + "\n"
         staging.write_file(record, text.encode())
         return folder
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

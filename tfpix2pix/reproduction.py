@@ -14,8 +14,8 @@ from typing import Any
 
 import tfpix2pix
 from pipelines import staging
-from pipelines.command_line import UsageError, UserError, quiet_tensorflow
-from tfpix2pix import gallery
+from pipelines.command_line import UsageError, UserError, quiet_tensorflow, say
+from tfpix2pix import gallery, settings
 from tfpix2pix.config import Config, make_config
 from tfpix2pix.interruption import TrainingStopped, noted_signals
 from tfpix2pix.paper_tables import SCORES, TABLES, Row, Table
@@ -81,7 +81,7 @@ def reproduce_table(
     if fcn and not segmenter:
         _train_fcn(fcn, given, {**(fcn_settings or {}), "palette": palette})
     for position, (row, config) in enumerate(zip(table.rows, configs, strict=True)):
-        _say(f"{position + 1} of {len(configs)}: {row.title}")
+        say(f"{position + 1} of {len(configs)}: {row.title}")
         _train(config, workdir / name_run(config))
     cells = _score(table, configs, workdir, split, fcn, palette)
     return _write(number, workdir, cells, configs[0], split)
@@ -98,7 +98,7 @@ def _score(
     cells = []
     for row, config in zip(table.rows, configs, strict=True):
         run = workdir / name_run(config)
-        _say(f"scoring {run}")
+        say(f"scoring {run}")
         evaluation = evaluate_model(
             run,
             run / "eval",
@@ -139,7 +139,7 @@ def _train(config: Config, run: Path) -> None:
 
 
 def _train_fcn(folder: Path, given: Mapping[str, Any], own: Mapping[str, Any]) -> None:
-    _say(f"the segmentation network: {folder}")
+    say(f"the segmentation network: {folder}")
     shared = {name: given[name] for name in _FCN_SHARES if name in given}
     before = {}
     if (folder / CONFIG_FILE).is_file():  # an earlier table's, which this one shares
@@ -150,7 +150,7 @@ def _train_fcn(folder: Path, given: Mapping[str, Any], own: Mapping[str, Any]) -
 
 
 def _run_module(module: str, options: Mapping[str, Any]) -> None:
-    texts = [f"--{name}={_text(value)}" for name, value in options.items() if value is not None]
+    texts = [f"--{name}={settings.text(value)}" for name, value in options.items() if value is not None]
     command = [sys.executable, "-m", module, *texts]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
     with noted_signals() as signals:
@@ -178,12 +178,6 @@ def _run_module(module: str, options: Mapping[str, Any]) -> None:
             f"{module} ended with status {process.returncode}, for the reason above; what was done is kept. "
             "Run the same command to go on"
         )
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "x".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
 
 
 def _write(number: int, workdir: Path, cells: Sequence[Cell], config: Config, split: str) -> str:
@@ -252,7 +246,8 @@ def _render(
     number: int, table: Table, cells: Sequence[Cell], orders: Sequence[Mapping], shared: Mapping[str, Any]
 ) -> str:
     lines = [f"## Table {number}: {table.title}", ""]
-    lines += [", ".join(f"{name} {_text(value)}" for name, value in shared.items() if value is not None), ""]
+    told = [f"{name} {settings.text(value)}" for name, value in shared.items() if value is not None]
+    lines += [", ".join(told), ""]
     lines += ["| | per-pixel | per-class | class IoU | paper: per-pixel | per-class | class IoU |"]
     lines += ["|---|---|---|---|---|---|---|"]
     rows = [(cell.row.title, cell.scores, cell.row.published) for cell in cells]
@@ -267,7 +262,3 @@ def _render(
         values = [words[order["holds"][name]] for name in SCORES]
         lines.append(f"| {order['better']} above {order['worse']} | {' | '.join(values)} |")
     return "\n".join(lines) + "\n"
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from pipelines.image_files import BGR_MASKS, GRAY_PALETTE
+
 # Beyond [-1, 1] floats overshoot by a resampling filter; further out is another range.
 OVERSHOOT = 0.5
 
@@ -14,8 +16,6 @@ _JPEG_SEGMENTS = (0xC4, 0xCC, 0xDB, 0xDC, 0xDD, 0xFE, *range(0xE0, 0xF0))
 _JPEG_FRAMES = tuple(set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC})
 # The largest profile and preview that files carry take some 300, of 64 KiB.
 _MAX_SEGMENTS = 1000
-_GRAY_PALETTE = b"".join(bytes([level, level, level, 0]) for level in range(256))
-_BGR_MASKS = b"\0\0\xff\0\0\xff\0\0\xff\0\0\0"
 
 # found, height, width, channels, bits of a channel.
 Header = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
@@ -170,10 +170,10 @@ def _bmp_header(contents: tf.Tensor, start: tf.Tensor) -> Header:
     )
     bits = _number(start[28:30][::-1])
     is_gray = tf.equal(bits, 8) & tf.equal(compression, 0)
-    is_gray &= tf.equal(_substring(contents, 14 + header_bytes, 1024), _GRAY_PALETTE)
+    is_gray &= tf.equal(_substring(contents, 14 + header_bytes, 1024), GRAY_PALETTE)
     is_plain = tf.equal(bits, 24) | tf.equal(bits, 32)
     is_plain &= tf.equal(compression, 0) | (
-        tf.equal(compression, 3) & tf.equal(_substring(contents, 54, 12), _BGR_MASKS)
+        tf.equal(compression, 3) & tf.equal(_substring(contents, 54, 12), BGR_MASKS)
     )
     found = (header_bytes >= 40) & (is_gray | is_plain) & (tf.strings.length(contents) > 54)
     # A negative height: from top to bottom.

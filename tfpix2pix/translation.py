@@ -15,6 +15,7 @@ from pipelines.tasks import Task, make_task
 from pipelines.transforms import to_uint8, to_uint16, to_unit_range
 from tfpix2pix import checkpoints, networks, splits
 from tfpix2pix.config import Config
+from tfpix2pix.request_checks import OVERSHOOT
 from tfpix2pix.workdir import CONFIG_FILE, read_config
 
 # (input_image [B, H, W, C], noise_seed [B, 2]) -> generated_image.
@@ -24,8 +25,6 @@ SAVED_MODEL_FILE = "saved_model.pb"
 SIGNATURE = "float32_seeded"
 # Name and hole of the task; TensorFlow Serving leaves the folder to whoever wrote the model.
 TASK_FILE = "assets.extra/tfpix2pix.json"
-# Floats a resampling filter may overshoot by; more is another range.
-OVERSHOOT = 0.5
 
 
 def load_generator(workdir: str | Path, which: str = "latest") -> tuple[keras.Model, Config, int]:

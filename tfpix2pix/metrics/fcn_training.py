@@ -1,7 +1,6 @@
 """The training of FCN-8s: restore, train, validate, keep the best."""
 
 import dataclasses
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,11 +12,10 @@ import tensorflow as tf
 
 from pipelines import datasets, labels, pairs, staging
 from pipelines.catalogue import find_dataset
-from pipelines.command_line import UsageError, UserError
+from pipelines.command_line import UsageError, UserError, say
 from pipelines.sources import Source
-from tfpix2pix import checkpoints, settings
+from tfpix2pix import checkpoints, settings, training
 from tfpix2pix import workdir as workdirs
-from tfpix2pix.interruption import TrainingStopped, noted_signals
 from tfpix2pix.metrics import fcn_config, fcn_network, fcn_step
 from tfpix2pix.metrics.fcn_config import FcnConfig
 from tfpix2pix.metrics.fcn_records import FcnRecords
@@ -146,7 +144,7 @@ class _Run:
     def train(self) -> FcnResult:
         best, scores = self.metadata.get("best"), self.metadata.get("best_scores", {})
         if self.step >= self.total_steps:
-            _say(f"{self.workdir} is finished: {self.step} steps are done, {self.total_steps} were asked for")
+            say(f"{self.workdir} is finished: {self.step} steps are done, {self.total_steps} were asked for")
         else:
             records = self._train_to_the_end()
             best, scores = records.best, records.best_scores
@@ -154,7 +152,7 @@ class _Run:
 
     def _train_to_the_end(self) -> FcnRecords:
         if self.step:
-            _say(f"going on from step {self.step} of {self.total_steps}")
+            say(f"going on from step {self.step} of {self.total_steps}")
         config = self.config
         records = FcnRecords(
             config,
@@ -168,17 +166,7 @@ class _Run:
         progress = Progress(self.step, self.total_steps, len(self.train_source), config.batch_size)
         batches = iter(self._dataset())
         try:
-            with noted_signals() as signals:
-                while self.step < self.total_steps:
-                    self._advance(batches, progress)
-                    # A signal that comes while records are kept waits for the next step's.
-                    stopping = signals[:1]
-                    self._keep(records, bool(stopping), progress)
-                    if stopping and self.step < self.total_steps:
-                        raise TrainingStopped(
-                            f"stopped by {stopping[0]} at step {self.step} of {self.total_steps}; "
-                            f"saved in {self.workdir}. Run the same command to go on"
-                        )
+            training.take_steps(self, batches, records, progress)
         finally:
             progress.close()
             # What matters was flushed with the last checkpoint; an error here would hide the one above.
@@ -200,7 +188,7 @@ class _Run:
             start_step=self.step,
         )
 
-    def _advance(self, batches: Iterator[pairs.Batch], progress: Progress) -> None:
+    def advance(self, batches: Iterator[pairs.Batch], progress: Progress) -> None:
         start = time.perf_counter()
         try:
             loss = self.trainee.run(next(batches)).numpy()
@@ -227,18 +215,3 @@ class _Run:
     def _example_indices(self) -> np.ndarray:
         config = self.config
         return pairs.example_indices(self.step, config.seed, len(self.train_source), config.batch_size)
-
-    def _keep(self, records: FcnRecords, stopping: bool, progress: Progress) -> None:
-        try:
-            records.keep(self.step, self.step == self.total_steps, stopping, self.meter, progress)
-        except (OSError, tf.errors.OpError) as error:
-            bad_files = self.val_source.describe_failure(range(len(self.val_source)))
-            reason = bad_files or f"could not write to {self.workdir} ({checkpoints.shorten(error)})"
-            remedy = "Mend them" if bad_files else "Make room"
-            raise UserError(
-                f"{reason}; the last checkpoint remains. {remedy} and run the same command to go on"
-            ) from error
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
