@@ -13,7 +13,20 @@ SERVING = ["tensorflow-serving-api>=2.18"]
 # Other runtimes: converters, and what runs their files.
 EXPORT = ["ai-edge-litert>=1.3", "onnx>=1.16", "onnxruntime>=1.19", "tf2onnx>=1.17"]
 EDGES = ["opencv-python-headless>=4.8"]
-TEST = [*EDGES, *EXPORT, *SERVING, "pytest>=8", "pytest-xdist>=3.6", "pillow>=10", "scikit-image>=0.22"]
+WEB = ["fastapi>=0.115", "uvicorn>=0.30"]
+# httpx is what FastAPI's test client asks with; playwright drives the browser that the system has.
+BROWSER = ["httpx>=0.27", "playwright>=1.45"]
+TEST = [
+    *EDGES,
+    *EXPORT,
+    *SERVING,
+    *WEB,
+    *BROWSER,
+    "pytest>=8",
+    "pytest-xdist>=3.6",
+    "pillow>=10",
+    "scikit-image>=0.22",
+]
 DEV = [*TEST, "ruff==0.17.6", "mypy==2.4.1", "build>=1.2"]
 
 setup(
@@ -27,7 +40,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.10",
     packages=find_packages(include=["tfpix2pix*", "pipelines*"]),
-    package_data={"tfpix2pix": ["py.typed"], "pipelines": ["py.typed"]},
+    package_data={"tfpix2pix": ["py.typed", "web/static/*", "web/static/*/*"], "pipelines": ["py.typed"]},
     install_requires=[
         "tensorflow>=2.18",
         "keras>=3.6",
@@ -38,7 +51,14 @@ setup(
         "absl-py>=2.1",
         "tqdm>=4.66",
     ],
-    extras_require={"edges": EDGES, "export": EXPORT, "serving": SERVING, "test": TEST, "dev": DEV},
+    extras_require={
+        "edges": EDGES,
+        "export": EXPORT,
+        "serving": SERVING,
+        "web": WEB,
+        "test": TEST,
+        "dev": DEV,
+    },
     classifiers=[
         "Development Status :: 4 - Beta",
         "Intended Audience :: Science/Research",
