@@ -1,0 +1,76 @@
+"""What is kept of a study: who took part, and what they answered."""
+
+import dataclasses
+
+SIDES = ("left", "right")
+
+
+@dataclasses.dataclass(frozen=True)
+class Session:
+    """A person's one session.
+
+    Attributes:
+      session_id: random; not known to anybody but the server.
+      ordinal: 0, 1, 2, ... in the order of arrival.
+      worker_id: of the crowd platform; None when the link had none.
+      assignment_id: likewise.
+      algorithm: whose images the person sees.
+      seed: of the sides and the order.
+      viewport: size of the browser's window, css px, as `1280x720`.
+      visit: how often the pages of the session were opened.
+      created_at: when consent was given.
+      seen_at: when the person last did something.
+      finished_at: when the last answer was stored; None: unfinished.
+      completion_code: shown at the end; None: unfinished.
+    """
+
+    session_id: str
+    ordinal: int
+    worker_id: str | None
+    assignment_id: str | None
+    algorithm: str
+    seed: int
+    viewport: str
+    visit: int
+    created_at: str
+    seen_at: str
+    finished_at: str | None
+    completion_code: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What a person said of one trial.
+
+    Attributes:
+      session_id: whose.
+      trial_index: 0, 1, 2, ... within the session.
+      practice: a trial with feedback, which does not count.
+      vigilance: a trial whose generated image was unmistakably broken.
+      example_id: of the generated image.
+      real_example_id: of the real image; the same unless pairing is `different`.
+      real_side: `left` (shown first) or `right`: where the real image was.
+      chosen_side: the side that the person said is FAKE.
+      correct: the person found the generated image. A test trial that is not
+        correct is one in which the generated image was judged real.
+      shown_real_ms: measured exposure of the real image.
+      shown_generated_ms: of the generated one.
+      exposures: how often the trial was shown: more than 1 after a reload in its middle.
+      response_ms: from the end of the second exposure to the answer.
+      answered_at: when it was stored.
+    """
+
+    session_id: str
+    trial_index: int
+    practice: bool
+    vigilance: bool
+    example_id: str
+    real_example_id: str
+    real_side: str
+    chosen_side: str
+    correct: bool
+    shown_real_ms: float
+    shown_generated_ms: float
+    exposures: int
+    response_ms: float
+    answered_at: str
