@@ -1,0 +1,1 @@
+"""What the claims of speed and of statistics are measured with; each module is a command."""
