@@ -1,0 +1,103 @@
+"""A FastAPI application that is safe to put in front of strangers, and its files.
+
+    app = make_application()
+    add_files(app, "base.css", "demo")   # at /static/base.css, /static/demo/...
+    add_page(app, "/", "demo/index.html")
+
+Every error is JSON, {"error": "a sentence"}: raise fastapi.HTTPException(status, "A sentence").
+"""
+
+import hashlib
+import mimetypes
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.responses import JSONResponse, Response
+
+from tfpix2pix.web.protection import Protection
+
+STATIC_FOLDER = Path(__file__).parent / "static"
+MAX_BODY_BYTES = 2**16
+_SENTENCES = {404: "There is no such page.", 405: "That is not a way to ask for this page."}
+_TEXT_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+
+
+def make_application(*, max_body_bytes: int = MAX_BODY_BYTES, allowed_hosts: tuple[str, ...] = ()) -> FastAPI:
+    """Returns an application without pages; see `protection` for what it refuses.
+
+    Args:
+      max_body_bytes: most bytes of a request's body, whatever its headers say.
+      allowed_hosts: names under which browsers may reach it, besides localhost and IP addresses.
+    """
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(Protection, max_body_bytes=max_body_bytes, allowed_hosts=allowed_hosts)
+    app.add_exception_handler(StarletteHTTPException, _answer_refusal)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+    return app
+
+
+def _answer_refusal(_request: Request, error: Any) -> Response:
+    raised_by_us = isinstance(error, HTTPException)
+    text = error.detail if raised_by_us else _SENTENCES.get(error.status_code, error.detail)
+    return JSONResponse({"error": text}, error.status_code, headers=error.headers)
+
+
+def _answer_invalid(_request: Request, error: Any) -> Response:
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return JSONResponse({"error": f"The request is malformed: {place}: {first['msg']}."}, 422)
+
+
+def add_files(app: FastAPI, *names: str) -> None:
+    """Serves files of the package's `web/static`; no request ever names a path of the server.
+
+    Args:
+      app: the application.
+      *names: files, or folders whose files are meant; `a/b.js` is served at `/static/a/b.js`.
+    """
+    table = {path: _Page(file) for name in names for path, file in _find_files(name).items()}
+
+    def read_file(path: str, request: Request) -> Response:
+        if path not in table:
+            raise HTTPException(404, _SENTENCES[404])
+        return table[path].answer(request)
+
+    app.add_api_route("/static/{path:path}", read_file, methods=["GET", "HEAD"])
+
+
+def add_page(app: FastAPI, path: str, name: str) -> None:
+    """Serves one file of the package's `web/static` at a path of its own."""
+    page = _Page(STATIC_FOLDER / name)
+
+    def read_page(request: Request) -> Response:
+        return page.answer(request)
+
+    app.add_api_route(path, read_page, methods=["GET", "HEAD"])
+
+
+def _find_files(name: str) -> dict[str, Path]:
+    place = STATIC_FOLDER / name
+    if place.is_file():
+        return {name: place}
+    return {f"{name}/{file.name}": file for file in place.iterdir() if file.is_file()}
+
+
+class _Page:
+    """A file, read once."""
+
+    def __init__(self, file: Path):
+        self._contents = file.read_bytes()
+        text_type = _TEXT_TYPES.get(file.suffix)
+        guessed = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+        self._type = f"{text_type}; charset=utf-8" if text_type else guessed
+        self._tag = f'"{hashlib.sha256(self._contents).hexdigest()[:32]}"'
+
+    def answer(self, request: Request) -> Response:
+        # Asked again each time, so that a new version of the package never meets an old script.
+        headers = {"ETag": self._tag, "Cache-Control": "no-cache"}
+        if request.headers.get("if-none-match") == self._tag:
+            return Response(status_code=304, headers=headers)
+        return Response(self._contents, headers=headers, media_type=self._type)

@@ -1,0 +1,118 @@
+"""How much one client may ask, and how much work may wait: 429 and 503, each with Retry-After."""
+
+import asyncio
+import ipaddress
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from fastapi import HTTPException, Request
+
+# Of clients that are remembered; the one that asked longest ago is forgotten first.
+MAX_CLIENTS = 10_000
+GONE = 499
+
+Result = TypeVar("Result")
+
+
+class RateLimit:
+    """Requests per client: so many at once, and so many a second in the long run.
+
+    Args:
+      per_sec: requests a second.
+      burst: requests at once, after a silence.
+      clock: seconds, monotonic.
+    """
+
+    def __init__(self, per_sec: float, burst: int, clock: Callable[[], float] = time.monotonic):
+        self._per_sec = per_sec
+        self._burst = burst
+        self._clock = clock
+        # Client -> requests left, and when that was so.
+        self._clients: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def check(self, request: Request) -> None:
+        """Counts a request.
+
+        Raises:
+          HTTPException: 429, when its client asked too much.
+        """
+        client, now = _client_name(request), self._clock()
+        left, then = self._clients.pop(client, (float(self._burst), now))
+        left = min(self._burst, left + (now - then) * self._per_sec)
+        is_allowed = left >= 1
+        self._clients[client] = (left - is_allowed, now)
+        if len(self._clients) > MAX_CLIENTS:
+            self._clients.popitem(last=False)
+        if not is_allowed:
+            wait_sec = math.ceil((1 - left) / self._per_sec)
+            raise HTTPException(
+                429, f"That was too much at once; again in {wait_sec} s.", {"Retry-After": str(wait_sec)}
+            )
+
+
+def _client_name(request: Request) -> str:
+    """Returns the client's address; of IPv6 the network, as one customer has many addresses."""
+    host = request.client.host if request.client else ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    return host if address.version == 4 else str(ipaddress.ip_network((address, 64), strict=False))
+
+
+class WorkQueue:
+    """Jobs one after the other in a thread of their own, and no more waiting than they may.
+
+    Args:
+      max_waiting: jobs, besides the one that runs.
+    """
+
+    def __init__(self, max_waiting: int):
+        self._max_jobs = max_waiting + 1
+        self._jobs = 0
+        self._thread = ThreadPoolExecutor(1, "work")
+
+    async def run(self, request: Request, job: Callable[[], Result]) -> Result:
+        """Runs a job in its turn, unless its client leaves before that.
+
+        Args:
+          request: that asked for it, its body read already.
+          job: blocking.
+
+        Returns:
+          What the job returns; it raises what the job raises.
+
+        Raises:
+          HTTPException: 503, when the queue is full; 499, when the client left.
+        """
+        if self._jobs >= self._max_jobs:
+            raise HTTPException(503, "The model is busy with other people's pictures.", {"Retry-After": "1"})
+        loop = asyncio.get_running_loop()
+        self._jobs += 1
+        submitted = self._thread.submit(job)
+        submitted.add_done_callback(lambda _: loop.call_soon_threadsafe(self._finish))
+        work = asyncio.wrap_future(submitted)
+        departure = asyncio.ensure_future(_wait_for_departure(request))
+        try:
+            await asyncio.wait((work, departure), return_when=asyncio.FIRST_COMPLETED)
+            if not work.done() and submitted.cancel():
+                raise HTTPException(GONE, "The client left.")
+            return await work
+        finally:
+            departure.cancel()
+
+    def _finish(self) -> None:
+        self._jobs -= 1
+
+    def close(self) -> None:
+        """Lets the job that runs end, and forgets the others."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+async def _wait_for_departure(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

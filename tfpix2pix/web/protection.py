@@ -1,0 +1,152 @@
+"""What stands between the network and an application: who may ask, how much, and what a browser may do.
+
+- Host: an IP address, localhost, or a name that was allowed. Else a page elsewhere
+  could reach a server on 127.0.0.1 through a name of its own (DNS rebinding).
+- Origin: of a request that may change something, the page's own.
+- Bodies: counted while they are read, so that no length and no chunking deceives.
+- Answers: the headers that confine a page to what came with it.
+- Failures: one line for the client, the rest in the server's log.
+"""
+
+import asyncio
+import ipaddress
+import logging
+import urllib.parse
+from typing import Any
+
+from fastapi import HTTPException
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+BODY_TIMEOUT_SEC = 30.0
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        # blob: pictures that a script made or fetched.
+        "img-src 'self' blob:",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    )
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=(), payment=(), usb=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+_LOG = logging.getLogger("uvicorn.error")
+
+
+class Protection:
+    """ASGI middleware; see the module.
+
+    Args:
+      app: what is protected.
+      max_body_bytes: of a request.
+      allowed_hosts: names, in lower case and without port.
+    """
+
+    def __init__(self, app: ASGIApp, max_body_bytes: int, allowed_hosts: tuple[str, ...] = ()):
+        self._app = app
+        self._max_body_bytes = max_body_bytes
+        self._allowed_hosts = ("localhost", *allowed_hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request, or lets the application."""
+        if scope["type"] != "http":
+            return
+        has_started = False
+
+        async def send_protected(message: Message) -> None:
+            nonlocal has_started
+            if message["type"] == "http.response.start":
+                has_started = True
+                headers = MutableHeaders(raw=message["headers"])
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                message["headers"] = headers.raw
+            await send(message)
+
+        refusal = self._find_refusal(scope)
+        if refusal:
+            await refusal(scope, receive, send_protected)
+            return
+        try:
+            await self._app(scope, self._limit(receive), send_protected)
+        except Exception:
+            _LOG.exception("%s %s failed", scope["method"], scope["path"])
+            if not has_started:
+                failure = _refuse(500, "The server failed; its log says why.")
+                await failure(scope, receive, send_protected)
+
+    def _find_refusal(self, scope: Scope) -> JSONResponse | None:
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if not self._is_allowed(_host_name(f"//{host}")):
+            return _refuse(
+                421, f"This server does not answer to the name {host[:100]!r}; --allowed_hosts adds names."
+            )
+        origin = headers.get("origin")
+        if scope["method"] not in _SAFE_METHODS and origin is not None:
+            is_own = urllib.parse.urlsplit(origin).netloc == host if _host_name(origin) else False
+            if not is_own and _host_name(origin) not in self._allowed_hosts[1:]:
+                return _refuse(403, "That request came from a page of another site.")
+        length = headers.get("content-length", "0")
+        if length.isdecimal() and int(length) > self._max_body_bytes:
+            return _refuse(413, self._too_large)
+        return None
+
+    def _is_allowed(self, name: str | None) -> bool:
+        if name in self._allowed_hosts:
+            return True
+        try:
+            # Whoever names an address needs no name of ours: nothing can be rebound.
+            return bool(ipaddress.ip_address(name or ""))
+        except ValueError:
+            return False
+
+    @property
+    def _too_large(self) -> str:
+        return f"The request is larger than the {self._max_body_bytes:,} bytes allowed."
+
+    def _limit(self, receive: Receive) -> Receive:
+        received_bytes, is_complete = 0, False
+
+        async def receive_limited() -> Message:
+            nonlocal received_bytes, is_complete
+            if is_complete:
+                return await receive()
+            try:
+                message: Any = await asyncio.wait_for(receive(), BODY_TIMEOUT_SEC)
+            except asyncio.TimeoutError:  # of Python 3.10 not yet the built-in one
+                raise HTTPException(408, "The request did not arrive in time.") from None
+            received_bytes += len(message.get("body", b""))
+            is_complete = not message.get("more_body", False)
+            if received_bytes > self._max_body_bytes:
+                raise HTTPException(413, self._too_large, {"Connection": "close"})
+            return message
+
+        return receive_limited
+
+
+def _host_name(url: str) -> str | None:
+    try:
+        return urllib.parse.urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
+def _refuse(status: int, text: str) -> JSONResponse:
+    return JSONResponse({"error": text}, status)
