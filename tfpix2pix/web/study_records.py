@@ -14,6 +14,7 @@ class Session:
       ordinal: 0, 1, 2, ... in the order of arrival.
       worker_id: of the crowd platform; None when the link had none.
       assignment_id: likewise.
+      hit_id: likewise; the platform's name for the task.
       algorithm: whose images the person sees.
       seed: of the sides and the order.
       viewport: size of the browser's window, css px, as `1280x720`.
@@ -28,6 +29,7 @@ class Session:
     ordinal: int
     worker_id: str | None
     assignment_id: str | None
+    hit_id: str | None
     algorithm: str
     seed: int
     viewport: str

@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS sessions (
   token_hash TEXT NOT NULL UNIQUE,
   worker_id TEXT UNIQUE,
   assignment_id TEXT,
+  hit_id TEXT,
   algorithm TEXT NOT NULL,
   seed INTEGER NOT NULL,
   viewport TEXT NOT NULL,
@@ -43,6 +44,7 @@ CREATE TABLE IF NOT EXISTS exposures (
   session_id TEXT NOT NULL REFERENCES sessions,
   trial_index INTEGER NOT NULL,
   visit INTEGER NOT NULL,
+  shown_at TEXT NOT NULL,
   PRIMARY KEY (session_id, trial_index, visit)
 );
 CREATE TABLE IF NOT EXISTS answers (
@@ -166,6 +168,7 @@ class Store:
         token_hash: str,
         worker_id: str | None,
         assignment_id: str | None,
+        hit_id: str | None,
         viewport: str,
         assign: Callable[[int, dict[str, int]], tuple[str, int]],
         abandoned_after_sec: float,
@@ -177,6 +180,7 @@ class Store:
           token_hash: of the token that the person's browser keeps.
           worker_id: of the crowd platform, if it named one.
           assignment_id: likewise.
+          hit_id: likewise.
           viewport: see `Session`.
           assign: takes the session's ordinal and how many sessions each algorithm has,
             and returns its algorithm and seed; called inside the transaction, so that
@@ -200,9 +204,9 @@ class Store:
             )
             algorithm, seed = assign(ordinal, dict(counts.fetchall()))
             connection.execute(
-                "INSERT INTO sessions (session_id, ordinal, token_hash, worker_id, assignment_id, algorithm,"
-                " seed, viewport, created_at, seen_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (session_id, ordinal, token_hash, worker_id, assignment_id)
+                "INSERT INTO sessions (session_id, ordinal, token_hash, worker_id, assignment_id, hit_id,"
+                " algorithm, seed, viewport, created_at, seen_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (session_id, ordinal, token_hash, worker_id, assignment_id, hit_id)
                 + (algorithm, seed, viewport, format_time(time), format_time(time)),
             )
 
@@ -217,16 +221,15 @@ class Store:
     def record_exposure(self, session_id: str, trial_index: int, visit: int) -> None:
         """Notes that a trial is about to be shown; once per visit."""
         with self._transaction() as connection:
-            _touch(connection, session_id)
-            connection.execute(
-                "INSERT OR IGNORE INTO exposures VALUES (?, ?, ?)", (session_id, trial_index, visit)
-            )
+            values = (session_id, trial_index, visit, _touch(connection, session_id))
+            connection.execute("INSERT OR IGNORE INTO exposures VALUES (?, ?, ?, ?)", values)
 
-    def is_exposed(self, session_id: str, trial_index: int, visit: int) -> bool:
-        """Tells whether `record_exposure` was called with these."""
-        condition = "exposures WHERE session_id = ? AND trial_index = ? AND visit = ?"
+    def find_exposure(self, session_id: str, trial_index: int, visit: int) -> datetime.datetime | None:
+        """Returns when `record_exposure` was first called with these, if ever."""
+        query = "SELECT shown_at FROM exposures WHERE session_id = ? AND trial_index = ? AND visit = ?"
         with self._lock:
-            return _count(self._connection, condition, session_id, trial_index, visit) > 0
+            row = self._connection.execute(query, (session_id, trial_index, visit)).fetchone()
+        return datetime.datetime.fromisoformat(row[0]) if row else None
 
     def record_answer(self, answer: Answer, completion_code: str | None = None) -> bool:
         """Stores an answer; `exposures` and `answered_at` are filled in here.
