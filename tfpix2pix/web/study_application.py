@@ -1,10 +1,11 @@
 """The pages and requests of a study; what they may do is decided in `study_sessions`."""
 
 import hashlib
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
-from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from tfpix2pix.web.application import add_files, make_application
@@ -95,7 +96,7 @@ def make_study_application(
     return app
 
 
-def _add_trials(app: FastAPI, sessions: StudySessions, find_session) -> None:
+def _add_trials(app: FastAPI, sessions: StudySessions, find_session: Callable[[Request], Session]) -> None:
     @app.post("/api/visit")
     def open_visit(session: Annotated[Session, Depends(find_session)]) -> dict:
         return sessions.open_visit(session)
@@ -106,11 +107,8 @@ def _add_trials(app: FastAPI, sessions: StudySessions, find_session) -> None:
 
     @app.get("/images/{address}")
     def read_image(address: str, session: Annotated[Session, Depends(find_session)]) -> Response:
-        return FileResponse(
-            sessions.find_image(session, address),
-            media_type="image/png",
-            headers={"Cache-Control": "no-store"},
-        )
+        # Not as a file: its date and size in the headers would be the same in every session.
+        return Response(sessions.find_image(session, address).read_bytes(), media_type="image/png")
 
     @app.post("/api/trials/{index}/shown")
     def show(index: int, body: Shown, session: Annotated[Session, Depends(find_session)]) -> dict:

@@ -150,17 +150,38 @@ def image_file(study_dir: Path, token: str) -> Path:
     return study_dir / IMAGES_FOLDER / f"{token}.png"
 
 
+def check_images(study_dir: Path, study: Study) -> None:
+    """Raises UserError when an image of the study is missing."""
+    for example in study.examples:
+        for token in (example.real, *example.generated.values(), *filter(None, [example.vigilance])):
+            if not image_file(study_dir, token).is_file():
+                raise UserError(
+                    f"{image_file(study_dir, token)} is missing; an image of {example.example_id}"
+                )
+
+
+def read_secret(study_dir: Path) -> bytes:
+    """Returns the key of completion codes and of the addresses of images.
+
+    Raises:
+      UserError: when it is missing or damaged.
+    """
+    file = study_dir / SECRET_FILE
+    try:
+        secret = bytes.fromhex(file.read_text("ascii"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file} cannot be read: {error}. It came with the study; restore it") from error
+    if len(secret) < 32:
+        raise UserError(f"{file} is cut short. It came with the study; restore it")
+    return secret
+
+
 def check_study(study: Study) -> None:
     """Raises UsageError, naming the field, when a study cannot be run."""
     if study.version != VERSION:
         raise UsageError(f"the study has version {study.version}, and this program reads version {VERSION}")
     check_protocol(study.protocol)
-    names = study.algorithms
-    if not names or len({name.lower() for name in names}) < len(names):
-        raise UsageError(f"algorithms must be named, each differently. Received: {', '.join(names)}")
-    for name in names:
-        if not _NAME.fullmatch(name):
-            raise UsageError(f"an algorithm's name is letters, digits, spaces, . _ + and -. Received: {name}")
+    check_algorithms(study.algorithms)
     if study.completion_url and not re.fullmatch(r"https?://\S+", study.completion_url):
         raise UsageError(f"completion_url must start with https://. Received: {study.completion_url}")
     if not study.title.strip():
@@ -168,6 +189,15 @@ def check_study(study: Study) -> None:
     if len(study.image_size) != 2 or min(study.image_size) < 1:
         raise UsageError(f"image_size must be height and width in px. Received: {study.image_size}")
     _check_examples(study)
+
+
+def check_algorithms(names: tuple[str, ...]) -> None:
+    """Raises UsageError for names that files and tables could not bear."""
+    if not names or len({name.lower() for name in names}) < len(names):
+        raise UsageError(f"algorithms must be named, each differently. Received: {', '.join(names)}")
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise UsageError(f"an algorithm's name is letters, digits, spaces, . _ + and -. Received: {name}")
 
 
 def check_protocol(protocol: Protocol) -> None:
