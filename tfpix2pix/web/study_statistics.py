@@ -126,7 +126,7 @@ def compare(first: float, second: float, resampled: tuple[np.ndarray, np.ndarray
     differences = resampled[0] - resampled[1]
     rarer = min(np.count_nonzero(differences <= 0), np.count_nonzero(differences >= 0))
     # One is added because the answers as they are count as a resample: p is never 0.
-    p_value = min(1.0, 2 * (rarer + 1) / (len(differences) + 1))
+    p_value = min(1.0, float(2 * (rarer + 1) / (len(differences) + 1)))
     return Difference(estimate(first - second, differences), p_value)
 
 
