@@ -1,0 +1,83 @@
+// Asks for translations: one at a time, the newest next. What was overtaken while it waited is never sent,
+// so an answer never replaces that of a newer question.
+
+const DEBOUNCE_MS = 120;
+const TIMEOUT_MS = 120_000;
+const LONGEST_WAIT_SEC = 8;
+
+export class Client {
+  /**
+   * @param {(state: string, detail: object) => void} report - "waiting"; "done" {pictures, modelSec, totalSec,
+   *   question}; "busy" and "away" {text}, tried again by itself; "refused" {text}
+   */
+  constructor(report) {
+    this.report = report;
+    this.newest = null;
+    this.isAsking = false;
+  }
+
+  /** @param {{encode: () => Promise<Blob>, noiseSeed: number, samples: number}} question - to be answered soon */
+  ask(question) {
+    this.newest = question;
+    this.report("waiting", {});
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.work(), DEBOUNCE_MS);
+  }
+
+  async work() {
+    if (this.isAsking) return;
+    this.isAsking = true;
+    let failures = 0;
+    while (this.newest) {
+      const question = this.newest;
+      this.newest = null;
+      const waitSec = await this.answer(question, failures);
+      failures = waitSec ? failures + 1 : 0;
+      if (waitSec) {
+        await new Promise((resolve) => setTimeout(resolve, 1000 * waitSec));
+        this.newest ??= question;
+      }
+    }
+    this.isAsking = false;
+  }
+
+  /** Returns after how many seconds to ask again; 0 when there is an answer. */
+  async answer(question, failures) {
+    const wait = Math.min(LONGEST_WAIT_SEC, 2 ** failures);
+    const start = performance.now();
+    let response, answer;
+    try {
+      response = await this.send(question);
+      answer = await response.json();
+    } catch {
+      this.report("away", { text: "The server does not answer. Trying again…" });
+      return wait;
+    }
+    if (response.ok) {
+      const pictures = answer.pictures.map(decode);
+      const totalSec = (performance.now() - start) / 1000;
+      // Not over a newer drawing's "waiting".
+      this.report("done", { pictures, question, modelSec: answer.model_sec, totalSec, isLast: !this.newest });
+      return 0;
+    }
+    if (response.status === 503 || response.status === 429) {
+      this.report("busy", { text: `${answer.error} Trying again…` });
+      return Math.max(wait, Number(response.headers.get("Retry-After")) || 1);
+    }
+    this.report("refused", { text: answer.error ?? "The server failed." });
+    return 0;
+  }
+
+  async send({ encode, noiseSeed, samples }) {
+    const body = await encode();
+    const address = `api/translate?noise_seed=${noiseSeed}&samples=${samples}`;
+    const headers = { "Content-Type": body.type };
+    return fetch(address, { method: "POST", body, headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
+  }
+}
+
+/** Returns a Blob of a PNG file in base64. */
+function decode(text) {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  return new Blob([bytes], { type: "image/png" });
+}

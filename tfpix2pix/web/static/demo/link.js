@@ -1,0 +1,42 @@
+// A drawing in the address: #size=256x256&seed=7&example=b12&ops=...
+
+import { decodeOperations, encodeOperations } from "./operations.js";
+
+/** Returns the fragment that reproduces a document; null when it begins with somebody's own photo. */
+export function writeLink({ width, height, base, operations }, { seed, isFour }) {
+  if (base.kind === "photo") return null;
+  const fields = new URLSearchParams({ size: `${width}x${height}`, seed });
+  if (isFour) fields.set("samples", 4);
+  if (base.kind === "example") fields.set("example", base.name);
+  if (operations.length) fields.set("ops", encodeOperations(operations));
+  return `#${fields}`;
+}
+
+/**
+ * Reads a fragment.
+ * @returns {{operations, seed, isFour, example} | null} null for an empty one
+ * @throws {Error} with a sentence, for one that is not of this model
+ */
+export function readLink(fragment, model) {
+  const fields = new URLSearchParams(fragment.slice(1));
+  if (!fields.has("size")) return null;
+  const damaged = new Error("The link is damaged, or of another model.");
+  if (fields.get("size") !== `${model.width}x${model.height}` || !model.colours.length) throw damaged;
+  let operations;
+  try {
+    operations = decodeOperations(fields.get("ops") ?? "");
+  } catch {
+    throw damaged;
+  }
+  if (!operations.every((operation) => isPossible(operation, model))) throw damaged;
+  const example = fields.get("example");
+  if (example !== null && !model.examples.includes(example))
+    throw new Error(`The link begins with the example ${example}, which this server does not have.`);
+  const seed = Number(fields.get("seed"));
+  return { operations, example, seed: Number.isInteger(seed) ? seed : 0, isFour: fields.get("samples") === "4" };
+}
+
+function isPossible({ colour, size = 1, points }, { width, height, colours }) {
+  const isInside = (value, i) => value >= 0 && value < (i % 2 ? height : width);
+  return colour <= colours.length && size >= 1 && size <= 256 && points.length >= 2 && points.every(isInside);
+}

@@ -1,0 +1,278 @@
+// The page: what people do with the drawing, and what becomes of it.
+
+import { Client } from "./client.js";
+import { Documents } from "./documents.js";
+import { Easel } from "./easel.js";
+import { History } from "./history.js";
+import { readLink, writeLink } from "./link.js";
+import { Output, save } from "./output.js";
+import { acceptImages, Camera, readImage } from "./photos.js";
+import { encodePng } from "./png.js";
+import { Tools } from "./tools.js";
+
+const LEADS = {
+  labels: "Paint with classes; the model makes a picture of them.",
+  lines: "Draw outlines; the model makes a picture of them.",
+  holes: "Bring a photo, cut something out; the model fills the hole.",
+  photo: "Bring a photo; the model translates it.",
+};
+const LINK_AFTER_MS = 400;
+const PHOTO_SIDES = [256, 512, 1024, 2048];
+const MAX_SEED = 4294967295;
+const $ = (id) => document.getElementById(id);
+const say = (text) => ($("voice").textContent = text);
+
+class Page {
+  constructor(model) {
+    this.model = model;
+    const elements = { bar: $("bar"), palette: $("palette"), size: $("size"), sizeText: $("size-text") };
+    this.tools = new Tools(model, elements, say);
+    this.documents = new Documents(model, () => Number($("photo-size").value));
+    this.client = new Client((state, detail) => this.report(state, detail));
+    this.output = new Output($("pictures"), model);
+    this.easel = new Easel($("canvas"), $("cursor"), {
+      colours: model.colours,
+      readTool: () => (this.history.current.base.kind === "none" ? null : this.tools.read()),
+      changed: () => this.translate(),
+      finished: (operation) => this.add(operation),
+      say,
+    });
+    this.describe();
+    this.listen();
+  }
+
+  describe() {
+    const { kind, title, examples } = this.model;
+    const { takesPhotos } = this.documents;
+    const isDrawn = kind !== "photo";
+    document.title = `${title} · Draw and translate`;
+    $("lead").textContent = `${LEADS[kind]} Model: ${title}.`;
+    const help = "Arrow keys move, space begins and ends, escape takes back. Keys of the tools are below.";
+    $("canvas-help").textContent = isDrawn ? help : "";
+    $("canvas").setAttribute("aria-label", isDrawn ? "The drawing" : "The photo");
+    $("canvas").setAttribute("role", isDrawn ? "application" : "img");
+    $("canvas").tabIndex = isDrawn ? 0 : -1;
+    $("canvas").classList.toggle("drawable", isDrawn);
+    for (const id of ["help", "copy-link", "clear"]) $(id).hidden = !isDrawn;
+    for (const id of ["camera", "photo-size-label"]) $(id).hidden = !takesPhotos;
+    $("open").textContent = takesPhotos ? "Open photo" : "Open image";
+    this.listPhotoSizes();
+    $("examples").hidden = !examples.length;
+    $("example-strip").append(...examples.map((name, place) => this.makeExample(name, place)));
+  }
+
+  listPhotoSizes() {
+    const own = Math.max(this.model.width, this.model.height);
+    const larger = PHOTO_SIDES.filter((side) => side > own && side * side <= this.model.max_pixels);
+    const options = larger.map((side) => new Option(`${side} px`, side));
+    $("photo-size").append(new Option(`${own} px, as trained`, own), ...options);
+  }
+
+  makeExample(name, place) {
+    const image = Object.assign(new Image(), { src: `api/examples/${place}`, alt: "", loading: "lazy" });
+    const button = Object.assign(document.createElement("button"), { type: "button", title: name });
+    button.setAttribute("aria-label", `Example ${name}`);
+    button.append(image);
+    button.addEventListener("click", () => this.open(() => this.documents.readExample(name)));
+    return button;
+  }
+
+  listen() {
+    $("undo").addEventListener("click", () => this.go(-1));
+    $("redo").addEventListener("click", () => this.go(1));
+    $("clear").addEventListener("click", () => this.push(this.documents.empty()));
+    $("seed").addEventListener("input", () => this.setSeed($("seed").value));
+    $("seed-number").addEventListener("input", () => this.setSeed($("seed-number").value));
+    $("four").addEventListener("click", () => this.set(this.settings.seed, !this.settings.isFour));
+    $("again").addEventListener("click", () => this.translate());
+    $("save-input").addEventListener("click", async () => save(await this.encode(), "input.png"));
+    $("copy-link").addEventListener("click", () => this.copyLink());
+    $("photo-size").addEventListener("change", () => this.photo && this.openPhoto(this.photo));
+    for (const id of ["open", "invited-open"]) $(id).addEventListener("click", () => $("file").click());
+    for (const id of ["file", "camera-file"])
+      $(id).addEventListener("change", () => this.openFile($(id).files[0]).then(() => ($(id).value = "")));
+    acceptImages($("sheet"), (file) => this.openFile(file));
+    this.listenToCamera();
+    addEventListener("hashchange", () => this.open(() => this.readLink()));
+    document.addEventListener("keydown", (event) => this.pressKey(event));
+  }
+
+  listenToCamera() {
+    const elements = { dialog: $("camera-dialog"), video: $("video"), shoot: $("shoot") };
+    Object.assign(elements, { cancel: $("camera-cancel"), fallback: $("camera-file") });
+    const camera = new Camera(elements, (read) => this.openPhoto(read));
+    for (const id of ["camera", "invited-camera"])
+      $(id).addEventListener("click", () => camera.start().catch((error) => this.showProblem(error.message, {})));
+  }
+
+  pressKey(event) {
+    const isCommand = event.ctrlKey || event.metaKey;
+    const key = event.key.toLowerCase();
+    const isTyping = event.target.matches("input[type=number], select");
+    if (event.altKey || isTyping) return;
+    if (isCommand && (key === "z" || key === "y")) this.go(key === "y" || event.shiftKey ? 1 : -1);
+    else if (isCommand || !$("input").contains(event.target) || !this.tools.pressKey(event.key)) return;
+    event.preventDefault();
+  }
+
+  // Documents
+
+  add(operation) {
+    const { operations, ...document } = this.history.current;
+    this.push({ ...document, operations: [...operations, operation] });
+  }
+
+  push(document) {
+    this.history.push(document);
+    this.showCurrent();
+  }
+
+  go(steps) {
+    if (this.easel.operation) this.easel.cancel();
+    else if (this.history.go(steps)) this.showCurrent(), say(steps < 0 ? "Undone" : "Redone");
+  }
+
+  /** Shows the document that `read` gives, or as a sentence why there is none. */
+  async open(read) {
+    try {
+      const document = await read();
+      if (document) this.push(document);
+    } catch (error) {
+      this.showProblem(error.message, {});
+    }
+  }
+
+  openFile(file) {
+    return this.openPhoto((fit, isSmooth) => readImage(file, fit, isSmooth));
+  }
+
+  openPhoto(read) {
+    this.photo = read;
+    return this.open(() => this.documents.readPhoto(read));
+  }
+
+  showCurrent() {
+    const { base } = this.history.current;
+    this.easel.show(this.history.current);
+    $("invitation").hidden = base.kind !== "none";
+    $("undo").disabled = !this.history.canUndo;
+    $("redo").disabled = !this.history.canRedo;
+    this.showProblem("");
+    this.translate();
+    this.keepLinkSoon();
+  }
+
+  // Settings and links
+
+  get settings() {
+    return { seed: this.seed ?? 0, isFour: $("four").getAttribute("aria-pressed") === "true" };
+  }
+
+  setSeed(text) {
+    const seed = Number(text);
+    if (text !== "" && Number.isInteger(seed) && seed >= 0 && seed <= MAX_SEED) this.set(seed, this.settings.isFour);
+  }
+
+  set(seed, isFour) {
+    this.showSettings(seed, isFour);
+    this.translate();
+    this.keepLinkSoon();
+  }
+
+  showSettings(seed, isFour) {
+    this.seed = seed;
+    $("seed").value = seed;
+    if ($("seed-number").value !== String(seed)) $("seed-number").value = seed;
+    $("four").setAttribute("aria-pressed", String(isFour));
+  }
+
+  /** Returns the document of the address, null when that names none. */
+  async readLink() {
+    const link = readLink(location.hash, this.model);
+    if (!link) return null;
+    const document = await this.documents.readLink(link);
+    this.showSettings(link.seed, link.isFour);
+    return document;
+  }
+
+  keepLinkSoon() {
+    clearTimeout(this.linkTimer);
+    this.linkTimer = setTimeout(() => this.keepLink(), LINK_AFTER_MS);
+  }
+
+  keepLink() {
+    const link = this.model.kind !== "photo" && writeLink(this.history.current, this.settings);
+    $("copy-link").disabled = !link;
+    $("copy-link").title = link ? "" : "A link cannot hold your own photo";
+    history.replaceState(null, "", link || location.pathname);
+  }
+
+  async copyLink() {
+    this.keepLink();
+    let text = "Link copied.";
+    try {
+      await navigator.clipboard.writeText(location.href);
+    } catch {
+      text = "The link is in the address bar."; // not allowed, or not over https
+    }
+    $("status").textContent = text;
+    say(text);
+  }
+
+  // Translations
+
+  encode() {
+    const { width, height, pixels } = this.easel.raster;
+    return encodePng(width, height, new Uint8Array(pixels.slice().buffer));
+  }
+
+  translate() {
+    if (this.history.current.base.kind === "none") return;
+    const { width, height } = this.easel.raster;
+    const { seed, isFour } = this.settings;
+    this.client.ask({ encode: () => this.encode(), noiseSeed: seed, samples: isFour ? 4 : 1, width, height });
+  }
+
+  async report(state, { text, isLast, pictures, question, modelSec, totalSec }) {
+    const isWaiting = state !== "refused" && !isLast;
+    $("status").classList.toggle("waiting", isWaiting);
+    $("pictures").setAttribute("aria-busy", String(isWaiting));
+    $("status").textContent = { busy: "Busy", away: "No connection" }[state] ?? (isWaiting ? "Translating…" : "");
+    if (text) this.showProblem(text, { isOfModel: true, canRetry: state === "refused" });
+    if (state !== "done") return;
+    if (this.isProblemOfModel) this.showProblem("");
+    await this.output.show(pictures, question);
+    const rest = seconds(Math.max(0, totalSec - modelSec));
+    $("time").textContent = `${seconds(totalSec)}: ${seconds(modelSec)} in the model, ${rest} around it`;
+    if (isLast) say(`Picture ready after ${seconds(totalSec)}`);
+  }
+
+  showProblem(text, { isOfModel = false, canRetry = false } = {}) {
+    this.isProblemOfModel = isOfModel;
+    $("problem").hidden = !text;
+    $("problem-text").textContent = text;
+    $("again").hidden = !canRetry;
+    if (text) say(text);
+  }
+}
+
+const seconds = (value) => `${value.toFixed(2)} s`;
+
+async function start() {
+  const response = await fetch("api/model");
+  const page = new Page(await response.json());
+  const { documents, model } = page;
+  let document = null;
+  let problem = "";
+  try {
+    document = await page.readLink();
+  } catch (error) {
+    problem = error.message;
+  }
+  if (!document && model.examples.length) document = await documents.readExample(model.examples[0]);
+  page.history = new History(document ?? documents.empty());
+  page.showCurrent();
+  if (problem) page.showProblem(problem);
+}
+
+start().catch(() => ($("lead").textContent = "The server does not answer. Reload the page to try again."));

@@ -1,0 +1,47 @@
+// The pictures that came back, each to be saved.
+
+export class Output {
+  /**
+   * @param {HTMLElement} place - of the figures
+   * @param {{width: number, height: number}} size - px, until there is a picture
+   */
+  constructor(place, { width, height }) {
+    this.place = place;
+    this.urls = [];
+    place.style.aspectRatio = `${width} / ${height}`;
+  }
+
+  show(pictures, { noiseSeed, width, height }) {
+    const before = this.urls;
+    this.urls = pictures.map((picture) => URL.createObjectURL(picture));
+    const figures = this.urls.map((url, place) => {
+      const number = pictures.length > 1 ? place + 1 : 0;
+      const name = number ? `Sample ${number}` : "Output";
+      const image = Object.assign(new Image(width, height), { src: url, alt: `${name}: the translated picture` });
+      const link = Object.assign(document.createElement("a"), {
+        className: "button save",
+        download: `output-seed-${noiseSeed}${number ? `-sample-${number}` : ""}.png`,
+        href: url,
+        textContent: "Save",
+      });
+      link.setAttribute("aria-label", `Save ${name.toLowerCase()}`);
+      const figure = document.createElement("figure");
+      figure.append(image, link);
+      return [image.decode(), figure];
+    });
+    this.place.classList.toggle("four", pictures.length > 1);
+    this.place.style.aspectRatio = `${width} / ${height}`;
+    // In one go once they are decoded: no flicker between two pictures.
+    return Promise.allSettled(figures.map(([decoded]) => decoded)).then(() => {
+      this.place.replaceChildren(...figures.map(([, figure]) => figure));
+      before.forEach((url) => URL.revokeObjectURL(url));
+    });
+  }
+}
+
+/** Saves a Blob as a file. */
+export function save(blob, name) {
+  const url = URL.createObjectURL(blob);
+  Object.assign(document.createElement("a"), { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
