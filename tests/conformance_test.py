@@ -14,7 +14,7 @@ GENERATORS = {
         build, (16, 16), depth=3, base_filters=2, normalization=normalization, dtype=dtype
     )
     for name, build in generators.BUILDERS.items()
-    for normalization in ("batch", "instance", "none")
+    for normalization in ("batch", "instance", "plain_instance", "none")
     for dtype in ("float32", "mixed_bfloat16")
 } | {
     f"{name}-{upsampling}-{dtype}": functools.partial(
@@ -52,8 +52,9 @@ def _build(name: str) -> keras.Model:
 
 def _draw_inputs(model: keras.Model) -> list[tf.Tensor]:
     draw = np.random.default_rng(0)
-    # The 286 px discriminator needs 96 px for its first logit, the 70 px one 24 px.
-    side = 96 if "286" in model.name else 24
+    # What the larger discriminators need for their first logit; the 70 px one needs 24 px.
+    sides = {"discriminator_142px": 48, "discriminator_286px": 96, "discriminator_574px": 192}
+    side = next((side for name, side in sides.items() if name in model.name), 24)
     return [
         tf.constant(draw.integers(-9, 9, (2, 2)), tf.int32)
         if tensor.name.startswith("noise_seed")
@@ -112,4 +113,4 @@ def test_a_graph_of_unknown_shapes_computes_the_same(name):
 def test_every_builder_is_in_the_table():
     built = {_build(name).name for name in NETWORKS}
     generated = {f"{name}_generator" for name in generators.BUILDERS}
-    assert built == generated | {f"patch_discriminator_{side}px" for side in (1, 16, 70, 286)}
+    assert built == generated | {f"patch_discriminator_{side}px" for side in (1, 16, 34, 70, 142, 286, 574)}

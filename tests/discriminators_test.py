@@ -10,7 +10,15 @@ from tfpix2pix import discriminators
 # Sec. 6.1.2, with a norm's scale and offset, and a bias in the first and the last convolution.
 @pytest.mark.parametrize(
     ("receptive_field", "count", "map_side"),
-    [(1, 9_025, 256), (16, 139_585, 126), (70, 2_768_705, 30), (286, 11_159_361, 6)],
+    [
+        (1, 9_025, 256),
+        (16, 139_585, 126),
+        (34, 666_433, 62),
+        (70, 2_768_705, 30),
+        (142, 6_964_033, 14),
+        (286, 11_159_361, 6),
+        (574, 15_354_689, 2),
+    ],
 )
 def test_paper_nets_have_their_parameters_and_map_sizes(receptive_field, count, map_side):
     model = discriminators.patch_discriminator(receptive_field)
@@ -42,7 +50,9 @@ def test_blocks_are_as_wide_as_in_the_paper(receptive_field, widths, norms):
     assert normalized == norms
 
 
-@pytest.mark.parametrize(("receptive_field", "side"), [(1, 9), (16, 48), (70, 160), (286, 640)])
+@pytest.mark.parametrize(
+    ("receptive_field", "side"), [(1, 9), (16, 48), (34, 96), (70, 160), (142, 320), (286, 640)]
+)
 @pytest.mark.parametrize("conditional", [True, False])
 def test_receptive_field_measured_from_gradients(receptive_field, side, conditional):
     model = discriminators.patch_discriminator(
@@ -81,9 +91,10 @@ def test_relu_slope_is_that_of_the_paper():
     np.testing.assert_allclose(model.get_layer("patch_1_relu")(negative), [[[[-0.2, 1]]]], rtol=1e-6)
 
 
-@pytest.mark.parametrize("receptive_field", [0, 34, 256])
+@pytest.mark.parametrize("receptive_field", [0, 33, 256])
 def test_other_receptive_fields_are_refused(receptive_field):
-    with pytest.raises(ValueError, match=rf"one of \[1, 16, 70, 286\] px.*={receptive_field}"):
+    known = r"\[1, 16, 34, 70, 142, 286, 574\]"
+    with pytest.raises(ValueError, match=rf"one of {known} px.*={receptive_field}"):
         discriminators.patch_discriminator(receptive_field)
 
 
@@ -99,3 +110,12 @@ def test_images_too_small_for_one_logit_are_refused(receptive_field, smallest_px
     if receptive_field > 1:
         with pytest.raises(ValueError, match="needs images of at least 2x2 px"):
             model(np.zeros((1, smallest_px, smallest_px - 1, 3), "float32"))
+
+
+def test_without_an_offset_in_the_norms_every_convolution_has_a_bias():
+    for receptive_field in (1, 34):
+        model = discriminators.patch_discriminator(
+            receptive_field, base_filters=2, normalization="plain_instance"
+        )
+        assert all(layer.use_bias for layer in model.layers if layer.name.endswith("_conv"))
+        assert not [variable for variable in model.variables if "_norm" in variable.path]

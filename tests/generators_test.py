@@ -58,6 +58,20 @@ def test_first_block_bottleneck_and_last_layer_have_no_norm():
     assert noises == {"decoder_6_noise", "decoder_5_noise", "decoder_4_noise"}
 
 
+@pytest.mark.parametrize(
+    ("depth", "blocks"), [(9, {8, 7, 6, 5}), (8, {7, 6, 5}), (7, {6, 5}), (6, {5}), (5, set()), (3, set())]
+)
+def test_noise_can_be_where_the_pytorch_reference_has_it(depth, blocks):
+    model = generators.unet_generator(depth=depth, base_filters=1, dropout_place="torch")
+    noises = {layer.name for layer in model.layers if layer.name.endswith("_noise")}
+    assert noises == {f"decoder_{block}_noise" for block in blocks}
+
+
+def test_unknown_dropout_place_is_refused():
+    with pytest.raises(ValueError, match="dropout_place must be one of .*'paper', 'torch'.*'lua'"):
+        generators.unet_generator((16, 16), base_filters=2, dropout_place="lua")
+
+
 def test_relu_slopes_are_those_of_the_paper():
     model = _tiny_unet()
     negative = tf.constant([[[[-1.0, 1.0]]]])
@@ -134,7 +148,7 @@ def test_any_image_size_comes_out_as_it_went_in(size):
     assert np.abs(generated).max() <= 1
 
 
-@pytest.mark.parametrize("normalization", ["batch", "instance", "none"])
+@pytest.mark.parametrize("normalization", ["batch", "instance", "plain_instance", "none"])
 def test_translating_a_batch_equals_translating_one_by_one(normalization):
     model = _tiny_unet(normalization=normalization)
     images = _draw_images(4, 64, 64, 3) * np.reshape([1, 0.5, 0.1, 1], (4, 1, 1, 1)).astype("float32")

@@ -29,6 +29,7 @@ def draw_images(height: int, width: int, channels: int = 3) -> np.ndarray:
         ((32, 48), {"kind": "encoder_decoder", "normalization": "instance"}),
         ((37, 45), {"upsampling": "nearest", "channels": (4, 2)}),
         ((3, 5), {"upsampling": "bilinear", "normalization": "none"}),
+        ((16, 16), {"normalization": "plain_instance"}),
         ((40, 20), {"dropout_rate": 0.2, "channels": (1, 3)}),
     ],
 )

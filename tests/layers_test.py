@@ -30,6 +30,16 @@ def test_normalization_agrees_with_numpy(kind, training, per_image):
     assert np.abs(other - expected).max() > 0.1
 
 
+def test_plain_instance_normalization_agrees_with_numpy():
+    images = _uniform((3, 4, 5, 2)) * [3, 0.01] + [10, -1] + np.arange(3).reshape(3, 1, 1, 1)
+    layer = layers.StatelessNormalization("plain_instance")
+    for training in (True, False):
+        expected = numpy_layers.normalize(images, np.ones(2), np.zeros(2), per_image=True)
+        normalized = layer(tf.constant(images, tf.float32), training=training)
+        np.testing.assert_allclose(normalized, expected, atol=2e-3)
+    assert layer.weights == []
+
+
 def test_normalization_starts_as_in_the_paper():
     layer = layers.StatelessNormalization()
     layer.build((None, None, None, 10_000))
@@ -51,7 +61,7 @@ def test_normalization_of_bfloat16_takes_its_statistics_in_float32():
 
 
 def test_unknown_normalization_is_refused():
-    with pytest.raises(ValueError, match="kind must be 'batch' or 'instance'. Received: kind='layer'"):
+    with pytest.raises(ValueError, match="batch, instance or plain_instance. Received: kind='layer'"):
         layers.StatelessNormalization("layer")
 
 

@@ -61,7 +61,10 @@ def test_a_dry_run_shows_the_settings_and_writes_nothing(tmp_path):
         (["--steps=many"], "flag --steps=many"),
         (["--generator=resnet"], "--generator=resnet"),
         (["--image_size=big"], "--image_size takes N or HxW, such as 256 or 256x512. Received: big"),
-        (["--receptive_field=71"], "--receptive_field must be one of 1, 16, 70, 286. Received: 71"),
+        (
+            ["--receptive_field=71"],
+            "--receptive_field must be one of 1, 16, 34, 70, 142, 286, 574. Received: 71",
+        ),
         (["--nojitter", "--load_size=300"], "--load_size has no effect without --jitter"),
         (["facades"], "unexpected argument: facades"),
     ],

@@ -21,6 +21,13 @@ from tfpix2pix.settings import option
 JITTER_LOAD_SIZE = 286 / 256
 STRATEGIES = ("auto", "mirrored", "multiworker", "one_device")
 UPSAMPLINGS = ("transposed", "nearest", "bilinear")
+# The paper's first three; those of the PyTorch reference; none.
+DROPOUTS = ("paper", "torch", "none")
+# plain_instance: without scale and offset, as in the PyTorch reference.
+NORMALIZATIONS = ("batch", "instance", "plain_instance", "none")
+RECEPTIVE_FIELDS = (1, 16, 34, 70, 142, 286, 574)
+# Where no patch fits into a smaller image, px.
+LEAST_SIZES = {142: 48, 286: 96, 574: 192}
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 SERVING_NOISE = ("fixed", "random", "off")
 Size = tuple[int, int]
@@ -66,9 +73,15 @@ class Config:
         "of the decoder; nearest or bilinear: resize, then convolve, no checkerboard",
         UPSAMPLINGS,
     )
-    receptive_field: int = option(70, "of the discriminator, px: 1, 16, 70 or 286", (1, 16, 70, 286))
+    dropout: str = option("paper", "which decoder blocks drop activations", DROPOUTS)
+    receptive_field: int = option(
+        70, f"of the discriminator, px: {', '.join(map(str, RECEPTIVE_FIELDS))}", RECEPTIVE_FIELDS
+    )
     base_filters: int = option(64, "filters of the first block of both networks", minimum=1)
-    normalization: str = option("batch", "in both networks", ("batch", "instance", "none"))
+    discriminator_filters: int | None = option(
+        None, "of the discriminator's first block (default: --base_filters)", minimum=1
+    )
+    normalization: str = option("batch", "in both networks", NORMALIZATIONS)
     objective: str = option("l1+cgan", "what is minimised", ("l1", "gan", "cgan", "l1+gan", "l1+cgan"))
     lambda_l1: float = option(100.0, "weight of the L1 loss", minimum=0)
     learning_rate: float = option(2e-4, "of both Adams", minimum=0)
@@ -205,8 +218,7 @@ def _check(config: Config) -> None:
                 f"--load_size must not be smaller than --image_size, {config.image_size[0]}x"
                 f"{config.image_size[1]}. Received: {config.load_size[0]}x{config.load_size[1]}"
             )
-    # The discriminator of 286 px has no patch in a smaller image.
-    least_size = 96 if config.receptive_field == 286 and config.objective != "l1" else 32
+    least_size = LEAST_SIZES.get(config.receptive_field, 32) if config.objective != "l1" else 32
     if min(config.image_size) < least_size:
         raise UsageError(
             f"--image_size must be at least {least_size} px on each side with "

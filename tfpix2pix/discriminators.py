@@ -5,7 +5,7 @@ import keras
 from tfpix2pix import layers
 
 # Receptive field in px -> number of stride-2 convolutions. 1 px is the PixelGAN, of 1x1 filters.
-STRIDED_CONVOLUTIONS = {1: 0, 16: 1, 70: 3, 286: 5}
+STRIDED_CONVOLUTIONS = {1: 0, 16: 1, 34: 2, 70: 3, 142: 4, 286: 5, 574: 6}
 
 
 def patch_discriminator(
@@ -21,12 +21,12 @@ def patch_discriminator(
     """Builds a discriminator that judges each `receptive_field` px patch on its own.
 
     Args:
-      receptive_field: 1, 16, 70 or 286 px.
+      receptive_field: 1, 16, 34, 70, 142, 286 or 574 px.
       input_channels: channels of the input image; unused when not conditional.
       target_channels: channels of the real or generated image.
       conditional: whether the net sees the input image too.
       base_filters: filters of the first convolution (64 in the paper).
-      normalization: `batch`, `instance` or `none`; see `layers.StatelessNormalization`.
+      normalization: `batch`, `instance`, `plain_instance` or `none`; see `layers.StatelessNormalization`.
       dtype: Keras dtype policy; logits come out as float32.
 
     Returns:
@@ -58,7 +58,8 @@ def patch_discriminator(
     for block, (filters, kernel_size, strides) in enumerate(_blocks(receptive_field, base_filters), start=1):
         # Sec. 6.1.2: no norm in the first block.
         norm = normalization if block > 1 else "none"
-        images = _convolution(images, filters, kernel_size, strides, norm == "none", dtype, f"patch_{block}")
+        use_bias = layers.needs_bias(norm)
+        images = _convolution(images, filters, kernel_size, strides, use_bias, dtype, f"patch_{block}")
         if norm != "none":
             images = layers.StatelessNormalization(norm, name=f"patch_{block}_norm", dtype=dtype)(images)
         images = keras.layers.LeakyReLU(0.2, name=f"patch_{block}_relu", dtype=dtype)(images)

@@ -14,6 +14,8 @@ MAX_DEPTH = 8
 # How a decoder block doubles the size.
 UPSAMPLINGS = ("transposed", "nearest", "bilinear")
 DROPOUT_BLOCKS = 3
+# Which decoder blocks drop: the paper's first three, or those of the PyTorch reference.
+DROPOUT_PLACES = ("paper", "torch")
 
 
 def depth_for(image_size: tuple[int, int]) -> int:
@@ -34,6 +36,7 @@ def unet_generator(
     base_filters: int = 64,
     normalization: str = "batch",
     dropout_rate: float = 0.5,
+    dropout_place: str = "paper",
     upsampling: str = "transposed",
     dtype: str = "float32",
 ) -> keras.Model:
@@ -46,8 +49,10 @@ def unet_generator(
       output_channels: channels of the generated image.
       depth: number of downsamplings; None: `depth_for(image_size)`.
       base_filters: filters of the first block (64 in the paper).
-      normalization: `batch`, `instance` or `none`; see `layers.StatelessNormalization`.
-      dropout_rate: rate in the first three decoder blocks, on at inference too.
+      normalization: `batch`, `instance`, `plain_instance` or `none`; see `layers.StatelessNormalization`.
+      dropout_rate: rate in the decoder blocks that drop, on at inference too.
+      dropout_place: `paper`: the first three decoder blocks drop; `torch`: those of
+        the PyTorch reference, the blocks of full width but for the bottleneck's.
       upsampling: `transposed`, the paper's 4x4 transposed convolution; `nearest`
         or `bilinear`, a resize and a 3x3 convolution, which leaves no checkerboard.
       dtype: Keras dtype policy; the image goes in and comes out as float32.
@@ -70,6 +75,7 @@ def unet_generator(
         base_filters,
         normalization,
         dropout_rate,
+        dropout_place,
         upsampling,
         dtype,
         with_skips=True,
@@ -85,6 +91,7 @@ def encoder_decoder_generator(
     base_filters: int = 64,
     normalization: str = "batch",
     dropout_rate: float = 0.5,
+    dropout_place: str = "paper",
     upsampling: str = "transposed",
     dtype: str = "float32",
 ) -> keras.Model:
@@ -103,6 +110,7 @@ def encoder_decoder_generator(
         base_filters,
         normalization,
         dropout_rate,
+        dropout_place,
         upsampling,
         dtype,
         with_skips=False,
@@ -119,6 +127,7 @@ def _build_generator(
     base_filters: int,
     normalization: str,
     dropout_rate: float,
+    dropout_place: str,
     upsampling: str,
     dtype: str,
     with_skips: bool,
@@ -127,6 +136,10 @@ def _build_generator(
         raise ValueError(f"depth must be at least 2. Received: depth={depth}")
     if upsampling not in UPSAMPLINGS:
         raise ValueError(f"upsampling must be one of {UPSAMPLINGS}. Received: upsampling={upsampling!r}")
+    if dropout_place not in DROPOUT_PLACES:
+        raise ValueError(
+            f"dropout_place must be one of {DROPOUT_PLACES}. Received: dropout_place={dropout_place!r}"
+        )
     input_image = keras.Input((None, None, channels[0]), name="input_image")
     noise_seed = keras.Input((2,), dtype="int32", name="noise_seed")
     widths = [base_filters * min(2**block, 8) for block in range(depth)]
@@ -137,14 +150,14 @@ def _build_generator(
         # No norm on the first block (Sec. 6.1.1), none on the bottleneck (errata: at
         # batch 1 it would zero the activations).
         norm = normalization if 1 < block < depth else "none"
-        use_bias = normalization == "none"
+        use_bias = layers.needs_bias(normalization)
         images = encoder_block(images, filters, norm, use_bias, dtype, name=f"encoder_{block}")
         encoded.append(images)
     for block in range(depth, 1, -1):
         images = decoder_block(
             images, widths[block - 2], normalization, upsampling, dtype, name=f"decoder_{block}"
         )
-        if dropout_rate and depth - block < DROPOUT_BLOCKS:
+        if dropout_rate and _drops(dropout_place, block, depth):
             images = layers.NoiseDropout(
                 dropout_rate, stream=block, name=f"decoder_{block}_noise", dtype=dtype
             )([images, noise_seed])
@@ -157,6 +170,13 @@ def _build_generator(
     return keras.Model([input_image, noise_seed], generated_image, name=name)
 
 
+def _drops(dropout_place: str, block: int, depth: int) -> bool:
+    if dropout_place == "paper":
+        return depth - block < DROPOUT_BLOCKS
+    # UnetGenerator: its ngf * 8 blocks between the fourth and the innermost.
+    return 5 <= block < depth
+
+
 def encoder_block(images, filters: int, normalization: str, use_bias: bool, dtype: str, name: str):
     """Halves the size: leaky ReLU (but before the first block), convolution, norm.
 
@@ -166,7 +186,7 @@ def encoder_block(images, filters: int, normalization: str, use_bias: bool, dtyp
     Args:
       images: symbolic float [B, H, W, C].
       filters: output channels.
-      normalization: `batch`, `instance` or `none`.
+      normalization: `batch`, `instance`, `plain_instance` or `none`.
       use_bias: whether the convolution has a bias.
       dtype: Keras dtype policy.
       name: prefix of the layers' names.
@@ -194,7 +214,7 @@ def decoder_block(images, filters: int, normalization: str, upsampling: str, dty
     Args:
       images: symbolic float [B, H, W, C].
       filters: output channels.
-      normalization: `batch`, `instance` or `none`; without one the convolution has a bias.
+      normalization: `batch`, `instance`, `plain_instance` or `none`; see `layers.needs_bias`.
       upsampling: `transposed`, `nearest` or `bilinear`.
       dtype: Keras dtype policy.
       name: prefix of the layers' names.
@@ -204,7 +224,7 @@ def decoder_block(images, filters: int, normalization: str, upsampling: str, dty
     """
     images = keras.layers.ReLU(name=f"{name}_relu", dtype=dtype)(images)
     options: dict[str, Any] = {
-        "use_bias": normalization == "none",
+        "use_bias": layers.needs_bias(normalization),
         "kernel_initializer": layers.weight_initializer(),
         "name": f"{name}_conv",
         "dtype": dtype,

@@ -138,7 +138,8 @@ class StatelessNormalization(keras.layers.Layer):
     Args:
       kind: `batch`: with `training=True` the statistics are those of the whole
         (replica) batch, otherwise each image's own. `instance`: always each
-        image's own. At batch size 1 the two are the same.
+        image's own. At batch size 1 the two are the same. `plain_instance`:
+        `instance` without scale and offset.
 
     Call arguments:
       images: float tensor [B, H, W, C]; statistics are taken in float32.
@@ -148,17 +149,18 @@ class StatelessNormalization(keras.layers.Layer):
     """
 
     def __init__(self, kind: str = "batch", **kwargs):
-        if kind not in ("batch", "instance"):
-            raise ValueError(f"kind must be 'batch' or 'instance'. Received: kind={kind!r}")
+        if kind not in ("batch", "instance", "plain_instance"):
+            raise ValueError(f"kind must be batch, instance or plain_instance. Received: kind={kind!r}")
         super().__init__(**kwargs)
         self.kind = kind
 
     def build(self, input_shape):
         channels = (input_shape[-1],)
-        self.gamma = self.add_weight(
-            name="gamma", shape=channels, initializer=keras.initializers.RandomNormal(1.0, WEIGHT_STDDEV)
-        )
-        self.beta = self.add_weight(name="beta", shape=channels, initializer="zeros")
+        if self.kind != "plain_instance":
+            self.gamma = self.add_weight(
+                name="gamma", shape=channels, initializer=keras.initializers.RandomNormal(1.0, WEIGHT_STDDEV)
+            )
+            self.beta = self.add_weight(name="beta", shape=channels, initializer="zeros")
         self.built = True
 
     def call(self, images, training=False):
@@ -167,7 +169,10 @@ class StatelessNormalization(keras.layers.Layer):
         values = tf.cast(images, tf.float32)
         centred = values - tf.reduce_mean(values, axes, keepdims=True)
         variance = tf.reduce_mean(tf.square(centred), axes, keepdims=True)
-        scale = tf.cast(self.gamma, tf.float32) * tf.math.rsqrt(variance + NORM_EPSILON)
+        scale = tf.math.rsqrt(variance + NORM_EPSILON)
+        if self.kind == "plain_instance":
+            return tf.cast(centred * scale, images.dtype)
+        scale *= tf.cast(self.gamma, tf.float32)
         return tf.cast(centred * scale + tf.cast(self.beta, tf.float32), images.dtype)
 
     def compute_output_shape(self, input_shape):
@@ -175,6 +180,11 @@ class StatelessNormalization(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "kind": self.kind}
+
+
+def needs_bias(normalization: str) -> bool:
+    """Returns whether a convolution has a bias: where the normalisation after it has no offset."""
+    return normalization in ("none", "plain_instance")
 
 
 @keras.utils.register_keras_serializable("tfpix2pix")

@@ -17,6 +17,8 @@ def build_generator(config: Config) -> keras.Model:
         depth=config.depth,
         base_filters=config.base_filters,
         normalization=config.normalization,
+        dropout_rate=0.0 if config.dropout == "none" else 0.5,
+        dropout_place="paper" if config.dropout == "none" else config.dropout,
         upsampling=config.upsampling,
         dtype=config.precision,
     )
@@ -31,7 +33,7 @@ def build_discriminator(config: Config) -> keras.Model | None:
         config.input_channels,
         config.output_channels,
         conditional="cgan" in config.objective,
-        base_filters=config.base_filters,
+        base_filters=config.discriminator_filters or config.base_filters,
         normalization=config.normalization,
         dtype=config.precision,
     )

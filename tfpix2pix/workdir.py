@@ -57,16 +57,17 @@ def check_config(workdir: Path, config: Config) -> None:
         check_resumable(read_config(workdir), config, workdir)
 
 
-def write_config(workdir: Path, config: WritesJson, train_source: "Source") -> None:
-    """Writes the configuration and what the training set is.
+def write_config(workdir: Path, config: WritesJson, train_source: "Source | None") -> None:
+    """Writes the configuration and what the training set is; None for a run that has not seen one yet.
 
     Raises:
       UsageError: when the run was started on other training images.
     """
-    path, training_set = workdir / CONFIG_FILE, _fingerprint(train_source)
+    path = workdir / CONFIG_FILE
+    training_set = None if train_source is None else _fingerprint(train_source)
     if path.is_file():
         before = json.loads(path.read_text())["training_set"]
-        if before != training_set:
+        if training_set and before and before != training_set:
             raise UsageError(
                 f"the training set of {workdir} changed: {before['examples']} examples then, "
                 f"{training_set['examples']} now, or other names. "

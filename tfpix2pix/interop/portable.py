@@ -88,7 +88,10 @@ def _rebuild(layer: keras.layers.Layer) -> Callable:
     if isinstance(layer, layers.UpConv2D):
         return _with_weights(_convolution(keras.layers.Conv2DTranspose, layer), layer)
     if isinstance(layer, layers.StatelessNormalization):
-        norm = keras.layers.GroupNormalization(-1, epsilon=layers.NORM_EPSILON, name=layer.name)
+        affine = bool(layer.weights)
+        norm = keras.layers.GroupNormalization(
+            -1, epsilon=layers.NORM_EPSILON, center=affine, scale=affine, name=layer.name
+        )
         return _with_weights(norm, layer)
     return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
 
