@@ -1,4 +1,4 @@
-"""Pixels kept in memory: decoded once, read as tensors without a copy."""
+"""Pixels kept in memory: computed once, read as tensors without a copy."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+from tqdm import tqdm
 
 from pipelines.pair_files import Format, Images
 from pipelines.reading import Reader
 
+PROGRESS_AFTER_SEC = 2
 _ALIGNMENT_BYTES = 64
 
 
@@ -63,6 +65,49 @@ class PixelStore:
             )
 
         return read
+
+
+def keep(read: Reader, count: int, max_bytes: int, title: str) -> Reader | None:
+    """Computes what a reader reads, once, unless the results take too much memory.
+
+    Args:
+      read: its results have the same known shapes for every index.
+      count: indices are below it.
+      max_bytes: of all results together.
+      title: of the progress bar.
+
+    Returns:
+      What reads the kept results; None if they take more than `max_bytes`.
+    """
+    results = tf.data.Dataset.range(count).map(lambda index: tuple(read(index)), tf.data.AUTOTUNE)
+    specs = results.element_spec
+    if count * sum(spec.shape.num_elements() * spec.dtype.size for spec in specs) > max_bytes:
+        return None
+    sides = [new_memory((count, *spec.shape), spec.dtype.as_numpy_dtype) for spec in specs]
+    rows = results.with_options(lean_options()).as_numpy_iterator()
+    for place, row in enumerate(
+        tqdm(rows, title, count, leave=False, delay=PROGRESS_AFTER_SEC, disable=None)
+    ):
+        for side, result in zip(sides, row, strict=True):
+            side[place] = result
+    return read_arrays(sides)
+
+
+def read_arrays(sides: Sequence[Images]) -> Reader:
+    """Returns what reads the n-th of each side; arrays of `new_memory` stay where they are."""
+    tensors = [as_tensor(side) for side in sides]
+    return lambda index: tuple(tensor[index] for tensor in tensors)
+
+
+def lean_options() -> tf.data.Options:
+    """Returns options of a pipeline that reads kept pixels and leaves the processor to training."""
+    options = tf.data.Options()
+    options.deterministic = True
+    # They gain little here, and copy all the pixels that the source keeps in memory.
+    options.experimental_optimization.apply_default_optimizations = False
+    # An image is too small to be worth dividing; several are made at a time instead.
+    options.threading.max_intra_op_parallelism = 1
+    return options
 
 
 def new_memory(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Images:

@@ -5,12 +5,15 @@ are pure functions of (seed, epoch, example) or (seed, place in the stream), so
 training can start at any step without replaying the steps before it.
 """
 
+import dataclasses
 import hashlib
 
 import numpy as np
 import tensorflow as tf
 
 from pipelines import labels, transforms
+from pipelines.image_files import BadImageError
+from pipelines.memory import keep, lean_options
 from pipelines.sources import Source
 
 Batch = dict[str, tf.Tensor]
@@ -111,12 +114,40 @@ def build_dataset(
         examples = counts.map(training_example, tf.data.AUTOTUNE)
     else:
         examples = tf.data.Dataset.range(len(source)).map(evaluation_example, tf.data.AUTOTUNE)
-    options = tf.data.Options()
-    options.deterministic = True
-    # They gain little here, and copy all the pixels that the source keeps in memory.
-    options.experimental_optimization.apply_default_optimizations = False
     batches = examples.batch(batch_size, drop_remainder=training)
-    return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
+    return batches.prefetch(tf.data.AUTOTUNE).with_options(lean_options())
+
+
+def keep_resized(source: Source, size: transforms.Size, cache_mib: int) -> Source:
+    """Resizes the images of all pairs now, if there is room to keep them.
+
+    Jitter then only cuts windows out of them; what `build_dataset` yields stays the same, bit for bit.
+
+    Args:
+      source: pairs of images.
+      size: (height, width) in pixels: `load_size` of the pipeline to build, or
+        `image_size` where nothing is cropped.
+      cache_mib: they are kept if all of them, as float32, fit this many MiB.
+
+    Returns:
+      The resized pairs in memory, float32 in [-1, 1], or `source`.
+
+    Raises:
+      BadImageError: for files that cannot be decoded.
+    """
+
+    def read(index: tf.Tensor) -> transforms.Images:
+        images = source.read(index)
+        return _in_unit_range(tuple(transforms.resize(image, size) for image in images), images)
+
+    try:
+        kept = keep(read, len(source), cache_mib * 2**20, "Resizing")
+    except tf.errors.OpError as error:
+        reason = source.describe_failure(range(len(source)))
+        if reason is None:
+            raise
+        raise BadImageError(reason) from error
+    return dataclasses.replace(source, read=kept) if kept else source
 
 
 def example_indices(step: int, seed: int, num_examples: int, global_batch_size: int) -> np.ndarray:

@@ -18,12 +18,10 @@ from pipelines import synthetic
 from pipelines.command_line import warn
 from pipelines.drawings import draw_edges
 from pipelines.image_files import BadImageError
-from pipelines.memory import PixelStore, as_tensor, new_memory
+from pipelines.memory import PROGRESS_AFTER_SEC, PixelStore, new_memory, read_arrays
 from pipelines.pair_files import MAX_LISTED, Files, Images, decode_pair, join_some
 from pipelines.reading import Reader, Reading
 from pipelines.tasks import Edges, Task
-
-_PROGRESS_AFTER_SEC = 2
 
 Loader = Callable[[Files], tuple[Images, ...]]
 Result = TypeVar("Result")
@@ -154,7 +152,7 @@ def open_synthetic(
 
     pairs, _ = _sift(draw, (f"{split}_{example}" for example in range(count)), f"Drawing {split}")
     sides = [np.stack(side) for side in zip(*pairs.values(), strict=True)]
-    return Source(tuple(pairs), _read_arrays(sides), task.channels, task=task)
+    return Source(tuple(pairs), _read_copies(sides), task.channels, task=task)
 
 
 def from_arrays(
@@ -185,16 +183,14 @@ def from_arrays(
     if len(ids) != len(input_images):
         raise ValueError(f"example_ids must name {len(input_images)} pairs. Received: {len(ids)} names")
     channels = (shapes[0][3], shapes[1][3])
-    return Source(ids, _read_arrays([input_images, target_images]), channels, task=Task(channels))
+    return Source(ids, _read_copies([input_images, target_images]), channels, task=Task(channels))
 
 
-def _read_arrays(sides: Sequence[Images]) -> Reader:
-    tensors = []
-    for side in sides:
-        memory = new_memory(side.shape, side.dtype)
-        memory[...] = side
-        tensors.append(as_tensor(memory))
-    return lambda index: tuple(tensor[index] for tensor in tensors)
+def _read_copies(sides: Sequence[Images]) -> Reader:
+    copies = [new_memory(side.shape, side.dtype) for side in sides]
+    for copy, side in zip(copies, sides, strict=True):
+        copy[...] = side
+    return read_arrays(copies)
 
 
 def _sift(
@@ -213,7 +209,7 @@ def _sift(
     reasons = []
     with ThreadPool() as pool:
         outcomes = pool.imap(attempt, names, chunksize=8)
-        bar = tqdm(outcomes, title, len(names), leave=False, delay=_PROGRESS_AFTER_SEC, disable=None)
+        bar = tqdm(outcomes, title, len(names), leave=False, delay=PROGRESS_AFTER_SEC, disable=None)
         for name, outcome in bar:
             if isinstance(outcome, BadImageError):
                 reasons.append(str(outcome))

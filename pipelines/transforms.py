@@ -59,6 +59,8 @@ def resize(image: tf.Tensor, size: Size) -> tf.Tensor:
     Returns:
       float32 [height, width, C], in the range of `image`.
     """
+    if image.shape[:2] == size:
+        return tf.cast(image, tf.float32)
     reduces = tf.reduce_any(tf.constant(size) < tf.shape(image)[:2])
     resized = tf.cond(
         reduces,

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from pipelines import pairs, sources
+from pipelines import pairs, sources, tasks
+from pipelines.image_files import BadImageError
 
 ROOT = Path(__file__).resolve().parents[1]
 NUM_PAIRS = 7
@@ -242,6 +244,64 @@ def test_reading_again_equals_memory(tmp_path, layout):
     _assert_equal(*streams)
 
 
+def _write_pairs(folder: Path, sizes: list[tuple[int, int]]) -> None:
+    """Writes side-by-side PNG files of noise; sizes are (height, width) of a file."""
+    rng = np.random.default_rng(0)
+    folder.mkdir(parents=True)
+    for place, (height, width) in enumerate(sizes):
+        image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        Image.fromarray(image).save(folder / f"{place}.png")
+
+
+def _assert_same_streams(source: sources.Source, kept: sources.Source, **options) -> None:
+    assert kept is not source
+    streams = [_take(pairs.build_dataset(each, batch_size=2, **options), 8) for each in (source, kept)]
+    _assert_equal(*map(_join, streams))
+
+
+@pytest.mark.parametrize("cache_mib", [64, 0])
+def test_resizing_beforehand_changes_no_bit(tmp_path, cache_mib):
+    _write_pairs(tmp_path / "train", [(20, 24), (10, 16), (31, 40), (10, 30)])
+    source = sources.open_source(tmp_path, "train", "AtoB", cache_mib=cache_mib)
+    kept = pairs.keep_resized(source, (10, 15), cache_mib=1)
+    assert [image.shape for image in kept.read(tf.constant(1))] == [(10, 15, 3)] * 2
+    _assert_same_streams(source, kept, **JITTERED)
+    shutil.rmtree(tmp_path / "train")
+    _take(pairs.build_dataset(kept, batch_size=4, **JITTERED), 1)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_resizing_beforehand_keeps_ranges(dtype):
+    levels = np.random.default_rng(0).integers(0, 65536, (2, 3, 9, 14, 1), dtype=np.uint16)
+    images = levels if dtype == np.uint16 else levels / np.float32(32767.5) - 1
+    source = sources.from_arrays(*images)
+    _assert_same_streams(source, pairs.keep_resized(source, (10, 15), cache_mib=1), **JITTERED)
+    _assert_same_streams(source, pairs.keep_resized(source, (8, 12), cache_mib=1), **PLAIN)
+
+
+def test_resizing_beforehand_of_photos_alone():
+    source = sources.open_synthetic("train", "AtoB", 2, (32, 32), task=tasks.make_task("inpaint"))
+    kept = pairs.keep_resized(source, (40, 40), cache_mib=1)
+    _assert_same_streams(source, kept, image_size=(32, 32), load_size=(40, 40), mirror=True, training=True)
+
+
+def test_without_room_images_are_resized_again():
+    photos = sources.from_arrays(*np.zeros((2, 5, 8, 8, 3), np.uint8))
+    # 2 x 5 images of 128 x 128 x 3 floats are 1.875 MiB.
+    assert pairs.keep_resized(photos, (128, 128), cache_mib=1) is photos
+    assert pairs.keep_resized(photos, (128, 128), cache_mib=2) is not photos
+
+
+def test_damage_is_named_when_resizing_beforehand(tmp_path):
+    _write_pairs(tmp_path / "train", [(20, 24), (60, 80)])
+    damaged = tmp_path / "train/1.png"
+    damaged.write_bytes(damaged.read_bytes()[:-2000])
+    source = sources.open_source(tmp_path, "train", "AtoB", cache_mib=0)
+    with pytest.raises(BadImageError) as error:
+        pairs.keep_resized(source, (10, 15), cache_mib=1)
+    assert str(error.value) == f"{damaged} is damaged or cut short and cannot be decoded"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -258,7 +318,8 @@ IN_ANOTHER_PROCESS = """
 import sys
 import numpy as np
 import tensorflow as tf
-from pipelines import pairs, sources
+from pipelines import pairs, sources, tasks
+from pipelines.image_files import BadImageError
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)

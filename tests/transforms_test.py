@@ -75,6 +75,13 @@ def test_resize_in_a_graph_of_unknown_sizes_is_the_same():
         np.testing.assert_array_equal(resized, transforms.resize(tf.constant(image), size))
 
 
+def test_an_image_of_the_right_size_stays_as_it_is():
+    image = _noise(5, 7, 3)
+    resized = transforms.resize(tf.constant(image), (5, 7))
+    assert resized.dtype == tf.float32
+    np.testing.assert_array_equal(resized, image)
+
+
 def test_jitter_cuts_one_window_from_both_and_reaches_both_borders():
     input_image, target_image = _noise(8, 9, 3), _noise(8, 9, 1, seed=1)
     seen = set()
