@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse
@@ -86,6 +86,11 @@ def make_study_application(
         response.set_cookie(cookie, token, max_age=age, httponly=True, samesite="lax", secure=is_secure)
         return {"started": True}
 
+    @app.post("/api/visit")
+    def open_visit(request: Request) -> dict[str, Any]:
+        session = sessions.find(request.cookies.get(cookie))
+        return sessions.open_visit(session) if session else {"visit": None}
+
     def find_session(request: Request) -> Session:
         session = sessions.find(request.cookies.get(cookie))
         if session is None:
@@ -97,12 +102,10 @@ def make_study_application(
 
 
 def _add_trials(app: FastAPI, sessions: StudySessions, find_session: Callable[[Request], Session]) -> None:
-    @app.post("/api/visit")
-    def open_visit(session: Annotated[Session, Depends(find_session)]) -> dict:
-        return sessions.open_visit(session)
-
     @app.get("/api/trials/{index}")
-    def read_trial(index: int, visit: int, session: Annotated[Session, Depends(find_session)]) -> dict:
+    def read_trial(
+        index: int, visit: int, session: Annotated[Session, Depends(find_session)]
+    ) -> dict[str, Any]:
         return sessions.describe_trial(session, visit, index)
 
     @app.get("/images/{address}")
@@ -111,12 +114,14 @@ def _add_trials(app: FastAPI, sessions: StudySessions, find_session: Callable[[R
         return Response(sessions.find_image(session, address).read_bytes(), media_type="image/png")
 
     @app.post("/api/trials/{index}/shown")
-    def show(index: int, body: Shown, session: Annotated[Session, Depends(find_session)]) -> dict:
+    def show(index: int, body: Shown, session: Annotated[Session, Depends(find_session)]) -> dict[str, Any]:
         sessions.show_trial(session, body.visit, index)
         return {"shown": True}
 
     @app.post("/api/trials/{index}/answer")
-    def answer(index: int, body: Chosen, session: Annotated[Session, Depends(find_session)]) -> dict:
+    def answer(
+        index: int, body: Chosen, session: Annotated[Session, Depends(find_session)]
+    ) -> dict[str, Any]:
         return sessions.answer_trial(
             session,
             body.visit,

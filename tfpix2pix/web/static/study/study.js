@@ -51,15 +51,16 @@ async function askConsent() {
   await pressed("start");
   element("start").disabled = true;
   const viewport = `${Math.round(window.innerWidth)}x${Math.round(window.innerHeight)}`;
-  await post("/api/start", { consent: true, ...ids, viewport });
+  try {
+    await post("/api/start", { consent: true, ...ids, viewport });
+  } catch (refusal) {
+    throw Object.assign(refusal, { isFinal: true });
+  }
 }
 
 async function openVisit() {
-  try {
-    return await post("/api/visit");
-  } catch (refusal) {
-    if (!(refusal instanceof Refusal) || refusal.status !== 401) throw refusal;
-  }
+  const known = await post("/api/visit");
+  if (known.visit) return known;
   await askConsent();
   return post("/api/visit");
 }
@@ -148,21 +149,22 @@ function waitForChoice() {
 
 async function giveFeedback(visit, trial, feedback) {
   const stage = element("stage");
+  stage.style.minHeight = `${stage.offsetHeight}px`; // so that nothing below moves
   stage.classList.add("feedback");
   for (const [place, side] of SIDES.entries()) {
     draw(element(side), trial.bitmaps[place]);
-    const isFake = side === feedback.fake_side;
-    element(`${side}-caption`).textContent = `${NUMBER[side]}: ${isFake ? "fake" : "real"}`;
-    element(`${side}-caption`).dataset.kind = isFake ? "fake" : "real";
+    const verdict = side === feedback.fake_side ? "✗ fake" : "✓ real";
+    element(`${side}-caption`).textContent = `${NUMBER[side]}: ${verdict}`;
   }
   element("question").dataset.kind = feedback.correct ? "right" : "wrong";
   ask(`${feedback.correct ? "✓ Right" : "✗ Wrong"}: image ${NUMBER[feedback.fake_side]} was the fake.`);
   await blank(visit.feedback_ms);
   delete element("question").dataset.kind;
   stage.classList.remove("feedback");
+  stage.style.minHeight = "";
   for (const [place, side] of SIDES.entries()) {
     clear(element(side));
-    element(`${side}-caption`).textContent = "";
+    element(`${side}-caption`).textContent = NUMBER[side];
     trial.bitmaps[place].close();
   }
 }
@@ -184,9 +186,17 @@ async function runTrial(visit, index, trial, loadNext) {
   return reply;
 }
 
-async function runTrials(visit) {
-  const [height, width] = visit.image_size;
+// Where two images do not fit side by side at their size, both are shown in one place.
+function prepareStage([height, width]) {
   for (const side of SIDES) Object.assign(element(side), { width, height });
+  const narrow = window.matchMedia(`(max-width: ${2 * width + 100}px)`);
+  const update = () => element("stage").classList.toggle("one-place", narrow.matches);
+  narrow.addEventListener("change", update);
+  update();
+}
+
+async function runTrials(visit) {
+  prepareStage(visit.image_size);
   let end = visit;
   let loading = loadTrial(visit, visit.trial_index);
   loading.catch(() => {}); // told when it is awaited
@@ -199,6 +209,7 @@ async function runTrials(visit) {
     }
     showProgress(visit, index);
     show("trial");
+    ask("Loading …");
     const trial = await loading;
     end = await runTrial(visit, index, trial, () => {
       if (index + 1 < visit.trials) loading = loadTrial(visit, index + 1);
@@ -232,8 +243,9 @@ async function main() {
 }
 
 main().catch((error) => {
-  const isRefusal = error instanceof Refusal;
-  element("stopped-text").textContent = isRefusal ? error.message : `The page failed: ${error}`;
+  if (error.isFinal) element("stopped-title").textContent = "You cannot take part";
+  element("reload").hidden = Boolean(error.isFinal);
+  element("stopped-text").textContent = error instanceof Refusal ? error.message : `The page failed: ${error}`;
   element("reload").addEventListener("click", () => window.location.reload());
   show("stopped");
 });
