@@ -1,6 +1,7 @@
 """Fooling rates as a drawing, with their intervals and the line of chance: SVG text, made by hand."""
 
 import html
+import unicodedata
 from collections.abc import Mapping, Sequence
 
 from tfpix2pix.web.study_statistics import Estimate
@@ -42,7 +43,7 @@ def render_rates(title: str, rates: Mapping[str, Estimate], people: Sequence[int
       A file's text: an `svg` element that names what it shows in words too.
     """
     height = _TOP + _ROW_PX * len(rates) + _BOTTOM
-    left = 24 + _LETTER_PX * max(len(_shorten(name)) for name in rates)
+    left = 24 + _LETTER_PX * max(_count_letters(_shorten(name)) for name in rates)
     top_percent = 100 if max(rate.high for rate in rates.values()) > 60 else 60
 
     def x(percent: float) -> float:
@@ -57,7 +58,7 @@ def render_rates(title: str, rates: Mapping[str, Estimate], people: Sequence[int
     marks.append(_line("chance", x(CHANCE_PERCENT), x(CHANCE_PERCENT), _TOP - 6, bottom))
     marks.append(_text(x(CHANCE_PERCENT), _TOP - 14, "chance", "middle"))
     middle = (left + WIDTH_PX - _RIGHT) / 2
-    marks.append(_text(middle, height - 8, "of trials: generated image judged real", "middle"))
+    marks.append(_text(middle, height - 8, "trials in which the generated image was judged real", "middle"))
     for place, (name, rate) in enumerate(rates.items()):
         y = _TOP + _ROW_PX * (place + 0.5)
         marks.append(_text(left - 14, y + 4.5, _shorten(name), "end"))
@@ -86,6 +87,10 @@ def _describe(rates: Mapping[str, Estimate], people: Sequence[int]) -> str:
 
 def _shorten(name: str) -> str:
     return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+
+
+def _count_letters(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def _line(kind: str, x1: float, x2: float, y1: float, y2: float) -> str:
