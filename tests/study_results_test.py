@@ -276,7 +276,7 @@ def test_a_title_cannot_break_the_page_or_the_plot(tmp_path):
     session = _session("a")
     _store(tmp_path, [session], _answers(session, "oxxoo"))
     first_line = write_results(tmp_path).splitlines()[0]
-    assert first_line == r"# Real or fake: a \| \<script\>b\</script\> \# c \& \*d\*"
+    assert first_line == r"# Real or fake: a \| &lt;script&gt;b&lt;/script&gt; \# c &amp; \*d\*"
     title = ET.parse(tmp_path / "results/fooling_rates.svg").getroot().find("{*}title")
     assert title is not None and title.text == "Fooling rates: a | <script>b</script> # c & *d*"
 
@@ -331,9 +331,11 @@ def test_damaged_tables_are_refused(answered_dir):
         write_results(answered_dir)
 
 
-@pytest.mark.parametrize(("resamples", "seed"), [(99, 0), (100, -1)])
-def test_a_bootstrap_that_cannot_be_is_refused(answered_dir, resamples, seed):
-    with pytest.raises(UsageError, match="resamples"):
+@pytest.mark.parametrize(
+    ("resamples", "seed", "named"), [(99, 0, "resamples"), (1_000_001, 0, "resamples"), (100, -1, "seed")]
+)
+def test_a_bootstrap_that_cannot_be_is_refused(answered_dir, resamples, seed, named):
+    with pytest.raises(UsageError, match=named):
         write_results(answered_dir, resamples=resamples, seed=seed)
 
 

@@ -1,5 +1,6 @@
 """The results of a study as Markdown: what was found, how sure it is, what was left out."""
 
+import html
 import re
 from collections.abc import Sequence
 
@@ -71,7 +72,7 @@ def _render_rates(algorithms: Sequence[AlgorithmResult]) -> str:
             if rate
             else ("–", "–", "–")
         )
-        rows.append((_escape(each.algorithm), *found, f"{each.people}", f"{each.trials}"))
+        rows.append((_escape(each.algorithm), *found, f"{each.people:,}", f"{each.trials:,}"))
     head = ("algorithm", "fooling rate", "standard error", "95 % interval", "people", "trials")
     return _render_table(head, rows)
 
@@ -167,7 +168,7 @@ def _render_exclusions(study: Study, results: Results, rules: Rules) -> str:
         ("**counted**", trials["counted"]),
     ]
     tables = [
-        _render_table((kind, "number"), [(text, f"{number}") for text, number in rows])
+        _render_table((kind, "number"), [(text, f"{number:,}") for text, number in rows])
         for kind, rows in (("sessions", session_rows), ("test trials", trial_rows))
     ]
     return "\n\n".join(
@@ -206,4 +207,4 @@ def _count(number: int, one: str, many: str | None = None) -> str:
 
 
 def _escape(text: str) -> str:
-    return re.sub(r"([\\`*_{}\[\]<>#|&~])", r"\\\1", clean_text(text))
+    return re.sub(r"([\\`*_{}\[\]#|~])", r"\\\1", html.escape(clean_text(text), quote=False))

@@ -43,7 +43,7 @@ def write_results(
     Args:
       study_dir: the study's folder.
       rules: what is left out; None: the defaults of `Rules`.
-      resamples: of the bootstrap, >= 100.
+      resamples: of the bootstrap, from 100 to 1,000,000.
       seed: of the bootstrap, >= 0.
 
     Returns:
@@ -55,8 +55,10 @@ def write_results(
     """
     rules = rules or Rules()
     rules.check()
-    if resamples < 100 or seed < 0:
-        raise UsageError(f"resamples must be 100 or more, seed 0 or more. Received: {resamples}, {seed}")
+    if not 100 <= resamples <= 1_000_000:
+        raise UsageError(f"resamples must be from 100 to 1,000,000. Received: {resamples}")
+    if seed < 0:
+        raise UsageError(f"seed must be 0 or more. Received: {seed}")
     study, folder = load_study(study_dir), Path(study_dir) / RESULTS_FOLDER
     sessions, answers = _read(Path(study_dir), study)
     selection = study_exclusions.select_answers(sessions, answers, study.protocol, rules)
