@@ -1,0 +1,38 @@
+"""A contestant's side of a comparison: calls when it is its turn, and the seconds they took.
+
+The standard library alone, so that the interpreter of a peer needs nothing of ours.
+"""
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+
+def answer(function: Callable[[], object], warm_ups: int = 3, **facts: Any) -> None:
+    """Does a contestant's turns until its standard input ends.
+
+    Args:
+      function: one call of what is measured, done when it returns.
+      warm_ups: calls before the first turn.
+      **facts: what to say of itself.
+    """
+    # What libraries print must not come between the lines that the other side reads.
+    with os.fdopen(os.dup(1), "w") as replies:
+        os.dup2(2, 1)
+        for _ in range(warm_ups):
+            function()
+        print("null", file=replies, flush=True)
+        for line in sys.stdin:
+            print(json.dumps([_seconds(function) for _ in range(int(line))]), file=replies, flush=True)
+        peak_rss_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(json.dumps({**facts, "peak_rss_mib": peak_rss_mib}), file=replies)
+
+
+def _seconds(function: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start

@@ -1,0 +1,161 @@
+"""Fair comparisons on a noisy machine: contestants take turns, each in a process of its own.
+
+A shared machine changes its speed by the minute, so a time alone says little.
+Here every round gives each contestant its turn, and what is reported is the
+ratio within the rounds: its median, and the quartiles as its spread.
+
+A contestant is a command that calls `benchmarks.contestant.answer`.
+"""
+
+import dataclasses
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from pipelines import staging
+from pipelines.command_line import UserError
+from pipelines.progress import show_progress
+
+ROOT = Path(__file__).resolve().parents[1]
+# A process that has just had its turn may spin on a core for a moment, waiting for more.
+SETTLE_SEC = 0.2
+
+
+@dataclasses.dataclass(frozen=True)
+class Contestant:
+    """One side of a comparison.
+
+    Attributes:
+      name: for people.
+      command: what to run; it calls `answer`.
+    """
+
+    name: str
+    command: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a contestant did.
+
+    Attributes:
+      seconds: float64 [rounds], the median of each round's calls.
+      facts: what it says of itself, such as `peak_rss_mib`.
+    """
+
+    seconds: np.ndarray
+    facts: Mapping[str, Any]
+
+
+def python_contestant(name: str, module: str, *arguments: str, python: str = sys.executable) -> Contestant:
+    """Returns the contestant that is a module of this folder, with arguments."""
+    return Contestant(name, (python, "-m", f"benchmarks.{module}", *arguments))
+
+
+def take_turns(contestants: Iterable[Contestant], rounds: int, calls: int = 1) -> dict[str, Result]:
+    """Runs every contestant in every round.
+
+    Args:
+      contestants: of different names.
+      rounds: how many turns each gets.
+      calls: of the measured function in one turn.
+
+    Returns:
+      Name -> what it did.
+
+    Raises:
+      UserError: when a contestant ends early; its own words are above.
+    """
+    children = {contestant.name: _Child(contestant) for contestant in contestants}
+    try:
+        for child in children.values():
+            child.read()
+        times: dict[str, list[float]] = {name: [] for name in children}
+        with show_progress("measuring", rounds, "rounds") as progress:
+            for _ in range(rounds):
+                for name, child in children.items():
+                    time.sleep(SETTLE_SEC)
+                    times[name].append(float(np.median(child.ask(calls))))
+                progress.update()
+        return {name: Result(np.array(times[name]), child.finish()) for name, child in children.items()}
+    finally:
+        for child in children.values():
+            child.process.kill()
+            child.process.wait()
+
+
+class _Child:
+    def __init__(self, contestant: Contestant):
+        self.name = contestant.name
+        self.process = subprocess.Popen(
+            contestant.command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env={"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ},
+        )
+
+    def ask(self, calls: int) -> list[float]:
+        self._stream("stdin").write(f"{calls}\n")
+        self._stream("stdin").flush()
+        return self.read()
+
+    def finish(self) -> dict[str, Any]:
+        self._stream("stdin").close()
+        return self.read()
+
+    def read(self) -> Any:
+        line = self._stream("stdout").readline()
+        if not line:
+            raise UserError(f"{self.name} ended early, with status {self.process.wait()}")
+        return json.loads(line)
+
+    def _stream(self, name: str) -> TextIO:
+        return getattr(self.process, name)
+
+
+def summarise(values: np.ndarray) -> dict[str, float]:
+    """Returns the median and the quartiles of repeated measurements."""
+    low, median, high = np.percentile(values, [25, 50, 75])
+    return {"median": float(median), "low": float(low), "high": float(high)}
+
+
+def has_module(python: str, module: str) -> bool:
+    """Returns whether an interpreter can import a module."""
+    return not subprocess.run([python, "-c", f"import {module}"], capture_output=True).returncode
+
+
+def describe_machine() -> dict[str, Any]:
+    """Returns what a reader must know of the machine and the versions."""
+    import keras
+    import tensorflow as tf
+
+    return {
+        "cores": os.cpu_count(),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+    }
+
+
+def write_json(path: str, content: Mapping[str, Any]) -> None:
+    """Writes a benchmark's numbers, with the command that gave them."""
+    command = ["python", "-m", f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]]
+    everything = {"command": " ".join(command), **describe_machine(), **content}
+    staging.write_file(Path(path), (json.dumps(everything, indent=2) + "\n").encode())
+
+
+def show_table(header: list[str], rows: list[list[str]]) -> None:
+    """Prints a Markdown table."""
+    for cells in (header, ["---"] * len(header), *rows):
+        print("| " + " | ".join(cells) + " |")

@@ -1,0 +1,68 @@
+"""Contestants that run on TensorFlow: this package's step and generator, and the machine's limits.
+
+python -m benchmarks.ours WHAT PRECISION IMAGE_SIZE BATCH_SIZE
+"""
+
+import sys
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from benchmarks.contestant import answer
+from tfpix2pix.discriminators import patch_discriminator
+from tfpix2pix.generators import unet_generator
+from tfpix2pix.step import TrainStep
+
+MATMUL_SIDE = 2048
+COPY_MIB = 256
+
+
+def random_batch(image_size: int, batch_size: int) -> dict[str, tf.Tensor]:
+    """Returns a training batch of random pixels."""
+    shape = [batch_size, image_size, image_size, 3]
+    return {
+        "input_image": tf.random.uniform(shape, -1, 1),
+        "target_image": tf.random.uniform(shape, -1, 1),
+        "noise_seed": tf.zeros([batch_size, 2], tf.int32),
+    }
+
+
+def build_step(precision: str, image_size: int, batch_size: int) -> Callable[[], object]:
+    """Returns one training step of the facades networks, the losses read."""
+    generator = unet_generator((image_size, image_size), dtype=precision)
+    train_step = TrainStep(generator, patch_discriminator(dtype=precision), global_batch_size=batch_size)
+    batches = iter(tf.data.Dataset.from_tensors(random_batch(image_size, batch_size)).repeat())
+    return lambda: train_step.run_steps(batches, 1)["l1_loss"].numpy()
+
+
+def build_forward(precision: str, image_size: int, batch_size: int) -> Callable[[], object]:
+    """Returns one pass of the generator, the image read."""
+    generator = unet_generator((image_size, image_size), dtype=precision)
+    batch = random_batch(image_size, batch_size)
+    inputs = [batch["input_image"], batch["noise_seed"]]
+    forward = tf.function(lambda images, seeds: generator([images, seeds], training=False))
+    return lambda: forward(*inputs).numpy()
+
+
+def build_matmul(precision: str, image_size: int, batch_size: int) -> Callable[[], object]:
+    """Returns a product of two matrices: the machine's limit of arithmetic. Sizes are ignored."""
+    dtype = keras.dtype_policies.DTypePolicy(precision).compute_dtype
+    matrix = tf.cast(tf.random.normal([MATMUL_SIDE, MATMUL_SIDE]), dtype)
+    multiply = tf.function(lambda: tf.matmul(matrix, matrix))
+    return lambda: multiply().numpy()
+
+
+def build_copy(precision: str, image_size: int, batch_size: int) -> Callable[[], object]:
+    """Returns a copy of a large tensor: the machine's limit of memory. All arguments are ignored."""
+    values = tf.Variable(tf.zeros([COPY_MIB * 2**18]))
+    target = tf.Variable(tf.zeros([COPY_MIB * 2**18]))
+    copy = tf.function(lambda: target.assign(values + 1.0))
+    return lambda: (copy(), target[0].numpy())
+
+
+BUILDERS = {"step": build_step, "forward": build_forward, "matmul": build_matmul, "copy": build_copy}
+
+if __name__ == "__main__":
+    what, precision, image_size, batch_size = sys.argv[1:]
+    answer(BUILDERS[what](precision, int(image_size), int(batch_size)), tensorflow=tf.__version__)
