@@ -347,6 +347,16 @@ def test_what_is_said_of_an_algorithm_does_not_depend_on_the_others():
     assert both.algorithms[0] == alone.algorithms[0]
 
 
+def test_algorithms_are_resampled_independently():
+    a, b = _session("a"), _session("b", "L1")
+    answers = _answers(a, "oxxoo") + _answers(b, "oxxoo")
+    results = compute_results(STUDY, [a, b], answers, select_answers([a, b], answers, PROTOCOL, Rules()))
+    # 2 of 4: sqrt(0.5 * 0.5 / 4) is 25 points for each, sqrt(2) times that for their difference.
+    assert results.algorithms[0].fooling_rate.standard_error == pytest.approx(25, abs=1)
+    assert results.comparisons[0].difference.standard_error == pytest.approx(35.4, abs=1)
+    assert results.comparisons[0].p_value > 0.9
+
+
 def test_simulated_people_are_found_to_be_fooled_as_often_as_they_are():
     protocol = Protocol()
     rates = {"chance": 50.0, "L1+cGAN": 18.9, "L1": 6.1, "other": 18.9}
