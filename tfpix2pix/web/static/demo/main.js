@@ -26,7 +26,7 @@ class Page {
   constructor(model) {
     this.model = model;
     const elements = { bar: $("bar"), palette: $("palette"), size: $("size"), sizeText: $("size-text") };
-    this.tools = new Tools(model, elements, say);
+    this.tools = new Tools(model, { ...elements, sizeLabel: $("size-label") }, say);
     this.documents = new Documents(model, () => Number($("photo-size").value));
     this.client = new Client((state, detail) => this.report(state, detail));
     this.output = new Output($("pictures"), model);
@@ -235,16 +235,15 @@ class Page {
 
   async report(state, { text, isLast, pictures, question, modelSec, totalSec }) {
     const isWaiting = state !== "refused" && !isLast;
-    $("status").classList.toggle("waiting", isWaiting);
     $("pictures").setAttribute("aria-busy", String(isWaiting));
     $("status").textContent = { busy: "Busy", away: "No connection" }[state] ?? (isWaiting ? "Translating…" : "");
     if (text) this.showProblem(text, { isOfModel: true, canRetry: state === "refused" });
     if (state !== "done") return;
     if (this.isProblemOfModel) this.showProblem("");
     await this.output.show(pictures, question);
-    const rest = seconds(Math.max(0, totalSec - modelSec));
-    $("time").textContent = `${seconds(totalSec)}: ${seconds(modelSec)} in the model, ${rest} around it`;
-    if (isLast) say(`Picture ready after ${seconds(totalSec)}`);
+    if (!isLast) return;
+    $("status").textContent = `${seconds(totalSec)}, of that ${seconds(modelSec)} in the model`;
+    say(`Picture ready after ${seconds(totalSec)}`);
   }
 
   showProblem(text, { isOfModel = false, canRetry = false } = {}) {

@@ -22,9 +22,10 @@ export class Output {
         className: "button save",
         download: `output-seed-${noiseSeed}${number ? `-sample-${number}` : ""}.png`,
         href: url,
-        textContent: "Save",
+        title: `Save ${name.toLowerCase()}`,
+        textContent: "⤓",
       });
-      link.setAttribute("aria-label", `Save ${name.toLowerCase()}`);
+      link.setAttribute("aria-label", link.title);
       const figure = document.createElement("figure");
       figure.append(image, link);
       return [image.decode(), figure];

@@ -17,7 +17,7 @@ const ERASER_PX = 24;
 export class Tools {
   /**
    * @param {object} model - as the server describes it
-   * @param {object} elements - bar, palette, size, sizeText
+   * @param {object} elements - bar, palette, size, sizeLabel, sizeText
    * @param {(text: string) => void} say - for screen readers
    */
   constructor(model, elements, say) {
@@ -25,7 +25,7 @@ export class Tools {
     Object.assign(this, elements, { model, say, tools, tool: first });
     this.colour = Math.min(colour, model.colours.length - 1);
     this.sizes = { brush, eraser: ERASER_PX };
-    this.bar.hidden = !tools.length;
+    this.bar.hidden = this.sizeLabel.hidden = !tools.length;
     this.palette.hidden = model.kind !== "labels";
     for (const button of this.buttons()) {
       button.hidden = !tools.includes(button.dataset.tool);
