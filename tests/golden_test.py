@@ -7,12 +7,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from references import torch_weights
 from tfpix2pix import discriminators, generators, optimizers, step
+from tfpix2pix.interop import torch_names
+from tfpix2pix.interop.torch_export import read_weights
+from tfpix2pix.interop.torch_import import assign_weights
 
-NAMES = {
-    "generator": torch_weights.generator_names(depth=5),
-    "discriminator": torch_weights.discriminator_names(),
+TABLES = {
+    "generator": torch_names.unet_table(torch_names.Unet(5, 2, 3, 3, affine=True, biased=False)),
+    "discriminator": torch_names.discriminator_table(
+        torch_names.PatchDiscriminator(3, 2, 6, affine=True, biased=False)
+    ),
 }
 # One update by this rate turns the change of a weight into its gradient: the weight itself drowns.
 HUGE_RATE = 2.0**20
@@ -40,14 +44,15 @@ def batch(recorded) -> dict[str, tf.Tensor]:
 def _weights(recorded: dict[str, np.ndarray], network: str, moment: str) -> dict[str, np.ndarray]:
     prefix = f"{network}/{moment}/"
     values = {name.removeprefix(prefix): recorded[name] for name in recorded if name.startswith(prefix)}
-    return torch_weights.convert_weights(values, NAMES[network])
+    assert values.keys() == TABLES[network].keys()
+    return torch_names.to_ours(values, TABLES[network])
 
 
 def _build_step(recorded, **optimizers: keras.optimizers.Optimizer) -> step.TrainStep:
     generator = generators.unet_generator(depth=5, base_filters=2, dropout_rate=0)
     discriminator = discriminators.patch_discriminator(70, base_filters=2)
-    torch_weights.assign_weights(generator, _weights(recorded, "generator", "initial"))
-    torch_weights.assign_weights(discriminator, _weights(recorded, "discriminator", "initial"))
+    assign_weights(generator, _weights(recorded, "generator", "initial"))
+    assign_weights(discriminator, _weights(recorded, "discriminator", "initial"))
     return step.TrainStep(generator, discriminator, **optimizers)
 
 
@@ -66,9 +71,9 @@ def test_first_output_and_logits(recorded, batch):
 def test_gradients_of_the_first_step(recorded, batch, network):
     # G's gradient is taken after D's update by Adam, D's before anything moved.
     train_step = _build_step(recorded, **{f"{network}_optimizer": keras.optimizers.SGD(HUGE_RATE)})
-    before = torch_weights.read_weights(getattr(train_step, network))
+    before = read_weights(getattr(train_step, network))
     train_step.replica_step(batch)
-    after = torch_weights.read_weights(getattr(train_step, network))
+    after = read_weights(getattr(train_step, network))
     for name, expected in _weights(recorded, network, "gradient").items():
         gradient = (before[name].astype("float64") - after[name]) / HUGE_RATE
         np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-6 * np.abs(expected).max())
@@ -91,7 +96,7 @@ def test_losses_and_weights_of_three_steps(recorded, batch, build_optimizer, sma
         assert float(values["discriminator_loss"]) == pytest.approx((real + generated) / 2, abs=1e-5)
         assert float(values["generator_loss"]) == pytest.approx(gan + 100 * l1, abs=1e-4)
     for network in ("generator", "discriminator"):
-        weights = torch_weights.read_weights(getattr(train_step, network))
+        weights = read_weights(getattr(train_step, network))
         initial = _weights(recorded, network, "initial")
         gradients = _weights(recorded, network, "gradient")
         for name, expected in _weights(recorded, network, "after_3_steps").items():

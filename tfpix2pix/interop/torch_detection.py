@@ -1,0 +1,152 @@
+"""Which network of the PyTorch reference a state dict is of; what is wrong with one that fits none."""
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+
+import numpy as np
+
+from pipelines.command_line import UsageError, UserError
+from tfpix2pix.interop import torch_names
+from tfpix2pix.interop.torch_names import PatchDiscriminator, Table, Unet
+
+State = Mapping[str, np.ndarray]
+
+# Around a network: DataParallel and DistributedDataParallel; torch.compile.
+WRAPPERS = ("module.", "_orig_mod.")
+# How many tensors a message names of each kind.
+NAMED = 6
+
+
+def unwrap(state: State) -> dict[str, np.ndarray]:
+    """Removes the prefixes that wrappers have put before every name."""
+    while state and (prefix := next(iter(state)).partition(".")[0] + ".") in WRAPPERS:
+        if not all(name.startswith(prefix) for name in state):
+            break
+        state = {name.removeprefix(prefix): value for name, value in state.items()}
+    return dict(state)
+
+
+def split_statistics(state: State) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Returns the weights, and the names of the running statistics that stood among them."""
+    statistics = [name for name in state if name.rpartition(".")[2] in torch_names.RUNNING_STATISTICS]
+    return {name: state[name] for name in state if name not in set(statistics)}, statistics
+
+
+def detect_unet(weights: State, source: object) -> Unet:
+    """Finds the U-Net that weights are of.
+
+    Args:
+      weights: from `split_statistics`.
+      source: what messages call them: a file.
+
+    Raises:
+      UsageError: when they are of a discriminator.
+      UserError: when they are of another network, or some are missing, too many,
+        of a wrong shape or not finite; the message names them.
+    """
+    _refuse_resnet(weights, source)
+    if _find_discriminator(weights):
+        raise UsageError(
+            f"{source} holds a discriminator: give it as --discriminator, and the generator's file"
+        )
+    first, last = _shape(weights, "model.model.0.weight"), _shape(weights, "model.model.3.weight")
+    if not (first and last):
+        raise UserError(
+            f"{source} holds no U-Net of the PyTorch reference, whose first and last convolution are "
+            f"model.model.0.weight and model.model.3.weight. It holds {_some(weights)}"
+        )
+    unet = Unet(
+        depth=max(2, *(name.split(".").count("model") - 1 for name in weights)),
+        base_filters=first[0],
+        input_channels=first[1],
+        output_channels=last[1],
+        affine=_has_affine(weights),
+        biased="model.model.0.bias" in weights,
+    )
+    _check_norm(unet, source)
+    _compare(weights, torch_names.unet_table(unet), unet, source)
+    return unet
+
+
+def detect_discriminator(weights: State, source: object) -> PatchDiscriminator:
+    """Finds the discriminator that weights are of; see `detect_unet`."""
+    _refuse_resnet(weights, source)
+    if "model.model.0.weight" in weights:
+        raise UsageError(f"{source} holds a generator: give it as --checkpoint")
+    prefix = _find_discriminator(weights)
+    if not prefix:
+        raise UserError(
+            f"{source} holds no discriminator of the PyTorch reference, whose first convolution is "
+            f"model.0.weight (basic, n_layers) or net.0.weight (pixel). It holds {_some(weights)}"
+        )
+    shape = weights[f"{prefix}.0.weight"].shape
+    numbers = [int(match[1]) for name in weights if (match := re.fullmatch(rf"{prefix}\.(\d+)\.\w+", name))]
+    discriminator = PatchDiscriminator(
+        # The last convolution of n strided ones has the number 3n + 2.
+        strided=0 if prefix == "net" else max(1, (max(numbers) - 2) // 3),
+        base_filters=shape[0],
+        channels=shape[1],
+        affine=_has_affine(weights),
+        biased=f"{prefix}.2.bias" in weights,
+    )
+    _check_norm(discriminator, source)
+    _compare(weights, torch_names.discriminator_table(discriminator), discriminator, source)
+    return discriminator
+
+
+def _refuse_resnet(weights: State, source: object) -> None:
+    blocks = {name.partition(".conv_block.")[0] for name in weights if ".conv_block." in name}
+    if blocks:
+        raise UserError(
+            f"{source} holds a ResNet generator (resnet_{len(blocks)}blocks), CycleGAN's default; "
+            "only the U-Nets of pix2pix have a counterpart here"
+        )
+
+
+def _find_discriminator(weights: State) -> str | None:
+    """Returns the name of the `Sequential` whose first convolution is there."""
+    return next((prefix for prefix in ("model", "net") if _shape(weights, f"{prefix}.0.weight")), None)
+
+
+def _shape(weights: State, name: str) -> tuple[int, ...] | None:
+    return weights[name].shape if name in weights and weights[name].ndim == 4 else None
+
+
+def _has_affine(weights: State) -> bool:
+    return any(name.endswith(".weight") and value.ndim == 1 for name, value in weights.items())
+
+
+def _check_norm(network: Unet | PatchDiscriminator, source: object) -> None:
+    if network.affine and network.biased:
+        raise UserError(
+            f"{source} has norms with scale and offset as well as convolutions with biases before them. "
+            "The reference has the first with --norm batch, the second with --norm instance, never both"
+        )
+
+
+def _compare(weights: State, table: Table, network: object, source: object) -> None:
+    """Raises UserError when the weights are not exactly the network's."""
+    faults = []
+    if missing := [name for name in table if name not in weights]:
+        faults.append(f"missing: {_some(missing)}")
+    if extra := [name for name in weights if name not in table]:
+        faults.append(f"not expected: {_some(extra)}")
+    both = [name for name in table if name in weights]
+    if wrong := [
+        f"{name} {list(weights[name].shape)} instead of {list(table[name].shape)}"
+        for name in both
+        if weights[name].shape != table[name].shape
+    ]:
+        faults.append(f"other shapes: {_some(wrong)}")
+    if integers := [name for name in both if weights[name].dtype.kind != "f"]:
+        faults.append(f"integers instead of floating point: {_some(integers)}")
+    elif broken := [name for name in both if not np.isfinite(weights[name]).all()]:
+        faults.append(f"not finite: {_some(broken)}")
+    if faults:
+        raise UserError(f"{source} looks like the reference's {network}, but is not: {'; '.join(faults)}")
+
+
+def _some(names: Collection[str] | Iterable[str]) -> str:
+    names = list(names)
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return (", ".join(names[:NAMED]) or "nothing") + more

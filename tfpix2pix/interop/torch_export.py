@@ -1,0 +1,123 @@
+"""State dicts for the PyTorch reference from a run."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from pipelines.command_line import UsageError, UserError
+from tfpix2pix import checkpoints, discriminators, generators, networks
+from tfpix2pix.config import Config
+from tfpix2pix.interop import torch_files, torch_names
+from tfpix2pix.interop.torch_import import Conversion
+from tfpix2pix.interop.torch_names import PatchDiscriminator, Table, Unet
+from tfpix2pix.workdir import read_config
+
+
+def export_weights(
+    workdir: Path, output: Path, discriminator: Path | None = None, which: str = "latest"
+) -> Conversion:
+    """Writes a run's networks as state dicts that the reference loads with `strict=True`.
+
+    Args:
+      workdir: of the run.
+      output: file for the generator.
+      discriminator: file for the discriminator; None: it is not written.
+      which: checkpoint: `latest`, `best` or a step.
+
+    Returns:
+      What was converted.
+
+    Raises:
+      UsageError: when there is no such run or checkpoint, or a file is there already.
+      UserError: when the reference has no such network.
+    """
+    files = [output] if discriminator is None else [output, discriminator]
+    for file in files:
+        torch_files.check_file(file)
+        if file.exists():
+            raise UsageError(f"{file} is there already: choose another name")
+    config = read_config(workdir)
+    step = checkpoints.find_step(workdir, which)
+    unet, patch = _describe_unet(config), _describe_discriminator(config) if discriminator else None
+    generator = networks.build_generator(config)
+    checkpoints.restore_generator(workdir, step, generator)
+    states = [_state(generator, torch_names.unet_table(unet))]
+    if patch is not None:
+        network = networks.build_discriminator(config)
+        checkpoints.restore_model(workdir, step, "discriminator", network)
+        states.append(_state(network, torch_names.discriminator_table(patch)))
+    for file, state in zip(files, states, strict=True):
+        torch_files.write_state(file, state)
+    return Conversion(config, step, unet, patch, _describe_differences(config, unet))
+
+
+def read_weights(model: keras.Model) -> dict[str, np.ndarray]:
+    """Returns our name, `layer/weight`, -> value of every weight of a network."""
+    return {
+        name.removeprefix("/"): variable.numpy()
+        for name, variable in checkpoints.model_variables("", model).items()
+    }
+
+
+def _describe_unet(config: Config) -> Unet:
+    depth = config.depth or generators.depth_for(config.image_size)
+    faults = [
+        f"--{name}={value}"
+        for name, value, fits in (
+            ("generator", config.generator, config.generator == "unet"),
+            ("upsampling", config.upsampling, config.upsampling == "transposed"),
+            ("depth", depth, depth >= torch_names.LEAST_DEPTH),
+        )
+        if not fits
+    ]
+    if faults:
+        raise UserError(
+            f"the PyTorch reference has no such generator: {', '.join(faults)}. It has U-Nets of "
+            f"{torch_names.LEAST_DEPTH} or more downsamplings, with transposed convolutions"
+        )
+    channels = config.input_channels, config.output_channels
+    return Unet(depth, config.base_filters, *channels, **_norm(config))
+
+
+def _describe_discriminator(config: Config) -> PatchDiscriminator:
+    if config.objective == "l1":
+        raise UsageError("--discriminator: a run with --objective=l1 has none")
+    strided = discriminators.STRIDED_CONVOLUTIONS[config.receptive_field]
+    channels = config.output_channels + (config.input_channels if "cgan" in config.objective else 0)
+    filters = config.discriminator_filters or config.base_filters
+    return PatchDiscriminator(strided, filters, channels, **_norm(config))
+
+
+def _norm(config: Config) -> dict[str, bool]:
+    # Our instance norm, with scale and offset, is the reference's batch norm at batch size 1.
+    return {
+        "affine": config.normalization in ("batch", "instance"),
+        "biased": config.normalization == "plain_instance",
+    }
+
+
+def _state(model: keras.Model, table: Table) -> dict[str, np.ndarray]:
+    weights = read_weights(model)
+    homeless = set(weights) - {place.ours for place in table.values()}
+    lost = sorted(name for name in homeless if weights[name].any())
+    if lost:
+        raise UserError(
+            f"the PyTorch reference has no place for {', '.join(lost)} of the {model.name}, which are not 0"
+        )
+    return {**torch_names.to_theirs(weights, table), **torch_names.initial_statistics(table)}
+
+
+def _describe_differences(config: Config, unet: Unet) -> list[str]:
+    notes = []
+    if unet.affine:
+        notes.append(
+            "running statistics are those of an untrained network, as none are kept here: "
+            "translate there without --eval"
+        )
+    if config.normalization == "instance":
+        notes.append("instance norm with scale and offset is the reference's --norm batch at batch size 1")
+    if config.dropout == "paper":
+        notes.append("dropout there is one block later, and in fewer or more blocks at other depths than 8")
+    notes.append(f"images there must be multiples of {2**unet.depth} px")
+    return notes

@@ -1,0 +1,141 @@
+"""State dicts on disk, as NumPy arrays by name: what PyTorch, NumPy and safetensors write."""
+
+import importlib.util
+import io
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from pipelines import staging
+from pipelines.command_line import UsageError, UserError
+
+# Suffix -> the package that it takes, in the extra `torch`; None: nothing but NumPy.
+PACKAGES = {".pth": "torch", ".pt": "torch", ".npz": None, ".safetensors": "safetensors"}
+# What the readers raise for files that are cut short, altered, or something else.
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    TypeError,
+)
+
+State = dict[str, np.ndarray]
+
+
+def check_file(path: Path) -> None:
+    """Checks that a file's kind is known, and that what reads and writes it is there.
+
+    Raises:
+      UsageError: for another suffix.
+      UserError: for a missing package; the message names the extra.
+    """
+    if path.suffix not in PACKAGES:
+        raise UsageError(f"state dicts are files {', '.join(PACKAGES)}. Received: {path}")
+    package = PACKAGES[path.suffix]
+    if package and importlib.util.find_spec(package) is None:
+        raise UserError(
+            f"{path.suffix} files need {package}: pip install 'tfpix2pix[torch]'. Or where it is, write "
+            f"numpy.savez('{path.stem}.npz', **{{name: value.numpy() for name, value in state_dict.items()}})"
+        )
+
+
+def read_state(path: Path) -> State:
+    """Reads a state dict.
+
+    Nothing in the file is executed: `.pth` is read by PyTorch's `weights_only=True`.
+
+    Args:
+      path: `.pth`, `.pt`, `.npz` or `.safetensors`.
+
+    Returns:
+      Name -> value; floating point as float32.
+
+    Raises:
+      UsageError: for another suffix, or no file there.
+      UserError: for a missing package, or a file that is no state dict.
+    """
+    check_file(path)
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}")
+    read = {".npz": _read_npz, ".safetensors": _read_safetensors}.get(path.suffix, _read_torch)
+    try:
+        return {
+            name: value if value.dtype.kind in "biu" else value.astype(np.float32)
+            for name, value in read(path).items()
+        }
+    except _UNREADABLE as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        raise UserError(
+            f"{path} cannot be read as a {path.suffix} state dict ({reason[:200]}); "
+            "expected what torch.save(net.state_dict(), path) writes, or the same tensors in another format"
+        ) from error
+
+
+def write_state(path: Path, state: Mapping[str, np.ndarray]) -> None:
+    """Writes a state dict; the file appears whole or not at all.
+
+    Args:
+      path: `.pth`, `.pt`, `.npz` or `.safetensors`.
+      state: name -> value.
+
+    Raises:
+      UsageError: for another suffix.
+      UserError: for a missing package.
+    """
+    check_file(path)
+    # In memory one after the other: what PyTorch and safetensors share memory with must be contiguous.
+    values = {name: value.copy(order="C") for name, value in state.items()}
+    buffer = io.BytesIO()
+    if path.suffix == ".npz":
+        np.savez(buffer, **values)
+    elif path.suffix == ".safetensors":
+        from safetensors.numpy import save
+
+        buffer.write(save(values))
+    else:
+        import torch
+
+        torch.save({name: torch.from_numpy(value) for name, value in values.items()}, buffer)
+    staging.write_file(path, buffer.getvalue())
+
+
+def _read_npz(path: Path) -> State:
+    with zipfile.ZipFile(path):  # NumPy says of any other file that it holds pickles
+        pass
+    with np.load(path, allow_pickle=False) as archive:
+        return dict(archive)
+
+
+def _read_safetensors(path: Path) -> State:
+    import ml_dtypes  # noqa: F401, it tells NumPy of bfloat16
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(error) from error
+
+
+def _read_torch(path: Path) -> State:
+    import torch
+
+    loaded = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(loaded, Mapping):
+        raise TypeError(f"it holds a {type(loaded).__name__}")
+    others = [str(name) for name, value in loaded.items() if not isinstance(value, torch.Tensor)]
+    if others:
+        raise TypeError(f"besides tensors it holds {', '.join(others[:5])}")
+    return {name: _as_array(value) for name, value in loaded.items()}
+
+
+def _as_array(tensor) -> np.ndarray:
+    # NumPy has no bfloat16.
+    return (tensor.float() if tensor.is_floating_point() else tensor).detach().numpy()

@@ -1,0 +1,191 @@
+"""A run from state dicts of the PyTorch reference."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+from pipelines import staging
+from pipelines.command_line import UsageError, UserError
+from tfpix2pix import checkpoints, discriminators, networks, settings
+from tfpix2pix.config import LEAST_SIZES, Config, make_config
+from tfpix2pix.interop import torch_detection, torch_files, torch_names
+from tfpix2pix.interop.torch_names import PatchDiscriminator, Unet
+from tfpix2pix.step import TrainStep
+from tfpix2pix.workdir import write_config
+
+# What was read, and what of it has no place here, beside the run's configuration.
+RECORD_FILE = "torch_weights.json"
+
+
+class Conversion(NamedTuple):
+    """What was converted.
+
+    Attributes:
+      config: of the run.
+      step: of the checkpoint.
+      generator: the reference's network.
+      discriminator: likewise, or None.
+      notes: what differs between the two sides, a sentence each.
+    """
+
+    config: Config
+    step: int
+    generator: Unet
+    discriminator: PatchDiscriminator | None
+    notes: list[str]
+
+
+def import_run(
+    checkpoint: Path, workdir: Path, discriminator: Path | None = None, **given: Any
+) -> Conversion:
+    """Writes a run of step 0 whose weights are the reference's; the optimizers start anew.
+
+    Args:
+      checkpoint: state dict of the generator.
+      workdir: of the new run; it appears whole or not at all.
+      discriminator: state dict of the discriminator; None: it starts with random weights.
+      **given: fields of `Config` that the files do not tell.
+
+    Returns:
+      What was converted.
+
+    Raises:
+      UsageError: when a setting contradicts the files, or `workdir` is there already.
+      UserError: when a file is not of a network that has a counterpart here.
+    """
+    if workdir.exists():
+        raise UsageError(f"{workdir} is there already: --output takes a new folder")
+    weights, statistics = _read(checkpoint)
+    unet = torch_detection.detect_unet(weights, checkpoint)
+    patch, patch_weights = None, dict[str, np.ndarray]()
+    if discriminator is not None:
+        patch_weights, more_statistics = _read(discriminator)
+        patch = torch_detection.detect_discriminator(patch_weights, discriminator)
+        statistics += more_statistics
+    given = {name: value for name, value in given.items() if value is not None}
+    config = _make_config(unet, patch, {"dataset": workdir.name, **given})
+    train_step = networks.build_train_step(config, total_steps=1)
+    zeroed = assign_weights(train_step.generator, torch_names.to_ours(weights, torch_names.unet_table(unet)))
+    if patch is not None:
+        table = torch_names.discriminator_table(patch)
+        zeroed += assign_weights(train_step.discriminator, torch_names.to_ours(patch_weights, table))
+    notes = _describe_differences(config, patch, len(statistics), zeroed, "dropout" in given)
+    files = {"generator": str(checkpoint), "discriminator": str(discriminator or "")}
+    _write_run(workdir, train_step, config, {**files, "notes": notes})
+    return Conversion(config, 0, unet, patch, notes)
+
+
+def _write_run(workdir: Path, train_step: TrainStep, config: Config, record: Mapping[str, Any]) -> None:
+    with staging.staged_folder(workdir) as staged:
+        run = staged / workdir.name
+        write_config(run, config, None)
+        checkpoints.save(run, train_step, {"best": None, "scores": {}})
+        staging.write_file(run / RECORD_FILE, (json.dumps(record, indent=2) + "\n").encode())
+        staging.publish(run, workdir)
+
+
+def assign_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> list[str]:
+    """Sets every weight of a network.
+
+    Args:
+      model: the network.
+      weights: our name -> value; biases that it lacks become 0.
+
+    Returns:
+      The names of those biases.
+
+    Raises:
+      ValueError: when other weights are missing, or some have no place.
+    """
+    variables = {
+        name.removeprefix("/"): variable for name, variable in checkpoints.model_variables("", model).items()
+    }
+    zeroed = [name for name in variables if name not in weights]
+    faults = set(weights) - set(variables) | {name for name in zeroed if not name.endswith("/bias")}
+    if faults:
+        raise ValueError(f"weights must be those of {model.name}. They differ in {sorted(faults)}")
+    for name, variable in variables.items():
+        variable.assign(weights[name] if name in weights else np.zeros(variable.shape, "float32"))
+    return zeroed
+
+
+def _read(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
+    state = torch_files.read_state(path)
+    return torch_detection.split_statistics(torch_detection.unwrap(state))
+
+
+def _make_config(unet: Unet, patch: PatchDiscriminator | None, given: Mapping[str, Any]) -> Config:
+    detected: dict[str, Any] = {
+        "generator": "unet",
+        "upsampling": "transposed",
+        "depth": unet.depth,
+        "base_filters": unet.base_filters,
+        "normalization": "batch" if unet.affine else "plain_instance" if unet.biased else "none",
+        "input_channels": unet.input_channels,
+        "output_channels": unet.output_channels,
+    }
+    if patch is not None:
+        detected |= _read_settings(patch, unet, given)
+    for name, value in detected.items():
+        if given.get(name, value) != value:
+            raise UsageError(
+                f"the files have --{name}={value}: leave the flag out. "
+                f"Received: --{name}={settings.text(given[name])}"
+            )
+    least_size = LEAST_SIZES.get(given.get("receptive_field", detected.get("receptive_field", 70)), 32)
+    size = max(2**unet.depth, least_size)
+    return make_config(**{"image_size": size, "dropout": "torch", **given, **detected})
+
+
+def _read_settings(patch: PatchDiscriminator, unet: Unet, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the settings that a discriminator's file decides."""
+    fields = {strided: px for px, strided in discriminators.STRIDED_CONVOLUTIONS.items()}
+    if patch.strided not in fields:
+        raise UserError(f"a {patch} has no counterpart here: there are 1 to {max(fields)} strided ones")
+    # Its "none" had biases in some versions, and looks like its "instance" then.
+    if patch.affine != unet.affine or (unet.biased and not patch.biased):
+        raise UserError(f"the files are not of one run: a {unet}, and a {patch}")
+    sees_input = patch.channels == unet.input_channels + unet.output_channels
+    if not sees_input and patch.channels != unet.output_channels:
+        pair = unet.input_channels + unet.output_channels
+        raise UserError(
+            f"the files are not of one run: a {unet}, and a {patch}, which would have {pair} for pairs, "
+            f"or {unet.output_channels} for targets alone"
+        )
+    wanted = ("cgan", "l1+cgan") if sees_input else ("gan", "l1+gan")
+    objective = given.get("objective", wanted[1])
+    if objective not in wanted:
+        raise UsageError(
+            f"--objective must be {' or '.join(wanted)} with this --discriminator. Received: {objective}"
+        )
+    as_wide = patch.base_filters == unet.base_filters and "discriminator_filters" not in given
+    return {
+        "receptive_field": fields[patch.strided],
+        "discriminator_filters": None if as_wide else patch.base_filters,
+        "objective": objective,
+    }
+
+
+def _describe_differences(
+    config: Config, patch: PatchDiscriminator | None, statistics: int, zeroed: list[str], with_dropout: bool
+) -> list[str]:
+    notes = []
+    if statistics:
+        notes.append(
+            f"{statistics} running statistics were left out: here each image is normalised by its own, "
+            "as the reference does at batch size 1 without --eval"
+        )
+    if not with_dropout:
+        notes.append(
+            "dropout is where the reference has it, and on when translating, as there without --eval; "
+            "files do not tell of --no_dropout: if it was given, give --dropout=none"
+        )
+    if zeroed:
+        notes.append(f"biases that the reference does not have there are 0: {', '.join(zeroed)}")
+    if patch is None and config.objective != "l1":
+        notes.append("the discriminator starts with random weights; --discriminator takes its file")
+    return [*notes, "both optimizers start anew"]

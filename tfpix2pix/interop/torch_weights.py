@@ -1,0 +1,129 @@
+r"""Turns weights of the PyTorch reference (pytorch-CycleGAN-and-pix2pix) into a run, and back.
+
+    python -m tfpix2pix.interop.torch_weights --checkpoint=latest_net_G.pth --output=runs/facades
+    python -m tfpix2pix.interop.torch_weights --checkpoint=latest_net_G.pth \
+        --discriminator=latest_net_D.pth --output=runs/facades --direction=BtoA
+
+translate, evaluate, export and train take the run. With --workdir, the other way:
+
+    python -m tfpix2pix.interop.torch_weights --workdir=runs/facades --output=latest_net_G.pth \
+        --discriminator=latest_net_D.pth
+
+Files are .pth or .safetensors (pip install 'tfpix2pix[torch]'), or .npz. All other
+flags are settings of the run, as train takes them, that the files do not tell;
+docs/torch_weights.md has more.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from absl import flags
+
+from pipelines import command_line
+from pipelines.command_line import UsageError
+from tfpix2pix import config as configs
+from tfpix2pix import settings
+from tfpix2pix.interop import torch_files
+
+if TYPE_CHECKING:
+    from tfpix2pix.interop.torch_import import Conversion
+
+
+def main(argv: Sequence[str]) -> None:
+    """Parses flags, converts, says what became of what."""
+    flag_values = command_line.new_flags()
+    for name, text in (
+        ("checkpoint", "file of the reference's generator; with --workdir: latest (default), best or a step"),
+        ("discriminator", "file of the discriminator: read, or written with --workdir"),
+        ("output", "folder of the new run, such as runs/facades; with --workdir: file for the generator"),
+        ("workdir", "folder of the run whose weights are written for the reference"),
+    ):
+        flags.DEFINE_string(name, None, text, flag_values=flag_values)
+    configs.define_flags(flag_values)
+    command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
+    given = {name: flag_values[name].value for name in configs.FIELDS}
+    paths = {
+        name: flag_values[name].value or "" for name in ("checkpoint", "discriminator", "output", "workdir")
+    }
+    _check(paths, given)
+    discriminator = Path(paths["discriminator"]) if paths["discriminator"] else None
+    output = Path(paths["output"])
+    for file in (discriminator, output if paths["workdir"] else Path(paths["checkpoint"])):
+        if file is not None:
+            torch_files.check_file(file)
+    command_line.quiet_tensorflow()
+    from tfpix2pix.interop import torch_export, torch_import
+
+    if paths["workdir"]:
+        workdir, which = Path(paths["workdir"]), paths["checkpoint"] or "latest"
+        result = torch_export.export_weights(workdir, output, discriminator, which)
+        print(_describe_export(result, output, discriminator))
+    else:
+        result = torch_import.import_run(Path(paths["checkpoint"]), output, discriminator, **given)
+        print(_describe_import(result, output))
+    for note in result.notes:
+        command_line.say(f"note: {note}")
+
+
+def _check(paths: Mapping[str, str], given: Mapping[str, Any]) -> None:
+    if not paths["output"] or not (paths["workdir"] or paths["checkpoint"]):
+        raise UsageError(
+            "expected --checkpoint=FILE --output=DIR, or --workdir=RUN --output=FILE (--help shows more)"
+        )
+    needless = [f"--{name}" for name, value in given.items() if value is not None]
+    if paths["workdir"] and needless:
+        raise UsageError(f"with --workdir the settings are the run's: leave out {', '.join(needless)}")
+    if paths["workdir"] and Path(paths["discriminator"]) == Path(paths["output"]):
+        raise UsageError("--output and --discriminator are the same file")
+
+
+def _describe_import(result: "Conversion", workdir: Path) -> str:
+    lines = [f"generator:     {result.generator}"]
+    if result.discriminator:
+        lines.append(f"discriminator: {result.discriminator}, {result.config.receptive_field} px")
+    lines += [
+        f"run:           {workdir}, step 0",
+        f"translate:     python -m tfpix2pix.translate --model={workdir} --input=IMAGES --output=OUT",
+        f"train on:      {_train_command(result.config, workdir)}",
+    ]
+    return "\n".join(lines)
+
+
+def _train_command(config: configs.Config, workdir: Path) -> str:
+    """Returns the command that goes on with a run: every setting that is not the default."""
+    default = configs.make_config(dataset=config.dataset, image_size=config.image_size)
+    changed = [
+        f"--{name}={str(value).lower() if isinstance(value, bool) else settings.text(value)}"
+        for name in configs.FIELDS
+        if name not in ("dataset", "image_size")
+        and (value := getattr(config, name)) != getattr(default, name)
+    ]
+    size = settings.text(config.image_size)
+    command = f"python -m tfpix2pix.train --workdir={workdir} --dataset={config.dataset} --image_size={size}"
+    return " ".join([command, *changed])
+
+
+def _describe_export(result: "Conversion", output: Path, discriminator: Path | None) -> str:
+    unet, patch = result.generator, result.discriminator
+    norm = "batch" if unet.affine else "instance" if unet.biased else "none"
+    net = (
+        f"--netG unet_{2**unet.depth}"
+        if unet.depth in (7, 8)
+        else f"UnetGenerator of num_downs {unet.depth},"
+    )
+    dropout = " --no_dropout" if result.config.dropout == "none" else ""
+    channels = f"--input_nc {unet.input_channels} --output_nc {unet.output_channels}"
+    lines = [
+        f"generator:     {output}, step {result.step}",
+        f"  there:       {net} --ngf {unet.base_filters} --norm {norm} {channels}{dropout}",
+    ]
+    if patch:
+        kind = {0: "pixel", 3: "basic"}.get(patch.strided, f"n_layers --n_layers_D {patch.strided}")
+        lines.append(f"discriminator: {discriminator}")
+        lines.append(f"  there:       --netD {kind} --ndf {patch.base_filters} --norm {norm}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    command_line.run(main)
