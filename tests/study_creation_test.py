@@ -258,6 +258,18 @@ def test_studies_survive_being_written_and_read(tmp_path):
     assert study_folder.load_study(tmp_path / "study") == study
 
 
+def test_the_fingerprint_is_of_what_people_are_shown(tmp_path):
+    study = studies.make_study(tmp_path / "study")
+    same = dataclasses.replace(study, title="another", completion_url="https://example.org")
+    assert study_folder.fingerprint(same) == study_folder.fingerprint(study)
+    for change in ({"seed": 4}, {"protocol": Protocol()}, {"examples": study.examples[:2]}):
+        other = dataclasses.replace(study, **change)
+        assert study_folder.fingerprint(other) != study_folder.fingerprint(study)
+    assert study_folder.fingerprint(study_folder.load_study(tmp_path / "study")) == study_folder.fingerprint(
+        study
+    )
+
+
 @pytest.mark.parametrize("contents", ["", "[]", "{}", '{"protocol": 3, "examples": []}', "\x00"])
 def test_damaged_studies_are_named(tmp_path, contents):
     (tmp_path / "study.json").write_text(contents)

@@ -119,6 +119,16 @@ def test_a_failed_assignment_leaves_no_session(store):
     add_session(store, "1")
 
 
+def test_answers_belong_to_one_study(tmp_path):
+    with open_store(tmp_path / "answers.sqlite") as store:
+        store.bind("a")
+        store.bind("b")  # nobody has begun
+        add_session(store, "0")
+        store.bind("b")
+        with pytest.raises(UserError, match="study.json has changed since the first session"):
+            store.bind("a")
+
+
 def _write_answers(path, name: str) -> None:
     with open_store(path) as store:
         add_session(store, name, assign=lambda ordinal, counts: ("L1", ordinal))

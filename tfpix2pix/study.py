@@ -153,6 +153,7 @@ def _serve_study(values: dict[str, Any], is_preview: bool) -> None:
         command.open_socket(address) as listening,
         open_store(None if is_preview else study_dir / study_folder.ANSWERS_FILE) as store,
     ):
+        store.bind(study_folder.fingerprint(study))
         sessions = StudySessions(
             study_dir,
             study,

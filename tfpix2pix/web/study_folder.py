@@ -12,6 +12,7 @@ Who analyses a study needs `load_study(study_dir)` and the dataclasses below;
 """
 
 import dataclasses
+import hashlib
 import json
 import re
 import typing
@@ -143,6 +144,12 @@ def load_study(study_dir: str | Path) -> Study:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is damaged: {type(error).__name__} {error}") from error
     return study
+
+
+def fingerprint(study: Study) -> str:
+    """Returns a hash of all that decides what people are shown; not of the title and the link."""
+    shown = dataclasses.asdict(dataclasses.replace(study, title="", completion_url=""))
+    return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()
 
 
 def image_file(study_dir: Path, token: str) -> Path:

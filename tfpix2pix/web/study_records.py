@@ -4,6 +4,50 @@ import dataclasses
 
 SIDES = ("left", "right")
 
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS study (fingerprint TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS sessions (
+  session_id TEXT PRIMARY KEY,
+  ordinal INTEGER NOT NULL UNIQUE,
+  token_hash TEXT NOT NULL UNIQUE,
+  worker_id TEXT UNIQUE,
+  assignment_id TEXT,
+  hit_id TEXT,
+  algorithm TEXT NOT NULL,
+  seed INTEGER NOT NULL,
+  viewport TEXT NOT NULL,
+  visit INTEGER NOT NULL DEFAULT 0,
+  created_at TEXT NOT NULL,
+  seen_at TEXT NOT NULL,
+  finished_at TEXT,
+  completion_code TEXT
+);
+CREATE TABLE IF NOT EXISTS exposures (
+  session_id TEXT NOT NULL REFERENCES sessions,
+  trial_index INTEGER NOT NULL,
+  visit INTEGER NOT NULL,
+  shown_at TEXT NOT NULL,
+  PRIMARY KEY (session_id, trial_index, visit)
+);
+CREATE TABLE IF NOT EXISTS answers (
+  session_id TEXT NOT NULL REFERENCES sessions,
+  trial_index INTEGER NOT NULL,
+  practice INTEGER NOT NULL,
+  vigilance INTEGER NOT NULL,
+  example_id TEXT NOT NULL,
+  real_example_id TEXT NOT NULL,
+  real_side TEXT NOT NULL CHECK (real_side IN ('left', 'right')),
+  chosen_side TEXT NOT NULL CHECK (chosen_side IN ('left', 'right')),
+  correct INTEGER NOT NULL CHECK (correct = (real_side != chosen_side)),
+  shown_real_ms REAL NOT NULL,
+  shown_generated_ms REAL NOT NULL,
+  exposures INTEGER NOT NULL,
+  response_ms REAL NOT NULL,
+  answered_at TEXT NOT NULL,
+  UNIQUE (session_id, trial_index)
+);
+"""
+
 
 @dataclasses.dataclass(frozen=True)
 class Session:

@@ -19,53 +19,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pipelines.command_line import UserError
-from tfpix2pix.web.study_records import Answer, Session
+from tfpix2pix.web.study_records import SCHEMA, Answer, Session
 
 _BUSY_TIMEOUT_SEC = 30
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS sessions (
-  session_id TEXT PRIMARY KEY,
-  ordinal INTEGER NOT NULL UNIQUE,
-  token_hash TEXT NOT NULL UNIQUE,
-  worker_id TEXT UNIQUE,
-  assignment_id TEXT,
-  hit_id TEXT,
-  algorithm TEXT NOT NULL,
-  seed INTEGER NOT NULL,
-  viewport TEXT NOT NULL,
-  visit INTEGER NOT NULL DEFAULT 0,
-  created_at TEXT NOT NULL,
-  seen_at TEXT NOT NULL,
-  finished_at TEXT,
-  completion_code TEXT
-);
-CREATE TABLE IF NOT EXISTS exposures (
-  session_id TEXT NOT NULL REFERENCES sessions,
-  trial_index INTEGER NOT NULL,
-  visit INTEGER NOT NULL,
-  shown_at TEXT NOT NULL,
-  PRIMARY KEY (session_id, trial_index, visit)
-);
-CREATE TABLE IF NOT EXISTS answers (
-  session_id TEXT NOT NULL REFERENCES sessions,
-  trial_index INTEGER NOT NULL,
-  practice INTEGER NOT NULL,
-  vigilance INTEGER NOT NULL,
-  example_id TEXT NOT NULL,
-  real_example_id TEXT NOT NULL,
-  real_side TEXT NOT NULL CHECK (real_side IN ('left', 'right')),
-  chosen_side TEXT NOT NULL CHECK (chosen_side IN ('left', 'right')),
-  correct INTEGER NOT NULL CHECK (correct = (real_side != chosen_side)),
-  shown_real_ms REAL NOT NULL,
-  shown_generated_ms REAL NOT NULL,
-  exposures INTEGER NOT NULL,
-  response_ms REAL NOT NULL,
-  answered_at TEXT NOT NULL,
-  UNIQUE (session_id, trial_index)
-);
-"""
-
 
 _SESSION_COLUMNS = ", ".join(field.name for field in dataclasses.fields(Session))
 _ANSWER_NAMES = [field.name for field in dataclasses.fields(Answer)]
@@ -117,7 +73,7 @@ class Store:
             # WAL's default would lose the newest answers in a power failure.
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA foreign_keys = ON")
-            self._connection.executescript(_SCHEMA)
+            self._connection.executescript(SCHEMA)
         except sqlite3.Error:
             self._connection.close()
             raise
@@ -132,6 +88,22 @@ class Store:
         """Closes the file."""
         with self._lock:
             self._connection.close()
+
+    def bind(self, fingerprint: str) -> None:
+        """Ties the answers to a study; see `study_folder.fingerprint`.
+
+        Raises:
+          UserError: when there are sessions of the study as it was before a change.
+        """
+        with self._transaction() as connection:
+            bound = connection.execute("SELECT fingerprint FROM study").fetchone()
+            if bound and bound[0] != fingerprint and _count(connection, "sessions"):
+                raise UserError(
+                    "study.json has changed since the first session: its seed, algorithms, examples or "
+                    "protocol. Put it back as it was, or make a new study; answers to two studies do not mix"
+                )
+            connection.execute("DELETE FROM study")
+            connection.execute("INSERT INTO study VALUES (?)", (fingerprint,))
 
     def read_sessions(self) -> list[Session]:
         """Returns all sessions in the order of arrival."""
