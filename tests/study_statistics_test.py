@@ -9,6 +9,7 @@ import pytest
 from benchmarks.study_coverage import (
     Coverage,
     Crowd,
+    main,
     measure_coverage,
     measure_significance,
     resample_people,
@@ -194,3 +195,12 @@ def test_equal_algorithms_differ_significantly_no_more_often_than_claimed():
 def test_different_algorithms_are_told_apart():
     _, corrected = measure_significance([HETEROGENEOUS, Crowd(33.9, 12.0)], studies=40, resamples=500)
     assert corrected > 0.9
+
+
+def test_the_measurement_prints_a_table(capsys):
+    main(["study_coverage", "--table=differences", "--studies=2", "--resamples=100"])
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    assert len(rows) == 9 and {len(row) for row in rows} == {4}
+    assert rows[0][2] == "significant at 5 %"
+    # Two studies: in none, one or both.
+    assert {row[2] for row in rows[1:]} <= {"0.0%", "50.0%", "100.0%"}
