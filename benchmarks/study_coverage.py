@@ -178,13 +178,14 @@ def main(argv: Sequence[str]) -> None:
     )
     flags.DEFINE_integer("seed", 0, "of all draws", lower_bound=0, flag_values=flag_values)
     refuse_arguments(parse_flags(flag_values, __doc__, argv))
-    studies, resamples, seed = (flag_values[name].value for name in ("studies", "resamples", "seed"))
+    values = flag_values.flag_values_dict()
+    studies, resamples, seed = values["studies"], values["resamples"], values["seed"]
     error = 100 * math.sqrt(0.95 * 0.05 / studies)
     print(
         f"{studies:,} simulated studies per row, {resamples:,} resamples each, seed {seed}; 40 trials each; "
         f"a share near 5 % or 95 % is known to {error:.1f} points (standard error)."
     )
-    for name in flag_values["table"].value:
+    for name in values["table"]:
         head, rows, describe = TABLES[name]
         print(f"\n| {' | '.join(head)} |\n|{'---:|' * len(head)}")
         with show_progress(name, len(rows), "rows") as bar:
