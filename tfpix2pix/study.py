@@ -238,12 +238,13 @@ def _define_study_flags(flag_values: flags.FlagValues) -> None:
 def _define_protocol_flags(flag_values: flags.FlagValues) -> None:
     for field in dataclasses.fields(Protocol):
         name, text = field.name, _HELP[field.name]
+        default: Any = field.default
         if field.type is int:
-            flags.DEFINE_integer(name, field.default, text, flag_values=flag_values)
+            flags.DEFINE_integer(name, default, text, flag_values=flag_values)
         elif field.type is float:
-            flags.DEFINE_float(name, field.default, text, flag_values=flag_values)
+            flags.DEFINE_float(name, default, text, flag_values=flag_values)
         else:
-            flags.DEFINE_enum(name, field.default, study_folder.PAIRINGS, text, flag_values=flag_values)
+            flags.DEFINE_enum(name, default, study_folder.PAIRINGS, text, flag_values=flag_values)
 
 
 def _read_named(texts: Sequence[str] | None, flag: str) -> dict[str, Path]:

@@ -253,9 +253,9 @@ def _parse(kind: Any, values: Mapping[str, Any]) -> Any:
     fields = {field.name: field for field in dataclasses.fields(kind)}
     if unknown := set(values) - set(fields):
         raise UsageError(f"there is no field {', '.join(sorted(unknown))}")
-    parsed = {}
+    parsed: dict[str, Any] = {}
     for name, value in values.items():
-        expected = typing.get_origin(fields[name].type) or fields[name].type
+        expected: Any = typing.get_origin(fields[name].type) or fields[name].type
         if expected is tuple and isinstance(value, list):
             value = tuple(value)
         if expected is float and type(value) is int:

@@ -9,7 +9,6 @@ from pathlib import Path
 from pipelines.command_line import UserError
 from tfpix2pix.web.study_folder import CONSENT_FILE, INSTRUCTIONS_FILE, Study
 
-PAGE_FILE = "study/study.html"
 _MARK = re.compile(r"(?P<kind>#{1,2}|-|\d+\.)\s+(?P<text>.+)")
 
 
@@ -24,7 +23,7 @@ def render_page(study_dir: Path, study: Study, is_preview: bool) -> str:
     Raises:
       UserError: when a text cannot be read.
     """
-    frame = resources.files("tfpix2pix.web").joinpath("static", PAGE_FILE).read_text("utf-8")
+    frame = resources.files("tfpix2pix.web").joinpath("static/study/study.html").read_text("utf-8")
     return string.Template(frame).substitute(
         title=html.escape(study.title),
         mode="preview" if is_preview else "study",
