@@ -315,11 +315,12 @@ def test_folders_and_files_that_are_no_study_are_refused(study_dir, tmp_path_fac
         write_results(study_dir)
 
 
-def test_sessions_of_an_algorithm_that_the_study_does_not_name_are_refused(study_dir):
-    session = _session("a", "GAN")
-    _store(study_dir, [session], _answers(session, "oxxoo"))
-    with pytest.raises(UserError, match="GAN"):
-        write_results(study_dir)
+def test_a_study_that_was_changed_after_its_answers_is_refused(answered_dir):
+    write_results(answered_dir)
+    protocol = dataclasses.replace(PROTOCOL, exposure_sec=2.0)
+    save_study(answered_dir, dataclasses.replace(STUDY, protocol=protocol))
+    with pytest.raises(UserError, match=r"study\.json"):
+        write_results(answered_dir)
 
 
 def test_damaged_tables_are_refused(answered_dir):

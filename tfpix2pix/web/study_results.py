@@ -18,7 +18,7 @@ from pipelines.command_line import UsageError, UserError
 from tfpix2pix.web import study_exclusions, study_plot, study_report
 from tfpix2pix.web.study_analysis import SIGNIFICANCE_LEVEL, Results, compute_results
 from tfpix2pix.web.study_exclusions import Rules, Selection, is_test_trial
-from tfpix2pix.web.study_folder import ANSWERS_FILE, Study, load_study
+from tfpix2pix.web.study_folder import ANSWERS_FILE, Study, fingerprint, load_study
 from tfpix2pix.web.study_records import Answer, Session
 from tfpix2pix.web.study_statistics import CONFIDENCE, RESAMPLES
 from tfpix2pix.web.study_store import open_store
@@ -86,12 +86,11 @@ def _read(study_dir: Path, study: Study) -> tuple[list[Session], list[Answer]]:
         raise UserError(f"nobody has taken part yet: there is no {path}. study serve shows it to people")
     try:
         with open_store(path) as store:
+            store.bind(fingerprint(study))
             # In this order: a session read as finished has all its answers.
             sessions, answers = store.read_sessions(), store.read_answers()
     except sqlite3.Error as error:
         raise UserError(f"{path} cannot be read: {error}") from error
-    if unknown := {session.algorithm for session in sessions} - set(study.algorithms):
-        raise UserError(f"{path} has sessions of {', '.join(sorted(unknown))}, which the study does not name")
     known = {session.session_id for session in sessions}
     return sessions, [answer for answer in answers if answer.session_id in known]
 
