@@ -69,9 +69,9 @@ export class Client {
   }
 
   async send({ encode, noiseSeed, samples }) {
-    const body = await encode();
+    const body = await (await encode()).arrayBuffer();
     const address = `api/translate?noise_seed=${noiseSeed}&samples=${samples}`;
-    const headers = { "Content-Type": body.type };
+    const headers = { "Content-Type": "image/png" };
     return fetch(address, { method: "POST", body, headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
   }
 }

@@ -29,7 +29,7 @@ export class Easel {
     for (const operation of operations) this.raster.paint(operation);
     Object.assign(this.canvas, { width, height });
     this.canvas.style.aspectRatio = `${width} / ${height}`;
-    this.place = [width >> 1, height >> 1];
+    this.place = this.clamp(...(this.place ?? [width >> 1, height >> 1]));
     this.put();
   }
 
