@@ -107,14 +107,16 @@ def build_dataset(
         else:
             named = source.task.make_example(images, hole_seed)
         noise_seed = tf.cast(tf.stack([noise_key, noise_place]) % NUM_NOISE_SEEDS, tf.int32)
-        return {**named, "noise_seed": noise_seed, "example_id": example_ids[index]}
+        example = {**named, "noise_seed": noise_seed, "example_id": example_ids[index]}
+        return {name: value[tf.newaxis] for name, value in example.items()} if batch_size == 1 else example
 
     if training:
         counts = tf.data.Dataset.counter(start_step * shard_size)
         examples = counts.map(training_example, tf.data.AUTOTUNE)
     else:
         examples = tf.data.Dataset.range(len(source)).map(evaluation_example, tf.data.AUTOTUNE)
-    batches = examples.batch(batch_size, drop_remainder=training)
+    # A batch of one is its example: `batch` would copy the pixels, for as much time as making them takes.
+    batches = examples if batch_size == 1 else examples.batch(batch_size, drop_remainder=training)
     return batches.prefetch(tf.data.AUTOTUNE).with_options(lean_options())
 
 
