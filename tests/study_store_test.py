@@ -60,6 +60,12 @@ def test_an_answer_comes_back_as_it_was_stored(store, tmp_path):
     assert (answer.practice, answer.vigilance, answer.correct) == (True, False, True)
 
 
+def test_only_its_owner_reads_who_took_part(store, tmp_path):
+    store.record_answer(ANSWER)
+    modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    assert modes == dict.fromkeys(["answers.sqlite", "answers.sqlite-wal", "answers.sqlite-shm"], 0o600)
+
+
 def test_the_same_answer_again_changes_nothing_and_another_is_refused(store):
     store.record_answer(ANSWER)
     before = store.read_answers()

@@ -47,8 +47,10 @@ def open_store(path: Path | None) -> "Store":
       UserError: when it cannot be opened or is no such file.
     """
     try:
+        if path:
+            path.touch(mode=0o600)  # it holds who took part
         return Store(path)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise UserError(f"{path} cannot be used as the study's answers: {error}") from error
 
 
