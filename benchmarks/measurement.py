@@ -11,6 +11,7 @@ import dataclasses
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -78,12 +79,13 @@ def take_turns(contestants: Iterable[Contestant], rounds: int, calls: int = 1) -
     try:
         for child in children.values():
             child.read()
+            child.pause()
         times: dict[str, list[float]] = {name: [] for name in children}
         with show_progress("measuring", rounds, "rounds") as progress:
             for _ in range(rounds):
                 for name, child in children.items():
                     time.sleep(SETTLE_SEC)
-                    times[name].append(float(np.median(child.ask(calls))))
+                    times[name].append(float(np.median(child.take_turn(calls))))
                 progress.update()
         return {name: Result(np.array(times[name]), child.finish()) for name, child in children.items()}
     finally:
@@ -104,12 +106,20 @@ class _Child:
             env={"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ},
         )
 
-    def ask(self, calls: int) -> list[float]:
+    def pause(self) -> None:
+        """Stops all of its threads: one that fills buffers would take time from the others' turns."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def take_turn(self, calls: int) -> list[float]:
+        self.process.send_signal(signal.SIGCONT)
         self._stream("stdin").write(f"{calls}\n")
         self._stream("stdin").flush()
-        return self.read()
+        times = self.read()
+        self.pause()
+        return times
 
     def finish(self) -> dict[str, Any]:
+        self.process.send_signal(signal.SIGCONT)
         self._stream("stdin").close()
         return self.read()
 

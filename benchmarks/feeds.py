@@ -1,0 +1,105 @@
+"""Contestants that make training batches: this package's pipeline, and that of TensorFlow's pix2pix tutorial.
+
+Both read the side-by-side JPEG files in FOLDER/train: to 286x286, a random window
+of 256x256, mirrored or not, batches of one pair. A call makes an epoch.
+
+    python -m benchmarks.feeds WHAT FOLDER
+"""
+
+import functools
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import tensorflow as tf
+
+from benchmarks.contestant import answer
+from pipelines import pairs, sources
+
+IMAGE_PX = 256
+LOAD_PX = 286
+WARM_UPS = 2
+CACHE_MIB = 2048
+
+
+def build_ours(folder: Path, keep_resized: bool = True, cache_mib: int = CACHE_MIB) -> tf.data.Dataset:
+    """Returns the pipeline that `train` builds for the facades."""
+    source = sources.open_source(folder, "train", "BtoA", cache_mib=cache_mib)
+    if keep_resized:
+        source = pairs.keep_resized(source, (LOAD_PX, LOAD_PX), cache_mib)
+    return pairs.build_dataset(
+        source,
+        image_size=(IMAGE_PX, IMAGE_PX),
+        load_size=(LOAD_PX, LOAD_PX),
+        mirror=True,
+        batch_size=1,
+        training=True,
+    )
+
+
+def build_tutorial(folder: Path) -> tf.data.Dataset:
+    """Returns what the tutorial does: every epoch decodes, resizes to the nearest pixel, and shuffles.
+
+    Source: https://www.tensorflow.org/tutorials/generative/pix2pix, retold.
+    """
+    files = [str(file) for file in _list_files(folder)]
+
+    def make_example(file: tf.Tensor) -> dict[str, tf.Tensor]:
+        both = tf.io.decode_jpeg(tf.io.read_file(file))
+        width = tf.shape(both)[1] // 2
+        size, nearest = [LOAD_PX, LOAD_PX], tf.image.ResizeMethod.NEAREST_NEIGHBOR
+        images = [tf.cast(half, tf.float32) for half in (both[:, width:], both[:, :width])]
+        images = [tf.image.resize(image, size, nearest) for image in images]
+        images = tf.unstack(tf.image.random_crop(tf.stack(images), [2, IMAGE_PX, IMAGE_PX, 3]))
+        flip = tf.random.uniform([]) > 0.5
+        images = tf.cond(flip, lambda: [tf.image.flip_left_right(each) for each in images], lambda: images)
+        return {"input_image": images[0] / 127.5 - 1, "target_image": images[1] / 127.5 - 1}
+
+    examples = tf.data.Dataset.list_files(files).map(make_example, tf.data.AUTOTUNE)
+    return examples.shuffle(len(files)).batch(1).repeat()
+
+
+def make_epochs(dataset: tf.data.Dataset, num_images: int) -> Callable[[], object]:
+    """Returns a call that takes an epoch of batches as a training step in a graph does."""
+    batches = iter(dataset)
+
+    @tf.function
+    def take(count: tf.Tensor) -> tf.Tensor:
+        total = tf.constant(0.0)
+        for _ in tf.range(count):
+            # Something of each batch must be used, or it would not be made.
+            total += next(batches)["input_image"][0, 0, 0, 0]
+        return total
+
+    return lambda: take(tf.constant(num_images)).numpy()
+
+
+def _list_files(folder: Path) -> list[Path]:
+    return sorted((folder / "train").glob("*.jpg"))
+
+
+BUILDERS = {
+    "ours": build_ours,
+    "ours_decoded": functools.partial(build_ours, keep_resized=False),
+    "ours_files": functools.partial(build_ours, keep_resized=False, cache_mib=0),
+    "tutorial": build_tutorial,
+}
+
+
+def main(what: str, folder: Path) -> None:
+    """Answers as one contestant."""
+    num_images = len(_list_files(folder))
+    make_epoch = make_epochs(BUILDERS[what](folder), num_images)
+    cpu_sec: list[float] = []
+
+    def call() -> None:
+        start = time.process_time()
+        make_epoch()
+        cpu_sec.append(time.process_time() - start)
+
+    answer(call, WARM_UPS, cpu_sec=cpu_sec, images=num_images)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))

@@ -1,0 +1,128 @@
+"""How fast batches are made, against the pipeline of TensorFlow's pix2pix tutorial.
+
+    python -m benchmarks.pipeline [--data=DIR]
+
+Pairs of the facades' size with jitter and mirror, batches of one, after the first
+epoch. Ours appears three times: as it runs by default, with decoded pixels in
+memory but no resized ones, and reading files in every epoch, as when memory is short.
+"""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+from benchmarks.measurement import (
+    Result,
+    python_contestant,
+    show_table,
+    summarise,
+    take_turns,
+    write_json,
+)
+from pipelines import command_line
+from pipelines.command_line import UserError
+from pipelines.progress import show_progress
+
+PEER = "tutorial"
+CONTESTANTS = {
+    "ours": "ours, resized pixels kept (default)",
+    "ours_decoded": "ours, decoded pixels kept",
+    "ours_files": "ours, nothing kept",
+    PEER: "TensorFlow's tutorial",
+}
+GENERATED_PAIRS = 200
+GENERATED_PX = 256
+EPOCHS_PER_TURN = 3
+
+
+def main(argv: Sequence[str]) -> None:
+    """Prints a table, and writes JSON where asked to."""
+    flag_values = command_line.new_flags()
+    flags.DEFINE_string(
+        "data", None, "holds train/ with side-by-side .jpg files; default: generated", flag_values=flag_values
+    )
+    flags.DEFINE_integer("rounds", 7, "turns of each pipeline", 1, flag_values=flag_values)
+    flags.DEFINE_string("json", None, "file to write the numbers to", flag_values=flag_values)
+    command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
+    with _open_folder(flag_values["data"].value) as folder:
+        contestants = [python_contestant(name, "feeds", name, str(folder)) for name in CONTESTANTS]
+        results = take_turns(contestants, flag_values["rounds"].value, EPOCHS_PER_TURN)
+    numbers = {name: summarise_feed(result, results[PEER]) for name, result in results.items()}
+    show_table(
+        ["pipeline", "images/s", "against the tutorial", "CPU ms per image", "peak memory, MiB"],
+        [_row(CONTESTANTS[name], each) for name, each in numbers.items()],
+    )
+    if flag_values["json"].value:
+        data = flag_values["data"].value or "generated"
+        write_json(flag_values["json"].value, {"data": data, "pipelines": numbers})
+
+
+def summarise_feed(result: Result, peer: Result) -> dict[str, Any]:
+    """Returns a pipeline's numbers.
+
+    Args:
+      result: of the pipeline: seconds per epoch.
+      peer: of the pipeline to compare it with, over the same images.
+
+    Returns:
+      `images_per_sec`, `ratio` (of speeds, within rounds) and `cpu_ms_per_image`,
+      each with median and quartiles; `peak_rss_mib`; `images`.
+    """
+    num_images = result.facts["images"]
+    cpu_sec = np.array(result.facts["cpu_sec"][-len(result.seconds) * EPOCHS_PER_TURN :])  # without warm-ups
+    return {
+        "images_per_sec": summarise(num_images / result.seconds),
+        "ratio": summarise(peer.seconds / result.seconds),
+        "cpu_ms_per_image": summarise(1000 * cpu_sec / num_images),
+        "peak_rss_mib": result.facts["peak_rss_mib"],
+        "images": num_images,
+    }
+
+
+def _row(name: str, numbers: Mapping[str, Any]) -> list[str]:
+    speed, ratio, cpu = (numbers[key] for key in ("images_per_sec", "ratio", "cpu_ms_per_image"))
+    return [
+        name,
+        f"{speed['median']:.0f} ({speed['low']:.0f}-{speed['high']:.0f})",
+        f"{ratio['median']:.2f}x ({ratio['low']:.2f}-{ratio['high']:.2f})",
+        f"{cpu['median']:.2f}",
+        f"{numbers['peak_rss_mib']:.0f}",
+    ]
+
+
+@contextlib.contextmanager
+def _open_folder(data: str | None) -> Iterator[Path]:
+    """Yields the folder of pairs, absolute; generated ones disappear afterwards."""
+    if data:
+        if not any(Path(data, "train").glob("*.jpg")):
+            raise UserError(f"{data} holds no train/*.jpg; --data names a folder of side-by-side JPEG pairs")
+        yield Path(data).resolve()
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        write_generated_pairs(Path(folder) / "train", GENERATED_PAIRS, GENERATED_PX)
+        yield Path(folder)
+
+
+def write_generated_pairs(folder: Path, count: int, image_px: int) -> None:
+    """Writes generated facades as JPEG files, photo left and label map right."""
+    command_line.quiet_tensorflow()
+    import tensorflow as tf
+
+    from pipelines import sources
+
+    source = sources.open_synthetic("train", "AtoB", count, (image_px, image_px))
+    folder.mkdir()
+    with show_progress("Writing generated pairs", count, "pairs") as progress:
+        for index, name in enumerate(source.example_ids):
+            both = tf.concat(source.read(tf.constant(index)), axis=1)
+            (folder / f"{name}.jpg").write_bytes(tf.io.encode_jpeg(both).numpy())
+            progress.update()
+
+
+if __name__ == "__main__":
+    command_line.run(main)
