@@ -16,6 +16,9 @@ EDGES = ["opencv-python-headless>=4.8"]
 WEB = ["fastapi>=0.115", "uvicorn>=0.30"]
 # httpx is what FastAPI's test client asks with; playwright drives the browser that the system has.
 BROWSER = ["httpx>=0.27", "playwright>=1.45"]
+SAFETENSORS = "safetensors>=0.4"
+# Weights of the PyTorch reference; .npz files need neither. The CPU build of torch is enough.
+TORCH = ["torch>=2.0", SAFETENSORS]
 TEST = [
     *EDGES,
     *EXPORT,
@@ -26,6 +29,7 @@ TEST = [
     "pytest-xdist>=3.6",
     "pillow>=10",
     "scikit-image>=0.22",
+    SAFETENSORS,
 ]
 DEV = [*TEST, "ruff==0.17.6", "mypy==2.4.1", "build>=1.2"]
 
@@ -55,6 +59,7 @@ setup(
         "edges": EDGES,
         "export": EXPORT,
         "serving": SERVING,
+        "torch": TORCH,
         "web": WEB,
         "test": TEST,
         "dev": DEV,

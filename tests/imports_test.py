@@ -11,7 +11,7 @@ PACKAGES = ("pipelines", "tfpix2pix")
 COMMANDS = {
     f"tfpix2pix.{name}"
     for name in ("train", "translate", "export", "quickstart", "evaluate", "reproduce", "metrics.fcn")
-    + ("serving.client", "serving.serve", "study", "web.demo")
+    + ("serving.client", "serving.serve", "study", "web.demo", "interop.torch_weights")
 }
 # Module -> all that it may import of ours.
 FOUNDATIONS = {

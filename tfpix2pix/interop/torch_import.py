@@ -73,7 +73,8 @@ def import_run(
     if patch is not None:
         table = torch_names.discriminator_table(patch)
         zeroed += assign_weights(train_step.discriminator, torch_names.to_ours(patch_weights, table))
-    notes = _describe_differences(config, patch, len(statistics), zeroed, "dropout" in given)
+    noisy = unet.depth > torch_names.LEAST_DEPTH and "dropout" not in given
+    notes = _describe_differences(config, patch, len(statistics), zeroed, noisy)
     files = {"generator": str(checkpoint), "discriminator": str(discriminator or "")}
     _write_run(workdir, train_step, config, {**files, "notes": notes})
     return Conversion(config, 0, unet, patch, notes)
@@ -171,7 +172,7 @@ def _read_settings(patch: PatchDiscriminator, unet: Unet, given: Mapping[str, An
 
 
 def _describe_differences(
-    config: Config, patch: PatchDiscriminator | None, statistics: int, zeroed: list[str], with_dropout: bool
+    config: Config, patch: PatchDiscriminator | None, statistics: int, zeroed: list[str], noisy: bool
 ) -> list[str]:
     notes = []
     if statistics:
@@ -179,7 +180,7 @@ def _describe_differences(
             f"{statistics} running statistics were left out: here each image is normalised by its own, "
             "as the reference does at batch size 1 without --eval"
         )
-    if not with_dropout:
+    if noisy:
         notes.append(
             "dropout is where the reference has it, and on when translating, as there without --eval; "
             "files do not tell of --no_dropout: if it was given, give --dropout=none"
