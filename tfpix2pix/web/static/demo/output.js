@@ -23,7 +23,7 @@ export class Output {
         download: `output-seed-${noiseSeed}${number ? `-sample-${number}` : ""}.png`,
         href: url,
         title: `Save ${name.toLowerCase()}`,
-        textContent: "⤓",
+        textContent: "↓",
       });
       link.setAttribute("aria-label", link.title);
       const figure = document.createElement("figure");
