@@ -79,7 +79,7 @@ def _list_files(folder: Path) -> list[Path]:
     return sorted((folder / "train").glob("*.jpg"))
 
 
-BUILDERS = {
+BUILDERS: dict[str, Callable[[Path], tf.data.Dataset]] = {
     "ours": build_ours,
     "ours_decoded": functools.partial(build_ours, keep_resized=False),
     "ours_files": functools.partial(build_ours, keep_resized=False, cache_mib=0),

@@ -49,17 +49,18 @@ def main(argv: Sequence[str]) -> None:
     flags.DEFINE_integer("rounds", 7, "turns of each pipeline", 1, flag_values=flag_values)
     flags.DEFINE_string("json", None, "file to write the numbers to", flag_values=flag_values)
     command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
-    with _open_folder(flag_values["data"].value) as folder:
+    values: dict[str, Any] = flag_values.flag_values_dict()
+    with _open_folder(values["data"]) as folder:
         contestants = [python_contestant(name, "feeds", name, str(folder)) for name in CONTESTANTS]
-        results = take_turns(contestants, flag_values["rounds"].value, EPOCHS_PER_TURN)
+        results = take_turns(contestants, values["rounds"], EPOCHS_PER_TURN)
     numbers = {name: summarise_feed(result, results[PEER]) for name, result in results.items()}
     show_table(
         ["pipeline", "images/s", "against the tutorial", "CPU ms per image", "peak memory, MiB"],
         [_row(CONTESTANTS[name], each) for name, each in numbers.items()],
     )
-    if flag_values["json"].value:
-        data = flag_values["data"].value or "generated"
-        write_json(flag_values["json"].value, {"data": data, "pipelines": numbers})
+    if values["json"]:
+        data = values["data"] or "generated"
+        write_json(values["json"], {"data": data, "pipelines": numbers})
 
 
 def summarise_feed(result: Result, peer: Result) -> dict[str, Any]:

@@ -72,7 +72,8 @@ def train_and_evaluate(config: Config, workdir: str | Path | None = None) -> Res
     check_placement(placement, config)
     say(f"training on {placement}, {config.precision}")
     with workdirs.lock(workdir) if placement.is_chief else nullcontext():
-        train_source = splits.open_split(config, "train")
+        load_size = config.load_size if config.jitter else config.image_size
+        train_source = pairs.keep_resized(splits.open_split(config, "train"), load_size, config.cache_mib)
         val_source = splits.open_split(config, "val")
         judge = None
         if placement.is_chief:
