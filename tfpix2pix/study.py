@@ -21,6 +21,7 @@ from absl import flags
 from pipelines import catalogue, command_line
 from pipelines.command_line import UsageError
 from tfpix2pix.web import command, study_folder
+from tfpix2pix.web.study_exclusions import Rules
 from tfpix2pix.web.study_folder import Protocol, Study
 
 DEFAULT_PORT = 8090
@@ -33,6 +34,11 @@ _HELP = {
     "most_gap_sec": "longest blank before an image",
     "feedback_sec": "how long the answer to a practice trial is shown",
     "pairing": "both images of a trial are of the same example, or of different ones",
+}
+_RULES_HELP = {
+    "exposure_tolerance_ms": "trials whose measured exposures are off by more do not count",
+    "least_vigilance_percent": "sessions with fewer correct vigilance trials do not count",
+    "least_trials_percent": "sessions with fewer trials that count do not count",
 }
 
 
@@ -182,16 +188,12 @@ def _results(argv: Sequence[str]) -> None:
     """
     flag_values = command_line.new_flags()
     _define_study_dir(flag_values)
-    for name, default, text in (
-        ("exposure_tolerance_ms", 50.0, "trials whose measured exposures are off by more do not count"),
-        ("least_vigilance_percent", 80.0, "sessions with fewer correct vigilance trials do not count"),
-        ("least_trials_percent", 50.0, "sessions with fewer trials that count do not count"),
-    ):
-        flags.DEFINE_float(name, default, text, flag_values=flag_values)
+    for field in dataclasses.fields(Rules):
+        default: Any = field.default
+        flags.DEFINE_float(field.name, default, _RULES_HELP[field.name], flag_values=flag_values)
     flags.DEFINE_integer("resamples", 10_000, "of the bootstrap", flag_values=flag_values)
     flags.DEFINE_integer("seed", 0, "of the bootstrap", flag_values=flag_values)
     values = _parse(flag_values, _results.__doc__ or "", argv)
-    from tfpix2pix.web.study_exclusions import Rules
     from tfpix2pix.web.study_results import write_results
 
     rules = Rules(**{field.name: values[field.name] for field in dataclasses.fields(Rules)})

@@ -22,7 +22,7 @@ from tfpix2pix.web.study_images import Picture, StudyImages
 MOSAIC_CELLS = 8
 CONSENT = """\
 You are invited to take part in a study about computer-generated images. You will see pairs of images, one \
-real and one made by a computer program, and say which one is the fake. It takes about {minutes} minutes.
+real and one made by a computer program, and say which one is the fake. It takes about {minutes}.
 
 We store your answers and how long they took, the size of your browser's window and, if a platform sent you \
 here, your ID on that platform. A cookie remembers where you are in the study. We do not ask for your name.
@@ -160,10 +160,13 @@ def _write_texts(folder: Path, study: Study) -> None:
     # As long as a session took that answered without haste.
     trial_sec = 2 * protocol.exposure_sec + protocol.least_gap_sec + protocol.most_gap_sec + 1.5
     session_sec = 60 + protocol.trials * trial_sec + protocol.practice_trials * protocol.feedback_sec
+    minutes = max(1, round(session_sec / 60))
     seconds = "1 second" if protocol.exposure_sec == 1 else f"{protocol.exposure_sec:g} seconds"
     practice = PRACTICE.format(trials=protocol.practice_trials) if protocol.practice_trials else ""
     texts = {
-        study_folder.CONSENT_FILE: CONSENT.format(minutes=max(1, round(session_sec / 60))),
+        study_folder.CONSENT_FILE: CONSENT.format(
+            minutes="1 minute" if minutes == 1 else f"{minutes} minutes"
+        ),
         study_folder.INSTRUCTIONS_FILE: INSTRUCTIONS.format(seconds=seconds, practice=practice),
     }
     for name, text in texts.items():

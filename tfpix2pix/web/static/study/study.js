@@ -189,6 +189,7 @@ async function runTrial(visit, index, trial, loadNext) {
 // Where two images do not fit side by side at their size, both are shown in one place.
 function prepareStage([height, width]) {
   for (const side of SIDES) Object.assign(element(side), { width, height });
+  document.documentElement.style.setProperty("--image", `${width}px`);
   const narrow = window.matchMedia(`(max-width: ${2 * width + 100}px)`);
   const update = () => element("stage").classList.toggle("one-place", narrow.matches);
   narrow.addEventListener("change", update);
