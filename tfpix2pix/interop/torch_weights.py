@@ -29,6 +29,9 @@ from tfpix2pix.interop import torch_files
 if TYPE_CHECKING:
     from tfpix2pix.interop.torch_import import Conversion
 
+# Of settings that have another default here than in training.
+DEFAULTS = {"dataset": "the name of --output", "dropout": "torch", "image_size": "2 to the depth"}
+
 
 def main(argv: Sequence[str]) -> None:
     """Parses flags, converts, says what became of what."""
@@ -41,6 +44,9 @@ def main(argv: Sequence[str]) -> None:
     ):
         flags.DEFINE_string(name, None, text, flag_values=flag_values)
     configs.define_flags(flag_values)
+    for name, default in DEFAULTS.items():
+        text = str(flag_values[name].help).rpartition(" (default: ")[0]
+        flag_values[name].help = f"{text} (default: {default})"
     command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
     given = {name: flag_values[name].value for name in configs.FIELDS}
     paths = {
