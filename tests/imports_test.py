@@ -15,8 +15,8 @@ COMMANDS = {
 }
 # Module -> all that it may import of ours.
 FOUNDATIONS = {
-    "tfpix2pix.matmul_convolutions": set(),
-    "tfpix2pix.layers": {"tfpix2pix.matmul_convolutions"},
+    "tfpix2pix.convolutions": set(),
+    "tfpix2pix.layers": {"tfpix2pix.convolutions"},
     "tfpix2pix.losses": set(),
     "tfpix2pix.generators": {"tfpix2pix.layers"},
     "tfpix2pix.discriminators": {"tfpix2pix.layers"},

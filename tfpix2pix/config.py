@@ -28,6 +28,7 @@ NORMALIZATIONS = ("batch", "instance", "plain_instance", "none")
 RECEPTIVE_FIELDS = (1, 16, 34, 70, 142, 286, 574)
 # Where no patch fits into a smaller image, px.
 LEAST_SIZES = {142: 48, 286: 96, 574: 192}
+CONV_KERNELS = ("auto", "native")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 SERVING_NOISE = ("fixed", "random", "off")
 Size = tuple[int, int]
@@ -89,6 +90,9 @@ class Config:
         "constant", "linear_decay: constant for the first half, then to 0", ("constant", "linear_decay")
     )
     precision: str = option("float32", "of the networks' arithmetic", PRECISIONS)
+    conv_kernels: str = option(
+        "auto", "auto: on a CPU, convolutions of small maps as matmuls; native: TensorFlow's", CONV_KERNELS
+    )
     strategy: str = option("auto", "auto: MirroredStrategy over all GPUs, or the CPU", STRATEGIES)
     jit_compile: bool = option(False, "compile the step with XLA")
     seed: int = option(0, "of weights, order, jitter, mirroring and noise", minimum=0)

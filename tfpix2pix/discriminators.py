@@ -16,6 +16,7 @@ def patch_discriminator(
     conditional: bool = True,
     base_filters: int = 64,
     normalization: str = "batch",
+    conv_kernels: str = "auto",
     dtype: str = "float32",
 ) -> keras.Model:
     """Builds a discriminator that judges each `receptive_field` px patch on its own.
@@ -27,6 +28,7 @@ def patch_discriminator(
       conditional: whether the net sees the input image too.
       base_filters: filters of the first convolution (64 in the paper).
       normalization: `batch`, `instance`, `plain_instance` or `none`; see `layers.StatelessNormalization`.
+      conv_kernels: `auto` or `native`; see `generators.unet_generator`.
       dtype: Keras dtype policy; logits come out as float32.
 
     Returns:
@@ -58,13 +60,13 @@ def patch_discriminator(
     for block, (filters, kernel_size, strides) in enumerate(_blocks(receptive_field, base_filters), start=1):
         # Sec. 6.1.2: no norm in the first block.
         norm = normalization if block > 1 else "none"
-        use_bias = layers.needs_bias(norm)
-        images = _convolution(images, filters, kernel_size, strides, use_bias, dtype, f"patch_{block}")
+        options = {"use_bias": layers.needs_bias(norm), "conv_kernels": conv_kernels, "dtype": dtype}
+        images = _convolution(images, filters, kernel_size, strides, f"patch_{block}", **options)
         if norm != "none":
             images = layers.StatelessNormalization(norm, name=f"patch_{block}_norm", dtype=dtype)(images)
         images = keras.layers.LeakyReLU(0.2, name=f"patch_{block}_relu", dtype=dtype)(images)
     kernel_size = 1 if receptive_field == 1 else 4
-    images = _convolution(images, 1, kernel_size, 1, True, dtype, "patch_logits")
+    images = _convolution(images, 1, kernel_size, 1, "patch_logits", dtype=dtype)
     logits = keras.layers.Activation("linear", name="patch_logits", dtype="float32")(images)
     return keras.Model(inputs, logits, name=f"patch_discriminator_{receptive_field}px")
 
@@ -77,14 +79,13 @@ def _blocks(receptive_field: int, base_filters: int) -> list[tuple[int, int, int
     return [(base_filters * min(2**block, 8), 4, 2 if block < strided else 1) for block in range(strided + 1)]
 
 
-def _convolution(images, filters, kernel_size, strides, use_bias, dtype, name):
+def _convolution(images, filters, kernel_size, strides, name, **options):
     return layers.PaddedConv2D(
         filters,
         kernel_size,
         strides,
         pad_px=0 if kernel_size == 1 else 1,
-        use_bias=use_bias,
         kernel_initializer=layers.weight_initializer(),
         name=f"{name}_conv",
-        dtype=dtype,
+        **options,
     )(images)

@@ -38,6 +38,7 @@ def unet_generator(
     dropout_rate: float = 0.5,
     dropout_place: str = "paper",
     upsampling: str = "transposed",
+    conv_kernels: str = "auto",
     dtype: str = "float32",
 ) -> keras.Model:
     """Builds the U-Net: encoder, decoder, and a skip between mirrored blocks.
@@ -55,6 +56,8 @@ def unet_generator(
         the PyTorch reference, the blocks of full width but for the bottleneck's.
       upsampling: `transposed`, the paper's 4x4 transposed convolution; `nearest`
         or `bilinear`, a resize and a 3x3 convolution, which leaves no checkerboard.
+      conv_kernels: `auto`: on a CPU, convolutions of small maps are matmuls where
+        that is faster; `native`: TensorFlow's kernels everywhere.
       dtype: Keras dtype policy; the image goes in and comes out as float32.
 
     Returns:
@@ -77,6 +80,7 @@ def unet_generator(
         dropout_rate,
         dropout_place,
         upsampling,
+        conv_kernels,
         dtype,
         with_skips=True,
     )
@@ -93,6 +97,7 @@ def encoder_decoder_generator(
     dropout_rate: float = 0.5,
     dropout_place: str = "paper",
     upsampling: str = "transposed",
+    conv_kernels: str = "auto",
     dtype: str = "float32",
 ) -> keras.Model:
     """Builds the encoder-decoder: the U-Net without its skips.
@@ -112,6 +117,7 @@ def encoder_decoder_generator(
         dropout_rate,
         dropout_place,
         upsampling,
+        conv_kernels,
         dtype,
         with_skips=False,
     )
@@ -129,6 +135,7 @@ def _build_generator(
     dropout_rate: float,
     dropout_place: str,
     upsampling: str,
+    conv_kernels: str,
     dtype: str,
     with_skips: bool,
 ) -> keras.Model:
@@ -151,11 +158,11 @@ def _build_generator(
         # batch 1 it would zero the activations).
         norm = normalization if 1 < block < depth else "none"
         use_bias = layers.needs_bias(normalization)
-        images = encoder_block(images, filters, norm, use_bias, dtype, name=f"encoder_{block}")
+        images = encoder_block(images, filters, norm, use_bias, conv_kernels, dtype, name=f"encoder_{block}")
         encoded.append(images)
     for block in range(depth, 1, -1):
         images = decoder_block(
-            images, widths[block - 2], normalization, upsampling, dtype, name=f"decoder_{block}"
+            images, widths[block - 2], normalization, upsampling, conv_kernels, dtype, name=f"decoder_{block}"
         )
         if dropout_rate and _drops(dropout_place, block, depth):
             images = layers.NoiseDropout(
@@ -164,7 +171,7 @@ def _build_generator(
         if with_skips:
             skip = encoded[block - 2]
             images = keras.layers.Concatenate(name=f"decoder_{block}_skip", dtype=dtype)([skip, images])
-    images = decoder_block(images, channels[1], "none", upsampling, dtype, name="decoder_1")
+    images = decoder_block(images, channels[1], "none", upsampling, conv_kernels, dtype, name="decoder_1")
     images = layers.CropLike(name="crop", dtype=dtype)([images, input_image])
     generated_image = keras.layers.Activation("tanh", name="generated_image", dtype="float32")(images)
     return keras.Model([input_image, noise_seed], generated_image, name=name)
@@ -177,7 +184,9 @@ def _drops(dropout_place: str, block: int, depth: int) -> bool:
     return 5 <= block < depth
 
 
-def encoder_block(images, filters: int, normalization: str, use_bias: bool, dtype: str, name: str):
+def encoder_block(
+    images, filters: int, normalization: str, use_bias: bool, conv_kernels: str, dtype: str, name: str
+):
     """Halves the size: leaky ReLU (but before the first block), convolution, norm.
 
     The activation comes first, so that a skip carries what the next decoder
@@ -188,6 +197,7 @@ def encoder_block(images, filters: int, normalization: str, use_bias: bool, dtyp
       filters: output channels.
       normalization: `batch`, `instance`, `plain_instance` or `none`.
       use_bias: whether the convolution has a bias.
+      conv_kernels: `auto` or `native`.
       dtype: Keras dtype policy.
       name: prefix of the layers' names.
 
@@ -200,6 +210,7 @@ def encoder_block(images, filters: int, normalization: str, use_bias: bool, dtyp
         filters,
         4,
         2,
+        conv_kernels=conv_kernels,
         use_bias=use_bias,
         kernel_initializer=layers.weight_initializer(),
         name=f"{name}_conv",
@@ -208,7 +219,9 @@ def encoder_block(images, filters: int, normalization: str, use_bias: bool, dtyp
     return _normalize(images, normalization, dtype, name)
 
 
-def decoder_block(images, filters: int, normalization: str, upsampling: str, dtype: str, name: str):
+def decoder_block(
+    images, filters: int, normalization: str, upsampling: str, conv_kernels: str, dtype: str, name: str
+):
     """Doubles the size: ReLU, transposed convolution (or resize and convolution), norm.
 
     Args:
@@ -216,6 +229,7 @@ def decoder_block(images, filters: int, normalization: str, upsampling: str, dty
       filters: output channels.
       normalization: `batch`, `instance`, `plain_instance` or `none`; see `layers.needs_bias`.
       upsampling: `transposed`, `nearest` or `bilinear`.
+      conv_kernels: `auto` or `native`; of a transposed convolution.
       dtype: Keras dtype policy.
       name: prefix of the layers' names.
 
@@ -230,7 +244,7 @@ def decoder_block(images, filters: int, normalization: str, upsampling: str, dty
         "dtype": dtype,
     }
     if upsampling == "transposed":
-        images = layers.UpConv2D(filters, **options)(images)
+        images = layers.UpConv2D(filters, conv_kernels, **options)(images)
     else:
         images = layers.ResizeConv2D(filters, upsampling, **options)(images)
     return _normalize(images, normalization, dtype, name)

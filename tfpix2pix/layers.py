@@ -7,7 +7,7 @@ nothing, so that what is exported is what was trained.
 import keras
 import tensorflow as tf
 
-from tfpix2pix import matmul_convolutions
+from tfpix2pix import convolutions
 
 # Sec. 6.2 and the original code: N(0, 0.02) weights, N(1, 0.02) norm scales, epsilon 1e-5.
 WEIGHT_STDDEV = 0.02
@@ -31,17 +31,27 @@ class PaddedConv2D(keras.layers.Conv2D):
       kernel_size: side of the square kernel, px.
       strides: step of the kernel, px.
       pad_px: zeros added to each side, px.
+      conv_kernels: `auto` or `native`; see `convolutions.takes_matmul`.
       **kwargs: as in `keras.layers.Conv2D`.
 
     Raises:
       ValueError: when called on images that, padded, are smaller than the kernel.
     """
 
-    def __init__(self, filters: int, kernel_size: int, strides: int = 1, pad_px: int = 1, **kwargs):
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int,
+        strides: int = 1,
+        pad_px: int = 1,
+        conv_kernels: str = "auto",
+        **kwargs,
+    ):
         for fixed in ("padding", "data_format"):
             kwargs.pop(fixed, None)
         super().__init__(filters, kernel_size, strides, padding="valid", **kwargs)
         self.pad_px = pad_px
+        self.conv_kernels = conv_kernels
 
     def call(self, images):
         # TensorFlow returns uninitialised memory instead of an error.
@@ -51,14 +61,13 @@ class PaddedConv2D(keras.layers.Conv2D):
                 f"{self.name} needs images of at least {smallest_px}x{smallest_px} px. "
                 f"Received: {images.shape[1]}x{images.shape[2]} px; use larger images or a shallower network"
             )
+        if (self.kernel_size, self.strides, self.pad_px) == ((4, 4), (2, 2), 1):
+            kernel = tf.cast(self.kernel, images.dtype)
+            return _biased(self, convolutions.conv2d(images, kernel, self.conv_kernels))
         # Not `padding=` of the convolution itself: on a CPU its bfloat16 gradient
         # is up to 50 times slower with explicit numbers.
         pad = [self.pad_px, self.pad_px]
-        padded = tf.pad(images, [[0, 0], pad, pad, [0, 0]])
-        fits = self.kernel_size == (4, 4) and self.strides == (2, 2)
-        if not (fits and matmul_convolutions.is_faster(*self.compute_output_shape(images.shape)[1:3])):
-            return super().call(padded)
-        return _biased(self, matmul_convolutions.conv2d(padded, tf.cast(self.kernel, images.dtype)))
+        return super().call(tf.pad(images, [[0, 0], pad, pad, [0, 0]]))
 
     def compute_output_shape(self, input_shape):
         height, width = (
@@ -68,7 +77,7 @@ class PaddedConv2D(keras.layers.Conv2D):
         return (input_shape[0], height, width, self.filters)
 
     def get_config(self):
-        return {**super().get_config(), "pad_px": self.pad_px}
+        return {**super().get_config(), "pad_px": self.pad_px, "conv_kernels": self.conv_kernels}
 
 
 @keras.utils.register_keras_serializable("tfpix2pix")
@@ -77,18 +86,22 @@ class UpConv2D(keras.layers.Conv2DTranspose):
 
     Args:
       filters: output channels.
+      conv_kernels: `auto` or `native`; see `convolutions.takes_matmul`.
       **kwargs: as in `keras.layers.Conv2DTranspose`.
     """
 
-    def __init__(self, filters: int, **kwargs):
+    def __init__(self, filters: int, conv_kernels: str = "auto", **kwargs):
         for fixed in ("kernel_size", "strides", "padding", "output_padding", "data_format"):
             kwargs.pop(fixed, None)
         super().__init__(filters, 4, 2, padding="same", **kwargs)
+        self.conv_kernels = conv_kernels
 
     def call(self, images):
-        if not matmul_convolutions.is_faster(*images.shape[1:3]):
-            return super().call(images)
-        return _biased(self, matmul_convolutions.conv2d_transpose(images, tf.cast(self.kernel, images.dtype)))
+        kernel = tf.cast(self.kernel, images.dtype)
+        return _biased(self, convolutions.conv2d_transpose(images, kernel, self.conv_kernels))
+
+    def get_config(self):
+        return {**super().get_config(), "conv_kernels": self.conv_kernels}
 
 
 @keras.utils.register_keras_serializable("tfpix2pix")
@@ -164,16 +177,20 @@ class StatelessNormalization(keras.layers.Layer):
         self.built = True
 
     def call(self, images, training=False):
-        axes = [0, 1, 2] if self.kind == "batch" and training else [1, 2]
+        if self.kind == "plain_instance":
+            gamma, beta = tf.ones(images.shape[-1:]), tf.zeros(images.shape[-1:])
+        else:
+            gamma, beta = tf.cast(self.gamma, tf.float32), tf.cast(self.beta, tf.float32)
+        if images.shape[0] == 1 or (self.kind == "batch" and training):
+            # One pass over memory instead of ten.
+            return tf.raw_ops.FusedBatchNormV3(
+                x=images, scale=gamma, offset=beta, mean=[], variance=[], epsilon=NORM_EPSILON
+            ).y
         # At most two readers for each tensor: see "AddN" in docs/fidelity.md.
         values = tf.cast(images, tf.float32)
-        centred = values - tf.reduce_mean(values, axes, keepdims=True)
-        variance = tf.reduce_mean(tf.square(centred), axes, keepdims=True)
-        scale = tf.math.rsqrt(variance + NORM_EPSILON)
-        if self.kind == "plain_instance":
-            return tf.cast(centred * scale, images.dtype)
-        scale *= tf.cast(self.gamma, tf.float32)
-        return tf.cast(centred * scale + tf.cast(self.beta, tf.float32), images.dtype)
+        centred = values - tf.reduce_mean(values, [1, 2], keepdims=True)
+        variance = tf.reduce_mean(tf.square(centred), [1, 2], keepdims=True)
+        return tf.cast(centred * (gamma * tf.math.rsqrt(variance + NORM_EPSILON)) + beta, images.dtype)
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -20,6 +20,7 @@ def build_generator(config: Config) -> keras.Model:
         dropout_rate=0.0 if config.dropout == "none" else 0.5,
         dropout_place="paper" if config.dropout == "none" else config.dropout,
         upsampling=config.upsampling,
+        conv_kernels=config.conv_kernels,
         dtype=config.precision,
     )
 
@@ -35,6 +36,7 @@ def build_discriminator(config: Config) -> keras.Model | None:
         conditional="cgan" in config.objective,
         base_filters=config.discriminator_filters or config.base_filters,
         normalization=config.normalization,
+        conv_kernels=config.conv_kernels,
         dtype=config.precision,
     )
 

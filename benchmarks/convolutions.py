@@ -1,0 +1,98 @@
+"""The two ways of each product of a convolution, layer by layer: what the rule in convolutions.py rests on.
+
+python -m benchmarks.convolutions --precision=bfloat16 --batch_size=1 --json=FILE
+"""
+
+import time
+from collections.abc import Callable, Sequence
+
+from absl import flags
+
+from pipelines import command_line
+from pipelines.command_line import quiet_tensorflow
+
+# (side of the large map, its channels, channels of the small map) of the 256 px U-Net.
+ENCODER = [(256, 3, 64), (128, 64, 128), (64, 128, 256), (32, 256, 512)]
+ENCODER += [(side, 512, 512) for side in (16, 8, 4, 2)]
+DECODER = [(2, 512, 512), (4, 512, 1024), (8, 512, 1024), (16, 512, 1024), (32, 256, 1024)]
+DECODER += [(64, 128, 512), (128, 64, 256), (256, 3, 128)]
+
+
+def define_flags() -> flags.FlagValues:
+    """Returns the command's flags."""
+    values = command_line.new_flags()
+    flags.DEFINE_enum("precision", "float32", ["float32", "bfloat16"], "of the tensors", flag_values=values)
+    flags.DEFINE_integer("batch_size", 1, "images", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("rounds", 11, "turns of each way", lower_bound=3, flag_values=values)
+    flags.DEFINE_string("json", "", "file for the numbers", flag_values=values)
+    return values
+
+
+def main(argv: Sequence[str]) -> None:
+    """Parses, measures, prints."""
+    values = define_flags()
+    command_line.refuse_arguments(command_line.parse_flags(values, __doc__ or "", argv))
+    quiet_tensorflow()
+    from benchmarks import measurement
+
+    rows, numbers = [], {}
+    for kind, layers in (("encoder", ENCODER), ("decoder", DECODER)):
+        for number, (side, channels, filters) in enumerate(layers, 1):
+            name = f"{kind}_{number if kind == 'encoder' else 9 - number}"
+            row = [name, f"{side // 2}x{side // 2}"]
+            for product, ways in _products(side, channels, filters, values).items():
+                times = _interleave(ways, values["rounds"].value)
+                numbers[f"{name} {product}"] = {"native_ms": times[0], "matmul_ms": times[1]}
+                row.append(f"{times[0]:.1f} / {times[1]:.1f} = {times[0] / times[1]:.2f}")
+            rows.append(row)
+    print("TensorFlow's kernel / matmul, ms, and the ratio: above 1 the matmul is ahead.\n")
+    measurement.show_table(["layer", "small map", "gather", "scatter", "correlate"], rows)
+    if values["json"].value:
+        measurement.write_json(values["json"].value, {"products": numbers})
+
+
+def _products(side, channels, filters, values) -> dict[str, list[Callable]]:
+    """Returns product -> [TensorFlow's kernel, matmul], on random tensors."""
+    import tensorflow as tf
+
+    from tfpix2pix import convolutions
+
+    dtype, batch = values["precision"].value, values["batch_size"].value
+    large, small, kernel = (
+        tf.cast(tf.random.normal(shape), dtype)
+        for shape in (
+            [batch, side, side, channels],
+            [batch, side // 2, side // 2, filters],
+            [4, 4, channels, filters],
+        )
+    )
+
+    def compiled(product, *tensors):
+        def run(matmul):
+            return lambda: product(*tensors, matmul)
+
+        return [tf.function(run(matmul), autograph=False) for matmul in (False, True)]
+
+    return {
+        "gather": compiled(convolutions.gather, large, kernel),
+        "scatter": compiled(convolutions.scatter, small, kernel),
+        "correlate": compiled(convolutions.correlate, large, small),
+    }
+
+
+def _interleave(ways: list[Callable], rounds: int) -> list[float]:
+    """Returns the median milliseconds of each way."""
+    import numpy as np
+
+    times = np.zeros([rounds, len(ways)])
+    for turn in times:
+        for place, way in enumerate(ways):
+            way()  # what the other way left in the caches is gone
+            start = time.perf_counter()
+            way()
+            turn[place] = time.perf_counter() - start
+    return [float(median) * 1e3 for median in np.median(times[2:], axis=0)]
+
+
+if __name__ == "__main__":
+    command_line.run(main)
