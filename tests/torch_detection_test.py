@@ -151,3 +151,13 @@ def test_other_networks_are_named_by_what_they_hold(weights, message):
     for detect in (torch_detection.detect_unet, torch_detection.detect_discriminator):
         with pytest.raises(UserError, match=message):
             detect(weights, FILE)
+
+
+def test_statistics_for_the_reference_are_those_of_an_untrained_network():
+    table = {"model.3.weight": torch_names.Place("patch_2_norm/gamma", (2,))}
+    statistics = torch_names.initial_statistics(table)
+    assert {name: value.tolist() for name, value in statistics.items()} == {
+        "model.3.running_mean": [0, 0],
+        "model.3.running_var": [1, 1],
+        "model.3.num_batches_tracked": 0,
+    }

@@ -30,7 +30,12 @@ if TYPE_CHECKING:
     from tfpix2pix.interop.torch_import import Conversion
 
 # Of settings that have another default here than in training.
-DEFAULTS = {"dataset": "the name of --output", "dropout": "torch", "image_size": "2 to the depth"}
+DEFAULTS = {
+    "dataset": "the name of --output",
+    "dropout": "torch",
+    "image_size": "2 to the depth",
+    "precision": "float32",
+}
 
 
 def main(argv: Sequence[str]) -> None:
