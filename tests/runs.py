@@ -21,6 +21,7 @@ SETTINGS = {
     "depth": 3,
     "base_filters": 2,
     "receptive_field": 16,
+    "precision": "float32",
     "export": False,
 }
 TIMEOUT_SEC = 240

@@ -29,7 +29,7 @@ RECEPTIVE_FIELDS = (1, 16, 34, 70, 142, 286, 574)
 # Where no patch fits into a smaller image, px.
 LEAST_SIZES = {142: 48, 286: 96, 574: 192}
 CONV_KERNELS = ("auto", "native")
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 SERVING_NOISE = ("fixed", "random", "off")
 Size = tuple[int, int]
 
@@ -89,7 +89,9 @@ class Config:
     lr_schedule: str = option(
         "constant", "linear_decay: constant for the first half, then to 0", ("constant", "linear_decay")
     )
-    precision: str = option("float32", "of the networks' arithmetic", PRECISIONS)
+    precision: str = option(
+        "auto", "of the networks' arithmetic; auto: mixed_bfloat16 where the hardware has it", PRECISIONS
+    )
     conv_kernels: str = option(
         "auto", "auto: on a CPU, convolutions of small maps as matmuls; native: TensorFlow's", CONV_KERNELS
     )

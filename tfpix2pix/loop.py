@@ -67,10 +67,12 @@ def train_and_evaluate(config: Config, workdir: str | Path | None = None) -> Res
     1
     """
     workdir = Path(workdir or Path("runs") / config.dataset)
-    workdirs.check_config(workdir, config)
+    asked = config.precision
+    config = workdirs.settle_config(workdir, config)
     placement = make_strategy(config.strategy)
     check_placement(placement, config)
-    say(f"training on {placement}, {config.precision}")
+    chosen = f" (chosen by --precision={asked})" if asked != config.precision else ""
+    say(f"training on {placement}, {config.precision}{chosen}")
     with workdirs.lock(workdir) if placement.is_chief else nullcontext():
         load_size = config.load_size if config.jitter else config.image_size
         train_source = pairs.keep_resized(splits.open_split(config, "train"), load_size, config.cache_mib)

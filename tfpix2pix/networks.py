@@ -21,7 +21,7 @@ def build_generator(config: Config) -> keras.Model:
         dropout_place="paper" if config.dropout == "none" else config.dropout,
         upsampling=config.upsampling,
         conv_kernels=config.conv_kernels,
-        dtype=config.precision,
+        dtype=_dtype(config),
     )
 
 
@@ -37,8 +37,13 @@ def build_discriminator(config: Config) -> keras.Model | None:
         base_filters=config.discriminator_filters or config.base_filters,
         normalization=config.normalization,
         conv_kernels=config.conv_kernels,
-        dtype=config.precision,
+        dtype=_dtype(config),
     )
+
+
+def _dtype(config: Config) -> str:
+    # A run settles it when it starts (precision.py); without one, arithmetic is plain.
+    return "float32" if config.precision == "auto" else config.precision
 
 
 def build_train_step(config: Config, total_steps: int) -> TrainStep:

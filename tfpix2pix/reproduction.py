@@ -19,7 +19,7 @@ from tfpix2pix import gallery, settings
 from tfpix2pix.config import Config, make_config
 from tfpix2pix.interruption import TrainingStopped, noted_signals
 from tfpix2pix.paper_tables import SCORES, TABLES, Row, Table
-from tfpix2pix.workdir import CONFIG_FILE
+from tfpix2pix.workdir import CONFIG_FILE, read_config
 
 SHOWN_EXAMPLES = 8
 _FCN_SHARES = ("dataset", "data_dir", "image_size", "on_bad_image", "cache_mib", "seed")
@@ -84,7 +84,7 @@ def reproduce_table(
         say(f"{position + 1} of {len(configs)}: {row.title}")
         _train(config, workdir / name_run(config))
     cells = _score(table, configs, workdir, split, fcn, palette)
-    return _write(number, workdir, cells, configs[0], split)
+    return _write(number, workdir, cells, read_config(cells[0].workdir), split)
 
 
 def _score(

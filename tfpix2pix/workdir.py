@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from pipelines import staging
 from pipelines.command_line import UsageError, UserError
+from tfpix2pix import precision
 from tfpix2pix.config import Config, check_resumable, from_json
 
 if TYPE_CHECKING:  # sources import TensorFlow, and a dry run needs none
@@ -51,10 +52,24 @@ def read_settings(workdir: Path, parse: Callable[[str], Settings]) -> Settings:
         raise UserError(f"{path} is damaged, or not of a run: {type(error).__name__} {error}") from error
 
 
+def settle_config(workdir: Path, config: Config) -> Config:
+    """Returns the configuration that the run in `workdir`, new or begun, goes on with.
+
+    Raises:
+      UsageError: when `workdir` holds a run that `config` cannot go on with; it names
+        the fields.
+    """
+    before = read_config(workdir) if (workdir / CONFIG_FILE).is_file() else None
+    config = precision.settle(config, before)
+    if before:
+        check_resumable(before, config, workdir)
+    return config
+
+
 def check_config(workdir: Path, config: Config) -> None:
-    """Raises UsageError, naming the fields, when `workdir` holds a run that `config` cannot go on with."""
+    """Raises UsageError as `settle_config` does; settles nothing, and needs no TensorFlow."""
     if (workdir / CONFIG_FILE).is_file():
-        check_resumable(read_config(workdir), config, workdir)
+        settle_config(workdir, config)
 
 
 def write_config(workdir: Path, config: WritesJson, train_source: "Source | None") -> None:

@@ -139,7 +139,9 @@ def _make_config(unet: Unet, patch: PatchDiscriminator | None, given: Mapping[st
             )
     least_size = LEAST_SIZES.get(given.get("receptive_field", detected.get("receptive_field", 70)), 32)
     size = max(2**unet.depth, least_size)
-    return make_config(**{"image_size": size, "dropout": "torch", **given, **detected})
+    return make_config(
+        **{"image_size": size, "dropout": "torch", "precision": "float32", **given, **detected}
+    )
 
 
 def _read_settings(patch: PatchDiscriminator, unet: Unet, given: Mapping[str, Any]) -> dict[str, Any]:
