@@ -9,6 +9,7 @@ import tensorflow as tf
 from pipelines.image_files import decode_image
 from pipelines.tasks import Task
 from pipelines.transforms import to_uint8, to_uint16, to_unit_range
+from tfpix2pix import networks
 from tfpix2pix.layers import NoiseDropout
 from tfpix2pix.request_checks import check_file, check_images, check_seeds
 from tfpix2pix.translation import Generate, compile_generator, complete_pictures, sample_seed
@@ -80,6 +81,7 @@ def build_endpoints(generator: keras.Model, contract: Contract) -> dict[str, End
     Returns:
       Signature name -> endpoint.
     """
+    generator = networks.cast_kernels(generator)
     translators = _build_translators(compile_generator(generator), contract)
     unseeded = translators
     if contract.noise == "off":

@@ -1,8 +1,9 @@
 """The networks that a configuration asks for."""
 
 import keras
+import tensorflow as tf
 
-from tfpix2pix import discriminators, generators
+from tfpix2pix import discriminators, generators, layers
 from tfpix2pix.config import Config
 from tfpix2pix.optimizers import LinearDecay, build_adam
 from tfpix2pix.step import TrainStep
@@ -39,6 +40,31 @@ def build_discriminator(config: Config) -> keras.Model | None:
         conv_kernels=config.conv_kernels,
         dtype=_dtype(config),
     )
+
+
+def cast_kernels(generator: keras.Model) -> keras.Model:
+    """Returns an equal generator for use alone, its kernels stored in the precision they are multiplied in.
+
+    Half the size in half precision, and faster: each call casts 54 million weights
+    otherwise. What is in float32 comes back as it is.
+
+    Args:
+      generator: a functional model; later changes of its weights do not reach the copy.
+    """
+    convolutions = (layers.PaddedConv2D, layers.UpConv2D)
+    if all(layer.compute_dtype == "float32" for layer in generator.layers if isinstance(layer, convolutions)):
+        return generator
+
+    def choose(layer):
+        settings = layer.get_config()
+        if isinstance(layer, convolutions):
+            settings["dtype"] = layer.compute_dtype
+        return type(layer).from_config(settings)
+
+    copy = keras.models.clone_model(generator, clone_function=choose)
+    for target, source in zip(copy.variables, generator.variables, strict=True):
+        target.assign(tf.cast(source, target.dtype))
+    return copy
 
 
 def _dtype(config: Config) -> str:

@@ -140,7 +140,7 @@ class Translator:
             self.title = f"{model}, step {self.step}"
             self.input_channels = generator.inputs[0].shape[-1]
             self.task = splits.make_task(self.config)
-            self.generate = compile_generator(generator)
+            self.generate = compile_generator(networks.cast_kernels(generator))
         elif checkpoint is not None:
             raise UsageError(
                 f"--checkpoint is for a run, and {model} is a SavedModel: name the folder of a version"
