@@ -19,6 +19,8 @@ BROWSER = ["httpx>=0.27", "playwright>=1.45"]
 SAFETENSORS = "safetensors>=0.4"
 # Weights of the PyTorch reference; .npz files need neither. The CPU build of torch is enough.
 TORCH = ["torch>=2.0", SAFETENSORS]
+# What runs the notebook from top to bottom, without a browser.
+NOTEBOOK = ["ipykernel>=6.29", "nbclient>=0.10", "nbformat>=5.10"]
 TEST = [
     *EDGES,
     *EXPORT,
@@ -30,6 +32,7 @@ TEST = [
     "pillow>=10",
     "scikit-image>=0.22",
     SAFETENSORS,
+    *NOTEBOOK,
 ]
 DEV = [*TEST, "ruff==0.17.6", "mypy==2.4.1", "build>=1.2"]
 
