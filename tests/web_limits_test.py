@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fastapi import FastAPI, HTTPException, Request
@@ -61,6 +62,20 @@ def test_clients_do_not_disturb_each_other():
     assert is_allowed(rate, "1.1.1.1")
     assert is_allowed(rate, "1.1.1.2")
     assert not is_allowed(rate, "1.1.1.1")
+
+
+def test_threads_do_not_give_a_client_more(monkeypatch):
+    class SlowDict(limits.OrderedDict):
+        def pop(self, *arguments):
+            found = super().pop(*arguments)
+            time.sleep(0.02)  # as if another thread had its turn here
+            return found
+
+    monkeypatch.setattr(limits, "OrderedDict", SlowDict)
+    rate = RateLimit(per_sec=1, burst=3, clock=Clock())
+    with ThreadPoolExecutor(8) as threads:
+        allowed = list(threads.map(lambda _: is_allowed(rate, "1.1.1.1"), range(8)))
+    assert sum(allowed) == 3
 
 
 def test_an_ipv6_network_is_one_client():

@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import math
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -19,7 +20,7 @@ Result = TypeVar("Result")
 
 
 class RateLimit:
-    """Requests per client: so many at once, and so many a second in the long run.
+    """Requests per client: so many at once, and so many a second in the long run; threads share it.
 
     Args:
       per_sec: requests a second.
@@ -33,6 +34,7 @@ class RateLimit:
         self._clock = clock
         # Client -> requests left, and when that was so.
         self._clients: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._lock = threading.Lock()
 
     def check(self, request: Request) -> None:
         """Counts a request.
@@ -40,18 +42,23 @@ class RateLimit:
         Raises:
           HTTPException: 429, when its client asked too much.
         """
-        client, now = _client_name(request), self._clock()
-        left, then = self._clients.pop(client, (float(self._burst), now))
-        left = min(self._burst, left + (now - then) * self._per_sec)
-        is_allowed = left >= 1
-        self._clients[client] = (left - is_allowed, now)
-        if len(self._clients) > MAX_CLIENTS:
-            self._clients.popitem(last=False)
-        if not is_allowed:
+        left = self._take(_client_name(request))
+        if left < 1:
             wait_sec = math.ceil((1 - left) / self._per_sec)
             raise HTTPException(
                 429, f"That was too much at once; again in {wait_sec} s.", {"Retry-After": str(wait_sec)}
             )
+
+    def _take(self, client: str) -> float:
+        """Returns how many requests a client has left, and takes one of them if there is one."""
+        with self._lock:
+            now = self._clock()
+            left, then = self._clients.pop(client, (float(self._burst), now))
+            left = min(self._burst, left + (now - then) * self._per_sec)
+            self._clients[client] = (left - (left >= 1), now)
+            if len(self._clients) > MAX_CLIENTS:
+                self._clients.popitem(last=False)
+        return left
 
 
 def _client_name(request: Request) -> str:
