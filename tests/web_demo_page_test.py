@@ -13,6 +13,7 @@ from PIL import Image
 import browser
 import tiny_run
 from browser import wait_for
+from demos import Place, serve_model
 from pipelines.catalogue import FACADES_PALETTE
 from tfpix2pix.config import make_config
 
@@ -28,6 +29,7 @@ READ_IMAGE = """image => {
   canvas.getContext("2d").drawImage(image, 0, 0);
   return [...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data];
 }"""
+READ_RENDERING = "canvas => getComputedStyle(canvas).imageRendering"
 # WCAG's contrast of every text with what is behind it; the lowest, and where.
 READ_CONTRAST = """() => {
   const parse = (text) => text.match(/[\\d.]+/g).map(Number);
@@ -61,23 +63,22 @@ def chromium():
         yield opened
 
 
-def _serve(folder: Path, *flags: str, **settings: Any):
-    config = make_config(
-        **{"dataset": "synthetic", "image_size": SIDE, "depth": 3, "base_filters": 4, **settings}
-    )
-    return browser.serve([*DEMO, f"--model={tiny_run.write_run(folder / 'run', config)}", *flags])
+def _write_run(folder: Path, **settings: Any) -> Path:
+    config = make_config(dataset="synthetic", image_size=SIDE, depth=3, base_filters=4, **settings)
+    return tiny_run.write_run(folder / "run", config)
 
 
 @pytest.fixture(scope="module")
 def labels_server(tmp_path_factory):
-    with _serve(tmp_path_factory.mktemp("labels"), direction="BtoA") as server:
+    folder = _write_run(tmp_path_factory.mktemp("labels"), direction="BtoA")
+    with browser.serve([*DEMO, f"--model={folder}"]) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def photo_server(tmp_path_factory):
-    with _serve(tmp_path_factory.mktemp("photo"), "--noexamples", direction="AtoB") as server:
-        yield server
+    with serve_model(_write_run(tmp_path_factory.mktemp("photo"), direction="AtoB")) as place:
+        yield place
 
 
 class Visitor:
@@ -86,9 +87,10 @@ class Visitor:
     def __init__(self, chromium: Any, url: str, **options: Any):
         self.context = chromium.new_context(accept_downloads=True, **options)
         self.page = self.context.new_page()
-        self.page.set_default_timeout(20_000)
+        self.page.set_default_timeout(browser.PATIENCE_SEC * 1000)
         self.problems = browser.watch(self.page)
         self.sent: list[bytes] = []
+        self.settled = 0
         self.urls: list[str] = []
         self.answers: list[dict] = []
         self.page.on("request", self._note_request)
@@ -111,10 +113,10 @@ class Visitor:
             self.settle()
 
     def settle(self) -> None:
-        """Waits until the output is that of the input."""
-        self.page.wait_for_timeout(200)
+        """Waits until something new was sent, and the output is that of the input."""
+        wait_for(lambda: len(self.sent) > self.settled, self.page)
         self.page.locator("#pictures[aria-busy=false]").wait_for()
-        self.page.wait_for_timeout(50)
+        self.settled = len(self.sent)
 
     def place(self, x: float, y: float) -> tuple[float, float]:
         box = self.page.locator("#canvas").bounding_box()
@@ -154,7 +156,7 @@ def visit(chromium):
     """Opens pages; at the end, none of them has had an error or asked another server."""
     visitors: list[Visitor] = []
 
-    def open_page(server: browser.Server, path: str = "", **options: Any) -> Visitor:
+    def open_page(server: browser.Server | Place, path: str = "", **options: Any) -> Visitor:
         visitors.append(Visitor(chromium, server.url + path, **options))
         return visitors[-1]
 
@@ -182,6 +184,7 @@ def test_a_drawing_becomes_another_picture(visit, labels_server):
     assert np.array_equal(visitor.drawing, expected)
     assert not np.array_equal(visitor.output, before)
     assert " s, of that " in visitor.page.locator("#status").inner_text()
+    assert visitor.page.locator("#canvas").evaluate(READ_RENDERING) == "pixelated"
 
 
 def test_tools_paint_exact_colours_and_nothing_between(visit, labels_server):
@@ -267,7 +270,8 @@ def test_the_newest_drawing_wins_and_what_it_overtook_is_never_sent(visit, label
         mouse.down()
         mouse.move(*visitor.place(28, y + 3))
         mouse.up()
-        visitor.page.wait_for_timeout(250)
+        wait_for(lambda: held, visitor.page)
+        visitor.page.wait_for_timeout(200)  # longer than the page waits before it asks
     assert len(held) == 1
     assert visitor.page.locator("#status").inner_text() == "Translating…"
     held[0].continue_()
@@ -503,13 +507,11 @@ def test_busy_is_said_and_ends_by_itself(visit, labels_server):
     visitor.problems[:] = [each for each in visitor.problems if "503" not in each and "429" not in each]
 
 
-def test_a_lost_server_is_said_and_found_again(visit, tmp_path, chromium):
-    """Killed in the middle and started again: the drawing is kept, the page goes on by itself."""
-    config = make_config(dataset="synthetic", direction="BtoA", image_size=SIDE, depth=3, base_filters=4)
-    command = [*DEMO, f"--model={tiny_run.write_run(tmp_path / 'run', config)}"]
-    first = browser.Server(command)
-    visitor = visit(first)
-    first.kill()
+def test_a_lost_server_is_said_and_found_again(visit, tmp_path):
+    """Gone in the middle and started again: the drawing is kept, the page goes on by itself."""
+    run_folder = _write_run(tmp_path, direction="BtoA")
+    with serve_model(run_folder) as first:
+        visitor = visit(first)
     visitor.choose("Rectangle", "shop")
     mouse = visitor.page.mouse
     mouse.move(*visitor.place(1, 1))
@@ -518,15 +520,12 @@ def test_a_lost_server_is_said_and_found_again(visit, tmp_path, chromium):
     mouse.up()
     visitor.page.locator("#status", has_text="No connection").wait_for()
     assert visitor.page.locator("#problem-text").inner_text() == "The server does not answer. Trying again…"
-    second = browser.Server(command, port=first.port)
-    try:
+    with serve_model(run_folder, port=first.port):
         visitor.page.locator("#problem").wait_for(state="hidden")
         visitor.settle()
         assert (visitor.drawing[1:31, 1:31] == colour("shop")).all()
         assert visitor.answers[-1] == 200
-    finally:
         visitor.page.goto("about:blank")
-        second.kill()
     visitor.problems[:] = [each for each in visitor.problems if "ERR_CONNECTION_REFUSED" not in each]
 
 
@@ -571,6 +570,7 @@ def test_a_photo_is_brought(visit, photo_server, photo_file, way):
     page = visitor.page
     assert page.get_by_text("Drop a photo here").is_visible()
     assert page.get_by_role("toolbar").count() == 0
+    assert page.locator("#canvas").evaluate(READ_RENDERING) == "auto"
     assert visitor.sent == []
     if way == "open":
         with page.expect_file_chooser() as chooser:
@@ -607,8 +607,8 @@ def test_what_is_no_image_is_said_to_be_none(visit, photo_server, tmp_path):
 
 
 def test_a_pen_draws_for_models_of_edges(visit, tmp_path):
-    with _serve(tmp_path, "--input=lines", "--noexamples", direction="BtoA") as server:
-        visitor = visit(server)
+    with serve_model(_write_run(tmp_path, direction="BtoA"), kind="lines") as place:
+        visitor = visit(place)
         assert (visitor.drawing == 255).all()
         assert (
             visitor.page.get_by_role("button", name="Pen", exact=True).get_attribute("aria-pressed") == "true"
@@ -623,8 +623,8 @@ def test_a_pen_draws_for_models_of_edges(visit, tmp_path):
 
 
 def test_a_hole_is_cut_into_a_photo(visit, tmp_path, photo_file):
-    with _serve(tmp_path, "--noexamples", task="inpaint", direction="AtoB") as server:
-        visitor = visit(server)
+    with serve_model(_write_run(tmp_path, task="inpaint", direction="AtoB")) as place:
+        visitor = visit(place)
         visitor.page.locator("#file").set_input_files(photo_file)
         visitor.settle()
         transparent = visitor.drawing[..., 3] == 0

@@ -4,6 +4,7 @@ import base64
 import http.client
 import io
 import json
+import re
 import socket
 import struct
 import subprocess
@@ -20,8 +21,13 @@ from PIL import Image
 import browser
 import runs
 import tiny_run
+from demos import serve_model
+from pipelines.command_line import UserError
 from serving_stand_in.servers import STARTS
+from tfpix2pix import export
 from tfpix2pix.translation import Translator
+from tfpix2pix.web import demo
+from tfpix2pix.web.demo_page import Limits
 
 pytest_plugins = ["serving_stand_in.fixtures"]
 DEMO = [sys.executable, "-m", "tfpix2pix.web.demo"]
@@ -31,6 +37,11 @@ SIDE = 32
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory) -> Path:
     return tiny_run.write_run(tmp_path_factory.mktemp("demo") / "run")
+
+
+@pytest.fixture(scope="module")
+def translator(run_folder) -> Translator:
+    return Translator(run_folder)
 
 
 @pytest.fixture(scope="module")
@@ -79,20 +90,20 @@ def png_bomb(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize(("height", "width"), [(SIDE, SIDE), (20, 33), (1, 1), (100, 200)])
-def test_a_picture_is_what_the_translator_makes_of_it(server, run_folder, height, width):
+def test_a_picture_is_what_the_translator_makes_of_it(server, translator, height, width):
     pixels = draw(1, height, width)
-    expected = Translator(run_folder)(pixels, noise_seed=7)
+    expected = translator(pixels, noise_seed=7)
     (picture,) = translate(server, encode(pixels), "?noise_seed=7")
     # The batch's kernels may round elsewhere.
     assert np.abs(picture.astype(int) - expected).max() <= 1
 
 
-def test_four_samples_differ_and_the_first_is_the_single_one(server, run_folder):
+def test_four_samples_differ_and_the_first_is_the_single_one(server, translator):
     pixels = draw(2)
     samples = translate(server, encode(pixels), "?noise_seed=5&samples=4")
     assert len(samples) == 4
     assert len({sample.tobytes() for sample in samples}) == 4
-    expected = [Translator(run_folder)(pixels, 5, sample) for sample in range(4)]
+    expected = [translator(pixels, 5, sample) for sample in range(4)]
     assert np.abs(np.stack(samples).astype(int) - np.stack(expected)).max() <= 1
 
 
@@ -137,10 +148,8 @@ def test_the_content_decides_and_not_the_declared_type(server, file_format):
     ],
 )
 def test_bad_files_are_refused_with_a_sentence(server, contents, status, sentence):
-    start = time.monotonic()
     found, answer = ask(server, "POST", "/api/translate", contents)
     assert (found, json.loads(answer)) == (status, {"error": sentence})
-    assert time.monotonic() - start < 5
     assert len(translate(server, encode(draw(1)))) == 1
 
 
@@ -218,18 +227,17 @@ def test_many_at_once_get_each_their_own_picture(server):
 
 
 def test_who_asks_too_much_or_meets_a_full_queue_is_told(run_folder):
-    """One request at a time and none waiting: of many, some are answered, the others hear that it is busy."""
-    command = [*DEMO, f"--model={run_folder}", "--max_waiting=1", "--requests_per_sec=8", "--noexamples"]
-    contents = encode(draw(1, 500, 500))
-    with browser.serve(command) as server, ThreadPoolExecutor(45) as threads:
-        answers = list(threads.map(lambda _: ask(server, "POST", "/api/translate", contents), range(45)))
-        statuses = [status for status, _ in answers]
-        assert {200, 429, 503} == set(statuses)
-        assert statuses.count(429) <= 5  # a burst of 40 is allowed
+    """One request at a time and one waiting: of many, some are answered, the others hear why not."""
+    contents = encode(draw(1, 100, 100))
+    limits = Limits(max_waiting=1, requests_per_sec=1)  # five at once
+    with serve_model(run_folder, limits=limits) as server, ThreadPoolExecutor(30) as threads:
+        # The first one waits for compilation, however fast the machine is.
+        answers = list(threads.map(lambda _: ask(server, "POST", "/api/translate", contents), range(30)))
+        assert {200, 429, 503} == {status for status, _ in answers}
         texts = {status: json.loads(answer).get("error") for status, answer in answers}
         assert texts[503] == "The model is busy with other people's pictures."
         assert texts[429] == "That was too much at once; again in 1 s."
-        time.sleep(1)
+        time.sleep(1.1)
         assert len(translate(server, contents)) == 1
 
 
@@ -244,27 +252,9 @@ def test_who_hangs_up_leaves_the_others_alone(server):
     assert len(translate(server, encode(draw(1)))) == 1
 
 
-def test_killed_and_started_again_it_answers_as_before(run_folder):
-    command = [*DEMO, f"--model={run_folder}", "--noexamples"]
-    first = browser.Server(command)
-    before = translate(first, encode(draw(1)))[0]
-    first.kill()
-    second = browser.Server(command, port=first.port)
-    assert second.port == first.port
-    assert np.array_equal(translate(second, encode(draw(1)))[0], before)
-    taken = runs.run([*command, f"--port={first.port}"])
-    assert taken.returncode == 1
-    assert f"cannot listen on 127.0.0.1 port {first.port}: Address already in use" in runs.last_line(taken)
-    ended = second.stop()
-    assert ended.returncode == 0
-    assert "Traceback" not in ended.stderr
-
-
 def test_a_saved_model_and_a_run_give_the_same(run_folder, tmp_path, server):
-    export = [sys.executable, "-m", "tfpix2pix.export", f"--workdir={run_folder}", "--output=models"]
-    exported = runs.run([*export, "--name=painter"], cwd=tmp_path)
-    assert exported.returncode == 0, exported.stderr
-    with browser.serve([*DEMO, f"--model={tmp_path / 'models' / 'painter'}"]) as other:
+    export.main(["export", f"--workdir={run_folder}", f"--output={tmp_path / 'models'}", "--name=painter"])
+    with serve_model(tmp_path / "models" / "painter") as other:
         model = json.loads(ask(other, "GET", "/api/model")[1])
         assert (model["kind"], model["width"], model["title"]) == ("labels", 32, "synthetic")
         contents = encode(draw(6))
@@ -280,7 +270,8 @@ def test_a_model_elsewhere_is_asked(models, saved_models, protocol):
         assert (model["kind"], model["width"], model["title"]) == ("labels", 256, "facades")
         pixels = draw(7)
         samples = translate(server, encode(pixels), "?noise_seed=9&samples=4")
-        expected = [Translator(saved_models / "tiny")(pixels, 9, sample) for sample in range(4)]
+        translator = Translator(saved_models / "tiny")
+        expected = [translator(pixels, 9, sample) for sample in range(4)]
         assert np.abs(np.stack(samples).astype(int) - np.stack(expected)).max() <= 1
         assert ask(server, "POST", "/api/translate", b"GIF89a")[0] == 400
         assert ask(server, "POST", "/api/translate", encode(pixels)[:-200])[0] == 400
@@ -305,18 +296,22 @@ def test_a_model_elsewhere_is_asked(models, saved_models, protocol):
         (["--model=x", "surplus"], 2, "unexpected argument: surplus"),
     ],
 )
-def test_a_wrong_call_says_what_is_wrong(tmp_path, flags, status, sentence):
-    ended = runs.run([*DEMO, "--port=0", *flags], cwd=tmp_path)
-    assert (ended.returncode, ended.stdout) == (status, "")
-    assert sentence in runs.last_line(ended)
+def test_a_wrong_call_says_what_is_wrong(monkeypatch, capsys, tmp_path, flags, status, sentence):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=re.escape(sentence)) as refusal:
+        demo.main(["demo", "--port=0", *flags])
+    assert refusal.value.exit_status == status
+    assert capsys.readouterr().out == ""
 
 
 def test_other_machines_are_warned_of(run_folder):
     with browser.serve([*DEMO, f"--model={run_folder}", "--host=0.0.0.0", "--noexamples"]) as server:
         assert server.url == f"http://127.0.0.1:{server.port}/"
         assert ask(server, "GET", "/")[0] == 200
-        stderr = server.stop().stderr
-    assert "warning: 0.0.0.0 can be reached from other machines" in stderr
+        ended = server.stop()
+    assert ended.returncode == 0
+    assert "warning: 0.0.0.0 can be reached from other machines" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_help_needs_no_tensorflow(tmp_path):
@@ -348,7 +343,8 @@ def test_without_the_extra_it_is_named():
 def test_the_address_in_use_is_known_before_the_model_is_loaded(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        start = time.monotonic()
         ended = runs.run([*DEMO, "--model=nowhere", f"--port={port}"], cwd=tmp_path)
-    assert "Another --port" in runs.last_line(ended)
-    assert time.monotonic() - start < 20
+    assert ended.returncode == 1
+    reason = runs.last_line(ended)
+    assert reason.startswith(f"error: cannot listen on 127.0.0.1 port {port}: Address already in use")
+    assert reason.endswith("Another --port (0: any free one) or --host may do")

@@ -7,11 +7,12 @@ const LONGEST_WAIT_SEC = 8;
 
 export class Client {
   /**
-   * @param {(state: string, detail: object) => void} report - "waiting"; "done" {pictures, modelSec, totalSec,
-   *   question}; "busy" and "away" {text}, tried again by itself; "refused" {text}
+   * @param {(pictures: Blob[], question: object) => Promise<void>} show - called for every answer
+   * @param {(state: string, detail: object) => void} report - "waiting"; "done" {modelSec, totalSec}: the newest
+   *   question's pictures are shown; "busy" and "away" {text}, tried again by itself; "refused" {text}
    */
-  constructor(report) {
-    this.report = report;
+  constructor(show, report) {
+    Object.assign(this, { show, report });
     this.newest = null;
     this.isAsking = false;
   }
@@ -54,10 +55,11 @@ export class Client {
       return wait;
     }
     if (response.ok) {
-      const pictures = answer.pictures.map(decode);
       const totalSec = (performance.now() - start) / 1000;
+      // Shown before anything else is asked: pictures never change places.
+      await this.show(answer.pictures.map(decode), question);
       // Not over a newer drawing's "waiting".
-      this.report("done", { pictures, question, modelSec: answer.model_sec, totalSec, isLast: !this.newest });
+      if (!this.newest) this.report("done", { modelSec: answer.model_sec, totalSec });
       return 0;
     }
     if (response.status === 503 || response.status === 429) {

@@ -28,8 +28,9 @@ class Page {
     const elements = { bar: $("bar"), palette: $("palette"), size: $("size"), sizeText: $("size-text") };
     this.tools = new Tools(model, { ...elements, sizeLabel: $("size-label") }, say);
     this.documents = new Documents(model, () => Number($("photo-size").value));
-    this.client = new Client((state, detail) => this.report(state, detail));
     this.output = new Output($("pictures"), model);
+    const show = (pictures, question) => this.output.show(pictures, question);
+    this.client = new Client(show, (state, detail) => this.report(state, detail));
     this.easel = new Easel($("canvas"), $("cursor"), {
       colours: model.colours,
       readTool: () => (this.history.current.base.kind === "none" ? null : this.tools.read()),
@@ -53,6 +54,7 @@ class Page {
     $("canvas").setAttribute("role", isDrawn ? "application" : "img");
     $("canvas").tabIndex = isDrawn ? 0 : -1;
     $("canvas").classList.toggle("drawable", isDrawn);
+    $("canvas").classList.toggle("exact", !takesPhotos);
     for (const id of ["help", "copy-link", "clear"]) $(id).hidden = !isDrawn;
     for (const id of ["camera", "photo-size-label"]) $(id).hidden = !takesPhotos;
     $("open").textContent = takesPhotos ? "Open photo" : "Open image";
@@ -233,15 +235,13 @@ class Page {
     this.client.ask({ encode: () => this.encode(), noiseSeed: seed, samples: isFour ? 4 : 1, width, height });
   }
 
-  async report(state, { text, isLast, pictures, question, modelSec, totalSec }) {
-    const isWaiting = state !== "refused" && !isLast;
+  report(state, { text, modelSec, totalSec }) {
+    const isWaiting = state !== "refused" && state !== "done";
     $("pictures").setAttribute("aria-busy", String(isWaiting));
     $("status").textContent = { busy: "Busy", away: "No connection" }[state] ?? (isWaiting ? "Translating…" : "");
     if (text) this.showProblem(text, { isOfModel: true, canRetry: state === "refused" });
     if (state !== "done") return;
     if (this.isProblemOfModel) this.showProblem("");
-    await this.output.show(pictures, question);
-    if (!isLast) return;
     $("status").textContent = `${seconds(totalSec)}, of that ${seconds(modelSec)} in the model`;
     say(`Picture ready after ${seconds(totalSec)}`);
   }
