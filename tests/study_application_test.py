@@ -117,7 +117,7 @@ def test_answers_come_in_order_after_both_exposures(app, store):
 
 
 def test_an_answer_cannot_come_before_the_images_were_shown(tmp_path, store):
-    protocol = studies.Protocol(practice_trials=0, test_trials=1, exposure_sec=1.0)
+    protocol = studies.Protocol(practice_trials=0, test_trials=1, exposure_sec=60.0)
     app = studies.make_app(tmp_path / "s", studies.make_study(tmp_path / "s", protocol), store)
     person = begin(app)
     person.show(0)

@@ -15,6 +15,7 @@ import studies
 import tiny_run
 from pipelines.command_line import UsageError, UserError
 from pipelines.synthetic import draw_pair, pair_index
+from tfpix2pix import study as study_command
 from tfpix2pix.web import study_folder
 from tfpix2pix.web.study_creation import create_study
 from tfpix2pix.web.study_folder import Protocol, Study
@@ -34,8 +35,8 @@ def write_folders(folder: Path, count: int = 3) -> list[str]:
     return [f"--real={folder / 'real'}", *generated, "--practice_trials=1", "--test_trials=2"]
 
 
-def run_create(*arguments: str):
-    return runs.run([sys.executable, "-m", "tfpix2pix.study", "create", *arguments])
+def run_create(*arguments: str) -> None:
+    study_command.main(["study", "create", *arguments])
 
 
 def read_picture(folder: Path, token: str) -> np.ndarray:
@@ -53,8 +54,10 @@ def list_chunks(contents: bytes) -> set[bytes]:
 
 def test_create_from_folders(tmp_path):
     folder = tmp_path / "study"
-    result = run_create(f"--study_dir={folder}", *write_folders(tmp_path / "in"), "--image_size=32")
+    create = [sys.executable, "-m", "tfpix2pix.study", "create", f"--study_dir={folder}", "--image_size=32"]
+    result = runs.run([*create, *write_folders(tmp_path / "in")])
     assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[0] == f"{folder}: 3 examples, algorithms L1, cGAN"
     study = study_folder.load_study(folder)
     assert study.algorithms == ("L1", "cGAN")
     assert [example.example_id for example in study.examples] == ["house 0", "house 1", "house 2"]
@@ -121,13 +124,12 @@ def test_create_from_a_run_translates_its_split(tmp_path):
     for _, generated in shown:
         assert (generated["tiny"] == generated["again"]).all()
     assert not (shown[0][1]["tiny"] == shown[1][1]["tiny"]).all()
-    result = run_create(
+    run_create(
         f"--study_dir={tmp_path / 'study'}",
         f"--model={workdir}",
         "--max_examples=3",
         *("--practice_trials=1", "--test_trials=2", "--image_size=64x64"),
     )
-    assert result.returncode == 0, result.stderr
     study = study_folder.load_study(tmp_path / "study")
     assert study.algorithms == ("tiny",)
     assert read_picture(tmp_path / "study", study.examples[0].real).shape == (64, 64, 3)
@@ -160,27 +162,26 @@ def test_a_warning_when_only_one_kind_is_jpeg(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "reason"),
+    ("arguments", "reason"),
     [
-        (["--test_trials=3"], 2, "needs 4 different examples, and there are 3"),
-        (["--generated=L1"], 2, "--generated takes NAME=FOLDER"),
-        (["--generated=a/b=x"], 2, "an algorithm's name is"),
-        (["--generated=l1=x"], 2, "each differently"),
-        (["--model=runs/x"], 2, "expected either --model, or --real and --generated"),
-        (["--exposure_sec=0"], 2, "exposure_sec must be from 0.05"),
-        (["--least_gap_sec=2"], 2, "least_gap_sec <= most_gap_sec"),
-        (["--image_size=32x64"], 2, "would change its proportions"),
-        (["--image_size=big"], 2, "--image_size is N or HxW"),
-        (["--completion_url=javascript:alert(1)"], 2, "completion_url must start with https://"),
-        (["--title= "], 2, "title must not be empty"),
-        (["stray"], 2, "unexpected argument: stray"),
+        (["--test_trials=3"], "needs 4 different examples, and there are 3"),
+        (["--generated=L1"], "--generated takes NAME=FOLDER"),
+        (["--generated=a/b=x"], "an algorithm's name is"),
+        (["--generated=l1=x"], "each differently"),
+        (["--model=runs/x"], "expected either --model, or --real and --generated"),
+        (["--exposure_sec=0"], "exposure_sec must be from 0.05"),
+        (["--least_gap_sec=2"], "least_gap_sec <= most_gap_sec"),
+        (["--image_size=32x64"], "would change its proportions"),
+        (["--image_size=big"], "--image_size is N or HxW"),
+        (["--completion_url=javascript:alert(1)"], "completion_url must start with https://"),
+        (["--title= "], "title must not be empty"),
+        (["stray"], "unexpected argument: stray"),
     ],
 )
-def test_create_refuses(tmp_path, arguments, status, reason):
+def test_create_refuses(tmp_path, arguments, reason):
     flags = write_folders(tmp_path / "in")
-    result = run_create(f"--study_dir={tmp_path / 'study'}", *flags, "--image_size=32", *arguments)
-    assert result.returncode == status
-    assert reason in runs.last_line(result)
+    with pytest.raises(UsageError, match=reason):
+        run_create(f"--study_dir={tmp_path / 'study'}", *flags, "--image_size=32", *arguments)
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
@@ -216,9 +217,8 @@ def test_images_that_do_not_go_together_leave_nothing_behind(tmp_path, changes, 
 def test_an_existing_study_stays(tmp_path):
     studies.make_study(tmp_path / "study")
     before = (tmp_path / "study" / "study.json").read_bytes()
-    result = run_create(f"--study_dir={tmp_path / 'study'}", *write_folders(tmp_path / "in"))
-    assert result.returncode == 2
-    assert "exists already" in runs.last_line(result)
+    with pytest.raises(UsageError, match="exists already"):
+        run_create(f"--study_dir={tmp_path / 'study'}", *write_folders(tmp_path / "in"))
     assert (tmp_path / "study" / "study.json").read_bytes() == before
 
 
@@ -229,7 +229,7 @@ def test_an_existing_study_stays(tmp_path):
         ({"surprise": 1}, "no field surprise"),
         ({"seed": "3"}, "seed must be of type int"),
         ({"algorithms": ["L1", "cGAN", "third"]}, "lacks an image of some algorithm"),
-        ({"examples": []}, "needs 3 examples"),
+        ({"examples": []}, "needs 3 different examples"),
         ({"protocol": {"test_trials": 0}}, "test_trials must be 1 or more"),
         ({"protocol": {"exposure_sec": True}}, "exposure_sec must be of type float"),
     ],

@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks.study_coverage import Crowd, simulate_answers
 from pipelines.command_line import UsageError, UserError
+from tfpix2pix import study as study_command
 from tfpix2pix.web.study_analysis import compute_results
 from tfpix2pix.web.study_exclusions import Rules, select_answers
 from tfpix2pix.web.study_folder import ANSWERS_FILE, Example, Protocol, Study, save_study
@@ -244,6 +245,11 @@ def test_all_answers_are_in_the_csv_and_nobody_is_named(answered_dir):
     )
     for path in (answered_dir / "results").iterdir():
         assert not re.search("worker|secret|CODE", path.read_text("utf-8")), path
+
+
+def test_the_command_prints_the_page_as_it_is(answered_dir, capsys):
+    study_command.main(["study", "results", f"--study_dir={answered_dir}", "--resamples=100"])
+    assert capsys.readouterr().out == (answered_dir / "results" / "results.md").read_text("utf-8")
 
 
 def test_results_are_the_same_when_written_again_and_change_with_the_seed(answered_dir):

@@ -145,7 +145,7 @@ def _write_answers(path, name: str) -> None:
 def test_processes_write_at_the_same_time(tmp_path):
     path = tmp_path / "answers.sqlite"
     open_store(path).close()
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=_write_answers, args=(path, str(number))) for number in range(4)]
     for process in processes:
         process.start()

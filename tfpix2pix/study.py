@@ -68,14 +68,10 @@ def _create(argv: Sequence[str]) -> None:
     _define_protocol_flags(flag_values)
     values = _parse(flag_values, _create.__doc__ or "", argv)
     study_dir = _study_dir(values)
-    if study_dir.exists():
-        raise UsageError(f"{study_dir} exists already; choose another --study_dir")
-    if bool(values["model"]) == bool(values["real"] or values["generated"]):
-        raise UsageError("expected either --model, or --real and --generated (--help shows more)")
-    if not values["model"] and not (values["real"] and values["generated"]):
-        raise UsageError("--real and --generated go together (--help shows more)")
+    _check_sources(values, study_dir)
     protocol = Protocol(**{name: values[name] for name in _HELP})
     study_folder.check_protocol(protocol)
+    study_folder.check_texts(values["title"], values["completion_url"])
     study = Study(
         title=values["title"],
         seed=secrets.randbits(53) if values["seed"] is None else values["seed"],
@@ -100,6 +96,15 @@ def _create(argv: Sequence[str]) -> None:
     study = create_study(study_dir, images, study)
     print(f"{study_dir}: {len(study.examples)} examples, algorithms {', '.join(study.algorithms)}")
     print(f"edit {study_dir / study_folder.CONSENT_FILE} and {study_dir / study_folder.INSTRUCTIONS_FILE}")
+
+
+def _check_sources(values: dict[str, Any], study_dir: Path) -> None:
+    if study_dir.exists():
+        raise UsageError(f"{study_dir} exists already; choose another --study_dir")
+    if bool(values["model"]) == bool(values["real"] or values["generated"]):
+        raise UsageError("expected either --model, or --real and --generated (--help shows more)")
+    if not values["model"] and not (values["real"] and values["generated"]):
+        raise UsageError("--real and --generated go together (--help shows more)")
 
 
 def _serve(argv: Sequence[str]) -> None:
@@ -197,7 +202,7 @@ def _results(argv: Sequence[str]) -> None:
     from tfpix2pix.web.study_results import write_results
 
     rules = Rules(**{field.name: values[field.name] for field in dataclasses.fields(Rules)})
-    print(write_results(_study_dir(values), rules, values["resamples"], values["seed"]))
+    print(write_results(_study_dir(values), rules, values["resamples"], values["seed"]), end="")
 
 
 def _parse(flag_values: flags.FlagValues, summary: str, argv: Sequence[str]) -> dict[str, Any]:

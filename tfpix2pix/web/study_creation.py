@@ -63,27 +63,16 @@ def create_study(study_dir: Path, images: StudyImages, study: Study) -> Study:
     """
     if study_dir.exists():
         raise UsageError(f"{study_dir} exists already; choose another --study_dir")
-    _check_count(len(images.example_ids), study)
+    study_folder.check_count(len(images.example_ids), study.protocol)
     with staging.staged_folder(study_dir) as staging_dir:
         (staging_dir / study_folder.IMAGES_FOLDER).mkdir()
         examples = tuple(_write_examples(staging_dir, images, study))
-        _check_count(len(examples), study)
         study = dataclasses.replace(study, algorithms=images.algorithms, examples=examples)
         study_folder.save_study(staging_dir, study)
         _write_texts(staging_dir, study)
         _write_secret(staging_dir)
         staging.publish(staging_dir, study_dir)
     return study
-
-
-def _check_count(count: int, study: Study) -> None:
-    protocol = study.protocol
-    if count < protocol.trials:
-        raise UsageError(
-            f"a session of {protocol.practice_trials} practice, {protocol.test_trials} test and "
-            f"{protocol.vigilance_trials} vigilance trials needs {protocol.trials} different examples, and "
-            f"there are {count}. Add images, or give a smaller --practice_trials and --test_trials"
-        )
 
 
 def _write_examples(folder: Path, images: StudyImages, study: Study) -> Iterator[Example]:

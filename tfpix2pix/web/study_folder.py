@@ -86,6 +86,11 @@ class Example:
     generated: Mapping[str, str]
     vigilance: str = ""
 
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """Returns the tokens of all images."""
+        return (self.real, *self.generated.values(), *filter(None, [self.vigilance]))
+
 
 @dataclasses.dataclass(frozen=True)
 class Study:
@@ -160,7 +165,7 @@ def image_file(study_dir: Path, token: str) -> Path:
 def check_images(study_dir: Path, study: Study) -> None:
     """Raises UserError when an image of the study is missing."""
     for example in study.examples:
-        for token in (example.real, *example.generated.values(), *filter(None, [example.vigilance])):
+        for token in example.tokens:
             if not image_file(study_dir, token).is_file():
                 raise UserError(
                     f"{image_file(study_dir, token)} is missing; an image of {example.example_id}"
@@ -189,13 +194,18 @@ def check_study(study: Study) -> None:
         raise UsageError(f"the study has version {study.version}, and this program reads version {VERSION}")
     check_protocol(study.protocol)
     check_algorithms(study.algorithms)
-    if study.completion_url and not re.fullmatch(r"https?://\S+", study.completion_url):
-        raise UsageError(f"completion_url must start with https://. Received: {study.completion_url}")
-    if not study.title.strip():
-        raise UsageError("title must not be empty")
+    check_texts(study.title, study.completion_url)
     if len(study.image_size) != 2 or min(study.image_size) < 1:
         raise UsageError(f"image_size must be height and width in px. Received: {study.image_size}")
     _check_examples(study)
+
+
+def check_texts(title: str, completion_url: str) -> None:
+    """Raises UsageError, naming the field, for texts that the pages could not bear."""
+    if completion_url and not re.fullmatch(r"https?://\S+", completion_url):
+        raise UsageError(f"completion_url must start with https://. Received: {completion_url}")
+    if not title.strip():
+        raise UsageError("title must not be empty")
 
 
 def check_algorithms(names: tuple[str, ...]) -> None:
@@ -225,14 +235,19 @@ def check_protocol(protocol: Protocol) -> None:
         raise UsageError(f"pairing must be {' or '.join(PAIRINGS)}. Received: {protocol.pairing}")
 
 
-def _check_examples(study: Study) -> None:
-    protocol = study.protocol
-    if len(study.examples) < protocol.trials:
+def check_count(examples: int, protocol: Protocol) -> None:
+    """Raises UsageError for fewer examples than a session has trials."""
+    if examples < protocol.trials:
         raise UsageError(
             f"a session of {protocol.practice_trials} practice, {protocol.test_trials} test and "
-            f"{protocol.vigilance_trials} vigilance trials needs {protocol.trials} examples, and there are "
-            f"{len(study.examples)}. Add images, or ask for fewer trials"
+            f"{protocol.vigilance_trials} vigilance trials needs {protocol.trials} different examples, and "
+            f"there are {examples}. Add images, or ask for fewer with --practice_trials and --test_trials"
         )
+
+
+def _check_examples(study: Study) -> None:
+    protocol = study.protocol
+    check_count(len(study.examples), protocol)
     if protocol.pairing == "different" and len(study.examples) < 2:
         raise UsageError("pairing=different needs two examples or more")
     tokens = []
@@ -241,7 +256,7 @@ def _check_examples(study: Study) -> None:
             raise UsageError(f"example {example.example_id} lacks an image of some algorithm")
         if protocol.vigilance_trials and not example.vigilance:
             raise UsageError(f"example {example.example_id} lacks its image for vigilance trials")
-        tokens += [example.real, *example.generated.values(), *filter(None, [example.vigilance])]
+        tokens += example.tokens
     if len({example.example_id for example in study.examples}) < len(study.examples):
         raise UsageError("two examples have the same example_id")
     if not all(_TOKEN.fullmatch(token) for token in tokens) or len(set(tokens)) < len(tokens):
