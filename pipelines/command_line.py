@@ -99,18 +99,23 @@ def new_flags() -> flags.FlagValues:
 
 def run(main: Callable[[Sequence[str]], int | None]) -> None:
     """Runs `main(argv)` and ends the process as the module's docstring says."""
+    reason: str | None = None
     try:
         status = main(sys.argv) or 0
     except UserError as error:
-        status = _fail(error, error.exit_status)
+        reason, status = str(error), error.exit_status
     except BrokenPipeError:  # `command | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     except OSError as error:
-        status = _fail(f"{error.strerror or error}: {error.filename}" if error.filename else error, 1)
+        reason = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
+        status = 1
     except KeyboardInterrupt:
-        status = _fail("stopped by Ctrl-C", 1)
+        reason, status = "stopped by Ctrl-C", 1
     sys.stdout.flush()
+    if reason is not None:
+        # Not sooner: a half-read checkpoint warns when the failure lets go of it.
+        print(f"error: {reason}", file=sys.stderr)
     sys.exit(status)
 
 
@@ -122,9 +127,3 @@ def say(text: str) -> None:
 def warn(text: str) -> None:
     """Prints a warning on standard error, above a progress bar where there is one."""
     tqdm.write(f"warning: {text}", file=sys.stderr)
-
-
-def _fail(reason: object, status: int) -> int:
-    sys.stdout.flush()
-    print(f"error: {reason}", file=sys.stderr)
-    return status

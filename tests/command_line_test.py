@@ -28,6 +28,19 @@ def test_exit_status_and_reason(raised, status, reason):
     assert process.stdout == "so far\n"
 
 
+@pytest.mark.parametrize("raised", ["KeyboardInterrupt", "command_line.UserError('no')"])
+def test_the_reason_comes_after_what_the_failure_let_go_of(raised):
+    process = _run(
+        "class Checkpoint:\n"
+        "  def __del__(self): command_line.say('warning: not all was read')\n"
+        f"def main(argv):\n  checkpoint = Checkpoint()\n  raise {raised}\n"
+        "command_line.run(main)"
+    )
+    first, last = process.stderr.splitlines()
+    assert first == "warning: not all was read"
+    assert last.startswith("error: ")
+
+
 @pytest.mark.parametrize("returned, status", [("None", 0), ("0", 0), ("1", 1)])
 def test_what_main_returns_is_the_exit_status(returned, status):
     assert _run(f"command_line.run(lambda argv: {returned})").returncode == status
