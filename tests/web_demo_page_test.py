@@ -279,6 +279,7 @@ def test_the_newest_drawing_wins_and_what_it_overtook_is_never_sent(visit, label
     assert len(visitor.sent) == count + 2
     assert (visitor.drawing[26:30, 2:29] == colour("window")).all()
     last = visitor.output
+    visitor.click("Copy link")
     fresh = visit(labels_server, visitor.page.url.partition("/")[2].partition("/")[2].partition("/")[2])
     assert np.array_equal(fresh.drawing, visitor.drawing)
     assert np.array_equal(fresh.output, last)
@@ -296,8 +297,8 @@ def test_a_link_reproduces_drawing_seed_and_samples(visit, labels_server):
     visitor.drag((0, 16), (31, 16))
     visitor.page.get_by_label("Noise seed, as a number").fill("123456")
     visitor.click("Four samples")
-    visitor.page.wait_for_timeout(600)
     visitor.settle()
+    visitor.click("Copy link")  # the address follows the drawing a little later
     link = visitor.page.url
     assert len(link) < 300
     other = visit(labels_server, link[len(labels_server.url) :])
@@ -362,7 +363,7 @@ def test_an_example_is_a_start(visit, labels_server):
     visitor.page.get_by_role("button", name="Example val_3", exact=True).click()
     visitor.settle()
     assert not np.array_equal(visitor.drawing, first)
-    visitor.page.wait_for_timeout(500)
+    visitor.click("Copy link")
     assert "example=val_3" in visitor.page.url
     visitor.click("Undo")
     visitor.settle()

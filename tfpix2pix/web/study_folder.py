@@ -250,7 +250,7 @@ def _check_examples(study: Study) -> None:
     check_count(len(study.examples), protocol)
     if protocol.pairing == "different" and len(study.examples) < 2:
         raise UsageError("pairing=different needs two examples or more")
-    tokens = []
+    tokens: list[str] = []
     for example in study.examples:
         if set(example.generated) != set(study.algorithms):
             raise UsageError(f"example {example.example_id} lacks an image of some algorithm")
