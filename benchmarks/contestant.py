@@ -20,9 +20,7 @@ def answer(function: Callable[[], object], warm_ups: int = 3, **facts: Any) -> N
       warm_ups: calls before the first turn.
       **facts: what to say of itself.
     """
-    # What libraries print must not come between the lines that the other side reads.
-    with os.fdopen(os.dup(1), "w") as replies:
-        os.dup2(2, 1)
+    with os.fdopen(int(os.environ["BENCHMARK_REPLIES"]), "w") as replies:
         for _ in range(warm_ups):
             function()
         print("null", file=replies, flush=True)

@@ -36,12 +36,13 @@ def main(argv: Sequence[str]) -> None:
     from benchmarks import measurement
 
     rows, numbers = [], {}
+    rounds: int = values.flag_values_dict()["rounds"]
     for kind, layers in (("encoder", ENCODER), ("decoder", DECODER)):
         for number, (side, channels, filters) in enumerate(layers, 1):
             name = f"{kind}_{number if kind == 'encoder' else 9 - number}"
             row = [name, f"{side // 2}x{side // 2}"]
             for product, ways in _products(side, channels, filters, values).items():
-                times = _interleave(ways, values["rounds"].value)
+                times = _interleave(ways, rounds)
                 numbers[f"{name} {product}"] = {"native_ms": times[0], "matmul_ms": times[1]}
                 row.append(f"{times[0]:.1f} / {times[1]:.1f} = {times[0] / times[1]:.2f}")
             rows.append(row)

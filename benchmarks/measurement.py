@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import numpy as np
 
@@ -90,21 +90,26 @@ def take_turns(contestants: Iterable[Contestant], rounds: int, calls: int = 1) -
         return {name: Result(np.array(times[name]), child.finish()) for name, child in children.items()}
     finally:
         for child in children.values():
-            child.process.kill()
-            child.process.wait()
+            child.end()
 
 
 class _Child:
     def __init__(self, contestant: Contestant):
         self.name = contestant.name
+        # Replies have a pipe of their own: what libraries print must not come between them.
+        read_end, write_end = os.pipe()
+        self.replies = os.fdopen(read_end)
         self.process = subprocess.Popen(
             contestant.command,
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=sys.stderr,
             text=True,
             cwd=ROOT,
-            env={"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ},
+            pass_fds=[write_end],
+            env={"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "BENCHMARK_REPLIES": str(write_end)},
         )
+        os.close(write_end)
+        self.requests = cast(TextIO, self.process.stdin)
 
     def pause(self) -> None:
         """Stops all of its threads: one that fills buffers would take time from the others' turns."""
@@ -112,25 +117,27 @@ class _Child:
 
     def take_turn(self, calls: int) -> list[float]:
         self.process.send_signal(signal.SIGCONT)
-        self._stream("stdin").write(f"{calls}\n")
-        self._stream("stdin").flush()
+        self.requests.write(f"{calls}\n")
+        self.requests.flush()
         times = self.read()
         self.pause()
         return times
 
     def finish(self) -> dict[str, Any]:
         self.process.send_signal(signal.SIGCONT)
-        self._stream("stdin").close()
+        self.requests.close()
         return self.read()
 
     def read(self) -> Any:
-        line = self._stream("stdout").readline()
+        line = self.replies.readline()
         if not line:
             raise UserError(f"{self.name} ended early, with status {self.process.wait()}")
         return json.loads(line)
 
-    def _stream(self, name: str) -> TextIO:
-        return getattr(self.process, name)
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.replies.close()
 
 
 def summarise(values: np.ndarray) -> dict[str, float]:

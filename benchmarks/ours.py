@@ -4,18 +4,23 @@ python -m benchmarks.ours WHAT PRECISION IMAGE_SIZE BATCH_SIZE
 """
 
 import sys
+import tempfile
 from collections.abc import Callable
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from benchmarks.contestant import answer
+from pipelines.transforms import to_uint8
 from tfpix2pix.discriminators import patch_discriminator
 from tfpix2pix.generators import unet_generator
+from tfpix2pix.networks import cast_kernels
+from tfpix2pix.saved_model import export_saved_model
+from tfpix2pix.servable import Servable
 from tfpix2pix.step import TrainStep
 
 MATMUL_SIDE = 2048
-COPY_MIB = 256
 
 
 def random_batch(image_size: int, batch_size: int) -> dict[str, tf.Tensor]:
@@ -38,7 +43,7 @@ def build_step(precision: str, image_size: int, batch_size: int) -> Callable[[],
 
 def build_forward(precision: str, image_size: int, batch_size: int) -> Callable[[], object]:
     """Returns one pass of the generator, the image read."""
-    generator = unet_generator((image_size, image_size), dtype=precision)
+    generator = cast_kernels(unet_generator((image_size, image_size), dtype=precision))
     batch = random_batch(image_size, batch_size)
     inputs = [batch["input_image"], batch["noise_seed"]]
     forward = tf.function(lambda images, seeds: generator([images, seeds], training=False))
@@ -53,15 +58,34 @@ def build_matmul(precision: str, image_size: int, batch_size: int) -> Callable[[
     return lambda: multiply().numpy()
 
 
-def build_copy(precision: str, image_size: int, batch_size: int) -> Callable[[], object]:
-    """Returns a copy of a large tensor: the machine's limit of memory. All arguments are ignored."""
-    values = tf.Variable(tf.zeros([COPY_MIB * 2**18]))
-    target = tf.Variable(tf.zeros([COPY_MIB * 2**18]))
-    copy = tf.function(lambda: target.assign(values + 1.0))
-    return lambda: (copy(), target[0].numpy())
+def build_served_array(precision: str, image_size: int, batch_size: int) -> Callable[[], object]:
+    """Returns a call of a SavedModel with tensors."""
+    request = {"input_image": random_batch(image_size, batch_size)["input_image"].numpy()}
+    return _serve(precision, image_size, "float32", request)
 
 
-BUILDERS = {"step": build_step, "forward": build_forward, "matmul": build_matmul, "copy": build_copy}
+def build_served_file(precision: str, image_size: int, batch_size: int) -> Callable[[], object]:
+    """Returns a call of a SavedModel with PNG files."""
+    batch = random_batch(image_size, batch_size)["input_image"]
+    files = [tf.io.encode_png(to_uint8(image)).numpy() for image in batch]
+    return _serve(precision, image_size, "serving_default", {"image_bytes": np.array(files, object)})
+
+
+def _serve(precision: str, image_size: int, signature: str, request: dict) -> Callable[[], object]:
+    generator = unet_generator((image_size, image_size), dtype=precision)
+    with tempfile.TemporaryDirectory() as folder:
+        size = (image_size, image_size)
+        servable = Servable(export_saved_model(generator, folder, verify=False, image_size=size))
+    return lambda: servable(signature, request)
+
+
+BUILDERS = {
+    "step": build_step,
+    "forward": build_forward,
+    "matmul": build_matmul,
+    "served_array": build_served_array,
+    "served_file": build_served_file,
+}
 
 if __name__ == "__main__":
     what, precision, image_size, batch_size = sys.argv[1:]

@@ -1,0 +1,48 @@
+"""What `train` takes beside its steps: input pipeline, scalars, progress; validation and checkpoints off.
+
+python -m benchmarks.command [--image_size=256] [--precision=mixed_bfloat16]
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from absl import flags
+
+from benchmarks.measurement import python_contestant, show_table, summarise, take_turns, write_json
+from pipelines import command_line
+
+STEPS_PER_CALL = 25  # see training.py
+
+
+def main(argv: Sequence[str]) -> None:
+    """Prints a table, and writes JSON where asked to."""
+    flag_values = command_line.new_flags()
+    flags.DEFINE_integer("image_size", 256, "px", 32, flag_values=flag_values)
+    flags.DEFINE_enum(
+        "precision", "mixed_bfloat16", ["float32", "mixed_bfloat16"], "of both", flag_values=flag_values
+    )
+    flags.DEFINE_string("dataset", "synthetic", "as of train", flag_values=flag_values)
+    flags.DEFINE_string("data_dir", "datasets", "as of train", flag_values=flag_values)
+    flags.DEFINE_integer("rounds", 7, "turns of 25 steps", 1, flag_values=flag_values)
+    flags.DEFINE_string("json", None, "file to write the numbers to", flag_values=flag_values)
+    command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
+    values: dict[str, Any] = flag_values.flag_values_dict()
+    given = (values["precision"], str(values["image_size"]), values["dataset"], values["data_dir"])
+    contestants = [python_contestant(name, "training", name, *given) for name in ("bare", "whole")]
+    results = take_turns(contestants, values["rounds"])
+    overhead = summarise(results["whole"].seconds / results["bare"].seconds - 1)
+    milliseconds = {
+        name: summarise(result.seconds / STEPS_PER_CALL * 1e3) for name, result in results.items()
+    }
+    rows = [
+        [name, f"{each['median']:.0f} ({each['low']:.0f}-{each['high']:.0f})"]
+        for name, each in milliseconds.items()
+    ]
+    show_table(["contestant", "ms a step"], rows)
+    print(f"\nbeside the steps: {overhead['median']:.1%} ({overhead['low']:.1%} to {overhead['high']:.1%})")
+    if values["json"]:
+        write_json(values["json"], {"ms": milliseconds, "overhead": overhead})
+
+
+if __name__ == "__main__":
+    command_line.run(main)

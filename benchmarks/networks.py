@@ -1,0 +1,134 @@
+"""A training step, or a pass of the generator, against PyTorch: time, share of the limit, peak memory.
+
+    python -m benchmarks.networks --what=step|forward [--image_size=256] [--batch_size=1] [--pytorch=PYTHON]
+
+The facades networks on random pixels; the step is the paper's, D and then G. The
+limit is what a product of large matrices reaches on this machine in the same
+minutes.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from absl import flags
+
+from benchmarks.measurement import (
+    Contestant,
+    Result,
+    has_module,
+    python_contestant,
+    show_table,
+    summarise,
+    take_turns,
+    write_json,
+)
+from pipelines import command_line
+from pipelines.command_line import say
+
+PRECISIONS = ("float32", "mixed_bfloat16")
+MATMUL_SIDE = 2048  # of the limit, see ours.py
+
+
+def define_flags() -> flags.FlagValues:
+    """Returns the command's flags."""
+    values = command_line.new_flags()
+    flags.DEFINE_enum("what", "step", ["step", "forward"], "what is measured", flag_values=values)
+    flags.DEFINE_integer("image_size", 256, "px", 32, flag_values=values)
+    flags.DEFINE_integer("batch_size", 1, "images", 1, flag_values=values)
+    flags.DEFINE_integer("rounds", 15, "turns of each contestant", 1, flag_values=values)
+    flags.DEFINE_string("pytorch", sys.executable, "Python that has PyTorch", flag_values=values)
+    flags.DEFINE_string("json", None, "file to write the numbers to", flag_values=values)
+    return values
+
+
+def main(argv: Sequence[str]) -> None:
+    """Prints a table, and writes JSON where asked to."""
+    flag_values = define_flags()
+    command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
+    values: dict[str, Any] = flag_values.flag_values_dict()
+    results = take_turns(list_contestants(values), values["rounds"])
+    flops = count_flops(values["what"], values["image_size"]) * values["batch_size"]
+    numbers = {
+        name: summarise_network(name, results, flops) for name in results if not name.startswith("limit")
+    }
+    peers = [name for name in numbers if name.startswith("PyTorch")]
+    header = ["contestant", "ms", *(f"against {peer}" for peer in peers), "of the limit", "peak memory, MiB"]
+    show_table(header, [_row(name, each, peers) for name, each in numbers.items()])
+    limits = {
+        precision: summarise(2 * MATMUL_SIDE**3 / results[f"limit {precision}"].seconds / 1e9)
+        for precision in PRECISIONS
+    }
+    for precision, limit in limits.items():
+        print(f"\nlimit, {precision}: {limit['median']:.0f} GFLOP/s ({limit['low']:.0f}-{limit['high']:.0f})")
+    if values["json"]:
+        write_json(values["json"], {"gflop": flops / 1e9, "limit_gflops": limits, "contestants": numbers})
+
+
+def list_contestants(values: Mapping[str, Any]) -> list[Contestant]:
+    """Returns who takes part; PyTorch only where it is installed."""
+    sizes = (str(values["image_size"]), str(values["batch_size"]))
+    contestants = []
+    for precision in PRECISIONS:
+        given = (values["what"], precision, *sizes)
+        contestants.append(python_contestant(f"ours {precision}", "ours", *given))
+        contestants.append(python_contestant(f"limit {precision}", "ours", "matmul", *given[1:]))
+        if has_module(values["pytorch"], "torch"):
+            peer = python_contestant(f"PyTorch {precision}", "pytorch", *given, python=values["pytorch"])
+            contestants.append(peer)
+    if len(contestants) < 3 * len(PRECISIONS):
+        say(f"{values['pytorch']} has no PyTorch, so its columns are left out; --pytorch names one that has")
+    return contestants
+
+
+def count_flops(what: str, image_size: int) -> float:
+    """Returns the floating-point operations of the convolutions for one image of the facades networks."""
+    depth = min(8, image_size.bit_length() - 1)
+    widths = [64 * min(2**block, 8) for block in range(depth)]
+
+    def convolution(small_px: float, channels: int, filters: int) -> float:
+        return 2 * small_px**2 * 16 * channels * filters
+
+    sides = [image_size / 2 ** (block + 1) for block in range(depth)]
+    inputs, outputs = [3, *widths[:-1]], [3, *widths[:-1]]
+    encoder = [convolution(*each) for each in zip(sides, inputs, widths, strict=True)]
+    skips = [2 * width for width in widths[:-1]] + [widths[-1]]
+    decoder = [convolution(*each) for each in zip(sides, outputs, skips, strict=True)]
+    generator = sum(encoder) + sum(decoder)
+    if what == "forward":
+        return generator
+    eighth = image_size / 8
+    patch = [convolution(*each) for each in zip(sides, [6, 64, 128], [64, 128, 256], strict=False)]
+    patch += [convolution(eighth - 1, 256, 512), convolution(eighth - 2, 512, 1)]
+    # Forward, and both gradients but those of the images; D sees two images in its own
+    # update, and passes a gradient on to the image in G's.
+    return 3 * generator - encoder[0] + 2 * (3 * sum(patch) - patch[0]) + 2 * sum(patch)
+
+
+def summarise_network(name: str, results: Mapping[str, Result], flops: float) -> dict[str, Any]:
+    """Returns a contestant's numbers: milliseconds, ratios within the rounds, share of the limit, memory."""
+    result, limit = results[name], results[f"limit {name.split()[-1]}"]
+    least_sec = flops / (2 * MATMUL_SIDE**3) * limit.seconds
+    peers = {peer: each for peer, each in results.items() if peer.startswith("PyTorch")}
+    return {
+        "ms": summarise(result.seconds * 1e3),
+        "ratio": {peer: summarise(each.seconds / result.seconds) for peer, each in peers.items()},
+        "share_of_limit": summarise(least_sec / result.seconds),
+        "peak_rss_mib": result.facts["peak_rss_mib"],
+    }
+
+
+def _row(name: str, numbers: Mapping[str, Any], peers: list[str]) -> list[str]:
+    milliseconds, share = numbers["ms"], numbers["share_of_limit"]
+    ratios = [numbers["ratio"][peer] for peer in peers]
+    return [
+        name,
+        f"{milliseconds['median']:.0f} ({milliseconds['low']:.0f}-{milliseconds['high']:.0f})",
+        *(f"{ratio['median']:.2f}x ({ratio['low']:.2f}-{ratio['high']:.2f})" for ratio in ratios),
+        f"{share['median']:.0%}",
+        f"{numbers['peak_rss_mib']:.0f}",
+    ]
+
+
+if __name__ == "__main__":
+    command_line.run(main)

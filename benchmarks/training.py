@@ -1,0 +1,83 @@
+"""Contestants of `benchmarks.command`: the bare step, and all that `train` does around it.
+
+python -m benchmarks.training bare|whole PRECISION IMAGE_SIZE DATASET DATA_DIR
+"""
+
+import os
+import sys
+import tempfile
+import threading
+
+import tensorflow as tf
+
+from benchmarks.contestant import answer
+from benchmarks.ours import random_batch
+from tfpix2pix import loop, networks
+from tfpix2pix.config import Config, make_config
+
+STEPS_PER_CALL = 25  # with the scalars' summary once, twice as often as by default
+NEVER = 10**9
+
+
+def make_settings(precision: str, image_size: int, dataset: str, data_dir: str) -> Config:
+    """Returns a dataset's recipe; no validation, no checkpoint, no end."""
+    return make_config(
+        dataset=dataset,
+        data_dir=data_dir,
+        precision=precision,
+        image_size=image_size,
+        steps=NEVER,
+        summary_every_steps=STEPS_PER_CALL,
+        validate_every_steps=NEVER,
+        checkpoint_every_steps=NEVER,
+        sample_every_steps=NEVER,
+        export=False,
+    )
+
+
+def take_bare_steps(config: Config) -> None:
+    """Answers with the step alone, on one random batch."""
+    train_step = networks.build_train_step(config, NEVER)
+    batches = iter(tf.data.Dataset.from_tensors(random_batch(config.image_size[0], 1)).repeat())
+
+    def call() -> None:
+        for _ in range(STEPS_PER_CALL):
+            train_step.run_steps(batches, 1)["l1_loss"].numpy()
+
+    answer(call, warm_ups=1)
+
+
+def take_whole_steps(config: Config) -> None:
+    """Answers with `train`: the loop waits before each step until it is its turn."""
+    may_go, gone = threading.Semaphore(0), threading.Semaphore(0)
+
+    class PacedRun(loop._Run):
+        started = False
+
+        def advance(self, batches, progress):
+            if self.started:
+                gone.release()
+            self.started = True
+            may_go.acquire()
+            super().advance(batches, progress)
+
+    def call() -> None:
+        for _ in range(STEPS_PER_CALL):
+            may_go.release()
+            gone.acquire()
+
+    def take_turns() -> None:
+        answer(call, warm_ups=1)
+        os._exit(0)
+
+    loop._Run = PacedRun  # type: ignore[misc]
+    with tempfile.TemporaryDirectory() as folder:
+        # Signals are for the main thread, and `train` listens to them.
+        threading.Thread(target=take_turns, daemon=True).start()
+        loop.train_and_evaluate(config, os.path.join(folder, "run"))
+
+
+if __name__ == "__main__":
+    what, precision, image_size, dataset, data_dir = sys.argv[1:]
+    settings = make_settings(precision, int(image_size), dataset, data_dir)
+    {"bare": take_bare_steps, "whole": take_whole_steps}[what](settings)
