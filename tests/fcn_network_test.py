@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from pipelines.command_line import UsageError, UserError
+from tfpix2pix.keras_versions import variable_path
 from tfpix2pix.metrics import fcn_network
 from tfpix2pix.metrics.fcn_network import BilinearInitializer, GroupNormalization, fcn8s
 
@@ -72,7 +73,7 @@ def test_each_skip_reaches_the_logits(network):
 
 
 def test_only_the_last_upsampling_is_fixed(network):
-    fixed = {variable.path for variable in network.non_trainable_variables}
+    fixed = {variable_path(variable) for variable in network.non_trainable_variables}
     assert fixed == {"upscore/kernel"}
 
 

@@ -20,9 +20,11 @@ FOUNDATIONS = {
     "tfpix2pix.losses": set(),
     "tfpix2pix.generators": {"tfpix2pix.layers"},
     "tfpix2pix.discriminators": {"tfpix2pix.layers"},
-    "tfpix2pix.optimizers": set(),
+    "tfpix2pix.keras_versions": {"pipelines.command_line"},
+    "tfpix2pix.optimizers": {"tfpix2pix.keras_versions"},
     "tfpix2pix.step": {
         "tfpix2pix.losses",
+        "tfpix2pix.keras_versions",
         "tfpix2pix.optimizers",
         "tfpix2pix.generators",
         "tfpix2pix.discriminators",

@@ -6,27 +6,29 @@ import pytest
 import tensorflow as tf
 
 from tfpix2pix import optimizers
+from tfpix2pix.keras_versions import scale_loss, tf_variable
+
+
+def _make_weights(shape):
+    return keras.layers.Layer().add_weight(name="weights", shape=shape, initializer="ones")
 
 
 def _take_steps(optimizer: keras.optimizers.Optimizer) -> list[np.ndarray]:
     """Returns weights, momentum and velocity after six gradients of very different sizes."""
     draws = np.random.default_rng(0)
-    weights = keras.Variable(np.ones((50, 7), np.float32))
+    weights = _make_weights((50, 7))
     optimizer.build([weights])
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     for _ in range(6):
         size = 10.0 ** draws.integers(-8, 1)
         gradient = tf.constant(draws.normal(0, size, (50, 7)), tf.float32)
-        optimizer.apply_gradients([(optimizer.scale_loss(gradient), weights)])
-    return [keras.ops.convert_to_numpy(v) for v in (weights, inner._momentums[0], inner._velocities[0])]
+        optimizer.apply_gradients([(scale_loss(optimizer, gradient), weights)])
+    return [tf_variable(v).numpy() for v in (weights, inner._momentums[0], inner._velocities[0])]
 
 
 @pytest.mark.parametrize("loss_scaling", [False, True])
 def test_fused_adam_is_keras_adam(loss_scaling):
-    keras_adam = keras.optimizers.Adam(2e-4, 0.5, 0.999, 1e-8)
-    if loss_scaling:
-        keras_adam = keras.optimizers.LossScaleOptimizer(keras_adam)
-    expected = _take_steps(keras_adam)
+    expected = _take_steps(keras.optimizers.Adam(2e-4, 0.5, 0.999, 1e-8))
     for values, wanted in zip(_take_steps(optimizers.build_adam(2e-4, loss_scaling)), expected, strict=True):
         # The kernel takes 1 - 0.999 in float32, which is 1.3e-5 off.
         np.testing.assert_allclose(values, wanted, rtol=2e-5, atol=1e-9)
@@ -34,7 +36,7 @@ def test_fused_adam_is_keras_adam(loss_scaling):
 
 def test_fused_adam_under_a_strategy(mirrored_strategy):
     with mirrored_strategy.scope():
-        weights, adam = keras.Variable(np.ones(3, np.float32)), optimizers.build_adam(0.2)
+        weights, adam = _make_weights((3,)), optimizers.build_adam(0.2)
         adam.build([weights])
 
     @tf.function
@@ -43,10 +45,20 @@ def test_fused_adam_under_a_strategy(mirrored_strategy):
         mirrored_strategy.run(lambda: adam.apply_gradients([(tf.fill([3], 0.5), weights)]))
 
     take_step()
-    for replica in mirrored_strategy.experimental_local_results(weights.value):
+    for replica in mirrored_strategy.experimental_local_results(tf_variable(weights)):
         np.testing.assert_allclose(replica, [0.8, 0.8, 0.8], rtol=1e-5)
-    for replica in mirrored_strategy.experimental_local_results(adam._momentums[0].value):
+    for replica in mirrored_strategy.experimental_local_results(tf_variable(adam._momentums[0])):
         np.testing.assert_allclose(replica, [0.5, 0.5, 0.5])
+
+
+def test_a_step_of_infinite_gradients_is_left_out_and_halves_the_loss_scale():
+    weights, adam = _make_weights((2,)), optimizers.build_adam(loss_scaling=True)
+    adam.build([weights])
+    assert float(scale_loss(adam, tf.constant(1.0))) == 32768
+    adam.apply_gradients([(tf.constant([np.inf, 0.0]), weights)])
+    np.testing.assert_array_equal(tf_variable(weights), [1.0, 1.0])
+    assert float(scale_loss(adam, tf.constant(1.0))) == 16384
+    assert int(tf_variable(adam.step_counter)) == 0
 
 
 def test_amsgrad_is_refused():

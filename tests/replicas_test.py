@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tfpix2pix import discriminators, generators, step
+from tfpix2pix.keras_versions import tf_variable, variable_path
 
 NUM_STEPS = 2
 
@@ -83,9 +84,9 @@ def test_adam_keeps_replicas_alike(mirrored_strategy):
     train_step.run_steps(iter(mirrored_strategy.experimental_distribute_dataset(_draw_batches())), NUM_STEPS)
     optimizers = train_step.generator_optimizer.variables + train_step.discriminator_optimizer.variables
     for variable in (*generator.variables, *discriminator.variables, *optimizers):
-        copies = mirrored_strategy.experimental_local_results(variable.value)
+        copies = mirrored_strategy.experimental_local_results(tf_variable(variable))
         assert len(copies) == 2
-        np.testing.assert_array_equal(*copies, err_msg=variable.path)
+        np.testing.assert_array_equal(*copies, err_msg=variable_path(variable))
     for value, earlier in zip(generator.get_weights(), before, strict=True):
         # Two steps of 2e-4.
         assert 1e-4 < np.abs(value - earlier).max() < 5e-4

@@ -12,7 +12,7 @@ import tensorflow as tf
 from PIL import Image
 
 from pipelines.tasks import Task
-from tfpix2pix import generators
+from tfpix2pix import generators, keras_versions
 from tfpix2pix.endpoints import Contract, build_endpoints
 from tfpix2pix.request_checks import read_header
 
@@ -24,12 +24,12 @@ def write_model(folder: Path, channels: int, *names: str) -> str:
     generator = generators.unet_generator(
         input_channels=channels, output_channels=channels, depth=2, base_filters=4
     )
-    archive = keras.export.ExportArchive()
+    archive = keras_versions.export_archive()
     contract = Contract(task=Task((channels, channels)), max_pixels=MAX_PIXELS)
     endpoints = build_endpoints(generator, contract)
     for name in names or endpoints:
         archive.add_endpoint(name, endpoints[name].function, list(endpoints[name].inputs))
-    archive.write_out(str(folder), verbose=False)
+    archive.write_out(str(folder))
     return str(folder)
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 
 from pipelines.command_line import UsageError
 from pipelines.tasks import Task, make_task
+from tfpix2pix import keras_versions
 from tfpix2pix.endpoints import Contract, build_endpoints, silence
 from tfpix2pix.saved_model import export_saved_model
 from tfpix2pix.servable import Servable
@@ -44,10 +45,10 @@ def servable(exported) -> Servable:
 
 def write_endpoints(generator, contract: Contract, folder: Path, *names: str) -> Servable:
     endpoints = build_endpoints(generator, contract)
-    archive = keras.export.ExportArchive()
+    archive = keras_versions.export_archive()
     for name in names:
         archive.add_endpoint(name, endpoints[name].function, list(endpoints[name].inputs))
-    archive.write_out(str(folder), verbose=False)
+    archive.write_out(str(folder))
     return Servable(folder)
 
 

@@ -17,6 +17,7 @@ import keras
 import tensorflow as tf
 
 from pipelines.command_line import UsageError, UserError, warn
+from tfpix2pix.keras_versions import tf_variable, variable_path
 from tfpix2pix.step import TrainStep
 
 METADATA = "checkpoint.json"
@@ -217,7 +218,7 @@ def _named_variables(state: State) -> dict[str, tf.Variable]:
 
 def model_variables(prefix: str, model: keras.Model) -> dict[str, tf.Variable]:
     """Returns a network's variables by name."""
-    return {f"{prefix}/{_path(variable)}": _tf_variable(variable) for variable in model.variables}
+    return {f"{prefix}/{variable_path(variable)}": tf_variable(variable) for variable in model.variables}
 
 
 def optimizer_variables(
@@ -227,24 +228,15 @@ def optimizer_variables(
     variables = {}
     inner = getattr(optimizer, "inner_optimizer", None)
     if inner is not None:
-        variables[f"{prefix}/loss_scale"] = _tf_variable(optimizer.dynamic_scale)
-        variables[f"{prefix}/loss_scale_steps"] = _tf_variable(optimizer.step_counter)
+        variables[f"{prefix}/loss_scale"] = tf_variable(optimizer.dynamic_scale)
+        variables[f"{prefix}/loss_scale_steps"] = tf_variable(optimizer.step_counter)
         optimizer = inner
-    variables[f"{prefix}/iterations"] = _tf_variable(optimizer.iterations)
+    variables[f"{prefix}/iterations"] = tf_variable(optimizer.iterations)
     for slot in ("momentum", "velocity"):
         slots = getattr(optimizer, {"momentum": "_momentums", "velocity": "_velocities"}[slot], None) or ()
         for variable, value in zip(model.trainable_variables, slots, strict=bool(slots)):
-            variables[f"{prefix}/{slot}/{_path(variable)}"] = _tf_variable(value)
+            variables[f"{prefix}/{slot}/{variable_path(variable)}"] = tf_variable(value)
     return variables
-
-
-def _path(variable) -> str:
-    """Returns the layer's and the variable's name, the same in every process."""
-    return getattr(variable, "path", None) or variable.name.split(":")[0]
-
-
-def _tf_variable(variable) -> tf.Variable:
-    return variable if isinstance(variable, tf.Variable) else variable.value
 
 
 def _check_finite(variables: Mapping[str, tf.Variable], step: int) -> None:

@@ -63,7 +63,7 @@ def takes_files(task: Task) -> bool:
 def silence(generator: keras.Model) -> keras.Model:
     """Returns a generator of the same layers and weights, but for the noise, which drops nothing."""
 
-    def choose(layer: keras.Layer) -> keras.Layer:
+    def choose(layer: keras.layers.Layer) -> keras.layers.Layer:
         if not isinstance(layer, NoiseDropout):
             return layer
         return NoiseDropout.from_config({**layer.get_config(), "rate": 0.0})

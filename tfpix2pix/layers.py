@@ -64,10 +64,13 @@ class PaddedConv2D(keras.layers.Conv2D):
         if (self.kernel_size, self.strides, self.pad_px) == ((4, 4), (2, 2), 1):
             kernel = tf.cast(self.kernel, images.dtype)
             return _biased(self, convolutions.conv2d(images, kernel, self.conv_kernels))
+        return super().call(images)
+
+    def convolution_op(self, images, kernel):
         # Not `padding=` of the convolution itself: on a CPU its bfloat16 gradient
         # is up to 50 times slower with explicit numbers.
         pad = [self.pad_px, self.pad_px]
-        return super().call(tf.pad(images, [[0, 0], pad, pad, [0, 0]]))
+        return super().convolution_op(tf.pad(images, [[0, 0], pad, pad, [0, 0]]), kernel)
 
     def compute_output_shape(self, input_shape):
         height, width = (
@@ -122,11 +125,12 @@ class ResizeConv2D(PaddedConv2D):
         super().__init__(filters, 3, **kwargs)
         self.interpolation = interpolation
 
-    def call(self, images):
+    def convolution_op(self, images, kernel):
         size = tf.shape(images)[1:3] * 2
         larger = tf.cast(tf.image.resize(images, size, self.interpolation), images.dtype)
         doubled = [None if side is None else 2 * side for side in images.shape[1:3]]
-        return super().call(tf.ensure_shape(larger, [images.shape[0], *doubled, images.shape[3]]))
+        larger = tf.ensure_shape(larger, [images.shape[0], *doubled, images.shape[3]])
+        return super().convolution_op(larger, kernel)
 
     def compute_output_shape(self, input_shape):
         height, width = (None if side is None else 2 * side for side in input_shape[1:3])

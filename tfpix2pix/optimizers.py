@@ -3,6 +3,9 @@
 import keras
 import tensorflow as tf
 
+from tfpix2pix import keras_versions
+from tfpix2pix.keras_versions import tf_variable
+
 # Sec. 3.3: Adam with these momenta. Epsilon is that of the original framework.
 ADAM_BETA_1 = 0.5
 ADAM_BETA_2 = 0.999
@@ -10,7 +13,7 @@ ADAM_EPSILON = 1e-8
 
 
 @keras.utils.register_keras_serializable("tfpix2pix")
-class FusedAdam(keras.optimizers.Adam):
+class FusedAdam(keras_versions.Adam):
     """`keras.optimizers.Adam`, its update done by TensorFlow's fused kernel.
 
     Keras's own update makes a dozen passes over the weights; with 57 million of
@@ -32,7 +35,7 @@ class FusedAdam(keras.optimizers.Adam):
     def update_step(self, gradient, variable, learning_rate):
         local_step = tf.cast(self.iterations, tf.float32) + 1.0
         index = self._get_variable_index(variable)
-        momentum, velocity = self._momentums[index].value, self._velocities[index].value
+        momentum, velocity = tf_variable(self._momentums[index]), tf_variable(self._velocities[index])
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=momentum.handle,
@@ -60,7 +63,7 @@ def build_adam(
       A Keras optimizer.
     """
     adam = FusedAdam(learning_rate, ADAM_BETA_1, ADAM_BETA_2, ADAM_EPSILON)
-    return keras.optimizers.LossScaleOptimizer(adam) if loss_scaling else adam
+    return keras_versions.LossScaleOptimizer(adam) if loss_scaling else adam
 
 
 @keras.utils.register_keras_serializable("tfpix2pix")

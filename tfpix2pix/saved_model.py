@@ -16,6 +16,7 @@ import tensorflow as tf
 from pipelines import staging
 from pipelines.command_line import UsageError, UserError, warn
 from pipelines.tasks import Task
+from tfpix2pix import keras_versions
 from tfpix2pix.config import SERVING_NOISE
 from tfpix2pix.endpoints import MAX_PIXELS, Contract, Endpoint, build_endpoints
 from tfpix2pix.export_verification import verify as verify_model
@@ -120,7 +121,7 @@ def _list_versions(folder: Path) -> list[int]:
 
 def _write(endpoints: Mapping[str, Endpoint], model: Path) -> None:
     # Without `track(generator)`: it would store every weight twice.
-    archive = keras.export.ExportArchive()
+    archive = keras_versions.export_archive()
     for name, endpoint in endpoints.items():
         archive.add_endpoint(name, endpoint.function, list(endpoint.inputs))
     with contextlib.redirect_stdout(io.StringIO()):

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfpix2pix import losses
+from tfpix2pix.keras_versions import scale_loss
 from tfpix2pix.optimizers import build_adam
 
 Batch = dict[str, tf.Tensor]
@@ -161,7 +162,7 @@ class TrainStep:
                 gan = self._share(losses.generator_gan_loss(generated_logits))
                 values["generator_gan_loss"] = gan
                 generator_loss += gan
-            scaled_loss = self.generator_optimizer.scale_loss(generator_loss)
+            scaled_loss = scale_loss(self.generator_optimizer, generator_loss)
         variables = self.generator.trainable_variables
         gradients = tape.gradient(scaled_loss, variables)
         self.generator_optimizer.apply_gradients(zip(gradients, variables, strict=True))
@@ -176,7 +177,7 @@ class TrainStep:
             generated = self._share(losses.discriminator_generated_loss(generated_logits))
             # Sec. 3.3: halved, to slow D down relative to G.
             discriminator_loss = 0.5 * (real + generated)
-            scaled_loss = self.discriminator_optimizer.scale_loss(discriminator_loss)
+            scaled_loss = scale_loss(self.discriminator_optimizer, discriminator_loss)
         variables = self.discriminator.trainable_variables
         gradients = tape.gradient(scaled_loss, variables)
         self.discriminator_optimizer.apply_gradients(zip(gradients, variables, strict=True))
