@@ -28,6 +28,7 @@ NORMALIZATIONS = ("batch", "instance", "plain_instance", "none")
 RECEPTIVE_FIELDS = (1, 16, 34, 70, 142, 286, 574)
 # Where no patch fits into a smaller image, px.
 LEAST_SIZES = {142: 48, 286: 96, 574: 192}
+NORM_BACKENDS = ("own", "addons")
 CONV_KERNELS = ("auto", "native")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 SERVING_NOISE = ("fixed", "random", "off")
@@ -83,6 +84,12 @@ class Config:
         None, "of the discriminator's first block (default: --base_filters)", minimum=1
     )
     normalization: str = option("batch", "in both networks", NORMALIZATIONS)
+    norm_backend: str = option(
+        "own",
+        "what computes --normalization=instance in training; addons: tensorflow-addons, where Keras is 2",
+        NORM_BACKENDS,
+        may_change=True,
+    )
     objective: str = option("l1+cgan", "what is minimised", ("l1", "gan", "cgan", "l1+gan", "l1+cgan"))
     lambda_l1: float = option(100.0, "weight of the L1 loss", minimum=0)
     learning_rate: float = option(2e-4, "of both Adams", minimum=0)
@@ -233,6 +240,11 @@ def _check(config: Config) -> None:
     deepest = min(config.image_size).bit_length() - 1
     if config.depth is not None and config.depth > deepest:
         raise UsageError(f"--depth must be at most {deepest} for this --image_size. Received: {config.depth}")
+    if config.norm_backend == "addons" and config.normalization != "instance":
+        raise UsageError(
+            "--norm_backend=addons is for --normalization=instance. "
+            f"Received: --normalization={config.normalization}"
+        )
     if config.best_metric == "fcn_score" and not config.segmenter:
         raise UsageError("--best_metric=fcn_score takes --segmenter, the network that gives the score")
     if config.seed >= 2**32:

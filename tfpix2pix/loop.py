@@ -14,7 +14,7 @@ import tensorflow as tf
 from pipelines import pairs, staging
 from pipelines.command_line import UserError, say
 from pipelines.sources import Source
-from tfpix2pix import checkpoints, model_card, networks, saved_model, splits, training
+from tfpix2pix import addons, checkpoints, model_card, networks, saved_model, splits, training
 from tfpix2pix import workdir as workdirs
 from tfpix2pix.config import Config, parse_step_range
 from tfpix2pix.distribution import Placement, check_placement, make_strategy
@@ -71,6 +71,8 @@ def train_and_evaluate(config: Config, workdir: str | Path | None = None) -> Res
     config = workdirs.settle_config(workdir, config)
     placement = make_strategy(config.strategy)
     check_placement(placement, config)
+    if config.norm_backend == "addons":
+        addons.load_addons()  # before anything is written
     chosen = f" (chosen by --precision={asked})" if asked != config.precision else ""
     say(f"training on {placement}, {config.precision}{chosen}")
     with workdirs.lock(workdir) if placement.is_chief else nullcontext():

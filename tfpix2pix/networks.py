@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from tfpix2pix import discriminators, generators, layers
+from tfpix2pix import addons, discriminators, generators, layers
 from tfpix2pix.config import Config
 from tfpix2pix.optimizers import LinearDecay, build_adam
 from tfpix2pix.step import TrainStep
@@ -90,6 +90,9 @@ def build_train_step(config: Config, total_steps: int) -> TrainStep:
         return build_adam(schedule, loss_scaling=config.precision == "mixed_float16")
 
     generator, discriminator = build_generator(config), build_discriminator(config)
+    if config.norm_backend == "addons":
+        generator = addons.use_addons(generator)
+        discriminator = addons.use_addons(discriminator) if discriminator is not None else None
     return TrainStep(
         generator,
         discriminator,
