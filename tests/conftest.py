@@ -1,4 +1,7 @@
-"""Devices of the test run: no GPU, two logical CPUs; set here because nothing may touch TensorFlow before."""
+"""Devices of the test run: no GPU, two logical CPUs; set here because nothing may touch TensorFlow before.
+
+With Keras 2, some modules are left out; see keras2_lane.py.
+"""
 
 import os
 from pathlib import Path
@@ -9,11 +12,32 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import pytest  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
+from keras2_lane import LEFT_OUT  # noqa: E402
+from tfpix2pix.keras_versions import IS_KERAS_3  # noqa: E402
+
 ROOT = Path(__file__).resolve().parents[1]
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
+
+
+class _LeftOut(pytest.Module):
+    """A module of tests that is not even imported: one skip, with its reason."""
+
+    def collect(self):
+        pytest.skip(f"{self.path.stem}: {LEFT_OUT[_tested(self.path)]}", allow_module_level=True)
+
+
+def _tested(path: Path) -> str:
+    return path.stem.removesuffix("_test")
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+    """Puts aside what the lane of Keras 2 leaves out."""
+    if IS_KERAS_3 or _tested(module_path) not in LEFT_OUT:
+        return None
+    return _LeftOut.from_parent(parent, path=module_path)
 
 
 @pytest.fixture(scope="session")

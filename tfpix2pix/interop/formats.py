@@ -129,8 +129,12 @@ def export_file(
       What the JSON file holds: `max_error` and `mean_error` of values in [-1, 1], and more.
 
     Raises:
-      UserError: when the file cannot be written, or does not answer as the generator does.
+      UserError: when the file cannot be written, or does not answer as the generator does;
+        with Keras 2.
     """
+    from tfpix2pix import keras_versions
+
+    keras_versions.require_keras_3(f"--format={options.file_format}")
     from tfpix2pix.interop import portable
 
     try:
