@@ -2,17 +2,31 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Keras 2 is in an environment beside it.
+VENV_KERAS2 ?= $(VENV)-keras2
+BIN_KERAS2 := $(VENV_KERAS2)/bin
 
-.PHONY: help quickstart test lint types wheel wheel-test clean
+.PHONY: help quickstart test test-keras2 python-keras2 lint types wheel wheel-test clean
 
 help:  ## show this list
-	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' Makefile
+	@sed -n 's/^\([a-z0-9-]*\):.*##/\1:/p' Makefile
 
 quickstart: $(VENV)/.runtime  ## train on the generated facades, score, export; offline, a few minutes
 	$(BIN)/python -m tfpix2pix.quickstart
 
 test: $(VENV)/.dev  ## the whole default test suite
 	$(BIN)/python -m pytest -n 2
+
+test-keras2: $(VENV)/.runtime $(VENV_KERAS2)/.dev  ## the suite with Keras 2.15 and tensorflow-addons; Python 3.10 or 3.11
+	TFPIX2PIX_OTHER_PYTHON=$(abspath $(BIN))/python $(BIN_KERAS2)/python -m pytest -n 2 -rs
+
+# Prints the first Python that TensorFlow 2.15 exists for.
+python-keras2:
+	@for python in '$(PYTHON)' python3.11 python3.10; do \
+	  if "$$python" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 10), (3, 11)))' 2>/dev/null; \
+	  then echo "$$python"; exit 0; fi; \
+	done; \
+	echo 'TensorFlow 2.15 needs Python 3.10 or 3.11, and there is none on PATH: call make PYTHON=...' >&2; exit 1
 
 lint: $(VENV)/.dev  ## style and formatting
 	$(BIN)/ruff check .
@@ -32,8 +46,8 @@ wheel-test: wheel  ## install the wheel in an empty environment and run the main
 	test -f build/wheel-test/saved_models/synthetic/1/saved_model.pb
 	rm -rf build/wheel-test
 
-clean:  ## remove the environment and what was built
-	rm -rf $(VENV) build dist *.egg-info
+clean:  ## remove the environments and what was built
+	rm -rf $(VENV) $(VENV_KERAS2) build dist *.egg-info
 
 # The marks are written last: an interrupted installation is done again.
 $(VENV)/bin/python:
@@ -47,3 +61,10 @@ $(VENV)/.runtime: setup.py $(VENV)/bin/python
 $(VENV)/.dev: setup.py $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@ $(VENV)/.runtime
+
+$(VENV_KERAS2)/bin/python:
+	python=$$($(MAKE) --silent --no-print-directory python-keras2) && "$$python" -m venv $(VENV_KERAS2)
+
+$(VENV_KERAS2)/.dev: setup.py $(VENV_KERAS2)/bin/python
+	$(BIN_KERAS2)/python -m pip install --quiet --disable-pip-version-check --editable '.[test-keras2]'
+	touch $@

@@ -9,7 +9,9 @@ HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "tfpix2pix" / "__init__.py").read_text("utf-8")).group(1)
 
 # The official protocol definitions, for gRPC. Its versions ask for a TensorFlow at least as new.
-SERVING = ["tensorflow-serving-api>=2.18"]
+SERVING = ["tensorflow-serving-api>=2.15"]
+# The last TensorFlow and Keras that tensorflow-addons imports with; Python 3.10 and 3.11.
+ADDONS = ["tensorflow==2.15.*", "keras==2.15.*", "tensorflow-addons==0.23.*"]
 # Other runtimes: converters, and what runs their files.
 EXPORT = ["ai-edge-litert>=1.3", "onnx>=1.16", "onnxruntime>=1.19", "tf2onnx>=1.17"]
 EDGES = ["opencv-python-headless>=4.8"]
@@ -34,6 +36,17 @@ TEST = [
     SAFETENSORS,
     *NOTEBOOK,
 ]
+# What the tests need beside ADDONS that run with Keras 2; the others skip.
+TEST_KERAS2 = [
+    *ADDONS,
+    *EDGES,
+    *SERVING,
+    "pytest>=8",
+    "pytest-xdist>=3.6",
+    "pillow>=10",
+    "scikit-image>=0.22",
+    SAFETENSORS,
+]
 DEV = [*TEST, "ruff==0.17.6", "mypy==2.4.1", "build>=1.2"]
 
 setup(
@@ -49,9 +62,11 @@ setup(
     packages=find_packages(include=["tfpix2pix*", "pipelines*"]),
     package_data={"tfpix2pix": ["py.typed", "web/static/*", "web/static/*/*"], "pipelines": ["py.typed"]},
     install_requires=[
-        "tensorflow>=2.18",
-        "keras>=3.6",
-        "tensorboard>=2.18",
+        # 2.15 is for tensorflow-addons; 2.16 and 2.17 were not tried.
+        "tensorflow>=2.15,!=2.16.*,!=2.17.*",
+        # That of TensorFlow 2.15, or one that was tried with 2.18 and later.
+        "keras>=2.15,!=3.0.*,!=3.1.*,!=3.2.*,!=3.3.*,!=3.4.*,!=3.5.*",
+        "tensorboard>=2.15",
         # TensorBoard imports pkg_resources, which newer setuptools no longer has.
         "setuptools<81",
         "numpy>=1.26",
@@ -59,12 +74,14 @@ setup(
         "tqdm>=4.66",
     ],
     extras_require={
+        "addons": ADDONS,
         "edges": EDGES,
         "export": EXPORT,
         "serving": SERVING,
         "torch": TORCH,
         "web": WEB,
         "test": TEST,
+        "test-keras2": TEST_KERAS2,
         "dev": DEV,
     },
     classifiers=[
