@@ -1,6 +1,8 @@
 """What the trainings of pix2pix and of FCN-8s share: step after step, what is kept between, how it stops."""
 
+import ctypes
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +13,9 @@ from pipelines.sources import Source
 from tfpix2pix import checkpoints
 from tfpix2pix.interruption import TrainingStopped, noted_signals
 from tfpix2pix.summaries import LossMeter, Progress
+
+# Parameters of glibc's mallopt(3).
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
 
 class Run(Protocol):
@@ -46,6 +51,7 @@ def take_steps(run: Run, batches: Iterator, records: Records | None, progress: P
       UserError: when a step fails, or what is due cannot be written.
       TrainingStopped: on Ctrl-C or SIGTERM, after saving.
     """
+    keep_freed_memory()
     with noted_signals() as signals:
         while run.step < run.total_steps:
             run.advance(batches, progress)
@@ -58,6 +64,19 @@ def take_steps(run: Run, batches: Iterator, records: Records | None, progress: P
                     f"stopped by {stopping[0]} at step {run.step} of {run.total_steps}; "
                     f"saved in {run.workdir}. Run the same command to go on"
                 )
+
+
+def keep_freed_memory() -> None:
+    """Has the C library keep what a step frees for the next step; without glibc, nothing changes.
+
+    Large tensors otherwise go back to the system, and come again page by page: 30,000
+    page faults a step where a distributed iterator feeds it (docs/results.md, Speed).
+    The peak stays what it is.
+    """
+    with suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_MMAP_MAX, 0)
+        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def _keep(run: Run, records: Records, stopping: bool, progress: Progress) -> None:
