@@ -66,7 +66,10 @@ class Config:
     mirror: bool = option(True, "random left-right flip")
     on_bad_image: str = option("stop", "what to do about an unreadable training file", ("stop", "skip"))
     cache_mib: int = option(
-        2048, "decoded images of a split are kept in memory up to this many MiB", minimum=0, may_change=True
+        2048,
+        "images of a split, decoded or resized, are kept in memory up to this many MiB",
+        minimum=0,
+        may_change=True,
     )
     generator: str = option("unet", "architecture", ("unet", "encoder_decoder"))
     depth: int | None = option(None, "downsamplings of the generator (default: 8 for 256 px)", minimum=2)
