@@ -5,6 +5,8 @@ _SERVING = "clients speak to a server, whatever wrote its SavedModel"
 _FILES = "no network, and no TensorFlow but tf.io"
 _FORMATS = "--format=keras|tflite|onnx needs Keras 3; keras_versions_test tests what is said here"
 _ONCE = "about the repository, not about Keras: the main lane tests it"
+_TASKS = "other data for the commands that are tested here with pairs"
+_TORCH = "weights of the PyTorch reference become a checkpoint, which both lanes read"
 _GRID = "a grid of runs of train, evaluate and metrics.fcn, which are tested here"
 
 # Module of tests -> reason.
@@ -16,5 +18,7 @@ LEFT_OUT = {
     **dict.fromkeys(("archives", "combine", "downloads", "prepare"), _FILES),
     **dict.fromkeys(("interop_formats", "interop_portable"), _FORMATS),
     **dict.fromkeys(("benchmark_pipeline", "benchmarks", "notebook", "quickstart", "readme", "wheel"), _ONCE),
+    **dict.fromkeys(("torch_detection", "torch_files", "torch_reference", "torch_weights"), _TORCH),
     "reproduce": _GRID,
+    "tasks_run": _TASKS,
 }

@@ -1,5 +1,6 @@
 """`--norm_backend=addons`: instance normalisation by tensorflow-addons, for teams that have it."""
 
+import functools
 import warnings
 from typing import Any
 
@@ -31,6 +32,19 @@ def load_addons() -> Any:
     return tensorflow_addons
 
 
+@functools.cache
+def _layer_type() -> type[keras.layers.Layer]:
+    layer_type: Any = load_addons().layers.InstanceNormalization
+
+    class InstanceNormalization(layer_type):
+        """That of the addons, without its warning that each copy overwrites the groups it was copied with."""
+
+        def get_config(self):
+            return {name: value for name, value in super().get_config().items() if name != "groups"}
+
+    return InstanceNormalization
+
+
 def use_addons(model: keras.Model) -> keras.Model:
     """Returns the same network, its `instance` normalisation done by `tfa.layers.InstanceNormalization`.
 
@@ -43,7 +57,7 @@ def use_addons(model: keras.Model) -> keras.Model:
     Raises:
       UserError: with Keras 3, or where tensorflow-addons is not installed.
     """
-    layer_type = load_addons().layers.InstanceNormalization
+    layer_type = _layer_type()
 
     def choose(layer: keras.layers.Layer) -> keras.layers.Layer:
         if not isinstance(layer, StatelessNormalization) or layer.kind != "instance":

@@ -6,7 +6,7 @@ TensorFlow is not imported.
 import dataclasses
 import math
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import Any, get_origin
 
 from absl import flags
 
@@ -36,7 +36,8 @@ def accepted_types(field: dataclasses.Field) -> tuple[type, ...]:
     for base in (int, str, float):
         if field.type == base | None:
             return (base, int) if base is float else (base,)
-    return (field.type,) if isinstance(field.type, type) else (tuple,)
+    kind: Any = get_origin(field.type) or field.type
+    return (kind,)
 
 
 def check_values(settings: Any) -> None:
