@@ -24,7 +24,7 @@ from benchmarks.measurement import (
     write_json,
 )
 from pipelines import command_line
-from pipelines.command_line import say
+from pipelines.command_line import UsageError, say
 
 PRECISIONS = ("float32", "mixed_bfloat16")
 MATMUL_SIDE = 2048  # of the limit, see ours.py
@@ -47,8 +47,8 @@ def main(argv: Sequence[str]) -> None:
     flag_values = define_flags()
     command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
     values: dict[str, Any] = flag_values.flag_values_dict()
-    results = take_turns(list_contestants(values), values["rounds"])
     flops = count_flops(values["what"], values["image_size"]) * values["batch_size"]
+    results = take_turns(list_contestants(values), values["rounds"])
     numbers = {
         name: summarise_network(name, results, flops) for name in results if not name.startswith("limit")
     }
@@ -69,21 +69,34 @@ def list_contestants(values: Mapping[str, Any]) -> list[Contestant]:
     """Returns who takes part; PyTorch only where it is installed."""
     sizes = (str(values["image_size"]), str(values["batch_size"]))
     contestants = []
+    has_peer = has_module(values["pytorch"], "torch")
+    if not has_peer:
+        say(f"{values['pytorch']} has no PyTorch, so its columns are left out; --pytorch names one that has")
     for precision in PRECISIONS:
         given = (values["what"], precision, *sizes)
         contestants.append(python_contestant(f"ours {precision}", "ours", *given))
         contestants.append(python_contestant(f"limit {precision}", "ours", "matmul", *given[1:]))
-        if has_module(values["pytorch"], "torch"):
+        if has_peer:
             peer = python_contestant(f"PyTorch {precision}", "pytorch", *given, python=values["pytorch"])
             contestants.append(peer)
-    if len(contestants) < 3 * len(PRECISIONS):
-        say(f"{values['pytorch']} has no PyTorch, so its columns are left out; --pytorch names one that has")
     return contestants
+
+
+def choose_depth(image_size: int) -> int:
+    """Returns the U-Net's number of downsamplings.
+
+    Raises:
+      UsageError: for sizes that do not halve as often; ours would pad them, PyTorch refuse them.
+    """
+    depth = min(8, image_size.bit_length() - 1)
+    if image_size % 2**depth:
+        raise UsageError(f"--image_size must be 32, 64, 128, or a multiple of 256. Received: {image_size}")
+    return depth
 
 
 def count_flops(what: str, image_size: int) -> float:
     """Returns the floating-point operations of the convolutions for one image of the facades networks."""
-    depth = min(8, image_size.bit_length() - 1)
+    depth = choose_depth(image_size)
     widths = [64 * min(2**block, 8) for block in range(depth)]
 
     def convolution(small_px: float, channels: int, filters: int) -> float:
@@ -114,7 +127,7 @@ def summarise_network(name: str, results: Mapping[str, Result], flops: float) ->
         "ms": summarise(result.seconds * 1e3),
         "ratio": {peer: summarise(each.seconds / result.seconds) for peer, each in peers.items()},
         "share_of_limit": summarise(least_sec / result.seconds),
-        "peak_rss_mib": result.facts["peak_rss_mib"],
+        **result.facts,
     }
 
 
