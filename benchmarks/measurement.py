@@ -11,18 +11,21 @@ import dataclasses
 import json
 import os
 import platform
+import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, TextIO, cast
 
 import numpy as np
 
 from pipelines import staging
-from pipelines.command_line import UserError
+from pipelines.command_line import UserError, quiet_tensorflow, say
 from pipelines.progress import show_progress
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -75,8 +78,13 @@ def take_turns(contestants: Iterable[Contestant], rounds: int, calls: int = 1) -
     Raises:
       UserError: when a contestant ends early; its own words are above.
     """
-    children = {contestant.name: _Child(contestant) for contestant in contestants}
-    try:
+    children: dict[str, _Child] = {}
+    with ExitStack() as stack:
+        # Theirs too: not every contestant lives to clean up.
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        for contestant in contestants:
+            children[contestant.name] = _Child(contestant, Path(folder))
+            stack.callback(children[contestant.name].end)
         for child in children.values():
             child.read()
             child.pause()
@@ -88,27 +96,33 @@ def take_turns(contestants: Iterable[Contestant], rounds: int, calls: int = 1) -
                     times[name].append(float(np.median(child.take_turn(calls))))
                 progress.update()
         return {name: Result(np.array(times[name]), child.finish()) for name, child in children.items()}
-    finally:
-        for child in children.values():
-            child.end()
 
 
 class _Child:
-    def __init__(self, contestant: Contestant):
+    def __init__(self, contestant: Contestant, folder: Path):
         self.name = contestant.name
         # Replies have a pipe of their own: what libraries print must not come between them.
         read_end, write_end = os.pipe()
         self.replies = os.fdopen(read_end)
-        self.process = subprocess.Popen(
-            contestant.command,
-            stdin=subprocess.PIPE,
-            stdout=sys.stderr,
-            text=True,
-            cwd=ROOT,
-            pass_fds=[write_end],
-            env={"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "BENCHMARK_REPLIES": str(write_end)},
-        )
-        os.close(write_end)
+        self.words = tempfile.TemporaryFile(dir=folder)  # shown only if it fails
+        try:
+            self.process = subprocess.Popen(
+                contestant.command,
+                stdin=subprocess.PIPE,
+                stdout=self.words,
+                stderr=self.words,
+                text=True,
+                cwd=ROOT,
+                pass_fds=[write_end],
+                env={
+                    "TF_CPP_MIN_LOG_LEVEL": "3",
+                    **os.environ,
+                    "BENCHMARK_REPLIES": str(write_end),
+                    "TMPDIR": str(folder),
+                },
+            )
+        finally:
+            os.close(write_end)
         self.requests = cast(TextIO, self.process.stdin)
 
     def pause(self) -> None:
@@ -117,8 +131,9 @@ class _Child:
 
     def take_turn(self, calls: int) -> list[float]:
         self.process.send_signal(signal.SIGCONT)
-        self.requests.write(f"{calls}\n")
-        self.requests.flush()
+        with suppress(BrokenPipeError):  # it has ended, which `read` tells
+            self.requests.write(f"{calls}\n")
+            self.requests.flush()
         times = self.read()
         self.pause()
         return times
@@ -131,13 +146,18 @@ class _Child:
     def read(self) -> Any:
         line = self.replies.readline()
         if not line:
+            self.words.seek(0)
+            say(self.words.read().decode(errors="replace"))
             raise UserError(f"{self.name} ended early, with status {self.process.wait()}")
         return json.loads(line)
 
     def end(self) -> None:
         self.process.kill()
         self.process.wait()
+        with suppress(BrokenPipeError):
+            self.requests.close()
         self.replies.close()
+        self.words.close()
 
 
 def summarise(values: np.ndarray) -> dict[str, float]:
@@ -153,6 +173,7 @@ def has_module(python: str, module: str) -> bool:
 
 def describe_machine() -> dict[str, Any]:
     """Returns what a reader must know of the machine and the versions."""
+    quiet_tensorflow()
     import keras
     import tensorflow as tf
 
@@ -168,7 +189,7 @@ def describe_machine() -> dict[str, Any]:
 def write_json(path: str, content: Mapping[str, Any]) -> None:
     """Writes a benchmark's numbers, with the command that gave them."""
     command = ["python", "-m", f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]]
-    everything = {"command": " ".join(command), **describe_machine(), **content}
+    everything = {"command": shlex.join(command), **describe_machine(), **content}
     staging.write_file(Path(path), (json.dumps(everything, indent=2) + "\n").encode())
 
 

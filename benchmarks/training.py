@@ -4,14 +4,15 @@ python -m benchmarks.training bare|whole PRECISION IMAGE_SIZE DATASET DATA_DIR
 """
 
 import os
-import sys
 import tempfile
 import threading
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from benchmarks.contestant import answer
 from benchmarks.ours import random_batch
+from pipelines import command_line
 from tfpix2pix import loop, networks
 from tfpix2pix.config import Config, make_config
 
@@ -77,7 +78,12 @@ def take_whole_steps(config: Config) -> None:
         loop.train_and_evaluate(config, os.path.join(folder, "run"))
 
 
-if __name__ == "__main__":
-    what, precision, image_size, dataset, data_dir = sys.argv[1:]
+def main(argv: Sequence[str]) -> None:
+    """Answers as one contestant."""
+    what, precision, image_size, dataset, data_dir = argv[1:]
     settings = make_settings(precision, int(image_size), dataset, data_dir)
     {"bare": take_bare_steps, "whole": take_whole_steps}[what](settings)
+
+
+if __name__ == "__main__":
+    command_line.run(main)
