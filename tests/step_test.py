@@ -27,8 +27,14 @@ def _draw_batches(count: int) -> tf.data.Dataset:
     draw = np.random.default_rng(0)
     images = draw.uniform(-1, 1, (count, 2, 2, 8, 8, 3)).astype("float32")
     seeds = np.arange(4 * count, dtype="int32").reshape(count, 2, 2)
+    example_ids = np.arange(2 * count).astype("S").reshape(count, 2)
     return tf.data.Dataset.from_tensor_slices(
-        {"input_image": images[:, 0], "target_image": images[:, 1], "noise_seed": seeds}
+        {
+            "input_image": images[:, 0],
+            "target_image": images[:, 1],
+            "noise_seed": seeds,
+            "example_id": example_ids,
+        }
     )
 
 

@@ -125,7 +125,10 @@ class TrainStep:
         names = self.loss_names
         history = tf.TensorArray(tf.float32, num_steps, element_shape=[len(names)])
         for place in tf.range(num_steps):
-            per_replica = self.strategy.run(self._compiled_step or self.replica_step, args=(next(batches),))
+            batch = next(batches)
+            # Not what else is in it: XLA cannot take strings.
+            images = {name: batch[name] for name in ("input_image", "target_image", "noise_seed")}
+            per_replica = self.strategy.run(self._compiled_step or self.replica_step, args=(images,))
             total = self.strategy.reduce(
                 tf.distribute.ReduceOp.SUM, [per_replica[name] for name in names], axis=None
             )
