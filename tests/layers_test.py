@@ -49,6 +49,14 @@ def test_normalization_starts_as_in_the_paper():
     np.testing.assert_array_equal(beta, 0)
 
 
+def test_normalization_of_float64_has_no_fused_kernel():
+    images = tf.cast(_uniform((1, 8, 8, 2)), tf.float64)
+    expected = layers.StatelessNormalization("plain_instance")(tf.cast(images, tf.float32))
+    normalized = layers.StatelessNormalization("plain_instance", dtype="float64")(images)
+    assert normalized.dtype == tf.float64
+    np.testing.assert_allclose(normalized, expected, atol=1e-5)
+
+
 def test_normalization_of_bfloat16_takes_its_statistics_in_float32():
     images = tf.cast(_uniform((1, 64, 64, 1)) * 0.5 + 100, tf.bfloat16)
     layer = layers.StatelessNormalization("instance", dtype="mixed_bfloat16")

@@ -18,7 +18,7 @@ X86 = "processor : 0\nflags\t\t: fpu avx512f {} sse\nflags\t\t: other\n"
         (X86.format("avx512_bf16"), "mixed_bfloat16"),
         (X86.format("amx_bf16"), "mixed_bfloat16"),
         (X86.format("avx512vl"), "float32"),
-        ("processor : 0\nFeatures\t: fp asimd bf16 i8mm\n", "mixed_bfloat16"),
+        ("processor : 0\nFeatures\t: fp asimd bf16 i8mm\n", "float32"),
         ("", "float32"),
         (None, "float32"),
     ],
@@ -28,6 +28,15 @@ def test_cpu_decides(cpu_info, chosen, tmp_path, monkeypatch):
     if cpu_info is not None:
         file.write_text(cpu_info)
     monkeypatch.setattr(precision, "CPU_INFO", file)
+    assert precision.choose_precision() == chosen
+
+
+@pytest.mark.parametrize(("value", "chosen"), [("0", "float32"), ("1", "mixed_bfloat16")])
+def test_without_onednn_bfloat16_is_slow(value, chosen, tmp_path, monkeypatch):
+    file = tmp_path / "cpuinfo"
+    file.write_text(X86.format("avx512_bf16"))
+    monkeypatch.setattr(precision, "CPU_INFO", file)
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", value)
     assert precision.choose_precision() == chosen
 
 

@@ -185,8 +185,9 @@ class StatelessNormalization(keras.layers.Layer):
             gamma, beta = tf.ones(images.shape[-1:]), tf.zeros(images.shape[-1:])
         else:
             gamma, beta = tf.cast(self.gamma, tf.float32), tf.cast(self.beta, tf.float32)
-        if images.shape[0] == 1 or (self.kind == "batch" and training):
-            # One pass over memory instead of ten.
+        one_group = images.shape[0] == 1 or (self.kind == "batch" and training)
+        if one_group and images.dtype != tf.float64:
+            # One pass over memory instead of ten; there is none for float64.
             return tf.raw_ops.FusedBatchNormV3(
                 x=images, scale=gamma, offset=beta, mean=[], variance=[], epsilon=NORM_EPSILON
             ).y

@@ -1,14 +1,15 @@
 """`--precision=auto`: the arithmetic that suits the machine, chosen once in a run's life."""
 
 import dataclasses
+import os
 import re
 from pathlib import Path
 
 from tfpix2pix.config import Config
 
 CPU_INFO = Path("/proc/cpuinfo")
-# As Linux names what multiplies bfloat16 matrices: x86 with AVX-512 or AMX, ARM.
-CPU_FEATURES = {"avx512_bf16", "amx_bf16", "bf16"}
+# As Linux names what multiplies bfloat16 matrices on x86, where TensorFlow's oneDNN kernels use it.
+CPU_FEATURES = {"avx512_bf16", "amx_bf16"}
 # NVIDIA's Ampere and later.
 LEAST_COMPUTE_CAPABILITY = (8, 0)
 
@@ -39,7 +40,9 @@ def choose_precision() -> str:
         ]
         fast = min(capabilities) >= LEAST_COMPUTE_CAPABILITY
     else:
-        fast = bool(CPU_FEATURES & read_cpu_features(CPU_INFO))
+        # TensorFlow reads this variable likewise; without oneDNN bfloat16 is many times slower.
+        has_onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1").lower() not in ("0", "false")
+        fast = has_onednn and bool(CPU_FEATURES & read_cpu_features(CPU_INFO))
     return "mixed_bfloat16" if fast else "float32"
 
 
