@@ -27,7 +27,8 @@ from pipelines import command_line
 from pipelines.command_line import UsageError, say
 
 PRECISIONS = ("float32", "mixed_bfloat16")
-MATMUL_SIDE = 2048  # of the limit, see ours.py
+MATMUL_SIDE = 2048  # of the limits, see ours.py
+COPY_MIB = 256
 
 
 def define_flags() -> flags.FlagValues:
@@ -61,8 +62,13 @@ def main(argv: Sequence[str]) -> None:
     }
     for precision, limit in limits.items():
         print(f"\nlimit, {precision}: {limit['median']:.0f} GFLOP/s ({limit['low']:.0f}-{limit['high']:.0f})")
+    copies = summarise(2 * COPY_MIB * 2**20 / results["limit copy"].seconds / 1e9)
+    print(
+        f"\nlimit, copies: {copies['median']:.0f} GB/s read and written ({copies['low']:.0f}-{copies['high']:.0f})"
+    )
     if values["json"]:
-        write_json(values["json"], {"gflop": flops / 1e9, "limit_gflops": limits, "contestants": numbers})
+        content = {"gflop": flops / 1e9, "limit_gflops": limits, "limit_copy_gbps": copies}
+        write_json(values["json"], {**content, "contestants": numbers})
 
 
 def list_contestants(values: Mapping[str, Any]) -> list[Contestant]:
@@ -79,7 +85,7 @@ def list_contestants(values: Mapping[str, Any]) -> list[Contestant]:
         if has_peer:
             peer = python_contestant(f"PyTorch {precision}", "pytorch", *given, python=values["pytorch"])
             contestants.append(peer)
-    return contestants
+    return [*contestants, python_contestant("limit copy", "ours", "copy", PRECISIONS[0], *sizes)]
 
 
 def choose_depth(image_size: int) -> int:

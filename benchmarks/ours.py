@@ -21,6 +21,7 @@ from tfpix2pix.servable import Servable
 from tfpix2pix.step import TrainStep
 
 MATMUL_SIDE = 2048
+COPY_MIB = 256
 
 
 def random_batch(image_size: int, batch_size: int) -> dict[str, tf.Tensor]:
@@ -58,6 +59,13 @@ def build_matmul(precision: str, image_size: int, batch_size: int) -> Callable[[
     return lambda: multiply().numpy()
 
 
+def build_copy(precision: str, image_size: int, batch_size: int) -> Callable[[], object]:
+    """Returns a copy of a large tensor: the machine's limit of memory. All arguments are ignored."""
+    source, target = (tf.Variable(tf.zeros([COPY_MIB * 2**18])) for _ in range(2))
+    copy = tf.function(lambda: target.assign(source + 1.0)[0])
+    return lambda: copy().numpy()
+
+
 def build_served_array(precision: str, image_size: int, batch_size: int) -> Callable[[], object]:
     """Returns a call of a SavedModel with tensors."""
     request = {"input_image": random_batch(image_size, batch_size)["input_image"].numpy()}
@@ -83,6 +91,7 @@ BUILDERS = {
     "step": build_step,
     "forward": build_forward,
     "matmul": build_matmul,
+    "copy": build_copy,
     "served_array": build_served_array,
     "served_file": build_served_file,
 }

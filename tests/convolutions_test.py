@@ -63,6 +63,24 @@ def test_transposed_convolution_agrees_with_tensorflows(shape, kernels):
 
 @pytest.mark.parametrize("kernels", WAYS)
 @pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(
+    ("convolve", "plain"), [(convolutions.conv2d, _plain), (convolutions.conv2d_transpose, _transposed)]
+)
+def test_bfloat16_is_off_by_its_rounding(convolve, plain, shape, kernels):
+    height, width, channels, filters, batch = shape
+    sides, depth = ((2, channels), (1, filters))[convolve is convolutions.conv2d_transpose]
+    tensors = _uniform(batch, sides * height, sides * width, depth), _uniform(4, 4, channels, filters)
+    coarse = [tf.cast(tensor, tf.bfloat16) for tensor in tensors]
+    expected = plain(*(tf.cast(tensor, tf.float32) for tensor in coarse))
+    found = convolve(*coarse, kernels)
+    assert found.dtype == tf.bfloat16
+    # Eight bits of which the last is rounded, twice at most.
+    largest = np.abs(expected).max()
+    np.testing.assert_allclose(tf.cast(found, tf.float32) / largest, expected / largest, atol=2 * 2**-8)
+
+
+@pytest.mark.parametrize("kernels", WAYS)
+@pytest.mark.parametrize("shape", SHAPES)
 def test_maps_whose_size_the_graph_learns_when_it_runs(shape, kernels):
     height, width, channels, filters, batch = shape
     kernel = _uniform(4, 4, channels, filters)

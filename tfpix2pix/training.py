@@ -71,7 +71,7 @@ def keep_freed_memory() -> None:
 
     Large tensors otherwise go back to the system, and come again page by page: 30,000
     page faults a step where a distributed iterator feeds it (docs/results.md, Speed).
-    The peak stays what it is.
+    The peak stays what it is. It holds for the whole process, as long as it lives.
     """
     with suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
