@@ -60,12 +60,10 @@ def main(argv: Sequence[str]) -> None:
         precision: summarise(2 * MATMUL_SIDE**3 / results[f"limit {precision}"].seconds / 1e9)
         for precision in PRECISIONS
     }
-    for precision, limit in limits.items():
-        print(f"\nlimit, {precision}: {limit['median']:.0f} GFLOP/s ({limit['low']:.0f}-{limit['high']:.0f})")
     copies = summarise(2 * COPY_MIB * 2**20 / results["limit copy"].seconds / 1e9)
-    print(
-        f"\nlimit, copies: {copies['median']:.0f} GB/s read and written ({copies['low']:.0f}-{copies['high']:.0f})"
-    )
+    for name, limit in limits.items():
+        print(f"\nlimit, {name}: {_range(limit)} GFLOP/s")
+    print(f"\nlimit, copies: {_range(copies)} GB/s, read and written")
     if values["json"]:
         content = {"gflop": flops / 1e9, "limit_gflops": limits, "limit_copy_gbps": copies}
         write_json(values["json"], {**content, "contestants": numbers})
@@ -142,11 +140,15 @@ def _row(name: str, numbers: Mapping[str, Any], peers: list[str]) -> list[str]:
     ratios = [numbers["ratio"][peer] for peer in peers]
     return [
         name,
-        f"{milliseconds['median']:.0f} ({milliseconds['low']:.0f}-{milliseconds['high']:.0f})",
+        _range(milliseconds),
         *(f"{ratio['median']:.2f}x ({ratio['low']:.2f}-{ratio['high']:.2f})" for ratio in ratios),
         f"{share['median']:.0%}",
         f"{numbers['peak_rss_mib']:.0f}",
     ]
+
+
+def _range(values: Mapping[str, float]) -> str:
+    return f"{values['median']:.0f} ({values['low']:.0f}-{values['high']:.0f})"
 
 
 if __name__ == "__main__":
