@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from absl import flags
 
 from pipelines import command_line
-from pipelines.command_line import quiet_tensorflow
+from pipelines.command_line import import_tensorflow
 
 # (side of the large map, its channels, channels of the small map) of the 256 px U-Net.
 ENCODER = [(256, 3, 64), (128, 64, 128), (64, 128, 256), (32, 256, 512)]
@@ -32,7 +32,7 @@ def main(argv: Sequence[str]) -> None:
     """Parses, measures, prints."""
     values = define_flags()
     command_line.refuse_arguments(command_line.parse_flags(values, __doc__ or "", argv))
-    quiet_tensorflow()
+    import_tensorflow()
     from benchmarks import measurement
 
     rows, numbers = [], {}

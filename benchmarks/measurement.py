@@ -25,7 +25,7 @@ from typing import Any, TextIO, cast
 import numpy as np
 
 from pipelines import staging
-from pipelines.command_line import UserError, quiet_tensorflow, say
+from pipelines.command_line import UserError, import_tensorflow, say
 from pipelines.progress import show_progress
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -173,7 +173,7 @@ def has_module(python: str, module: str) -> bool:
 
 def describe_machine() -> dict[str, Any]:
     """Returns what a reader must know of the machine and the versions."""
-    quiet_tensorflow()
+    import_tensorflow()
     import keras
     import tensorflow as tf
 

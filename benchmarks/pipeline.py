@@ -111,7 +111,7 @@ def _open_folder(data: str | None) -> Iterator[Path]:
 
 def write_generated_pairs(folder: Path, count: int, image_px: int) -> None:
     """Writes generated facades as JPEG files, photo left and label map right."""
-    command_line.quiet_tensorflow()
+    command_line.import_tensorflow()
     import tensorflow as tf
 
     from pipelines import sources

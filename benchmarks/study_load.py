@@ -69,7 +69,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _make_study(study_dir: Path, protocol: Protocol) -> None:
-    command_line.quiet_tensorflow()
+    command_line.import_tensorflow()
     from tfpix2pix.web.study_creation import create_study
     from tfpix2pix.web.study_folder import Study
     from tfpix2pix.web.study_images import StudyImages

@@ -32,7 +32,7 @@ from pipelines.catalogue import (
     find_dataset,
     is_name,
 )
-from pipelines.command_line import UsageError, UserError, new_flags, parse_flags, quiet_tensorflow, run
+from pipelines.command_line import UsageError, UserError, import_tensorflow, new_flags, parse_flags, run
 from pipelines.downloads import download, forget_download, local_file
 from pipelines.staging import is_unfinished, publish, staged_folder
 
@@ -260,7 +260,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _combine(input_folder: Path, target_folder: Path, output_folder: Path) -> None:
-    quiet_tensorflow()
+    import_tensorflow()
     import tensorflow as tf
 
     from pipelines.combine import combine_folders

@@ -101,8 +101,10 @@ def test_tensorflow_starts_quietly_unless_asked(level, chatter):
     env = runs.environment(**({"TF_CPP_MIN_LOG_LEVEL": level} if level else {}))
     if level is None:
         env.pop("TF_CPP_MIN_LOG_LEVEL", None)
-    start = "from pipelines import command_line\ncommand_line.quiet_tensorflow()"
-    text = f"{start}\nimport tensorflow as tf\ntf.ones(1)"
+    start = "from pipelines import command_line\ncommand_line.import_tensorflow()"
+    text = f"{start}\nimport gc, tensorflow as tf\ntf.ones(1)\nprint(gc.isenabled(), gc.get_freeze_count())"
     process = runs.run([sys.executable, "-c", text], env=env)
     assert process.returncode == 0
     assert bool(process.stderr) == chatter
+    collects, left_out = process.stdout.split()
+    assert collects == "True" and int(left_out) > 100_000

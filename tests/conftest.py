@@ -9,6 +9,10 @@ from pathlib import Path
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from pipelines import command_line  # noqa: E402
+
+command_line.import_tensorflow()
+
 import pytest  # noqa: E402
 import tensorflow as tf  # noqa: E402
 

@@ -31,7 +31,7 @@ def main(argv: Sequence[str]) -> None:
         raise UsageError("--model is missing (--help lists the flags)")
     registry.check_names(values["metrics"] or ())
 
-    command_line.quiet_tensorflow()
+    command_line.import_tensorflow()
     from tfpix2pix.evaluation import PAGE, evaluate_model
 
     evaluation = evaluate_model(**values)

@@ -62,7 +62,7 @@ def main(argv: Sequence[str]) -> None:
     if values["name"] and not catalogue.is_name(values["name"]):
         raise UsageError(f"--name is a name, not a path (that is --output). Received: {values['name']}")
     formats.check_flags(values)
-    command_line.quiet_tensorflow()
+    command_line.import_tensorflow()
     if values["format"] != formats.SAVED_MODEL:
         formats.export_run(values)
         return

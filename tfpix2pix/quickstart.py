@@ -37,7 +37,7 @@ def main(argv: Sequence[str]) -> int:
     flags.DEFINE_integer("steps", STEPS, "steps to train", flag_values=flag_values)
     command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__, argv))
     workdir = Path(str(flag_values["workdir"].value))
-    command_line.quiet_tensorflow()
+    command_line.import_tensorflow()
     from tfpix2pix import loop
     from tfpix2pix.config import make_config
 

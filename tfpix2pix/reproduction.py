@@ -14,7 +14,7 @@ from typing import Any
 
 import tfpix2pix
 from pipelines import staging
-from pipelines.command_line import UsageError, UserError, quiet_tensorflow, say
+from pipelines.command_line import UsageError, UserError, import_tensorflow, say
 from tfpix2pix import gallery, settings
 from tfpix2pix.config import Config, make_config
 from tfpix2pix.interruption import TrainingStopped, noted_signals
@@ -90,7 +90,7 @@ def reproduce_table(
 def _score(
     table: Table, configs: Sequence[Config], workdir: Path, split: str, fcn: Path | None, palette: str | None
 ) -> list[Cell]:
-    quiet_tensorflow()
+    import_tensorflow()
     from tfpix2pix.evaluation import evaluate_model
     from tfpix2pix.metrics.segmenter import load_segmenter
 

@@ -84,7 +84,7 @@ def _create(argv: Sequence[str]) -> None:
     models, generated = _read_named(values["model"], "model"), _read_named(values["generated"], "generated")
     study_folder.check_algorithms(tuple(models or generated))
 
-    command_line.quiet_tensorflow()
+    command_line.import_tensorflow()
     from tfpix2pix.web.study_creation import create_study
     from tfpix2pix.web.study_images import find_in_folders, translate_split
 

@@ -33,7 +33,7 @@ def main(argv: Sequence[str]) -> int:
     workdirs.check_config(workdir, config)
     if flag_values["dry_run"].value:
         return 0
-    command_line.quiet_tensorflow()
+    command_line.import_tensorflow()
     from tfpix2pix import loop
 
     result = loop.train_and_evaluate(config, workdir)

@@ -57,7 +57,7 @@ def main(argv: Sequence[str]) -> None:
         files, [output / each for name, suffix in outputs for each in _output_files(name, samples, suffix)]
     )
 
-    command_line.quiet_tensorflow()
+    command_line.import_tensorflow()
     from tfpix2pix.translation import Translator
 
     translator = Translator(values["model"], values["checkpoint"])

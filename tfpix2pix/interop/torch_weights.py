@@ -63,7 +63,7 @@ def main(argv: Sequence[str]) -> None:
     for file in (discriminator, output if paths["workdir"] else Path(paths["checkpoint"])):
         if file is not None:
             torch_files.check_file(file)
-    command_line.quiet_tensorflow()
+    command_line.import_tensorflow()
     from tfpix2pix.interop import torch_export, torch_import
 
     if paths["workdir"]:

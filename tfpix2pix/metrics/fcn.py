@@ -28,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
     config = fcn_config.make_config(**{name: flag_values[name].value for name in fcn_config.FIELDS})
     workdir = Path(flag_values["workdir"].value or Path("runs") / f"fcn_{config.dataset}")
     print(f"  {'workdir':24s} {workdir}\n{settings.describe(config, fcn_config.FcnConfig())}", flush=True)
-    command_line.quiet_tensorflow()
+    command_line.import_tensorflow()
     from tfpix2pix.metrics import fcn_training
 
     result = fcn_training.train_fcn(config, workdir)

@@ -38,7 +38,7 @@ def main(argv: Sequence[str]) -> None:
     check_packages()
     address = read_address(values)
     with open_socket(address) as listening:
-        command_line.quiet_tensorflow()
+        command_line.import_tensorflow()
         from tfpix2pix.web import demo_input, demo_page, server
 
         painter, origin = _open_model(values)
