@@ -533,10 +533,11 @@ def test_a_lost_server_is_said_and_found_again(visit, tmp_path):
 def test_a_refusal_is_said_and_can_be_tried_again(visit, labels_server):
     visitor = visit(labels_server)
     refusal = {"status": 400, "body": json.dumps({"error": "The model refused the image."})}
-    visitor.page.route("**/api/translate*", lambda route: route.fulfill(**refusal), times=1)
+    visitor.page.route("**/api/translate*", lambda route: route.fulfill(**refusal))
     visitor.choose("Rectangle", "shop")
     visitor.drag((1, 1), (30, 30))
     assert visitor.page.locator("#problem-text").inner_text() == "The model refused the image."
+    visitor.page.unroute("**/api/translate*")
     visitor.click("Try again")
     visitor.settle()
     assert visitor.page.locator("#problem").is_hidden()

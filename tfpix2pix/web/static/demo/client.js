@@ -58,16 +58,19 @@ export class Client {
       const totalSec = (performance.now() - start) / 1000;
       // Shown before anything else is asked: pictures never change places.
       await this.show(answer.pictures.map(decode), question);
-      // Not over a newer drawing's "waiting".
-      if (!this.newest) this.report("done", { modelSec: answer.model_sec, totalSec });
+      this.reportEnd("done", { modelSec: answer.model_sec, totalSec });
       return 0;
     }
     if (response.status === 503 || response.status === 429) {
       this.report("busy", { text: `${answer.error} Trying again…` });
       return Math.max(wait, Number(response.headers.get("Retry-After")) || 1);
     }
-    this.report("refused", { text: answer.error ?? "The server failed." });
+    this.reportEnd("refused", { text: answer.error ?? "The server failed." });
     return 0;
+  }
+
+  reportEnd(state, detail) {
+    if (!this.newest) this.report(state, detail); // not over a newer drawing's "waiting"
   }
 
   async send({ encode, noiseSeed, samples }) {
