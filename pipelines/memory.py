@@ -67,6 +67,7 @@ class PixelStore:
         return read
 
 
+@tf.autograph.experimental.do_not_convert
 def keep(read: Reader, count: int, max_bytes: int, title: str) -> Reader | None:
     """Computes what a reader reads, once, unless the results take too much memory.
 

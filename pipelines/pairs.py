@@ -22,6 +22,7 @@ _EPOCH_STRIDE = 2**32  # more than the examples of any source
 NUM_NOISE_SEEDS = 2**31  # as many as int32 has from 0
 
 
+@tf.autograph.experimental.do_not_convert
 def build_dataset(
     source: Source,
     *,

@@ -79,6 +79,7 @@ def read_label_ids(
         return itertools.repeat(None)
     place = ("input", "target").index(label_side)
 
+    @tf.autograph.experimental.do_not_convert
     def read(index: tf.Tensor) -> tf.Tensor:
         return labels.resize_ids(labels.class_ids(source.read(index)[place], palette), image_size)
 

@@ -89,6 +89,7 @@ class TrainStep:
                 f"Received: {self.strategy.num_replicas_in_sync} replicas"
             )
         self._compiled_step = tf.function(self.replica_step, jit_compile=True) if jit_compile else None
+        # Its loop is the only Python for AutoGraph to convert; elsewhere it is off, for a faster start.
         self._run_steps = tf.function(self._loop)
 
     def __call__(self, batch: Batch) -> dict[str, tf.Tensor]:
@@ -141,6 +142,7 @@ class TrainStep:
         names = ("l1_loss", "generator_loss")
         return names if self.discriminator is None else (*GAN_LOSS_NAMES, *names)
 
+    @tf.autograph.experimental.do_not_convert
     def replica_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Takes one step on this replica's batch, in replica context.
 

@@ -53,7 +53,9 @@ def compile_generator(generator: keras.Model) -> Generate:
     """Compiles a generator once for all sizes, each image normalised by its own statistics."""
     images = tf.TensorSpec([None, None, None, generator.inputs[0].shape[-1]], tf.float32)
     seeds = tf.TensorSpec([None, 2], tf.int32)
-    return tf.function(lambda *inputs: generator(inputs, training=False), input_signature=[images, seeds])
+    return tf.function(
+        lambda *inputs: generator(inputs, training=False), input_signature=[images, seeds], autograph=False
+    )
 
 
 def complete_pictures(task: Task, generate: Generate) -> Generate:
@@ -151,7 +153,7 @@ class Translator:
             self.input_channels = channels[0]
             self.task = _read_task(self.version, channels)
         self._generate_picture = tf.function(
-            complete_pictures(self.task, self.generate), reduce_retracing=True
+            complete_pictures(self.task, self.generate), reduce_retracing=True, autograph=False
         )
 
     def __call__(self, images: npt.ArrayLike, noise_seed: int = 0, sample: int = 0) -> np.ndarray:

@@ -63,7 +63,7 @@ def compute_validation_scores(
 
 @functools.lru_cache(maxsize=1)
 def _scorer(generator: keras.Model):
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def score_batch(batch):
         generated_image = generator([batch["input_image"], batch["noise_seed"]], training=False)
         scores = compute_image_quality(batch["target_image"], generated_image)

@@ -39,7 +39,7 @@ class FcnStep:
             **checkpoints.optimizer_variables(f"{PREFIX}_optimizer", self.optimizer, self.network),
         }
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def run(self, batch: Batch) -> tf.Tensor:
         """Takes one step; returns the loss, float32 scalar."""
         variables = self.network.trainable_variables

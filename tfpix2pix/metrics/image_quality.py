@@ -76,7 +76,7 @@ def _metric(name: str) -> Metric:
     return Metric(_measure, combine, HIGHER_IS_BETTER[name])
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(reduce_retracing=True, autograph=False)
 def _compiled(target_image: tf.Tensor, generated_image: tf.Tensor) -> dict[str, tf.Tensor]:
     return compute_image_quality(target_image, generated_image)
 

@@ -162,7 +162,7 @@ def load_inception(weights: Path | None) -> Extract:
             "--inception_weights (inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5)"
         ) from error
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def extract(pictures: tf.Tensor) -> tf.Tensor:
         images = tf.image.resize(to_unit_range(pictures), IMAGE_SIZE, antialias=True)
         return network(images, training=False)

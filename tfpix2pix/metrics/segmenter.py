@@ -43,7 +43,7 @@ class KerasSegmenter:
         self.palette = palette
         self._network = network
         self._input_size = shapes[0][1:3]
-        self._segment = tf.function(self._find_classes, reduce_retracing=True)
+        self._segment = tf.function(self._find_classes, reduce_retracing=True, autograph=False)
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
         """Returns the class of every pixel.

@@ -61,7 +61,9 @@ class _Painter:
         self.title = title
         self.max_pixels = max_pixels
         # Once for all: the header of a JPEG is a loop.
-        self._read_header = tf.function(request_checks.read_header, [tf.TensorSpec([], tf.string)])
+        self._read_header = tf.function(
+            request_checks.read_header, [tf.TensorSpec([], tf.string)], autograph=False
+        )
 
     def check(self, contents: bytes) -> None:
         """Refuses by the header alone; see `Painter.translate`."""
@@ -96,7 +98,9 @@ class LocalPainter(_Painter):
                 f"{translator.title} makes images of {channels_out} channels from {self._channels}, which "
                 "no browser shows; python -m tfpix2pix.translate takes arrays"
             )
-        self._generate = tf.function(complete_pictures(task, translator.generate), reduce_retracing=True)
+        self._generate = tf.function(
+            complete_pictures(task, translator.generate), reduce_retracing=True, autograph=False
+        )
 
     def translate(self, contents: bytes, noise_seed: int, samples: int) -> list[bytes]:
         """See `Painter`."""
