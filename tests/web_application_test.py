@@ -181,11 +181,17 @@ def test_a_body_that_never_arrives_is_not_waited_for(monkeypatch):
     assert _ask([b"x", None], {"content-length": "2"})[0] == 408
 
 
-def _ask(parts: list[bytes | None], headers: dict[str, str]) -> tuple[int, bytes]:
+def test_a_body_that_trickles_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(protection, "BODY_TIMEOUT_SEC", 0.05)
+    assert _ask([b"x"] * 50, {"content-length": "50"}, pause_sec=0.02)[0] == 408
+
+
+def _ask(parts: list[bytes | None], headers: dict[str, str], pause_sec: float = 0.0) -> tuple[int, bytes]:
     """Sends a body in parts, None for silence, as a server would; returns status and body."""
     waiting, sent = list(parts), []
 
     async def receive():
+        await asyncio.sleep(pause_sec)
         part = waiting.pop(0)
         if part is None:
             await asyncio.sleep(60)

@@ -85,6 +85,13 @@ def test_an_ipv6_network_is_one_client():
     assert is_allowed(rate, "2001:db8:0:2::1")
 
 
+def test_addresses_of_ipv4_written_as_ipv6_are_themselves():
+    rate = RateLimit(per_sec=0.5, burst=1, clock=Clock())
+    assert is_allowed(rate, "::ffff:1.2.3.4")
+    assert not is_allowed(rate, "1.2.3.4")
+    assert is_allowed(rate, "::ffff:1.2.3.5")
+
+
 def test_no_more_clients_are_remembered_than_there_is_room_for(monkeypatch):
     monkeypatch.setattr(limits, "MAX_CLIENTS", 2)
     rate = RateLimit(per_sec=1, burst=1, clock=Clock())

@@ -128,6 +128,7 @@ def _serve(argv: Sequence[str]) -> None:
         60.0,
         "a session idle for so long no longer counts when algorithms are assigned",
         0.0,
+        60.0 * 24 * 365,
         flag_values=flag_values,
     )
     values = _parse(flag_values, _serve.__doc__ or "", argv)

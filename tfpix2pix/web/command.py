@@ -3,15 +3,17 @@
 import dataclasses
 import importlib.util
 import ipaddress
+import re
 import socket
 from typing import Any
 
 from absl import flags
 
 from pipelines import command_line
-from pipelines.command_line import UserError
+from pipelines.command_line import UsageError, UserError
 
 _PACKAGES = ("fastapi", "uvicorn")
+_HOST_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,9 +57,32 @@ def define_address_flags(flag_values: flags.FlagValues, port: int) -> None:
 
 
 def read_address(values: dict[str, Any]) -> Address:
-    """Returns the address that the flags of `define_address_flags` give."""
+    """Returns the address that the flags of `define_address_flags` give.
+
+    Raises:
+      UsageError: when a name or an address is none.
+    """
     names = tuple(name.strip().lower() for name in values["allowed_hosts"] if name.strip())
-    return Address(values["host"], values["port"], names, values["trusted_proxy"])
+    for name in names:
+        if not _HOST_NAME.fullmatch(name):
+            raise UsageError(
+                f"--allowed_hosts: expected names such as demo.example.org, without https:// and port; "
+                f"received {name}"
+            )
+    proxy = values["trusted_proxy"]
+    if proxy and not _is_address(proxy):
+        raise UsageError(
+            f"--trusted_proxy: expected the IP address that the proxy connects from, such as 127.0.0.1; "
+            f"received {proxy}"
+        )
+    return Address(values["host"], values["port"], names, proxy)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return bool(ipaddress.ip_address(text))
+    except ValueError:
+        return False
 
 
 def check_packages() -> None:
@@ -84,9 +109,9 @@ def open_socket(address: Address) -> socket.socket:
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listening = socket.create_server(place[:2], family=family, backlog=1024)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # UnicodeError: of a host that cannot be a name
         raise UserError(
-            f"cannot listen on {address.host} port {address.port}: {error.strerror or error}. "
+            f"cannot listen on {address.host} port {address.port}: {getattr(error, 'strerror', error)}. "
             "Another --port (0: any free one) or --host may do"
         ) from error
     if not ipaddress.ip_address(listening.getsockname()[0].split("%")[0]).is_loopback:

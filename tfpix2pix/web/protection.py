@@ -123,13 +123,15 @@ class Protection:
 
     def _limit(self, receive: Receive) -> Receive:
         received_bytes, is_complete = 0, False
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + BODY_TIMEOUT_SEC
 
         async def receive_limited() -> Message:
             nonlocal received_bytes, is_complete
             if is_complete:
                 return await receive()
             try:
-                message: Any = await asyncio.wait_for(receive(), BODY_TIMEOUT_SEC)
+                message: Any = await asyncio.wait_for(receive(), deadline - clock())
             except asyncio.TimeoutError:  # of Python 3.10 not yet the built-in one
                 raise HTTPException(408, "The request did not arrive in time.") from None
             received_bytes += len(message.get("body", b""))
