@@ -52,6 +52,8 @@ def test_files_for_other_runtimes_are_refused_by_a_sentence(tmp_path):
     assert result.returncode == 1
     assert runs.last_line(result).startswith("error: --format=keras needs Keras 3, and this is Keras 2.15")
     assert not (tmp_path / "out").exists()
+    with pytest.raises(UserError, match="onnx needs Keras 3"):  # and not a package
+        formats.check_flags({"format": "onnx", "noise": None, "image_size": None, "quantization": None})
     options = formats.FileOptions("tflite", (32, 32))
     with pytest.raises(UserError, match="tflite needs Keras 3"):
         formats.export_file(generators.unet_generator(depth=2, base_filters=2), tmp_path / "file", options)

@@ -80,6 +80,41 @@ def test_a_file_cut_short_is_named(suffix, tmp_path):
         torch_files.read_state(file)
 
 
+def test_a_compressed_file_that_was_altered_is_named(tmp_path):
+    file = tmp_path / "net.npz"
+    np.savez_compressed(file, **_draw_state())
+    contents = file.read_bytes()
+    refused = 0
+    for place in range(40, len(contents) - 400, 20):
+        file.write_bytes(contents[:place] + b"\xff\xff\xff\xff" + contents[place + 4 :])
+        try:
+            torch_files.read_state(file)
+        except UserError as error:
+            assert str(error).startswith(f"{file} cannot be read as a .npz state dict")
+            refused += 1
+    assert refused > 5
+
+
+@pytest.mark.parametrize("size", [100, 5000, 30_000, 65_000, 70_000])
+def test_an_archive_of_pytorch_cut_short_is_named(size, tmp_path):
+    torch = pytest.importorskip("torch", reason="needs the [torch] extra")
+    file = tmp_path / "net.pth"
+    torch.save({"weight": torch.zeros(100_000)}, file)
+    file.write_bytes(file.read_bytes()[:size])
+    with pytest.raises(UserError, match=re.escape(f"{file} cannot be read")):
+        torch_files.read_state(file)
+
+
+@pytest.mark.parametrize(
+    "contents", [b"version https://git-lfs.github.com/spec/v1", b"<!DOCTYPE html>", b"hello"]
+)
+def test_files_that_are_not_of_pytorch_are_shown(contents, tmp_path):
+    pytest.importorskip("torch", reason="needs the [torch] extra")
+    (tmp_path / "net.pth").write_bytes(contents)
+    with pytest.raises(UserError, match=f"not write such files: it begins with b'{contents[:5].decode()}"):
+        torch_files.read_state(tmp_path / "net.pth")
+
+
 class _Attack:
     """Makes a file when it is unpickled."""
 
@@ -110,6 +145,8 @@ def test_nothing_in_a_pth_file_is_executed(tmp_path):
     [
         ({"epoch": 5, "state_dict": {}}, "besides tensors it holds epoch, state_dict"),
         ([1, 2], "it holds a list"),
+        ({0: 1}, "its keys are not names"),
+        ({"network": np.dtype}, "it holds more, such as a whole network"),
     ],
 )
 def test_pth_files_that_hold_something_else(contents, reason, tmp_path):
@@ -128,6 +165,12 @@ def test_files_that_are_not_there_or_of_another_kind(tmp_path):
 
 def test_a_missing_package_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"\.pth files need torch: pip install 'tfpix2pix\[torch\]'"):
-        torch_files.check_file(tmp_path / "latest_net_G.pth")
-    torch_files.check_file(tmp_path / "latest_net_G.npz")
+    remedy = r"\.pth files need torch: pip install 'tfpix2pix\[torch\]'. Or take the name latest_net_G\.npz"
+    with pytest.raises(UserError, match=remedy):
+        torch_files.check_writable(tmp_path / "latest_net_G.pth")
+    torch_files.check_writable(tmp_path / "latest_net_G.npz")
+    with pytest.raises(UsageError, match="there is no file"):
+        torch_files.check_readable(tmp_path / "latest_net_G.pth")
+    (tmp_path / "latest_net_G.pth").touch()
+    with pytest.raises(UserError, match=r"numpy\.savez\('latest_net_G\.npz'"):
+        torch_files.check_readable(tmp_path / "latest_net_G.pth")

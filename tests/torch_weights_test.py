@@ -189,7 +189,9 @@ def test_our_weights_there_and_back(normalization, norm, tmp_path, capsys):
     workdir = tiny_run.write_run(tmp_path / "ours", config)
     files = [tmp_path / "G.npz", tmp_path / "D.npz"]
     _convert(f"--workdir={workdir}", f"--output={files[0]}", f"--discriminator={files[1]}", "--checkpoint=1")
-    assert f"UnetGenerator of num_downs 5, --ngf 2 --norm {norm}" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert f"UnetGenerator of num_downs 5, --ngf 2 --norm {norm}" in printed.out
+    assert "the discriminator sees targets alone" in printed.out + printed.err
     _convert(f"--checkpoint={files[0]}", f"--discriminator={files[1]}", f"--output={tmp_path / 'back'}")
     back, _, _ = translation.load_generator(tmp_path / "back")
     ours, _, _ = translation.load_generator(workdir, "1")
@@ -240,6 +242,27 @@ def test_files_of_different_runs(recorded, generator, discriminator, tmp_path):
     with pytest.raises(UserError, match="the files are not of one run: a U-Net .*, and a PatchGAN"):
         _import(tmp_path, recorded, generator, discriminator)
     assert not (tmp_path / "synthetic").exists()
+
+
+def test_images_that_are_too_small_for_the_files(recorded, tmp_path):
+    with pytest.raises(UsageError, match=r"--image_size must be at least 64 for a U-Net .* Received: 32x64"):
+        _import(tmp_path, recorded, "batch", None, "--image_size=32x64")
+
+
+def test_any_folder_can_be_the_run(recorded, tmp_path, capsys):
+    checkpoint = _write(tmp_path / "G.npz", recorded, "batch")
+    _convert(f"--checkpoint={checkpoint}", f"--output={tmp_path / '.my run'}")
+    assert read_config(tmp_path / ".my run").dataset == "_my_run"
+    assert f"--workdir='{tmp_path}/.my run' --dataset=_my_run " in capsys.readouterr().out
+
+
+def test_files_appear_both_or_none(recorded, tmp_path):
+    workdir = _import(tmp_path, recorded, "batch", "n_layers_2")
+    (tmp_path / "file").touch()
+    files = [tmp_path / "back.npz", tmp_path / "file" / "D.npz"]
+    with pytest.raises(UserError, match=re.escape(f"{files[1]} could not be written: File exists")):
+        _convert(f"--workdir={workdir}", f"--output={files[0]}", f"--discriminator={files[1]}")
+    assert not files[0].exists()
 
 
 def test_a_folder_that_is_there_stays_as_it_is(recorded, tmp_path):

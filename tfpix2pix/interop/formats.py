@@ -5,6 +5,7 @@ two are apart.
 """
 
 import contextlib
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -83,6 +84,10 @@ def check_flags(values: Mapping[str, Any]) -> None:
             raise UsageError(f"--{name} is for a SavedModel. Received: --format={file_format}")
     if values["quantization"] is not None and file_format != "tflite":
         raise UsageError(f"--quantization is for --format=tflite. Received: --format={file_format}")
+    if importlib.metadata.version("keras").startswith("2."):
+        from tfpix2pix import keras_versions
+
+        keras_versions.require_keras_3(f"--format={file_format}")
     missing = [name for name in PACKAGES[file_format] if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(f"--format={file_format} needs {', '.join(missing)}: pip install 'tfpix2pix[export]'")

@@ -1,5 +1,6 @@
 """State dicts for the PyTorch reference from a run."""
 
+import contextlib
 from pathlib import Path
 
 import keras
@@ -30,13 +31,12 @@ def export_weights(
 
     Raises:
       UsageError: when there is no such run or checkpoint, or a file is there already.
-      UserError: when the reference has no such network.
+      UserError: when the reference has no such network, or a file cannot be written:
+        then there is none.
     """
     files = [output] if discriminator is None else [output, discriminator]
     for file in files:
-        torch_files.check_file(file)
-        if file.exists():
-            raise UsageError(f"{file} is there already: choose another name")
+        torch_files.check_writable(file)
     config = read_config(workdir)
     step = checkpoints.find_step(workdir, which)
     unet, patch = _describe_unet(config), _describe_discriminator(config) if discriminator else None
@@ -47,9 +47,12 @@ def export_weights(
         network = networks.build_discriminator(config)
         checkpoints.restore_model(workdir, step, "discriminator", network)
         states.append(_state(network, torch_names.discriminator_table(patch)))
-    for file, state in zip(files, states, strict=True):
-        torch_files.write_state(file, state)
-    return Conversion(config, step, unet, patch, _describe_differences(config, unet))
+    with contextlib.ExitStack() as undo:
+        for file, state in zip(files, states, strict=True):
+            torch_files.write_state(file, state)
+            undo.callback(file.unlink)
+        undo.pop_all()
+    return Conversion(config, step, unet, patch, _describe_differences(config, unet, patch))
 
 
 def read_weights(model: keras.Model) -> dict[str, np.ndarray]:
@@ -108,8 +111,13 @@ def _state(model: keras.Model, table: Table) -> dict[str, np.ndarray]:
     return {**torch_names.to_theirs(weights, table), **torch_names.initial_statistics(table)}
 
 
-def _describe_differences(config: Config, unet: Unet) -> list[str]:
+def _describe_differences(config: Config, unet: Unet, patch: PatchDiscriminator | None) -> list[str]:
     notes = []
+    if patch and patch.channels == unet.output_channels:
+        notes.append(
+            "the discriminator sees targets alone, and that of the reference's pix2pix model sees pairs: "
+            "networks.define_D there takes the file, --continue_train does not"
+        )
     if unet.affine:
         notes.append(
             "running statistics are those of an untrained network, as none are kept here: "

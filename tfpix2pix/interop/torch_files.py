@@ -4,6 +4,7 @@ import importlib.util
 import io
 import pickle
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,10 +15,13 @@ from pipelines.command_line import UsageError, UserError
 
 # Suffix -> the package that it takes, in the extra `torch`; None: nothing but NumPy.
 PACKAGES = {".pth": "torch", ".pt": "torch", ".npz": None, ".safetensors": "safetensors"}
+# How the files of torch.save begin: archives, and the pickles of before PyTorch 1.6.
+_TORCH_STARTS = (b"PK\x03\x04", b"\x80")
 # What the readers raise for files that are cut short, altered, or something else.
 _UNREADABLE = (
     pickle.UnpicklingError,
     zipfile.BadZipFile,
+    zlib.error,
     RuntimeError,
     EOFError,
     ValueError,
@@ -29,21 +33,45 @@ _UNREADABLE = (
 State = dict[str, np.ndarray]
 
 
-def check_file(path: Path) -> None:
-    """Checks that a file's kind is known, and that what reads and writes it is there.
+def check_readable(path: Path) -> None:
+    """Checks that a file is there, its kind is known, and so is what reads it.
 
     Raises:
-      UsageError: for another suffix.
+      UsageError: for another suffix, or no file there.
       UserError: for a missing package; the message names the extra.
     """
+    _check_suffix(path)
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}")
+    _check_package(
+        path,
+        "Or where it is, write "
+        f"numpy.savez('{path.stem}.npz', **{{name: value.numpy() for name, value in state_dict.items()}})",
+    )
+
+
+def check_writable(path: Path) -> None:
+    """Checks that nothing has a file's name yet, its kind is known, and what writes it is there.
+
+    Raises:
+      UsageError: for another suffix, or a file that is there already.
+      UserError: for a missing package; the message names the extra.
+    """
+    _check_suffix(path)
+    if path.exists():
+        raise UsageError(f"{path} is there already: choose another name")
+    _check_package(path, f"Or take the name {path.stem}.npz, which needs nothing")
+
+
+def _check_suffix(path: Path) -> None:
     if path.suffix not in PACKAGES:
         raise UsageError(f"state dicts are files {', '.join(PACKAGES)}. Received: {path}")
+
+
+def _check_package(path: Path, remedy: str) -> None:
     package = PACKAGES[path.suffix]
     if package and importlib.util.find_spec(package) is None:
-        raise UserError(
-            f"{path.suffix} files need {package}: pip install 'tfpix2pix[torch]'. Or where it is, write "
-            f"numpy.savez('{path.stem}.npz', **{{name: value.numpy() for name, value in state_dict.items()}})"
-        )
+        raise UserError(f"{path.suffix} files need {package}: pip install 'tfpix2pix[torch]'. {remedy}")
 
 
 def read_state(path: Path) -> State:
@@ -61,16 +89,16 @@ def read_state(path: Path) -> State:
       UsageError: for another suffix, or no file there.
       UserError: for a missing package, or a file that is no state dict.
     """
-    check_file(path)
-    if not path.is_file():
-        raise UsageError(f"there is no file {path}")
+    check_readable(path)
     read = {".npz": _read_npz, ".safetensors": _read_safetensors}.get(path.suffix, _read_torch)
     try:
         return {
             name: value if value.dtype.kind in "biu" else value.astype(np.float32)
             for name, value in read(path).items()
         }
-    except _UNREADABLE as error:
+    except (*_UNREADABLE, OSError) as error:
+        if isinstance(error, OSError) and error.filename:
+            raise  # of the disk, and names the file
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise UserError(
             f"{path} cannot be read as a {path.suffix} state dict ({reason[:200]}); "
@@ -79,17 +107,17 @@ def read_state(path: Path) -> State:
 
 
 def write_state(path: Path, state: Mapping[str, np.ndarray]) -> None:
-    """Writes a state dict; the file appears whole or not at all.
+    """Writes a state dict; the file appears whole or not at all, and replaces none.
 
     Args:
       path: `.pth`, `.pt`, `.npz` or `.safetensors`.
       state: name -> value.
 
     Raises:
-      UsageError: for another suffix.
-      UserError: for a missing package.
+      UsageError: for another suffix, or a file that is there already.
+      UserError: for a missing package, or a file that cannot be written.
     """
-    check_file(path)
+    check_writable(path)
     # In memory one after the other: what PyTorch and safetensors share memory with must be contiguous.
     values = {name: value.copy(order="C") for name, value in state.items()}
     buffer = io.BytesIO()
@@ -103,7 +131,10 @@ def write_state(path: Path, state: Mapping[str, np.ndarray]) -> None:
         import torch
 
         torch.save({name: torch.from_numpy(value) for name, value in values.items()}, buffer)
-    staging.write_file(path, buffer.getvalue())
+    try:
+        staging.write_file(path, buffer.getvalue())
+    except OSError as error:
+        raise UserError(f"{path} could not be written: {error.strerror}") from error
 
 
 def _read_npz(path: Path) -> State:
@@ -127,9 +158,20 @@ def _read_safetensors(path: Path) -> State:
 def _read_torch(path: Path) -> State:
     import torch
 
-    loaded = torch.load(path, map_location="cpu", weights_only=True)
+    with open(path, "rb") as file:
+        start = file.read(32)
+    if not start.startswith(_TORCH_STARTS):
+        raise ValueError(f"PyTorch does not write such files: it begins with {start!r}")
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        # PyTorch's own text is about switching its protection off.
+        is_more = "Unsupported global" in str(error)
+        raise ValueError("it holds more, such as a whole network" if is_more else "damaged") from error
     if not isinstance(loaded, Mapping):
         raise TypeError(f"it holds a {type(loaded).__name__}")
+    if not all(isinstance(name, str) for name in loaded):
+        raise TypeError("its keys are not names")
     others = [str(name) for name, value in loaded.items() if not isinstance(value, torch.Tensor)]
     if others:
         raise TypeError(f"besides tensors it holds {', '.join(others[:5])}")

@@ -1,6 +1,7 @@
 """A run from state dicts of the PyTorch reference."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ import numpy as np
 from pipelines import staging
 from pipelines.command_line import UsageError, UserError
 from tfpix2pix import checkpoints, discriminators, networks, settings
-from tfpix2pix.config import LEAST_SIZES, Config, make_config
+from tfpix2pix.config import LEAST_SIZES, Config, make_config, parse_size
 from tfpix2pix.interop import torch_detection, torch_files, torch_names
 from tfpix2pix.interop.torch_names import PatchDiscriminator, Unet
 from tfpix2pix.step import TrainStep
@@ -67,7 +68,8 @@ def import_run(
         patch = torch_detection.detect_discriminator(patch_weights, discriminator)
         statistics += more_statistics
     given = {name: value for name, value in given.items() if value is not None}
-    config = _make_config(unet, patch, {"dataset": workdir.name, **given})
+    dataset = re.sub(r"^\W|[^\w.-]", "_", workdir.name)
+    config = _make_config(unet, patch, {"dataset": dataset, **given})
     train_step = networks.build_train_step(config, total_steps=1)
     zeroed = assign_weights(train_step.generator, torch_names.to_ours(weights, torch_names.unet_table(unet)))
     if patch is not None:
@@ -138,7 +140,11 @@ def _make_config(unet: Unet, patch: PatchDiscriminator | None, given: Mapping[st
                 f"Received: --{name}={settings.text(given[name])}"
             )
     least_size = LEAST_SIZES.get(given.get("receptive_field", detected.get("receptive_field", 70)), 32)
-    size = max(2**unet.depth, least_size)
+    size = given.get("image_size", max(2**unet.depth, least_size))
+    if min(parse_size(size, "image_size")) < 2**unet.depth:
+        raise UsageError(
+            f"--image_size must be at least {2**unet.depth} for a {unet}. Received: {settings.text(size)}"
+        )
     return make_config(
         **{"image_size": size, "dropout": "torch", "precision": "float32", **given, **detected}
     )

@@ -14,6 +14,7 @@ flags are settings of the run, as train takes them, that the files do not tell;
 docs/torch_weights.md has more.
 """
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,9 +61,10 @@ def main(argv: Sequence[str]) -> None:
     _check(paths, given)
     discriminator = Path(paths["discriminator"]) if paths["discriminator"] else None
     output = Path(paths["output"])
-    for file in (discriminator, output if paths["workdir"] else Path(paths["checkpoint"])):
+    check = torch_files.check_writable if paths["workdir"] else torch_files.check_readable
+    for file in (output if paths["workdir"] else Path(paths["checkpoint"]), discriminator):
         if file is not None:
-            torch_files.check_file(file)
+            check(file)
     command_line.import_tensorflow()
     from tfpix2pix.interop import torch_export, torch_import
 
@@ -95,7 +97,7 @@ def _describe_import(result: "Conversion", workdir: Path) -> str:
         lines.append(f"discriminator: {result.discriminator}, {result.config.receptive_field} px")
     lines += [
         f"run:           {workdir}, step 0",
-        f"translate:     python -m tfpix2pix.translate --model={workdir} --input=IMAGES --output=OUT",
+        f"translate:     python -m tfpix2pix.translate --model={_quote(workdir)} --input=IMAGES --output=OUT",
         f"train on:      {_train_command(result.config, workdir)}",
     ]
     return "\n".join(lines)
@@ -111,8 +113,12 @@ def _train_command(config: configs.Config, workdir: Path) -> str:
         and (value := getattr(config, name)) != getattr(default, name)
     ]
     size = settings.text(config.image_size)
-    command = f"python -m tfpix2pix.train --workdir={workdir} --dataset={config.dataset} --image_size={size}"
-    return " ".join([command, *changed])
+    where = f"--workdir={_quote(workdir)} --dataset={config.dataset} --image_size={size}"
+    return " ".join([f"python -m tfpix2pix.train {where}", *changed])
+
+
+def _quote(path: Path) -> str:
+    return shlex.quote(str(path))
 
 
 def _describe_export(result: "Conversion", output: Path, discriminator: Path | None) -> str:
@@ -131,7 +137,7 @@ def _describe_export(result: "Conversion", output: Path, discriminator: Path | N
     ]
     if patch:
         kind = {0: "pixel", 3: "basic"}.get(patch.strided, f"n_layers --n_layers_D {patch.strided}")
-        lines.append(f"discriminator: {discriminator}")
+        lines.append(f"discriminator: {discriminator}, {patch.channels} channels")
         lines.append(f"  there:       --netD {kind} --ndf {patch.base_filters} --norm {norm}")
     return "\n".join(lines)
 
