@@ -6,14 +6,6 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = (
-    "README.md",
-    "BUILD.md",
-    "CONTRIBUTING.md",
-    "docs/overview.md",
-    "docs/serving.md",
-    "saved_models/README.md",
-)
 
 
 def test_the_snippet_runs(tmp_path, monkeypatch):
@@ -27,11 +19,19 @@ def test_the_snippet_runs(tmp_path, monkeypatch):
     assert (tmp_path / "saved_models" / "mine" / "1" / "saved_model.pb").is_file()
 
 
+def _anchors(page: Path) -> set[str]:
+    """Returns what GitHub calls the sections of a page."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
 def test_links_lead_somewhere():
-    for page in PAGES:
-        for link in re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text()):
-            if not link.startswith("http"):
-                assert ((ROOT / page).parent / link).exists(), f"{page} names {link}"
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")]:
+        for link in re.findall(r"\]\((?!http)([^)]+)\)", page.read_text()):
+            name, _, anchor = link.partition("#")
+            target = page.parent / name if name else page
+            assert target.exists(), f"{page.name} names {link}"
+            assert not anchor or anchor in _anchors(target), f"{page.name} names {link}"
 
 
 def test_the_overview_has_every_module():
