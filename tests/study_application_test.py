@@ -1,12 +1,20 @@
 """Taking part by requests: what is refused, what is stored, and what an address tells."""
 
+import contextlib
+import json
+import re
+import sqlite3
 import threading
+from pathlib import Path
 
 import pytest
 
 import studies
 from studies import Person
 from tfpix2pix.web import study_folder, study_pages
+from tfpix2pix.web.study_results import write_results
+
+DOCS = Path(__file__).resolve().parents[1] / "docs" / "study.md"
 
 
 @pytest.fixture(scope="module")
@@ -289,6 +297,29 @@ def test_many_people_at_once_are_balanced_and_lose_nothing(tmp_path):
     assert sorted(session.ordinal for session in sessions) == list(range(12))
     assert [session.algorithm for session in sessions].count("L1") == 6
     assert len({session.seed for session in sessions}) == len({s.completion_code for s in sessions}) == 12
+
+
+def test_the_documented_commands_remove_a_person_from_a_study_that_goes_on(tmp_path):
+    documented = re.search(r"```sql\n(.*?)```", DOCS.read_text(), re.DOTALL)[1]
+    study = studies.make_study(tmp_path / "study")
+    with studies.open_answers(tmp_path / "study") as store:
+        app = studies.make_app(tmp_path / "study", study, store)
+        for person in (begin(app, "W1"), begin(app, "W2")):
+            for index in range(3):
+                person.do_trial(index)
+        gone, stays = store.read_sessions()
+        # The tool's own defaults, as of foreign keys, are Python's.
+        with contextlib.closing(sqlite3.connect(tmp_path / "study" / "answers.sqlite")) as connection:
+            connection.executescript(documented)
+        for file in (tmp_path / "study").glob("answers.sqlite*"):
+            assert gone.session_id.encode() not in file.read_bytes()
+        assert store.read_sessions() == [stays]
+        assert {answer.session_id for answer in store.read_answers()} == {stays.session_id}
+        assert begin(app, "W3").do_trial(0).status_code == 200
+        assert begin(app, "W1").visit["trial_index"] == 0
+        write_results(tmp_path / "study", resamples=100)
+    results = json.loads((tmp_path / "study" / "results" / "results.json").read_text())
+    assert (results["sessions"]["begun"], results["sessions"]["counted"]) == (3, 1)
 
 
 def test_texts_of_the_study_stay_text(folder):

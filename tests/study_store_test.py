@@ -1,5 +1,6 @@
 """Answers are stored once, for ever, whoever writes at the same time."""
 
+import contextlib
 import dataclasses
 import datetime
 import multiprocessing
@@ -99,6 +100,14 @@ def test_a_worker_and_a_token_have_one_session(store):
     add_session(store, "2")
     add_session(store, "3")  # any number without a worker id
     assert [session.ordinal for session in store.read_sessions()] == [0, 1, 2]
+
+
+def test_a_removed_session_leaves_its_number_free(store, tmp_path):
+    add_session(store, "1")
+    with contextlib.closing(sqlite3.connect(tmp_path / "answers.sqlite")) as connection, connection:
+        connection.execute("DELETE FROM sessions WHERE ordinal = 0")
+    add_session(store, "2")
+    assert [session.ordinal for session in store.read_sessions()] == [1, 2]
 
 
 def test_abandoned_sessions_do_not_count_and_finished_ones_do(store):

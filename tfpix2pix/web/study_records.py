@@ -55,7 +55,7 @@ class Session:
 
     Attributes:
       session_id: random; not known to anybody but the server.
-      ordinal: 0, 1, 2, ... in the order of arrival.
+      ordinal: 0, 1, 2, ... in the order of arrival; a person who was removed leaves a gap.
       worker_id: of the crowd platform; None when the link had none.
       assignment_id: likewise.
       hit_id: likewise; the platform's name for the task.

@@ -170,7 +170,8 @@ class Store:
         with self._transaction() as connection:
             if _count(connection, "sessions WHERE token_hash = ? OR worker_id = ?", token_hash, worker_id):
                 raise TakesPartAlreadyError
-            ordinal = _count(connection, "sessions")
+            # Not their count: a person's data may have been removed.
+            (ordinal,) = connection.execute("SELECT COALESCE(MAX(ordinal) + 1, 0) FROM sessions").fetchone()
             counts = connection.execute(
                 "SELECT algorithm, COUNT(*) FROM sessions"
                 " WHERE finished_at IS NOT NULL OR seen_at >= ? GROUP BY algorithm",
