@@ -13,6 +13,7 @@ long requests took.
 import http.client
 import json
 import random
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -136,7 +137,8 @@ class _Person(threading.Thread):
         self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
 
     def run(self) -> None:
-        self._request("POST", "/api/start", {"consent": True, "worker_id": self.worker_id, "viewport": "1x1"})
+        start = {"consent": True, "token": secrets.token_hex(32), "worker_id": self.worker_id}
+        self._request("POST", "/api/start", {**start, "viewport": "1x1"})
         visit = self._request("POST", "/api/visit", {})["visit"]
         self._load(visit, 0)
         for index in range(self._protocol.trials):

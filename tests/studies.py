@@ -1,5 +1,6 @@
 """Small studies on disk, as `study create` leaves them, and people who take part without a browser."""
 
+import secrets
 import sys
 import time
 from collections.abc import Iterator
@@ -87,12 +88,13 @@ class Person:
     def __init__(self, app: Any, worker_id: str | None = None):
         self.client = TestClient(app, base_url="http://127.0.0.1:8000")
         self.worker_id = worker_id
+        self.token = secrets.token_hex(32)
         self.visit: dict[str, Any] = {}
 
     def start(self, **changes: Any) -> Any:
         """Consents; returns the answer."""
-        body = {"consent": True, "worker_id": self.worker_id, "viewport": "800x600", **changes}
-        return self.client.post("/api/start", json=body)
+        body = {"consent": True, "token": self.token, "worker_id": self.worker_id, "viewport": "800x600"}
+        return self.client.post("/api/start", json=body | changes)
 
     def open(self) -> "Person":
         """Opens the page of the session."""

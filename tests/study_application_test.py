@@ -217,10 +217,34 @@ def test_a_person_takes_part_once(app, store):
     assert len(store.read_sessions()) == 1
 
 
+@pytest.mark.parametrize("worker_id", [None, "W1"])
+def test_a_start_whose_reply_was_lost_is_the_same_start_again(app, store, worker_id):
+    person = Person(app, worker_id)
+    assert person.start().status_code == 201
+    person.client.cookies.clear()
+    assert person.start().status_code == 201
+    assert person.open().visit["trial_index"] == 0
+    assert len(store.read_sessions()) == 1
+
+
+def test_another_token_leads_to_no_session_of_others(app, store):
+    begin(app, "W1")
+    (session,) = store.read_sessions()
+    stranger = Person(app, "W1")
+    assert stranger.start().status_code == 409
+    assert stranger.start(token=session.session_id * 2).status_code == 409
+    assert not stranger.client.cookies
+
+
 @pytest.mark.parametrize(
     ("changes", "status"),
     [
         ({"consent": False}, 422),
+        ({"token": None}, 422),
+        ({"token": ""}, 422),
+        ({"token": "a" * 63}, 422),
+        ({"token": "a" * 64 + "\n"}, 422),
+        ({"token": "é" * 64}, 422),
         ({"worker_id": "a b"}, 422),
         ({"worker_id": "x" * 129}, 422),
         ({"worker_id": "../../x"}, 422),

@@ -4,6 +4,7 @@ import random
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,41 @@ def test_the_same_worker_cannot_begin_in_another_browser(chromium, tmp_path):
             page.context.close()
     with studies.open_answers(folder) as store:
         assert [session.worker_id for session in store.read_sessions()] == ["p1"]
+
+
+def lose_reply(route: Any) -> None:
+    """Has the server do what is asked, and the page not hear of it."""
+    asked = route.request
+    headers = {name: asked.headers[name] for name in ("content-type", "origin") if name in asked.headers}
+    with urllib.request.urlopen(urllib.request.Request(asked.url, asked.post_data_buffer, headers)) as reply:
+        assert reply.status == 201
+    route.abort()
+
+
+@pytest.mark.parametrize("link", ["", "?PROLIFIC_PID=p1"])
+def test_a_start_whose_reply_was_lost_goes_on(chromium, tmp_path, link):
+    folder = tmp_path / "study"
+    studies.make_study(folder, SHORT)
+    page = open_page(chromium)
+    with browser.serve(studies.serve_command(folder)) as server:
+        page.route("**/api/start", lose_reply)
+        page.goto(server.url + link)
+        page.check("#agree")
+        page.click("#start")
+        page.wait_for_selector("#connection:not([hidden])")
+        page.reload()
+        page.unroute("**/api/start")
+        page.route("**/api/start", lose_reply, times=1)
+        page.check("#agree")
+        page.click("#start")
+        page.wait_for_selector("#connection:not([hidden])")
+        page.click("#begin")
+        choose(page, "left")
+        assert page.evaluate("() => localStorage.length") == 0
+        wait_for(lambda: len(read_answers(folder)) == 1)
+        with studies.open_answers(folder) as store:
+            assert len(store.read_sessions()) == 1
+    page.context.close()
 
 
 def test_a_task_that_was_not_accepted_cannot_be_begun(page, tmp_path):

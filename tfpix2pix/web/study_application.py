@@ -30,6 +30,7 @@ class Start(_Body):
     """Consent, and what the link and the browser tell."""
 
     consent: Literal[True]
+    token: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     worker_id: PlatformId = None
     assignment_id: PlatformId = None
     hit_id: PlatformId = None
@@ -76,6 +77,7 @@ def make_study_application(
         starts.check(request)
         token = sessions.start(
             request.cookies.get(cookie),
+            new_token=body.token,
             worker_id=body.worker_id,
             assignment_id=body.assignment_id,
             hit_id=body.hit_id,

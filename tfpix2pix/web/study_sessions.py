@@ -65,7 +65,7 @@ class StudySessions:
         )
 
     def find(self, token: str | None) -> Session | None:
-        """Returns the session of a browser's token, if there is one."""
+        """Returns the session of a token, if there is one."""
         session = self._store.find_session(_hash(token)) if token else None
         return None if session and self.is_preview and session.finished_at else session
 
@@ -73,6 +73,7 @@ class StudySessions:
         self,
         token: str | None,
         *,
+        new_token: str,
         worker_id: str | None,
         assignment_id: str | None,
         hit_id: str | None,
@@ -82,13 +83,15 @@ class StudySessions:
 
         Args:
           token: of the browser, if it has one.
+          new_token: drawn by the page for a new session. The same one again is the same
+            session, as its first reply may have been lost.
           worker_id: see `Session`, as for the others.
           assignment_id: see there.
           hit_id: see there.
           viewport: see there.
 
         Returns:
-          The browser's token; it goes on with the session that it has.
+          The token of the browser's session; it goes on with the one that it has.
 
         Raises:
           HTTPException: 403 without the worker id that is needed; 409 when the worker
@@ -100,11 +103,10 @@ class StudySessions:
             raise HTTPException(
                 403, "This link lacks your worker ID. Please open it from the platform that invited you."
             )
-        token = secrets.token_urlsafe(32)
         try:
             self._store.add_session(
                 session_id=secrets.token_hex(16),
-                token_hash=_hash(token),
+                token_hash=_hash(new_token),
                 worker_id=None if self.is_preview else worker_id,
                 assignment_id=assignment_id,
                 hit_id=hit_id,
@@ -113,12 +115,13 @@ class StudySessions:
                 abandoned_after_sec=self._abandoned_after_sec,
             )
         except TakesPartAlreadyError:
-            raise HTTPException(
-                409,
-                "This worker ID has begun or finished the study in another browser. A person can take part "
-                "once; to go on with a session, open the link in the browser where it was begun.",
-            ) from None
-        return token
+            if not self.find(new_token):
+                raise HTTPException(
+                    409,
+                    "This worker ID has begun or finished the study in another browser. A person can take "
+                    "part once; to go on with a session, open the link in the browser where it was begun.",
+                ) from None
+        return new_token
 
     def open_visit(self, session: Session) -> dict[str, Any]:
         """Opens a session's page; returns all that the page must know, and where to go on."""

@@ -39,8 +39,19 @@ function readLink() {
   return ids;
 }
 
-async function askConsent() {
-  const ids = readLink();
+const tokenName = (ids) => `token of ${ids.worker_id ?? "nobody"}`;
+
+// The secret of the session that is about to begin. It is kept until the session is open, so that a start
+// whose reply was lost is the same start again, after a reload too.
+function drawToken(ids) {
+  const bytes = crypto.getRandomValues(new Uint8Array(32));
+  const drawn = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  const token = localStorage.getItem(tokenName(ids)) ?? drawn;
+  localStorage.setItem(tokenName(ids), token);
+  return token;
+}
+
+async function askConsent(ids) {
   show("consent");
   const isPreviewed = ids.assignment_id === NOT_ACCEPTED;
   element("not-accepted").hidden = !isPreviewed;
@@ -52,17 +63,21 @@ async function askConsent() {
   element("start").disabled = true;
   const viewport = `${Math.round(window.innerWidth)}x${Math.round(window.innerHeight)}`;
   try {
-    await post("/api/start", { consent: true, ...ids, viewport });
+    await post("/api/start", { consent: true, token: drawToken(ids), ...ids, viewport });
   } catch (refusal) {
     throw Object.assign(refusal, { isFinal: true });
   }
 }
 
 async function openVisit() {
-  const known = await post("/api/visit");
-  if (known.visit) return known;
-  await askConsent();
-  return post("/api/visit");
+  const ids = readLink();
+  let visit = await post("/api/visit");
+  if (!visit.visit) {
+    await askConsent(ids);
+    visit = await post("/api/visit");
+  }
+  localStorage.removeItem(tokenName(ids));
+  return visit;
 }
 
 function count(number, what) {
