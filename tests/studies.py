@@ -98,7 +98,7 @@ class Person:
 
     def open(self) -> "Person":
         """Opens the page of the session."""
-        self.visit = self.client.post("/api/visit").json()
+        self.visit = self.client.post("/api/visit", json={"worker_id": self.worker_id}).json()
         return self
 
     def read_trial(self, index: int) -> Any:

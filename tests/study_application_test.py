@@ -43,7 +43,7 @@ def begin(app, worker_id: str | None = None) -> Person:
 
 def test_a_session_from_consent_to_code(app, store):
     person = Person(app, "W1")
-    assert person.client.post("/api/visit").json() == {"visit": None}
+    assert person.open().visit == {"visit": None}
     assert person.start(assignment_id="A1", hit_id="H1").status_code == 201
     person.open()
     assert person.visit["trial_index"] == 0 and person.visit["trials"] == 3
@@ -211,8 +211,32 @@ def test_a_person_takes_part_once(app, store):
     other_browser = Person(app, "W1")
     refused = other_browser.start()
     assert refused.status_code == 409 and "take part once" in refused.json()["error"]
-    assert other_browser.client.post("/api/visit").json() == {"visit": None}
-    person.worker_id = "W2"  # the same browser, another name
+    assert other_browser.open().visit == {"visit": None}
+    person.worker_id = None  # the same browser, a link without a name
+    assert person.start().status_code == 201
+    assert person.open().visit["visit"]
+    assert len(store.read_sessions()) == 1
+
+
+def test_another_worker_in_the_same_browser_has_a_session_of_their_own(app, store):
+    first = begin(app, "W1")
+    codes = [first.do_trial(index).json()["completion_code"] for index in range(3)]
+    second = Person(app, "W2")
+    second.client = first.client
+    assert second.open().visit == {"visit": None}
+    assert first.open().visit["completion_code"] == codes[-1]  # until the other begins
+    assert second.start().status_code == 201
+    assert second.open().visit["completion_code"] is None
+    assert second.start().status_code == 201
+    assert [session.worker_id for session in store.read_sessions()] == ["W1", "W2"]
+    assert first.open().visit == {"visit": None}
+    assert second.start(worker_id="W3").status_code == 409  # the token is the second's
+
+
+def test_a_link_with_a_name_goes_on_with_a_session_without(app, store):
+    person = begin(app)
+    person.worker_id = "W1"
+    assert person.open().visit["visit"] == 2
     assert person.start().status_code == 201
     assert len(store.read_sessions()) == 1
 
@@ -293,7 +317,7 @@ def test_a_preview_may_be_seen_again_and_by_anybody(folder, store):
     person = begin(app, "W1")
     for index in range(3):
         person.do_trial(index)
-    assert person.client.post("/api/visit").json() == {"visit": None}
+    assert person.open().visit == {"visit": None}
     assert begin(app, "W1").visit["trial_index"] == 0
 
 

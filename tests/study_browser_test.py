@@ -173,6 +173,27 @@ def test_the_same_worker_cannot_begin_in_another_browser(chromium, tmp_path):
         assert [session.worker_id for session in store.read_sessions()] == ["p1"]
 
 
+def test_another_worker_in_the_same_browser_begins_anew(page, tmp_path):
+    folder = tmp_path / "study"
+    studies.make_study(folder, Protocol(practice_trials=0, test_trials=1, exposure_sec=0.05, **QUICK))
+    with browser.serve(studies.serve_command(folder)) as server:
+        codes = []
+        for worker in ("A", "B"):
+            begin(page, f"{server.url}?PROLIFIC_PID={worker}")
+            choose(page, "left")
+            page.wait_for_selector("#thanks:not([hidden])")
+            codes.append(page.inner_text("#code"))
+        page.goto(server.url)  # without an id: the session that the browser has
+        page.wait_for_selector("#thanks:not([hidden])")
+        assert page.inner_text("#code") == codes[1] != codes[0]
+        with studies.open_answers(folder) as store:
+            sessions = store.read_sessions()
+    assert [(session.worker_id, session.completion_code) for session in sessions] == [
+        ("A", codes[0]),
+        ("B", codes[1]),
+    ]
+
+
 def lose_reply(route: Any) -> None:
     """Has the server do what is asked, and the page not hear of it."""
     asked = route.request

@@ -26,12 +26,17 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class Start(_Body):
+class Opened(_Body):
+    """The page was opened."""
+
+    worker_id: PlatformId = None
+
+
+class Start(Opened):
     """Consent, and what the link and the browser tell."""
 
     consent: Literal[True]
     token: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    worker_id: PlatformId = None
     assignment_id: PlatformId = None
     hit_id: PlatformId = None
     viewport: Annotated[str, Field(pattern=r"^\d{1,5}x\d{1,5}$")]
@@ -89,8 +94,8 @@ def make_study_application(
         return {"started": True}
 
     @app.post("/api/visit")
-    def open_visit(request: Request) -> dict[str, Any]:
-        session = sessions.find(request.cookies.get(cookie))
+    def open_visit(body: Opened, request: Request) -> dict[str, Any]:
+        session = sessions.find(request.cookies.get(cookie), body.worker_id)
         return sessions.open_visit(session) if session else {"visit": None}
 
     def find_session(request: Request) -> Session:

@@ -64,9 +64,11 @@ class StudySessions:
             lambda algorithm, seed: plan_session(study, algorithm, seed)
         )
 
-    def find(self, token: str | None) -> Session | None:
-        """Returns the session of a token, if there is one."""
+    def find(self, token: str | None, worker_id: str | None = None) -> Session | None:
+        """Returns the session of a token, if there is one and no other worker has it."""
         session = self._store.find_session(_hash(token)) if token else None
+        if session and worker_id and session.worker_id not in (None, worker_id):
+            return None
         return None if session and self.is_preview and session.finished_at else session
 
     def start(
@@ -91,13 +93,14 @@ class StudySessions:
           viewport: see there.
 
         Returns:
-          The token of the browser's session; it goes on with the one that it has.
+          The token of the browser's session; it goes on with the one that it has, unless
+          that is another worker's.
 
         Raises:
           HTTPException: 403 without the worker id that is needed; 409 when the worker
             takes part already.
         """
-        if token and self.find(token):
+        if token and self.find(token, worker_id):
             return token
         if self.requires_worker_id and not worker_id:
             raise HTTPException(
@@ -115,7 +118,7 @@ class StudySessions:
                 abandoned_after_sec=self._abandoned_after_sec,
             )
         except TakesPartAlreadyError:
-            if not self.find(new_token):
+            if not self.find(new_token, worker_id):
                 raise HTTPException(
                     409,
                     "This worker ID has begun or finished the study in another browser. A person can take "

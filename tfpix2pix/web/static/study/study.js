@@ -71,10 +71,11 @@ async function askConsent(ids) {
 
 async function openVisit() {
   const ids = readLink();
-  let visit = await post("/api/visit");
+  const enter = () => post("/api/visit", { worker_id: ids.worker_id });
+  let visit = await enter();
   if (!visit.visit) {
     await askConsent(ids);
-    visit = await post("/api/visit");
+    visit = await enter();
   }
   localStorage.removeItem(tokenName(ids));
   return visit;
