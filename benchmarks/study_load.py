@@ -144,7 +144,7 @@ class _Person(threading.Thread):
         for index in range(self._protocol.trials):
             self._do_trial(visit, index)
 
-    def _do_trial(self, visit: int, index: int) -> None:
+    def _do_trial(self, visit: str, index: int) -> None:
         protocol, path = self._protocol, f"/api/trials/{index}"
         self._request("POST", f"{path}/shown", {"visit": visit})
         time.sleep(
@@ -162,7 +162,7 @@ class _Person(threading.Thread):
         if index < protocol.practice_trials:
             time.sleep(protocol.feedback_sec)
 
-    def _load(self, visit: int, index: int) -> None:
+    def _load(self, visit: str, index: int) -> None:
         for address in self._request("GET", f"/api/trials/{index}?visit={visit}").get("images", ()):
             self._request("GET", f"/images/{address}")
 

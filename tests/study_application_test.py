@@ -144,8 +144,8 @@ def test_an_answer_cannot_come_before_the_images_were_shown(tmp_path, store):
         {"left_ms": None},
         {"right_ms": 1e300},
         {"response_ms": True},
-        {"visit": 0},
-        {"visit": 10**30},
+        {"visit": 1},
+        {"visit": "a" * 31},
         {"real_side": "left"},
     ],
 )
@@ -179,8 +179,8 @@ def test_bodies_that_are_no_answer_are_refused(app, body):
         "/static//etc/passwd",
         "/study.json",
         "/answers.sqlite",
-        "/api/trials/0%2f..%2f1?visit=1",
-        "/api/trials/1e9?visit=1",
+        f"/api/trials/0%2f..%2f1?visit={'a' * 32}",
+        f"/api/trials/1e9?visit={'a' * 32}",
         "/api/trials/0?visit=x",
     ],
 )
@@ -190,13 +190,13 @@ def test_no_id_leads_to_a_file_of_the_server(app, path):
 
 def test_nobody_goes_on_without_a_session_of_their_own(app):
     stranger = Person(app)
-    stranger.visit = {"visit": 1}
+    stranger.visit = {"visit": "a" * 32}
     for answer in (stranger.read_trial(0), stranger.show(0), stranger.answer(0)):
         assert answer.status_code == 401
     (name,) = begin(app).client.cookies.keys()
     for token in (b"", b"x", "é".encode(), b"a" * 5000):
         cookie = name.encode() + b"=" + token
-        answer = stranger.client.post("/api/trials/0/shown", json={"visit": 1}, headers={"Cookie": cookie})
+        answer = stranger.client.post("/api/trials/0/shown", json=stranger.visit, headers={"Cookie": cookie})
         assert answer.status_code == 401
 
 
@@ -236,7 +236,7 @@ def test_another_worker_in_the_same_browser_has_a_session_of_their_own(app, stor
 def test_a_link_with_a_name_goes_on_with_a_session_without(app, store):
     person = begin(app)
     person.worker_id = "W1"
-    assert person.open().visit["visit"] == 2
+    assert person.open().visit["visit"]
     assert person.start().status_code == 201
     assert len(store.read_sessions()) == 1
 
@@ -301,6 +301,18 @@ def test_a_second_tab_takes_over(app, store):
     person.do_trial(0)
     (answer,) = store.read_answers()
     assert answer.exposures == 2  # shown in both
+
+
+def test_the_page_of_one_worker_does_not_go_on_in_the_session_of_another(app, store):
+    first = begin(app, "W1")
+    second = Person(app, "W2")
+    second.client = first.client
+    assert second.start().status_code == 201
+    second.open()
+    for answer in (first.read_trial(0), first.show(0), first.answer(0)):
+        assert answer.status_code == 409 and "another tab" in answer.json()["error"]
+    second.do_trial(0)
+    assert [answer.exposures for answer in store.read_answers()] == [1]
 
 
 def test_a_repeated_notice_is_one_exposure(app, store):

@@ -21,6 +21,8 @@ _WEEK_MS = 7 * 24 * _HOUR_MS
 
 PlatformId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:@+-]{1,128}$")] | None
 
+Visit = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+
 
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -45,7 +47,7 @@ class Start(Opened):
 class Shown(_Body):
     """A trial is about to be shown."""
 
-    visit: Annotated[int, Field(ge=1, le=2**31)]
+    visit: Visit
 
 
 class Chosen(Shown):
@@ -111,7 +113,7 @@ def make_study_application(
 def _add_trials(app: FastAPI, sessions: StudySessions, find_session: Callable[[Request], Session]) -> None:
     @app.get("/api/trials/{index}")
     def read_trial(
-        index: int, visit: int, session: Annotated[Session, Depends(find_session)]
+        index: int, visit: Visit, session: Annotated[Session, Depends(find_session)]
     ) -> dict[str, Any]:
         return sessions.describe_trial(session, visit, index)
 

@@ -1,10 +1,11 @@
 """What a person may do in a study, and when: the rules, apart from how requests travel.
 
 A session's page is opened in a *visit*; only the newest counts, so that a second
-tab takes over and the first one stops. The correct side leaves the server after
-the answer to a practice trial, and in no other way.
+tab takes over and the first one stops, also when it is another worker's. The correct
+side leaves the server after the answer to a practice trial, and in no other way.
 """
 
+import dataclasses
 import datetime
 import functools
 import hashlib
@@ -129,8 +130,9 @@ class StudySessions:
     def open_visit(self, session: Session) -> dict[str, Any]:
         """Opens a session's page; returns all that the page must know, and where to go on."""
         protocol = self.study.protocol
+        session = dataclasses.replace(session, visit=self._store.begin_visit(session.session_id))
         return {
-            "visit": self._store.begin_visit(session.session_id),
+            "visit": self._name_visit(session),
             "trial_index": self._store.count_answers(session.session_id),
             "practice_trials": protocol.practice_trials,
             "trials": protocol.trials,
@@ -140,7 +142,7 @@ class StudySessions:
             **self._describe_end(session.completion_code),
         }
 
-    def describe_trial(self, session: Session, visit: int, index: int) -> dict[str, Any]:
+    def describe_trial(self, session: Session, visit: str, index: int) -> dict[str, Any]:
         """Returns where a trial's images are, and its gaps; of the next trial, and of the one after it."""
         self._check_visit(session, visit)
         trial = self._find_trial(session, index, ahead=1)
@@ -166,16 +168,16 @@ class StudySessions:
                     return study_folder.image_file(self._study_dir, trial.images[side])
         raise HTTPException(404, "There is no such image.")
 
-    def show_trial(self, session: Session, visit: int, index: int) -> None:
+    def show_trial(self, session: Session, visit: str, index: int) -> None:
         """Notes that the page is about to show the next trial."""
         self._check_visit(session, visit)
         self._find_trial(session, index)
-        self._store.record_exposure(session.session_id, index, visit)
+        self._store.record_exposure(session.session_id, index, session.visit)
 
     def answer_trial(
         self,
         session: Session,
-        visit: int,
+        visit: str,
         index: int,
         *,
         chosen_side: str,
@@ -201,7 +203,7 @@ class StudySessions:
         """
         self._check_visit(session, visit)
         trial = self._find_trial(session, index, behind=1)
-        self._check_shown(session, visit, trial)
+        self._check_shown(session, trial)
         generated_side = SIDES[1 - SIDES.index(trial.real_side)]
         answer = Answer(
             session_id=session.session_id,
@@ -246,18 +248,22 @@ class StudySessions:
             raise HTTPException(409, "It is another trial's turn. Please reload the page to go on.")
         return trials[index]
 
-    def _check_visit(self, session: Session, visit: int) -> None:
-        if visit != session.visit:
+    def _check_visit(self, session: Session, visit: str) -> None:
+        if visit != self._name_visit(session):
             raise HTTPException(409, "The study was opened in another tab or window, and goes on there.")
 
-    def _check_shown(self, session: Session, visit: int, trial: Trial) -> None:
-        shown_at = self._store.find_exposure(session.session_id, trial.index, visit)
+    def _check_shown(self, session: Session, trial: Trial) -> None:
+        shown_at = self._store.find_exposure(session.session_id, trial.index, session.visit)
         if shown_at is None:
             raise HTTPException(409, "This trial was not shown yet. Please reload the page to go on.")
         elapsed = datetime.datetime.now(datetime.timezone.utc) - shown_at
         least_sec = 2 * self.study.protocol.exposure_sec + trial.gaps_sec[1] - EARLY_SEC
         if elapsed.total_seconds() < least_sec:
             raise HTTPException(409, "The answer came before both images were shown. Please reload the page.")
+
+    def _name_visit(self, session: Session) -> str:
+        # Not its number, which a visit of another session may have.
+        return self._sign(f"visit/{session.session_id}/{session.visit}").hex()[:32]
 
     def _address(self, session: Session, index: int, side: str) -> str:
         return self._sign(f"image/{session.session_id}/{session.visit}/{index}/{side}").hex()[:32]
