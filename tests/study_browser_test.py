@@ -1,5 +1,6 @@
 """Whole sessions in headless Chromium, on the real server: timing, reloads, tabs, phones, crashes, chance."""
 
+import json
 import random
 import subprocess
 import sys
@@ -194,12 +195,17 @@ def test_another_worker_in_the_same_browser_begins_anew(page, tmp_path):
     ]
 
 
+def pass_on(asked: Any) -> Any:
+    """Has the server do what a page asks; returns the reply, whose cookie goes nowhere."""
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(asked.url, asked.post_data_buffer, headers)
+    with urllib.request.urlopen(request) as reply:
+        return json.load(reply)
+
+
 def lose_reply(route: Any) -> None:
     """Has the server do what is asked, and the page not hear of it."""
-    asked = route.request
-    headers = {name: asked.headers[name] for name in ("content-type", "origin") if name in asked.headers}
-    with urllib.request.urlopen(urllib.request.Request(asked.url, asked.post_data_buffer, headers)) as reply:
-        assert reply.status == 201
+    pass_on(route.request)
     route.abort()
 
 
@@ -227,6 +233,53 @@ def test_a_start_whose_reply_was_lost_goes_on(chromium, tmp_path, link):
         with studies.open_answers(folder) as store:
             assert len(store.read_sessions()) == 1
     page.context.close()
+
+
+@pytest.mark.parametrize("link", ["", "?PROLIFIC_PID=p1"])
+def test_a_browser_that_keeps_no_cookies_is_told_so_and_goes_on_when_it_does(chromium, tmp_path, link):
+    folder = tmp_path / "study"
+    studies.make_study(folder, SHORT)
+    page = open_page(chromium)
+    with browser.serve(studies.serve_command(folder)) as server:
+        # As an extension or a proxy does that takes cookies away.
+        page.route("**/api/start", lambda route: route.fulfill(status=201, json=pass_on(route.request)))
+        page.goto(server.url + link)
+        for _ in range(2):
+            page.check("#agree")
+            page.click("#start")
+            page.wait_for_selector("#stopped:not([hidden])")
+            assert "allow them for this site, and reload" in page.inner_text("#stopped-text")
+            page.click("#reload")
+        page.unroute("**/api/start")
+        page.check("#agree")
+        page.click("#start")
+        page.click("#begin")
+        page.wait_for_selector("#choose-left:enabled")
+        with studies.open_answers(folder) as store:
+            assert len(store.read_sessions()) == 1
+    page.context.close()
+
+
+def test_chromium_with_cookies_blocked_is_told_so_and_nothing_is_begun(chromium, tmp_path):
+    folder = tmp_path / "study"
+    studies.make_study(folder, SHORT)
+    settings = {"profile": {"default_content_setting_values": {"cookies": 2}}}
+    (tmp_path / "profile" / "Default").mkdir(parents=True)
+    (tmp_path / "profile" / "Default" / "Preferences").write_text(json.dumps(settings))
+    context = chromium.browser_type.launch_persistent_context(
+        tmp_path / "profile", executable_path=browser.CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+    )
+    with browser.serve(studies.serve_command(folder)) as server:
+        page = context.new_page()
+        page.goto(f"{server.url}?PROLIFIC_PID=p1")
+        page.check("#agree")
+        page.click("#start")
+        page.wait_for_selector("#stopped:not([hidden])")
+        assert page.inner_text("#stopped-text").startswith("This browser keeps no cookies.")
+        assert page.is_visible("#reload")
+    context.close()
+    with studies.open_answers(folder) as store:
+        assert store.read_sessions() == []
 
 
 def test_a_task_that_was_not_accepted_cannot_be_begun(page, tmp_path):

@@ -6,12 +6,8 @@ const PASSING = new Set([408, 425, 429, 500, 502, 503, 504]);
 
 let waiting = 0;
 
-export class Refusal extends Error {
-  constructor(status, message) {
-    super(message);
-    this.status = status;
-  }
-}
+// Its message is for the person.
+export class Refusal extends Error {}
 
 function showConnection(change) {
   waiting += change;
@@ -47,7 +43,7 @@ async function request(path, options) {
     for (let waitMs = 400; ; waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS)) {
       const { status, body } = await fetchOnce(path, options);
       if (status < 300) return body;
-      if (!PASSING.has(status)) throw new Refusal(status, body.error);
+      if (!PASSING.has(status)) throw new Refusal(body.error);
       if (!isWaiting) showConnection(+1);
       isWaiting = true;
       await waitForNetwork(waitMs);

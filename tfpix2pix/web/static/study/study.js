@@ -12,6 +12,7 @@ const PARAMETERS = {
   assignment_id: ["assignmentId", "SESSION_ID", "assignment_id"],
   hit_id: ["hitId", "STUDY_ID", "hit_id"],
 };
+const NO_COOKIES = "This browser keeps no cookies. Please allow them for this site, and reload the page.";
 const NOT_ACCEPTED = "ASSIGNMENT_ID_NOT_AVAILABLE";
 
 const element = (id) => document.getElementById(id);
@@ -46,9 +47,13 @@ const tokenName = (ids) => `token of ${ids.worker_id ?? "nobody"}`;
 function drawToken(ids) {
   const bytes = crypto.getRandomValues(new Uint8Array(32));
   const drawn = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  const token = localStorage.getItem(tokenName(ids)) ?? drawn;
-  localStorage.setItem(tokenName(ids), token);
-  return token;
+  try {
+    const token = localStorage.getItem(tokenName(ids)) ?? drawn;
+    localStorage.setItem(tokenName(ids), token);
+    return token;
+  } catch {
+    throw new Refusal(NO_COOKIES); // where they are blocked, so is this storage
+  }
 }
 
 async function askConsent(ids) {
@@ -62,8 +67,9 @@ async function askConsent(ids) {
   await pressed("start");
   element("start").disabled = true;
   const viewport = `${Math.round(window.innerWidth)}x${Math.round(window.innerHeight)}`;
+  const token = drawToken(ids);
   try {
-    await post("/api/start", { consent: true, token: drawToken(ids), ...ids, viewport });
+    await post("/api/start", { consent: true, token, ...ids, viewport });
   } catch (refusal) {
     throw Object.assign(refusal, { isFinal: true });
   }
@@ -76,6 +82,7 @@ async function openVisit() {
   if (!visit.visit) {
     await askConsent(ids);
     visit = await enter();
+    if (!visit.visit) throw new Refusal(NO_COOKIES);
   }
   localStorage.removeItem(tokenName(ids));
   return visit;
