@@ -16,6 +16,7 @@ import tiny_run
 from pipelines.command_line import UsageError, UserError
 from pipelines.synthetic import draw_pair, pair_index
 from tfpix2pix import study as study_command
+from tfpix2pix.config import make_config
 from tfpix2pix.web import study_folder
 from tfpix2pix.web.study_creation import create_study
 from tfpix2pix.web.study_folder import Protocol, Study
@@ -133,6 +134,17 @@ def test_create_from_a_run_translates_its_split(tmp_path):
     study = study_folder.load_study(tmp_path / "study")
     assert study.algorithms == ("tiny",)
     assert read_picture(tmp_path / "study", study.examples[0].real).shape == (64, 64, 3)
+
+
+@pytest.mark.parametrize("change", [{"direction": "AtoB"}, {"image_size": 48}])
+def test_runs_with_different_real_images_are_not_compared(tmp_path, change):
+    settings = {"dataset": "synthetic", "direction": "BtoA", "image_size": 32, "depth": 3, "base_filters": 4}
+    one = tiny_run.write_run(tmp_path / "one")
+    other = tiny_run.write_run(tmp_path / "other", make_config(**settings | change))
+    models = [f"--model={one}", f"--model={other}", "--max_examples=3", "--image_size=32"]
+    with pytest.raises(UsageError, match="other and .*one have different real images of .*--direction"):
+        run_create(f"--study_dir={tmp_path / 'study'}", *models, "--practice_trials=1", "--test_trials=2")
+    assert not (tmp_path / "study").exists()
 
 
 def test_a_saved_model_does_not_say_its_dataset(tmp_path):

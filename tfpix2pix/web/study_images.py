@@ -85,7 +85,8 @@ def translate_split(
       limit: most examples, spread evenly over the split; None: all.
 
     Raises:
-      UsageError: when a model is no run, or the runs' datasets differ.
+      UsageError: when a model is no run, or the runs' examples differ; while reading,
+        when their real images do.
     """
     translators = {name: Translator(path) for name, path in models.items()}
     sources = {}
@@ -106,7 +107,13 @@ def translate_split(
         streams = [
             _translate(translators[name], sources[name], noise_seed, set(chosen)) for name in translators
         ]
-        for shown in zip(*streams, strict=True):
+        for example_id, *shown in zip(chosen, *streams, strict=True):
+            for name, (real, _) in zip(translators, shown, strict=True):
+                if not np.array_equal(real, shown[0][0]):
+                    raise UsageError(
+                        f"{models[name]} and {models[first]} have different real images of {example_id}. A "
+                        "study compares runs of one --dataset, --direction, --task and --image_size"
+                    )
             yield shown[0][0], {name: pair[1] for name, pair in zip(translators, shown, strict=True)}
 
     return StudyImages(tuple(models), tuple(chosen), read)
