@@ -21,6 +21,7 @@ from tfpix2pix.web import study_folder
 from tfpix2pix.web.study_creation import create_study
 from tfpix2pix.web.study_folder import Protocol, Study
 from tfpix2pix.web.study_images import StudyImages, find_in_folders, translate_split
+from tfpix2pix.web.study_plan import plan_session
 
 STUDY = Study("t", 3, (), (), studies.BRIEF, (32, 32))
 
@@ -171,6 +172,20 @@ def test_a_warning_when_only_one_kind_is_jpeg(tmp_path, capsys):
         file.unlink()
     find_in_folders(tmp_path / "real", {"L1": tmp_path / "L1"})
     assert "compression" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("count", "pairing", "warns"), [(5, "different", True), (6, "different", False), (5, "same", False)]
+)
+def test_a_warning_when_a_person_sees_both_images_of_an_example(tmp_path, capsys, count, pairing, warns):
+    study = dataclasses.replace(STUDY, protocol=dataclasses.replace(studies.BRIEF, pairing=pairing))
+    study = create_study(tmp_path / "study", studies.make_images(count), study)
+    assert ("with 3 trials and 5 examples" in capsys.readouterr().err) == warns
+    trials = [plan_session(study, "L1", seed) for seed in range(20)]
+    seen_twice = [
+        {trial.example_id for trial in each} & {trial.real_example_id for trial in each} for each in trials
+    ]
+    assert any(seen_twice) == (warns or pairing == "same")
 
 
 @pytest.mark.parametrize(

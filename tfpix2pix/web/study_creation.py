@@ -72,7 +72,17 @@ def create_study(study_dir: Path, images: StudyImages, study: Study) -> Study:
         _write_texts(staging_dir, study)
         _write_secret(staging_dir)
         staging.publish(staging_dir, study_dir)
+    _warn_of_pairing(study)
     return study
+
+
+def _warn_of_pairing(study: Study) -> None:
+    count, trials = len(study.examples), study.protocol.trials
+    if study.protocol.pairing == "different" and count < 2 * trials:
+        command_line.warn(
+            f"--pairing=different: with {trials} trials and {count} examples a person sees some real images "
+            f"and, in other trials, what was generated for them. With {2 * trials} examples nobody does"
+        )
 
 
 def _write_examples(folder: Path, images: StudyImages, study: Study) -> Iterator[Example]:
