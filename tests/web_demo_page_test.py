@@ -16,6 +16,7 @@ from browser import wait_for
 from demos import Place, serve_model
 from pipelines.catalogue import FACADES_PALETTE
 from tfpix2pix.config import make_config
+from tfpix2pix.web.demo_page import Limits
 
 DEMO = [sys.executable, "-m", "tfpix2pix.web.demo", "--requests_per_sec=100"]
 SIDE = 32
@@ -283,6 +284,28 @@ def test_the_newest_drawing_wins_and_what_it_overtook_is_never_sent(visit, label
     fresh = visit(labels_server, visitor.page.url.partition("/")[2].partition("/")[2].partition("/")[2])
     assert np.array_equal(fresh.drawing, visitor.drawing)
     assert np.array_equal(fresh.output, last)
+
+
+def test_a_long_stroke_is_translated_while_it_is_drawn(visit, tmp_path):
+    """With the rate that the command allows a client."""
+    with serve_model(_write_run(tmp_path, direction="BtoA"), limits=Limits()) as place:
+        visitor = visit(place)
+        visitor.choose("Brush", "window")
+        mouse = visitor.page.mouse
+        mouse.move(*visitor.place(0, 0))
+        mouse.down()
+        sent, answered, before = len(visitor.sent), len(visitor.answers), visitor.output
+        for step in range(120):
+            mouse.move(*visitor.place(step % 32, step // 4))
+            visitor.page.wait_for_timeout(50)
+        assert len(visitor.answers) - answered >= 5
+        assert len(set(visitor.sent[sent:])) >= 5
+        assert not np.array_equal(visitor.output, before)
+        mouse.up()
+        visitor.settle()
+        assert (visitor.drawing[29, 23] == colour("window")).all()  # where it ended
+        assert set(visitor.answers) == {200}
+        visitor.page.context.close()
 
 
 def test_a_link_reproduces_drawing_seed_and_samples(visit, labels_server):

@@ -211,6 +211,7 @@ def test_the_page_is_told_what_to_offer(server):
     assert model["colours"][0] == {"name": "background", "rgb": [0, 0, 222]}
     assert [colour["name"] for colour in model["colours"]][2:4] == ["window", "door"]
     assert len(model["examples"]) == 24
+    assert (model["max_pixels"], model["requests_per_sec"]) == (20000, 1000)
     status, example = ask(server, "GET", "/api/examples/23")
     assert np.array(Image.open(io.BytesIO(example))).shape == (32, 32, 3)
     assert str(server.process.args) not in answer.decode()

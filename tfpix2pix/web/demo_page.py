@@ -113,4 +113,5 @@ def _describe(sheet: Sheet, examples: Sequence[Example], limits: Limits) -> dict
         "examples": [example.name for example in examples],
         "max_bytes": limits.max_bytes,
         "max_pixels": limits.max_pixels,
+        "requests_per_sec": limits.requests_per_sec,
     }

@@ -1,7 +1,7 @@
-// Asks for translations: one at a time, the newest next. What was overtaken while it waited is never sent,
-// so an answer never replaces that of a newer question.
+// Asks for translations: one at a time, the newest next, and no more often than the server allows a client.
+// What was overtaken while it waited is never sent, so an answer never replaces that of a newer question.
 
-const DEBOUNCE_MS = 120;
+const GATHER_MS = 120;
 const TIMEOUT_MS = 120_000;
 const LONGEST_WAIT_SEC = 8;
 
@@ -10,36 +10,41 @@ export class Client {
    * @param {(pictures: Blob[], question: object) => Promise<void>} show - called for every answer
    * @param {(state: string, detail: object) => void} report - "waiting"; "done" {modelSec, totalSec}: the newest
    *   question's pictures are shown; "busy" and "away" {text}, tried again by itself; "refused" {text}
+   * @param {number} requestsPerSec - that the server allows
    */
-  constructor(show, report) {
-    Object.assign(this, { show, report });
+  constructor(show, report, requestsPerSec) {
+    Object.assign(this, { show, report, gapMs: 1000 / requestsPerSec });
     this.newest = null;
-    this.isAsking = false;
+    this.timer = null;
+    this.isWorking = false;
+    this.earliestMs = 0; // of the next question
   }
 
   /** @param {{encode: () => Promise<Blob>, noiseSeed: number, samples: number}} question - to be answered soon */
   ask(question) {
     this.newest = question;
     this.report("waiting", {});
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.work(), DEBOUNCE_MS);
+    // Not begun anew by every question: who draws without a rest shall see pictures, too.
+    this.timer ??= setTimeout(() => {
+      this.timer = null;
+      this.work();
+    }, GATHER_MS);
   }
 
   async work() {
-    if (this.isAsking) return;
-    this.isAsking = true;
+    if (this.isWorking) return;
+    this.isWorking = true;
     let failures = 0;
     while (this.newest) {
       const question = this.newest;
       this.newest = null;
       const waitSec = await this.answer(question, failures);
       failures = waitSec ? failures + 1 : 0;
-      if (waitSec) {
-        await new Promise((resolve) => setTimeout(resolve, 1000 * waitSec));
-        this.newest ??= question;
-      }
+      if (waitSec) this.newest ??= question;
+      const pauseMs = Math.max(1000 * waitSec, this.earliestMs - performance.now());
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
-    this.isAsking = false;
+    this.isWorking = false;
   }
 
   /** Returns after how many seconds to ask again; 0 when there is an answer. */
@@ -77,6 +82,7 @@ export class Client {
     const body = await (await encode()).arrayBuffer();
     const address = `api/translate?noise_seed=${noiseSeed}&samples=${samples}`;
     const headers = { "Content-Type": "image/png" };
+    this.earliestMs = performance.now() + this.gapMs;
     return fetch(address, { method: "POST", body, headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
   }
 }

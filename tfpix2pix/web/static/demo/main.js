@@ -30,7 +30,8 @@ class Page {
     this.documents = new Documents(model, () => Number($("photo-size").value));
     this.output = new Output($("pictures"), model);
     const show = (pictures, question) => this.output.show(pictures, question);
-    this.client = new Client(show, (state, detail) => this.report(state, detail));
+    const report = (state, detail) => this.report(state, detail);
+    this.client = new Client(show, report, model.requests_per_sec);
     this.easel = new Easel($("canvas"), $("cursor"), {
       colours: model.colours,
       readTool: () => (this.history.current.base.kind === "none" ? null : this.tools.read()),
