@@ -567,6 +567,37 @@ def test_a_refusal_is_said_and_can_be_tried_again(visit, labels_server):
     visitor.problems[:] = [each for each in visitor.problems if "400" not in each]
 
 
+def test_a_refusal_of_a_proxy_is_one(visit, labels_server):
+    """It is no JSON; and only where its server is away does it help to ask again."""
+    visitor = visit(labels_server)
+    answers = [{"status": 413, "body": "<html>too large</html>"}, {"status": 502, "body": "<html>bad</html>"}]
+    visitor.page.route("**/api/translate*", lambda route: route.fulfill(**answers[0]))
+    visitor.choose("Rectangle", "shop")
+    visitor.drag((1, 1), (30, 30))
+    text = "The server gave no picture and no reason, only the status 413."
+    assert visitor.page.locator("#problem-text").inner_text() == text
+    answers.pop(0)
+    visitor.click("Try again")
+    visitor.page.locator("#status", has_text="No connection").wait_for()
+    assert visitor.page.locator("#problem-text").inner_text() == "The server does not answer. Trying again…"
+    visitor.page.unroute("**/api/translate*")
+    visitor.settle()
+    assert visitor.page.locator("#problem").is_hidden()
+    visitor.problems[:] = [each for each in visitor.problems if "413" not in each and "502" not in each]
+
+
+def test_a_failing_browser_is_not_blamed_on_the_server(visit, labels_server):
+    visitor = visit(labels_server)
+    visitor.page.evaluate("() => { window.kept = CompressionStream; window.CompressionStream = null; }")
+    visitor.click("Clear")
+    text = "This browser could not make a PNG file of the input."
+    visitor.page.locator("#problem-text", has_text=text).wait_for()
+    visitor.page.evaluate("() => { window.CompressionStream = window.kept; }")
+    visitor.click("Try again")
+    visitor.settle()
+    assert visitor.page.locator("#problem").is_hidden()
+
+
 @pytest.fixture
 def photo_file(tmp_path) -> Path:
     pixels = np.random.default_rng(0).integers(0, 256, (40, 80, 3), np.uint8)

@@ -51,26 +51,33 @@ export class Client {
   async answer(question, failures) {
     const wait = Math.min(LONGEST_WAIT_SEC, 2 ** failures);
     const start = performance.now();
-    let response, answer;
+    let body;
     try {
-      response = await this.send(question);
-      answer = await response.json();
+      body = await (await question.encode()).arrayBuffer();
     } catch {
-      this.report("away", { text: "The server does not answer. Trying again…" });
-      return wait;
+      this.reportEnd("refused", { text: "This browser could not make a PNG file of the input." });
+      return 0;
     }
-    if (response.ok) {
+    // Status 0: nothing came back.
+    const nothing = { status: 0, answer: {} };
+    const { status, answer, retrySec } = await this.send(question, body).catch(() => nothing);
+    if (status === 200 && answer.pictures) {
       const totalSec = (performance.now() - start) / 1000;
       // Shown before anything else is asked: pictures never change places.
       await this.show(answer.pictures.map(decode), question);
       this.reportEnd("done", { modelSec: answer.model_sec, totalSec });
       return 0;
     }
-    if (response.status === 503 || response.status === 429) {
-      this.report("busy", { text: `${answer.error} Trying again…` });
-      return Math.max(wait, Number(response.headers.get("Retry-After")) || 1);
+    if (status === 429 || (status === 503 && answer.error)) {
+      this.report("busy", { text: `${answer.error ?? "That was too much at once."} Trying again…` });
+      return Math.max(wait, retrySec || 1);
     }
-    this.reportEnd("refused", { text: answer.error ?? "The server failed." });
+    if (status === 0 || (status >= 502 && status <= 504)) {
+      this.report("away", { text: "The server does not answer. Trying again…" });
+      return wait;
+    }
+    const text = answer.error ?? `The server gave no picture and no reason, only the status ${status}.`;
+    this.reportEnd("refused", { text });
     return 0;
   }
 
@@ -78,12 +85,24 @@ export class Client {
     if (!this.newest) this.report(state, detail); // not over a newer drawing's "waiting"
   }
 
-  async send({ encode, noiseSeed, samples }) {
-    const body = await (await encode()).arrayBuffer();
+  /** Returns what came back; rejects when nothing did. */
+  async send({ noiseSeed, samples }, body) {
     const address = `api/translate?noise_seed=${noiseSeed}&samples=${samples}`;
     const headers = { "Content-Type": "image/png" };
     this.earliestMs = performance.now() + this.gapMs;
-    return fetch(address, { method: "POST", body, headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
+    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    const response = await fetch(address, { method: "POST", body, headers, signal });
+    const answer = parse(await response.text());
+    return { status: response.status, answer, retrySec: Number(response.headers.get("Retry-After")) };
+  }
+}
+
+/** Returns what JSON says; nothing for what is none, as the page of a proxy. */
+function parse(text) {
+  try {
+    return JSON.parse(text) ?? {};
+  } catch {
+    return {};
   }
 }
 
