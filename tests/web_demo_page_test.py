@@ -678,6 +678,70 @@ def test_a_pen_draws_for_models_of_edges(visit, tmp_path):
         visitor.page.context.close()
 
 
+@pytest.fixture
+def holes_server(tmp_path):
+    with serve_model(_write_run(tmp_path, task="inpaint", direction="AtoB")) as place:
+        yield place
+
+
+def _is_untouched(visitor: Visitor) -> bool:
+    """Whether there is neither a picture nor a word of one."""
+    page = visitor.page
+    return (
+        page.locator("#invitation").is_visible()
+        and page.locator("#pictures").inner_text() == "The translation appears here."
+        and page.locator("#pictures").get_attribute("aria-busy") == "false"
+        and page.locator("#status").inner_text() == ""
+        and page.locator("#problem").is_hidden()
+    )
+
+
+def test_a_photo_that_is_taken_back_at_once_is_not_sent(visit, holes_server, photo_file):
+    visitor = visit(holes_server)
+    visitor.page.evaluate(
+        """() => {
+          const undo = document.getElementById("undo");
+          new MutationObserver(() => undo.disabled || undo.click()).observe(undo, {attributes: true});
+        }"""
+    )
+    visitor.page.locator("#file").set_input_files(photo_file)
+    wait_for(lambda: visitor.page.get_by_role("button", name="Redo").is_enabled(), visitor.page)
+    visitor.page.wait_for_timeout(500)  # longer than the page waits before it asks
+    assert visitor.sent == []
+    assert _is_untouched(visitor)
+
+
+def test_an_answer_to_a_photo_that_was_taken_back_is_not_shown(visit, holes_server, photo_file):
+    visitor = visit(holes_server)
+    held: list[Any] = []
+    visitor.page.route(
+        "**/api/translate*", lambda route: route.continue_() if held else held.append(route), times=2
+    )
+    visitor.page.locator("#file").set_input_files(photo_file)
+    wait_for(lambda: held, visitor.page)
+    visitor.click("Undo")
+    assert _is_untouched(visitor)
+    visitor.click("Redo")  # does not wait for what is held
+    visitor.page.locator("#pictures img").wait_for()
+    visitor.settle()
+    visitor.click("Clear")
+    assert _is_untouched(visitor)
+
+
+def test_a_photo_that_is_taken_back_is_not_tried_again(visit, holes_server, photo_file):
+    visitor = visit(holes_server)
+    visitor.page.route("**/api/translate*", lambda route: route.abort())
+    visitor.page.locator("#file").set_input_files(photo_file)
+    visitor.page.locator("#status", has_text="No connection").wait_for()
+    visitor.click("Undo")
+    visitor.page.unroute("**/api/translate*")
+    sent = len(visitor.sent)
+    visitor.page.wait_for_timeout(3000)  # longer than until the second attempt
+    assert len(visitor.sent) == sent
+    assert _is_untouched(visitor)
+    visitor.problems[:] = [each for each in visitor.problems if "ERR_FAILED" not in each]
+
+
 def test_a_hole_is_cut_into_a_photo(visit, tmp_path, photo_file):
     with serve_model(_write_run(tmp_path, task="inpaint", direction="AtoB")) as place:
         visitor = visit(place)

@@ -9,13 +9,14 @@ export class Client {
   /**
    * @param {(pictures: Blob[], question: object) => Promise<void>} show - called for every answer
    * @param {(state: string, detail: object) => void} report - "waiting"; "done" {modelSec, totalSec}: the newest
-   *   question's pictures are shown; "busy" and "away" {text}, tried again by itself; "refused" {text}
+   *   question's pictures are shown; "busy" and "away" {text}, tried again by itself; "refused" {text}; "cancelled"
    * @param {number} requestsPerSec - that the server allows
    */
   constructor(show, report, requestsPerSec) {
     Object.assign(this, { show, report, gapMs: 1000 / requestsPerSec });
     this.newest = null;
     this.timer = null;
+    this.asking = null; // what aborts the question that is on its way; null when it is cancelled
     this.isWorking = false;
     this.earliestMs = 0; // of the next question
   }
@@ -29,6 +30,15 @@ export class Client {
       this.timer = null;
       this.work();
     }, GATHER_MS);
+  }
+
+  /** Forgets what was asked: it is neither sent nor shown any more. */
+  cancel() {
+    clearTimeout(this.timer);
+    this.timer = this.newest = null;
+    this.asking?.abort();
+    this.asking = null;
+    this.report("cancelled", {});
   }
 
   async work() {
@@ -47,10 +57,11 @@ export class Client {
     this.isWorking = false;
   }
 
-  /** Returns after how many seconds to ask again; 0 when there is an answer. */
+  /** Returns after how many seconds to ask again; 0 when there is an answer, or none is wanted any more. */
   async answer(question, failures) {
     const wait = Math.min(LONGEST_WAIT_SEC, 2 ** failures);
     const start = performance.now();
+    this.asking = new AbortController();
     let body;
     try {
       body = await (await question.encode()).arrayBuffer();
@@ -58,9 +69,11 @@ export class Client {
       this.reportEnd("refused", { text: "This browser could not make a PNG file of the input." });
       return 0;
     }
+    if (!this.asking) return 0;
     // Status 0: nothing came back.
     const nothing = { status: 0, answer: {} };
-    const { status, answer, retrySec } = await this.send(question, body).catch(() => nothing);
+    const { status, answer, retrySec } = await this.send(question, body, this.asking).catch(() => nothing);
+    if (!this.asking) return 0;
     if (status === 200 && answer.pictures) {
       const totalSec = (performance.now() - start) / 1000;
       // Shown before anything else is asked: pictures never change places.
@@ -82,18 +95,23 @@ export class Client {
   }
 
   reportEnd(state, detail) {
-    if (!this.newest) this.report(state, detail); // not over a newer drawing's "waiting"
+    // Not over a newer drawing's "waiting".
+    if (this.asking && !this.newest) this.report(state, detail);
   }
 
   /** Returns what came back; rejects when nothing did. */
-  async send({ noiseSeed, samples }, body) {
+  async send({ noiseSeed, samples }, body, asking) {
     const address = `api/translate?noise_seed=${noiseSeed}&samples=${samples}`;
     const headers = { "Content-Type": "image/png" };
     this.earliestMs = performance.now() + this.gapMs;
-    const signal = AbortSignal.timeout(TIMEOUT_MS);
-    const response = await fetch(address, { method: "POST", body, headers, signal });
-    const answer = parse(await response.text());
-    return { status: response.status, answer, retrySec: Number(response.headers.get("Retry-After")) };
+    const timeout = setTimeout(() => asking.abort(), TIMEOUT_MS);
+    try {
+      const response = await fetch(address, { method: "POST", body, headers, signal: asking.signal });
+      const answer = parse(await response.text());
+      return { status: response.status, answer, retrySec: Number(response.headers.get("Retry-After")) };
+    } finally {
+      clearTimeout(timeout);
+    }
   }
 }
 

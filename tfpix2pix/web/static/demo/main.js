@@ -230,14 +230,18 @@ class Page {
   }
 
   translate() {
-    if (this.history.current.base.kind === "none") return;
+    if (this.history.current.base.kind === "none") {
+      this.client.cancel();
+      this.output.clear();
+      return;
+    }
     const { width, height } = this.easel.raster;
     const { seed, isFour } = this.settings;
     this.client.ask({ encode: () => this.encode(), noiseSeed: seed, samples: isFour ? 4 : 1, width, height });
   }
 
   report(state, { text, modelSec, totalSec }) {
-    const isWaiting = state !== "refused" && state !== "done";
+    const isWaiting = !["done", "refused", "cancelled"].includes(state);
     $("pictures").setAttribute("aria-busy", String(isWaiting));
     $("status").textContent = { busy: "Busy", away: "No connection" }[state] ?? (isWaiting ? "Translating…" : "");
     if (text) this.showProblem(text, { isOfModel: true, canRetry: state === "refused" });

@@ -6,15 +6,24 @@ export class Output {
    * @param {{width: number, height: number}} size - px, until there is a picture
    */
   constructor(place, { width, height }) {
-    this.place = place;
+    Object.assign(this, { place, width, height });
     this.urls = [];
-    place.style.aspectRatio = `${width} / ${height}`;
+    this.empty = place.firstElementChild;
+    this.clear();
+  }
+
+  clear() {
+    this.urls.forEach((url) => URL.revokeObjectURL(url));
+    this.urls = [];
+    this.place.classList.remove("four");
+    this.place.style.aspectRatio = `${this.width} / ${this.height}`;
+    this.place.replaceChildren(this.empty);
   }
 
   show(pictures, { noiseSeed, width, height }) {
     const before = this.urls;
-    this.urls = pictures.map((picture) => URL.createObjectURL(picture));
-    const figures = this.urls.map((url, place) => {
+    const urls = (this.urls = pictures.map((picture) => URL.createObjectURL(picture)));
+    const figures = urls.map((url, place) => {
       const number = pictures.length > 1 ? place + 1 : 0;
       const name = number ? `Sample ${number}` : "Output";
       const image = Object.assign(new Image(width, height), { src: url, alt: `${name}: the translated picture` });
@@ -34,7 +43,7 @@ export class Output {
     this.place.style.aspectRatio = `${width} / ${height}`;
     // In one go once they are decoded: no flicker between two pictures.
     return Promise.allSettled(figures.map(([decoded]) => decoded)).then(() => {
-      this.place.replaceChildren(...figures.map(([, figure]) => figure));
+      if (this.urls === urls) this.place.replaceChildren(...figures.map(([, figure]) => figure));
       before.forEach((url) => URL.revokeObjectURL(url));
     });
   }
