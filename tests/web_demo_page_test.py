@@ -652,6 +652,37 @@ def test_the_camera_takes_a_photo(visit, photo_server):
     visitor.settle()
     assert max(visitor.drawing.shape[:2]) == SIDE
     assert visitor.page.locator("#video").evaluate("video => video.srcObject") is None
+    small = visitor.drawing
+    visitor.page.locator("#photo-size").select_option("256")
+    visitor.settle()
+    assert max(visitor.drawing.shape[:2]) == 256
+    resized = Image.fromarray(visitor.drawing).resize(small.shape[1::-1], Image.Resampling.BOX)
+    assert np.abs(np.array(resized).astype(int) - small).mean() < 10  # the same frame, and not white
+
+
+def test_another_size_is_that_of_the_photo_one_sees(visit, tmp_path, photo_file):
+    with serve_model(_write_run(tmp_path, direction="AtoB"), examples=True) as place:
+        visitor = visit(place)
+        size = visitor.page.locator("#photo-size")
+        visitor.page.locator("#file").set_input_files(photo_file)
+        visitor.settle()
+        visitor.page.get_by_role("button", name="Example val_3", exact=True).click()
+        visitor.settle()
+        example, sent = visitor.drawing, len(visitor.sent)
+        size.select_option("256")
+        visitor.page.wait_for_timeout(500)  # longer than the page waits before it asks
+        assert len(visitor.sent) == sent
+        visitor.click("Undo")
+        visitor.settle()
+        assert visitor.drawing.shape == (16, 32, 4)
+        assert size.input_value() == "32"
+        size.select_option("256")
+        visitor.settle()
+        assert visitor.drawing.shape == (128, 256, 4)
+        visitor.page.get_by_role("button", name="Example val_3", exact=True).click()
+        visitor.settle()
+        assert np.array_equal(visitor.drawing, example)
+        visitor.page.context.close()
 
 
 def test_what_is_no_image_is_said_to_be_none(visit, photo_server, tmp_path):

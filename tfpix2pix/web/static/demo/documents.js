@@ -1,5 +1,6 @@
-// What the easel can show: {width, height, base: {kind, name, pixels}, operations}. The base is `empty`, `none`
-// (a photo is yet to come), an `example` of the server's, or somebody's own `photo`.
+// What the easel can show: {width, height, base: {kind, name, pixels, read}, operations}. The base is `empty`,
+// `none` (a photo is yet to come), an `example` of the server's, or somebody's own `photo`; `read` gives a photo
+// again, at another size.
 
 import { readImage } from "./photos.js";
 
@@ -29,7 +30,7 @@ export class Documents {
   /** @param {(fit, isSmooth) => Promise<object>} read - gives {width, height, pixels} at the size that fits */
   async readPhoto(read) {
     const image = await read((width, height) => this.fit(width, height), this.model.kind !== "labels");
-    return this.begin("photo", "", image);
+    return this.begin("photo", "", image, read);
   }
 
   async readLink({ example, operations }) {
@@ -37,9 +38,9 @@ export class Documents {
     return { ...document, operations };
   }
 
-  begin(kind, name, { width, height, pixels }) {
+  begin(kind, name, { width, height, pixels }, read) {
     const operations = this.model.center_hole ? [centerHole(width, height)] : [];
-    return { width, height, base: { kind, name, pixels }, operations };
+    return { width, height, base: { kind, name, pixels, read }, operations };
   }
 
   fit(width, height) {

@@ -90,7 +90,7 @@ class Page {
     $("again").addEventListener("click", () => this.translate());
     $("save-input").addEventListener("click", async () => save(await this.encode(), "input.png"));
     $("copy-link").addEventListener("click", () => this.copyLink());
-    $("photo-size").addEventListener("change", () => this.photo && this.openPhoto(this.photo));
+    $("photo-size").addEventListener("change", () => this.resizePhoto());
     for (const id of ["open", "invited-open"]) $(id).addEventListener("click", () => $("file").click());
     for (const id of ["file", "camera-file"])
       $(id).addEventListener("change", () => this.openFile($(id).files[0]).then(() => ($(id).value = "")));
@@ -150,13 +150,18 @@ class Page {
   }
 
   openPhoto(read) {
-    this.photo = read;
     return this.open(() => this.documents.readPhoto(read));
   }
 
+  resizePhoto() {
+    const { read } = this.history.current.base;
+    if (read) this.openPhoto(read);
+  }
+
   showCurrent() {
-    const { base } = this.history.current;
+    const { base, width, height } = this.history.current;
     this.easel.show(this.history.current);
+    if (base.read) $("photo-size").value = Math.max(width, height);
     $("invitation").hidden = base.kind !== "none";
     $("undo").disabled = !this.history.canUndo;
     $("redo").disabled = !this.history.canRedo;

@@ -70,8 +70,10 @@ export class Camera {
   }
 
   take() {
-    const { videoWidth, videoHeight } = this.video;
-    this.open((fit, isSmooth) => readPixels(this.video, videoWidth, videoHeight, fit, isSmooth));
+    const { videoWidth: width, videoHeight: height } = this.video;
+    const frame = Object.assign(document.createElement("canvas"), { width, height });
+    frame.getContext("2d").drawImage(this.video, 0, 0); // once for all sizes: the video ends here
+    this.open((fit, isSmooth) => readPixels(frame, width, height, fit, isSmooth));
     this.dialog.close();
   }
 
