@@ -393,6 +393,80 @@ def test_an_example_is_a_start(visit, labels_server):
     assert np.array_equal(visitor.drawing, first)
 
 
+def _hold_example(page: Any, place: int) -> list[Any]:
+    """Returns what will hold the page's question for an example, which is answered when it is let go."""
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        if route.request.resource_type == "fetch":
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route(f"**/api/examples/{place}", hold)
+    return held
+
+
+def _let_go(page: Any, held: list[Any]) -> None:
+    with page.expect_event("requestfinished", lambda request: "/api/examples/" in request.url):
+        held[0].continue_()
+    page.wait_for_timeout(500)  # longer than it takes to show it and to ask for its translation
+
+
+def test_a_slow_example_does_not_replace_a_newer_one(visit, labels_server):
+    visitor = visit(labels_server)
+    held = _hold_example(visitor.page, 3)
+    visitor.page.get_by_role("button", name="Example val_3", exact=True).click()
+    wait_for(lambda: held, visitor.page)
+    visitor.page.get_by_role("button", name="Example val_5", exact=True).click()
+    visitor.settle()
+    newer, sent = visitor.drawing, len(visitor.sent)
+    _let_go(visitor.page, held)
+    assert len(visitor.sent) == sent
+    visitor.page.get_by_role("button", name="Four samples").click()
+    visitor.settle()
+    assert np.array_equal(visitor.drawing, newer)
+
+
+@pytest.mark.parametrize("way", ["click", "link"])
+def test_what_opens_slowly_does_not_end_a_stroke(visit, labels_server, way):
+    visitor = visit(labels_server)
+    visitor.choose("Brush", "shop")
+    held = _hold_example(visitor.page, 3)
+    if way == "click":
+        visitor.page.get_by_role("button", name="Example val_3", exact=True).click()
+    else:
+        visitor.page.evaluate("location.hash = '#size=32x32&seed=7&example=val_3'")
+    wait_for(lambda: held, visitor.page)
+    expected, mouse = visitor.drawing, visitor.page.mouse
+    visitor.page.locator("#size").fill("1")
+    mouse.move(*visitor.place(2, 9))
+    mouse.down()
+    _let_go(visitor.page, held)
+    mouse.move(*visitor.place(28, 9))
+    mouse.up()
+    visitor.settle()
+    expected[9, 2:29] = colour("shop")
+    assert np.array_equal(visitor.drawing, expected)
+    assert visitor.urls[-1].endswith("?noise_seed=0&samples=1")
+
+
+def test_the_first_example_does_not_replace_what_was_begun_meanwhile(visit, labels_server):
+    visitor = visit(labels_server)
+    held = _hold_example(visitor.page, 0)
+    visitor.page.goto("about:blank")  # or the reloaded page would be that of the link
+    visitor.page.goto(labels_server.url)
+    wait_for(lambda: held, visitor.page)
+    visitor.choose("Rectangle", "shop")
+    visitor.drag((1, 1), (30, 30))
+    _let_go(visitor.page, held)
+    visitor.click("Four samples")
+    visitor.settle()
+    expected = blank()
+    expected[1:31, 1:31] = colour("shop")
+    assert np.array_equal(visitor.drawing, expected)
+
+
 def test_the_keyboard_alone_draws(visit, labels_server):
     visitor = visit(labels_server)
     page = visitor.page

@@ -35,10 +35,13 @@ class Page {
     this.easel = new Easel($("canvas"), $("cursor"), {
       colours: model.colours,
       readTool: () => (this.history.current.base.kind === "none" ? null : this.tools.read()),
-      changed: () => this.translate(),
+      changed: () => (this.turn++, this.translate()),
       finished: (operation) => this.add(operation),
       say,
     });
+    this.turn = 0; // goes up with every change: what is opened meanwhile came too late
+    this.history = new History(this.documents.empty());
+    this.easel.show(this.history.current);
     this.describe();
     this.listen();
   }
@@ -135,13 +138,14 @@ class Page {
     else if (this.history.go(steps)) this.showCurrent(), say(steps < 0 ? "Undone" : "Redone");
   }
 
-  /** Shows the document that `read` gives, or as a sentence why there is none. */
+  /** Shows the document that `read` gives, or as a sentence why there is none; neither if anything is newer. */
   async open(read) {
+    const turn = ++this.turn;
     try {
       const document = await read();
-      if (document) this.push(document);
+      if (document && turn === this.turn) this.push(document);
     } catch (error) {
-      this.showProblem(error.message, {});
+      if (turn === this.turn) this.showProblem(error.message, {});
     }
   }
 
@@ -159,6 +163,7 @@ class Page {
   }
 
   showCurrent() {
+    this.turn++;
     const { base, width, height } = this.history.current;
     this.easel.show(this.history.current);
     if (base.read) $("photo-size").value = Math.max(width, height);
@@ -194,12 +199,13 @@ class Page {
     $("four").setAttribute("aria-pressed", String(isFour));
   }
 
-  /** Returns the document of the address, null when that names none. */
+  /** Returns the document of the address, null when that names none; shows its settings unless anything is newer. */
   async readLink() {
     const link = readLink(location.hash, this.model);
     if (!link) return null;
+    const { turn } = this;
     const document = await this.documents.readLink(link);
-    this.showSettings(link.seed, link.isFour);
+    if (turn === this.turn) this.showSettings(link.seed, link.isFour);
     return document;
   }
 
@@ -270,7 +276,7 @@ const seconds = (value) => `${value.toFixed(2)} s`;
 async function start() {
   const response = await fetch("api/model");
   const page = new Page(await response.json());
-  const { documents, model } = page;
+  const { documents, model, turn } = page;
   let document = null;
   let problem = "";
   try {
@@ -279,7 +285,8 @@ async function start() {
     problem = error.message;
   }
   if (!document && model.examples.length) document = await documents.readExample(model.examples[0]);
-  page.history = new History(document ?? documents.empty());
+  if (turn !== page.turn) return; // somebody was faster
+  if (document) page.history = new History(document);
   page.showCurrent();
   if (problem) page.showProblem(problem);
 }
