@@ -22,7 +22,7 @@ import browser
 import runs
 import tiny_run
 from demos import serve_model
-from pipelines.command_line import UserError
+from pipelines.command_line import UsageError, UserError
 from serving_stand_in.servers import STARTS
 from tfpix2pix import export
 from tfpix2pix.translation import Translator
@@ -300,6 +300,7 @@ def test_a_model_elsewhere_is_asked(models, saved_models, protocol):
         (["--model=x", "--serving_url=http://127.0.0.1:9", "--checkpoint=1"], 2, "--checkpoint is for a run"),
         (["--model=x", "--serving_url=http://127.0.0.1:9"], 1, "does not answer"),
         (["--model=x", "surplus"], 2, "unexpected argument: surplus"),
+        (["--model=x", "--requests_per_sec=inf"], 2, "inf is not a number in the range [0.01, 1000000.0]"),
     ],
 )
 def test_a_wrong_call_says_what_is_wrong(monkeypatch, capsys, tmp_path, flags, status, sentence):
@@ -308,6 +309,12 @@ def test_a_wrong_call_says_what_is_wrong(monkeypatch, capsys, tmp_path, flags, s
         demo.main(["demo", "--port=0", *flags])
     assert refusal.value.exit_status == status
     assert capsys.readouterr().out == ""
+
+
+def test_the_least_pixels_are_those_of_the_model(run_folder):
+    sentence = "--max_pixels must be at least 1024, as the model was made for 32x32 px. Received: 1023"
+    with pytest.raises(UsageError, match=re.escape(sentence)):
+        demo.main(["demo", "--port=0", f"--model={run_folder}", "--max_pixels=1023"])
 
 
 def test_other_machines_are_warned_of(run_folder):

@@ -43,6 +43,7 @@ def main(argv: Sequence[str]) -> None:
 
         painter, origin = _open_model(values)
         sheet = demo_input.describe_input(origin, values["input"], values["palette"])
+        _check_max_pixels(values["max_pixels"], sheet.size)
         examples = demo_input.read_examples(origin, sheet) if values["examples"] else ()
         painter.warm_up(sheet.size)
         limits = demo_page.Limits(
@@ -78,10 +79,19 @@ def _define_flags() -> flags.FlagValues:
     ):
         flags.DEFINE_integer(name, number, text, 1, flag_values=flag_values)
     flags.DEFINE_float(
-        "requests_per_sec", 4.0, "of one client, in the long run", 0.01, flag_values=flag_values
+        "requests_per_sec", 4.0, "of one client, in the long run", 0.01, 1e6, flag_values=flag_values
     )
     define_address_flags(flag_values, PORT)
     return flag_values
+
+
+def _check_max_pixels(max_pixels: int, size: tuple[int, int]) -> None:
+    height, width = size
+    if max_pixels < height * width:
+        raise UsageError(
+            f"--max_pixels must be at least {height * width}, as the model was made for {height}x{width} px. "
+            f"Received: {max_pixels}"
+        )
 
 
 def _open_model(values: dict[str, Any]) -> "tuple[Painter, Origin]":
