@@ -6,6 +6,7 @@ last line of standard error.
 
 import gc
 import importlib
+import math
 import os
 import sys
 import tempfile
@@ -83,6 +84,10 @@ def parse_flags(flag_values: flags.FlagValues, summary: str, argv: Sequence[str]
         print(f"{summary.strip()}\n\nFlags:")
         print(_flags_help(flag_values))
         raise SystemExit(0)
+    for name in flag_values:
+        value = flag_values[name].value
+        if isinstance(value, float) and math.isnan(value):  # which no bounds exclude
+            raise UsageError(f"flag --{name}: nan is not a number (--help lists the flags)")
     return list(arguments)
 
 

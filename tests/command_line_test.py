@@ -67,6 +67,7 @@ def test_a_reader_that_went_away_is_no_traceback():
 def _flags():
     flag_values = command_line.new_flags()
     command_line.flags.DEFINE_integer("steps", None, "steps to train", flag_values=flag_values)
+    command_line.flags.DEFINE_float("rate", 1.0, "of something", 0.0, 2.0, flag_values=flag_values)
     command_line.flags.DEFINE_enum("mode", "a", ["a", "b"], "which way", flag_values=flag_values)
     return flag_values
 
@@ -78,7 +79,14 @@ def test_arguments_and_flags_in_any_order():
 
 
 @pytest.mark.parametrize(
-    "argument, named", [("--stepps=3", "stepps"), ("--steps=many", "--steps=many"), ("--mode=c", "a|b")]
+    "argument, named",
+    [
+        ("--stepps=3", "stepps"),
+        ("--steps=many", "--steps=many"),
+        ("--mode=c", "a|b"),
+        ("--rate=3", "--rate=3"),
+        ("--rate=nan", "--rate: nan"),
+    ],
 )
 def test_bad_flags_are_usage_errors_that_name_them(argument, named):
     with pytest.raises(command_line.UsageError) as caught:
