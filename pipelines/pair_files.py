@@ -1,6 +1,7 @@
 """Which files make a pair: side-by-side files, or two folders matched by stem; or single photos."""
 
 import collections
+import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +12,14 @@ import numpy.typing as npt
 from pipelines import cityscapes
 from pipelines.catalogue import TWO_FOLDERS
 from pipelines.command_line import UserError, warn
-from pipelines.image_files import ARRAY_SUFFIX, BadImageError, list_image_files, load_image, read_header
+from pipelines.image_files import (
+    ARRAY_SUFFIX,
+    BadImageError,
+    list_image_files,
+    load_image,
+    read_header,
+    read_mark,
+)
 
 _SIDE_BY_SIDE = (
     "JPEG, PNG or BMP files (or .npy arrays) with the two images side by side, "
@@ -33,6 +41,20 @@ class Format(NamedTuple):
 
 
 RGB = Format()
+
+
+class Measured(NamedTuple):
+    """What the files of a pair, or of a photo, say of themselves.
+
+    Attributes:
+      size: (height, width) px of each of the images.
+      dtypes: type of each as stored.
+      digest: tells the files from others of the same names, wherever they are.
+    """
+
+    size: tuple[int, int]
+    dtypes: list[np.dtype]
+    digest: bytes
 
 
 def find_pairs(split_folder: Path) -> dict[str, Files]:
@@ -111,17 +133,12 @@ def join_some(texts: Sequence[str], separator: str = ", ") -> str:
     return separator.join([*texts[:MAX_LISTED], *more])
 
 
-def measure_pair(
-    files: Files, formats: Sequence[Format] = (RGB, RGB)
-) -> tuple[tuple[int, int], list[np.dtype]]:
-    """Reads the headers of a pair or of a photo.
+def measure_pair(files: Files, formats: Sequence[Format] = (RGB, RGB)) -> Measured:
+    """Reads the headers of a pair or of a photo, and what else it takes to know the files again.
 
     Args:
       files: of the pair.
       formats: one for each image; channels alone count.
-
-    Returns:
-      (height, width) px of each of the images, and the type of each as stored.
 
     Raises:
       BadImageError: if a header is bad, the sizes make no pair, or channels are missing.
@@ -133,6 +150,7 @@ def measure_pair(
             f"{files[0]} is {first.width}x{first.height} and {files[1]} is {last.width}x{last.height}: "
             "the two images of a pair must have the same size"
         )
+    digest = hashlib.sha256(b"".join(map(read_mark, files))).digest()
     side_by_side = len(files) < len(formats)
     if side_by_side and first.width % 2:
         raise BadImageError(
@@ -148,7 +166,7 @@ def measure_pair(
                 "(--input_channels, --output_channels)"
             )
     width = first.width // 2 if side_by_side else first.width
-    return (first.height, width), [header.dtype for header in headers]
+    return Measured((first.height, width), [header.dtype for header in headers], digest)
 
 
 def decode_pair(files: Files, formats: Sequence[Format] = (RGB, RGB)) -> tuple[Images, ...]:

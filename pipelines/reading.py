@@ -14,6 +14,7 @@ from pipelines.pair_files import (
     Files,
     Format,
     Images,
+    Measured,
     decode_pair,
     find_pairs,
     find_photos,
@@ -52,8 +53,8 @@ class Reading:
         """Returns the files of each pair by name; see `pair_files`."""
         return find_pairs(split_folder) if len(self.formats) == 2 else find_photos(split_folder)
 
-    def measure(self, files: Files) -> tuple[tuple[int, int], list[np.dtype]]:
-        """Returns size and types of a pair's images; see `measure_pair`."""
+    def measure(self, files: Files) -> Measured:
+        """Returns what is known of a pair before it is decoded; see `measure_pair`."""
         return measure_pair(files, self.formats)
 
     def widened(self, dtypes: Iterable[Sequence[np.dtype]]) -> "Reading":

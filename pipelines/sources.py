@@ -6,6 +6,7 @@ Tasks that learn from photos alone get one image, the photo, or it and its drawi
 """
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -41,6 +42,7 @@ class Source:
       files: the files behind each pair; empty when the pixels are in memory.
       task: what makes examples of the images.
       load: decodes `files`.
+      content: a digest of the files that the pairs come from; empty where there are none.
     """
 
     example_ids: tuple[str, ...]
@@ -50,6 +52,7 @@ class Source:
     files: tuple[Files, ...] = ()
     task: Task = Task()
     load: Loader = decode_pair
+    content: str = ""
 
     def __len__(self) -> int:
         return len(self.example_ids)
@@ -96,8 +99,8 @@ def open_source(
     reading = Reading.of(task, direction)
     pairs = reading.find(folder / split)
     headers, bad_headers = _sift(lambda name: reading.measure(pairs[name]), pairs, f"Checking {split}")
-    reading = reading.widened(dtypes for _, dtypes in headers.values())
-    store = PixelStore({name: size for name, (size, _) in headers.items()}, reading.results)
+    reading = reading.widened(header.dtypes for header in headers.values())
+    store = PixelStore({name: header.size for name, header in headers.items()}, reading.results)
     fits = store.num_bytes <= cache_mib * 2**20
     if fits:
         store.allocate()
@@ -117,7 +120,8 @@ def open_source(
         _report_bad(skipped, len(pairs), on_bad_image)
     kept = tuple(pairs[name] for name in names)
     read = store.reader(names) if fits else reading.reader(kept)
-    return Source(names, read, task.channels, skipped, () if fits else kept, task, reading.load)
+    content = hashlib.sha256(b"".join(headers[name].digest for name in names)).hexdigest()
+    return Source(names, read, task.channels, skipped, () if fits else kept, task, reading.load, content)
 
 
 def open_synthetic(

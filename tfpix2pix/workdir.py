@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pipelines import staging
 from pipelines.command_line import UsageError, UserError
@@ -80,21 +80,33 @@ def write_config(workdir: Path, config: WritesJson, train_source: "Source | None
     """
     path = workdir / CONFIG_FILE
     training_set = None if train_source is None else _fingerprint(train_source)
-    if path.is_file():
-        before = json.loads(path.read_text())["training_set"]
-        if training_set and before and before != training_set:
-            raise UsageError(
-                f"the training set of {workdir} changed: {before['examples']} examples then, "
-                f"{training_set['examples']} now, or other names. "
-                "Bring the images back to go on, or choose another --workdir"
-            )
     text = {"config": json.loads(config.to_json()), "training_set": training_set}
+    if path.is_file():
+        _check_training_set(path, json.loads(path.read_text()), text)
     staging.write_file(path, (json.dumps(text, indent=2) + "\n").encode())
 
 
+def _check_training_set(path: Path, saved: dict[str, Any], now: dict[str, Any]) -> None:
+    then, here = saved["training_set"], now["training_set"]
+    if not then or not here or all(then[key] == here[key] for key in then.keys() & here.keys()):
+        return
+    what, mended = "other names", ""
+    if then["ids_sha256"] == here["ids_sha256"]:
+        what = "the same names but other contents"
+        mended = f' (if you only mended files: set "training_set" to null in {path})'
+    raise UsageError(
+        f"the training set of {path.parent} changed: {then['examples']} examples then, "
+        f"{here['examples']} now, with {what}; "
+        f"--data_dir was {saved['config'].get('data_dir')}, is {now['config'].get('data_dir')}. "
+        f"Bring the images back to go on{mended}, or choose another --workdir"
+    )
+
+
 def _fingerprint(source: "Source") -> dict[str, int | str]:
+    """Returns the same for the same files in another folder; runs of older versions know no contents."""
     ids = hashlib.sha256("\n".join(source.example_ids).encode()).hexdigest()
-    return {"examples": len(source), "ids_sha256": ids}
+    content = {"content_sha256": source.content} if source.content else {}
+    return {"examples": len(source), "ids_sha256": ids, **content}
 
 
 @contextmanager
