@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from pipelines.catalogue import SPLITS
 from pipelines.command_line import UserError
+from pipelines.image_files import warn_of_orientation
 from pipelines.pair_files import Files, decode_pair, match_by_stem, measure_pair
 from pipelines.progress import show_progress
 from pipelines.staging import publish, staged_folder
@@ -42,9 +43,12 @@ def combine_folders(input_folder: Path, target_folder: Path, output_folder: Path
             ThreadPoolExecutor() as pool,
             show_progress(f"Joining into {output_folder}", len(pairs), "pairs") as bar,
         ):
-            for _ in pool.map(lambda name: _write_pair(pairs[name], combined / name), pairs):
+            turned: list[Path] = []
+            for found in pool.map(lambda name: _write_pair(pairs[name], combined / name), pairs):
+                turned += found
                 bar.update()
         publish(combined, output_folder)
+    warn_of_orientation(str(output_folder), turned)
     return len(pairs)
 
 
@@ -74,7 +78,9 @@ def _describe(splits: tuple[str, ...]) -> str:
     return "/, ".join(splits) + "/" if splits else "no splits"
 
 
-def _write_pair(pair: Files, path: Path) -> None:
-    measure_pair(pair)
+def _write_pair(pair: Files, path: Path) -> list[Path]:
+    """Returns those of the two files that are not upright."""
+    turned = measure_pair(pair).turned
     side_by_side = np.concatenate(decode_pair(pair), axis=1)
     path.write_bytes(tf.io.encode_png(side_by_side).numpy())
+    return turned

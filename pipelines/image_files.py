@@ -2,6 +2,7 @@
 
 import re
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -10,7 +11,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from pipelines.catalogue import IMAGE_SUFFIXES
-from pipelines.command_line import UserError
+from pipelines.command_line import UserError, warn
 from pipelines.transforms import to_unit_range
 
 Pixels = npt.NDArray[Any]  # [H, W, C]: uint8, uint16, or float32 in [-1, 1]
@@ -20,6 +21,10 @@ ARRAY_SUFFIX = ".npy"
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 # Start of frame, any coding; C4, C8 and CC in between are other segments.
 _JPEG_FRAMES = frozenset(range(0xFFC0, 0xFFD0)) - {0xFFC4, 0xFFC8, 0xFFCC}
+_JPEG_EXIF = 0xFFE1
+_ORIENTATION_TAG = 0x0112
+UPRIGHT = 1  # orientation of pixels that are stored as they are shown
+TURN_THEM = "turn their pixels, as `mogrify -auto-orient` does, or save them anew"
 GRAY_PALETTE = b"".join(bytes([level, level, level, 0]) for level in range(256))
 BGR_MASKS = struct.pack("<III", 0xFF0000, 0xFF00, 0xFF)
 
@@ -169,12 +174,26 @@ def _load_array(file: Path, channels: int, dtype: np.dtype) -> Pixels:
 
 
 class Header(NamedTuple):
-    """What a file says of itself: size in px, channels, and the type that holds its values."""
+    """What a file says of itself.
+
+    Attributes:
+      height: of its pixels as stored.
+      width: likewise.
+      channels: of a pixel.
+      dtype: a type that holds its values.
+      orientation: of a JPEG with EXIF, 1 to 8; it is not applied.
+    """
 
     height: int
     width: int
     channels: int
     dtype: np.dtype
+    orientation: int = UPRIGHT
+
+    @property
+    def shown_size(self) -> tuple[int, int]:
+        """(height, width) with the orientation applied: from 5 on it is a quarter turn."""
+        return (self.width, self.height) if self.orientation >= 5 else (self.height, self.width)
 
 
 def read_image_size(file: Path) -> tuple[int, int]:
@@ -196,7 +215,7 @@ def read_header(file: Path) -> Header:
         )
     try:
         with file.open("rb") as stream:
-            height, width, channels, bits = _read_header(stream)
+            height, width, channels, bits, orientation = _read_header(stream)
     except OSError as error:
         raise BadImageError(f"{file} cannot be read: {error.strerror}") from error
     except struct.error as error:
@@ -205,34 +224,66 @@ def read_header(file: Path) -> Header:
         raise BadImageError(f"{file} {error}") from error
     if not height or not width:
         raise BadImageError(f"{file} has no pixels: {width}x{height}")
-    return Header(height, width, channels, np.dtype(np.uint16 if bits == 16 else np.uint8))
+    return Header(height, width, channels, np.dtype(np.uint16 if bits == 16 else np.uint8), orientation)
 
 
-def _read_header(stream: BinaryIO) -> tuple[int, int, int, int]:
-    """Returns height, width, channels, bits of a channel."""
+def warn_of_orientation(title: str, files: Sequence[Path]) -> None:
+    """Says of JPEG files that are not upright that they are read as stored."""
+    if files:
+        warn(
+            f"{title}: the EXIF orientation of {len(files)} JPEG files is not applied, "
+            f"the first: {files[0]}; {TURN_THEM}"
+        )
+
+
+def _read_header(stream: BinaryIO) -> tuple[int, int, int, int, int]:
+    """Returns height, width, channels, bits of a channel, orientation."""
     start = stream.read(8)
     if start.startswith(b"\xff\xd8\xff"):
-        return (*_jpeg_header(stream), 8)
+        return _jpeg_header(stream)
     if start == b"\x89PNG\r\n\x1a\n":
         width, height, bits, colour_type = struct.unpack(">8xIIBB", stream.read(18))
         if colour_type not in _PNG_CHANNELS:
             raise ValueError("has a damaged header")
-        return height, width, _PNG_CHANNELS[colour_type], bits
+        return height, width, _PNG_CHANNELS[colour_type], bits, UPRIGHT
     if start.startswith(b"BM"):
-        return (*_bmp_header(stream), 8)
+        return (*_bmp_header(stream), 8, UPRIGHT)
     raise ValueError("is not a JPEG, PNG or BMP image" if start else "is empty (0 bytes)")
 
 
-def _jpeg_header(stream: BinaryIO) -> tuple[int, int, int]:
+def _jpeg_header(stream: BinaryIO) -> tuple[int, int, int, int, int]:
     stream.seek(2)
+    orientation = UPRIGHT
     while True:
         marker, length = struct.unpack(">HH", stream.read(4))
         if marker in _JPEG_FRAMES:
-            return struct.unpack(">xHHB", stream.read(6))
+            height, width, channels = struct.unpack(">xHHB", stream.read(6))
+            return height, width, channels, 8, orientation
         if marker < 0xFF00 or length < 2:
             raise ValueError("has a damaged header")
-        # A marker may be padded with more FF bytes.
-        stream.seek(-3 if marker == 0xFFFF else length - 2, 1)
+        if marker == _JPEG_EXIF and orientation == UPRIGHT:
+            orientation = _exif_orientation(stream.read(length - 2))
+        else:
+            # A marker may be padded with more FF bytes.
+            stream.seek(-3 if marker == 0xFFFF else length - 2, 1)
+
+
+def _exif_orientation(segment: bytes) -> int:
+    """Returns `UPRIGHT` also for what is no EXIF, or damaged: the pixels may be whole."""
+    exif = re.match(rb"Exif\0\0(II|MM)", segment)
+    if not exif:
+        return UPRIGHT
+    tiff, order = segment[6:], "<" if exif[1] == b"II" else ">"
+    try:
+        (directory,) = struct.unpack_from(f"{order}I", tiff, 4)
+        (num_entries,) = struct.unpack_from(f"{order}H", tiff, directory)
+        for entry in range(num_entries):
+            tag, value = struct.unpack_from(f"{order}H6xH", tiff, directory + 2 + 12 * entry)
+            if tag == _ORIENTATION_TAG:
+                return value if value in range(1, 9) else UPRIGHT
+    except struct.error:
+        pass
+    return UPRIGHT
 
 
 def _bmp_header(stream: BinaryIO) -> tuple[int, int, int]:

@@ -14,6 +14,8 @@ from pipelines.catalogue import TWO_FOLDERS
 from pipelines.command_line import UserError, warn
 from pipelines.image_files import (
     ARRAY_SUFFIX,
+    TURN_THEM,
+    UPRIGHT,
     BadImageError,
     list_image_files,
     load_image,
@@ -49,11 +51,13 @@ class Measured(NamedTuple):
     Attributes:
       size: (height, width) px of each of the images.
       dtypes: type of each as stored.
+      turned: those of the files whose EXIF orientation would have to be applied.
       digest: tells the files from others of the same names, wherever they are.
     """
 
     size: tuple[int, int]
     dtypes: list[np.dtype]
+    turned: list[Path]
     digest: bytes
 
 
@@ -145,10 +149,14 @@ def measure_pair(files: Files, formats: Sequence[Format] = (RGB, RGB)) -> Measur
     """
     headers = [read_header(file) for file in files]
     first, last = headers[0], headers[-1]
+    turned = [file for file, header in zip(files, headers, strict=True) if header.orientation != UPRIGHT]
     if last[:2] != first[:2]:
+        cause = ""
+        if first.shown_size == last.shown_size:
+            cause = f"; the EXIF orientation of {' and '.join(map(str, turned))} is not applied: {TURN_THEM}"
         raise BadImageError(
             f"{files[0]} is {first.width}x{first.height} and {files[1]} is {last.width}x{last.height}: "
-            "the two images of a pair must have the same size"
+            f"the two images of a pair must have the same size{cause}"
         )
     digest = hashlib.sha256(b"".join(map(read_mark, files))).digest()
     side_by_side = len(files) < len(formats)
@@ -166,7 +174,7 @@ def measure_pair(files: Files, formats: Sequence[Format] = (RGB, RGB)) -> Measur
                 "(--input_channels, --output_channels)"
             )
     width = first.width // 2 if side_by_side else first.width
-    return Measured((first.height, width), [header.dtype for header in headers], digest)
+    return Measured((first.height, width), [header.dtype for header in headers], turned, digest)
 
 
 def decode_pair(files: Files, formats: Sequence[Format] = (RGB, RGB)) -> tuple[Images, ...]:

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from pipelines import synthetic
 from pipelines.command_line import warn
 from pipelines.drawings import draw_edges
-from pipelines.image_files import BadImageError
+from pipelines.image_files import BadImageError, warn_of_orientation
 from pipelines.memory import PROGRESS_AFTER_SEC, PixelStore, new_memory, read_arrays
 from pipelines.pair_files import MAX_LISTED, Files, Images, decode_pair, join_some
 from pipelines.reading import Reader, Reading
@@ -99,6 +99,8 @@ def open_source(
     reading = Reading.of(task, direction)
     pairs = reading.find(folder / split)
     headers, bad_headers = _sift(lambda name: reading.measure(pairs[name]), pairs, f"Checking {split}")
+    turned = [file for header in headers.values() for file in header.turned]
+    warn_of_orientation(str(folder / split), turned)
     reading = reading.widened(header.dtypes for header in headers.values())
     store = PixelStore({name: header.size for name, header in headers.items()}, reading.results)
     fits = store.num_bytes <= cache_mib * 2**20

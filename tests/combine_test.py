@@ -82,6 +82,17 @@ def test_names_with_dots(folders):
     assert (folders[2] / "frame.002.png").exists()
 
 
+def test_an_exif_orientation_is_warned_of(folders, capsys):
+    write_image(folders[0] / "1.png")
+    folders[1].mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (6, 4)).save(folders[1] / "1.jpg", exif=exif)
+    combine_folders(*folders)
+    (warning,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("warning"))
+    assert f"EXIF orientation of 1 JPEG files is not applied, the first: {folders[1]}/1.jpg" in warning
+
+
 def test_unmatched_names_are_listed(folders):
     for name in range(1, 13):
         write_image(folders[0] / f"{name}.png")

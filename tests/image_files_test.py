@@ -77,6 +77,41 @@ def test_size_behind_padding(tmp_path):
     assert image_files.read_image_size(file) == (10, 21)
 
 
+def _exif(orientation: int, order: str = "<") -> bytes:
+    tiff = struct.pack(f"{order}HIHHHIHH", 42, 8, 1, 0x0112, 3, 1, orientation, 0)
+    return b"Exif\0\0" + {"<": b"II", ">": b"MM"}[order] + tiff
+
+
+@pytest.mark.parametrize(
+    ("exif", "orientation"),
+    [
+        (b"", 1),
+        (_exif(6), 6),
+        (_exif(8, ">"), 8),
+        (_exif(0), 1),
+        (_exif(9), 1),
+        (_exif(6)[:18], 1),
+        (b"Exif\0\0II" + bytes([42, 0, 255, 255, 255, 255]), 1),
+        (b"http://ns.adobe.com/xap/1.0/\0", 1),
+    ],
+)
+def test_the_orientation_of_a_jpeg_is_known_and_damage_to_it_does_not_matter(tmp_path, exif, orientation):
+    file = tmp_path / "photo.jpg"
+    file.write_bytes(_encode(_picture(), "JPEG", exif=exif))
+    header = image_files.read_header(file)
+    assert (header.orientation, header[:3]) == (orientation, (10, 21, 3))
+    assert image_files.load_image(file).shape == (10, 21, 3)  # not applied
+    assert header.shown_size == ((21, 10) if orientation > 4 else (10, 21))
+
+
+def test_the_orientation_that_cameras_write(tmp_path):
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112], exif[0x0132] = "a camera", 3, "2020:01:01 00:00:00"
+    file = tmp_path / "photo.jpg"
+    file.write_bytes(_encode(_picture(), "JPEG", exif=exif))
+    assert image_files.read_header(file).orientation == 3
+
+
 def _bmp_with_swapped_channels() -> bytes:
     header = struct.pack("<IiiHHIIiiII", 40, 2, 1, 1, 32, 3, 8, 0, 0, 0, 0)
     masks = struct.pack("<III", 0xFF, 0xFF00, 0xFF0000)

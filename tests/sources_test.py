@@ -150,6 +150,38 @@ def test_sizes_of_a_pair_must_agree(tmp_path):
         sources.open_source(tmp_path, "train", "AtoB")
 
 
+def _write_turned(file: Path, image: np.ndarray, orientation: int = 6) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image).save(file, exif=exif)
+
+
+def test_an_exif_orientation_is_warned_of_once_per_split(tmp_path, capsys):
+    for name, orientation in (("1", 1), ("2", 6), ("3", 3)):
+        _write_turned(tmp_path / f"train/{name}.jpg", _image(0), orientation)
+    _write_turned(tmp_path / "val/1.jpg", _image(0), 1)
+    sources.open_source(tmp_path, "train", "AtoB")
+    sources.open_source(tmp_path, "val", "AtoB")
+    (warning,) = capsys.readouterr().err.splitlines()
+    assert warning.startswith(
+        f"warning: {tmp_path}/train: the EXIF orientation of 2 JPEG files is not applied, "
+        f"the first: {tmp_path}/train/2.jpg; "
+    )
+    assert "mogrify -auto-orient" in warning
+
+
+def test_an_exif_orientation_that_parts_a_pair_is_named(tmp_path):
+    _write_turned(tmp_path / "train/input/1.jpg", _image(0, 6, 8))
+    _write(tmp_path / "train/target/1.png", _image(0, 8, 6))
+    cause = "must have the same size; the EXIF orientation of .*input/1.jpg is not applied: turn their pixels"
+    with pytest.raises(sources.BadImageError, match=cause):
+        sources.open_source(tmp_path, "train", "AtoB")
+    _write(tmp_path / "train/target/1.png", _image(0, 8, 7))
+    with pytest.raises(sources.BadImageError, match="must have the same size$"):
+        sources.open_source(tmp_path, "train", "AtoB")
+
+
 def test_damage_found_in_mid_training_can_be_named(tmp_path):
     _write(tmp_path / "train/1.png", _image(0, 60, 80))
     _write_cut_short(tmp_path / "train/2.png")

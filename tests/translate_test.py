@@ -101,6 +101,19 @@ def test_bad_images_are_named_and_the_others_translated(workdir, tmp_path):
     np.testing.assert_array_equal(read_picture(photos / "out" / "good.png"), Translator(workdir)(pixels))
 
 
+def test_an_exif_orientation_is_warned_of_once(workdir, tmp_path, capsys):
+    photos, exif = tmp_path / "photos", Image.Exif()
+    photos.mkdir()
+    for orientation in (1, 6, 8):
+        exif[0x0112] = orientation
+        Image.new("RGB", (48, 32)).save(photos / f"{orientation}.jpg", exif=exif)
+    translate(model=workdir, input=photos, output=tmp_path / "out")
+    (warning,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("warning"))
+    assert f"EXIF orientation of 2 JPEG files is not applied, the first: {photos}/6.jpg" in warning
+    with Image.open(tmp_path / "out/6.png") as output:
+        assert output.size == (48, 32)
+
+
 def test_a_usage_error_is_quick_and_has_status_2(tmp_path):
     process = run_command("--model=runs/x", "--input=photos/*.jpg", "--output=out", cwd=tmp_path)
     assert process.returncode == 2

@@ -107,10 +107,11 @@ class _Job:
         self.bits: str | None = values["bits"]
         self.hole: str | None = values["hole"]
         self.draw_edges: bool = values["draw_edges"]
+        self.turned: list[Path] = []
         self.hinted = self.crop != "none" or translator.task.from_photos
 
     def run(self, root: Path, names: dict[Path, str]) -> None:
-        from pipelines.image_files import BadImageError
+        from pipelines.image_files import BadImageError, warn_of_orientation
         from pipelines.progress import show_progress
         from tfpix2pix.gallery import render_gallery
 
@@ -122,6 +123,7 @@ class _Job:
                 except BadImageError as error:
                     bar.write(f"error: {error}", file=sys.stderr)
                 bar.update()
+        warn_of_orientation("--input", self.turned)
         noise = f"{self.samples} samples each, " if self.samples > 1 else ""
         summary = f"{len(rows)} image{'' if len(rows) == 1 else 's'}, {noise}noise seed {self.noise_seed}"
         page = render_gallery(f"Translated with {self.translator.title}", summary, rows)
@@ -192,9 +194,11 @@ class _Job:
         """Returns the picture in the type that its output shall have."""
         import numpy as np
 
-        from pipelines.image_files import BadImageError, load_image, read_header, widen
+        from pipelines.image_files import UPRIGHT, BadImageError, load_image, read_header, widen
 
         header = read_header(file)
+        if header.orientation != UPRIGHT:
+            self.turned.append(file)
         height, width = header[:2]
         if width == 2 * height and not self.hinted:
             self._hint(file)
