@@ -22,6 +22,7 @@ from pipelines.image_files import (
     read_header,
     read_mark,
 )
+from pipelines.listing import describe_folder, join_some
 
 _SIDE_BY_SIDE = (
     "JPEG, PNG or BMP files (or .npy arrays) with the two images side by side, "
@@ -29,7 +30,6 @@ _SIDE_BY_SIDE = (
 )
 _ONE_PER_PAIR = "JPEG, PNG or BMP files (or .npy arrays), one per pair"
 _PHOTOS = "JPEG, PNG or BMP photos, here or in a folder photos/"
-MAX_LISTED = 10
 
 Images = npt.NDArray[Any]  # uint8, uint16, or float32 in [-1, 1]
 Files = tuple[Path, ...]  # one side-by-side file, the left and the right image, or a photo
@@ -117,24 +117,13 @@ def _by_stem(folder: Path) -> dict[str, Path]:
 
 def _images_in(folder: Path, expected: str) -> list[Path]:
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; {folder.parent} holds {_describe(folder.parent)}")
+        raise UserError(f"{folder}: no such folder; {folder.parent} {describe_folder(folder.parent)}")
     files, num_ignored = list_image_files(folder)
     if not files:
-        raise UserError(f"{folder} holds {_describe(folder)}; expected {expected}")
+        raise UserError(f"{folder} {describe_folder(folder)}; expected {expected}")
     if num_ignored:
         warn(f"{folder}: ignored {num_ignored} files that are not JPEG, PNG or BMP")
     return files
-
-
-def _describe(folder: Path) -> str:
-    names = [entry.name + "/" * entry.is_dir() for entry in folder.iterdir()] if folder.is_dir() else []
-    return join_some(sorted(names)) or "nothing"
-
-
-def join_some(texts: Sequence[str], separator: str = ", ") -> str:
-    """Joins the first `MAX_LISTED` texts and says how many more there are."""
-    more = [f"and {len(texts) - MAX_LISTED} more"] if len(texts) > MAX_LISTED else []
-    return separator.join([*texts[:MAX_LISTED], *more])
 
 
 def measure_pair(files: Files, formats: Sequence[Format] = (RGB, RGB)) -> Measured:

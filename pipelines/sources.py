@@ -19,8 +19,9 @@ from pipelines import synthetic
 from pipelines.command_line import warn
 from pipelines.drawings import draw_edges
 from pipelines.image_files import BadImageError, warn_of_orientation
+from pipelines.listing import MAX_LISTED, join_some
 from pipelines.memory import PROGRESS_AFTER_SEC, PixelStore, new_memory, read_arrays
-from pipelines.pair_files import MAX_LISTED, Files, Images, decode_pair, join_some
+from pipelines.pair_files import Files, Images, decode_pair
 from pipelines.reading import Reader, Reading
 from pipelines.tasks import Edges, Task
 

@@ -1,0 +1,20 @@
+"""Lists in messages: the first few, and how many more there are."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+MAX_LISTED = 10
+
+
+def join_some(texts: Sequence[str], separator: str = ", ") -> str:
+    """Joins the first `MAX_LISTED` texts and says how many more there are."""
+    more = [f"and {len(texts) - MAX_LISTED} more"] if len(texts) > MAX_LISTED else []
+    return separator.join([*texts[:MAX_LISTED], *more])
+
+
+def describe_folder(folder: Path) -> str:
+    """Says what a folder holds, or that there is none: `holds a.png, train/`."""
+    if not folder.is_dir():
+        return "is no folder" if folder.exists() else "does not exist"
+    names = [entry.name + "/" * entry.is_dir() for entry in folder.iterdir()]
+    return f"holds {join_some(sorted(names)) or 'nothing'}"
