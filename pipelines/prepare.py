@@ -34,6 +34,7 @@ from pipelines.catalogue import (
 )
 from pipelines.command_line import UsageError, UserError, import_tensorflow, new_flags, parse_flags, run
 from pipelines.downloads import download, forget_download, local_file
+from pipelines.listing import describe_folder
 from pipelines.staging import is_unfinished, publish, staged_folder
 
 
@@ -64,13 +65,14 @@ def prepare_dataset(spec: DatasetSpec, data_dir: Path, *archives: Path) -> Path:
         raise UsageError(f"--dataset is a name, not a path (that is --data_dir). Received: {spec.name}")
     try:
         target = data_dir / spec.name
-        ready = _find_complete(spec, data_dir)
-        if not ready and not archives and not spec.url:
-            raise UserError(_explain_by_hand(spec))
+        by_hand = not archives and not spec.url
+        ready = _find_complete(spec, data_dir, by_hand)
+        if not ready and by_hand:
+            raise UserError(_explain_by_hand(spec, data_dir))
         if not ready or is_unfinished(target):
             with staged_folder(target) as staging:
                 # Another process may have made it while this one waited.
-                ready = _find_complete(spec, data_dir)
+                ready = _find_complete(spec, data_dir, by_hand)
                 if not ready:
                     return _make_dataset(spec, data_dir, archives, staging)
                 forget_download(_partial(spec, data_dir))
@@ -81,9 +83,15 @@ def prepare_dataset(spec: DatasetSpec, data_dir: Path, *archives: Path) -> Path:
         raise UserError(f"cannot put {spec.name} into {data_dir}: {reason}") from error
 
 
-def _find_complete(spec: DatasetSpec, data_dir: Path) -> Path | None:
+def _find_complete(spec: DatasetSpec, data_dir: Path, by_hand: bool) -> Path | None:
     folder, target = find_dataset_folder(spec.name, data_dir), data_dir / spec.name
     if folder is None:
+        if by_hand and target.is_dir():
+            raise UserError(
+                f"{target} {describe_folder(target)}; expected folders train/ and val/, each with pairs. "
+                "Move the pairs into them; inputs in one folder and targets in another are joined by "
+                "python -m pipelines.prepare --combine INPUT_DIR TARGET_DIR --output=DIR"
+            )
         if target.exists() or target.is_symlink():
             raise UserError(
                 f"{target} is there without train/, val/ or test/; move it away and run this again"
@@ -219,10 +227,15 @@ def _describe(folder: Path) -> str:
     return ", ".join(f"{split} {len(next(iter(places.values())))}" for split, places in counts.items())
 
 
-def _explain_by_hand(spec: DatasetSpec) -> str:
+def _explain_by_hand(spec: DatasetSpec, data_dir: Path) -> str:
+    folder = data_dir.absolute()
+    place = (
+        f"There is no folder {folder / spec.name}, and no train/, val/ or test/ in {folder} (--data_dir), "
+        f"which {describe_folder(folder)}."
+    )
     if spec.name in CATALOGUE:
-        return f"{spec.name} cannot be downloaded. {spec.note} {_ways_out(spec)}"
-    return f"{spec.name} is not one of {', '.join(CATALOGUE)}, and it is not there yet. {_ways_out(spec)}"
+        return f"{spec.name} cannot be downloaded. {spec.note} {place} {_ways_out(spec)}"
+    return f"{spec.name} is not one of {', '.join(CATALOGUE)}. {place} {_ways_out(spec)}"
 
 
 def _ways_out(spec: DatasetSpec) -> str:
@@ -268,7 +281,16 @@ def _combine(input_folder: Path, target_folder: Path, output_folder: Path) -> No
     # Only files are read and written: leave the GPUs to those who train on them.
     tf.config.set_visible_devices([], "GPU")
     num_pairs = combine_folders(input_folder, target_folder, output_folder)
-    print(f"{num_pairs} pairs are in {output_folder}, input on the left: train on them with --direction=AtoB")
+    print(f"{num_pairs} pairs are in {output_folder}, input on the left: {_how_to_train(output_folder)}")
+
+
+def _how_to_train(folder: Path) -> str:
+    if _splits_in(folder):
+        return "train on them with --direction=AtoB"
+    return (
+        f"move most of them into {folder / 'train'} and the others into {folder / 'val'}, "
+        f"then train on them with --dataset=NAME --data_dir={folder} --direction=AtoB"
+    )
 
 
 if __name__ == "__main__":

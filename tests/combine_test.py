@@ -149,6 +149,7 @@ def test_an_existing_output_is_not_replaced(folders):
 def test_the_command(folders):
     for folder in folders[:2]:
         write_image(folder / "train/1.png")
+        write_image(folder / "flat/1.png")
     command = [sys.executable, "-m", "pipelines.prepare", "--combine", "input", "target", "--output=out"]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "CUDA_VISIBLE_DEVICES": ""}
     cwd = folders[2].parent
@@ -156,3 +157,7 @@ def test_the_command(folders):
     assert done.returncode == 0, done.stderr
     assert "1 pairs are in out, input on the left: train on them with --direction=AtoB" in done.stdout
     assert (folders[2] / "train/1.png").exists()
+    command[-3:] = ["input/flat", "target/flat", "--output=flat"]
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+    assert "move most of them into flat/train and the others into flat/val, then train" in done.stdout
+    assert "--data_dir=flat --direction=AtoB" in done.stdout

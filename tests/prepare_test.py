@@ -140,6 +140,17 @@ def test_what_is_there_is_not_replaced(tmp_path, data_dir, make):
     assert names_in(data_dir) == ["mine"]
 
 
+def test_a_folder_of_ones_own_without_splits_says_what_it_lacks(data_dir):
+    for name in ("A/1.png", "B/1.png"):
+        (data_dir / "mine" / name).parent.mkdir(parents=True)
+        (data_dir / "mine" / name).touch()
+    lack = (
+        f"{data_dir}/mine holds A/, B/; expected folders train/ and val/, .* --combine INPUT_DIR TARGET_DIR"
+    )
+    with pytest.raises(UserError, match=lack):
+        prepare_dataset(MINE, data_dir)
+
+
 def test_an_incomplete_dataset_is_not_replaced(tmp_path, data_dir):
     archive = write_archive(tmp_path / "a.tar.gz", {"train": 3})
     prepare_dataset(spec_of(train=3), data_dir, archive)
@@ -176,6 +187,16 @@ def test_sets_without_a_download_say_what_to_do(data_dir):
     ):
         prepare_dataset(custom_dataset("facade"), data_dir)
     assert not data_dir.exists()
+
+
+def test_where_a_dataset_was_looked_for_is_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    looked = f"There is no folder {tmp_path}/data/mine, and no train/, val/ or test/ in {tmp_path}/data "
+    with pytest.raises(UserError, match=re.escape(f"{looked}(--data_dir), which does not exist")):
+        prepare_dataset(MINE, Path("data"))
+    (tmp_path / "data/other").mkdir(parents=True)
+    with pytest.raises(UserError, match=re.escape(f"{looked}(--data_dir), which holds other/")):
+        prepare_dataset(MINE, Path("data"))
 
 
 @pytest.mark.parametrize("name", ["../mine", "a/b", "", ".", "..", "/tmp", ".hidden"])
