@@ -2,7 +2,7 @@
 
 import collections
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -91,6 +91,13 @@ def find_photos(split_folder: Path) -> dict[str, Files]:
         return cityscapes.find_official_photos(split_folder.parent, split_folder.name)
     inside = split_folder / "photos"
     return _by_name(_images_in(inside if inside.is_dir() else split_folder, _PHOTOS))
+
+
+def count_unread(split_folder: Path, pairs: Mapping[str, Files]) -> int:
+    """Returns how many images are in the folder of a split whose pairs were found in folders inside it."""
+    if not split_folder.is_dir() or any(files[0].parent == split_folder for files in pairs.values()):
+        return 0
+    return len(list_image_files(split_folder)[0])
 
 
 def match_by_stem(input_folder: Path, target_folder: Path) -> dict[str, Files]:

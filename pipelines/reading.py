@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from pipelines.command_line import warn
 from pipelines.drawings import draw_edges
 from pipelines.image_files import ARRAY_SUFFIX, decode_image
 from pipelines.pair_files import (
@@ -15,6 +16,7 @@ from pipelines.pair_files import (
     Format,
     Images,
     Measured,
+    count_unread,
     decode_pair,
     find_pairs,
     find_photos,
@@ -51,7 +53,11 @@ class Reading:
 
     def find(self, split_folder: Path) -> dict[str, Files]:
         """Returns the files of each pair by name; see `pair_files`."""
-        return find_pairs(split_folder) if len(self.formats) == 2 else find_photos(split_folder)
+        pairs = find_pairs(split_folder) if len(self.formats) == 2 else find_photos(split_folder)
+        if num_unread := count_unread(split_folder, pairs):
+            inside = " and ".join(f"{file.parent.name}/" for file in next(iter(pairs.values())))
+            warn(f"{split_folder}: ignored {num_unread} images beside {inside}, which alone are read")
+        return pairs
 
     def measure(self, files: Files) -> Measured:
         """Returns what is known of a pair before it is decoded; see `measure_pair`."""

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from pipelines import catalogue, image_files, sources
+from pipelines import catalogue, image_files, sources, tasks
 from pipelines.command_line import UserError
 
 IN_MEMORY, FROM_DISK = 2048, 0  # cache_mib
@@ -242,6 +242,16 @@ def test_other_files_are_ignored(tmp_path):
     source = sources.open_source(tmp_path, "train", "AtoB")
     assert source.example_ids == ("1",)
     assert source.skipped == ()
+
+
+@pytest.mark.parametrize("task", [tasks.Task(), tasks.make_task("colorize")])
+def test_images_beside_the_folders_that_are_read_are_counted(tmp_path, capsys, task):
+    inside = "photos/" if task.from_photos else "photos/ and labels/"
+    for name in ("photos/1", "labels/1", "2", "3"):
+        _write(tmp_path / f"train/{name}.png", _image(0))
+    assert len(sources.open_source(tmp_path, "train", "AtoB", task=task)) == 1
+    warning = f"warning: {tmp_path}/train: ignored 2 images beside {inside}, which alone are read\n"
+    assert capsys.readouterr().err == warning
 
 
 def test_arrays():
