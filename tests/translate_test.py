@@ -265,6 +265,22 @@ def test_find_inputs_takes_a_file_a_folder_or_a_pattern(tmp_path, monkeypatch):
     assert find(f"{tmp_path}/in/[ab].*") == (f"{tmp_path}/in", ["a.PNG", "b.jpg"])
 
 
+def test_files_of_other_kinds_are_counted(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("in/out").mkdir(parents=True)
+    for name in ("a.png", "b.webp", "c.WEBP", "d.tif", "README", ".e.gif", "out/index.html"):
+        Path("in", name).touch()
+    assert find_inputs("in", Path("in/out")) == (Path("in"), [Path("in/a.png")])
+    warning = "warning: --input=in: 2 .webp, 1 .tif, 1 README are not JPEG, PNG or BMP and are left out\n"
+    counts = capsys.readouterr().err
+    assert sorted(counts.split()) == sorted(warning.split())
+    with pytest.raises(
+        UsageError, match=r"\[bc\]\.\*: 2 \.webp are not JPEG, PNG or BMP; convert them to PNG"
+    ):
+        find_inputs("in/[bc].*", Path("out"))
+    assert find_inputs("in/.e.gif", Path("out"))[1] == [Path("in/.e.gif")]  # what is named is tried
+
+
 @pytest.mark.parametrize(
     "files, names",
     [

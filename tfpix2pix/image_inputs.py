@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pipelines.catalogue import IMAGE_SUFFIXES
-from pipelines.command_line import UsageError
+from pipelines.command_line import UsageError, warn
+from pipelines.listing import join_some
 
 
 def find_inputs(pattern: str, output: Path) -> tuple[Path, list[Path]]:
-    """Finds what --input names.
+    """Finds what --input names; warns of files of other kinds, which are left out.
 
     Args:
       pattern: a file, a folder or a glob.
@@ -26,26 +27,40 @@ def find_inputs(pattern: str, output: Path) -> tuple[Path, list[Path]]:
     if path.is_file():
         root, files = path.parent, [path]
     elif path.is_dir():
-        root, files = path, [file for file in path.rglob("*") if _is_image(file.relative_to(path))]
+        root, files = path, list(path.rglob("*"))
     else:
         plain = [part for part in path.parts if not glob.has_magic(part)]
         root = Path(*plain[: next((i for i, part in enumerate(path.parts) if glob.has_magic(part)), 0)])
-        matches = map(Path, glob.glob(pattern, recursive=True))
-        files = [file for file in matches if _is_image(file.relative_to(root))]
+        files = list(map(Path, glob.glob(pattern, recursive=True)))
     if output.exists() and not output.is_dir():
         raise UsageError(f"--output takes a folder, and {output} is a file")
     if output.resolve() == root.resolve():
         raise UsageError(f"--output={output} is the folder of the inputs; choose another one")
     if root.resolve() in output.resolve().parents and not path.is_file():
         files = [file for file in files if output.resolve() not in file.resolve().parents]
-    files = sorted(file for file in files if file.is_file())
+    if not path.is_file():
+        files = _sift(pattern, [file for file in files if file.is_file() and not _is_hidden(file, root)])
     if not files:
         raise UsageError(f"no JPEG, PNG or BMP image matches --input={pattern}")
-    return root, files
+    return root, sorted(files)
 
 
-def _is_image(file: Path) -> bool:
-    return file.suffix.lower() in IMAGE_SUFFIXES and not any(part[0] == "." for part in file.parts)
+def _is_hidden(file: Path, root: Path) -> bool:
+    return any(part[0] == "." for part in file.relative_to(root).parts)
+
+
+def _sift(pattern: str, files: Sequence[Path]) -> list[Path]:
+    """Returns the images among files, and says how many others there are."""
+    images = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
+    kinds = (file.suffix.lower() or file.name for file in files)
+    others = collections.Counter(kind for kind in kinds if kind not in IMAGE_SUFFIXES)
+    if others:
+        counts = join_some([f"{count} {kind}" for kind, count in others.most_common()])
+        ignored = f"--input={pattern}: {counts} are not JPEG, PNG or BMP"
+        if not images:
+            raise UsageError(f"{ignored}; convert them to PNG or JPEG")
+        warn(f"{ignored} and are left out")
+    return images
 
 
 def name_outputs(files: Sequence[Path]) -> list[str]:
