@@ -110,7 +110,10 @@ def match_by_stem(input_folder: Path, target_folder: Path) -> dict[str, Files]:
     alone = [str(file) for stem, file in inputs.items() if stem not in targets]
     alone += [str(file) for stem, file in targets.items() if stem not in inputs]
     if alone:
-        raise UserError(f"{len(alone)} images have no partner of the same name: {join_some(alone)}")
+        raise UserError(
+            f"{len(alone)} images have no partner of the same name: {join_some(alone)}. "
+            "Add the partners, or remove these (--on_bad_image=skip is for files that cannot be read)"
+        )
     return {stem: (file, targets[stem]) for stem, file in inputs.items()}
 
 
@@ -124,7 +127,10 @@ def _by_stem(folder: Path) -> dict[str, Path]:
 
 def _images_in(folder: Path, expected: str) -> list[Path]:
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; {folder.parent} {describe_folder(folder.parent)}")
+        missing = f"{folder}: no such folder; {folder.parent} {describe_folder(folder.parent)}"
+        if folder.name == "val":
+            missing += ". Training takes val/ to validate: move some of the pairs of train/ into it"
+        raise UserError(missing)
     files, num_ignored = list_image_files(folder)
     if not files:
         raise UserError(f"{folder} {describe_folder(folder)}; expected {expected}")

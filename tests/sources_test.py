@@ -196,8 +196,11 @@ def test_damage_found_in_mid_training_can_be_named(tmp_path):
 def test_unmatched_stems_are_listed(tmp_path):
     for name in ("input/1", "input/2", "target/2", "target/3"):
         _write(tmp_path / f"train/{name}.png", _image(0))
-    with pytest.raises(UserError, match=r"2 images have no partner .*: \S+/input/1.png, \S+/target/3.png$"):
-        sources.open_source(tmp_path, "train", "AtoB")
+    alone = (
+        r"2 images have no partner .*: \S+/input/1.png, \S+/target/3.png. Add the partners, or remove these"
+    )
+    with pytest.raises(UserError, match=alone):
+        sources.open_source(tmp_path, "train", "AtoB", on_bad_image="skip")
 
 
 def test_two_files_for_one_side_of_a_pair(tmp_path):
@@ -227,6 +230,14 @@ def test_folders_without_pairs(tmp_path, present, message):
         (tmp_path / name).touch()
     with pytest.raises(UserError, match=message):
         sources.open_source(tmp_path, "train", "AtoB")
+
+
+def test_a_missing_val_says_how_to_get_one(tmp_path):
+    _write(tmp_path / "train/1.png", _image(0))
+    with pytest.raises(
+        UserError, match="holds train/. Training takes val/ to validate: move some of the pairs"
+    ):
+        sources.open_source(tmp_path, "val", "AtoB")
 
 
 def test_empty_split(tmp_path):
