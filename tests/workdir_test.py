@@ -65,6 +65,16 @@ def test_a_run_of_an_older_version_goes_on_and_knows_its_images_from_then(data_d
     assert json.loads(file.read_text())["training_set"]["content_sha256"] == content
 
 
+@pytest.mark.parametrize("name", ["o.txt", "o.txt/runs/1"])
+def test_a_file_is_no_workdir(tmp_path, name):
+    (tmp_path / "o.txt").touch()
+    refusal = f"--workdir={tmp_path / name} takes a folder, and {tmp_path}/o.txt is a file"
+    with pytest.raises(UsageError, match=refusal):
+        workdirs.check_config(tmp_path / name, runs.tiny_config(tmp_path))
+    with pytest.raises(UsageError, match=refusal), workdirs.lock(tmp_path / name):
+        pass
+
+
 def test_a_set_without_files_is_known_by_its_names(tmp_path):
     pixels = np.zeros((2, 32, 32, 3), np.uint8)
     config = runs.tiny_config(tmp_path)

@@ -67,7 +67,8 @@ def settle_config(workdir: Path, config: Config) -> Config:
 
 
 def check_config(workdir: Path, config: Config) -> None:
-    """Raises UsageError as `settle_config` does; settles nothing, and needs no TensorFlow."""
+    """Raises UsageError as `settle_config` does, or for a file; settles nothing, and needs no TensorFlow."""
+    _check_folder(workdir)
     if (workdir / CONFIG_FILE).is_file():
         settle_config(workdir, config)
 
@@ -109,13 +110,20 @@ def _fingerprint(source: "Source") -> dict[str, int | str]:
     return {"examples": len(source), "ids_sha256": ids, **content}
 
 
+def _check_folder(workdir: Path) -> None:
+    for path in (workdir, *workdir.parents):
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"--workdir={workdir} takes a folder, and {path} is a file; choose another one")
+
+
 @contextmanager
 def lock(workdir: Path) -> Iterator[None]:
     """Makes `workdir` and holds it; the system frees it when the process ends, however it ends.
 
     Raises:
-      UserError: when another process holds it.
+      UserError: when another process holds it, or it is a file.
     """
+    _check_folder(workdir)
     workdir.mkdir(parents=True, exist_ok=True)
     with (workdir / ".lock").open("a+") as file:
         try:
