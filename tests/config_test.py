@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.command_line import UsageError
+from pipelines.command_line import UsageError, new_flags
 from tfpix2pix import config as configs
-from tfpix2pix.config import FIELDS, make_config
+from tfpix2pix.config import FIELDS, define_flags, make_config
 
 
 def test_facades_alone_is_the_papers_experiment():
@@ -137,6 +137,15 @@ def test_a_run_of_an_older_version_goes_on():
 def test_channels_follow_from_the_task(settings, expected):
     config = make_config(**settings)
     assert (config.task, config.input_channels, config.output_channels, config.direction) == expected
+
+
+def test_help_names_one_default_for_each_flag():
+    flag_values = new_flags()
+    define_flags(flag_values)
+    for name in FIELDS:
+        assert flag_values[name].help.count("(default: ") == 1, name
+    assert "(default: 8 for 256 px)" in flag_values["depth"].help
+    assert "(default: --base_filters)" in flag_values["discriminator_filters"].help
 
 
 def test_a_config_cannot_be_changed():

@@ -72,7 +72,7 @@ class Config:
         may_change=True,
     )
     generator: str = option("unet", "architecture", ("unet", "encoder_decoder"))
-    depth: int | None = option(None, "downsamplings of the generator (default: 8 for 256 px)", minimum=2)
+    depth: int | None = option(None, "downsamplings of the generator", minimum=2)
     upsampling: str = option(
         "transposed",
         "of the decoder; nearest or bilinear: resize, then convolve, no checkerboard",
@@ -83,9 +83,7 @@ class Config:
         70, f"of the discriminator, px: {', '.join(map(str, RECEPTIVE_FIELDS))}", RECEPTIVE_FIELDS
     )
     base_filters: int = option(64, "filters of the first block of both networks", minimum=1)
-    discriminator_filters: int | None = option(
-        None, "of the discriminator's first block (default: --base_filters)", minimum=1
-    )
+    discriminator_filters: int | None = option(None, "of the discriminator's first block", minimum=1)
     normalization: str = option("batch", "in both networks", NORMALIZATIONS)
     norm_backend: str = option(
         "own",
@@ -148,7 +146,12 @@ class Config:
 
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 _BY_RECIPE = ("task", "direction", "epochs", "batch_size", "jitter", "mirror")
-_DEFAULT_TEXTS = {"load_size": "286/256 of --image_size", **dict.fromkeys(_BY_RECIPE, "the dataset's recipe")}
+_DEFAULT_TEXTS = {
+    "load_size": "286/256 of --image_size",
+    "depth": "8 for 256 px",
+    "discriminator_filters": "--base_filters",
+    **dict.fromkeys(_BY_RECIPE, "the dataset's recipe"),
+}
 
 
 def make_config(**given: Any) -> Config:
