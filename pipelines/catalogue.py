@@ -6,8 +6,11 @@ too, as `--dataset=my_name --data_dir=...`; it gets `custom_dataset`'s defaults.
 
 import dataclasses
 import re
+import shlex
 import types
 from collections.abc import Mapping
+
+from pipelines.command_line import UsageError
 
 SPLITS = ("train", "val", "test")
 # Two folders with the two images of a pair, left (A) and right (B).
@@ -281,6 +284,16 @@ def custom_dataset(name: str) -> DatasetSpec:
 def is_name(text: str) -> bool:
     """Tells whether `text` can name a dataset or a model: a folder's name, not a path."""
     return re.fullmatch(r"\w[\w.-]*", text) is not None
+
+
+def check_name(dataset: str) -> None:
+    """Raises UsageError for a --dataset that `is_name` does not accept."""
+    if not is_name(dataset):
+        raise UsageError(
+            "--dataset is a name, not a path: letters, digits, _ . - and no . or - in front. "
+            f"Received: {dataset!r}. "
+            f"For a folder: --dataset=NAME --data_dir={shlex.quote(dataset or 'FOLDER')}"
+        )
 
 
 def find_dataset(name: str) -> DatasetSpec:

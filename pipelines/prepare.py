@@ -29,8 +29,8 @@ from pipelines.catalogue import (
     SPLITS,
     TWO_FOLDERS,
     DatasetSpec,
+    check_name,
     find_dataset,
-    is_name,
 )
 from pipelines.command_line import UsageError, UserError, import_tensorflow, new_flags, parse_flags, run
 from pipelines.downloads import download, forget_download, local_file
@@ -61,8 +61,7 @@ def prepare_dataset(spec: DatasetSpec, data_dir: Path, *archives: Path) -> Path:
     Raises:
       UserError: if that is not possible, with what to do instead.
     """
-    if not is_name(spec.name):
-        raise UsageError(f"--dataset is a name, not a path (that is --data_dir). Received: {spec.name}")
+    check_name(spec.name)
     try:
         target = data_dir / spec.name
         by_hand = not archives and not spec.url

@@ -2,7 +2,8 @@
 
 import pytest
 
-from pipelines.catalogue import CATALOGUE, find_dataset, is_name
+from pipelines.catalogue import CATALOGUE, check_name, find_dataset, is_name
+from pipelines.command_line import UsageError
 
 # Name: direction, training images, epochs, batch size, jitter, mirror.
 PAPER = {
@@ -50,3 +51,10 @@ def test_an_unknown_name_is_a_set_of_ones_own():
                                          ("a/b", False), ("-x", False)])  # fmt: skip
 def test_names(text, named):
     assert is_name(text) == named
+
+
+def test_a_folder_that_is_no_name_is_told_what_to_give():
+    with pytest.raises(UsageError) as refusal:
+        check_name("two dirs")
+    assert "letters, digits, _ . -" in str(refusal.value) and "Received: 'two dirs'" in str(refusal.value)
+    assert str(refusal.value).endswith("--dataset=NAME --data_dir='two dirs'")

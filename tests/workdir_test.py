@@ -31,6 +31,11 @@ def test_the_same_images_in_another_folder_are_the_same_set(data_dir, tmp_path):
     assert json.loads((tmp_path / "config.json").read_text())["config"]["data_dir"] == str(tmp_path / "two")
 
 
+def test_a_folder_of_any_name_can_be_a_set(tmp_path):
+    _begin(tmp_path, runs.write_dataset(tmp_path / "two dirs"))
+    assert json.loads((tmp_path / "config.json").read_text())["training_set"]["examples"] == 6
+
+
 @pytest.mark.parametrize("suffix", [".png", ".npy"])  # arrays of one shape have one size
 def test_other_images_of_the_same_names_are_refused(tmp_path, suffix):
     for number, name in enumerate(("one", "two")):

@@ -228,8 +228,7 @@ def parse_step_range(value: str) -> tuple[int, int] | None:
 
 def _check(config: Config) -> None:
     settings.check_values(config)
-    if not catalogue.is_name(config.dataset):
-        raise UsageError(f"--dataset is a name, not a path (that is --data_dir). Received: {config.dataset}")
+    catalogue.check_name(config.dataset)
     _check_task(config)
     for side, load_side in zip(config.image_size, config.load_size, strict=True):
         if config.jitter and load_side < side:

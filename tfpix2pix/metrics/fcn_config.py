@@ -108,8 +108,7 @@ def make_config(**given: Any) -> FcnConfig:
 
 def _check(config: FcnConfig) -> None:
     settings.check_values(config)
-    if not catalogue.is_name(config.dataset):
-        raise UsageError(f"--dataset is a name, not a path (that is --data_dir). Received: {config.dataset}")
+    catalogue.check_name(config.dataset)
     if config.jitter and any(
         load < side for side, load in zip(config.image_size, config.load_size, strict=True)
     ):
