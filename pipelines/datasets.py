@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipelines import catalogue, id_maps, labels, prepare, sources
+from pipelines import catalogue, id_maps, labels, prepare, sources, transforms
 from pipelines.command_line import UserError
 from pipelines.tasks import Task
 
@@ -37,10 +37,18 @@ def open_split(
 
     Raises:
       UserError: when the data is missing, cannot be fetched, or is unusable.
+      ValueError: for an argument that is none of those above.
     """
+    transforms.check_size(image_size, "image_size")
     spec = catalogue.find_dataset(dataset) if isinstance(dataset, str) else dataset
     direction, data_dir = direction or spec.direction, Path(data_dir)
+    if direction not in ("AtoB", "BtoA"):
+        raise ValueError(f"direction must be AtoB or BtoA. Received: {direction}")
+    if on_bad_image not in ("stop", "skip"):
+        raise ValueError(f"on_bad_image must be stop or skip. Received: {on_bad_image}")
     if spec.name == "synthetic":
+        if split not in spec.counts:
+            raise ValueError(f"split must be one of {', '.join(spec.counts)}. Received: {split}")
         return sources.open_synthetic(split, direction, spec.counts[split], image_size, task=task)
     folder = prepare.find_dataset_folder(spec.name, data_dir) or prepare.prepare_dataset(spec, data_dir)
     if task and task.from_photos and spec.url and not (folder / split / "photos").is_dir():

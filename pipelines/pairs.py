@@ -70,8 +70,14 @@ def build_dataset(
       `noise_seed`, int32 [B, 2]; `example_id`, string [B].
 
     Raises:
-      ValueError: if the sizes do not go together.
+      ValueError: if a size is none, or they do not go together.
     """
+    transforms.check_size(image_size, "image_size")
+    if load_size:
+        transforms.check_size(load_size, "load_size")
+    for name, count in (("batch_size", batch_size), ("num_shards", num_shards)):
+        if count < 1:
+            raise ValueError(f"{name} must be at least 1. Received: {count}")
     global_batch_size = global_batch_size or batch_size * num_shards
     if global_batch_size % (num_shards * batch_size):
         raise ValueError(

@@ -16,6 +16,17 @@ _UINT8_MAX = 255.0
 _UINT16_MAX = 65535.0
 
 
+def check_size(size: Size, name: str) -> None:
+    """Raises ValueError, with the argument's name, for what is no (height, width)."""
+    try:
+        height, width = size
+        fits = height >= 1 and width >= 1
+    except (TypeError, ValueError):
+        fits = False
+    if not fits:
+        raise ValueError(f"{name} must be (height, width) in pixels. Received: {size!r}")
+
+
 def to_unit_range(image: tf.Tensor, max_value: float = _UINT8_MAX) -> tf.Tensor:
     """Maps stored pixel values to [-1, 1].
 

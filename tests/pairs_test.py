@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from pipelines import pairs, sources, tasks
+from pipelines import datasets, pairs, sources, tasks
 from pipelines.image_files import BadImageError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -312,6 +312,37 @@ def test_damage_is_named_when_resizing_beforehand(tmp_path):
 def test_sizes_that_do_not_go_together(source, options, message):
     with pytest.raises(ValueError, match=message):
         pairs.build_dataset(source, **PLAIN, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"image_size": 64}, "image_size must be (height, width) in pixels. Received: 64"),
+        ({"image_size": (8, 0)}, "image_size must be (height, width) in pixels. Received: (8, 0)"),
+        ({"load_size": "10"}, "load_size must be (height, width) in pixels. Received: '10'"),
+        ({"batch_size": 0}, "batch_size must be at least 1. Received: 0"),
+        ({"num_shards": 0}, "num_shards must be at least 1. Received: 0"),
+    ],
+)
+def test_arguments_that_are_none_are_named(source, options, message):
+    with pytest.raises(ValueError) as error:
+        pairs.build_dataset(source, **{**PLAIN, "batch_size": 1, **options})
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"split": "foo"}, "split must be one of train, val, test. Received: foo"),
+        ({"image_size": 64}, "image_size must be (height, width) in pixels. Received: 64"),
+        ({"direction": "left"}, "direction must be AtoB or BtoA. Received: left"),
+        ({"on_bad_image": "ignore"}, "on_bad_image must be stop or skip. Received: ignore"),
+    ],
+)
+def test_a_split_that_cannot_be_opened_names_the_argument(options, message):
+    with pytest.raises(ValueError) as error:
+        datasets.open_split("synthetic", **{"split": "train", **options})
+    assert str(error.value) == message
 
 
 IN_ANOTHER_PROCESS = """
