@@ -49,15 +49,17 @@ def test_other_images_of_the_same_names_are_refused(tmp_path, suffix):
     assert "choose another --workdir" in message
 
 
-def test_after_mending_files_a_run_goes_on_if_told_so(data_dir, tmp_path):
+def test_after_files_were_mended_in_their_place_a_run_goes_on_and_says_so(data_dir, tmp_path, capsys):
     _begin(tmp_path, data_dir)
     runs.write_image(data_dir / "train/train-1.png", np.zeros((32, 64, 3), np.uint8))
-    with pytest.raises(UsageError, match=f'set "training_set" to null in {tmp_path}/config.json'):
-        _begin(tmp_path, data_dir)
-    file = tmp_path / "config.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), "training_set": None}))
+    capsys.readouterr()
     _begin(tmp_path, data_dir)
-    assert json.loads(file.read_text())["training_set"]["examples"] == 6
+    assert (
+        f"warning: training images in {data_dir} have changed since {tmp_path} began"
+        in capsys.readouterr().err
+    )
+    _begin(tmp_path, data_dir)
+    assert capsys.readouterr().err == ""
 
 
 def test_a_run_of_an_older_version_goes_on_and_knows_its_images_from_then(data_dir, tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pipelines import staging
-from pipelines.command_line import UsageError, UserError
+from pipelines.command_line import UsageError, UserError, warn
 from tfpix2pix import precision
 from tfpix2pix.config import Config, check_resumable, from_json
 
@@ -77,7 +77,8 @@ def write_config(workdir: Path, config: WritesJson, train_source: "Source | None
     """Writes the configuration and what the training set is; None for a run that has not seen one yet.
 
     Raises:
-      UsageError: when the run was started on other training images.
+      UsageError: when the run was started on other training images; where some were
+        changed in their place, there is a warning.
     """
     path = workdir / CONFIG_FILE
     training_set = None if train_source is None else _fingerprint(train_source)
@@ -91,15 +92,19 @@ def _check_training_set(path: Path, saved: dict[str, Any], now: dict[str, Any]) 
     then, here = saved["training_set"], now["training_set"]
     if not then or not here or all(then[key] == here[key] for key in then.keys() & here.keys()):
         return
-    what, mended = "other names", ""
-    if then["ids_sha256"] == here["ids_sha256"]:
-        what = "the same names but other contents"
-        mended = f' (if you only mended files: set "training_set" to null in {path})'
+    have_same_names = then["ids_sha256"] == here["ids_sha256"]
+    folder_then, folder = (text["config"].get("data_dir") for text in (saved, now))
+    if have_same_names and folder == folder_then:  # somebody has mended files there
+        warn(
+            f"training images in {folder} have changed since {path.parent} began; it goes on with them as "
+            "they are now, and another --workdir begins anew"
+        )
+        return
+    what = "the same names but other contents" if have_same_names else "other names"
     raise UsageError(
         f"the training set of {path.parent} changed: {then['examples']} examples then, "
-        f"{here['examples']} now, with {what}; "
-        f"--data_dir was {saved['config'].get('data_dir')}, is {now['config'].get('data_dir')}. "
-        f"Bring the images back to go on{mended}, or choose another --workdir"
+        f"{here['examples']} now, with {what}; --data_dir was {folder_then}, is {folder}. "
+        "Bring the images back to go on, or choose another --workdir"
     )
 
 
