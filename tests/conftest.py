@@ -4,8 +4,11 @@ With Keras 2, some modules are left out; see keras2_lane.py.
 """
 
 import os
+import signal
 from pathlib import Path
 
+# A shell ignores it for what it starts in the background, and so would the commands that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
