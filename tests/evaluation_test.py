@@ -15,6 +15,7 @@ from pipelines.command_line import UsageError, UserError
 from pipelines.labels import IGNORED, Palette
 from pipelines.sources import from_arrays
 from pipelines.tasks import Task
+from tfpix2pix import model_card
 from tfpix2pix.config import make_config
 from tfpix2pix.evaluation import evaluate_model, show_examples
 from tfpix2pix.label_maps import find_label_side, read_label_ids
@@ -123,7 +124,7 @@ def test_a_saved_model_scores_as_its_run(workdir, evaluation, tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     generator, config, _ = load_generator(workdir)
     version = export_saved_model(generator, tmp_path / "saved_models" / "tiny", verify=False)
-    data = {"dataset": "facades", "data_dir": config.data_dir, "image_size": 32}
+    data = {"dataset": "facades", "data_dir": config.data_dir, "direction": "BtoA", "image_size": 32}
     data |= {"noise_seed": config.seed, "metrics": ["l1"]}
     served = evaluate_model(version.parent, gallery_size=0, **data)
     assert str(served.folder) == "eval/tiny" and (tmp_path / "eval/tiny/l1.json").is_file()
@@ -132,8 +133,28 @@ def test_a_saved_model_scores_as_its_run(workdir, evaluation, tmp_path, monkeypa
     for output in (version.parent, version.parent / "eval", version):
         with pytest.raises(UsageError, match="which a server reads"):
             evaluate_model(version, output, **data)
-    with pytest.raises(UsageError, match="--dataset is missing"):
+    with pytest.raises(UsageError, match=f"give --dataset, --direction, --image_size: {version} has no"):
         evaluate_model(version)
+    with pytest.raises(UsageError, match="give --direction, --image_size: "):
+        evaluate_model(version, dataset="facades", data_dir=config.data_dir)
+
+
+def test_the_card_of_a_saved_model_tells_how_to_score_it(workdir, evaluation, tmp_path):
+    generator, config, step = load_generator(workdir)
+    about = model_card.describe_run(workdir, config, step)
+    version = export_saved_model(generator, tmp_path / "tiny", about=about, verify=False)
+    settings = {"data_dir": config.data_dir, "metrics": ["l1"], "gallery_size": 0}
+    served = evaluate_model(version, tmp_path / "out", **settings)
+    told = ("dataset", "direction", "image_size", "noise_seed")
+    assert [served.description[name] for name in told] == ["facades", "BtoA", (32, 32), 5]
+    assert served.results["l1"].scores["l1"] == pytest.approx(evaluation.results["l1"].scores["l1"], rel=1e-5)
+    other = evaluate_model(version, tmp_path / "out", direction="AtoB", image_size=48, **settings)
+    assert (other.description["direction"], other.description["image_size"]) == ("AtoB", (48, 48))
+    card = version / "model_card.json"
+    for text in ("{", "[]", '{"config": {"direction": "left"}}'):
+        card.write_text(text)
+        with pytest.raises(UserError, match=r"model_card\.json cannot be read .*give --dataset"):
+            evaluate_model(version, tmp_path / "out", **settings)
 
 
 def test_a_data_set_of_ones_own(workdir, pair_set, tmp_path):
@@ -236,10 +257,11 @@ def test_images_are_read_with_the_channels_of_a_saved_model(tmp_path, pair_set):
     seeds = keras.Input((2,), dtype="int32")
     model = keras.Model([generator.inputs[0], seeds], generator.outputs[0])
     version = export_saved_model(model, tmp_path / "gray", verify=False)
-    evaluation = evaluate_model(version, tmp_path / "out", dataset="tiny", data_dir=pair_set, image_size=32)
+    settings = {"direction": "AtoB", "image_size": 32}
+    evaluation = evaluate_model(version, tmp_path / "out", dataset="tiny", data_dir=pair_set, **settings)
     assert np.isfinite(evaluation.results["l1"].scores["l1"])
     with pytest.raises(UsageError, match="generates 1 channels, and the dataset has 3"):
-        evaluate_model(version, tmp_path / "out", dataset="synthetic", image_size=32)
+        evaluate_model(version, tmp_path / "out", dataset="synthetic", **settings)
 
 
 def test_the_command_prints_the_scores_and_the_page(workdir, tmp_path):

@@ -1,11 +1,12 @@
 """Scores a trained run or an exported SavedModel on a split.
 
     python -m tfpix2pix.evaluate --model=runs/facades
-    python -m tfpix2pix.evaluate --model=saved_models/facades --dataset=facades --metrics=l1,ssim
+    python -m tfpix2pix.evaluate --model=saved_models/facades --metrics=l1,ssim
 
-Every example counts once. The results go to --output: a file per metric, and
-index.html with the scores and the pictures, worst first or best first. The same
-command gives the same numbers.
+A SavedModel is scored as its model_card.json says that it was trained; one without
+takes --dataset, --direction and --image_size. Every example counts once. The results
+go to --output: a file per metric, and index.html with the scores and the pictures,
+worst first or best first. The same command gives the same numbers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,9 +46,12 @@ def _define_flags() -> flags.FlagValues:
         ("model", "folder of a run, of a SavedModel (the newest version), or of one version"),
         ("checkpoint", "of a run: latest, best or a step (default latest)"),
         ("output", "folder for the results (default: eval/ in the run; eval/NAME for a SavedModel)"),
-        ("dataset", "name in the catalogue, or of your own set (default: the run's)"),
-        ("data_dir", "folder that holds <dataset>/train|val|test, or the splits (default: the run's)"),
-        ("image_size", "N or HxW, px, that pairs are resized to (default: the run's)"),
+        ("dataset", "name in the catalogue, or of your own set (default: as in training)"),
+        (
+            "data_dir",
+            "folder that holds <dataset>/train|val|test, or the splits (default: the run's, or datasets)",
+        ),
+        ("image_size", "N or HxW, px, that pairs are resized to (default: as in training)"),
         ("segmenter", "for fcn_score: a .keras file, or the folder of python -m tfpix2pix.metrics.fcn"),
         ("palette", "classes of the label maps: a dataset's name, or a JSON file (default: the dataset's)"),
         ("inception_weights", "for fid and kid: file of Keras's InceptionV3 without its top"),
@@ -56,7 +60,7 @@ def _define_flags() -> flags.FlagValues:
     names = ", ".join(registry.NAMES)
     flags.DEFINE_list("metrics", None, f"of {names} (default: those that apply)", flag_values=flag_values)
     for name, default, choices, text in (
-        ("direction", None, ("AtoB", "BtoA"), "left image to right image, or back (default: the run's)"),
+        ("direction", None, ("AtoB", "BtoA"), "left image to right image, or back (default: as in training)"),
         ("split", "val", catalogue.SPLITS, "which part of the dataset"),
         ("absent_classes", "skip", registry.ABSENT_CLASSES, "in means over classes, those not in the truth"),
     ):

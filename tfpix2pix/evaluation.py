@@ -17,7 +17,7 @@ from pipelines.progress import show_progress
 from pipelines.sources import Source
 from pipelines.tasks import Task
 from pipelines.transforms import to_uint8
-from tfpix2pix import splits
+from tfpix2pix import model_card, splits
 from tfpix2pix.config import Config, make_config
 from tfpix2pix.evaluation_report import PAGE, Gallery, render_report
 from tfpix2pix.label_maps import choose_palette, find_label_side, read_label_ids
@@ -73,8 +73,10 @@ def evaluate_model(
       output: folder for the results; None: `<workdir>/eval`, or `eval/<name>` for a
         SavedModel.
       checkpoint: of a run: `latest` (the default), `best` or a step.
-      dataset: a name, as for training; this and the next three default to the run's.
-      data_dir: folder that holds the dataset.
+      dataset: a name, as for training. This and the next three default to the run's, or
+        to what the `model_card.json` of a SavedModel tells; without a card this,
+        `direction` and `image_size` must be given.
+      data_dir: folder that holds the dataset; no card tells it.
       direction: `AtoB` or `BtoA`.
       image_size: N or (height, width) px that pairs are resized to.
       split: `train`, `val` or `test`.
@@ -206,17 +208,24 @@ def _settle_output(translator: Translator, model: Path, output: str | Path | Non
 
 
 def _settle_data(translator: Translator, given: Mapping[str, Any]) -> Config:
-    """Returns the run's configuration with what was given on top, checked as for a training."""
-    if translator.config is None:
-        if "dataset" not in given:
-            raise UsageError("--dataset is missing: a SavedModel does not say what it was trained on")
+    """Returns the training's configuration with what was given on top, checked as for a training."""
+    trained = translator.config
+    if translator.version is not None:
+        trained = model_card.read_config(translator.version)
+    if trained is None:
         task = translator.task
+        needed = ("dataset", "direction", "image_size") if task.name == "pairs" else ("dataset", "image_size")
+        if missing := [f"--{name}" for name in needed if name not in given]:
+            raise UsageError(
+                f"give {', '.join(missing)}: {translator.version} has no {model_card.CARD_FILE} that tells "
+                "how it was trained"
+            )
         own = {"task": task.name, "input_channels": task.channels[0], "output_channels": task.channels[1]}
         if task.name == "inpaint":
             own["hole"] = task.hole
         return make_config(**own, **given)
-    checked = make_config(**{"dataset": translator.config.dataset, **given})
-    return dataclasses.replace(translator.config, **{name: getattr(checked, name) for name in given})
+    checked = make_config(**{"dataset": trained.dataset, **given})
+    return dataclasses.replace(trained, **{name: getattr(checked, name) for name in given})
 
 
 def _load_segmenter(segmenter: str | Path | Segmenter | None) -> Segmenter | None:

@@ -10,8 +10,9 @@ import keras
 import tensorflow as tf
 
 import tfpix2pix
+from pipelines.command_line import UsageError, UserError
 from tfpix2pix import checkpoints
-from tfpix2pix.config import FIELDS, Config
+from tfpix2pix.config import FIELDS, Config, from_json
 from tfpix2pix.endpoints import Contract, Endpoint, takes_files
 
 CARD_FILE = "model_card.json"
@@ -56,6 +57,32 @@ def _read_evaluation(workdir: Path, step: int) -> dict[str, Any]:
         except (ValueError, LookupError, TypeError):  # somebody's own file
             continue
     return scores
+
+
+def read_config(version: Path) -> Config | None:
+    """Returns the configuration of the training that a card tells; None where there is no such card.
+
+    What the card leaves out, such as `data_dir`, has its default.
+
+    Args:
+      version: folder of the SavedModel.
+
+    Raises:
+      UserError: for a card that cannot be read.
+    """
+    file = version / CARD_FILE
+    if not file.is_file():
+        return None
+    try:
+        told = json.loads(file.read_text()).get("config")
+        if told is None:
+            return None
+        return from_json(json.dumps({name: value for name, value in told.items() if name in FIELDS}))
+    except (UsageError, ValueError, AttributeError) as error:
+        raise UserError(
+            f"{file} cannot be read ({error}); mend it, or move it away and give --dataset, --direction and "
+            "--image_size"
+        ) from error
 
 
 def write_card(
