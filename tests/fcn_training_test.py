@@ -187,7 +187,7 @@ def test_label_maps_of_ids_need_no_flag_beside_palette_json(data_dir, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(data_dir, tmp_path):
-    with pytest.raises(UserError, match=r"the loss is not finite in step \d+: .*examples: \d, \d\. The last"):
+    with pytest.raises(UserError, match=r"the loss is not finite in step \d+: .*examples: \d, \d; there is"):
         fcn_training.train_fcn(_config(data_dir, steps=9, learning_rate=1e30), tmp_path)
 
 

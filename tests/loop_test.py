@@ -1,6 +1,7 @@
 """train_and_evaluate in this process: what a run writes, refuses, survives and goes on from."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import runs
+from pipelines import pairs
 from pipelines.command_line import UsageError, UserError
 from tfpix2pix import checkpoints
 from tfpix2pix.loop import train_and_evaluate
@@ -195,7 +197,9 @@ def test_a_loss_that_is_not_finite_stops_the_run(data_dir, tmp_path, objective, 
     message = str(caught.value)
     assert message.startswith(f"a loss is not finite in step {step}: ")
     assert all(name in message for name in losses) and "nan" in message
-    assert "examples: train-" in message and "The last checkpoint remains" in message
+    assert "examples: train-" in message
+    left = f"the checkpoint of step {step - 1} is intact" if step > 1 else "there is no checkpoint yet"
+    assert f"; {left}. Try a lower --learning_rate" in message
     assert checkpoints.list_steps(tmp_path) == list(range(1, step))
 
 
@@ -207,10 +211,55 @@ def test_a_file_that_went_bad_during_the_run_is_named(data_dir, tmp_path, split)
     config = runs.tiny_config(folder, steps=6, cache_mib=0, **EVERY)
     with pytest.raises(UserError) as caught:
         train_and_evaluate(config, tmp_path / "run")
-    assert str(bad) in str(caught.value) and "the last checkpoint remains" in str(caught.value)
-    if split == "val":
-        runs.Image.new("RGB", (64, 32)).save(bad)
-        assert train_and_evaluate(config, tmp_path / "run").step == 6
+    assert str(bad) in str(caught.value)
+    runs.Image.new("RGB", (64, 32)).save(bad)
+    assert train_and_evaluate(config, tmp_path / "run").step == 6
+
+
+def _break_file_of_step(folder, step):
+    """Damages the file that a step, from 0, takes; returns the file and what it held."""
+    (index,) = pairs.example_indices(step, seed=0, num_examples=6, global_batch_size=1)
+    file = folder / "train" / f"train-{index}.png"
+    contents = file.read_bytes()
+    file.write_bytes(contents[:900])  # the header is whole
+    return file, contents
+
+
+def test_a_run_that_a_bad_file_ended_saves_first_and_goes_on_to_the_same_weights(data_dir, whole, tmp_path):
+    folder = shutil.copytree(data_dir, tmp_path / "tiny")
+    bad, contents = _break_file_of_step(folder, 5)
+    config = runs.tiny_config(folder, steps=12, cache_mib=0, **EVERY)
+    for _ in range(2):  # the second finds the checkpoint, and nothing to save
+        with pytest.raises(UserError) as caught:
+            train_and_evaluate(config, tmp_path / "run")
+        reason, _, advice = str(caught.value).partition("; ")
+        assert reason.startswith(f"{bad} ") and advice == (
+            "the checkpoint of step 5 is intact. Put a good image of that name there and run the same "
+            "command again, or start anew in another --workdir with --on_bad_image=skip"
+        )
+        assert checkpoints.list_steps(tmp_path / "run") == [3, 5]
+    bad.write_bytes(contents)
+    train_and_evaluate(config, tmp_path / "run")
+    runs.assert_same_state(runs.read_state(tmp_path / "run", 12), runs.read_state(whole.workdir, 12))
+    assert runs.read_metrics(tmp_path / "run") == runs.read_metrics(whole.workdir)
+
+
+@pytest.mark.parametrize(
+    "place, settings, left",
+    [
+        (0, {}, "there is no checkpoint yet"),
+        # Some of the steps of a call may be half done.
+        (4, {"steps_per_call": 3}, "the checkpoint of step 3 is intact"),
+    ],
+)
+def test_a_bad_file_is_not_saved_before_where_nothing_or_not_all_is_sure(
+    data_dir, tmp_path, place, settings, left
+):
+    folder = shutil.copytree(data_dir, tmp_path / "tiny")
+    _break_file_of_step(folder, place)
+    config = runs.tiny_config(folder, steps=12, cache_mib=0, **{**EVERY, **settings})
+    with pytest.raises(UserError, match=f"; {left}. Put a good image"):
+        train_and_evaluate(config, tmp_path / "run")
 
 
 def test_bad_files_can_be_skipped(tmp_path, capsys, caplog):

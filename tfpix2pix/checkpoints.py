@@ -78,6 +78,12 @@ def find_step(workdir: Path, which: str) -> int:
     )
 
 
+def tell_latest(workdir: Path) -> str:
+    """Returns a clause for messages: which checkpoint is left."""
+    steps = list_steps(workdir)
+    return f"the checkpoint of step {steps[-1]} is intact" if steps else "there is no checkpoint yet"
+
+
 def save(workdir: Path, state: State, metadata: Mapping[str, Any]) -> Path:
     """Writes a checkpoint of the current step, atomically.
 
@@ -97,7 +103,7 @@ def save(workdir: Path, state: State, metadata: Mapping[str, Any]) -> Path:
     step = int(variables["step"].numpy())
     folder = checkpoint_folder(workdir, step)
     partial = folder.with_name(f".{folder.name}.partial")
-    _check_finite(variables, step)
+    _check_finite(workdir, variables, step)
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
@@ -108,13 +114,9 @@ def save(workdir: Path, state: State, metadata: Mapping[str, Any]) -> Path:
         os.replace(partial, folder)
     except (OSError, tf.errors.OpError) as error:
         shutil.rmtree(partial, ignore_errors=True)
-        steps = list_steps(workdir)
-        intact = (
-            f"the checkpoint of step {steps[-1]} is intact" if steps else "there is no earlier checkpoint"
-        )
         raise UserError(
             f"could not write the checkpoint of step {step} to {folder.parent} "
-            f"({shorten(error)}); {intact}. Make room and run the same command to go on"
+            f"({shorten(error)}); {tell_latest(workdir)}. Make room and run the same command to go on"
         ) from error
     return folder
 
@@ -239,11 +241,11 @@ def optimizer_variables(
     return variables
 
 
-def _check_finite(variables: Mapping[str, tf.Variable], step: int) -> None:
+def _check_finite(workdir: Path, variables: Mapping[str, tf.Variable], step: int) -> None:
     for name, variable in variables.items():
         if variable.dtype.is_floating and not bool(tf.reduce_all(tf.math.is_finite(variable))):
             raise UserError(
-                f"{name} is not finite at step {step}, so it was not saved; the last checkpoint remains. "
+                f"{name} is not finite at step {step}, so it was not saved; {tell_latest(workdir)}. "
                 "Try a lower --learning_rate, or --precision=float32"
             )
 

@@ -179,15 +179,18 @@ class _Run:
             values = {name: value.numpy().astype(np.float64) for name, value in losses.items()}
         except tf.errors.ResourceExhaustedError as error:
             raise UserError(
-                f"out of memory in step {self.step + 1} ({checkpoints.shorten(error)}); the last checkpoint "
-                "remains. Try a smaller --batch_size or --image_size in a new --workdir"
+                f"out of memory in step {self.step + 1} ({checkpoints.shorten(error)}); "
+                f"{checkpoints.tell_latest(self.workdir)}. "
+                "Try a smaller --batch_size or --image_size in a new --workdir"
             ) from error
         except tf.errors.OpError as error:
             indices = np.concatenate([self._example_indices(self.step + i) for i in range(count)])
             reason = self.train_source.describe_failure(indices)
             if reason is None:
                 raise
-            raise UserError(f"{reason}; the last checkpoint remains") from error
+            # Of several steps in one call, those before may be half done; replicas fail one by one.
+            intact = count == 1 and self.placement.strategy.num_replicas_in_sync == 1
+            raise training.BadFileError(reason, intact) from error
         self._check_finite(values)
         self.meter.add(values, time.perf_counter() - start)
         self.step += count
@@ -218,8 +221,8 @@ class _Run:
         indices = self._example_indices(self.step + place)
         examples = ", ".join(self.train_source.example_ids[index] for index in indices)
         raise UserError(
-            f"a loss is not finite in step {self.step + place + 1}: {losses}; examples: {examples}. "
-            "The last checkpoint remains; try a lower --learning_rate, or --precision=float32"
+            f"a loss is not finite in step {self.step + place + 1}: {losses}; examples: {examples}; "
+            f"{checkpoints.tell_latest(self.workdir)}. Try a lower --learning_rate, or --precision=float32"
         )
 
     def _example_indices(self, step: int) -> np.ndarray:

@@ -62,7 +62,15 @@ class Records:
             self._write_pictures(step)
         improved = due(config.validate_every_steps) and self._validate(step, progress)
         if due(config.checkpoint_every_steps) or improved or stopping:
-            self._save(meter)
+            self.save(meter)
+
+    def save(self, meter: LossMeter) -> None:
+        """Writes a checkpoint of the current step, and deletes those that are not kept."""
+        self._summaries.flush()
+        metadata = {"best": self.best, "scores": self.scores, **meter.to_json()}
+        checkpoints.save(self._workdir, self._train_step, metadata)
+        best_step = self.best["step"] if self.best else None
+        checkpoints.prune(self._workdir, self._config.keep_checkpoints, best_step)
 
     def close(self) -> None:
         """Ends the event file."""
@@ -102,10 +110,3 @@ class Records:
         for name, sheet in sheets.items():
             self._summaries.picture(step, f"samples/{name}", sheet)
             pictures.write_png(self._workdir / "samples" / f"step-{step:08d}-{name}.png", sheet)
-
-    def _save(self, meter: LossMeter) -> None:
-        self._summaries.flush()
-        metadata = {"best": self.best, "scores": self.scores, **meter.to_json()}
-        checkpoints.save(self._workdir, self._train_step, metadata)
-        best_step = self.best["step"] if self.best else None
-        checkpoints.prune(self._workdir, self._config.keep_checkpoints, best_step)

@@ -170,8 +170,10 @@ class TrainStep:
             scaled_loss = scale_loss(self.generator_optimizer, generator_loss)
         variables = self.generator.trainable_variables
         gradients = tape.gradient(scaled_loss, variables)
-        self.generator_optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        self.step.assign_add(1)
+        # Counts wait for the batch as the weights do: a step whose files cannot be read leaves no trace.
+        with tf.control_dependencies([input_image]):
+            self.generator_optimizer.apply_gradients(zip(gradients, variables, strict=True))
+            self.step.assign_add(1)
         return {**values, "l1_loss": l1, "generator_loss": generator_loss}
 
     def _update_discriminator(self, input_image, target_image, generated_image):
@@ -185,7 +187,8 @@ class TrainStep:
             scaled_loss = scale_loss(self.discriminator_optimizer, discriminator_loss)
         variables = self.discriminator.trainable_variables
         gradients = tape.gradient(scaled_loss, variables)
-        self.discriminator_optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        with tf.control_dependencies([input_image]):  # see above
+            self.discriminator_optimizer.apply_gradients(zip(gradients, variables, strict=True))
         return {
             "discriminator_loss": discriminator_loss,
             "discriminator_real_loss": real,

@@ -2,7 +2,7 @@
 
 import ctypes
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +16,19 @@ from tfpix2pix.summaries import LossMeter, Progress
 
 # Parameters of glibc's mallopt(3).
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+
+
+class BadFileError(UserError):
+    """A training file cannot be read.
+
+    Args:
+      reason: names the file.
+      intact: whether nothing at all of the step that wanted it was done.
+    """
+
+    def __init__(self, reason: str, intact: bool):
+        super().__init__(reason)
+        self.intact = intact
 
 
 class Run(Protocol):
@@ -33,6 +46,9 @@ class Run(Protocol):
 
 class Records(Protocol):
     """What is written down during a training."""
+
+    def save(self, meter: LossMeter) -> None:
+        """Writes a checkpoint."""
 
     def keep(self, step: int, last: bool, stopping: bool, meter: LossMeter, progress: Progress) -> Any:
         """Writes what is due at `step`."""
@@ -54,11 +70,21 @@ def take_steps(run: Run, batches: Iterator, records: Records | None, progress: P
     keep_freed_memory()
     with noted_signals() as signals:
         while run.step < run.total_steps:
-            run.advance(batches, progress)
+            try:
+                run.advance(batches, progress)
+            except BadFileError as error:
+                _save_before(error, run, records)
+                raise UserError(
+                    f"{error}; {checkpoints.tell_latest(run.workdir)}. "
+                    "Put a good image of that name there and run the same command again, or start anew in "
+                    "another --workdir with --on_bad_image=skip"
+                ) from error
             # A signal that comes while records are kept waits for the next step's.
             stopping = signals[:1]
             if records:
-                _keep(run, records, bool(stopping), progress)
+                last = run.step == run.total_steps
+                with _told_failures(run):
+                    records.keep(run.step, last, bool(stopping), run.meter, progress)
             if stopping and run.step < run.total_steps:
                 raise TrainingStopped(
                     f"stopped by {stopping[0]} at step {run.step} of {run.total_steps}; "
@@ -79,13 +105,22 @@ def keep_freed_memory() -> None:
         mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def _keep(run: Run, records: Records, stopping: bool, progress: Progress) -> None:
+def _save_before(error: BadFileError, run: Run, records: Records | None) -> None:
+    """Saves the step before the one that failed, where a run that goes on from it loses no bit."""
+    if error.intact and records and run.step and run.step not in checkpoints.list_steps(run.workdir):
+        with _told_failures(run):
+            records.save(run.meter)
+
+
+@contextmanager
+def _told_failures(run: Run) -> Iterator[None]:
+    """Says what to do about failures of records."""
     try:
-        records.keep(run.step, run.step == run.total_steps, stopping, run.meter, progress)
+        yield
     except (OSError, tf.errors.OpError) as error:
         bad_files = run.val_source.describe_failure(range(len(run.val_source)))
         reason = bad_files or f"could not write to {run.workdir} ({checkpoints.shorten(error)})"
         remedy = "Mend them" if bad_files else "Make room"
         raise UserError(
-            f"{reason}; the last checkpoint remains. {remedy} and run the same command to go on"
+            f"{reason}; {checkpoints.tell_latest(run.workdir)}. {remedy} and run the same command to go on"
         ) from error

@@ -67,7 +67,15 @@ class FcnRecords:
             progress.report(step, self._write_loss(step, meter))
         improved = due(config.validate_every_steps) and self._validate(step, progress)
         if due(config.checkpoint_every_steps) or improved or stopping:
-            self._save(meter)
+            self.save(meter)
+
+    def save(self, meter: LossMeter) -> None:
+        """Writes a checkpoint of the current step, and deletes those that are not kept."""
+        self._summaries.flush()
+        metadata = {"best": self.best, "best_scores": self.best_scores, **meter.to_json()}
+        checkpoints.save(self._workdir, self._trainee.variables(), metadata)
+        best_step = self.best["step"] if self.best else None
+        checkpoints.prune(self._workdir, self._config.keep_checkpoints, best_step)
 
     def close(self) -> None:
         """Ends the event file."""
@@ -97,13 +105,6 @@ class FcnRecords:
         self.best = {"step": step, "metric": BEST_METRIC, "score": scores[BEST_METRIC]}
         self.best_scores = scores
         return True
-
-    def _save(self, meter: LossMeter) -> None:
-        self._summaries.flush()
-        metadata = {"best": self.best, "best_scores": self.best_scores, **meter.to_json()}
-        checkpoints.save(self._workdir, self._trainee.variables(), metadata)
-        best_step = self.best["step"] if self.best else None
-        checkpoints.prune(self._workdir, self._config.keep_checkpoints, best_step)
 
 
 def validate(

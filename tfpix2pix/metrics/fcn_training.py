@@ -190,23 +190,26 @@ class _Run:
 
     def advance(self, batches: Iterator[pairs.Batch], progress: Progress) -> None:
         start = time.perf_counter()
+        batch = None
         try:
-            loss = self.trainee.run(next(batches)).numpy()
+            batch = next(batches)
+            loss = self.trainee.run(batch).numpy()
         except tf.errors.ResourceExhaustedError as error:
             raise UserError(
-                f"out of memory in step {self.step + 1} ({checkpoints.shorten(error)}); the last checkpoint "
-                "remains. Try a smaller --batch_size, --image_size or --width in a new --workdir"
+                f"out of memory in step {self.step + 1} ({checkpoints.shorten(error)}); "
+                f"{checkpoints.tell_latest(self.workdir)}. "
+                "Try a smaller --batch_size, --image_size or --width in a new --workdir"
             ) from error
         except tf.errors.OpError as error:
             reason = self.train_source.describe_failure(self._example_indices())
             if reason is None:
                 raise
-            raise UserError(f"{reason}; the last checkpoint remains") from error
+            raise training.BadFileError(reason, intact=batch is None) from error
         if not np.isfinite(loss):
             examples = ", ".join(self.train_source.example_ids[index] for index in self._example_indices())
             raise UserError(
-                f"the loss is not finite in step {self.step + 1}: {loss:.6g}; examples: {examples}. "
-                "The last checkpoint remains; try a lower --learning_rate"
+                f"the loss is not finite in step {self.step + 1}: {loss:.6g}; examples: {examples}; "
+                f"{checkpoints.tell_latest(self.workdir)}. Try a lower --learning_rate"
             )
         self.meter.add({"loss": np.array([loss], np.float64)}, time.perf_counter() - start)
         self.step += 1
