@@ -157,6 +157,22 @@ def test_the_card_of_a_saved_model_tells_how_to_score_it(workdir, evaluation, tm
             evaluate_model(version, tmp_path / "out", **settings)
 
 
+def test_a_card_tells_scores_of_the_runs_own_data_alone(workdir, evaluation, pair_set, tmp_path):
+    run = shutil.copytree(workdir, tmp_path / "run")
+    config = load_generator(run)[1]
+
+    def tell() -> dict:
+        return model_card.describe_run(run, config, 2)["scores"]["evaluation"]
+
+    l1 = {"split": "val", "l1": evaluation.results["l1"].scores["l1"]}
+    assert tell()["l1"] == pytest.approx(l1) and tell().keys() == evaluation.results.keys()
+    for settings in ({"direction": "AtoB"}, {"image_size": 48}, {"dataset": "tiny", "data_dir": pair_set}):
+        evaluate_model(run, metrics=["l1"], gallery_size=0, **settings)
+        assert "l1" not in tell()
+    evaluate_model(run, metrics=["l1"], gallery_size=0)
+    assert tell()["l1"] == pytest.approx(l1)
+
+
 def test_a_data_set_of_ones_own(workdir, pair_set, tmp_path):
     result = evaluate_model(workdir, tmp_path / "out", dataset="tiny", data_dir=pair_set)
     assert result.description["examples"] == 5

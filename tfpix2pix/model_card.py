@@ -38,7 +38,10 @@ def describe_run(workdir: Path, config: Config, step: int) -> dict[str, Any]:
         "recipe": dataclasses.asdict(spec.recipe),
         "task": config.task,
         "step": step,
-        "scores": {"validation": metadata.get("scores", {}), "evaluation": _read_evaluation(workdir, step)},
+        "scores": {
+            "validation": metadata.get("scores", {}),
+            "evaluation": _read_evaluation(workdir, config, step),
+        },
         # Not where things were on that machine.
         "config": {
             name: getattr(config, name) for name, field in FIELDS.items() if not field.metadata["may_change"]
@@ -46,14 +49,21 @@ def describe_run(workdir: Path, config: Config, step: int) -> dict[str, Any]:
     }
 
 
-def _read_evaluation(workdir: Path, step: int) -> dict[str, Any]:
-    """Returns metric -> split and scores, of the evaluations of this checkpoint in the run's folder."""
+def _read_evaluation(workdir: Path, config: Config, step: int) -> dict[str, Any]:
+    """Returns metric -> split and scores, of this checkpoint's evaluations on its own kind of data."""
+    own = {
+        "checkpoint_step": step,
+        "dataset": config.dataset,
+        "direction": config.direction,
+        "image_size": list(config.image_size),
+    }
     scores = {}
     for file in sorted((workdir / "eval").glob("*.json")):
         try:
             result = json.loads(file.read_text())
-            if result["evaluation"]["checkpoint_step"] == step:
-                scores[result["metric"]] = {"split": result["evaluation"]["split"], **result["scores"]}
+            evaluation = result["evaluation"]
+            if all(evaluation[name] == value for name, value in own.items()):
+                scores[result["metric"]] = {"split": evaluation["split"], **result["scores"]}
         except (ValueError, LookupError, TypeError):  # somebody's own file
             continue
     return scores
