@@ -114,6 +114,31 @@ def test_again_gives_the_same_files_and_leaves_no_old_picture(workdir, tmp_path)
     assert evaluate(3) == first
 
 
+def test_a_folder_holds_one_evaluation_and_all_its_metrics(workdir, tmp_path, capsys):
+    def evaluate(*metrics: str, **settings) -> str:
+        evaluate_model(workdir, tmp_path, metrics=metrics, samples_per_image=2, gallery_size=2, **settings)
+        return (tmp_path / "index.html").read_text()
+
+    def files() -> set[str]:
+        return {path.name for path in tmp_path.glob("*.json")}
+
+    whole = evaluate("histogram_intersection", "diversity", "psnr", "l1")
+    (tmp_path / "ssim.json").write_text("[1]")  # somebody's own
+    # The new metrics come first; then the page is the same whether or not they were computed at once.
+    assert evaluate("histogram_intersection", "diversity", "psnr") == whole
+    assert "<td>psnr</td>" in evaluate("l1")
+    assert "holds results of another evaluation" not in capsys.readouterr().err
+    page = evaluate("l1", checkpoint="1", noise_seed=77)
+    assert files() == {"l1.json", "ssim.json"} and "<td>psnr</td>" not in page and "<td>l1</td>" in page
+    notice = (
+        f"{tmp_path} holds results of another evaluation, which this one replaces: l1.json, psnr.json, "
+        "histogram_intersection.json, diversity.json (other checkpoint_step, model, noise_seed); "
+        "--output=ANOTHER keeps both"
+    )
+    assert notice in capsys.readouterr().err.splitlines()
+    assert _read(tmp_path / "l1.json")["evaluation"]["noise_seed"] == 77
+
+
 def test_another_checkpoint_gives_other_scores(workdir, evaluation, tmp_path):
     best = evaluate_model(workdir, tmp_path, checkpoint="best", metrics=["l1"], gallery_size=0)
     assert best.description["checkpoint_step"] == 1

@@ -6,7 +6,9 @@
 A SavedModel is scored as its model_card.json says that it was trained; one without
 takes --dataset, --direction and --image_size. Every example counts once. The results
 go to --output: a file per metric, and index.html with the scores and the pictures,
-worst first or best first. The same command gives the same numbers.
+worst first or best first. Results of other metrics that are there already stay if they
+are of the same model, data and noise; else they are removed. The same command gives
+the same numbers.
 """
 
 from collections.abc import Mapping, Sequence

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 import tfpix2pix
 from pipelines import pairs, staging
-from pipelines.command_line import UsageError, UserError
+from pipelines.command_line import UsageError, UserError, say
 from pipelines.progress import show_progress
 from pipelines.sources import Source
 from pipelines.tasks import Task
@@ -27,6 +27,18 @@ from tfpix2pix.pictures import as_rgb
 from tfpix2pix.translation import Translator
 
 BATCH_SIZE = 4  # no score depends on it
+# Of single metrics, so that results which differ in them still stand side by side.
+_OF_SINGLE_METRICS = ("samples_per_image", "classes", "absent_classes", "segmenter", "inception_weights")
+# What a metric's file holds beside the details of its result.
+_NO_DETAILS = (
+    "metric",
+    "higher_is_better",
+    "scores",
+    "ground_truth",
+    "per_image",
+    "evaluation",
+    "example_ids",
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -64,6 +76,10 @@ def evaluate_model(
     gallery_size: int = 200,
 ) -> Evaluation:
     """Scores a model on a split; writes `<output>/<metric>.json`, and `<output>/index.html` with pictures.
+
+    Other metrics' results that `output` holds already stay, and are on the page again, if
+    they are of the same evaluation: model, step, data, noise. Those of another one are
+    removed, with a notice.
 
     Each image gets the noise that it gets in the validations of a training with the
     same seed, so the scores are those that training reported.
@@ -131,9 +147,19 @@ def evaluate_model(
     seed = config.seed if noise_seed is None else noise_seed
     job = _Job(translator, config, split, source, tools, chosen, seed)
     gallery = Gallery(folder, source.example_ids, gallery_size)
-    results = _score(job, gallery)
-    evaluation = Evaluation(folder, job.describe(), results)
-    _write(job, evaluation, gallery)
+    description = job.describe()
+    kept, others = _sift_earlier(folder, description, source.example_ids)
+    if others:
+        files = ", ".join(f"{name}.json" for name in others)
+        differences = ", ".join(sorted(set().union(*others.values())))
+        say(
+            f"{folder} holds results of another evaluation, which this one replaces: {files} "
+            f"(other {differences}); --output=ANOTHER keeps both"
+        )
+    evaluation = Evaluation(folder, description, _score(job, gallery))
+    for name in others:
+        (folder / f"{name}.json").unlink(missing_ok=True)
+    _write(job, evaluation, kept, gallery)
     return evaluation
 
 
@@ -236,6 +262,27 @@ def _load_segmenter(segmenter: str | Path | Segmenter | None) -> Segmenter | Non
     return load_segmenter(segmenter)
 
 
+def _sift_earlier(
+    folder: Path, description: Mapping[str, Any], example_ids: Sequence[str]
+) -> tuple[dict[str, dict[str, Any]], dict[str, list[str]]]:
+    """Returns what the folder's files of the same evaluation hold, by metric; and how the others differ."""
+    own = _to_json({name: description[name] for name in description if name not in _OF_SINGLE_METRICS})
+    own["example_ids"] = list(example_ids)
+    kept, others = {}, {}
+    for name in registry.NAMES:
+        try:
+            contents = json.loads((folder / f"{name}.json").read_text())
+            told = {**contents["evaluation"], "example_ids": contents["example_ids"]}
+        except (OSError, ValueError, LookupError, TypeError):  # none, or somebody's own file
+            continue
+        differences = [key for key, value in own.items() if told.get(key) != value]
+        if differences:
+            others[name] = differences
+        else:
+            kept[name] = contents
+    return kept, others
+
+
 def _score(job: _Job, gallery: Gallery) -> dict[str, Result]:
     """Shows every batch to every metric once; metrics that share a `measure` share what it returns."""
     measures = {metric.measure for metric in job.metrics.values()}
@@ -302,7 +349,7 @@ def _sample_seeds(noise_seed: tf.Tensor, sample: int) -> tf.Tensor:
     return tf.cast(moved % pairs.NUM_NOISE_SEEDS, tf.int32)
 
 
-def _write(job: _Job, evaluation: Evaluation, gallery: Gallery) -> None:
+def _write(job: _Job, evaluation: Evaluation, kept: Mapping[str, dict[str, Any]], gallery: Gallery) -> None:
     for name, result in evaluation.results.items():
         contents = {
             "metric": name,
@@ -317,7 +364,11 @@ def _write(job: _Job, evaluation: Evaluation, gallery: Gallery) -> None:
         text = json.dumps(_to_json(contents), indent=1, allow_nan=False) + "\n"
         staging.write_file(evaluation.folder / f"{name}.json", text.encode())
     directions = {name: metric.higher_is_better for name, metric in job.metrics.items()}
-    page = render_report(evaluation.description, evaluation.results, directions, gallery)
+    results = dict(evaluation.results)
+    for name, contents in kept.items():
+        if name not in results:
+            results[name], directions[name] = _from_json(contents), contents["higher_is_better"]
+    page = render_report(evaluation.description, results, directions, gallery)
     staging.write_file(evaluation.folder / PAGE, page.encode(errors="replace"))
 
 
@@ -330,3 +381,17 @@ def _to_json(value: Any) -> Any:
     if isinstance(value, float | np.floating):
         return float(value) if math.isfinite(value) else None
     return value
+
+
+def _from_json(contents: Mapping[str, Any]) -> Result:
+    """Returns the result that a metric's file holds."""
+
+    def read(values: Mapping[str, float | None]) -> dict[str, float]:
+        return {name: math.nan if value is None else value for name, value in values.items()}
+
+    return Result(
+        read(contents["scores"]),
+        read(contents["ground_truth"]),
+        {name: np.array(values, float) for name, values in contents["per_image"].items()},
+        {name: contents[name] for name in contents if name not in _NO_DETAILS},
+    )
