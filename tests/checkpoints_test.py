@@ -1,5 +1,7 @@
 import json
+import resource
 import shutil
+import signal
 
 import numpy as np
 import pytest
@@ -163,6 +165,34 @@ def test_the_generator_comes_back_alone(train_step, workdir):
     _drop_index(checkpoints.checkpoint_folder(workdir, 2))
     with pytest.raises(UserError, match="step-00000002 cannot be read .*try another --checkpoint"):
         checkpoints.restore_generator(workdir, 2, generator)
+
+
+def test_a_checkpoint_that_cannot_be_written_says_why(train_step, tmp_path):
+    _fill(train_step, 9)
+    workdir = tmp_path / ("long" * 50)
+    ignore = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # what a full disk does
+    try:
+        with pytest.raises(UserError) as caught:
+            checkpoints.save(workdir, train_step, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignore)
+    message = str(caught.value)
+    assert "File too large); there is no checkpoint yet. Make room" in message and "{{" not in message
+
+
+@pytest.mark.parametrize(
+    "error, text",
+    [
+        (AssertionError(), "AssertionError"),
+        (ValueError("a reason\nand more"), "a reason"),
+        (ValueError(f"first {'x' * 300} last"), f"first {'x' * 94} ... {'x' * 95} last"),
+    ],
+)
+def test_messages_of_errors_are_shortened_in_the_middle(error, text):
+    assert checkpoints.shorten(error) == text
 
 
 def test_weights_that_are_not_finite_are_not_saved(train_step, workdir):

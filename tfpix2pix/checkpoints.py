@@ -7,6 +7,7 @@ another name and then renamed, so that one that is there is whole.
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -251,5 +252,10 @@ def _check_finite(workdir: Path, variables: Mapping[str, tf.Variable], step: int
 
 
 def shorten(error: Exception) -> str:
-    """Returns the first line of an error's message, without what TensorFlow adds to it."""
-    return str(getattr(error, "message", None) or error).strip().splitlines()[0][:200]
+    """Returns the first line of an error's message, without what TensorFlow adds to it.
+
+    Of a long one the ends: paths stand between, and a reason may be at either.
+    """
+    lines = str(getattr(error, "message", None) or error).strip().splitlines()
+    text = re.sub(r"{{.*?}} | \[Op:.*", "", lines[0]) if lines else type(error).__name__
+    return text if len(text) <= 200 else f"{text[:100]} ... {text[-100:]}"

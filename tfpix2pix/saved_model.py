@@ -4,7 +4,6 @@ import contextlib
 import io
 import math
 import os
-import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ import tensorflow as tf
 from pipelines import staging
 from pipelines.command_line import UsageError, UserError, warn
 from pipelines.tasks import Task
-from tfpix2pix import keras_versions
+from tfpix2pix import checkpoints, keras_versions
 from tfpix2pix.config import SERVING_NOISE
 from tfpix2pix.endpoints import MAX_PIXELS, Contract, Endpoint, build_endpoints
 from tfpix2pix.export_verification import verify as verify_model
@@ -92,7 +91,7 @@ def export_saved_model(
             if keep_versions:
                 _delete_versions(folder, keep_versions, staged)
     except (OSError, tf.errors.OpError) as error:
-        reason = re.sub(r"{{.*?}} | \[Op:.*", "", str(error).strip().splitlines()[0])
+        reason = checkpoints.shorten(error)
         raise UserError(f"could not write a SavedModel to {folder} ({reason}); nothing is left") from error
     finally:
         with contextlib.suppress(OSError):
