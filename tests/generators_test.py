@@ -116,6 +116,11 @@ def test_depth_follows_from_the_shorter_side(image_size, depth):
     assert generators.depth_for(image_size) == depth
 
 
+@pytest.mark.parametrize("build", generators.BUILDERS.values())
+def test_a_size_of_one_number_is_a_square(build):
+    assert build(16, base_filters=2).count_params() == build((16, 16), base_filters=2).count_params()
+
+
 def test_a_given_depth_wins():
     model = generators.unet_generator((256, 256), depth=3, base_filters=2)
     assert sum(layer.name.startswith("encoder_") and "conv" in layer.name for layer in model.layers) == 3

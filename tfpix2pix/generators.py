@@ -18,17 +18,18 @@ DROPOUT_BLOCKS = 3
 DROPOUT_PLACES = ("paper", "torch")
 
 
-def depth_for(image_size: tuple[int, int]) -> int:
-    """Returns the number of downsamplings for images of (height, width) px: 8 for 256x256.
+def depth_for(image_size: int | tuple[int, int]) -> int:
+    """Returns the number of downsamplings for images of N or (height, width) px: 8 for 256x256.
 
     The shorter side shrinks to 1 px at the bottleneck, as in the paper, and no
     net is deeper than the paper's.
     """
-    return max(2, min(MAX_DEPTH, min(image_size).bit_length() - 1))
+    side = image_size if isinstance(image_size, int) else min(image_size)
+    return max(2, min(MAX_DEPTH, side.bit_length() - 1))
 
 
 def unet_generator(
-    image_size: tuple[int, int] = (256, 256),
+    image_size: int | tuple[int, int] = (256, 256),
     input_channels: int = 3,
     output_channels: int = 3,
     *,
@@ -44,7 +45,7 @@ def unet_generator(
     """Builds the U-Net: encoder, decoder, and a skip between mirrored blocks.
 
     Args:
-      image_size: (height, width) in px that the net is meant for; only `depth`
+      image_size: N or (height, width) in px that the net is meant for; only `depth`
         follows from it. The net runs on other sizes too.
       input_channels: channels of the input image.
       output_channels: channels of the generated image.
@@ -87,7 +88,7 @@ def unet_generator(
 
 
 def encoder_decoder_generator(
-    image_size: tuple[int, int] = (256, 256),
+    image_size: int | tuple[int, int] = (256, 256),
     input_channels: int = 3,
     output_channels: int = 3,
     *,
