@@ -1,6 +1,7 @@
 import json
 import os
 import runpy
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -48,18 +49,22 @@ def test_the_command_exports_a_checkpoint_and_says_how_to_serve_it(workdir, tmp_
     np.testing.assert_allclose(answer, expected, atol=1e-5)
 
 
-def test_the_command_takes_noise_limits_and_versions_and_writes_a_card(workdir, tmp_path):
+def test_the_command_takes_noise_limits_and_versions_and_writes_a_card(workdir, tmp_path, capsys):
+    folder = tmp_path / "saved models"
     for _ in range(2):
         flags = ["--serving_noise=off", "--max_pixels=1024", "--keep_versions=1", "--name=mine"]
-        main(["export", f"--workdir={workdir}", f"--output={tmp_path}", *flags])
-    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["2"]
-    card = json.loads((tmp_path / "mine" / "2" / "model_card.json").read_text())
+        main(["export", f"--workdir={workdir}", f"--output={folder}", *flags])
+    assert [path.name for path in (folder / "mine").iterdir()] == ["2"]
+    translate, serve = (shlex.split(line) for line in capsys.readouterr().out.splitlines()[-2:])
+    assert translate[4] == f"--model={folder / 'mine'}"
+    assert serve[-1] == f"--model_base_path={folder / 'mine'}"
+    card = json.loads((folder / "mine" / "2" / "model_card.json").read_text())
     assert (card["dataset"], card["step"], card["noise"]["policy"]) == ("synthetic", 2, "off")
     assert card["input"]["max_pixels"] == 1024
     assert card["config"]["depth"] == 3 and card["config"]["seed"] == 5
     assert "data_dir" not in card["config"] and card["recipe"]["batch_size"] == 1
     with pytest.raises(tf.errors.InvalidArgumentError, match="at most 1024 px"):
-        Servable(tmp_path / "mine" / "2")("uint8", {"input_image": np.zeros((1, 32, 33, 3), np.uint8)})
+        Servable(folder / "mine" / "2")("uint8", {"input_image": np.zeros((1, 32, 33, 3), np.uint8)})
 
 
 def test_help_answers_without_tensorflow(tmp_path):

@@ -78,12 +78,14 @@ def _command(data_dir, workdir, **settings):
 @pytest.fixture(scope="module")
 def learned(data_dir, tmp_path_factory):
     """A run by the command, never interrupted; and how it ended."""
-    workdir = tmp_path_factory.mktemp("learned")
+    workdir = tmp_path_factory.mktemp("learned") / "a run"
     process = runs.run(_command(data_dir, workdir, **LEARNED))
     assert process.returncode == 0, process.stderr
     result = fcn_training.train_fcn(_config(data_dir, **LEARNED), workdir)
     start = f"done: 60 steps in {workdir}; best, at step {result.best_step}: pixel_accuracy 0."
-    assert process.stdout.splitlines()[-3].startswith(start)
+    done, look, score = process.stdout.splitlines()[-3:]
+    assert done.startswith(start)
+    assert look.endswith(f" --logdir='{workdir}'") and score.endswith(f" --segmenter='{workdir}'")
     return workdir, result
 
 

@@ -2,6 +2,7 @@
 
 import json
 import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -88,10 +89,15 @@ def test_the_workdir_belongs_to_one_process_until_it_dies(data_dir, tmp_path):
         first.communicate()
     assert second.returncode == 1
     assert runs.last_line(second).startswith(f"error: {tmp_path / 'run'} is in use by process {first.pid};")
-    command = runs.train_command(data_dir, tmp_path / "run", steps=2, summary_every_steps=1)
+    (tmp_path / "run").rename(tmp_path / "a run")
+    command = runs.train_command(data_dir, tmp_path / "a run", steps=2, summary_every_steps=1)
     third = runs.run(command)
     assert third.returncode == 0, third.stderr
-    assert f"done: 2 steps in {tmp_path / 'run'}" in third.stdout
+    assert f"done: 2 steps in {tmp_path / 'a run'}" in third.stdout
+    # What is printed to be copied survives a shell.
+    commands = [shlex.split(line) for line in third.stdout.splitlines()[-2:]]
+    assert commands[0][-1] == f"--logdir={tmp_path / 'a run'}"
+    assert commands[1][4] == f"--model={tmp_path / 'a run'}"
 
 
 def _limit_files():

@@ -12,6 +12,7 @@ the models of a folder.
 writes <output>/<name>.tflite instead; docs/runtimes.md says how to run it.
 """
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -82,11 +83,12 @@ def main(argv: Sequence[str]) -> None:
         keep_versions=values["keep_versions"],
         about=model_card.describe_run(Path(values["workdir"]), settings, step),
     )
+    folder, served = (shlex.quote(str(path)) for path in (version.parent, version.parent.resolve()))
     print(
         f"SavedModel: {version}\n"
-        f"translate:  python -m tfpix2pix.translate --model={version.parent} --input=IMAGES --output=OUT\n"
+        f"translate:  python -m tfpix2pix.translate --model={folder} --input=IMAGES --output=OUT\n"
         f"serve:      tensorflow_model_server --rest_api_port=8501 --model_name={name} "
-        f"--model_base_path={version.parent.resolve()}"
+        f"--model_base_path={served}"
     )
 
 

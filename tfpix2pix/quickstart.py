@@ -6,6 +6,7 @@ Scores stand beside two trivial baselines: the mean training photo, and the inpu
 itself. The same command again finds everything done.
 """
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -111,15 +112,16 @@ def _write_contact_sheet(generator, config, path: Path) -> None:
 
 
 def _next_steps(workdir: Path, sheet_path: Path, saved_model: Path | None) -> str:
+    folder = shlex.quote(str(workdir))
     return f"""
 Pictures (input, generated, target): {sheet_path}
 SavedModel for TF Serving:           {saved_model}
 
 Next:
-  tensorboard --logdir={workdir}
+  tensorboard --logdir={folder}
   python -m tfpix2pix.train --dataset=facades          the paper's main experiment (downloads 30 MB)
   python -m tfpix2pix.train --dataset=NAME --data_dir=FOLDER    your own pairs
-  python -m tfpix2pix.translate --model={workdir} --input=IMAGES --output=OUT"""
+  python -m tfpix2pix.translate --model={folder} --input=IMAGES --output=OUT"""
 
 
 if __name__ == "__main__":

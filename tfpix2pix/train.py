@@ -7,6 +7,7 @@ logs, metrics.jsonl, sample pictures. The same command again goes on where it
 stopped; Ctrl-C saves first.
 """
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,13 +48,12 @@ def _datasets() -> str:
 
 
 def _closing_words(result, config: configs.Config) -> str:
+    folder = shlex.quote(str(result.workdir))
     lines = [f"done: {result.step} steps in {result.workdir}"]
     if result.saved_model:
         lines.append(f"SavedModel: {result.saved_model}")
-    lines.append(f"look:       tensorboard --logdir={result.workdir}")
-    lines.append(
-        f"translate:  python -m tfpix2pix.translate --model={result.workdir} --input=IMAGES --output=OUT"
-    )
+    lines.append(f"look:       tensorboard --logdir={folder}")
+    lines.append(f"translate:  python -m tfpix2pix.translate --model={folder} --input=IMAGES --output=OUT")
     return "\n".join(lines)
 
 

@@ -7,6 +7,7 @@ TensorBoard logs, metrics.jsonl, sample pictures. The same command again goes on
 where it stopped; Ctrl-C saves first. Give the workdir to --segmenter.
 """
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,8 +35,9 @@ def main(argv: Sequence[str]) -> int:
     result = fcn_training.train_fcn(config, workdir)
     scores = "  ".join(f"{name} {value:.4f}" for name, value in result.scores.items())
     print(f"done: {result.step} steps in {workdir}; best, at step {result.best_step}: {scores}")
-    print(f"look:  tensorboard --logdir={workdir}")
-    print(f"score: python -m tfpix2pix.evaluate --model=MODEL --segmenter={workdir}")
+    folder = shlex.quote(str(workdir))
+    print(f"look:  tensorboard --logdir={folder}")
+    print(f"score: python -m tfpix2pix.evaluate --model=MODEL --segmenter={folder}")
     return 0
 
 
