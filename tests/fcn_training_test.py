@@ -1,6 +1,7 @@
 """Training FCN-8s through its command: what it learns, writes, refuses, and goes on from bit for bit."""
 
 import json
+import shutil
 import signal
 import sys
 
@@ -11,7 +12,7 @@ import tensorflow as tf
 from PIL import Image
 
 import runs
-from pipelines import labels, sources
+from pipelines import labels, pairs, sources
 from pipelines.command_line import UsageError, UserError
 from tfpix2pix import checkpoints
 from tfpix2pix.metrics import fcn_config, fcn_network, fcn_records, fcn_step, fcn_training
@@ -191,6 +192,21 @@ def test_label_maps_of_ids_need_no_flag_beside_palette_json(data_dir, tmp_path):
 def test_a_loss_that_is_not_finite_stops_the_run(data_dir, tmp_path):
     with pytest.raises(UserError, match=r"the loss is not finite in step \d+: .*examples: \d, \d; there is"):
         fcn_training.train_fcn(_config(data_dir, steps=9, learning_rate=1e30), tmp_path)
+
+
+def test_a_run_that_a_bad_file_ended_saves_first_and_goes_on_to_the_same_weights(data_dir, learned, tmp_path):
+    shutil.copytree(data_dir, tmp_path / "data")
+    # Of an epoch of four steps, the file that comes last.
+    index = pairs.example_indices(3, seed=0, num_examples=8, global_batch_size=2)[0]
+    bad = tmp_path / "data" / "scenes" / "train" / "photos" / f"{index}.png"
+    contents = bad.read_bytes()
+    bad.write_bytes(contents[:900])  # the header is whole
+    config = _config(tmp_path / "data", **LEARNED, cache_mib=0)
+    with pytest.raises(UserError, match=f"{bad} .*; the checkpoint of step 3 is intact. Put a good image"):
+        fcn_training.train_fcn(config, tmp_path / "run")
+    bad.write_bytes(contents)
+    fcn_training.train_fcn(config, tmp_path / "run")
+    runs.assert_same_state(runs.read_state(tmp_path / "run", 60), runs.read_state(learned[0], 60))
 
 
 def _reached(workdir, step):
