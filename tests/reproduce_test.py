@@ -101,6 +101,7 @@ def test_a_table_says_which_orders_hold(tmp_path):
     [
         (["--table=1"], "expected --table=NUMBER --dataset=NAME"),
         (["--table=4", "--dataset=camvid"], "--table"),
+        (["--table=1", "--dataset=camvid", "--split=all"], "--split"),
         (["--table=1", "--dataset=camvid", "--objective=l1"], "objective"),
         (["--table=1", "--dataset=camvid", "--image_size=0"], "--image_size takes N or HxW"),
     ],

@@ -14,6 +14,7 @@ from pathlib import Path
 from absl import flags
 
 from pipelines import command_line
+from pipelines.catalogue import SPLITS
 from pipelines.command_line import UsageError
 from tfpix2pix import config as configs
 from tfpix2pix.paper_tables import TABLES
@@ -39,9 +40,9 @@ def main(argv: Sequence[str]) -> None:
     numbers = [str(number) for number in TABLES]
     titles = "; ".join(f"{number}: {table.title}" for number, table in TABLES.items())
     flags.DEFINE_enum("table", None, numbers, titles, flag_values=flag_values)
+    flags.DEFINE_enum("split", "val", SPLITS, "the split that is scored", flag_values=flag_values)
     for name, default, text in (
         ("workdir", None, "folder of the grid (default: runs/reproduce/<dataset>)"),
-        ("split", "val", "the split that is scored"),
         ("segmenter", None, "a .keras file or an FCN's folder; default: <workdir>/fcn, trained first"),
         ("palette", None, "classes of the label maps: a dataset's name or a JSON file (default: its own)"),
     ):
