@@ -59,8 +59,9 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.10",
-    packages=find_packages(include=["tfpix2pix*", "pipelines*"]),
-    package_data={"tfpix2pix": ["py.typed", "web/static/*", "web/static/*/*"], "pipelines": ["py.typed"]},
+    # tfpix2pix/pipelines is a link to pipelines/.
+    packages=find_packages(include=["tfpix2pix*"]),
+    package_data={"tfpix2pix": ["py.typed"], "": ["static/*"]},
     install_requires=[
         # 2.15 is for tensorflow-addons; 2.16 and 2.17 were not tried.
         "tensorflow>=2.15,!=2.16.*,!=2.17.*",

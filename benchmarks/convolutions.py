@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 
 from absl import flags
 
-from pipelines import command_line
-from pipelines.command_line import import_tensorflow
+from tfpix2pix.pipelines.base import command_line
+from tfpix2pix.pipelines.base.command_line import import_tensorflow
 
 # (side of the large map, its channels, channels of the small map) of the 256 px U-Net.
 ENCODER = [(256, 3, 64), (128, 64, 128), (64, 128, 256), (32, 256, 512)]
@@ -56,7 +56,7 @@ def _products(side, channels, filters, values) -> dict[str, list[Callable]]:
     """Returns product -> [TensorFlow's kernel, matmul], on random tensors."""
     import tensorflow as tf
 
-    from tfpix2pix import convolutions
+    from tfpix2pix.networks import convolutions
 
     dtype, batch = values["precision"].value, values["batch_size"].value
     large, small, kernel = (

@@ -15,7 +15,9 @@ from pathlib import Path
 import tensorflow as tf
 
 from benchmarks.contestant import answer
-from pipelines import pairs, sources
+from tfpix2pix.pipelines import batches as pairs
+from tfpix2pix.pipelines.batches import build_dataset
+from tfpix2pix.pipelines.files import sources
 
 IMAGE_PX = 256
 LOAD_PX = 286
@@ -28,7 +30,7 @@ def build_ours(folder: Path, keep_resized: bool = True, cache_mib: int = CACHE_M
     source = sources.open_source(folder, "train", "BtoA", cache_mib=cache_mib)
     if keep_resized:
         source = pairs.keep_resized(source, (LOAD_PX, LOAD_PX), cache_mib)
-    return pairs.build_dataset(
+    return build_dataset(
         source,
         image_size=(IMAGE_PX, IMAGE_PX),
         load_size=(LOAD_PX, LOAD_PX),

@@ -24,9 +24,10 @@ from typing import Any, TextIO, cast
 
 import numpy as np
 
-from pipelines import staging
-from pipelines.command_line import UserError, import_tensorflow, say
-from pipelines.progress import show_progress
+from tfpix2pix.pipelines.base import staging
+from tfpix2pix.pipelines.base.command_line import import_tensorflow
+from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.base.progress import say, show_progress
 
 ROOT = Path(__file__).resolve().parents[1]
 # A process that has just had its turn may spin on a core for a moment, waiting for more.

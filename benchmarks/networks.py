@@ -23,8 +23,9 @@ from benchmarks.measurement import (
     take_turns,
     write_json,
 )
-from pipelines import command_line
-from pipelines.command_line import UsageError, say
+from tfpix2pix.pipelines.base import command_line
+from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.base.progress import say
 
 PRECISIONS = ("float32", "mixed_bfloat16")
 MATMUL_SIDE = 2048  # of the limits, see ours.py

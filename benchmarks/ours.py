@@ -12,13 +12,13 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.contestant import answer
-from pipelines.transforms import to_uint8
-from tfpix2pix.discriminators import patch_discriminator
-from tfpix2pix.generators import unet_generator
-from tfpix2pix.networks import cast_kernels
-from tfpix2pix.saved_model import export_saved_model
-from tfpix2pix.servable import Servable
-from tfpix2pix.step import TrainStep
+from tfpix2pix.export.saved_model import export_saved_model
+from tfpix2pix.export.servable import Servable
+from tfpix2pix.methods.pix2pix import TrainStep
+from tfpix2pix.networks.discriminators import patch_discriminator
+from tfpix2pix.networks.generators import unet_generator
+from tfpix2pix.networks.inference import cast_kernels
+from tfpix2pix.pipelines.tasks.transforms import to_uint8
 
 MATMUL_SIDE = 2048
 COPY_MIB = 256

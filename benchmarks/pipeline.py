@@ -24,9 +24,9 @@ from benchmarks.measurement import (
     take_turns,
     write_json,
 )
-from pipelines import command_line
-from pipelines.command_line import UserError
-from pipelines.progress import show_progress
+from tfpix2pix.pipelines.base import command_line
+from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.base.progress import show_progress
 
 PEER = "tutorial"
 CONTESTANTS = {
@@ -114,7 +114,7 @@ def write_generated_pairs(folder: Path, count: int, image_px: int) -> None:
     command_line.import_tensorflow()
     import tensorflow as tf
 
-    from pipelines import sources
+    from tfpix2pix.pipelines.files import sources
 
     source = sources.open_synthetic("train", "AtoB", count, (image_px, image_px))
     folder.mkdir()

@@ -11,7 +11,7 @@ from typing import Any
 from absl import flags
 
 from benchmarks.measurement import python_contestant, show_table, summarise, take_turns, write_json
-from pipelines import command_line
+from tfpix2pix.pipelines.base import command_line
 
 CONTESTANTS = {
     "forward": "bare generator",

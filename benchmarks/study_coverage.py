@@ -19,9 +19,15 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from pipelines.command_line import new_flags, parse_flags, refuse_arguments, run
-from pipelines.progress import show_progress
-from tfpix2pix.web import study_statistics
+from tfpix2pix.pipelines.base.command_line import new_flags, parse_flags, refuse_arguments, run
+from tfpix2pix.pipelines.base.progress import show_progress
+from tfpix2pix.study.results.statistics import (
+    compare,
+    correct_for_multiplicity,
+    estimate,
+    fooling_rate,
+    resample_rates,
+)
 
 Bootstrap = Callable[[np.ndarray, np.ndarray, np.random.Generator, int], np.ndarray]
 
@@ -127,8 +133,8 @@ def measure_coverage(
     estimates = []
     for _ in range(studies):
         fooled, trials = simulate_answers(crowd, rng)
-        rate = study_statistics.fooling_rate(fooled, trials)
-        estimates.append(study_statistics.estimate(rate, bootstrap(fooled, trials, rng, resamples)))
+        rate = fooling_rate(fooled, trials)
+        estimates.append(estimate(rate, bootstrap(fooled, trials, rng, resamples)))
     return Coverage(
         float(np.mean([each.low <= crowd.rate <= each.high for each in estimates])),
         float(np.mean([each.high - each.low for each in estimates])),
@@ -155,13 +161,13 @@ def measure_significance(
     smallest = []
     for _ in range(studies):
         answers = [simulate_answers(crowd, rng) for crowd in family]
-        rates = [study_statistics.fooling_rate(*each) for each in answers]
-        resampled = [study_statistics.resample_rates(*each, rng, resamples) for each in answers]
+        rates = [fooling_rate(*each) for each in answers]
+        resampled = [resample_rates(*each, rng, resamples) for each in answers]
         p_values = [
-            study_statistics.compare(rates[i], rates[j], (resampled[i], resampled[j])).p_value
+            compare(rates[i], rates[j], (resampled[i], resampled[j])).p_value
             for i, j in itertools.combinations(range(len(family)), 2)
         ]
-        smallest.append((min(p_values), min(study_statistics.correct_for_multiplicity(p_values))))
+        smallest.append((min(p_values), min(correct_for_multiplicity(p_values))))
     plain, corrected = (np.array(smallest) < 0.05).mean(axis=0)
     return float(plain), float(corrected)
 
@@ -196,7 +202,7 @@ def main(argv: Sequence[str]) -> None:
 
 def _describe_coverage(crowd: Crowd, studies: int, resamples: int, seed: int) -> list[str]:
     cells = [f"{crowd.rate} %", f"{crowd.spread:g}", f"{crowd.people}"]
-    for bootstrap in (study_statistics.resample_rates, resample_people, resample_trials):
+    for bootstrap in (resample_rates, resample_people, resample_trials):
         found = measure_coverage(crowd, bootstrap, studies, resamples, seed)
         if len(cells) == 3:
             cells.append(f"{found.true_error:.2f}")

@@ -27,10 +27,10 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from pipelines import command_line
-from pipelines.command_line import UserError
-from tfpix2pix.web.study_folder import ANSWERS_FILE, Protocol
-from tfpix2pix.web.study_store import open_store
+from tfpix2pix.pipelines.base import command_line
+from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.study.folder import ANSWERS_FILE, Protocol
+from tfpix2pix.study.store import open_store
 
 IMAGE_PX = 256
 SIDES = ("left", "right")
@@ -71,9 +71,9 @@ def main(argv: Sequence[str]) -> int:
 
 def _make_study(study_dir: Path, protocol: Protocol) -> None:
     command_line.import_tensorflow()
-    from tfpix2pix.web.study_creation import create_study
-    from tfpix2pix.web.study_folder import Study
-    from tfpix2pix.web.study_images import StudyImages
+    from tfpix2pix.study.creation import create_study
+    from tfpix2pix.study.folder import Study
+    from tfpix2pix.study.images import StudyImages
 
     draw = np.random.default_rng(0)
     ids = tuple(str(number) for number in range(protocol.trials))

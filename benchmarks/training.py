@@ -12,9 +12,10 @@ import tensorflow as tf
 
 from benchmarks.contestant import answer
 from benchmarks.ours import random_batch
-from pipelines import command_line
-from tfpix2pix import loop, networks
-from tfpix2pix.config import Config, make_config
+from tfpix2pix.config.config import Config, make_config
+from tfpix2pix.methods.build import build_train_step
+from tfpix2pix.pipelines.base import command_line
+from tfpix2pix.train import training
 
 STEPS_PER_CALL = 25  # with the scalars' summary once, twice as often as by default
 NEVER = 10**9
@@ -38,7 +39,7 @@ def make_settings(precision: str, image_size: int, dataset: str, data_dir: str) 
 
 def take_bare_steps(config: Config) -> None:
     """Answers with the step alone, on one random batch."""
-    train_step = networks.build_train_step(config, NEVER)
+    train_step = build_train_step(config, NEVER)
     batches = iter(tf.data.Dataset.from_tensors(random_batch(config.image_size[0], 1)).repeat())
 
     def call() -> None:
@@ -52,7 +53,7 @@ def take_whole_steps(config: Config) -> None:
     """Answers with `train`: the loop waits before each step until it is its turn."""
     may_go, gone = threading.Semaphore(0), threading.Semaphore(0)
 
-    class PacedRun(loop._Run):
+    class PacedRun(training._Run):
         started = False
 
         def advance(self, batches, progress):
@@ -71,11 +72,11 @@ def take_whole_steps(config: Config) -> None:
         answer(call, warm_ups=1)
         os._exit(0)
 
-    loop._Run = PacedRun  # type: ignore[misc]
+    training._Run = PacedRun  # type: ignore[misc]
     with tempfile.TemporaryDirectory() as folder:
         # Signals are for the main thread, and `train` listens to them.
         threading.Thread(target=take_turns, daemon=True).start()
-        loop.train_and_evaluate(config, os.path.join(folder, "run"))
+        training.train_and_evaluate(config, os.path.join(folder, "run"))
 
 
 def main(argv: Sequence[str]) -> None:

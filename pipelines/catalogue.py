@@ -10,7 +10,7 @@ import shlex
 import types
 from collections.abc import Mapping
 
-from pipelines.command_line import UsageError
+from tfpix2pix.pipelines.base.errors import UsageError
 
 SPLITS = ("train", "val", "test")
 # Two folders with the two images of a pair, left (A) and right (B).

@@ -2,9 +2,14 @@
 
 from pathlib import Path
 
-from pipelines import catalogue, id_maps, labels, prepare, sources, transforms
-from pipelines.command_line import UserError
-from pipelines.tasks import Task
+from tfpix2pix.pipelines import catalogue
+from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.files import sources
+from tfpix2pix.pipelines.labels import id_maps
+from tfpix2pix.pipelines.labels.palettes import Palette
+from tfpix2pix.pipelines.placing.dataset_folder import find_dataset_folder, prepare_dataset
+from tfpix2pix.pipelines.tasks import transforms
+from tfpix2pix.pipelines.tasks.tasks import Task
 
 
 def open_split(
@@ -17,7 +22,7 @@ def open_split(
     on_bad_image: str = "stop",
     cache_mib: int = 2048,
     task: Task | None = None,
-    palette: labels.Palette | None = None,
+    palette: Palette | None = None,
 ) -> sources.Source:
     """Opens one split of a dataset, downloading the dataset where it is missing.
 
@@ -50,7 +55,7 @@ def open_split(
         if split not in spec.counts:
             raise ValueError(f"split must be one of {', '.join(spec.counts)}. Received: {split}")
         return sources.open_synthetic(split, direction, spec.counts[split], image_size, task=task)
-    folder = prepare.find_dataset_folder(spec.name, data_dir) or prepare.prepare_dataset(spec, data_dir)
+    folder = find_dataset_folder(spec.name, data_dir) or prepare_dataset(spec, data_dir)
     if task and task.from_photos and spec.url and not (folder / split / "photos").is_dir():
         raise UserError(
             f"{spec.name} is a set of pairs side by side, and --task takes single photos; "
@@ -63,7 +68,7 @@ def open_split(
     return id_maps.colour_id_maps(source, folder / split, direction, palette)
 
 
-def find_classes(dataset: str, data_dir: str | Path = "datasets") -> labels.Palette | None:
+def find_classes(dataset: str, data_dir: str | Path = "datasets") -> Palette | None:
     """Returns the classes of a dataset's label maps, None where they are not known.
 
     Args:
@@ -71,4 +76,4 @@ def find_classes(dataset: str, data_dir: str | Path = "datasets") -> labels.Pale
       data_dir: as for `open_split`.
     """
     spec = catalogue.find_dataset(dataset)
-    return id_maps.find_classes(spec, prepare.find_dataset_folder(spec.name, Path(data_dir)))
+    return id_maps.find_classes(spec, find_dataset_folder(spec.name, Path(data_dir)))

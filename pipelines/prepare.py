@@ -12,237 +12,15 @@ dataset and does nothing. --combine joins two folders of images with the same
 names (or of folders train, val, test of them) into side-by-side PNG files.
 """
 
-import os
-import posixpath
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from absl import flags
 
-from pipelines import cityscapes
-from pipelines.archives import unpack_archive
-from pipelines.catalogue import (
-    CATALOGUE,
-    IMAGE_SUFFIXES,
-    SPLITS,
-    TWO_FOLDERS,
-    DatasetSpec,
-    check_name,
-    find_dataset,
-)
-from pipelines.command_line import UsageError, UserError, import_tensorflow, new_flags, parse_flags, run
-from pipelines.downloads import download, forget_download, local_file
-from pipelines.listing import describe_folder
-from pipelines.staging import is_unfinished, publish, staged_folder
-
-
-def find_dataset_folder(name: str, data_dir: Path) -> Path | None:
-    """Returns the folder that holds train/, val/ or test/ of a dataset, None where there is none.
-
-    That is `data_dir/name`, or else `data_dir` itself.
-    """
-    return next((folder for folder in (data_dir / name, data_dir) if _splits_in(folder)), None)
-
-
-def prepare_dataset(spec: DatasetSpec, data_dir: Path, *archives: Path) -> Path:
-    """Makes sure that a dataset is in place: downloads and unpacks it where it is not.
-
-    Args:
-      spec: the dataset.
-      data_dir: the folder that holds, or will hold, `<name>/train`, `val`, `test`.
-      *archives: tar or zip files to unpack, into one folder, instead of a download;
-        they are kept.
-
-    Returns:
-      The folder that holds train/, val/, test/.
-
-    Raises:
-      UserError: if that is not possible, with what to do instead.
-    """
-    check_name(spec.name)
-    try:
-        target = data_dir / spec.name
-        by_hand = not archives and not spec.url
-        ready = _find_complete(spec, data_dir, by_hand)
-        if not ready and by_hand:
-            raise UserError(_explain_by_hand(spec, data_dir))
-        if not ready or is_unfinished(target):
-            with staged_folder(target) as staging:
-                # Another process may have made it while this one waited.
-                ready = _find_complete(spec, data_dir, by_hand)
-                if not ready:
-                    return _make_dataset(spec, data_dir, archives, staging)
-                forget_download(_partial(spec, data_dir))
-        print(f"{spec.name} is complete in {ready}: {_describe(ready)}")
-        return ready
-    except OSError as error:
-        reason = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
-        raise UserError(f"cannot put {spec.name} into {data_dir}: {reason}") from error
-
-
-def _find_complete(spec: DatasetSpec, data_dir: Path, by_hand: bool) -> Path | None:
-    folder, target = find_dataset_folder(spec.name, data_dir), data_dir / spec.name
-    if folder is None:
-        if by_hand and target.is_dir():
-            raise UserError(
-                f"{target} {describe_folder(target)}; expected folders train/ and val/, each with pairs. "
-                "Move the pairs into them; inputs in one folder and targets in another are joined by "
-                "python -m pipelines.prepare --combine INPUT_DIR TARGET_DIR --output=DIR"
-            )
-        if target.exists() or target.is_symlink():
-            raise UserError(
-                f"{target} is there without train/, val/ or test/; move it away and run this again"
-            )
-        return None
-    if fault := _find_fault(spec, folder):
-        way_out = "move it away and run this again" if folder == target else "name another --data_dir"
-        raise UserError(f"{folder} is not a complete {spec.name}: {fault}; {way_out}")
-    return folder
-
-
-def _make_dataset(spec: DatasetSpec, data_dir: Path, archives: Sequence[Path], staging: Path) -> Path:
-    target, unpacked = data_dir / spec.name, staging / "unpacked"
-    from_url = local_file(spec.url or "")
-    files = archives or ([from_url] if from_url else [])
-    if files:
-        for file in files:
-            if not file.is_file():
-                named = f"--archive={file}" if archives else spec.url
-                raise UserError(f"{named}: there is no such file. {_ways_out(spec)}")
-        _unpack_all(files, unpacked, staging / "part")
-        publish(_find_dataset_inside(spec, ",".join(map(str, files)), unpacked), target)
-    else:
-        partial = _partial(spec, data_dir)
-        _download(spec, partial)
-        try:
-            unpack_archive(partial, unpacked)
-        except UserError as error:
-            forget_download(partial)
-            raise UserError(f"{error}. Removed it, so that the next run downloads it again") from error
-        publish(_find_dataset_inside(spec, str(partial), unpacked), target)
-        forget_download(partial)
-        print(f"Removed the downloaded archive {partial}")
-    print(f"{spec.name} is ready in {target}: {_describe(target)}")
-    return target
-
-
-def _unpack_all(archives: Sequence[Path], unpacked: Path, part: Path) -> None:
-    """Unpacks archives into one folder; no folder may be in two of them."""
-    unpack_archive(archives[0], unpacked)
-    for archive in archives[1:]:
-        unpack_archive(archive, part)
-        for entry in part.iterdir():
-            if not (unpacked / entry.name).exists():
-                entry.rename(unpacked / entry.name)
-            elif entry.is_dir():
-                raise UserError(f"both {archive} and an archive before it hold a folder {entry.name}/")
-        shutil.rmtree(part)
-
-
-def _partial(spec: DatasetSpec, data_dir: Path) -> Path:
-    return data_dir / f"{posixpath.basename(urlsplit(spec.url or '').path) or spec.name}.partial"
-
-
-def _download(spec: DatasetSpec, partial: Path) -> None:
-    url = spec.url or ""
-    print(f"Downloading {url}", flush=True)
-    try:
-        download(url, partial)
-    except UserError as error:
-        raise UserError(f"{error}. {_ways_out(spec)}") from error
-
-
-def _find_dataset_inside(spec: DatasetSpec, archive: str, unpacked: Path) -> Path:
-    """Returns the folder with the splits, whatever folders the archive wraps around it."""
-    folder = unpacked
-    while not _splits_in(folder) and not cityscapes.is_official(folder):
-        wrapped = [entry for entry in folder.iterdir() if entry.is_dir()]
-        if len(wrapped) != 1:
-            break
-        folder = wrapped[0]
-    if fault := _find_fault(spec, folder):
-        as_it_is = (
-            f". To use it as it is: --dataset=my_{spec.name} --archive={archive}" if spec.counts else ""
-        )
-        raise UserError(f"{archive} does not hold a complete {spec.name}: {fault}{as_it_is}")
-    return folder
-
-
-def _splits_in(folder: Path) -> list[str]:
-    return [split for split in SPLITS if (folder / split).is_dir()] or cityscapes.official_splits(folder)
-
-
-def _find_fault(spec: DatasetSpec, folder: Path) -> str | None:
-    """Says what a dataset's folder lacks, None if nothing."""
-    if fault := cityscapes.find_fault(folder):
-        return fault
-    splits = _splits_in(folder)
-    if not splits:
-        return "there is no folder train/, val/ or test/"
-    for split in spec.counts:
-        if split not in splits:
-            return f"there is no folder {split}/"
-    for split in splits:
-        for place, sizes in _image_sizes(folder, split).items():
-            if not sizes:
-                return f"{place}/ holds no JPEG, PNG or BMP images"
-            if len(sizes) != spec.counts.get(split, len(sizes)):
-                return f"{place}/ holds {len(sizes)} images instead of {spec.counts[split]}"
-            if empty := next((name for name, size in sizes.items() if not size), None):
-                return f"{place}/{empty} is empty (0 bytes)"
-    return None
-
-
-def _image_sizes(folder: Path, split: str) -> Mapping[str, Mapping[str, int]]:
-    """Returns name and size in bytes of the images of each folder of a split: one, or two."""
-    if not (folder / split).is_dir():
-        pairs = cityscapes.find_official_pairs(folder, split)
-        return {
-            f"{place}/{split}": {files[side].name: files[side].stat().st_size for files in pairs.values()}
-            for side, place in enumerate((cityscapes.PHOTOS, cityscapes.LABELS))
-        }
-    places = [split]
-    for names in TWO_FOLDERS:
-        if (folder / split / names[0]).is_dir():
-            places = [f"{split}/{name}" for name in names]
-    return {place: _images_in(folder / place) for place in places}
-
-
-def _images_in(folder: Path) -> Mapping[str, int]:
-    if not folder.is_dir():
-        return {}
-    with os.scandir(folder) as entries:
-        return {
-            entry.name: entry.stat().st_size
-            for entry in entries
-            if entry.name.lower().endswith(IMAGE_SUFFIXES) and entry.name[0] != "." and entry.is_file()
-        }
-
-
-def _describe(folder: Path) -> str:
-    counts = {split: _image_sizes(folder, split) for split in _splits_in(folder)}
-    return ", ".join(f"{split} {len(next(iter(places.values())))}" for split, places in counts.items())
-
-
-def _explain_by_hand(spec: DatasetSpec, data_dir: Path) -> str:
-    folder = data_dir.absolute()
-    place = (
-        f"There is no folder {folder / spec.name}, and no train/, val/ or test/ in {folder} (--data_dir), "
-        f"which {describe_folder(folder)}."
-    )
-    if spec.name in CATALOGUE:
-        return f"{spec.name} cannot be downloaded. {spec.note} {place} {_ways_out(spec)}"
-    return f"{spec.name} is not one of {', '.join(CATALOGUE)}. {place} {_ways_out(spec)}"
-
-
-def _ways_out(spec: DatasetSpec) -> str:
-    return (
-        f"Ways on: python -m pipelines.prepare --dataset={spec.name} --archive=FILE with a tar or zip of it; "
-        f"--data_dir=DIR where DIR/{spec.name} holds train, val and test; "
-        "or --dataset=synthetic, which needs no files"
-    )
+from tfpix2pix.pipelines.base.command_line import import_tensorflow, new_flags, parse_flags, run
+from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.catalogue import CATALOGUE, find_dataset
+from tfpix2pix.pipelines.placing.dataset_folder import prepare_dataset, splits_in
 
 
 def main(argv: Sequence[str]) -> None:
@@ -275,7 +53,7 @@ def _combine(input_folder: Path, target_folder: Path, output_folder: Path) -> No
     import_tensorflow()
     import tensorflow as tf
 
-    from pipelines.combine import combine_folders
+    from tfpix2pix.pipelines.placing.combine import combine_folders
 
     # Only files are read and written: leave the GPUs to those who train on them.
     tf.config.set_visible_devices([], "GPU")
@@ -284,7 +62,7 @@ def _combine(input_folder: Path, target_folder: Path, output_folder: Path) -> No
 
 
 def _how_to_train(folder: Path) -> str:
-    if _splits_in(folder):
+    if splits_in(folder):
         return "train on them with --direction=AtoB"
     return (
         f"move most of them into {folder / 'train'} and the others into {folder / 'val'}, "

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import runs
 import tfpix2pix
-from tiny_run import write_run
+from tests.helpers import runs
+from tests.helpers.tiny_run import write_run
 
 PUBLIC = [name for name in tfpix2pix.__all__ if not name.startswith("__")]
 

@@ -12,15 +12,15 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from pipelines import command_line  # noqa: E402
+from tfpix2pix.pipelines.base import command_line  # noqa: E402
 
 command_line.import_tensorflow()
 
 import pytest  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from keras2_lane import LEFT_OUT  # noqa: E402
-from tfpix2pix.keras_versions import IS_KERAS_3  # noqa: E402
+from tests.helpers.keras2_lane import LEFT_OUT  # noqa: E402
+from tfpix2pix.networks.keras_versions import IS_KERAS_3  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-import runs
+from tests.helpers import runs
 
 STEPS = 60
 SETTINGS = {

@@ -7,10 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-import runs
+from tests.helpers import runs
 
 OTHER_PYTHON = os.environ.get("TFPIX2PIX_OTHER_PYTHON", "")
-SCRIPT = runs.ROOT / "tests" / "references" / "lane.py"
+SCRIPT = runs.ROOT / "tests" / "helpers" / "references" / "lane.py"
 
 
 @pytest.fixture(scope="module")

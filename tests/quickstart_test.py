@@ -1,6 +1,6 @@
 import sys
 
-import runs
+from tests.helpers import runs
 
 
 def test_two_steps_of_the_quickstart(tmp_path):

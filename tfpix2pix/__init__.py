@@ -10,21 +10,21 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Config": "tfpix2pix.config",
-    "make_config": "tfpix2pix.config",
-    "open_split": "pipelines.datasets",
-    "from_arrays": "pipelines.sources",
-    "build_dataset": "pipelines.pairs",
-    "unet_generator": "tfpix2pix.generators",
-    "encoder_decoder_generator": "tfpix2pix.generators",
-    "patch_discriminator": "tfpix2pix.discriminators",
-    "TrainStep": "tfpix2pix.step",
-    "build_adam": "tfpix2pix.optimizers",
-    "train_and_evaluate": "tfpix2pix.loop",
-    "load_generator": "tfpix2pix.translation",
-    "translate_images": "tfpix2pix.translation",
-    "evaluate_model": "tfpix2pix.evaluation",
-    "export_saved_model": "tfpix2pix.saved_model",
+    "Config": "tfpix2pix.config.config",
+    "make_config": "tfpix2pix.config.config",
+    "open_split": "tfpix2pix.pipelines.datasets",
+    "from_arrays": "tfpix2pix.pipelines.files.sources",
+    "build_dataset": "tfpix2pix.pipelines.batches",
+    "unet_generator": "tfpix2pix.networks.generators",
+    "encoder_decoder_generator": "tfpix2pix.networks.generators",
+    "patch_discriminator": "tfpix2pix.networks.discriminators",
+    "TrainStep": "tfpix2pix.methods.pix2pix",
+    "build_adam": "tfpix2pix.run.optimizers",
+    "train_and_evaluate": "tfpix2pix.train.training",
+    "load_generator": "tfpix2pix.run.generator",
+    "translate_images": "tfpix2pix.translate.translator",
+    "evaluate_model": "tfpix2pix.evaluate.evaluation",
+    "export_saved_model": "tfpix2pix.export.saved_model",
 }
 __all__ = ["__version__", *_HOMES]  # noqa: F822
 

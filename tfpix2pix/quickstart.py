@@ -12,7 +12,8 @@ from pathlib import Path
 
 from absl import flags
 
-from pipelines import command_line
+from tfpix2pix.pipelines.base import command_line
+from tfpix2pix.pipelines.base.errors import UserError
 
 # As large and as long as fits well into six minutes on two CPU cores.
 STEPS = 2000
@@ -39,13 +40,13 @@ def main(argv: Sequence[str]) -> int:
     command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__, argv))
     workdir = Path(str(flag_values["workdir"].value))
     command_line.import_tensorflow()
-    from tfpix2pix import loop
-    from tfpix2pix.config import make_config
+    from tfpix2pix.config.config import make_config
+    from tfpix2pix.train.training import train_and_evaluate
 
     own = {name: flag_values[name].value for name in ("saved_model_dir", "steps")}
     config = make_config(**{**SETTINGS, **own})
     print(f"Training pix2pix on generated facades, {config.steps} steps of 128x128 px.", flush=True)
-    result = loop.train_and_evaluate(config, workdir)
+    result = train_and_evaluate(config, workdir)
     scores = _score(result.generator, config)
     print(_table(scores))
     sheet_path = workdir / "contact_sheet.png"
@@ -53,7 +54,7 @@ def main(argv: Sequence[str]) -> int:
     print(_next_steps(workdir, sheet_path, result.saved_model))
     best_baseline = min(scores[name]["l1"] for name in ("mean training photo", "input itself"))
     if scores["pix2pix"]["l1"] >= best_baseline:
-        raise command_line.UserError(
+        raise UserError(
             f"the generator's L1 ({scores['pix2pix']['l1']:.4f}) does not beat the best baseline "
             f"({best_baseline:.4f}) after {result.step} steps"
         )
@@ -64,11 +65,11 @@ def _score(generator, config) -> dict[str, dict[str, float]]:
     """Scores the generator and the baselines on the validation split."""
     import tensorflow as tf
 
-    from pipelines import pairs
-    from tfpix2pix import splits
-    from tfpix2pix.validation import compute_validation_scores
+    from tfpix2pix.pipelines.batches import build_dataset
+    from tfpix2pix.run import splits
+    from tfpix2pix.train.validation import compute_validation_scores
 
-    training = pairs.build_dataset(
+    training = build_dataset(
         splits.open_split(config, "train"), image_size=config.image_size, batch_size=1, training=False
     )
     total, count = 0.0, 0
@@ -95,10 +96,11 @@ def _table(scores: dict[str, dict[str, float]]) -> str:
 
 
 def _write_contact_sheet(generator, config, path: Path) -> None:
-    from pipelines import pairs
-    from tfpix2pix import pictures, splits
+    from tfpix2pix.pictures.sheets import contact_sheet, write_png
+    from tfpix2pix.pipelines.batches import build_dataset
+    from tfpix2pix.run import splits
 
-    dataset = pairs.build_dataset(
+    dataset = build_dataset(
         splits.open_split(config, "val"),
         image_size=config.image_size,
         batch_size=SHOWN_EXAMPLES,
@@ -108,7 +110,7 @@ def _write_contact_sheet(generator, config, path: Path) -> None:
     batch = next(iter(dataset))
     generated_image = generator([batch["input_image"], batch["noise_seed"]], training=False)
     images = [batch["input_image"], generated_image, batch["target_image"]]
-    pictures.write_png(path, pictures.contact_sheet(images))
+    write_png(path, contact_sheet(images))
 
 
 def _next_steps(workdir: Path, sheet_path: Path, saved_model: Path | None) -> str:

@@ -1,1 +1,4 @@
-"""A trained generator for other runtimes: Keras without this package, LiteRT, ONNX."""
+"""Weights from and to pytorch-CycleGAN-and-pix2pix.
+
+Face: the command `torch_weights`.
+"""

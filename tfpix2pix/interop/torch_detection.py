@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
-from pipelines.command_line import UsageError, UserError
 from tfpix2pix.interop import torch_names
 from tfpix2pix.interop.torch_names import PatchDiscriminator, Table, Unet
+from tfpix2pix.pipelines.base.errors import UsageError, UserError
 
 State = Mapping[str, np.ndarray]
 

@@ -6,13 +6,16 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from pipelines.command_line import UsageError, UserError
-from tfpix2pix import checkpoints, discriminators, generators, networks
-from tfpix2pix.config import Config
+from tfpix2pix.config.config import Config
 from tfpix2pix.interop import torch_files, torch_names
 from tfpix2pix.interop.torch_import import Conversion
 from tfpix2pix.interop.torch_names import PatchDiscriminator, Table, Unet
-from tfpix2pix.workdir import read_config
+from tfpix2pix.networks import discriminators, generators
+from tfpix2pix.networks.build import build_discriminator, build_generator
+from tfpix2pix.networks.variables import model_variables
+from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.run import checkpoints
+from tfpix2pix.run.folder import read_config
 
 
 def export_weights(
@@ -40,11 +43,11 @@ def export_weights(
     config = read_config(workdir)
     step = checkpoints.find_step(workdir, which)
     unet, patch = _describe_unet(config), _describe_discriminator(config) if discriminator else None
-    generator = networks.build_generator(config)
+    generator = build_generator(config)
     checkpoints.restore_generator(workdir, step, generator)
     states = [_state(generator, torch_names.unet_table(unet))]
     if patch is not None:
-        network = networks.build_discriminator(config)
+        network = build_discriminator(config)
         checkpoints.restore_model(workdir, step, "discriminator", network)
         states.append(_state(network, torch_names.discriminator_table(patch)))
     with contextlib.ExitStack() as undo:
@@ -57,10 +60,7 @@ def export_weights(
 
 def read_weights(model: keras.Model) -> dict[str, np.ndarray]:
     """Returns our name, `layer/weight`, -> value of every weight of a network."""
-    return {
-        name.removeprefix("/"): variable.numpy()
-        for name, variable in checkpoints.model_variables("", model).items()
-    }
+    return {name.removeprefix("/"): variable.numpy() for name, variable in model_variables("", model).items()}
 
 
 def _describe_unet(config: Config) -> Unet:

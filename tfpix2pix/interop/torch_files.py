@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines import staging
-from pipelines.command_line import UsageError, UserError
+from tfpix2pix.pipelines.base import staging
+from tfpix2pix.pipelines.base.errors import UsageError, UserError
 
 # Suffix -> the package that it takes, in the extra `torch`; None: nothing but NumPy.
 PACKAGES = {".pth": "torch", ".pt": "torch", ".npz": None, ".safetensors": "safetensors"}

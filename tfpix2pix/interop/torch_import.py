@@ -9,14 +9,18 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from pipelines import staging
-from pipelines.command_line import UsageError, UserError
-from tfpix2pix import checkpoints, discriminators, networks, settings
-from tfpix2pix.config import LEAST_SIZES, Config, make_config, parse_size
+from tfpix2pix.config.config import LEAST_SIZES, Config, make_config, parse_size
+from tfpix2pix.config.options import text
 from tfpix2pix.interop import torch_detection, torch_files, torch_names
 from tfpix2pix.interop.torch_names import PatchDiscriminator, Unet
-from tfpix2pix.step import TrainStep
-from tfpix2pix.workdir import write_config
+from tfpix2pix.methods.build import build_train_step
+from tfpix2pix.methods.pix2pix import TrainStep
+from tfpix2pix.networks import discriminators
+from tfpix2pix.networks.variables import model_variables
+from tfpix2pix.pipelines.base import staging
+from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.run import checkpoints
+from tfpix2pix.run.folder import write_config
 
 # What was read, and what of it has no place here, beside the run's configuration.
 RECORD_FILE = "torch_weights.json"
@@ -70,7 +74,7 @@ def import_run(
     given = {name: value for name, value in given.items() if value is not None}
     dataset = re.sub(r"^\W|[^\w.-]", "_", workdir.name)
     config = _make_config(unet, patch, {"dataset": dataset, **given})
-    train_step = networks.build_train_step(config, total_steps=1)
+    train_step = build_train_step(config, total_steps=1)
     zeroed = assign_weights(train_step.generator, torch_names.to_ours(weights, torch_names.unet_table(unet)))
     if patch is not None:
         table = torch_names.discriminator_table(patch)
@@ -104,9 +108,7 @@ def assign_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> lis
     Raises:
       ValueError: when other weights are missing, or some have no place.
     """
-    variables = {
-        name.removeprefix("/"): variable for name, variable in checkpoints.model_variables("", model).items()
-    }
+    variables = {name.removeprefix("/"): variable for name, variable in model_variables("", model).items()}
     zeroed = [name for name in variables if name not in weights]
     faults = set(weights) - set(variables) | {name for name in zeroed if not name.endswith("/bias")}
     if faults:
@@ -136,14 +138,13 @@ def _make_config(unet: Unet, patch: PatchDiscriminator | None, given: Mapping[st
     for name, value in detected.items():
         if given.get(name, value) != value:
             raise UsageError(
-                f"the files have --{name}={value}: leave the flag out. "
-                f"Received: --{name}={settings.text(given[name])}"
+                f"the files have --{name}={value}: leave the flag out. Received: --{name}={text(given[name])}"
             )
     least_size = LEAST_SIZES.get(given.get("receptive_field", detected.get("receptive_field", 70)), 32)
     size = given.get("image_size", max(2**unet.depth, least_size))
     if min(parse_size(size, "image_size")) < 2**unet.depth:
         raise UsageError(
-            f"--image_size must be at least {2**unet.depth} for a {unet}. Received: {settings.text(size)}"
+            f"--image_size must be at least {2**unet.depth} for a {unet}. Received: {text(size)}"
         )
     return make_config(
         **{"image_size": size, "dropout": "torch", "precision": "float32", **given, **detected}

@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from pipelines import command_line
-from pipelines.command_line import UsageError
-from tfpix2pix import config as configs
-from tfpix2pix import settings
+from tfpix2pix.config import config as configs
+from tfpix2pix.config import options as settings
 from tfpix2pix.interop import torch_files
+from tfpix2pix.pipelines.base import command_line
+from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.base.progress import say
 
 if TYPE_CHECKING:
     from tfpix2pix.interop.torch_import import Conversion
@@ -76,7 +77,7 @@ def main(argv: Sequence[str]) -> None:
         result = torch_import.import_run(Path(paths["checkpoint"]), output, discriminator, **given)
         print(_describe_import(result, output))
     for note in result.notes:
-        command_line.say(f"note: {note}")
+        say(f"note: {note}")
 
 
 def _check(paths: Mapping[str, str], given: Mapping[str, Any]) -> None:

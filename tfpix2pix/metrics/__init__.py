@@ -1,1 +1,4 @@
-"""Ways to judge generated images."""
+"""Ways to judge generated images.
+
+Face: `registry.build_metrics`, `registry.NAMES`.
+"""

@@ -3,16 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.lab import rgb_to_lab
-from tfpix2pix.metrics.registry import (
-    Examples,
-    Metric,
-    NotApplicableError,
-    Partials,
-    Pictures,
-    Result,
-    Tools,
-)
+from tfpix2pix.metrics.registry import Examples, Metric, NotApplicableError, Partials, Pictures, Result, Tools
+from tfpix2pix.pipelines.tasks.lab import rgb_to_lab
 
 # Bins one unit wide, about a just noticeable difference; a and b of sRGB lie in
 # [-108, 99]. The paper names none.

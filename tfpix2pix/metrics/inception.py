@@ -15,9 +15,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pipelines.command_line import UserError, warn
-from pipelines.transforms import to_unit_range
 from tfpix2pix.metrics.registry import Examples, Metric, NotApplicableError, Partials, Pictures, Result, Tools
+from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.base.progress import warn
+from tfpix2pix.pipelines.tasks.transforms import to_unit_range
 
 IMAGE_SIZE = (299, 299)
 NUM_FEATURES = 2048

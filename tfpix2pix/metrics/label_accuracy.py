@@ -1,8 +1,8 @@
 """Generated label maps, scored directly: no network in between (Table 6)."""
 
-from pipelines.labels import class_ids
 from tfpix2pix.metrics.registry import Examples, Metric, NotApplicableError, Partials, Result, Tools
 from tfpix2pix.metrics.segmentation_scores import confusion_matrices, summarise
+from tfpix2pix.pipelines.labels.palettes import class_ids
 
 
 def label_accuracy(tools: Tools) -> Metric:

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.command_line import UsageError
+from tfpix2pix.pipelines.base.errors import UsageError
 
 if TYPE_CHECKING:  # which import TensorFlow, and a list of names needs none
     import tensorflow as tf
 
-    from pipelines.labels import Palette
+    from tfpix2pix.pipelines.labels.palettes import Palette
 
 # Name -> the module that defines the function of that name.
 _HOMES = {

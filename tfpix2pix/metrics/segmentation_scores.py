@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.command_line import UsageError
-from pipelines.transforms import to_unit_range
 from tfpix2pix.metrics.registry import Examples, Metric, NotApplicableError, Partials, Pictures, Result, Tools
+from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.tasks.transforms import to_unit_range
 
 SCORES = ("pixel_accuracy", "class_accuracy", "class_iou")
 

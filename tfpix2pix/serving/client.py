@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from pipelines import command_line, staging
-from pipelines.command_line import UsageError, UserError
-from pipelines.progress import show_progress
-from tfpix2pix.image_inputs import check_outputs, find_inputs, name_outputs
+from tfpix2pix.pipelines.base import command_line, staging
+from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.pipelines.base.progress import show_progress, warn
 from tfpix2pix.serving.remote_model import RemoteModel, ServingError
+from tfpix2pix.translate.image_inputs import check_outputs, find_inputs, name_outputs
 
 PERCENTILES = (50, 90, 99)
 # Codes that say something of one image; any other would meet all of them.
@@ -54,7 +54,7 @@ def main(argv: Sequence[str]) -> None:
         timeout_sec=values["timeout_sec"],
         retries=values["retries"],
         headers=_read_token(values["token_file"]),
-        notify=command_line.warn,
+        notify=warn,
     ) as model:
         job = _Job(model, values["signature"], values["noise_seed"])
         job.run(outputs, values["concurrency"])

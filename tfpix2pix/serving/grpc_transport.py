@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from pipelines import command_line
-from pipelines.command_line import UserError
+from tfpix2pix.pipelines.base import command_line
+from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.serving.transport import (
     DTYPES,
     Arrays,

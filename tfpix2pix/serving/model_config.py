@@ -5,8 +5,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipelines import staging
-from pipelines.command_line import UsageError
+from tfpix2pix.pipelines.base import staging
+from tfpix2pix.pipelines.base.errors import UsageError
 
 MODELS_FILE = "models.config"
 BATCHING_FILE = "batching_parameters.txt"

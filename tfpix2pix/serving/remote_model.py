@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.command_line import UsageError, UserError
+from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.serving.rest_transport import RestTransport
 from tfpix2pix.serving.transport import DTYPES, STRING, Signature, Status, Transport, TransportError
 

@@ -19,8 +19,9 @@ from pathlib import Path
 
 from absl import flags
 
-from pipelines import command_line
-from pipelines.command_line import UsageError, UserError
+from tfpix2pix.pipelines.base import command_line
+from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.serving import model_config
 
 SERVER = "tensorflow_model_server"
@@ -49,7 +50,7 @@ def main(argv: Sequence[str]) -> None:
         print(shlex.join(command))
         return
     for file in model_config.write_configs(folder, texts):
-        command_line.warn(f"{file} is not ours any more and is used as it is")
+        warn(f"{file} is not ours any more and is used as it is")
     print(shlex.join(command))
     for name in names:
         print(f"{name}: http://127.0.0.1:{values['rest_port']}/v1/models/{name}")

@@ -1,1 +1,4 @@
-"""Pages served to a browser: the demo and the real-vs-fake study, and what they stand on."""
+"""What both web servers share: an application that is safe to put in front of strangers, and its limits.
+
+Face: `application.make_application`, `server`.
+"""

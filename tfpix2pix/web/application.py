@@ -1,8 +1,8 @@
 """A FastAPI application that is safe to put in front of strangers, and its files.
 
     app = make_application()
-    add_files(app, "base.css", "demo")   # at /static/base.css, /static/demo/...
-    add_page(app, "/", "demo/index.html")
+    add_files(app, demo=FOLDER)          # at /static/demo/..., beside /static/base.css
+    add_page(app, "/", FOLDER / "index.html")
 
 Every error is JSON, {"error": "a sentence"}: raise fastapi.HTTPException(status, "A sentence").
 """
@@ -51,14 +51,20 @@ def _answer_invalid(_request: Request, error: Any) -> Response:
     return JSONResponse({"error": f"The request is malformed: {place}: {first['msg']}."}, 422)
 
 
-def add_files(app: FastAPI, *names: str) -> None:
-    """Serves files of the package's `web/static`; no request ever names a path of the server.
+def add_files(app: FastAPI, **folders: Path) -> None:
+    """Serves the files that all pages share, and those of folders. No request names a path of the server.
 
     Args:
       app: the application.
-      *names: files, or folders whose files are meant; `a/b.js` is served at `/static/a/b.js`.
+      **folders: name -> folder, whose files are served at `/static/<name>/`.
     """
-    table = {path: _Page(file) for name in names for path, file in _find_files(name).items()}
+    places = [("", STATIC_FOLDER), *((f"{name}/", folder) for name, folder in folders.items())]
+    table = {
+        f"{prefix}{file.name}": _Page(file)
+        for prefix, folder in places
+        for file in folder.iterdir()
+        if file.is_file()
+    }
 
     def read_file(path: str, request: Request) -> Response:
         if path not in table:
@@ -68,21 +74,14 @@ def add_files(app: FastAPI, *names: str) -> None:
     app.add_api_route("/static/{path:path}", read_file, methods=["GET", "HEAD"])
 
 
-def add_page(app: FastAPI, path: str, name: str) -> None:
-    """Serves one file of the package's `web/static` at a path of its own."""
-    page = _Page(STATIC_FOLDER / name)
+def add_page(app: FastAPI, path: str, file: Path) -> None:
+    """Serves one file at a path of its own."""
+    page = _Page(file)
 
     def read_page(request: Request) -> Response:
         return page.answer(request)
 
     app.add_api_route(path, read_page, methods=["GET", "HEAD"])
-
-
-def _find_files(name: str) -> dict[str, Path]:
-    place = STATIC_FOLDER / name
-    if place.is_file():
-        return {name: place}
-    return {f"{name}/{file.name}": file for file in place.iterdir() if file.is_file()}
 
 
 class _Page:

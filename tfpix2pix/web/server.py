@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import uvicorn
 from fastapi import FastAPI
 
-from tfpix2pix.web.command import Address, find_url
+from tfpix2pix.web.address import Address, find_url
 
 # Far more than people; so that nobody opens connections without end.
 MAX_CONNECTIONS = 1000

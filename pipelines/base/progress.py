@@ -1,0 +1,48 @@
+"""What a person reads on standard error: notices, warnings, and how far a long task has come."""
+
+import sys
+
+from tqdm import tqdm
+
+SECONDS_BETWEEN_LINES = 10
+
+
+class _LineWriter:
+    """Turns the redrawing of a bar into lines, so that a log stays readable."""
+
+    def write(self, text: str) -> None:
+        if line := text.strip():
+            print(line, file=sys.stderr)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+def show_progress(description: str, total: int | None, unit: str, done: int = 0) -> tqdm:
+    """Returns a progress bar on standard error, to be used in a `with` block.
+
+    Args:
+      description: what is being done, to what.
+      total: where the count ends; None where that is unknown.
+      unit: what is counted; `B` is shown in kB, MB and GB.
+      done: where the count starts.
+    """
+    common = {"desc": description, "total": total, "unit": unit, "unit_scale": unit == "B", "initial": done}
+    if sys.stderr.isatty():
+        return tqdm(**common)
+    return tqdm(
+        **common,
+        file=_LineWriter(),
+        mininterval=SECONDS_BETWEEN_LINES,
+        bar_format="{desc}: {n_fmt}/{total_fmt} {unit}, {rate_fmt}",
+    )
+
+
+def say(text: str) -> None:
+    """Prints a notice on standard error; standard output is for results."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def warn(text: str) -> None:
+    """Prints a warning on standard error, above a progress bar where there is one."""
+    tqdm.write(f"warning: {text}", file=sys.stderr)

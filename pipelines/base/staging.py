@@ -1,0 +1,87 @@
+"""Files and folders that appear whole or not at all, whoever else is making them at the same time."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from tfpix2pix.pipelines.base.errors import UserError
+
+
+@contextlib.contextmanager
+def staged_folder(target: Path) -> Iterator[Path]:
+    """Lends an empty folder beside `target`, to be filled and handed to `publish`.
+
+    A second process that wants the same target waits until the first is done.
+    What an earlier process left when it was killed is removed first; what is left
+    in the folder, at the end.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _lock(target):
+        staging = target.with_name(f".{target.name}.incomplete")
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir()
+        try:
+            yield staging
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+def is_unfinished(target: Path) -> bool:
+    """Tells whether a process is making `target`, or was killed and left something to clean up."""
+    return _lock_file(target).exists() and os.access(target.parent, os.W_OK)
+
+
+def publish(folder: Path, target: Path) -> None:
+    """Renames `folder`, from inside a staged folder, to `target`, which must not exist yet."""
+    if target.exists() or target.is_symlink():
+        raise UserError(f"{target} has appeared in the meantime; nothing was replaced")
+    # Else a power failure could leave the new name on files without their contents.
+    os.sync()
+    os.rename(folder, target)
+
+
+def write_file(path: Path, contents: bytes) -> None:
+    """Writes a file under another name, then renames it; makes its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_bytes(contents)
+        os.replace(partial, path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _lock_file(target: Path) -> Path:
+    return target.with_name(f".{target.name}.lock")
+
+
+@contextlib.contextmanager
+def _lock(target: Path) -> Iterator[None]:
+    path = _lock_file(target)
+    while True:
+        with open(path, "a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                print(f"Waiting for another process that is making {target}", flush=True)
+                fcntl.flock(file, fcntl.LOCK_EX)
+            # The process before us removed its lock file; a third one may have made a new one already.
+            if not _is_at(path, file):
+                continue
+            try:
+                yield
+            finally:
+                path.unlink()
+            return
+
+
+def _is_at(path: Path, file: IO) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False

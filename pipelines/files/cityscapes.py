@@ -1,0 +1,83 @@
+"""Cityscapes as its owners hand it out: leftImg8bit/ and gtFine/, a folder for each split and city."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.catalogue import SPLITS
+
+PHOTOS, LABELS = "leftImg8bit", "gtFine"
+_PHOTO_END = "_leftImg8bit.png"
+# Colour maps are what the paper translates; the others hold ids.
+_LABEL_ENDS = ("_gtFine_color.png", "_gtFine_labelTrainIds.png", "_gtFine_labelIds.png")
+_ARCHIVES = "leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip"
+
+# The id in *_labelIds.png of each of the 19 training classes, in train id order.
+# Source: labels.py of the dataset's own tools.
+LABEL_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
+
+
+def is_official(folder: Path) -> bool:
+    """Tells whether a folder holds one or both of the official folders."""
+    return (folder / PHOTOS).is_dir() or (folder / LABELS).is_dir()
+
+
+def official_splits(folder: Path) -> list[str]:
+    """Returns the splits that have photos."""
+    return [split for split in SPLITS if (folder / PHOTOS / split).is_dir()]
+
+
+def find_fault(folder: Path) -> str | None:
+    """Says which of the two official folders is missing, None if neither is."""
+    for name in (PHOTOS, LABELS):
+        if is_official(folder) and not (folder / name).is_dir():
+            return f"there is no folder {name}/; it takes both {_ARCHIVES}"
+    return None
+
+
+def find_official_pairs(folder: Path, split: str) -> dict[str, tuple[Path, ...]]:
+    """Returns photo and label map of every frame by name, such as `aachen_000000_000019`.
+
+    A label map is the colour map, or where the split has none, the train ids or the
+    label ids.
+
+    Raises:
+      UserError: when there are no photos, or one has no label map.
+    """
+    photos = sorted((folder / PHOTOS / split).glob(f"*/*{_PHOTO_END}"))
+    if not photos:
+        raise UserError(f"{folder / PHOTOS / split} holds no <city>/*{_PHOTO_END}")
+    for end in _LABEL_ENDS:
+        pairs: dict[str, tuple[Path, ...]] = {}
+        for photo in photos:
+            name = photo.name.removesuffix(_PHOTO_END)
+            pairs[name] = (photo, folder / LABELS / split / photo.parent.name / f"{name}{end}")
+        missing = [label for _, label in pairs.values() if not label.is_file()]
+        if not missing:
+            return pairs
+        if len(missing) < len(photos):
+            raise UserError(f"{len(missing)} label maps are missing, the first: {missing[0]}")
+    ends = ", ".join(f"*{end}" for end in _LABEL_ENDS)
+    raise UserError(f"{folder / LABELS / split} holds none of {ends} for the photos in {PHOTOS}/{split}")
+
+
+def find_official_photos(folder: Path, split: str) -> dict[str, tuple[Path, ...]]:
+    """Returns the photo of every frame by name."""
+    photos = sorted((folder / PHOTOS / split).glob(f"*/*{_PHOTO_END}"))
+    return {photo.name.removesuffix(_PHOTO_END): (photo,) for photo in photos}
+
+
+def official_colour_table(label_map: Path, table: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Returns the colour of each value of a label map, uint8 [256, 3].
+
+    Args:
+      label_map: one of them; its name tells what its values are.
+      table: the colour of each train id.
+    """
+    if not label_map.name.endswith("_gtFine_labelIds.png"):
+        return table
+    by_label_id = np.repeat(table[255:], 256, axis=0)
+    by_label_id[list(LABEL_IDS)] = table[: len(LABEL_IDS)]
+    return by_label_id

@@ -1,0 +1,124 @@
+"""Pixels kept in memory: computed once, read as tensors without a copy."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from tqdm import tqdm
+
+from tfpix2pix.pipelines.files.pair_files import Format, Images
+from tfpix2pix.pipelines.files.reading import Reader
+
+PROGRESS_AFTER_SEC = 2
+_ALIGNMENT_BYTES = 64
+
+
+class PixelStore:
+    """The images of many pairs, one array for each side.
+
+    Args:
+      sizes: name -> (height, width) px of a pair's images.
+      formats: of the images of each pair.
+
+    Attributes:
+      num_bytes: what `allocate` takes.
+    """
+
+    def __init__(self, sizes: Mapping[str, tuple[int, int]], formats: Sequence[Format]):
+        self._sizes = dict(sizes)
+        self._formats = tuple(formats)
+        ends = np.cumsum([0, *(height * width for height, width in sizes.values())])
+        self._starts_px = dict(zip(sizes, ends[:-1].tolist(), strict=True))
+        self._num_px = int(ends[-1])
+        self._sides: list[Images] = []
+        self.num_bytes = sum(self._num_px * each.channels * each.dtype.itemsize for each in formats)
+
+    def allocate(self) -> None:
+        """Makes room for all images."""
+        self._sides = [new_memory((self._num_px, each.channels), each.dtype) for each in self._formats]
+
+    def put(self, name: str, images: Sequence[Images]) -> None:
+        """Keeps the images of a pair, of its size and the formats."""
+        height, width = self._sizes[name]
+        start = self._starts_px[name]
+        for side, image in zip(self._sides, images, strict=True):
+            side[start : start + height * width] = image.reshape(height * width, -1)
+
+    def reader(self, names: Sequence[str]) -> Reader:
+        """Returns what reads the images of the n-th of `names`."""
+        sides = [as_tensor(side) for side in self._sides]
+        with tf.device("CPU:0"):
+            starts = tf.constant([self._starts_px[name] for name in names], tf.int64)
+            sizes = tf.constant([self._sizes[name] for name in names], tf.int64)
+
+        def read(index: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            start, size = starts[index], sizes[index]
+            stop = start + tf.reduce_prod(size)
+            return tuple(
+                tf.ensure_shape(
+                    tf.reshape(side[start:stop], tf.concat([size, [side.shape[1]]], 0)),
+                    [None, None, side.shape[1]],
+                )
+                for side in sides
+            )
+
+        return read
+
+
+@tf.autograph.experimental.do_not_convert
+def keep(read: Reader, count: int, max_bytes: int, title: str) -> Reader | None:
+    """Computes what a reader reads, once, unless the results take too much memory.
+
+    Args:
+      read: its results have the same known shapes for every index.
+      count: indices are below it.
+      max_bytes: of all results together.
+      title: of the progress bar.
+
+    Returns:
+      What reads the kept results; None if they take more than `max_bytes`.
+    """
+    results = tf.data.Dataset.range(count).map(lambda index: tuple(read(index)), tf.data.AUTOTUNE)
+    specs = results.element_spec
+    if count * sum(spec.shape.num_elements() * spec.dtype.size for spec in specs) > max_bytes:
+        return None
+    sides = [new_memory((count, *spec.shape), spec.dtype.as_numpy_dtype) for spec in specs]
+    rows = results.with_options(lean_options()).as_numpy_iterator()
+    for place, row in enumerate(
+        tqdm(rows, title, count, leave=False, delay=PROGRESS_AFTER_SEC, disable=None)
+    ):
+        for side, result in zip(sides, row, strict=True):
+            side[place] = result
+    return read_arrays(sides)
+
+
+def read_arrays(sides: Sequence[Images]) -> Reader:
+    """Returns what reads the n-th of each side; arrays of `new_memory` stay where they are."""
+    tensors = [as_tensor(side) for side in sides]
+    return lambda index: tuple(tensor[index] for tensor in tensors)
+
+
+def lean_options() -> tf.data.Options:
+    """Returns options of a pipeline that reads kept pixels and leaves the processor to training."""
+    options = tf.data.Options()
+    options.deterministic = True
+    # They gain little here, and copy all the pixels that the source keeps in memory.
+    options.experimental_optimization.apply_default_optimizations = False
+    # An image is too small to be worth dividing; several are made at a time instead.
+    options.threading.max_intra_op_parallelism = 1
+    return options
+
+
+def new_memory(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Images:
+    """Returns an array that begins where TensorFlow wants its tensors to."""
+    num_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+    memory = np.empty(num_bytes + _ALIGNMENT_BYTES, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT_BYTES
+    return memory[start : start + num_bytes].view(dtype).reshape(shape)
+
+
+def as_tensor(memory: Images) -> tf.Tensor:
+    """Returns a tensor that shares the memory; `tf.constant` would hold it three times for a while."""
+    return tf.experimental.dlpack.from_dlpack(memory.__dlpack__())

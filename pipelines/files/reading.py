@@ -1,0 +1,111 @@
+"""How the files of a pair, or of a photo, become the images that a task starts from."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tfpix2pix.pipelines.base.progress import warn
+from tfpix2pix.pipelines.files.image_files import ARRAY_SUFFIX, decode_image
+from tfpix2pix.pipelines.files.pair_files import (
+    RGB,
+    Files,
+    Format,
+    Images,
+    Measured,
+    count_unread,
+    decode_pair,
+    find_pairs,
+    find_photos,
+    measure_pair,
+    separate,
+)
+from tfpix2pix.pipelines.tasks.drawings import draw_edges
+from tfpix2pix.pipelines.tasks.tasks import Edges, Task
+
+# Index (int64 scalar tensor) -> the images of a pair, TensorFlow operations only.
+Reader = Callable[[tf.Tensor], tuple[tf.Tensor, ...]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """How the files of one split are read.
+
+    Attributes:
+      formats: of the images in the files, left to right.
+      reverse: whether the right image is the input.
+      draw: whether the input is a drawing of the only image.
+    """
+
+    formats: tuple[Format, ...] = (RGB, RGB)
+    reverse: bool = False
+    draw: bool = False
+
+    @classmethod
+    def of(cls, task: Task, direction: str) -> "Reading":
+        """Returns how a task's images are read; its types are those of 8-bit files yet."""
+        if task.from_photos:
+            return cls((RGB,), draw=isinstance(task, Edges))
+        formats = tuple(Format(channels) for channels in task.channels)
+        return cls(formats) if direction == "AtoB" else cls(formats[::-1], reverse=True)
+
+    def find(self, split_folder: Path) -> dict[str, Files]:
+        """Returns the files of each pair by name; see `pair_files`."""
+        pairs = find_pairs(split_folder) if len(self.formats) == 2 else find_photos(split_folder)
+        if num_unread := count_unread(split_folder, pairs):
+            inside = " and ".join(f"{file.parent.name}/" for file in next(iter(pairs.values())))
+            warn(f"{split_folder}: ignored {num_unread} images beside {inside}, which alone are read")
+        return pairs
+
+    def measure(self, files: Files) -> Measured:
+        """Returns what is known of a pair before it is decoded; see `measure_pair`."""
+        return measure_pair(files, self.formats)
+
+    def widened(self, dtypes: Iterable[Sequence[np.dtype]]) -> "Reading":
+        """Returns the same reading into types that hold every pair, given each pair's types."""
+        sides = [np.result_type(*set(side)) for side in zip(*dtypes, strict=True)]
+        formats = (
+            Format(each.channels, dtype) for each, dtype in zip(self.formats, sides, strict=bool(sides))
+        )
+        return dataclasses.replace(self, formats=tuple(formats) if sides else self.formats)
+
+    @property
+    def results(self) -> tuple[Format, ...]:
+        """Formats of what `load` returns."""
+        if self.draw:
+            return (RGB, *self.formats)
+        return self.formats[::-1] if self.reverse else self.formats
+
+    def load(self, files: Files) -> tuple[Images, ...]:
+        """Returns input and target image, or the photo; see `decode_pair` for what it raises."""
+        images = decode_pair(files, self.formats)
+        if self.draw:
+            return (draw_edges(images[0]), *images)
+        return images[::-1] if self.reverse else images
+
+    def reader(self, pairs: Sequence[Files]) -> Reader:
+        """Returns what decodes the files again at every call."""
+        with tf.device("CPU:0"):
+            paths = tf.constant([[str(file) for file in files] for files in pairs])
+        has_arrays = any(file.suffix.lower() == ARRAY_SUFFIX for files in pairs for file in files)
+        if not self.draw and not has_arrays:
+            return lambda index: self._decode(tf.unstack(paths[index]))
+
+        def load(names: np.ndarray) -> tuple[Images, ...]:
+            return self.load(tuple(Path(name.decode()) for name in names))
+
+        def read(index: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            images = tf.numpy_function(load, [paths[index]], [each.dtype for each in self.results])
+            shapes = ([None, None, each.channels] for each in self.results)
+            return tuple(map(tf.ensure_shape, images, shapes))
+
+        return read
+
+    def _decode(self, paths: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
+        def load(path: tf.Tensor, channels: int, dtype: np.dtype) -> tf.Tensor:
+            return decode_image(tf.io.read_file(path), channels, tf.as_dtype(dtype))
+
+        images = separate(paths, self.formats, load, tf.split)
+        return images[::-1] if self.reverse else images

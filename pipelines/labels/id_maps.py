@@ -1,0 +1,102 @@
+"""Label maps that hold class ids instead of colours: found, and read in their palette's colours.
+
+A label map in `labels/` (or of Cityscapes, in gtFine/) that is a gray 8-bit PNG
+holds class ids: 0 to K - 1, anything else is void. Networks and people see
+colours, so it is read as the colour map that it stands for.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.catalogue import DatasetSpec
+from tfpix2pix.pipelines.files import cityscapes
+from tfpix2pix.pipelines.files.pair_files import find_pairs
+from tfpix2pix.pipelines.files.sources import Source
+from tfpix2pix.pipelines.labels.palettes import VOID, Palette, colour_table, dataset_palette, find_palette
+
+PALETTE_FILE = "palette.json"  # in a dataset's folder, beside its splits
+LABELS_FOLDER = "labels"
+_PNG_START = b"\x89PNG\r\n\x1a\n"
+
+
+def find_classes(spec: DatasetSpec, folder: Path | None) -> Palette | None:
+    """Returns the classes of a dataset: the catalogue's, or those of `palette.json` in its folder.
+
+    Raises:
+      UserError: when that file holds something else.
+    """
+    if spec.palette:
+        return dataset_palette(spec)
+    file = folder / PALETTE_FILE if folder else None
+    return find_palette(str(file)) if file and file.is_file() else None
+
+
+def colour_id_maps(source: Source, split_folder: Path, direction: str, palette: Palette | None) -> Source:
+    """Returns the pairs with label maps in colours, where the files hold class ids.
+
+    Args:
+      source: the pairs as they are read.
+      split_folder: where they come from.
+      direction: `AtoB` or `BtoA`; label maps are on the right (B).
+      palette: the classes; without them, gray stays gray.
+
+    Raises:
+      UserError: when only some label maps hold ids, or the palette has no colour for void.
+    """
+    place = 1 if direction == "AtoB" else 0
+    if palette is None or source.channels[place] != 3:
+        return source
+    files = _label_files(split_folder)
+    if not files or not _hold_ids(files):
+        return source
+    if not len(palette.void):
+        raise UserError(
+            f"{files[0].parent} holds class ids, and the palette has no colour for pixels of no class: "
+            f'add "{VOID}": [[0, 0, 0]] or another colour to it'
+        )
+    table = tf.constant(_table(files[0], palette))
+
+    def read(index: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        images = list(source.read(index))
+        images[place] = tf.gather(table, tf.cast(images[place][..., 0], tf.int32))
+        return tuple(images)
+
+    return dataclasses.replace(source, read=read)
+
+
+def _label_files(split_folder: Path) -> Sequence[Path]:
+    if not split_folder.is_dir() or (split_folder / LABELS_FOLDER).is_dir():
+        return [files[1] for files in find_pairs(split_folder).values()]
+    return ()
+
+
+def _table(file: Path, palette: Palette) -> npt.NDArray[np.uint8]:
+    return cityscapes.official_colour_table(file, colour_table(palette))
+
+
+def _hold_ids(files: Sequence[Path]) -> bool:
+    """Tells whether label maps hold ids: all of them, or none."""
+    gray = [_is_id_map(file) for file in files]
+    if any(gray) and not all(gray):
+        raise UserError(
+            f"{files[gray.index(True)]} is gray, as class ids are, and {files[gray.index(False)]} is not: "
+            "make all label maps of a split gray, or all coloured"
+        )
+    return gray[0]
+
+
+def _is_id_map(file: Path) -> bool:
+    with file.open("rb") as stream:
+        header = stream.read(26)
+    if not header.startswith(_PNG_START) or len(header) < 26:
+        return False
+    bits, colour_type = header[24:26]
+    if colour_type == 0 and bits != 8:
+        raise UserError(f"{file} is a gray PNG of {bits} bits; class ids take 8 bits")
+    return colour_type == 0

@@ -1,0 +1,195 @@
+"""Class ids of label maps: from colours to ids and back, and resizing that keeps ids whole."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.pipelines.catalogue import CATALOGUE, DatasetSpec
+
+if TYPE_CHECKING:
+    from tfpix2pix.pipelines.files.sources import Source
+
+IGNORED = 255  # the id of pixels that belong to no class and are not scored
+VOID = "void"
+
+Colours = npt.NDArray[np.uint8]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Palette:
+    """The classes of a dataset's label maps. The order is that of the class ids, from 0.
+
+    Attributes:
+      names: K class names, at most 255.
+      colours: uint8 [K, 3], RGB.
+      void: uint8 [V, 3], colours that belong to no class; V may be 0.
+    """
+
+    names: tuple[str, ...]
+    colours: Colours
+    void: Colours
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def to_json(self) -> str:
+        """Returns the text of a file that `find_palette` reads."""
+        colours = dict(zip(self.names, self.colours.tolist(), strict=True))
+        entries = {**colours, VOID: self.void.tolist()}
+        lines = [f"  {json.dumps(name)}: {json.dumps(colour)}" for name, colour in entries.items()]
+        return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def dataset_palette(spec: DatasetSpec) -> Palette:
+    """Returns the palette of a dataset of the catalogue.
+
+    Raises:
+      UsageError: when the dataset has no label maps.
+    """
+    if not spec.palette:
+        known = ", ".join(name for name, each in CATALOGUE.items() if each.palette)
+        raise UsageError(
+            f"the classes of {spec.name} are not known; give --palette=FILE with a JSON object of names "
+            f'and colours, such as {{"sky": [70, 130, 180], "void": [[0, 0, 0]]}} (known: {known})'
+        )
+    return _new_palette(dict(spec.palette), spec.void)
+
+
+def find_palette(text: str) -> Palette:
+    """Returns the palette that `--palette` names.
+
+    Args:
+      text: a dataset of the catalogue, or a JSON file: an object of class name ->
+        [red, green, blue] in class id order, and optionally "void" -> a list of
+        colours that belong to no class.
+
+    Raises:
+      UsageError: for a dataset without label maps, or a name that is neither.
+      UserError: for a file that holds something else; the message names the entry.
+    """
+    if text in CATALOGUE:
+        return dataset_palette(CATALOGUE[text])
+    path = Path(text)
+    if not path.is_file():
+        known = ", ".join(name for name, each in CATALOGUE.items() if each.palette)
+        raise UsageError(f"--palette takes a JSON file or one of {known}. Received: {text}, which is neither")
+    try:
+        entries = json.loads(path.read_text(), object_pairs_hook=_refuse_twice)
+        if not isinstance(entries, dict):
+            raise ValueError(f"expected an object of class names and colours, found {entries!r:.60}")
+        void = entries.pop(VOID, [])
+        is_one_colour = isinstance(void, list) and void and not isinstance(void[0], list)
+        return _new_palette(entries, [void] if is_one_colour else void)
+    except (ValueError, OSError) as error:
+        raise UserError(f"palette {path}: {error}") from error
+
+
+def _refuse_twice(entries: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in entries]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f'"{twice[0]}" is there twice')
+    return dict(entries)
+
+
+def _new_palette(entries: Mapping[str, Any], void: Any) -> Palette:
+    if not 1 <= len(entries) <= IGNORED:
+        raise ValueError(f"expected 1 to {IGNORED} classes, found {len(entries)}")
+    if not isinstance(void, list | tuple):
+        raise ValueError(f'"{VOID}" must be a list of colours [red, green, blue], found {void!r}')
+    colours = {name: _check_colour(name, colour) for name, colour in entries.items()}
+    owners: dict[tuple[int, ...], str] = {}
+    for name, colour in colours.items():
+        if colour in owners:
+            raise ValueError(f'"{owners[colour]}" and "{name}" have the same colour {list(colour)}')
+        owners[colour] = name
+    void_colours = [_check_colour(VOID, colour) for colour in void]
+    if taken := next((colour for colour in void_colours if colour in owners), None):
+        raise ValueError(f'"{VOID}" and "{owners[taken]}" have the same colour {list(taken)}')
+    return Palette(
+        tuple(colours),
+        np.array(list(colours.values()), np.uint8),
+        np.array(void_colours, np.uint8).reshape(-1, 3),
+    )
+
+
+def _check_colour(name: str, colour: Any) -> tuple[int, ...]:
+    good = isinstance(colour, list | tuple) and len(colour) == 3
+    if not (good and all(type(level) is int and 0 <= level <= 255 for level in colour)):
+        raise ValueError(f'"{name}" must be [red, green, blue], each 0 to 255, found {colour!r}')
+    return tuple(colour)
+
+
+def class_ids(label_image: tf.Tensor | Colours, palette: Palette) -> tf.Tensor:
+    """Returns the class whose colour is nearest in RGB, for every pixel.
+
+    JPEG blurs the borders of colour maps, so few pixels have exactly a class's
+    colour. Between two colours that are equally near, the lower id wins.
+
+    Args:
+      label_image: uint8 [..., 3], RGB.
+      palette: of the label maps.
+
+    Returns:
+      uint8 [...]: ids from 0, `IGNORED` where a void colour is nearest.
+    """
+    colours = np.concatenate([palette.colours, palette.void]).astype(np.float32)
+    ids = np.concatenate([np.arange(len(palette)), np.full(len(palette.void), IGNORED)]).astype(np.uint8)
+    pixels = tf.cast(label_image, tf.float32)
+    # |p - c|^2 is smallest where p.c - |c|^2 / 2 is largest; float32 is exact for these numbers.
+    nearness = tf.matmul(tf.reshape(pixels, [-1, 3]), colours.T) - np.square(colours).sum(1) / 2
+    nearest = tf.argmax(nearness, axis=-1, output_type=tf.int32)
+    shape = tf.shape(pixels)[:-1]
+    return tf.ensure_shape(tf.reshape(tf.gather(tf.constant(ids), nearest), shape), pixels.shape[:-1])
+
+
+def colour_table(palette: Palette) -> Colours:
+    """Returns the colour of each id, uint8 [256, 3]; ids of no class get the first void colour, or black."""
+    table = np.zeros((256, 3), np.uint8)
+    table[:] = palette.void[0] if len(palette.void) else 0
+    table[: len(palette)] = palette.colours
+    return table
+
+
+def colour_ids(ids: tf.Tensor | npt.NDArray[np.uint8], palette: Palette) -> tf.Tensor:
+    """Returns the label map in colours, uint8 [..., 3], of ids, uint8 [...]; see `colour_table`."""
+    return tf.gather(tf.constant(colour_table(palette)), tf.cast(ids, tf.int32))
+
+
+def resize_ids(ids: tf.Tensor | npt.NDArray[np.uint8], size: tuple[int, int]) -> tf.Tensor:
+    """Resizes with the nearest neighbour, half-pixel centres; no id appears that was not there.
+
+    Args:
+      ids: [..., H, W], any integer type.
+      size: (height, width) in pixels.
+
+    Returns:
+      [..., height, width], of the same type.
+    """
+    resized = tf.convert_to_tensor(ids)
+    for axis, length in ((-2, size[0]), (-1, size[1])):
+        # floor((place + 1/2) * old / new) in whole numbers.
+        places = (2 * tf.range(length) + 1) * tf.shape(resized)[axis] // (2 * length)
+        resized = tf.gather(resized, places, axis=axis)
+    return resized
+
+
+def with_class_ids(source: "Source", palette: Palette) -> "Source":
+    """Returns the pairs with class ids, uint8 [H, W], in place of their target images.
+
+    Args:
+      source: pairs of a photo and a label map in the colours of `palette`.
+      palette: of the label maps.
+    """
+
+    def read(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        photo, label_map = source.read(index)
+        return photo, class_ids(label_map, palette)
+
+    return dataclasses.replace(source, read=read, channels=(source.channels[0], 1))

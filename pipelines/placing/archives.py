@@ -1,0 +1,265 @@
+"""Unpacks tar and zip archives that nobody vouches for.
+
+The members are written here, one by one, as plain files into a new folder:
+nothing that an archive says about links, owners, modes or places outside is
+followed, on any version of Python.
+"""
+
+import bz2
+import contextlib
+import dataclasses
+import gzip
+import io
+import lzma
+import re
+import shutil
+import stat
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from tqdm import tqdm
+
+from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.base.progress import show_progress
+
+# ImageNet, the largest set of the paper, has 1.3 million files and 150 GB; its photos do not shrink.
+MAX_MEMBERS = 5_000_000
+MAX_TOTAL_BYTES = 2 << 40
+# Flat label maps and the headers of many small files shrink a lot, hence the generous ratio and start.
+MAX_RATIO = 200
+FREE_BYTES = 64 << 20
+MAX_HEADER_BYTES = 1 << 20
+MAX_DEPTH = 10
+MAX_NAME_BYTES = 255
+CHUNK_BYTES = 1 << 18
+
+_DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError)
+_DECOMPRESSORS: Mapping[bytes, Callable[[IO[bytes]], Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
+}
+_ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")
+_JUNK = frozenset({"__MACOSX", ".DS_Store"})
+
+
+class _Refused(Exception):
+    """The text says why, to follow "<archive>: "."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Member:
+    """What an archive says about one of its members.
+
+    Attributes:
+      name: its path.
+      kind: `file`, `folder`, or, in words, what else it is.
+      size: length of the content in bytes.
+      stream: gives the content, from its first byte on.
+    """
+
+    name: str
+    kind: str
+    size: int
+    stream: IO[bytes]
+
+
+def unpack_archive(archive: Path, folder: Path) -> int:
+    """Writes the files of `archive` into the new folder `folder`.
+
+    Leaves out what macOS adds (`._x`, `.DS_Store`, `__MACOSX`).
+
+    Args:
+      archive: a zip, or a tar that is plain or compressed by gzip, bzip2 or xz;
+        recognised by its content, not by its name.
+      folder: does not exist yet; removed again on any failure.
+
+    Returns:
+      The number of files written.
+
+    Raises:
+      UserError: if the archive is damaged, or holds anything but ordinary files
+        and folders with ordinary names in reasonable amounts.
+    """
+    folder.mkdir()
+    try:
+        with open(archive, "rb") as raw, show_progress(f"Unpacking {archive.name}", _end(raw), "B") as bar:
+            return _write_members(_read_members(raw, bar), folder, _allowed_bytes(_end(raw)))
+    except BaseException as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, _Refused):
+            raise UserError(f"{archive}: {error}; nothing was unpacked") from error
+        if isinstance(error, (*_DAMAGE, ValueError, RuntimeError)) or _is_damage(error):
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise UserError(f"{archive}: damaged, cut short, or of an unknown kind ({reason})") from error
+        raise
+
+
+def _is_damage(error: BaseException) -> bool:
+    # gzip and bz2 report bad data as OSError; those of the operating system carry a number.
+    return isinstance(error, OSError) and error.errno is None
+
+
+def _end(raw: IO[bytes]) -> int:
+    here = raw.tell()
+    end = raw.seek(0, io.SEEK_END)
+    raw.seek(here)
+    return end
+
+
+def _allowed_bytes(archive_bytes: int) -> int:
+    return min(MAX_TOTAL_BYTES, FREE_BYTES + MAX_RATIO * archive_bytes)
+
+
+def _write_members(members: Iterator[_Member], folder: Path, allowed_bytes: int) -> int:
+    written = total_bytes = 0
+    for number, member in enumerate(members, start=1):
+        shown = ascii(member.name if len(member.name) <= 200 else f"{member.name[:200]}...")
+        if number > MAX_MEMBERS:
+            raise _Refused(f"more than {MAX_MEMBERS} members")
+        parts = _check_name(member.name, shown)
+        if member.kind not in ("file", "folder"):
+            raise _Refused(f"member {shown} is {member.kind}, and only files and folders are accepted")
+        total_bytes += member.size
+        if member.size < 0 or total_bytes > allowed_bytes:
+            raise _Refused(f"member {shown} makes it unpack to more than {allowed_bytes} bytes")
+        if any(part in _JUNK or part.startswith("._") for part in parts):
+            continue
+        try:
+            _write_member(member, folder.joinpath(*parts))
+        except (FileExistsError, NotADirectoryError, IsADirectoryError):
+            raise _Refused(f"member {shown} is there twice, or as a file and a folder") from None
+        written += member.kind == "file"
+    return written
+
+
+def _check_name(name: str, shown: str) -> tuple[str, ...]:
+    """Returns the parts of a member's path below the folder; refuses what is not plainly one."""
+    parts = PurePosixPath(name).parts
+    if name.startswith("/") or re.match("[A-Za-z]:", name):
+        raise _Refused(f"member {shown} has an absolute path")
+    if ".." in parts:
+        raise _Refused(f"member {shown} leads out of the folder")
+    if "\\" in name or not name.isprintable():
+        # A byte that is not UTF-8 comes as a lone surrogate, which is not printable.
+        raise _Refused(f"member {shown} has a backslash or a character in its name that cannot be printed")
+    if not name or len(parts) > MAX_DEPTH or any(len(part.encode()) > MAX_NAME_BYTES for part in parts):
+        raise _Refused(f"member {shown} has an empty or overlong name")
+    return parts
+
+
+def _write_member(member: _Member, path: Path) -> None:
+    if member.kind == "folder":
+        path.mkdir(parents=True, exist_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # "x" never follows or replaces what is there, whatever the file system takes for the same name.
+    with open(path, "xb") as file:
+        missing = member.size
+        while missing:
+            chunk = member.stream.read(min(missing, CHUNK_BYTES))
+            if not chunk:
+                raise EOFError(f"{missing} bytes of {member.name} are missing")
+            file.write(chunk)
+            missing -= len(chunk)
+
+
+def _read_members(raw: IO[bytes], bar: tqdm) -> Iterator[_Member]:
+    """Yields the members; each one's stream is to be read before the next is asked for."""
+    start = raw.read(6)
+    raw.seek(0)
+    if start.startswith(_ZIP_STARTS):
+        yield from _read_zip(raw, bar)
+        return
+    openers = [opener for magic, opener in _DECOMPRESSORS.items() if start.startswith(magic)]
+    with openers[0](raw) if openers else contextlib.nullcontext(raw) as unpacked:
+        for member in _read_tar(unpacked, _allowed_bytes(_end(raw))):
+            yield member
+            bar.update(raw.tell() - bar.n)
+    bar.update(_end(raw) - bar.n)
+
+
+def _read_zip(raw: IO[bytes], bar: tqdm) -> Iterator[_Member]:
+    with zipfile.ZipFile(raw) as archive:
+        for member in archive.infolist():
+            if member.flag_bits & 0x1:
+                raise _Refused(f"member {ascii(member.filename)} is encrypted")
+            kind = "folder" if member.is_dir() else _kind_of_mode(member.external_attr >> 16)
+            # zipfile cuts a name at a NUL; the original shows what the archive really says.
+            with archive.open(member) as stream:
+                yield _Member(member.orig_filename, kind, member.file_size, stream)
+            bar.update(member.compress_size)
+
+
+def _kind_of_mode(mode: int) -> str:
+    # Zip files from systems without Unix modes leave the type at 0.
+    if stat.S_IFMT(mode) in (0, stat.S_IFREG):
+        return "file"
+    return "a symbolic link" if stat.S_ISLNK(mode) else "a special file"
+
+
+def _read_tar(unpacked: IO[bytes], allowed_bytes: int) -> Iterator[_Member]:
+    headers = _TarHeaders(unpacked, allowed_bytes)
+    try:
+        archive = tarfile.TarFile(fileobj=headers)  # type: ignore[arg-type]
+    except tarfile.ReadError as error:
+        raise _Refused("neither a zip nor a tar archive (plain, gzip, bzip2 or xz)") from error
+    while (member := archive.next()) is not None:
+        archive.members.clear()  # type: ignore[attr-defined]  # else it keeps all in memory
+        yield _Member(member.name, _kind_of_tar_member(member), member.size, unpacked)
+        headers.bytes_read = 0
+    # tarfile takes any block that is no header for the end; only one of zeros is.
+    if headers.last_block != bytes(tarfile.BLOCKSIZE):
+        raise EOFError("the end mark is missing")
+    # The checksums of gzip, bzip2 and xz come after the last byte.
+    while unpacked.read(CHUNK_BYTES):
+        headers.seek(unpacked.tell())
+
+
+def _kind_of_tar_member(member: tarfile.TarInfo) -> str:
+    if member.issym():
+        return "a symbolic link"
+    if member.islnk():
+        return "a hard link"
+    if member.issparse():
+        return "a sparse file"
+    if member.isdir():
+        return "folder"
+    return "file" if member.isreg() else "a special file"
+
+
+class _TarHeaders:
+    """The unpacked bytes of a tar, for `tarfile`, which believes any length that a header claims.
+
+    Refuses before it happens: headers that would fill the memory, ways beyond
+    what the archive may unpack to, steps back.
+    """
+
+    def __init__(self, unpacked: IO[bytes], allowed_bytes: int) -> None:
+        self._unpacked = unpacked
+        # Headers and padding come on top of the files' own bytes.
+        self._allowed_bytes = 2 * allowed_bytes
+        self.bytes_read = 0
+        self.last_block = b""
+
+    def tell(self) -> int:
+        return self._unpacked.tell()
+
+    def seek(self, position: int) -> int:
+        if position > self._allowed_bytes:
+            raise _Refused(f"it unpacks to more than {self._allowed_bytes} bytes")
+        if position < self._unpacked.tell():
+            raise tarfile.ReadError("a header points backwards")
+        return self._unpacked.seek(position)
+
+    def read(self, size: int) -> bytes:
+        self.bytes_read += size
+        if size < 0 or self.bytes_read > MAX_HEADER_BYTES:
+            raise _Refused(f"it has a header of more than {MAX_HEADER_BYTES} bytes")
+        self.last_block = self._unpacked.read(size)
+        return self.last_block

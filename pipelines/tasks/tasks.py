@@ -1,0 +1,199 @@
+"""What is learned from a photo alone: how it becomes input and target, and how a result becomes a picture.
+
+A task speaks of two things. An example is what the network needs: `input_image`,
+and in training `target_image`; for inpainting also `mask`, float32 [..., H, W, 1],
+1 in the hole. A picture is what a person gives and gets: pairs' own images, a
+photo to be coloured, a photo with transparent holes, a drawing. Tensors are
+float32 in [-1, 1] with or without a batch in front; TensorFlow operations only,
+so that a SavedModel holds its task.
+"""
+
+from typing import Any
+
+import tensorflow as tf
+
+from tfpix2pix.pipelines.tasks import lab
+
+Example = dict[str, tf.Tensor]
+
+# Lightness is in [0, 100]; a and b of sRGB colours within about 110 of 0.
+_HALF_LIGHTNESS = 50.0
+_CHROMA = 110.0
+_HOLES = 3
+# Shortest and longest side of a random hole, as a share of the image's.
+_HOLE_SIDES = (1 / 8, 3 / 8)
+
+
+class Task:
+    """Pairs: the images are input and target as they are. Base of the other tasks.
+
+    Args:
+      channels: of input and target, of the network.
+
+    Attributes:
+      name: value of `--task`.
+      hole: of inpainting; see there.
+      channels: likewise.
+      picture_channels: of what a person gives and gets.
+      from_photos: whether the source holds single photos.
+    """
+
+    name = "pairs"
+    hole = "center"
+    from_photos = False
+
+    def __init__(self, channels: tuple[int, int] = (3, 3)):
+        self.channels = channels
+        self.picture_channels = channels
+
+    def make_example(self, images: tuple[tf.Tensor, ...], seed: tf.Tensor) -> Example:
+        """Makes an example for training or evaluation.
+
+        Args:
+          images: what the source reads, resized and mirrored: input and target, or
+            one RGB photo; [H, W, C].
+          seed: int64 [2], stateless.
+        """
+        return {"input_image": images[0], "target_image": images[1]}
+
+    def read_picture(self, picture: tf.Tensor) -> Example:
+        """Makes an example without a target of what a person gives, [..., H, W, C]."""
+        return {"input_image": picture}
+
+    def complete(self, example: Example, generated_image: tf.Tensor) -> tf.Tensor:
+        """Returns the picture that a person gets; of `target_image`, the one hoped for."""
+        return generated_image
+
+    def show_input(self, example: Example) -> tf.Tensor:
+        """Returns the input as a picture."""
+        return example["input_image"]
+
+
+class Colorize(Task):
+    """Lightness in, colour out, in CIE Lab: L / 50 - 1 and ab / 110 (Sec. 4, and the original code)."""
+
+    name = "colorize"
+    from_photos = True
+
+    def __init__(self):
+        super().__init__((1, 2))
+        self.picture_channels = (3, 3)
+
+    def make_example(self, images, seed):
+        """Splits the photo into lightness and colour."""
+        colours = lab.rgb_to_lab((images[0] + 1) / 2)
+        chroma = tf.clip_by_value(colours[..., 1:] / _CHROMA, -1.0, 1.0)
+        return {"input_image": _lightness(colours), "target_image": chroma}
+
+    def read_picture(self, picture):
+        """Takes the lightness of a photo, whatever its colours."""
+        return {"input_image": _lightness(lab.rgb_to_lab((picture + 1) / 2))}
+
+    def complete(self, example, generated_image):
+        """Joins the lightness that went in and the colours that came out, as RGB."""
+        lightness = (example["input_image"] + 1) * _HALF_LIGHTNESS
+        return lab.lab_to_rgb(tf.concat([lightness, generated_image * _CHROMA], axis=-1)) * 2 - 1
+
+    def show_input(self, example):
+        """Returns the lightness as a gray RGB picture."""
+        lightness = example["input_image"]
+        return self.complete(example, tf.zeros_like(tf.concat([lightness, lightness], axis=-1)))
+
+
+def _lightness(colours: tf.Tensor) -> tf.Tensor:
+    return colours[..., :1] / _HALF_LIGHTNESS - 1
+
+
+class Inpaint(Task):
+    """A photo with holes in, the whole photo out; holes are filled with 0, the middle gray.
+
+    Args:
+      hole: `center`: a rectangle of half the height and half the width, as in the
+        paper. `random`: three rectangles anywhere; the network gets a fourth channel,
+        the picture's alpha: 1 where known, -1 in holes. Without it, gray pixels of
+        the photo could not be told from missing ones. A centre hole is always in
+        the same place, so there the three channels of the paper's network do.
+    """
+
+    name = "inpaint"
+    from_photos = True
+
+    def __init__(self, hole: str = "center"):
+        self.hole = hole
+        super().__init__((4 if hole == "random" else 3, 3))
+        self.picture_channels = (4, 3)
+
+    def make_example(self, images, seed):
+        """Cuts the hole out of the photo."""
+        size = tf.shape(images[0])[:2]
+        mask = _random_mask(size, seed) if self.hole == "random" else center_mask(size)
+        return {**self._cut(images[0], mask), "target_image": images[0]}
+
+    def read_picture(self, picture):
+        """Takes what is transparent, of alpha -1, for the hole."""
+        # A pixel that is transparent in part has a colour.
+        return self._cut(picture[..., :3], tf.cast(picture[..., 3:] <= -1, tf.float32))
+
+    def complete(self, example, generated_image):
+        """Pastes the known pixels over what was generated."""
+        return tf.where(example["mask"] > 0, generated_image, example["input_image"][..., :3])
+
+    def show_input(self, example):
+        """Returns the photo with its hole gray."""
+        return example["input_image"][..., :3]
+
+    def _cut(self, photo: tf.Tensor, mask: tf.Tensor) -> Example:
+        input_image = photo * (1 - mask)
+        if self.hole == "random":
+            input_image = tf.concat([input_image, 1 - 2 * mask], axis=-1)
+        return {"input_image": input_image, "mask": mask}
+
+
+def center_mask(size: Any) -> tf.Tensor:
+    """Returns float32 [H, W, 1]: 1 in the middle half of the height and of the width, else 0.
+
+    Args:
+      size: height and width in px; int32 [2], or numbers.
+    """
+    rows, columns = (
+        (places >= (side - side // 2) // 2) & (places < (side - side // 2) // 2 + side // 2)
+        for places, side in ((tf.range(side), side) for side in tf.unstack(size))
+    )
+    return tf.cast(rows[:, None, None] & columns[None, :, None], tf.float32)
+
+
+def _random_mask(size: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    draws = tf.random.stateless_uniform([4, _HOLES, 1], seed, alg="philox")
+    least, most = _HOLE_SIDES
+
+    def inside(places_px: tf.Tensor, side_px: tf.Tensor, length: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
+        """Returns bool [holes, side]."""
+        length_px = tf.maximum(1, tf.cast(tf.round((least + (most - least) * length) * side_px), tf.int32))
+        start_px = tf.cast(start * tf.cast(tf.cast(side_px, tf.int32) - length_px + 1, tf.float32), tf.int32)
+        return (places_px >= start_px) & (places_px < start_px + length_px)
+
+    height, width = tf.unstack(size)
+    rows = inside(tf.range(height), tf.cast(height, tf.float32), draws[0], draws[1])
+    columns = inside(tf.range(width), tf.cast(width, tf.float32), draws[2], draws[3])
+    mask = tf.reduce_any(rows[:, :, None] & columns[:, None, :], axis=0)
+    return tf.cast(mask[..., None], tf.float32)
+
+
+class Edges(Task):
+    """A drawing in, a photo out. The source draws the photo's edges: `pipelines.drawings`."""
+
+    name = "edges"
+    from_photos = True
+
+
+def make_task(name: str, hole: str = "center", channels: tuple[int, int] = (3, 3)) -> Task:
+    """Returns a task by its name.
+
+    Args:
+      name: `pairs`, `colorize`, `inpaint` or `edges`.
+      hole: of `inpaint`.
+      channels: of `pairs`; the other tasks have their own.
+    """
+    if name == "pairs":
+        return Task(channels)
+    return Inpaint(hole) if name == "inpaint" else {"colorize": Colorize, "edges": Edges}[name]()

@@ -1,0 +1,118 @@
+"""Benchmarks: turns taken, ratios within rounds, work counted."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import measurement, networks
+from benchmarks.measurement import Contestant, Result
+from tfpix2pix.pipelines.base.errors import UsageError, UserError
+
+SLEEPER = "from benchmarks.contestant import answer; import time; print('chatter'); "
+SLEEPER += "answer(lambda: time.sleep({}), 1, colour='red')"
+
+
+def _contestant(name: str, code: str) -> Contestant:
+    return Contestant(name, (sys.executable, "-c", code))
+
+
+def test_contestants_take_turns_and_say_what_they_are():
+    given = [_contestant("short", SLEEPER.format(0.01)), _contestant("long", SLEEPER.format(0.05))]
+    results = measurement.take_turns(given, rounds=3, calls=2)
+    assert list(results) == ["short", "long"]
+    assert results["short"].seconds.shape == (3,) and results["short"].facts["colour"] == "red"
+    # Sleep is never shorter than asked for; how much longer is up to the machine.
+    assert results["short"].seconds.min() >= 0.01 and results["long"].seconds.min() >= 0.05
+    assert results["long"].facts["peak_rss_mib"] > 1
+
+
+def test_contestant_that_ends_early_is_named_and_heard(capfd):
+    code = "print('no such file'); raise SystemExit(3)"
+    with pytest.raises(UserError, match="broken ended early, with status 3"):
+        measurement.take_turns([_contestant("broken", code)], rounds=1)
+    assert "no such file" in capfd.readouterr().err
+
+
+def test_contestant_that_dies_between_its_turns_is_named(tmp_path):
+    file = tmp_path / "victim"
+    victim = f"import os, pathlib; pathlib.Path({str(file)!r}).write_text(str(os.getpid())); "
+    killer = "import os; from benchmarks.contestant import answer; "
+    killer += f"answer(lambda: os.kill(int(open({str(file)!r}).read()), 9), warm_ups=0)"
+    given = [_contestant("victim", victim + SLEEPER.format(0)), _contestant("killer", killer)]
+    with pytest.raises(UserError, match="victim ended early, with status -9"):
+        measurement.take_turns(given, rounds=2)
+
+
+def test_contestants_leave_no_files_behind():
+    keeper = "import json, os, tempfile; folder = tempfile.mkdtemp(); "
+    keeper += "from benchmarks.contestant import answer; answer(lambda: None, folder=folder)"
+    results = measurement.take_turns([_contestant("keeper", keeper)], rounds=1)
+    folder = Path(results["keeper"].facts["folder"])
+    assert folder.name and not folder.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="about Linux's prctl")
+def test_contestants_die_with_a_killed_benchmark(tmp_path):
+    file = tmp_path / "contestants"
+    sleeper = f"import os; print(os.getpid(), file=open({str(file)!r}, 'a')); " + SLEEPER.format(0.1)
+    code = "import sys; from benchmarks.measurement import Contestant, take_turns; "
+    code += f"take_turns([Contestant(name, (sys.executable, '-c', {sleeper!r})) for name in 'ab'], 1000)"
+    benchmark = subprocess.Popen([sys.executable, "-c", code], cwd=measurement.ROOT, stderr=subprocess.PIPE)
+    while b"0/1000" not in benchmark.stderr.readline():
+        assert benchmark.poll() is None
+    benchmark.send_signal(signal.SIGTERM)
+    benchmark.communicate(timeout=60)
+    folders = [Path("/proc", number) for number in file.read_text().split()]
+    assert len(folders) == 2
+    deadline = time.monotonic() + 30
+    while any(_is_running(folder) for folder in folders):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _is_running(folder: Path) -> bool:
+    try:
+        return (folder / "stat").read_text().split()[2] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_ratios_are_taken_within_the_rounds():
+    # The machine was half as fast in the second round, for both and for its limit.
+    results = {
+        "ours float32": Result(np.array([1.0, 2.0]), {"peak_rss_mib": 5}),
+        "PyTorch float32": Result(np.array([3.0, 6.0]), {"pytorch": "2.0", "peak_rss_mib": 7}),
+        "limit float32": Result(np.array([0.5, 1.0]), {}),
+    }
+    numbers = networks.summarise_network("ours float32", results, flops=2 * 2048**3)
+    assert numbers["ratio"]["PyTorch float32"] == {"median": 3, "low": 3, "high": 3}
+    assert numbers["share_of_limit"] == {"median": 0.5, "low": 0.5, "high": 0.5}
+    assert numbers["ms"]["median"] == 1500
+    peer = networks.summarise_network("PyTorch float32", results, flops=2 * 2048**3)
+    assert (peer["pytorch"], peer["peak_rss_mib"]) == ("2.0", 7)
+
+
+def test_work_of_the_paper_s_networks():
+    # By hand, from the table of layers: 12.1 GFLOP forward; D sees 6.4 GFLOP an image.
+    assert networks.count_flops("forward", 256) == pytest.approx(12.096e9, rel=1e-3)
+    assert networks.count_flops("step", 256) == pytest.approx(86.94e9, rel=1e-3)
+
+
+@pytest.mark.parametrize("image_size", [96, 250, 384])
+def test_sizes_that_the_networks_would_pad_are_refused(image_size):
+    with pytest.raises(UsageError, match=f"multiple of 256. Received: {image_size}"):
+        networks.count_flops("forward", image_size)
+
+
+def test_numbers_are_written_with_their_command(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/repo/benchmarks/networks.py", "--what=step"])
+    measurement.write_json(str(tmp_path / "numbers.json"), {"gflop": 87})
+    content = json.loads((tmp_path / "numbers.json").read_text())
+    assert content["command"] == "python -m benchmarks.networks --what=step"
+    assert content["gflop"] == 87 and content["cores"] >= 1

@@ -1,0 +1,205 @@
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from tfpix2pix.config import config as configs
+from tfpix2pix.config.config import FIELDS, define_flags, make_config
+from tfpix2pix.pipelines.base.command_line import new_flags
+from tfpix2pix.pipelines.base.errors import UsageError
+
+
+def test_facades_alone_is_the_papers_experiment():
+    config = make_config(dataset="facades")
+    assert (config.direction, config.epochs, config.batch_size) == ("BtoA", 200, 1)
+    assert (config.image_size, config.load_size) == ((256, 256), (286, 286))
+    assert (config.jitter, config.mirror) == (True, True)
+    assert (config.objective, config.lambda_l1, config.learning_rate) == ("l1+cgan", 100.0, 2e-4)
+    assert (config.generator, config.receptive_field, config.normalization) == ("unet", 70, "batch")
+
+
+def test_given_values_win_over_the_recipe_and_the_recipe_over_the_defaults():
+    recipe = make_config(dataset="edges2shoes")
+    assert (recipe.epochs, recipe.batch_size, recipe.jitter, recipe.mirror) == (15, 4, False, False)
+    given = make_config(dataset="edges2shoes", epochs=3, mirror=True, direction="BtoA", batch_size=None)
+    assert (given.epochs, given.mirror, given.direction, given.batch_size) == (3, True, "BtoA", 4)
+
+
+def test_a_set_that_is_not_in_the_catalogue_gets_the_facades_recipe():
+    config = make_config(dataset="my_name")
+    assert (config.direction, config.epochs, config.batch_size, config.jitter) == ("AtoB", 200, 1, True)
+
+
+@pytest.mark.parametrize(
+    "value, expected",
+    [
+        ("256", (256, 256)),
+        (64, (64, 64)),
+        ("256x512", (256, 512)),
+        ((32, 64), (32, 64)),
+        ([32, 64], (32, 64)),
+    ],
+)
+def test_sizes(value, expected):
+    assert make_config(dataset="facades", image_size=value).image_size == expected
+
+
+def test_the_load_size_follows_the_image_size_unless_given():
+    assert make_config(image_size="128x256").load_size == (143, 286)
+    assert make_config(image_size=128, load_size=130).load_size == (130, 130)
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"image_size": "0x64"}, "--image_size takes N or HxW"),
+        ({"image_size": "64x"}, "--image_size takes N or HxW"),
+        ({"image_size": 16}, "--image_size must be at least 32 px"),
+        ({"seed": 2**32}, "--seed must be below 2**32"),
+        ({"image_size": 64, "depth": 7}, "--depth must be at most 6 for this --image_size"),
+        ({"lambda_l1": float("inf")}, "--lambda_l1 must be finite"),
+        ({"steps": "3"}, "--steps must be int. Received: '3'"),
+        ({"image_size": 95, "receptive_field": 286}, "--image_size must be at least 96 px"),
+        ({"image_size": 47, "receptive_field": 142}, "--image_size must be at least 48 px"),
+        ({"image_size": 191, "receptive_field": 574}, "--image_size must be at least 192 px"),
+        ({"image_size": 64, "load_size": 63}, "--load_size must not be smaller than --image_size, 64x64"),
+        ({"load_size": 300, "jitter": False}, "--load_size has no effect without --jitter"),
+        (
+            {"receptive_field": 71},
+            "--receptive_field must be one of 1, 16, 34, 70, 142, 286, 574. Received: 71",
+        ),
+        ({"objective": "wgan"}, "--objective must be one of l1, gan, cgan, l1+gan, l1+cgan. Received: wgan"),
+        ({"steps": 0}, "--steps must be at least 1. Received: 0"),
+        ({"learning_rate": -1.0}, "--learning_rate must be at least 0. Received: -1.0"),
+        ({"learning_rate": float("nan")}, "--learning_rate must be finite. Received: nan"),
+        ({"depth": 1}, "--depth must be at least 2. Received: 1"),
+        ({"profile_steps": "9:3"}, "--profile_steps takes A:B with A < B"),
+        ({"dataset": "../facades"}, "--dataset is a name, not a path"),
+        ({"dataset": "colorization", "task": "pairs"}, "--dataset=colorization is a set of single photos"),
+        ({"task": "segment"}, "--task must be one of pairs, colorize, inpaint, edges. Received: segment"),
+        ({"task": "edges", "direction": "BtoA"}, "--direction is for pairs, and --task=edges learns from"),
+        ({"hole": "random"}, "--hole is for --task=inpaint. Received: --task=pairs"),
+        ({"task": "inpaint", "hole": "left"}, "--hole must be one of center, random. Received: left"),
+        ({"task": "colorize", "output_channels": 3}, "--task=colorize has 1 input and 2 output channels"),
+        ({"input_channels": 0}, "--input_channels must be at least 1. Received: 0"),
+        ({"upsampling": "cubic"}, "--upsampling must be one of transposed, nearest, bilinear"),
+        ({"batchsize": 4}, "no such setting: batchsize"),
+    ],
+)
+def test_what_cannot_work_is_refused_by_name(settings, message):
+    with pytest.raises(UsageError) as caught:
+        make_config(**settings)
+    assert message in str(caught.value)
+
+
+def test_the_image_size_is_enough_for_the_discriminator():
+    assert make_config(image_size=96, receptive_field=286).receptive_field == 286
+    assert make_config(image_size=32, receptive_field=286, objective="l1").objective == "l1"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"dataset": "edges2shoes"},
+        {"jitter": False},
+        {"dataset": "inpainting", "hole": "random"},
+        {"input_channels": 7, "output_channels": 1, "upsampling": "bilinear"},
+        {"steps": 7, "image_size": "64x128", "lr_schedule": "linear_decay", "mirror": False},
+    ],
+)
+def test_json_round_trip(settings):
+    config = make_config(**settings)
+    assert configs.from_json(config.to_json()) == config
+    assert set(json.loads(config.to_json())) == set(FIELDS)
+
+
+def test_a_run_of_an_older_version_goes_on():
+    saved = json.loads(make_config(dataset="facades", lambda_l1=10.0).to_json())
+    for name in ("task", "hole", "input_channels", "output_channels", "upsampling"):
+        del saved[name]
+    now = make_config(dataset="facades", lambda_l1=10.0)
+    configs.check_resumable(configs.from_json(json.dumps(saved)), now, Path("runs/facades"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"dataset": "colorization"}, ("colorize", 1, 2, "AtoB")),
+        ({"dataset": "inpainting"}, ("inpaint", 3, 3, "AtoB")),
+        # Random holes come with their mask.
+        ({"dataset": "inpainting", "hole": "random"}, ("inpaint", 4, 3, "AtoB")),
+        ({"dataset": "synthetic", "task": "edges"}, ("edges", 3, 3, "AtoB")),
+        ({"dataset": "mine", "input_channels": 7}, ("pairs", 7, 3, "AtoB")),
+        ({"dataset": "facades"}, ("pairs", 3, 3, "BtoA")),
+    ],
+)
+def test_channels_follow_from_the_task(settings, expected):
+    config = make_config(**settings)
+    assert (config.task, config.input_channels, config.output_channels, config.direction) == expected
+
+
+def test_help_names_one_default_for_each_flag():
+    flag_values = new_flags()
+    define_flags(flag_values)
+    for name in FIELDS:
+        assert flag_values[name].help.count("(default: ") == 1, name
+    assert "(default: 8 for 256 px)" in flag_values["depth"].help
+    assert "(default: --base_filters)" in flag_values["discriminator_filters"].help
+
+
+def test_a_config_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        make_config().steps = 3
+
+
+def test_the_description_marks_what_is_not_the_default():
+    lines = configs.describe(make_config(dataset="edges2shoes", lambda_l1=10.0, image_size="64x128"))
+    marked = {line.split()[1]: line.split()[2] for line in lines.splitlines() if line.startswith("*")}
+    assert marked == {
+        "dataset": "edges2shoes",
+        "lambda_l1": "10.0",
+        "image_size": "64x128",
+        "load_size": "72x143",
+    }
+    assert len(lines.splitlines()) == len(FIELDS)
+
+
+def test_a_resumed_run_may_change_only_what_does_not_touch_the_weights():
+    saved = make_config(dataset="facades")
+    now = make_config(
+        dataset="facades",
+        steps=9,
+        epochs=300,
+        data_dir="elsewhere",
+        cache_mib=0,
+        checkpoint_every_steps=2,
+        keep_checkpoints=5,
+        validate_every_steps=3,
+        summary_every_steps=4,
+        sample_every_steps=5,
+        profile_steps="1:2",
+        export=False,
+        saved_model_dir="there",
+    )
+    configs.check_resumable(saved, now, Path("runs/facades"))
+
+
+def test_a_changed_setting_is_named_with_both_values():
+    saved = make_config(dataset="facades")
+    now = make_config(dataset="facades", lambda_l1=10.0, image_size=128, seed=1)
+    with pytest.raises(UsageError) as caught:
+        configs.check_resumable(saved, now, Path("runs/facades"))
+    message = str(caught.value)
+    assert message.startswith("runs/facades holds a run with other settings: ")
+    assert "--image_size was 256x256, is 128x128" in message
+    assert "--lambda_l1 was 100.0, is 10.0" in message
+    assert "--seed was 0, is 1" in message
+    assert "--batch_size" not in message
+
+
+def test_more_steps_would_change_a_decay_that_depends_on_them():
+    saved = make_config(steps=10, lr_schedule="linear_decay")
+    with pytest.raises(UsageError, match="--steps was 10, is 20"):
+        configs.check_resumable(saved, make_config(steps=20, lr_schedule="linear_decay"), Path("run"))

@@ -1,0 +1,62 @@
+"""The demo of a tiny run, served by a thread of the test's own process: that starts at once."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import uvicorn
+
+from tfpix2pix.translate.translator import Translator
+from tfpix2pix.web.address import Address, find_url, open_socket
+from tfpix2pix.web.demo.application import Limits, make_demo
+from tfpix2pix.web.demo.input import describe_input, origin_of_translator, read_examples
+from tfpix2pix.web.demo.models import LocalPainter
+
+
+class Place(NamedTuple):
+    """Where a demo is served."""
+
+    url: str
+    port: int
+
+
+@contextmanager
+def serve_model(
+    model: Path,
+    *,
+    kind: str | None = None,
+    examples: bool = False,
+    limits: Limits | None = None,
+    port: int = 0,
+) -> Iterator[Place]:
+    """Yields where the demo of a run or SavedModel is.
+
+    Args:
+      model: the run or SavedModel.
+      kind: see `describe_input`.
+      examples: whether there are some.
+      limits: the command's, but for the rate, if there are none.
+      port: 0: any.
+    """
+    limits = limits or Limits(requests_per_sec=100)
+    translator = Translator(model)
+    origin = origin_of_translator(translator)
+    sheet = describe_input(origin, kind)
+    app = make_demo(
+        LocalPainter(translator, limits.max_pixels),
+        sheet,
+        read_examples(origin, sheet) if examples else (),
+        limits,
+    )
+    with open_socket(Address(port=port)) as listening:
+        config = uvicorn.Config(app, lifespan="off", log_level="warning", timeout_graceful_shutdown=5)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            yield Place(find_url(listening), listening.getsockname()[1])
+        finally:
+            server.should_exit = True
+            thread.join()

@@ -1,0 +1,120 @@
+"""Runs of the real train command: the smallest nets, six pairs on disk, in processes of their own."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from tfpix2pix.config.config import Config, make_config
+
+ROOT = Path(__file__).resolve().parents[2]
+SETTINGS = {
+    "dataset": "tiny",
+    "image_size": 32,
+    "depth": 3,
+    "base_filters": 2,
+    "receptive_field": 16,
+    "precision": "float32",
+    "export": False,
+}
+TIMEOUT_SEC = 240
+
+
+def write_dataset(folder: Path, train: int = 6, val: int = 2) -> Path:
+    """Writes random side-by-side pairs of 32 px; returns `folder`."""
+    draw = np.random.default_rng(0)
+    for split, count in (("train", train), ("val", val)):
+        (folder / split).mkdir(parents=True)
+        for number in range(count):
+            pixels = draw.integers(0, 256, (32, 64, 3), np.uint8)
+            Image.fromarray(pixels).save(folder / split / f"{split}-{number}.png")
+    return folder
+
+
+def write_image(file: Path, pixels: np.ndarray) -> Path:
+    """Writes a PNG or .npy file and its folder; returns `file`."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if file.suffix == ".npy":
+        np.save(file, pixels)
+    else:
+        file.write_bytes(tf.io.encode_png(pixels).numpy())
+    return file
+
+
+def tiny_config(data_dir: Path, **settings) -> Config:
+    """Returns `SETTINGS` with others on top."""
+    return make_config(**{**SETTINGS, "data_dir": str(data_dir), **settings})
+
+
+def train_command(data_dir: Path, workdir: Path, **settings) -> list[str]:
+    """Returns the train command of `tiny_config`."""
+    values = {**SETTINGS, "data_dir": data_dir, "workdir": workdir, **settings}
+    options = [
+        f"--{name}={str(value).lower() if value is False else value}" for name, value in values.items()
+    ]
+    return [sys.executable, "-m", "tfpix2pix.train", *options]
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """Returns the environment of a process that finds the project and no GPU."""
+    own = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "-1", **variables}
+    own.pop("TF_CONFIG", None)
+    return {**own, **variables}
+
+
+def start(command: Sequence[str], **options) -> subprocess.Popen:
+    """Starts a command whose output will be read at its end."""
+    return subprocess.Popen(
+        command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    )
+
+
+def run(command: Sequence[str], **options) -> subprocess.CompletedProcess:
+    """Runs a command to its end."""
+    options = {"env": environment(), **options}
+    return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SEC, **options)
+
+
+def last_line(process: subprocess.CompletedProcess) -> str:
+    """Returns the last line of standard error."""
+    return process.stderr.strip().splitlines()[-1]
+
+
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen) -> None:
+    """Waits for something that a running process does."""
+    deadline = time.monotonic() + TIMEOUT_SEC
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def read_metrics(workdir: Path) -> list[dict[str, float]]:
+    """Returns the lines of metrics.jsonl without the speed, which no two runs share."""
+    path = workdir / "metrics.jsonl"
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    metrics = [json.loads(line) for line in lines if line.endswith("\n")]
+    return [
+        {name: value for name, value in line.items() if name != "training/images_per_sec"} for line in metrics
+    ]
+
+
+def read_state(workdir: Path, step: int) -> dict[str, np.ndarray]:
+    """Returns every value of a checkpoint: weights, both optimizers, the step."""
+    reader = tf.train.load_checkpoint(str(workdir / "checkpoints" / f"step-{step:08d}" / "state"))
+    names = [name for name in reader.get_variable_to_shape_map() if "OBJECT_GRAPH" not in name]
+    return {name: reader.get_tensor(name) for name in names}
+
+
+def assert_same_state(state: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+    """Compares two checkpoints bit for bit."""
+    assert state.keys() == expected.keys()
+    different = [name for name in expected if state[name].tobytes() != expected[name].tobytes()]
+    assert not different

@@ -1,0 +1,163 @@
+"""Which network a state dict is of, and what messages say of those that fit none."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tfpix2pix.interop import torch_detection, torch_names
+from tfpix2pix.interop.torch_names import PatchDiscriminator, Unet
+from tfpix2pix.pipelines.base.errors import UsageError, UserError
+
+RECORDING = Path(__file__).parents[1] / "helpers" / "references" / "torch_networks.npz"
+FILE = "latest_net_G.pth"
+DEEPEST = "model" + ".model.1" + ".model.3" * 6 + ".model.1.weight"
+
+
+@pytest.fixture(scope="module")
+def recorded() -> dict[str, np.ndarray]:
+    with np.load(RECORDING) as archive:
+        return dict(archive)
+
+
+def _weights(recorded, network):
+    prefix = f"{network}/state/"
+    state = {name.removeprefix(prefix): recorded[name] for name in recorded if name.startswith(prefix)}
+    return torch_detection.split_statistics(state)[0]
+
+
+@pytest.mark.parametrize(
+    ("network", "expected"),
+    [
+        ("batch", Unet(6, 1, 3, 3, affine=True, biased=False)),
+        ("instance", Unet(6, 1, 1, 2, affine=False, biased=True)),
+        ("none", Unet(5, 1, 4, 3, affine=False, biased=False)),
+    ],
+)
+def test_recorded_generators_are_recognised(recorded, network, expected):
+    assert torch_detection.detect_unet(_weights(recorded, network), FILE) == expected
+
+
+@pytest.mark.parametrize(
+    ("network", "expected"),
+    [
+        ("n_layers_2", PatchDiscriminator(2, 3, 6, affine=True, biased=False)),
+        ("n_layers_1", PatchDiscriminator(1, 2, 3, affine=False, biased=True)),
+        ("pixel", PatchDiscriminator(0, 5, 6, affine=True, biased=False)),
+        ("pixel_instance", PatchDiscriminator(0, 4, 3, affine=False, biased=True)),
+    ],
+)
+def test_recorded_discriminators_are_recognised(recorded, network, expected):
+    assert torch_detection.detect_discriminator(_weights(recorded, network), FILE) == expected
+
+
+@pytest.mark.parametrize(
+    ("table", "count", "name", "shape"),
+    [
+        (
+            torch_names.unet_table(Unet(8, 64, 3, 3, affine=True, biased=False)),
+            54_413_955,
+            DEEPEST,
+            (512, 512, 4, 4),
+        ),
+        (
+            torch_names.discriminator_table(PatchDiscriminator(3, 64, 6, affine=True, biased=False)),
+            2_768_705,
+            "model.11.weight",
+            (1, 512, 4, 4),
+        ),
+    ],
+)
+def test_the_papers_networks_have_their_parameters(table, count, name, shape):
+    assert sum(int(np.prod(place.shape)) for place in table.values()) == count
+    assert table[name].shape == shape
+
+
+def test_wrappers_are_unwrapped():
+    state = {"module._orig_mod.model.0.weight": np.zeros(1), "module._orig_mod.model.0.bias": np.ones(1)}
+    assert torch_detection.unwrap(state) == {"model.0.weight": np.zeros(1), "model.0.bias": np.ones(1)}
+    # Nothing but a wrapper stands before all names.
+    mixed = {"module.weight": np.zeros(1), "other.weight": np.zeros(1)}
+    assert torch_detection.unwrap(mixed) == mixed
+
+
+def test_statistics_are_split_off():
+    state = {f"model.3.{name}": np.zeros(1) for name in ("weight", "running_mean", "num_batches_tracked")}
+    weights, statistics = torch_detection.split_statistics(state)
+    assert list(weights) == ["model.3.weight"]
+    assert statistics == ["model.3.running_mean", "model.3.num_batches_tracked"]
+
+
+def _without(name):
+    return lambda weights: weights.pop(name)
+
+
+def _with(name, value):
+    return lambda weights: weights.update({name: value})
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (_without("model.model.1.model.1.weight"), "missing: model.model.1.model.1.weight$"),
+        (_with("model.attention.gate", np.zeros(1)), "not expected: model.attention.gate$"),
+        (
+            _with("model.model.1.model.1.weight", np.zeros((2, 1, 3, 3), "float32")),
+            r"other shapes: model.model.1.model.1.weight \[2, 1, 3, 3\] instead of \[2, 1, 4, 4\]$",
+        ),
+        (_with("model.model.3.bias", np.float32([0, np.nan, 0])), "not finite: model.model.3.bias$"),
+        (_with("model.model.3.bias", np.array([0, 1, 2])), "integers .*: model.model.3.bias$"),
+        (_with("model.model.0.bias", np.zeros(1, "float32")), "scale and offset as well as .* biases"),
+    ],
+)
+def test_what_does_not_fit_is_named(recorded, spoil, message):
+    weights = _weights(recorded, "batch")
+    spoil(weights)
+    with pytest.raises(UserError, match=message) as error:
+        torch_detection.detect_unet(weights, FILE)
+    assert FILE in str(error.value)
+
+
+def test_of_many_faults_some_are_named(recorded):
+    weights = {name: value for name, value in _weights(recorded, "batch").items() if value.ndim == 4}
+    weights["model.model.1.model.2.weight"] = np.ones(2, "float32")  # still batch norm
+    with pytest.raises(UserError, match=r"missing: (model\S+, ){5}model\S+ and 12 more$"):
+        torch_detection.detect_unet(weights, FILE)
+
+
+def test_a_resnet_of_cyclegan_is_recognised():
+    weights = {"model.1.weight": np.zeros((64, 3, 7, 7))}
+    weights |= {f"model.{10 + block}.conv_block.1.weight": np.zeros((8, 8, 3, 3)) for block in range(9)}
+    for detect in (torch_detection.detect_unet, torch_detection.detect_discriminator):
+        with pytest.raises(UserError, match=r"ResNet generator \(resnet_9blocks\), CycleGAN"):
+            detect(weights, FILE)
+
+
+def test_files_that_are_swapped(recorded):
+    with pytest.raises(UsageError, match="holds a discriminator: give it as --discriminator"):
+        torch_detection.detect_unet(_weights(recorded, "pixel"), FILE)
+    with pytest.raises(UsageError, match="holds a generator: give it as --checkpoint"):
+        torch_detection.detect_discriminator(_weights(recorded, "batch"), FILE)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({}, "It holds nothing$"),
+        ({"features.0.weight": np.zeros((4, 3, 3, 3))}, "It holds features.0.weight$"),
+    ],
+)
+def test_other_networks_are_named_by_what_they_hold(weights, message):
+    for detect in (torch_detection.detect_unet, torch_detection.detect_discriminator):
+        with pytest.raises(UserError, match=message):
+            detect(weights, FILE)
+
+
+def test_statistics_for_the_reference_are_those_of_an_untrained_network():
+    table = {"model.3.weight": torch_names.Place("patch_2_norm/gamma", (2,))}
+    statistics = torch_names.initial_statistics(table)
+    assert {name: value.tolist() for name, value in statistics.items()} == {
+        "model.3.running_mean": [0, 0],
+        "model.3.running_var": [1, 1],
+        "model.3.num_batches_tracked": 0,
+    }

@@ -1,0 +1,213 @@
+"""The generators' literal sizes, and what they promise about batches, seeds and image sizes."""
+
+import functools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfpix2pix.networks import generators
+from tfpix2pix.networks.keras_versions import variable_path
+
+
+def _draw_images(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).uniform(-1, 1, shape).astype("float32")
+
+
+@functools.cache
+def _tiny_unet(**overrides):
+    tf.keras.utils.set_random_seed(0)
+    return generators.unet_generator((64, 64), base_filters=2, **overrides)
+
+
+@functools.cache
+def _paper_net(name: str):
+    return generators.BUILDERS[name]()
+
+
+def _outputs(name: str, suffix: str) -> list[tuple[int, ...]]:
+    model = _paper_net(name)
+    return [layer.output.shape[-1] for layer in model.layers if layer.name.endswith(suffix)]
+
+
+# Sec. 6.1.1, with a norm's scale and offset, and a bias in the last convolution only.
+@pytest.mark.parametrize(("name", "count"), [("unet", 54_413_955), ("encoder_decoder", 39_075_459)])
+def test_paper_nets_have_the_papers_number_of_parameters(name, count):
+    assert _paper_net(name).count_params() == count
+
+
+def test_unet_blocks_are_as_wide_as_in_the_paper():
+    encoder = [64, 128, 256, 512, 512, 512, 512, 512]
+    decoder = [512, 512, 512, 512, 256, 128, 64, 3]
+    assert _outputs("unet", "_conv") == encoder + decoder
+    assert _outputs("unet", "_skip") == [1024, 1024, 1024, 1024, 512, 256, 128]
+    assert _outputs("unet", "_norm") == encoder[1:-1] + decoder[:-1]
+    assert _outputs("unet", "_noise") == [512, 512, 512]
+
+
+def test_encoder_decoder_is_the_unet_without_skips():
+    assert _outputs("encoder_decoder", "_conv") == _outputs("unet", "_conv")
+    assert _outputs("encoder_decoder", "_skip") == []
+
+
+def test_first_block_bottleneck_and_last_layer_have_no_norm():
+    model = _tiny_unet()
+    norms = {layer.name for layer in model.layers if layer.name.endswith("_norm")}
+    expected = {f"encoder_{block}_norm" for block in (2, 3, 4, 5)}
+    assert norms == expected | {f"decoder_{block}_norm" for block in (6, 5, 4, 3, 2)}
+    noises = {layer.name for layer in model.layers if layer.name.endswith("_noise")}
+    assert noises == {"decoder_6_noise", "decoder_5_noise", "decoder_4_noise"}
+
+
+@pytest.mark.parametrize(
+    ("depth", "blocks"), [(9, {8, 7, 6, 5}), (8, {7, 6, 5}), (7, {6, 5}), (6, {5}), (5, set()), (3, set())]
+)
+def test_noise_can_be_where_the_pytorch_reference_has_it(depth, blocks):
+    model = generators.unet_generator(depth=depth, base_filters=1, dropout_place="torch")
+    noises = {layer.name for layer in model.layers if layer.name.endswith("_noise")}
+    assert noises == {f"decoder_{block}_noise" for block in blocks}
+
+
+def test_unknown_dropout_place_is_refused():
+    with pytest.raises(ValueError, match="dropout_place must be one of .*'paper', 'torch'.*'lua'"):
+        generators.unet_generator((16, 16), base_filters=2, dropout_place="lua")
+
+
+def test_relu_slopes_are_those_of_the_paper():
+    model = _tiny_unet()
+    negative = tf.constant([[[[-1.0, 1.0]]]])
+    np.testing.assert_allclose(model.get_layer("encoder_2_relu")(negative), [[[[-0.2, 1]]]], rtol=1e-6)
+    np.testing.assert_array_equal(model.get_layer("decoder_6_relu")(negative), [[[[0, 1]]]])
+
+
+@pytest.mark.parametrize("upsampling", ["nearest", "bilinear"])
+def test_a_resizing_decoder_has_the_same_names_and_3x3_kernels(upsampling):
+    resizing, transposed = _tiny_unet(upsampling=upsampling), _tiny_unet()
+    assert [*map(variable_path, resizing.variables)] == [*map(variable_path, transposed.variables)]
+    decoder = [layer for layer in resizing.layers if layer.name.endswith("_conv") and "decoder" in layer.name]
+    assert {layer.kernel.shape[:2] for layer in decoder} == {(3, 3)}
+    assert sum(layer.kernel.shape[2] * layer.kernel.shape[3] for layer in decoder) * 7 == (
+        transposed.count_params() - resizing.count_params()
+    )
+    with pytest.raises(ValueError, match="upsampling must be one of .*'cubic'"):
+        generators.unet_generator((32, 32), upsampling="cubic")
+
+
+def test_kernels_start_at_the_papers_scale():
+    for layer in ("encoder_8_conv", "decoder_8_conv"):
+        kernel = _paper_net("unet").get_layer(layer).kernel.numpy()
+        assert abs(kernel.mean()) < 1e-4
+        assert abs(kernel.std() - 0.02) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("image_size", "depth"),
+    [
+        ((256, 256), 8),
+        ((1024, 512), 8),
+        ((128, 128), 7),
+        ((64, 128), 6),
+        ((300, 255), 7),
+        ((4, 4), 2),
+        ((1, 1), 2),
+    ],
+)
+def test_depth_follows_from_the_shorter_side(image_size, depth):
+    assert generators.depth_for(image_size) == depth
+
+
+@pytest.mark.parametrize("build", generators.BUILDERS.values())
+def test_a_size_of_one_number_is_a_square(build):
+    assert build(16, base_filters=2).count_params() == build((16, 16), base_filters=2).count_params()
+
+
+def test_a_given_depth_wins():
+    model = generators.unet_generator((256, 256), depth=3, base_filters=2)
+    assert sum(layer.name.startswith("encoder_") and "conv" in layer.name for layer in model.layers) == 3
+
+
+@pytest.mark.parametrize("depth", [-1, 0, 1])
+@pytest.mark.parametrize("name", ["unet", "encoder_decoder"])
+def test_impossible_depth_is_refused(name, depth):
+    with pytest.raises(ValueError, match=f"depth must be at least 2. Received: depth={depth}"):
+        generators.BUILDERS[name](depth=depth)
+
+
+def test_unknown_normalization_is_refused():
+    with pytest.raises(ValueError, match="Received: kind='layer'"):
+        generators.unet_generator((16, 16), base_filters=2, normalization="layer")
+
+
+@pytest.mark.parametrize("name", ["unet", "encoder_decoder"])
+@pytest.mark.parametrize(("input_channels", "output_channels"), [(1, 3), (4, 1), (12, 2)])
+def test_any_channel_counts(name, input_channels, output_channels):
+    model = generators.BUILDERS[name]((8, 8), input_channels, output_channels, base_filters=2)
+    generated = model([_draw_images(1, 8, 8, input_channels), np.zeros((1, 2), "int32")])
+    assert generated.shape == (1, 8, 8, output_channels)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (64, 128), (50, 70), (200, 33), (1, 5)])
+def test_any_image_size_comes_out_as_it_went_in(size):
+    generated = _tiny_unet()([_draw_images(1, *size, 3), np.zeros((1, 2), "int32")]).numpy()
+    assert generated.shape == (1, *size, 3)
+    assert np.isfinite(generated).all()
+    assert np.abs(generated).max() <= 1
+
+
+@pytest.mark.parametrize("normalization", ["batch", "instance", "plain_instance", "none"])
+def test_translating_a_batch_equals_translating_one_by_one(normalization):
+    model = _tiny_unet(normalization=normalization)
+    images = _draw_images(4, 64, 64, 3) * np.reshape([1, 0.5, 0.1, 1], (4, 1, 1, 1)).astype("float32")
+    seeds = np.array([[0, 1], [2, 3], [0, 1], [-5, 9]], "int32")
+    together = model([images, seeds])
+    alone = [model([images[place : place + 1], seeds[place : place + 1]]) for place in range(4)]
+    np.testing.assert_allclose(together, np.concatenate(alone), atol=1e-5)
+
+
+def test_batch_statistics_are_those_of_the_batch_only_in_training():
+    model, seeds = _tiny_unet(), np.zeros((2, 2), "int32")
+    images = _draw_images(2, 64, 64, 3)
+    calls = {training: model([images, seeds], training=training).numpy() for training in (True, False)}
+    alone = model([images[:1], seeds[:1]], training=True).numpy()
+    assert np.abs(calls[True][:1] - alone).max() > 1e-4
+    np.testing.assert_allclose(calls[False][:1], alone, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["unet", "encoder_decoder"])
+def test_noise_seed_fixes_the_output(name):
+    model = generators.BUILDERS[name]((16, 16), base_filters=8)
+    image = _draw_images(1, 16, 16, 3)
+    same, also_same = (model([image, np.array([[3, 4]])]).numpy() for _ in range(2))
+    other = model([image, np.array([[4, 3]])]).numpy()
+    np.testing.assert_array_equal(same, also_same)
+    assert np.abs(same - other).max() > 1e-4
+
+
+def test_equal_seeds_give_equal_images_at_any_place_in_the_batch():
+    images = np.repeat(_draw_images(1, 64, 64, 3), 3, axis=0)
+    generated = _tiny_unet()([images, np.array([[1, 2], [3, 4], [1, 2]])]).numpy()
+    np.testing.assert_allclose(generated[0], generated[2], atol=1e-6)
+    assert np.abs(generated[0] - generated[1]).max() > 1e-4
+
+
+def test_noise_is_on_in_training_and_in_inference_alike():
+    model, image = _tiny_unet(normalization="instance"), _draw_images(1, 64, 64, 3)
+    for seed in ([[1, 2]], [[3, 4]]):
+        trained, served = (model([image, np.array(seed)], training=mode) for mode in (True, False))
+        np.testing.assert_array_equal(trained, served)
+
+
+def test_without_dropout_the_seed_is_ignored():
+    model, image = _tiny_unet(dropout_rate=0.0), _draw_images(1, 64, 64, 3)
+    one, other = (model([image, np.array(seed)]) for seed in ([[1, 2]], [[3, 4]]))
+    np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(("name", "passes"), [("unet", True), ("encoder_decoder", False)])
+def test_only_skips_pass_the_input_around_a_closed_bottleneck(name, passes):
+    model, seed = generators.BUILDERS[name]((16, 16), base_filters=2), np.zeros((1, 2), "int32")
+    bottleneck = model.get_layer("encoder_4_conv").kernel
+    bottleneck.assign(tf.zeros_like(bottleneck))
+    image = _draw_images(1, 16, 16, 3)
+    difference = np.abs(model([image, seed]) - model([-image, seed])).max()
+    assert difference > 1e-4 if passes else difference == 0

@@ -1,0 +1,119 @@
+import subprocess
+import sys
+
+import pytest
+
+from tests.helpers import runs
+from tfpix2pix.pipelines.base import command_line
+from tfpix2pix.pipelines.base.errors import UsageError
+
+
+def _run(text):
+    return runs.run([sys.executable, "-c", f"from pipelines import command_line\n{text}"])
+
+
+@pytest.mark.parametrize(
+    "raised, status, reason",
+    [
+        ("command_line.UserError('the disk is full')", 1, "error: the disk is full"),
+        ("command_line.UsageError('no such flag')", 2, "error: no such flag"),
+        ("FileNotFoundError(2, 'No such file', 'a.png')", 1, "error: No such file: a.png"),
+        ("OSError('odd')", 1, "error: odd"),
+        ("KeyboardInterrupt", 1, "error: stopped by Ctrl-C"),
+    ],
+)
+def test_exit_status_and_reason(raised, status, reason):
+    process = _run(f"def main(argv):\n  print('so far')\n  raise {raised}\ncommand_line.run(main)")
+    assert process.returncode == status
+    assert process.stderr.splitlines() == [reason]
+    assert process.stdout == "so far\n"
+
+
+@pytest.mark.parametrize("raised", ["KeyboardInterrupt", "command_line.UserError('no')"])
+def test_the_reason_comes_after_what_the_failure_let_go_of(raised):
+    process = _run(
+        "class Checkpoint:\n"
+        "  def __del__(self): command_line.say('warning: not all was read')\n"
+        f"def main(argv):\n  checkpoint = Checkpoint()\n  raise {raised}\n"
+        "command_line.run(main)"
+    )
+    first, last = process.stderr.splitlines()
+    assert first == "warning: not all was read"
+    assert last.startswith("error: ")
+
+
+@pytest.mark.parametrize("returned, status", [("None", 0), ("0", 0), ("1", 1)])
+def test_what_main_returns_is_the_exit_status(returned, status):
+    assert _run(f"command_line.run(lambda argv: {returned})").returncode == status
+
+
+def test_a_reader_that_went_away_is_no_traceback():
+    text = (
+        "from pipelines import command_line\ndef main(argv):\n  for n in range(99999): print(n)\n"
+        "command_line.run(main)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", text],
+        env=runs.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "0\n"
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait() == 1
+
+
+def _flags():
+    flag_values = command_line.new_flags()
+    command_line.flags.DEFINE_integer("steps", None, "steps to train", flag_values=flag_values)
+    command_line.flags.DEFINE_float("rate", 1.0, "of something", 0.0, 2.0, flag_values=flag_values)
+    command_line.flags.DEFINE_enum("mode", "a", ["a", "b"], "which way", flag_values=flag_values)
+    return flag_values
+
+
+def test_arguments_and_flags_in_any_order():
+    flag_values = _flags()
+    assert command_line.parse_flags(flag_values, "", ["x", "one", "--steps=3", "two"]) == ["one", "two"]
+    assert (flag_values["steps"].value, flag_values["mode"].value) == (3, "a")
+
+
+@pytest.mark.parametrize(
+    "argument, named",
+    [
+        ("--stepps=3", "stepps"),
+        ("--steps=many", "--steps=many"),
+        ("--mode=c", "a|b"),
+        ("--rate=3", "--rate=3"),
+        ("--rate=nan", "--rate: nan"),
+    ],
+)
+def test_bad_flags_are_usage_errors_that_name_them(argument, named):
+    with pytest.raises(UsageError) as caught:
+        command_line.parse_flags(_flags(), "", ["x", argument])
+    assert named in str(caught.value) and "--help" in str(caught.value)
+
+
+@pytest.mark.parametrize("argument", ["--help", "-h", "--helpfull"])
+def test_help(capsys, argument):
+    with pytest.raises(SystemExit) as caught:
+        command_line.parse_flags(_flags(), "Trains things.", ["x", argument])
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    assert text.startswith("Trains things.\n")
+    assert "--steps\n      steps to train\n" in text and "--mode=a|b\n      which way (default a)\n" in text
+
+
+@pytest.mark.parametrize("level, chatter", [(None, False), ("0", True)])
+def test_tensorflow_starts_quietly_unless_asked(level, chatter):
+    env = runs.environment(**({"TF_CPP_MIN_LOG_LEVEL": level} if level else {}))
+    if level is None:
+        env.pop("TF_CPP_MIN_LOG_LEVEL", None)
+    start = "from pipelines import command_line\ncommand_line.import_tensorflow()"
+    text = f"{start}\nimport gc, tensorflow as tf\ntf.ones(1)\nprint(gc.isenabled(), gc.get_freeze_count())"
+    process = runs.run([sys.executable, "-c", text], env=env)
+    assert process.returncode == 0
+    assert bool(process.stderr) == chatter
+    collects, left_out = process.stdout.split()
+    assert collects == "True" and int(left_out) > 100_000

@@ -1,0 +1,60 @@
+"""The catalogue against the paper's table of recipes and the archives' known counts."""
+
+import pytest
+
+from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.catalogue import CATALOGUE, check_name, find_dataset, is_name
+
+# Name: direction, training images, epochs, batch size, jitter, mirror.
+PAPER = {
+    "facades": ("BtoA", 400, 200, 1, True, True),
+    "cityscapes": ("BtoA", 2975, 200, 1, True, True),
+    "maps": ("AtoB", 1096, 200, 1, True, True),
+    "edges2shoes": ("AtoB", 49825, 15, 4, False, False),
+    "edges2handbags": ("AtoB", 138567, 15, 4, False, False),
+    "night2day": ("BtoA", 17823, 17, 4, True, True),
+    "colorization": ("AtoB", 1281167, 6, 4, False, True),
+    "thermal2color": ("AtoB", 36609, 10, 4, True, True),
+    "inpainting": ("AtoB", 14900, 25, 4, False, True),
+}
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_recipes_are_the_papers(name):
+    spec = CATALOGUE[name]
+    recipe = spec.recipe
+    settings = (recipe.epochs, recipe.batch_size, recipe.jitter, recipe.mirror)
+    assert (spec.direction, spec.counts["train"], *settings) == PAPER[name]
+
+
+def test_it_lists_the_nine_tasks_and_two_more():
+    assert set(CATALOGUE) == {*PAPER, "synthetic", "camvid"}
+    assert {name for name, spec in CATALOGUE.items() if spec.url} == {
+        "facades", "cityscapes", "maps", "edges2shoes", "edges2handbags", "night2day",
+    }  # fmt: skip
+
+
+def test_palettes():
+    facades, cityscapes = CATALOGUE["facades"].palette, CATALOGUE["cityscapes"].palette
+    assert len(facades) == 12 and len(set(facades.values())) == 12
+    assert facades["window"] == (0, 128, 255) and list(facades)[0] == "background"
+    assert len(cityscapes) == 19 and cityscapes["car"] == (0, 0, 142)
+    assert CATALOGUE["synthetic"].palette == facades
+
+
+def test_an_unknown_name_is_a_set_of_ones_own():
+    spec = find_dataset("mine")
+    assert (spec.name, spec.direction, spec.url, spec.recipe.epochs) == ("mine", "AtoB", None, 200)
+
+
+@pytest.mark.parametrize("text, named", [("facades", True), ("a.b-c_1", True), ("", False), ("..", False),
+                                         ("a/b", False), ("-x", False)])  # fmt: skip
+def test_names(text, named):
+    assert is_name(text) == named
+
+
+def test_a_folder_that_is_no_name_is_told_what_to_give():
+    with pytest.raises(UsageError) as refusal:
+        check_name("two dirs")
+    assert "letters, digits, _ . -" in str(refusal.value) and "Received: 'two dirs'" in str(refusal.value)
+    assert str(refusal.value).endswith("--dataset=NAME --data_dir='two dirs'")

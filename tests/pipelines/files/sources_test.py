@@ -1,0 +1,337 @@
+"""Both layouts, the memory and the disk path, bad files and unexpected folders."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from tfpix2pix.pipelines import catalogue
+from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.files import image_files, sources
+from tfpix2pix.pipelines.tasks import tasks
+
+IN_MEMORY, FROM_DISK = 2048, 0  # cache_mib
+
+
+def _image(seed: int, height: int = 6, width: int = 8) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def _write(file: Path, image: np.ndarray) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image).save(file)
+
+
+def _write_cut_short(file: Path) -> None:
+    _write(file, _image(0, 60, 80))
+    file.write_bytes(file.read_bytes()[:-2000])
+
+
+def _read_all(source: sources.Source) -> list[tuple[np.ndarray, np.ndarray]]:
+    dataset = tf.data.Dataset.range(len(source)).map(source.read)
+    return [(input_image.numpy(), target_image.numpy()) for input_image, target_image in dataset]
+
+
+@pytest.mark.parametrize("cache_mib", [IN_MEMORY, FROM_DISK])
+def test_side_by_side_files_of_any_size(tmp_path, cache_mib):
+    images = {"10": _image(0), "2": _image(1, 4, 10), "a": _image(2, 9, 2)}
+    for name, image in images.items():
+        _write(tmp_path / f"val/{name}.png", image)
+    forward = sources.open_source(tmp_path, "val", "AtoB", cache_mib=cache_mib)
+    backward = sources.open_source(tmp_path, "val", "BtoA", cache_mib=cache_mib)
+    assert forward.example_ids == ("2", "10", "a")
+    assert len(forward) == 3
+    for name, pair, swapped in zip(forward.example_ids, _read_all(forward), _read_all(backward), strict=True):
+        half = images[name].shape[1] // 2
+        np.testing.assert_array_equal(pair[0], images[name][:, :half])
+        np.testing.assert_array_equal(pair[1], images[name][:, half:])
+        np.testing.assert_array_equal(swapped[0], pair[1])
+        np.testing.assert_array_equal(swapped[1], pair[0])
+
+
+@pytest.mark.parametrize("cache_mib", [IN_MEMORY, FROM_DISK])
+def test_two_folders(tmp_path, cache_mib):
+    for seed, (stem, shape) in enumerate({"1": (6, 8), "2": (5, 7)}.items()):
+        _write(tmp_path / f"test/input/{stem}.PNG", _image(seed, *shape))
+        _write(tmp_path / f"test/target/{stem}.bmp", _image(seed + 10, *shape))
+    forward = sources.open_source(tmp_path, "test", "AtoB", cache_mib=cache_mib)
+    backward = sources.open_source(tmp_path, "test", "BtoA", cache_mib=cache_mib)
+    assert forward.example_ids == ("1", "2")
+    np.testing.assert_array_equal(_read_all(forward)[1][0], _image(1, 5, 7))
+    np.testing.assert_array_equal(_read_all(forward)[1][1], _image(11, 5, 7))
+    np.testing.assert_array_equal(_read_all(backward)[1][0], _image(11, 5, 7))
+
+
+def test_photos_and_labels(tmp_path):
+    _write(tmp_path / "val/photos/1.png", _image(1, 6, 8))
+    _write(tmp_path / "val/labels/1.png", _image(2, 6, 8))
+    (pair,) = _read_all(sources.open_source(tmp_path, "val", "BtoA"))
+    np.testing.assert_array_equal(pair[0], _image(2, 6, 8))
+    np.testing.assert_array_equal(pair[1], _image(1, 6, 8))
+
+
+def test_only_what_exceeds_the_budget_is_read_again(tmp_path):
+    for place in range(2):
+        _write(tmp_path / f"train/{place}.png", _image(place, 512, 1024))  # 1.5 MiB each
+    kept = sources.open_source(tmp_path, "train", "AtoB", cache_mib=3)
+    read_again = sources.open_source(tmp_path, "train", "AtoB", cache_mib=2)
+    for source in (kept, read_again):
+        np.testing.assert_array_equal(_read_all(source)[1][0], _image(1, 512, 1024)[:, :512])
+    for file in (tmp_path / "train").iterdir():
+        file.unlink()
+    assert len(_read_all(kept)) == 2
+    with pytest.raises(tf.errors.NotFoundError):
+        _read_all(read_again)
+
+
+def test_equal_stems_keep_their_suffix(tmp_path):
+    for name in ("1.png", "1.bmp", "2.png"):
+        _write(tmp_path / "train" / name, _image(0))
+    assert sources.open_source(tmp_path, "train", "AtoB").example_ids == ("1.bmp", "1.png", "2")
+
+
+BAD_FILES = [
+    ("empty.jpg", lambda file: file.touch(), r"empty.jpg is empty \(0 bytes\)"),
+    ("text.png", lambda file: file.write_text("hello"), "text.png is not a JPEG, PNG or BMP image"),
+    ("odd.png", lambda file: _write(file, _image(0, 6, 9)), "odd.png is 9 pixels wide"),
+    ("gone.png", lambda file: file.symlink_to("nowhere.png"), "gone.png cannot be read: No such file"),
+    ("short.jpg", _write_cut_short, "short.jpg is damaged or cut short"),
+]
+
+
+@pytest.mark.parametrize("cache_mib", [IN_MEMORY, FROM_DISK])
+@pytest.mark.parametrize(("name", "make", "message"), BAD_FILES, ids=[name for name, *_ in BAD_FILES])
+def test_bad_file_is_named_or_skipped(tmp_path, capsys, name, make, message, cache_mib):
+    for stem in ("a", "z"):
+        _write(tmp_path / f"train/{stem}.png", _image(0))
+    make(tmp_path / "train" / name)
+    if name != "short.jpg" or cache_mib == IN_MEMORY:  # Damage behind the header shows when it is decoded.
+        with pytest.raises(sources.BadImageError, match=f"1 of 3 pairs cannot be used .*{message}"):
+            sources.open_source(tmp_path, "train", "AtoB", "stop", cache_mib)
+    source = sources.open_source(tmp_path, "train", "AtoB", "skip", cache_mib)
+    assert source.example_ids == ("a", "z")
+    assert len(source.skipped) == 1
+    assert name in source.skipped[0]
+    assert len(_read_all(source)) == 2
+    warnings = capsys.readouterr().err
+    assert name in warnings
+    assert "1 of 3 pairs cannot be used and are left out" in warnings
+
+
+def test_every_bad_file_is_counted_and_ten_are_named(tmp_path):
+    _write(tmp_path / "train/good.png", _image(0))
+    for place in range(12):
+        (tmp_path / f"train/{place}.png").touch()
+    with pytest.raises(sources.BadImageError, match="12 of 13 .*/9.png is empty .*; and 2 more$") as failure:
+        sources.open_source(tmp_path, "train", "AtoB")
+    assert "10.png" not in str(failure.value)
+    assert "\n" not in str(failure.value)
+    assert len(sources.open_source(tmp_path, "train", "AtoB", "skip").skipped) == 12
+
+
+def test_nothing_left_is_an_error_even_when_skipping(tmp_path):
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train/1.png").touch()
+    with pytest.raises(sources.BadImageError, match="1 of 1 pairs cannot be used, so none is left: .*1.png"):
+        sources.open_source(tmp_path, "train", "AtoB", "skip")
+
+
+def test_the_bad_half_of_a_pair_is_named(tmp_path):
+    _write(tmp_path / "train/input/1.png", _image(0, 60, 80))
+    _write_cut_short(tmp_path / "train/target/1.png")
+    with pytest.raises(sources.BadImageError, match="target/1.png is damaged"):
+        sources.open_source(tmp_path, "train", "AtoB")
+
+
+def test_sizes_of_a_pair_must_agree(tmp_path):
+    _write(tmp_path / "train/input/1.png", _image(0, 6, 8))
+    _write(tmp_path / "train/target/1.png", _image(0, 6, 9))
+    with pytest.raises(sources.BadImageError, match="input/1.png is 8x6 and .*target/1.png is 9x6: the two"):
+        sources.open_source(tmp_path, "train", "AtoB")
+
+
+def _write_turned(file: Path, image: np.ndarray, orientation: int = 6) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image).save(file, exif=exif)
+
+
+def test_an_exif_orientation_is_warned_of_once_per_split(tmp_path, capsys):
+    for name, orientation in (("1", 1), ("2", 6), ("3", 3)):
+        _write_turned(tmp_path / f"train/{name}.jpg", _image(0), orientation)
+    _write_turned(tmp_path / "val/1.jpg", _image(0), 1)
+    sources.open_source(tmp_path, "train", "AtoB")
+    sources.open_source(tmp_path, "val", "AtoB")
+    (warning,) = capsys.readouterr().err.splitlines()
+    assert warning.startswith(
+        f"warning: {tmp_path}/train: the EXIF orientation of 2 JPEG files is not applied, "
+        f"the first: {tmp_path}/train/2.jpg; "
+    )
+    assert "mogrify -auto-orient" in warning
+
+
+def test_an_exif_orientation_that_parts_a_pair_is_named(tmp_path):
+    _write_turned(tmp_path / "train/input/1.jpg", _image(0, 6, 8))
+    _write(tmp_path / "train/target/1.png", _image(0, 8, 6))
+    cause = "must have the same size; the EXIF orientation of .*input/1.jpg is not applied: turn their pixels"
+    with pytest.raises(sources.BadImageError, match=cause):
+        sources.open_source(tmp_path, "train", "AtoB")
+    _write(tmp_path / "train/target/1.png", _image(0, 8, 7))
+    with pytest.raises(sources.BadImageError, match="must have the same size$"):
+        sources.open_source(tmp_path, "train", "AtoB")
+
+
+def test_damage_found_in_mid_training_can_be_named(tmp_path):
+    _write(tmp_path / "train/1.png", _image(0, 60, 80))
+    _write_cut_short(tmp_path / "train/2.png")
+    source = sources.open_source(tmp_path, "train", "AtoB", cache_mib=FROM_DISK)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        _read_all(source)
+    assert source.describe_failure([0]) is None
+    failure = source.describe_failure([0, 1, 1])
+    assert failure == f"{tmp_path / 'train/2.png'} is damaged or cut short and cannot be decoded"
+
+
+def test_unmatched_stems_are_listed(tmp_path):
+    for name in ("input/1", "input/2", "target/2", "target/3"):
+        _write(tmp_path / f"train/{name}.png", _image(0))
+    alone = (
+        r"2 images have no partner .*: \S+/input/1.png, \S+/target/3.png. Add the partners, or remove these"
+    )
+    with pytest.raises(UserError, match=alone):
+        sources.open_source(tmp_path, "train", "AtoB", on_bad_image="skip")
+
+
+def test_two_files_for_one_side_of_a_pair(tmp_path):
+    for name in ("input/1.png", "input/1.bmp", "target/1.png"):
+        _write(tmp_path / f"train/{name}", _image(0))
+    with pytest.raises(UserError, match="input holds more than one image of the same name: \\S+/input/1"):
+        sources.open_source(tmp_path, "train", "AtoB")
+
+
+@pytest.mark.parametrize(
+    ("present", "message"),
+    [
+        ([], "train: no such folder; .* holds nothing$"),
+        (["val/1.png"], "train: no such folder; .* holds val/$"),
+        (
+            ["train/A/1.png", "train/B/1.png"],
+            "train holds A/, B/; expected .* folders input/ and target/, or photos/ and labels/$",
+        ),
+        (["train/.DS_Store", "train/a.txt"], "train holds .DS_Store, a.txt; expected JPEG, PNG or BMP"),
+        (["train/input/1.png"], "train/target: no such folder; .*train holds input/$"),
+        (["train/input/1.png", "train/target/1.txt"], "train/target holds 1.txt; expected .* one per pair$"),
+    ],
+)
+def test_folders_without_pairs(tmp_path, present, message):
+    for name in present:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(UserError, match=message):
+        sources.open_source(tmp_path, "train", "AtoB")
+
+
+def test_a_missing_val_says_how_to_get_one(tmp_path):
+    _write(tmp_path / "train/1.png", _image(0))
+    with pytest.raises(
+        UserError, match="holds train/. Training takes val/ to validate: move some of the pairs"
+    ):
+        sources.open_source(tmp_path, "val", "AtoB")
+
+
+def test_empty_split(tmp_path):
+    (tmp_path / "train").mkdir()
+    with pytest.raises(UserError, match="train holds nothing; expected"):
+        sources.open_source(tmp_path, "train", "AtoB")
+
+
+def test_other_files_are_ignored(tmp_path):
+    _write(tmp_path / "train/1.png", _image(0))
+    for name in (".DS_Store", "Thumbs.db", "notes.txt", "._1.png"):
+        (tmp_path / "train" / name).write_text("x")
+    source = sources.open_source(tmp_path, "train", "AtoB")
+    assert source.example_ids == ("1",)
+    assert source.skipped == ()
+
+
+@pytest.mark.parametrize("task", [tasks.Task(), tasks.make_task("colorize")])
+def test_images_beside_the_folders_that_are_read_are_counted(tmp_path, capsys, task):
+    inside = "photos/" if task.from_photos else "photos/ and labels/"
+    for name in ("photos/1", "labels/1", "2", "3"):
+        _write(tmp_path / f"train/{name}.png", _image(0))
+    assert len(sources.open_source(tmp_path, "train", "AtoB", task=task)) == 1
+    warning = f"warning: {tmp_path}/train: ignored 2 images beside {inside}, which alone are read\n"
+    assert capsys.readouterr().err == warning
+
+
+def test_arrays():
+    inputs, targets = np.stack([_image(0), _image(1)]), np.stack([_image(2), _image(3)])[..., :1]
+    source = sources.from_arrays(inputs, targets)
+    assert (source.example_ids, source.channels) == (("0", "1"), (3, 1))
+    np.testing.assert_array_equal(_read_all(source)[1][0], _image(1))
+    np.testing.assert_array_equal(_read_all(source)[1][1], _image(3)[..., :1])
+    assert sources.from_arrays(inputs, targets, ["x", "y"]).example_ids == ("x", "y")
+    assert source.describe_failure([0, 1]) is None
+
+
+@pytest.mark.parametrize(
+    ("inputs", "targets", "ids", "message"),
+    [
+        (np.zeros((1, 2, 2, 3), np.int64), np.zeros((1, 2, 2, 3), np.uint8), None, "must be uint8"),
+        (np.full((1, 2, 2, 3), 2, np.float32), np.zeros((1, 2, 2, 3), np.uint8), None, "in .-1, 1."),
+        (np.zeros((1, 2, 2, 3), np.uint8), np.zeros((1, 2, 4, 3), np.uint8), None, "equal N, H, W"),
+        (np.zeros((2, 2, 3), np.uint8), np.zeros((2, 2, 3), np.uint8), None, "equal N, H, W"),
+        (np.zeros((0, 2, 2, 3), np.uint8), np.zeros((0, 2, 2, 3), np.uint8), None, "equal N, H, W"),
+        (np.zeros((2, 2, 2, 3), np.uint8), np.zeros((2, 2, 2, 3), np.uint8), ["a"], "must name 2 pairs"),
+    ],
+)
+def test_arrays_that_do_not_match(inputs, targets, ids, message):
+    with pytest.raises(ValueError, match=message):
+        sources.from_arrays(inputs, targets, ids)
+
+
+def test_synthetic_pairs_keep_to_the_palette_on_the_side_of_the_labels():
+    palette = {tuple(colour) for colour in catalogue.FACADES_PALETTE.values()}
+    to_photo = sources.open_synthetic("train", "BtoA", 2, (32, 48), seed=3)
+    to_labels = sources.open_synthetic("train", "AtoB", 2, (32, 48), seed=3)
+    assert to_photo.example_ids == ("train_0", "train_1")
+    for (labels, photo), (photo_again, labels_again) in zip(
+        _read_all(to_photo), _read_all(to_labels), strict=True
+    ):
+        assert labels.shape == photo.shape == (32, 48, 3)
+        assert {tuple(colour) for colour in labels.reshape(-1, 3).tolist()} <= palette
+        assert not {tuple(colour) for colour in photo.reshape(-1, 3).tolist()} <= palette
+        np.testing.assert_array_equal(labels, labels_again)
+        np.testing.assert_array_equal(photo, photo_again)
+
+
+def test_synthetic_splits_and_seeds_differ():
+    photos = [
+        _read_all(sources.open_synthetic(split, "AtoB", 1, (32, 32), seed))[0][0].tobytes()
+        for split, seed in (("train", 0), ("val", 0), ("test", 0), ("train", 1))
+    ]
+    assert len(set(photos)) == 4
+
+
+def test_real_facades(shared_data):
+    folder = shared_data / "facades"
+    source = sources.open_source(folder, "train", "BtoA")
+    assert len(source) == 400
+    assert source.example_ids[:3] == ("1", "2", "3")
+    assert source.example_ids[-1] == "400"
+    colours = np.array(list(catalogue.FACADES_PALETTE.values()))
+    for index in (0, 199, 399):
+        labels, photo = (image.numpy().astype(int) for image in source.read(tf.constant(index, tf.int64)))
+        assert labels.shape == photo.shape == (256, 256, 3)
+
+        def near_palette(image: np.ndarray) -> float:
+            distances = np.abs(image[:, :, None] - colours).max(axis=-1).min(axis=-1)
+            return float((distances < 12).mean())
+
+        assert near_palette(labels) > 0.6
+        assert near_palette(photo) < 0.1
+    whole = image_files.load_image(folder / "train" / "400.jpg")
+    np.testing.assert_array_equal(labels, whole[:, 256:])

@@ -1,0 +1,163 @@
+"""Two folders of images become side-by-side pairs, bit for bit, or a clear error."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.placing.combine import combine_folders
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+CHANNELS = {"L": 1, "RGB": 3, "RGBA": 4}
+
+
+def write_image(path, seed=0, size=(6, 4), mode="RGB"):
+    """Writes noise of (width, height) pixels; returns it as uint8 [H, W, 3]."""
+    shape = (size[1], size[0], CHANNELS[mode])
+    pixels = np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels.squeeze()).save(path)
+    return np.repeat(pixels, 3, axis=2) if mode == "L" else pixels[..., :3]
+
+
+def read_image(path):
+    return np.asarray(Image.open(path))
+
+
+@pytest.fixture
+def folders(tmp_path):
+    return tmp_path / "input", tmp_path / "target", tmp_path / "out"
+
+
+def refuse(folders, match):
+    before = set(folders[2].parent.rglob("*"))
+    with pytest.raises(UserError, match=match):
+        combine_folders(*folders)
+    assert set(folders[2].parent.rglob("*")) == before
+
+
+def test_input_left_target_right_without_loss(folders):
+    kinds = {"1": ("png", "RGB"), "2": ("bmp", "RGB"), "3": ("png", "L"), "4": ("PNG", "RGBA")}
+    expected = {}
+    for seed, (stem, (suffix, mode)) in enumerate(kinds.items()):
+        left = write_image(folders[0] / f"{stem}.{suffix}", seed, mode=mode)
+        right = write_image(folders[1] / f"{stem}.bmp", seed + 10)
+        expected[f"{stem}.png"] = np.hstack([left, right])
+    assert combine_folders(*folders) == 4
+    assert sorted(path.name for path in folders[2].iterdir()) == sorted(expected)
+    for name, pixels in expected.items():
+        assert Image.open(folders[2] / name).size == (12, 4)
+        np.testing.assert_array_equal(read_image(folders[2] / name), pixels)
+
+
+def test_jpeg_pixels_are_those_of_the_file(folders):
+    write_image(folders[0] / "1.jpg", 1, (16, 16))
+    right = write_image(folders[1] / "1.png", 2, (16, 16))
+    combine_folders(*folders)
+    expected = np.hstack([read_image(folders[0] / "1.jpg"), right])
+    np.testing.assert_array_equal(read_image(folders[2] / "1.png"), expected)
+
+
+def test_splits_stay_splits(folders):
+    for split, stems in {"train": "ab", "val": "a"}.items():
+        for stem in stems:
+            for folder in folders[:2]:
+                write_image(folder / split / f"{stem}.png")
+    assert combine_folders(*folders) == 3
+    written = sorted(str(path.relative_to(folders[2])) for path in folders[2].rglob("*.png"))
+    assert written == ["train/a.png", "train/b.png", "val/a.png"]
+    assert sorted(path.name for path in folders[2].parent.iterdir()) == ["input", "out", "target"]
+
+
+def test_names_with_dots(folders):
+    for folder in folders[:2]:
+        for name in ("frame.001.png", "frame.002.png"):
+            write_image(folder / name)
+    assert combine_folders(*folders) == 2
+    assert (folders[2] / "frame.002.png").exists()
+
+
+def test_an_exif_orientation_is_warned_of(folders, capsys):
+    write_image(folders[0] / "1.png")
+    folders[1].mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (6, 4)).save(folders[1] / "1.jpg", exif=exif)
+    combine_folders(*folders)
+    (warning,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("warning"))
+    assert f"EXIF orientation of 1 JPEG files is not applied, the first: {folders[1]}/1.jpg" in warning
+
+
+def test_unmatched_names_are_listed(folders):
+    for name in range(1, 13):
+        write_image(folders[0] / f"{name}.png")
+    write_image(folders[1] / "1.png")
+    write_image(folders[1] / "x.png")
+    refuse(
+        folders, r"12 images have no partner of the same name: \S+/input/2.png, .*input/11.png, and 2 more"
+    )
+
+
+def test_two_files_of_one_name(folders):
+    for name in ("1.png", "1.bmp"):
+        write_image(folders[0] / name)
+    write_image(folders[1] / "1.png")
+    refuse(folders, r"input holds more than one image of the same name: \S+/input/1\.")
+
+
+def test_sizes_must_match(folders):
+    write_image(folders[0] / "1.png", size=(6, 4))
+    write_image(folders[1] / "1.png", size=(4, 6))
+    refuse(folders, r"input/1.png is 6x4 and \S+/target/1.png is 4x6: .*must have the same size")
+
+
+def test_a_damaged_image_is_named(folders):
+    for name in ("1.png", "2.png"):
+        for folder in folders[:2]:
+            write_image(folder / name, size=(64, 64))
+    whole = (folders[1] / "2.png").read_bytes()
+    (folders[1] / "2.png").write_bytes(whole[: len(whole) // 2])
+    refuse(folders, "target/2.png")
+
+
+def test_splits_must_match(folders):
+    write_image(folders[0] / "train/1.png")
+    write_image(folders[1] / "1.png")
+    refuse(folders, r"input holds train/ and \S+/target no splits; both must hold the same splits")
+
+
+def test_folders_without_images(folders):
+    write_image(folders[0] / "1.png")
+    refuse(folders, "target is not a folder")
+    folders[1].mkdir()
+    (folders[1] / "1.txt").write_text("x")
+    refuse(folders, "target holds 1.txt; expected JPEG, PNG or BMP files")
+
+
+def test_an_existing_output_is_not_replaced(folders):
+    for folder in folders[:2]:
+        write_image(folder / "1.png")
+    folders[2].mkdir()
+    refuse(folders, "out exists already")
+
+
+def test_the_command(folders):
+    for folder in folders[:2]:
+        write_image(folder / "train/1.png")
+        write_image(folder / "flat/1.png")
+    command = [sys.executable, "-m", "pipelines.prepare", "--combine", "input", "target", "--output=out"]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "CUDA_VISIBLE_DEVICES": ""}
+    cwd = folders[2].parent
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "1 pairs are in out, input on the left: train on them with --direction=AtoB" in done.stdout
+    assert (folders[2] / "train/1.png").exists()
+    command[-3:] = ["input/flat", "target/flat", "--output=flat"]
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+    assert "move most of them into flat/train and the others into flat/val, then train" in done.stdout
+    assert "--data_dir=flat --direction=AtoB" in done.stdout

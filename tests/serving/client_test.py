@@ -1,0 +1,218 @@
+"""The command `python -m tfpix2pix.serving.client` against the stand-in."""
+
+import re
+import shutil
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from tests.helpers import runs
+from tests.helpers.serving_stand_in.exports import decode_png, draw_pixels, encode_png
+from tests.helpers.serving_stand_in.models import RequestError
+from tests.helpers.serving_stand_in.servers import STARTS, start_rest_server
+from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.serving import client
+
+pytest_plugins = ["tests.helpers.serving_stand_in.fixtures"]
+BOTH = pytest.mark.parametrize("protocol", ["rest", "grpc"])
+CLIENT = [sys.executable, "-m", "tfpix2pix.serving.client"]
+
+
+@pytest.fixture
+def serve(models):
+    """Starts a server; returns its URL."""
+    stops = []
+
+    def start(protocol: str = "rest") -> str:
+        url, stop = STARTS[protocol](models)
+        stops.append(stop)
+        return url
+
+    yield start
+    for stop in stops:
+        stop()
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    """A folder in the working directory with four images."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "photos"
+    (folder / "sub").mkdir(parents=True)
+    for name, size in (("a.png", (20, 30)), ("b.png", (33, 17)), ("sub/a.png", (8, 9)), ("a.jpg", (24, 24))):
+        (folder / name).write_bytes(encode_png(draw_pixels(*size, 3)))
+    return folder
+
+
+def run(**settings) -> None:
+    client.main(["client", *(f"--{name}={value}" for name, value in settings.items())])
+
+
+def list_files(folder) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+@BOTH
+def test_a_folder_is_translated_and_names_are_kept(serve, models, photos, tmp_path, capsys, protocol):
+    run(url=serve(protocol), model="tiny", input="photos", output="out", concurrency=3)
+    assert list_files(tmp_path / "out") == ["a.jpg.png", "a.png.png", "b.png", "sub/a.png"]
+    sizes = {"a.jpg.png": (24, 24), "a.png.png": (20, 30), "b.png": (33, 17), "sub/a.png": (8, 9)}
+    _, servable = models.find("tiny")
+    for name, size in sizes.items():
+        picture = decode_png((tmp_path / "out" / name).read_bytes())
+        files = np.array([encode_png(draw_pixels(*size, 3))], object)
+        expected = decode_png(servable("serving_default", {"image_bytes": files})["image_bytes"][0])
+        assert picture.shape == (*size, 3) and np.abs(picture.astype(int) - expected).max() <= 1
+    lines = capsys.readouterr().out.splitlines()
+    number = r"[\d.]+"
+    assert re.fullmatch(
+        rf"4 images in {number} s, {number} images/s; latency p50 \d+ ms, p90 \d+ ms, p99 \d+ ms", lines[0]
+    )
+    assert lines[1:] == ["outputs: out"]
+
+
+def test_rest_needs_no_tensorflow(serve, photos):
+    arguments = [f"--url={serve()}", "--model=probe", "--input=photos/b.png", "--output=out"]
+    program = (
+        "import sys; from tfpix2pix.serving import client; client.main(['client', *sys.argv[1:]]); "
+        "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    )
+    process = runs.run([sys.executable, "-c", program, *arguments], cwd=photos.parent)
+    assert process.returncode == 0, process.stderr
+    contents = (photos / "b.png").read_bytes()
+    assert (photos.parent / "out" / "b.png").read_bytes() == contents + b"v8"
+
+
+def test_bad_images_are_named_and_the_others_done(serve, photos):
+    (photos / "text.png").write_text("no image")
+    (photos / "cut.png").write_bytes((photos / "b.png").read_bytes()[:-60])
+    arguments = [f"--url={serve()}", "--model=tiny", "--input=photos", "--output=photos/out"]
+    process = runs.run([*CLIENT, *arguments], cwd=photos.parent)
+    assert process.returncode == 1
+    errors = process.stderr.splitlines()
+    assert errors[-1] == "error: 2 of 6 images could not be translated"
+    assert any(
+        "photos/text.png: model tiny at" in line and "is no JPEG, PNG or BMP" in line for line in errors
+    )
+    assert any("photos/cut.png: model tiny at" in line for line in errors)
+    assert process.stdout.startswith("4 images in ")
+    assert list_files(photos / "out") == ["a.jpg.png", "a.png.png", "b.png", "sub/a.png"]
+
+
+def test_seed_version_and_token_reach_the_server(serve, models, photos, tmp_path):
+    contents = (photos / "b.png").read_bytes()
+    models.token = "secret"  # noqa: S105
+    (tmp_path / "token").write_text("secret\n")
+    settings = {"url": serve(), "model": "probe", "input": "photos/b.png", "token_file": "token"}
+    for flags, added in (({"noise_seed": 5}, b"5"), ({"version": 7}, b"v7"), ({"version": "stable"}, b"v7")):
+        run(**settings, **flags, output="out")
+        assert (tmp_path / "out" / "b.png").read_bytes() == contents + added
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"model": ""}, "--model is missing"),
+        ({"url": "127.0.0.1:8501"}, "a server's URL is http://HOST:8501"),
+        ({"input": "nothing"}, "no JPEG, PNG or BMP image matches --input=nothing"),
+        ({"output": "photos"}, "is the folder of the inputs"),
+        ({"concurrency": 0}, "concurrency"),
+        ({"timeout_sec": "soon"}, "timeout_sec"),
+        ({"token_file": "none"}, "--token_file=none cannot be read"),
+        ({"noise_seed": 1, "signature": "mix"}, "has no signature mix_seeded"),
+    ],
+)
+def test_usage_errors(serve, photos, settings, message):
+    values = {"url": serve(), "model": "probe", "input": "photos", "output": "out", **settings}
+    with pytest.raises(UsageError, match=message):
+        run(**values)
+    assert not (photos.parent / "out").exists()
+
+
+def test_no_server_is_said_once_with_status_1(models, photos):
+    url, stop = start_rest_server(models)
+    stop()
+    arguments = [f"--url={url}", "--model=tiny", "--input=photos", "--output=out", "--retries=1"]
+    process = runs.run([*CLIENT, *arguments], cwd=photos.parent)
+    assert process.returncode == 1 and process.stdout == ""
+    warning, error = process.stderr.splitlines()
+    assert warning.startswith(f"warning: model tiny at {url} does not answer (Connection refused); trying")
+    assert error.startswith(
+        f"error: model tiny at {url} does not answer after 2 attempts: Connection refused."
+    )
+    assert not (photos.parent / "out").exists()
+
+
+def test_a_server_that_stays_away_ends_the_job(serve, models, photos, capsys):
+    for number in range(40):
+        (photos / f"{number}.png").write_bytes(b"%d" % number)
+    calls = []
+
+    def before_answer():
+        calls.append(1)
+        if len(calls) > 10:
+            raise RequestError("UNAVAILABLE", "gone")
+
+    models.before_answer = before_answer
+    start = time.monotonic()
+    with pytest.raises(UserError, match=r"does not answer after 2 attempts: gone.* 10 of 44 images are done"):
+        run(url=serve(), model="probe", input="photos", output="out", concurrency=4, retries=1)
+    assert time.monotonic() - start < 10 and len(calls) < 30
+    assert len(list_files(photos.parent / "out")) == 10
+
+
+@BOTH
+def test_what_still_waits_when_all_is_lost_is_given_up(serve, models, photos, protocol):
+    calls = []
+
+    def before_answer():
+        calls.append(1)
+        if len(calls) == 4:
+            raise RequestError("PERMISSION_DENIED", "not you")
+        time.sleep(4)
+
+    models.before_answer = before_answer
+    start = time.monotonic()
+    with pytest.raises(UserError, match="does not allow it: not you. 0 of 4 images are done"):
+        run(url=serve(protocol), model="probe", input="photos", output="out")
+    assert time.monotonic() - start < 3.5
+
+
+def test_help_does_not_wait_for_tensorflow():
+    program = "import sys, tfpix2pix.serving.client; sys.exit('tensorflow' in sys.modules)"
+    assert runs.run([sys.executable, "-c", program]).returncode == 0
+    process = runs.run([*CLIENT, "--help"])
+    assert process.returncode == 0 and "--noise_seed" in process.stdout
+
+
+def test_percentiles_are_latencies_that_occurred():
+    hundred = [milliseconds / 1000 for milliseconds in range(100, 0, -1)]
+    expected = "100 images in 2.0 s, 50 images/s; latency p50 50 ms, p90 90 ms, p99 99 ms"
+    assert client.summarize(hundred, 2.0) == expected
+    assert client.summarize([0.03, 0.01, 0.2], 0.25) == (
+        "3 images in 0.2 s, 12 images/s; latency p50 30 ms, p90 200 ms, p99 200 ms"
+    )
+    assert client.summarize([0.25], 0.5) == (
+        "1 image in 0.5 s, 2 images/s; latency p50 250 ms, p90 250 ms, p99 250 ms"
+    )
+    assert client.summarize([], 0.5) == "0 images in 0.5 s, 0 images/s"
+
+
+def test_the_python_and_the_curl_of_the_documentation_run(serve, tmp_path, monkeypatch):
+    page = (runs.ROOT / "docs" / "serving.md").read_text()
+    page = page.replace("http://127.0.0.1:8501", serve()).replace("facades", "tiny")
+    (snippet,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (shell,) = re.findall(r"```\n(\{ printf.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    # As a picture of some size, too long for a command line.
+    (tmp_path / "labels.png").write_bytes(encode_png(draw_pixels(256, 256, 3)))
+    exec(compile(snippet, "docs/serving.md", "exec"), {})
+    photo = decode_png((tmp_path / "photo.png").read_bytes())
+    assert photo.shape == (256, 256, 3)
+    if not (shutil.which("curl") and shutil.which("jq")):
+        pytest.skip("needs curl and jq")
+    (tmp_path / "photo.png").unlink()
+    runs.run(["bash", "-c", shell], cwd=tmp_path)
+    np.testing.assert_array_equal(decode_png((tmp_path / "photo.png").read_bytes()), photo)

@@ -1,0 +1,299 @@
+"""Making a study: what it holds, what it refuses, and that names and files say nothing."""
+
+import dataclasses
+import json
+import struct
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.helpers import runs, studies, tiny_run
+from tfpix2pix.config.config import make_config
+from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.pipelines.synthetic.facades import draw_pair, pair_index
+from tfpix2pix.study.__main__ import main
+from tfpix2pix.study.creation import create_study
+from tfpix2pix.study.folder import Protocol, Study, fingerprint, image_file, load_study, read_secret
+from tfpix2pix.study.images import StudyImages, find_in_folders, translate_split
+from tfpix2pix.study.plan import plan_session
+
+STUDY = Study("t", 3, (), (), studies.BRIEF, (32, 32))
+
+
+def write_folders(folder: Path, count: int = 3) -> list[str]:
+    """Writes PNG images of both algorithms; returns the flags that name them."""
+    for kind in ("real", "L1", "cGAN"):
+        (folder / kind).mkdir(parents=True)
+        for number in range(count):
+            picture = Image.fromarray(studies.draw_picture(kind, number))
+            picture.save(folder / kind / f"house {number}.png", pnginfo=None)
+    generated = [f"--generated={name}={folder / name}" for name in ("L1", "cGAN")]
+    return [f"--real={folder / 'real'}", *generated, "--practice_trials=1", "--test_trials=2"]
+
+
+def run_create(*arguments: str) -> None:
+    main(["study", "create", *arguments])
+
+
+def read_picture(folder: Path, token: str) -> np.ndarray:
+    return np.asarray(Image.open(image_file(folder, token)))
+
+
+def list_chunks(contents: bytes) -> set[bytes]:
+    chunks, place = set(), 8
+    while place < len(contents):
+        (length,) = struct.unpack(">I", contents[place : place + 4])
+        chunks.add(contents[place + 4 : place + 8])
+        place += 12 + length
+    return chunks
+
+
+def test_create_from_folders(tmp_path):
+    folder = tmp_path / "study"
+    create = [sys.executable, "-m", "tfpix2pix.study", "create", f"--study_dir={folder}", "--image_size=32"]
+    result = runs.run([*create, *write_folders(tmp_path / "in")])
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[0] == f"{folder}: 3 examples, algorithms L1, cGAN"
+    study = load_study(folder)
+    assert study.algorithms == ("L1", "cGAN")
+    assert [example.example_id for example in study.examples] == ["house 0", "house 1", "house 2"]
+    for number, example in enumerate(study.examples):
+        tokens = {"real": example.real, **example.generated}
+        for kind, token in tokens.items():
+            assert (read_picture(folder, token) == studies.draw_picture(kind, number)).all()
+    assert len(list((folder / "images").iterdir())) == 9
+    assert sorted(path.name for path in folder.iterdir() if path.is_file()) == [
+        "consent.md",
+        "instructions.md",
+        "secret.key",
+        "study.json",
+    ]
+    assert (folder / "secret.key").stat().st_mode & 0o777 == 0o600
+    assert "ethics board" in (folder / "consent.md").read_text()
+
+
+def test_files_and_names_do_not_tell_real_from_generated(tmp_path):
+    folder = tmp_path / "study"
+    study = create_study(folder, studies.make_images(3), dataclasses.replace(STUDY, protocol=studies.BRIEF))
+    files = sorted((folder / "images").iterdir())
+    headers = {file.read_bytes()[:33] for file in files}  # signature, size, depth, colour type
+    assert len(headers) == 1
+    assert {frozenset(list_chunks(file.read_bytes())) for file in files} == {
+        frozenset({b"IHDR", b"IDAT", b"IEND"})
+    }
+    tokens = [file.stem for file in files]
+    assert all(len(token) == 32 and set(token) <= set("0123456789abcdef") for token in tokens)
+    again = create_study(tmp_path / "again", studies.make_images(3), STUDY)
+    assert again == study
+    other = create_study(tmp_path / "other", studies.make_images(3), dataclasses.replace(STUDY, seed=4))
+    assert not set(tokens) & {example.real for example in other.examples}
+    assert read_secret(folder) != read_secret(tmp_path / "again")
+
+
+def test_images_are_resized_alike_and_broken_ones_are_mosaics(tmp_path):
+    protocol = dataclasses.replace(studies.BRIEF, vigilance_trials=1)
+    study = dataclasses.replace(STUDY, protocol=protocol, image_size=(64, 64))
+    study = create_study(tmp_path / "study", studies.make_images(4), study)
+    for example in study.examples:
+        for token in (example.real, *example.generated.values(), example.vigilance):
+            assert read_picture(tmp_path / "study", token).shape == (64, 64, 3)
+    real = np.arange(32 * 32 * 3, dtype=np.uint32).reshape(32, 32, 3).astype(np.uint8)
+    images = StudyImages(
+        ("a",), ("x", "y", "z", "w"), lambda: ((real + n, {"a": real + 9}) for n in range(4))
+    )
+    study = dataclasses.replace(STUDY, protocol=protocol)
+    study = create_study(tmp_path / "mosaic", images, study)
+    broken = read_picture(tmp_path / "mosaic", study.examples[0].vigilance)
+    cells = broken.reshape(8, 4, 8, 4, 3)
+    assert (cells == cells[:, :1, :, :1]).all()
+    assert len(np.unique(broken.reshape(-1, 3), axis=0)) > 8
+
+
+def test_create_from_a_run_translates_its_split(tmp_path):
+    workdir = tiny_run.write_run(tmp_path / "tiny")
+    images = translate_split({"tiny": workdir, "again": workdir}, "val", noise_seed=5, limit=4)
+    assert images.algorithms == ("tiny", "again")
+    shown = list(images.read())
+    assert len(shown) == len(images.example_ids) == 4
+    photo = draw_pair(0, pair_index("val", 0), (32, 32)).photo
+    assert (shown[0][0] == photo).all()
+    for _, generated in shown:
+        assert (generated["tiny"] == generated["again"]).all()
+    assert not (shown[0][1]["tiny"] == shown[1][1]["tiny"]).all()
+    run_create(
+        f"--study_dir={tmp_path / 'study'}",
+        f"--model={workdir}",
+        "--max_examples=3",
+        *("--practice_trials=1", "--test_trials=2", "--image_size=64x64"),
+    )
+    study = load_study(tmp_path / "study")
+    assert study.algorithms == ("tiny",)
+    assert read_picture(tmp_path / "study", study.examples[0].real).shape == (64, 64, 3)
+
+
+@pytest.mark.parametrize("change", [{"direction": "AtoB"}, {"image_size": 48}])
+def test_runs_with_different_real_images_are_not_compared(tmp_path, change):
+    settings = {"dataset": "synthetic", "direction": "BtoA", "image_size": 32, "depth": 3, "base_filters": 4}
+    one = tiny_run.write_run(tmp_path / "one")
+    other = tiny_run.write_run(tmp_path / "other", make_config(**settings | change))
+    models = [f"--model={one}", f"--model={other}", "--max_examples=3", "--image_size=32"]
+    with pytest.raises(UsageError, match="other and .*one have different real images of .*--direction"):
+        run_create(f"--study_dir={tmp_path / 'study'}", *models, "--practice_trials=1", "--test_trials=2")
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_saved_model_does_not_say_its_dataset(tmp_path):
+    version = tmp_path / "model" / "1"
+    version.mkdir(parents=True)
+    (version / "saved_model.pb").write_bytes(b"")
+    with pytest.raises(UserError):
+        translate_split({"m": tmp_path / "model"}, "val")
+
+
+def test_only_names_that_all_folders_have_count(tmp_path, capsys):
+    write_folders(tmp_path, count=4)
+    (tmp_path / "L1" / "house 3.png").unlink()
+    (tmp_path / "cGAN" / "house 2.png").rename(tmp_path / "cGAN" / "villa.png")
+    images = find_in_folders(tmp_path / "real", {name: tmp_path / name for name in studies.ALGORITHMS})
+    assert images.example_ids == ("house 0", "house 1")
+    assert "2 of 4 images have no counterpart" in capsys.readouterr().err
+
+
+def test_a_warning_when_only_one_kind_is_jpeg(tmp_path, capsys):
+    write_folders(tmp_path)
+    for file in (tmp_path / "real").iterdir():
+        Image.open(file).save(file.with_suffix(".jpg"))
+        file.unlink()
+    find_in_folders(tmp_path / "real", {"L1": tmp_path / "L1"})
+    assert "compression" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("count", "pairing", "warns"), [(5, "different", True), (6, "different", False), (5, "same", False)]
+)
+def test_a_warning_when_a_person_sees_both_images_of_an_example(tmp_path, capsys, count, pairing, warns):
+    study = dataclasses.replace(STUDY, protocol=dataclasses.replace(studies.BRIEF, pairing=pairing))
+    study = create_study(tmp_path / "study", studies.make_images(count), study)
+    assert ("with 3 trials and 5 examples" in capsys.readouterr().err) == warns
+    trials = [plan_session(study, "L1", seed) for seed in range(20)]
+    seen_twice = [
+        {trial.example_id for trial in each} & {trial.real_example_id for trial in each} for each in trials
+    ]
+    assert any(seen_twice) == (warns or pairing == "same")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--test_trials=3"], "needs 4 different examples, and there are 3"),
+        (["--generated=L1"], "--generated takes NAME=FOLDER"),
+        (["--generated=a/b=x"], "an algorithm's name is"),
+        (["--generated=l1=x"], "each differently"),
+        (["--model=runs/x"], "expected either --model, or --real and --generated"),
+        (["--exposure_sec=0"], "exposure_sec must be from 0.05"),
+        (["--least_gap_sec=2"], "least_gap_sec <= most_gap_sec"),
+        (["--image_size=32x64"], "would change its proportions"),
+        (["--image_size=big"], "--image_size is N or HxW"),
+        (["--completion_url=javascript:alert(1)"], "completion_url must start with https://"),
+        (["--title= "], "title must not be empty"),
+        (["stray"], "unexpected argument: stray"),
+    ],
+)
+def test_create_refuses(tmp_path, arguments, reason):
+    flags = write_folders(tmp_path / "in")
+    with pytest.raises(UsageError, match=reason):
+        run_create(f"--study_dir={tmp_path / 'study'}", *flags, "--image_size=32", *arguments)
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def make_broken(**changes: np.ndarray) -> StudyImages:
+    """Returns three examples, of which the last one is changed."""
+
+    def read():
+        for number in range(3):
+            pictures = {kind: studies.draw_picture(kind, number) for kind in ("real", "L1")}
+            pictures |= changes if number == 2 else {}
+            yield pictures.pop("real"), pictures
+
+    return StudyImages(("L1",), ("x", "y", "z"), read)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        (
+            {"L1": studies.draw_picture("L1", 2, 64)},
+            "z: the image of L1 has 64x64 px, and the real one 32x32",
+        ),
+        ({"L1": studies.draw_picture("real", 2)}, "z: the image of L1 is the real one"),
+        ({"real": studies.draw_picture("real", 0)}, "needs 3 different examples, and there are 2"),
+    ],
+)
+def test_images_that_do_not_go_together_leave_nothing_behind(tmp_path, changes, reason):
+    with pytest.raises(UsageError, match=reason):
+        create_study(tmp_path / "study", make_broken(**changes), STUDY)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_study_stays(tmp_path):
+    studies.make_study(tmp_path / "study")
+    before = (tmp_path / "study" / "study.json").read_bytes()
+    with pytest.raises(UsageError, match="exists already"):
+        run_create(f"--study_dir={tmp_path / 'study'}", *write_folders(tmp_path / "in"))
+    assert (tmp_path / "study" / "study.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"version": 2}, "version 2"),
+        ({"surprise": 1}, "no field surprise"),
+        ({"seed": "3"}, "seed must be of type int"),
+        ({"algorithms": ["L1", "cGAN", "third"]}, "lacks an image of some algorithm"),
+        ({"examples": []}, "needs 3 different examples"),
+        ({"protocol": {"test_trials": 0}}, "test_trials must be 1 or more"),
+        ({"protocol": {"exposure_sec": True}}, "exposure_sec must be of type float"),
+    ],
+)
+def test_a_study_that_cannot_be_run_is_refused(tmp_path, change, reason):
+    studies.make_study(tmp_path / "study")
+    file = tmp_path / "study" / "study.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    with pytest.raises(UserError, match=reason):
+        load_study(tmp_path / "study")
+
+
+def test_names_of_images_never_lead_elsewhere(tmp_path):
+    studies.make_study(tmp_path / "study")
+    file = tmp_path / "study" / "study.json"
+    contents = json.loads(file.read_text())
+    contents["examples"][0]["real"] = "../secret"
+    file.write_text(json.dumps(contents))
+    with pytest.raises(UserError, match="32 hexadecimal digits"):
+        load_study(tmp_path / "study")
+
+
+def test_studies_survive_being_written_and_read(tmp_path):
+    protocol = Protocol(practice_trials=1, test_trials=2, vigilance_trials=1, exposure_sec=0.5)
+    study = studies.make_study(tmp_path / "study", protocol, completion_url="https://example.org/?cc=1")
+    assert load_study(tmp_path / "study") == study
+
+
+def test_the_fingerprint_is_of_what_people_are_shown(tmp_path):
+    study = studies.make_study(tmp_path / "study")
+    same = dataclasses.replace(study, title="another", completion_url="https://example.org")
+    assert fingerprint(same) == fingerprint(study)
+    for change in ({"seed": 4}, {"protocol": Protocol()}, {"examples": study.examples[:2]}):
+        other = dataclasses.replace(study, **change)
+        assert fingerprint(other) != fingerprint(study)
+    assert fingerprint(load_study(tmp_path / "study")) == fingerprint(study)
+
+
+@pytest.mark.parametrize("contents", ["", "[]", "{}", '{"protocol": 3, "examples": []}', "\x00"])
+def test_damaged_studies_are_named(tmp_path, contents):
+    (tmp_path / "study.json").write_text(contents)
+    with pytest.raises(UserError, match="study.json"):
+        load_study(tmp_path)

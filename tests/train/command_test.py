@@ -1,0 +1,161 @@
+"""The train command as people call it: processes, exit status, messages."""
+
+import json
+import resource
+import shlex
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.helpers import runs
+
+FLAGS = """dataset data_dir workdir direction epochs steps batch_size image_size load_size jitter mirror
+generator receptive_field objective lambda_l1 base_filters normalization learning_rate lr_schedule precision
+strategy seed steps_per_call checkpoint_every_steps keep_checkpoints validate_every_steps summary_every_steps
+sample_every_steps on_bad_image export saved_model_dir dry_run best_metric
+profile_steps jit_compile""".split()
+TRAIN = [sys.executable, "-m", "tfpix2pix.train"]
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    return runs.write_dataset(tmp_path_factory.mktemp("train") / "tiny")
+
+
+def test_help_lists_the_contract_and_does_not_wait_for_tensorflow():
+    text = (
+        "import sys\nfrom tfpix2pix import train\ntry:\n  train.main(['train', '--help'])\n"
+        "except SystemExit as stop:\n  assert stop.code == 0\n"
+        "assert not {'tensorflow', 'keras', 'numpy'} & set(sys.modules)"
+    )
+    process = runs.run([sys.executable, "-c", text])
+    assert process.returncode == 0, process.stderr
+    listed = {line.split("=")[0].strip() for line in process.stdout.splitlines() if line.startswith("  --")}
+    assert {f"--{name}" for name in FLAGS} <= listed
+    assert "unet|encoder_decoder" in process.stdout and "facades " in process.stdout
+
+
+def test_a_dry_run_shows_the_settings_and_writes_nothing(tmp_path):
+    command = [
+        *TRAIN,
+        "--dry_run",
+        "--dataset=edges2shoes",
+        "--epochs=3",
+        "--image_size=64x128",
+        "--nomirror",
+    ]
+    process = runs.run(command, cwd=tmp_path)
+    assert (process.returncode, process.stderr) == (0, "")
+    lines = process.stdout.splitlines()
+    assert lines[0].split() == ["workdir", "runs/edges2shoes"]
+    marked = {line.split()[1]: line.split()[2] for line in lines if line.startswith("*")}
+    assert marked == {"dataset": "edges2shoes", "epochs": "3", "image_size": "64x128", "load_size": "72x143"}
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "arguments, reason",
+    [
+        (["--stepps=3"], "Unknown command line flag 'stepps'"),
+        (["--steps=many"], "flag --steps=many"),
+        (["--generator=resnet"], "--generator=resnet"),
+        (["--image_size=big"], "--image_size takes N or HxW, such as 256 or 256x512. Received: big"),
+        (
+            ["--receptive_field=71"],
+            "--receptive_field must be one of 1, 16, 34, 70, 142, 286, 574. Received: 71",
+        ),
+        (["--nojitter", "--load_size=300"], "--load_size has no effect without --jitter"),
+        (["facades"], "unexpected argument: facades"),
+    ],
+)
+def test_usage_errors(tmp_path, arguments, reason):
+    process = runs.run([*TRAIN, *arguments], cwd=tmp_path)
+    assert process.returncode == 2
+    assert runs.last_line(process).startswith("error: ") and reason in runs.last_line(process)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_workdir_belongs_to_one_process_until_it_dies(data_dir, tmp_path):
+    never = {"checkpoint_every_steps": 10**6, "validate_every_steps": 10**6}
+    command = runs.train_command(data_dir, tmp_path / "run", steps=10**6, summary_every_steps=5, **never)
+    first = runs.start(command)
+    try:
+        runs.wait_until(lambda: len(runs.read_metrics(tmp_path / "run")) > 0, first)
+        second = runs.run(command)
+    finally:
+        first.kill()
+        first.communicate()
+    assert second.returncode == 1
+    assert runs.last_line(second).startswith(f"error: {tmp_path / 'run'} is in use by process {first.pid};")
+    (tmp_path / "run").rename(tmp_path / "a run")
+    command = runs.train_command(data_dir, tmp_path / "a run", steps=2, summary_every_steps=1)
+    third = runs.run(command)
+    assert third.returncode == 0, third.stderr
+    assert f"done: 2 steps in {tmp_path / 'a run'}" in third.stdout
+    # What is printed to be copied survives a shell.
+    commands = [shlex.split(line) for line in third.stdout.splitlines()[-2:]]
+    assert commands[0][-1] == f"--logdir={tmp_path / 'a run'}"
+    assert commands[1][4] == f"--model={tmp_path / 'a run'}"
+
+
+def _limit_files():
+    # What a full disk does, without filling one: no file may grow beyond this.
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
+
+
+def test_a_full_disk_is_a_clear_error_and_leaves_the_last_checkpoint(data_dir, tmp_path):
+    settings = {"checkpoint_every_steps": 2, "summary_every_steps": 2}
+    first = runs.run(runs.train_command(data_dir, tmp_path, steps=2, **settings))
+    assert first.returncode == 0, first.stderr
+    before = runs.read_state(tmp_path, 2)
+    command = runs.train_command(data_dir, tmp_path, steps=4, **settings)
+    full = subprocess.run(
+        command,
+        env=runs.environment(),
+        capture_output=True,
+        text=True,
+        preexec_fn=_limit_files,
+        timeout=runs.TIMEOUT_SEC,
+    )
+    assert full.returncode == 1
+    reason = runs.last_line(full)
+    assert reason.startswith("error: could not write") and "step 2 is intact" in reason, full.stderr
+    assert "Make room and run the same command to go on" in reason
+    runs.assert_same_state(runs.read_state(tmp_path, 2), before)
+    again = runs.run(command)
+    assert again.returncode == 0, again.stderr
+    assert json.loads((tmp_path / "checkpoints/step-00000004/checkpoint.json").read_text())["step"] == 4
+
+
+MIRRORED = """
+import sys
+import tensorflow as tf
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+from pipelines import command_line
+from tfpix2pix import train
+command_line.run(train.main)
+"""
+
+
+def _mirrored(data_dir, workdir, **settings):
+    command = runs.train_command(data_dir, workdir, strategy="mirrored", **settings)
+    return runs.run([sys.executable, "-c", MIRRORED, *command[3:]])
+
+
+def test_two_replicas_train_and_resume_to_the_same_weights(data_dir, tmp_path):
+    settings = {"batch_size": 2, "checkpoint_every_steps": 2, "normalization": "instance"}
+    for workdir, steps in (("parts", 3), ("parts", 6), ("whole", 6)):
+        process = _mirrored(data_dir, tmp_path / workdir, steps=steps, **settings)
+        assert process.returncode == 0, process.stderr
+    runs.assert_same_state(runs.read_state(tmp_path / "parts", 6), runs.read_state(tmp_path / "whole", 6))
+
+
+def test_replicas_need_a_batch_they_can_share(data_dir, tmp_path):
+    process = _mirrored(data_dir, tmp_path / "run", steps=2, batch_size=3)
+    assert process.returncode == 2
+    assert "--batch_size is shared by 2 replicas" in runs.last_line(process)
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,302 @@
+import html.parser
+import os
+import runpy
+import subprocess
+import sys
+import urllib.parse
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.helpers.tiny_run import write_run
+from tfpix2pix.export.saved_model import export_saved_model
+from tfpix2pix.pictures.page import Row, render_gallery
+from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.run.generator import load_generator
+from tfpix2pix.translate.translator import Translator
+
+ROOT = Path(__file__).resolve().parents[2]
+# Imported, the module would hide the function `tfpix2pix.translate`.
+COMMAND = runpy.run_module("tfpix2pix.translate")
+find_inputs, name_outputs = COMMAND["find_inputs"], COMMAND["name_outputs"]
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory) -> Path:
+    return write_run(tmp_path_factory.mktemp("runs") / "tiny")
+
+
+def translate(**settings) -> None:
+    COMMAND["main"](["translate", *(f"--{name}={value}" for name, value in settings.items())])
+
+
+def run_command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "tfpix2pix.translate", *arguments]
+    return subprocess.run(command, env=environment, cwd=cwd, capture_output=True, text=True)
+
+
+def save_picture(file: Path, height: int = 20, width: int = 24, mode: str = "RGB") -> np.ndarray:
+    """Saves noise; returns it as uint8 [H, W, 3]."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    channels = {"L": (), "RGB": (3,), "RGBA": (4,)}[mode]
+    pixels = np.random.default_rng(height).integers(0, 256, (height, width, *channels), np.uint8)
+    Image.fromarray(pixels).save(file)
+    with Image.open(file) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def read_picture(file: Path) -> np.ndarray:
+    with Image.open(file) as image:
+        return np.asarray(image)
+
+
+def list_files(folder: Path) -> list[str]:
+    return sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
+
+
+class PageReader(html.parser.HTMLParser):
+    def __init__(self, text: str):
+        super().__init__()
+        self.files: list[str] = []
+        self.titles: list[str] = []
+        self.tag = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        if tag == "img":
+            assert dict(attributes)["loading"] == "lazy"
+            self.files.append(os.fsdecode(urllib.parse.unquote_to_bytes(dict(attributes)["src"])))
+        assert tag not in ("link", "script")
+        self.tag = tag
+
+    def handle_data(self, data):
+        if self.tag == "h2":
+            self.titles.append(data)
+
+    def handle_endtag(self, tag):
+        self.tag = ""
+
+
+def test_bad_images_are_named_and_the_others_translated(workdir, tmp_path):
+    photos = tmp_path / "photos"
+    pixels = save_picture(photos / "good.png", 33, 47)
+    save_picture(photos / "sub" / "photo.jpg")
+    save_picture(photos / "cut.jpg", 100, 100)
+    contents = (photos / "cut.jpg").read_bytes()
+    (photos / "cut.jpg").write_bytes(contents[: len(contents) // 2])
+    (photos / "text.png").write_text("this is no picture")
+    (photos / "empty.bmp").touch()
+    (photos / "notes.txt").write_text("not an image, and not called one")
+    process = run_command(f"--model={workdir}", "--input=photos", "--output=photos/out", cwd=tmp_path)
+    assert process.returncode == 1
+    errors = process.stderr.splitlines()
+    assert errors[-1] == "error: 3 of 5 images could not be translated; the others are in photos/out"
+    for name, reason in (("cut.jpg", "damaged or cut short"), ("text.png", "not a"), ("empty.bmp", "empty")):
+        assert [line for line in errors if f"photos/{name}" in line and reason in line], process.stderr
+    assert "notes.txt" not in process.stderr
+    outputs = ["good.png", "index.html", "index_files/good.jpg", "index_files/sub/photo.jpg", "sub/photo.png"]
+    assert list_files(photos / "out") == outputs
+    np.testing.assert_array_equal(read_picture(photos / "out" / "good.png"), Translator(workdir)(pixels))
+
+
+def test_an_exif_orientation_is_warned_of_once(workdir, tmp_path, capsys):
+    photos, exif = tmp_path / "photos", Image.Exif()
+    photos.mkdir()
+    for orientation in (1, 6, 8):
+        exif[0x0112] = orientation
+        Image.new("RGB", (48, 32)).save(photos / f"{orientation}.jpg", exif=exif)
+    translate(model=workdir, input=photos, output=tmp_path / "out")
+    (warning,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("warning"))
+    assert f"EXIF orientation of 2 JPEG files is not applied, the first: {photos}/6.jpg" in warning
+    with Image.open(tmp_path / "out/6.png") as output:
+        assert output.size == (48, 32)
+
+
+def test_a_usage_error_is_quick_and_has_status_2(tmp_path):
+    process = run_command("--model=runs/x", "--input=photos/*.jpg", "--output=out", cwd=tmp_path)
+    assert process.returncode == 2
+    assert process.stderr.splitlines()[-1] == "error: no JPEG, PNG or BMP image matches --input=photos/*.jpg"
+    program = (
+        "import sys, runpy; runpy.run_module('tfpix2pix.translate'); sys.exit('tensorflow' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0
+
+
+def test_every_format_and_size_keeps_its_name_and_place(workdir, tmp_path):
+    photos = tmp_path / "photos"
+    pictures = {
+        "a.png": save_picture(photos / "a.png", 31, 40),
+        "a.jpg.png": save_picture(photos / "sub/a & <b>.jpg", 64, 32),
+        "gray.bmp": save_picture(photos / "gray.bmp", 9, 200, "L"),
+        "alpha.PNG": save_picture(photos / "alpha.PNG", 50, 50, "RGBA"),
+        "dot.dot.jpeg": save_picture(photos / "dot.dot.jpeg", 1, 1),
+    }
+    output = tmp_path / "deep" / "out"
+    translate(model=workdir, input=photos, output=output, noise_seed=4)
+    expected = {
+        "a.png": pictures["a.png"],
+        "sub/a & <b>.png": pictures["a.jpg.png"],
+        "gray.png": pictures["gray.bmp"],
+        "alpha.png": pictures["alpha.PNG"],
+        "dot.dot.png": pictures["dot.dot.jpeg"],
+    }
+    assert {name for name in list_files(output) if name.endswith(".png")} == set(expected)
+    translator = Translator(workdir)
+    for name, pixels in expected.items():
+        np.testing.assert_array_equal(read_picture(output / name), translator(pixels, noise_seed=4), name)
+
+    moved = output.rename(tmp_path / "moved")
+    page = PageReader((moved / "index.html").read_text())
+    assert page.titles == ["a.png", "alpha.PNG", "dot.dot.jpeg", "gray.bmp", "sub/a & <b>.jpg"]
+    assert len(page.files) == 10 and sorted([*page.files, "index.html"]) == list_files(moved)
+    shown = read_picture(moved / "index_files" / "sub" / "a & <b>.jpg")
+    assert shown.shape == (64, 32, 3)
+
+
+def test_samples_differ_and_come_back(workdir, tmp_path):
+    pixels = save_picture(tmp_path / "photos" / "x.png", 32, 32)
+    for output in ("one", "two"):
+        translate(
+            model=workdir, input=tmp_path / "photos/x.png", output=tmp_path / output,
+            noise_seed=9, samples_per_image=3,
+        )  # fmt: skip
+    outputs = ["x_1.png", "x_2.png", "x_3.png"]
+    assert list_files(tmp_path / "one") == ["index.html", "index_files/x.jpg", *outputs]
+    samples = [read_picture(tmp_path / "one" / name) for name in outputs]
+    assert np.any(samples[0] != samples[1]) and np.any(samples[1] != samples[2])
+    for sample, name in enumerate(outputs):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+        np.testing.assert_array_equal(samples[sample], Translator(workdir)(pixels, 9, sample))
+
+
+def test_a_saved_model_gives_the_same_pictures_and_samples(workdir, tmp_path):
+    save_picture(tmp_path / "photos" / "x.png", 40, 30)
+    saved = export_saved_model(load_generator(workdir)[0], tmp_path / "saved", verify=False).parent
+    for model, output in ((workdir, "run"), (saved, "servable")):
+        translate(
+            model=model,
+            input=tmp_path / "photos",
+            output=tmp_path / output,
+            noise_seed=3,
+            samples_per_image=2,
+        )
+    for name in ("x_1.png", "x_2.png"):
+        run, servable = (read_picture(tmp_path / output / name) for output in ("run", "servable"))
+        assert np.abs(run.astype(int) - servable).max() <= 1
+    with pytest.raises(UsageError, match="--checkpoint is for a run"):
+        translate(model=saved, input=tmp_path / "photos", output=tmp_path / "no", checkpoint="best")
+    assert not (tmp_path / "no").exists()
+
+
+def test_half_of_a_pair_is_taken_on_request_and_a_hint_given_else(workdir, tmp_path, capsys):
+    pixels = save_picture(tmp_path / "photos" / "pair.png", 32, 64)
+    translate(model=workdir, input=tmp_path / "photos", output=tmp_path / "whole")
+    # The run's direction is BtoA: its input is the right half.
+    assert "pair.png is twice as wide as high" in (hint := capsys.readouterr().err)
+    assert "--crop=right takes its input half" in hint
+    for side, half in (("left", pixels[:, :32]), ("right", pixels[:, 32:])):
+        translate(model=workdir, input=tmp_path / "photos", output=tmp_path / side, crop=side)
+        np.testing.assert_array_equal(read_picture(tmp_path / side / "pair.png"), Translator(workdir)(half))
+    assert "twice as wide" not in capsys.readouterr().err
+    save_picture(tmp_path / "photos" / "pair.png", 32, 63)
+    with pytest.raises(UserError, match="1 of 1 images could not"):
+        translate(model=workdir, input=tmp_path / "photos", output=tmp_path / "odd", crop="left")
+    assert "63 px wide" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "settings, reason",
+    [
+        ({}, "--model is missing"),
+        ({"model": "m", "output": "out"}, "--input is missing"),
+        ({"model": "m", "input": "photos"}, "--output is missing"),
+        ({"model": "m", "input": "photos", "output": "photos"}, "is the folder of the inputs"),
+        ({"model": "m", "input": "photos/a.png", "output": "photos"}, "is the folder of the inputs"),
+        ({"model": "m", "input": "photos", "output": "photos/a.png"}, "takes a folder"),
+        ({"model": "m", "input": "nested/x", "output": "nested"}, "nested/x/a.png is an input"),
+        ({"model": "m", "input": "empty", "output": "out"}, "no JPEG, PNG or BMP .* --input=empty"),
+        ({"model": "m", "input": "*.gif", "output": "out"}, "no JPEG, PNG or BMP"),
+        ({"model": "m", "input": "photos", "output": "out"}, "there is no m"),
+        ({"model": "photos", "input": "photos", "output": "out"}, "photos is neither"),
+        ({"model": "m", "input": "photos", "output": "out", "samples_per_image": 0}, "samples_per_image"),
+        ({"model": "m", "input": "photos", "output": "out", "crop": "top"}, "crop"),
+    ],
+)
+def test_a_wrong_call_names_what_is_wrong_and_writes_nothing(tmp_path, monkeypatch, settings, reason):
+    monkeypatch.chdir(tmp_path)
+    save_picture(Path("photos/a.png"))
+    save_picture(Path("nested/x/a.png"))
+    save_picture(Path("nested/x/x/a.png"))
+    Path("empty").mkdir()
+    before = list_files(tmp_path)
+    with pytest.raises(UsageError, match=reason):
+        translate(**settings)
+    assert list_files(tmp_path) == before
+
+
+def test_find_inputs_takes_a_file_a_folder_or_a_pattern(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = (
+        "in/b.jpg",
+        "in/a.PNG",
+        "in/sub/c.bmp",
+        "in/out/old.png",
+        "in/.hidden/d.png",
+        "in/.e.png",
+        "in/n.txt",
+    )
+    for file in files:
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        Path(file).touch()
+
+    def find(pattern: str, output: str = "in/out") -> tuple[str, list[str]]:
+        root, found = find_inputs(pattern, Path(output))
+        return str(root), [str(file.relative_to(root)) for file in found]
+
+    assert find("in") == ("in", ["a.PNG", "b.jpg", "sub/c.bmp"])
+    assert find("./in/", "elsewhere") == ("in", ["a.PNG", "b.jpg", "out/old.png", "sub/c.bmp"])
+    assert find("in/n.txt") == ("in", ["n.txt"])
+    assert find("in/*") == ("in", ["a.PNG", "b.jpg"])
+    assert find("in/**/*.*") == ("in", ["a.PNG", "b.jpg", "sub/c.bmp"])
+    assert find("**/c.*") == (".", ["in/sub/c.bmp"])
+    assert find(f"../{tmp_path.name[:-1]}[0-9]/in/sub/?.bmp") == ("..", [f"{tmp_path.name}/in/sub/c.bmp"])
+    assert find(f"{tmp_path}/in/[ab].*") == (f"{tmp_path}/in", ["a.PNG", "b.jpg"])
+
+
+def test_files_of_other_kinds_are_counted(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("in/out").mkdir(parents=True)
+    for name in ("a.png", "b.webp", "c.WEBP", "d.tif", "README", ".e.gif", "out/index.html"):
+        Path("in", name).touch()
+    assert find_inputs("in", Path("in/out")) == (Path("in"), [Path("in/a.png")])
+    warning = "warning: --input=in: 2 .webp, 1 .tif, 1 README are not JPEG, PNG or BMP and are left out\n"
+    counts = capsys.readouterr().err
+    assert sorted(counts.split()) == sorted(warning.split())
+    with pytest.raises(
+        UsageError, match=r"\[bc\]\.\*: 2 \.webp are not JPEG, PNG or BMP; convert them to PNG"
+    ):
+        find_inputs("in/[bc].*", Path("out"))
+    assert find_inputs("in/.e.gif", Path("out"))[1] == [Path("in/.e.gif")]  # what is named is tried
+
+
+@pytest.mark.parametrize(
+    "files, names",
+    [
+        (["a.jpg", "b.png", "s/a.jpg"], ["a", "b", "s/a"]),
+        (["a.jpg", "a.png"], ["a.jpg", "a.png"]),
+        (["A.jpg", "a.png"], ["A.jpg", "a.png"]),
+        (["a.jpg", "a.jpg.png", "a.png"], ["a.jpg", "a.jpg.png", "a.png"]),
+        (["a.1.jpg", "a.2.jpg"], ["a.1", "a.2"]),
+    ],
+)
+def test_no_two_inputs_share_an_output(files, names):
+    assert name_outputs([Path(file) for file in files]) == names
+
+
+def test_any_file_name_can_stand_on_the_page():
+    name = os.fsdecode(b'50% "\xff" <i>?#.png')
+    reader = PageReader(render_gallery("t", "s", [Row(name, (2, 3), f"index_files/{name}.jpg", [name])]))
+    assert reader.files == [f"index_files/{name}.jpg", name]

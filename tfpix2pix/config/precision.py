@@ -1,0 +1,54 @@
+"""`--precision=auto`: the arithmetic that suits the machine, chosen once in a run's life."""
+
+import dataclasses
+import os
+import re
+from pathlib import Path
+
+from tfpix2pix.config.config import Config
+
+CPU_INFO = Path("/proc/cpuinfo")
+# As Linux names what multiplies bfloat16 matrices on x86, where TensorFlow's oneDNN kernels use it.
+CPU_FEATURES = {"avx512_bf16", "amx_bf16"}
+# NVIDIA's Ampere and later.
+LEAST_COMPUTE_CAPABILITY = (8, 0)
+
+
+def settle(config: Config, before: Config | None) -> Config:
+    """Returns `config` with its precision decided.
+
+    Args:
+      config: as asked for.
+      before: of the run's earlier start, whose choice stays; None for a new run.
+    """
+    if config.precision != "auto":
+        return config
+    return dataclasses.replace(config, precision=before.precision if before else choose_precision())
+
+
+def choose_precision() -> str:
+    """Returns `mixed_bfloat16` where the hardware multiplies bfloat16, else `float32`.
+
+    On a CPU without it bfloat16 is emulated, many times slower.
+    """
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        capabilities = [
+            tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) for gpu in gpus
+        ]
+        fast = min(capabilities) >= LEAST_COMPUTE_CAPABILITY
+    else:
+        # TensorFlow reads this variable likewise; without oneDNN bfloat16 is many times slower.
+        has_onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1").lower() not in ("0", "false")
+        fast = has_onednn and bool(CPU_FEATURES & read_cpu_features(CPU_INFO))
+    return "mixed_bfloat16" if fast else "float32"
+
+
+def read_cpu_features(file: Path) -> set[str]:
+    """Returns the features that Linux lists of the first core; none on other systems."""
+    if not file.is_file():
+        return set()
+    match = re.search(r"^(?:flags|Features)\s*:(.*)$", file.read_text(), re.MULTILINE)
+    return set(match[1].split()) if match else set()

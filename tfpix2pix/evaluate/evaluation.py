@@ -1,0 +1,303 @@
+"""Scores a model on a split: every example once, all metrics in one pass, results in files."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+import tfpix2pix
+from tfpix2pix.config.config import Config, make_config
+from tfpix2pix.evaluate.gallery import Gallery
+from tfpix2pix.evaluate.results import Evaluation, sift_earlier, write_results
+from tfpix2pix.export.names import CARD_FILE
+from tfpix2pix.export.opening import read_config
+from tfpix2pix.metrics import registry
+from tfpix2pix.metrics.label_maps import choose_palette, find_label_side, read_label_ids
+from tfpix2pix.metrics.registry import Examples, Metric, Pictures, Result, Segmenter, Tools
+from tfpix2pix.pictures.sheets import as_rgb
+from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.pipelines.base.progress import say, show_progress
+from tfpix2pix.pipelines.batches import NUM_NOISE_SEEDS, build_dataset
+from tfpix2pix.pipelines.files.sources import Source
+from tfpix2pix.pipelines.tasks.tasks import Task
+from tfpix2pix.pipelines.tasks.transforms import to_uint8
+from tfpix2pix.run import splits
+from tfpix2pix.translate.translator import Translator
+
+BATCH_SIZE = 4  # no score depends on it
+
+
+def evaluate_model(
+    model: str | Path,
+    output: str | Path | None = None,
+    *,
+    checkpoint: str | None = None,
+    dataset: str | None = None,
+    data_dir: str | Path | None = None,
+    direction: str | None = None,
+    image_size: Any = None,
+    split: str = "val",
+    metrics: Sequence[str] | None = None,
+    segmenter: str | Path | Segmenter | None = None,
+    palette: str | Path | None = None,
+    absent_classes: str = "skip",
+    samples_per_image: int = 4,
+    noise_seed: int | None = None,
+    inception_weights: str | Path | None = None,
+    gallery_size: int = 200,
+) -> Evaluation:
+    """Scores a model on a split; writes `<output>/<metric>.json`, and `<output>/index.html` with pictures.
+
+    Other metrics' results that `output` holds already stay, and are on the page again, if
+    they are of the same evaluation: model, step, data, noise. Those of another one are
+    removed, with a notice.
+
+    Each image gets the noise that it gets in the validations of a training with the
+    same seed, so the scores are those that training reported.
+
+    Args:
+      model: a run's workdir, or a SavedModel as `Translator` takes it.
+      output: folder for the results; None: `<workdir>/eval`, or `eval/<name>` for a
+        SavedModel.
+      checkpoint: of a run: `latest` (the default), `best` or a step.
+      dataset: a name, as for training. This and the next three default to the run's, or
+        to what the `model_card.json` of a SavedModel tells; without a card this,
+        `direction` and `image_size` must be given.
+      data_dir: folder that holds the dataset; no card tells it.
+      direction: `AtoB` or `BtoA`.
+      image_size: N or (height, width) px that pairs are resized to.
+      split: `train`, `val` or `test`.
+      metrics: names out of `tfpix2pix.metrics.registry`; None: all that apply.
+      segmenter: for `fcn_score`: what `load_segmenter` takes, or returns.
+      palette: classes of the label maps: a dataset's name, or a JSON file; None: the
+        dataset's own.
+      absent_classes: `skip` or `zero`, see `segmentation_scores`.
+      samples_per_image: outputs of each input that `diversity` compares.
+      noise_seed: of the first sample; the n-th after it has `noise_seed + n`. None:
+        the run's seed, or 0.
+      inception_weights: file for `fid` and `kid`.
+      gallery_size: most examples that the page shows, spread over the split; scores
+        are always of all.
+
+    Returns:
+      The results, which are in the files too.
+
+    Raises:
+      UsageError: for arguments that do not go together; names the flag.
+      UserError: when a file cannot be read or written.
+
+    Example:
+    >>> evaluation = evaluate_model(workdir, folder, metrics=["l1", "psnr"], gallery_size=0)
+    >>> 0 < evaluation.results["l1"].scores["l1"] < 2
+    True
+    >>> sorted(path.name for path in folder.iterdir())
+    ['index.html', 'l1.json', 'psnr.json']
+    """
+    registry.check_names(metrics or ())
+    translator = Translator(model, checkpoint)
+    folder = _settle_output(translator, Path(model), output)
+    folder_of_data = None if data_dir is None else str(data_dir)
+    given = {"dataset": dataset, "data_dir": folder_of_data, "direction": direction, "image_size": image_size}
+    config = _settle_data(translator, {name: value for name, value in given.items() if value is not None})
+    source = splits.open_split(config, split)
+    network = _load_segmenter(segmenter)
+    classes = choose_palette(config.dataset, config.data_dir, palette, network)
+    label_side = find_label_side(source, classes)
+    if palette is not None and label_side is None:
+        raise UsageError(f"--palette={palette} has other colours than both images of the first pair")
+    tools = Tools(
+        palette=classes if label_side else None,
+        label_side=label_side,
+        segmenter=network,
+        absent_classes=absent_classes,
+        samples_per_image=samples_per_image,
+        inception_weights=Path(inception_weights) if inception_weights else None,
+        has_holes=source.task.name == "inpaint",
+    )
+    chosen = registry.build_metrics(metrics, tools)
+    seed = config.seed if noise_seed is None else noise_seed
+    job = _Job(translator, config, split, source, tools, chosen, seed)
+    gallery = Gallery(folder, source.example_ids, gallery_size)
+    description = job.describe()
+    kept, others = sift_earlier(folder, description, source.example_ids)
+    if others:
+        files = ", ".join(f"{name}.json" for name in others)
+        differences = ", ".join(sorted(set().union(*others.values())))
+        say(
+            f"{folder} holds results of another evaluation, which this one replaces: {files} "
+            f"(other {differences}); --output=ANOTHER keeps both"
+        )
+    evaluation = Evaluation(folder, description, _score(job, gallery))
+    for name in others:
+        (folder / f"{name}.json").unlink(missing_ok=True)
+    directions = {name: metric.higher_is_better for name, metric in job.metrics.items()}
+    write_results(evaluation, directions, job.source.example_ids, kept, gallery)
+    return evaluation
+
+
+def show_examples(
+    task: Task, batch: dict[str, tf.Tensor], generated_image: tf.Tensor
+) -> tuple[Pictures, Pictures, Pictures]:
+    """Returns what a person sees of a batch: the one place where network tensors become pictures.
+
+    Args:
+      task: what the tensors stand for.
+      batch: `input_image` and `target_image`, float32 [B, H, W, C] in [-1, 1].
+      generated_image: as `target_image`.
+
+    Returns:
+      Input, generated and target, each uint8 [B, H, W, 3].
+    """
+
+    def show(image: tf.Tensor) -> Pictures:
+        return to_uint8(as_rgb(image)).numpy()
+
+    completed = (task.complete(batch, image) for image in (generated_image, batch["target_image"]))
+    generated, target = map(show, completed)
+    return show(task.show_input(batch)), generated, target
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Job:
+    """What is evaluated, on what, by what."""
+
+    translator: Translator
+    config: Config
+    split: str
+    source: Source
+    tools: Tools
+    metrics: dict[str, Metric]
+    noise_seed: int
+
+    def describe(self) -> dict[str, Any]:
+        """Returns all that decides the scores, for JSON."""
+        version, segmenter, tools = self.translator.version, self.tools.segmenter, self.tools
+        return {
+            "model": self.translator.title,
+            "checkpoint_step": self.translator.step,
+            "saved_model": str(version) if version else None,
+            **{name: getattr(self.config, name) for name in ("dataset", "data_dir", "direction")},
+            "image_size": self.config.image_size,
+            "split": self.split,
+            "examples": len(self.source),
+            "skipped": self.source.skipped,
+            "noise_seed": self.noise_seed,
+            "samples_per_image": tools.samples_per_image,
+            "classes": tools.palette.names if tools.palette else None,
+            "absent_classes": tools.absent_classes,
+            "segmenter": segmenter.title if segmenter else None,
+            "inception_weights": str(tools.inception_weights) if tools.inception_weights else None,
+            "tfpix2pix": tfpix2pix.__version__,
+        }
+
+
+def _settle_output(translator: Translator, model: Path, output: str | Path | None) -> Path:
+    version = translator.version
+    if version is None:
+        folder = Path(output or model / "eval")
+    else:
+        served = version.parent if version.name.isdecimal() else version
+        folder = Path(output or Path("eval") / served.resolve().name)
+        if served.resolve() in (folder.resolve(), *folder.resolve().parents):
+            raise UsageError(f"--output={folder} lies in {served}, which a server reads; choose another one")
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--output takes a folder, and {folder} is a file")
+    return folder
+
+
+def _settle_data(translator: Translator, given: Mapping[str, Any]) -> Config:
+    """Returns the training's configuration with what was given on top, checked as for a training."""
+    trained = translator.config
+    if translator.version is not None:
+        trained = read_config(translator.version)
+    if trained is None:
+        task = translator.task
+        needed = ("dataset", "direction", "image_size") if task.name == "pairs" else ("dataset", "image_size")
+        if missing := [f"--{name}" for name in needed if name not in given]:
+            raise UsageError(
+                f"give {', '.join(missing)}: {translator.version} has no {CARD_FILE} that tells "
+                "how it was trained"
+            )
+        own = {"task": task.name, "input_channels": task.channels[0], "output_channels": task.channels[1]}
+        if task.name == "inpaint":
+            own["hole"] = task.hole
+        return make_config(**own, **given)
+    checked = make_config(**{"dataset": trained.dataset, **given})
+    return dataclasses.replace(trained, **{name: getattr(checked, name) for name in given})
+
+
+def _load_segmenter(segmenter: str | Path | Segmenter | None) -> Segmenter | None:
+    if not isinstance(segmenter, str | Path):
+        return segmenter
+    from tfpix2pix.metrics.fcn.segmenter import load_segmenter
+
+    return load_segmenter(segmenter)
+
+
+def _score(job: _Job, gallery: Gallery) -> dict[str, Result]:
+    """Shows every batch to every metric once; metrics that share a `measure` share what it returns."""
+    measures = {metric.measure for metric in job.metrics.values()}
+    partials: dict[Any, list[registry.Partials]] = {measure: [] for measure in measures}
+    gallery.clear()
+    try:
+        with show_progress("evaluating", len(job.source), "images") as bar:
+            for examples in _generate(job, gallery):
+                for measure in measures:
+                    partials[measure].append(measure(examples))
+                bar.update(len(examples.target_picture))
+    except tf.errors.ResourceExhaustedError as error:
+        raise UserError(f"out of memory at {job.config.image_size} px; try --image_size") from error
+    except tf.errors.OpError as error:
+        reason = job.source.describe_failure(range(len(job.source)))
+        if reason is None:
+            raise
+        raise UserError(reason) from error
+    whole = {measure: _concatenate(parts) for measure, parts in partials.items()}
+    return {name: metric.combine(whole[metric.measure]) for name, metric in job.metrics.items()}
+
+
+def _concatenate(parts: Sequence[registry.Partials]) -> registry.Partials:
+    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+
+
+def _generate(job: _Job, gallery: Gallery) -> Iterator[Examples]:
+    """Translates every example once, in order; writes the pictures of those that the page shows."""
+    translator, size = job.translator, job.config.image_size
+    dataset = build_dataset(
+        job.source, image_size=size, batch_size=BATCH_SIZE, training=False, seed=job.noise_seed
+    )
+    all_ids = read_label_ids(job.source, job.tools.palette, job.tools.label_side, size, BATCH_SIZE)
+    num_samples = max((metric.samples for metric in job.metrics.values()), default=1)
+    start = 0
+    for batch, label_ids in zip(dataset, all_ids, strict=False):
+        _check_channels(batch["input_image"], translator.input_channels, "takes", translator)
+        samples = tf.stack(
+            [
+                translator.generate(batch["input_image"], _sample_seeds(batch["noise_seed"], sample))
+                for sample in range(num_samples)
+            ]
+        )
+        _check_channels(batch["target_image"], samples.shape[-1], "generates", translator)
+        if not tf.reduce_all(tf.math.is_finite(samples)):
+            raise UserError(f"{translator.title} generates values that are not finite; nothing was scored")
+        shown = show_examples(job.source.task, batch, samples[0])
+        gallery.add(start, shown)
+        start += len(shown[0])
+        yield Examples(batch["target_image"], samples, shown[2], shown[1], label_ids, batch.get("mask"))
+
+
+def _check_channels(images: tf.Tensor, channels: int, verb: str, translator: Translator) -> None:
+    if images.shape[-1] != channels:
+        raise UsageError(
+            f"{translator.title} {verb} {channels} channels, and the dataset has {images.shape[-1]}: "
+            "give the --dataset that it was trained for"
+        )
+
+
+def _sample_seeds(noise_seed: tf.Tensor, sample: int) -> tf.Tensor:
+    """Returns the noise of the n-th sample: that of the next seeds, at the same places."""
+    moved = tf.cast(noise_seed, tf.int64) + [sample, 0]
+    return tf.cast(moved % NUM_NOISE_SEEDS, tf.int32)

@@ -1,0 +1,57 @@
+"""The pictures of an evaluation's page."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from tfpix2pix.metrics.registry import Pictures
+from tfpix2pix.pictures.sheets import write_png
+
+PAGE = "index.html"
+PICTURES_FOLDER = "pictures"
+KINDS = ("input", "generated", "target")
+
+
+class Gallery:
+    """The pictures of the page: examples spread evenly over the split, at most so many.
+
+    Args:
+      folder: of the page.
+      example_ids: of the whole split.
+      limit: most examples shown.
+
+    Attributes:
+      indices: places in the split of the examples shown.
+      example_ids: of the whole split.
+    """
+
+    def __init__(self, folder: Path, example_ids: Sequence[str], limit: int):
+        count = min(limit, len(example_ids))
+        self.indices = [place * len(example_ids) // count for place in range(count)]
+        self.example_ids = example_ids
+        self._folder = folder
+
+    def clear(self) -> None:
+        """Removes the page, whose pictures are about to change, and pictures that will not be overwritten."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        (self._folder / PAGE).unlink(missing_ok=True)
+        kept = {self.file(index, kind) for index in self.indices for kind in KINDS}
+        for path in (self._folder / PICTURES_FOLDER).glob("*.png"):
+            file = f"{PICTURES_FOLDER}/{path.name}"
+            if re.fullmatch(r"\d{6,}_(input|generated|target)\.png", path.name) and file not in kept:
+                path.unlink()
+
+    def add(self, start: int, shown: Sequence[Pictures]) -> None:
+        """Writes what the page shows of a batch.
+
+        Args:
+          start: place of its first example in the split.
+          shown: input, generated and target pictures, each uint8 [B, H, W, 3].
+        """
+        for index in set(self.indices) & set(range(start, start + len(shown[0]))):
+            for kind, batch in zip(KINDS, shown, strict=True):
+                write_png(self._folder / self.file(index, kind), batch[index - start])
+
+    def file(self, index: int, kind: str) -> str:
+        """Returns a picture's file, relative to the page."""
+        return f"{PICTURES_FOLDER}/{index:06d}_{kind}.png"

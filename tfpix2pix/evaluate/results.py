@@ -1,0 +1,128 @@
+"""The files of an evaluation: written, and those of an earlier one read again."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfpix2pix.evaluate.gallery import PAGE, Gallery
+from tfpix2pix.evaluate.report import render_report
+from tfpix2pix.metrics import registry
+from tfpix2pix.metrics.registry import Result
+from tfpix2pix.pipelines.base import staging
+
+# Of single metrics, so that results which differ in them still stand side by side.
+_OF_SINGLE_METRICS = ("samples_per_image", "classes", "absent_classes", "segmenter", "inception_weights")
+# What a metric's file holds beside the details of its result.
+_NO_DETAILS = (
+    "metric",
+    "higher_is_better",
+    "scores",
+    "ground_truth",
+    "per_image",
+    "evaluation",
+    "example_ids",
+)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What came of an evaluation.
+
+    Attributes:
+      folder: holds the files.
+      description: all that decided the scores: model, checkpoint, data, noise.
+      results: by metric.
+    """
+
+    folder: Path
+    description: dict[str, Any]
+    results: dict[str, Result]
+
+
+def sift_earlier(
+    folder: Path, description: Mapping[str, Any], example_ids: Sequence[str]
+) -> tuple[dict[str, dict[str, Any]], dict[str, list[str]]]:
+    """Returns what the folder's files of the same evaluation hold, by metric; and how the others differ."""
+    own = _to_json({name: description[name] for name in description if name not in _OF_SINGLE_METRICS})
+    own["example_ids"] = list(example_ids)
+    kept, others = {}, {}
+    for name in registry.NAMES:
+        try:
+            contents = json.loads((folder / f"{name}.json").read_text())
+            told = {**contents["evaluation"], "example_ids": contents["example_ids"]}
+        except (OSError, ValueError, LookupError, TypeError):  # none, or somebody's own file
+            continue
+        differences = [key for key, value in own.items() if told.get(key) != value]
+        if differences:
+            others[name] = differences
+        else:
+            kept[name] = contents
+    return kept, others
+
+
+def write_results(
+    evaluation: Evaluation,
+    higher_is_better: Mapping[str, bool | None],
+    example_ids: Sequence[str],
+    kept: Mapping[str, dict[str, Any]],
+    gallery: Gallery,
+) -> None:
+    """Writes a file for each metric, and the page of these results and of those that are kept.
+
+    Args:
+      evaluation: what to write, and where.
+      higher_is_better: by metric of `evaluation`; None where neither is.
+      example_ids: of the split, in its order.
+      kept: earlier results of the same evaluation, as `sift_earlier` returns them.
+      gallery: the pictures of the page.
+    """
+    for name, result in evaluation.results.items():
+        contents = {
+            "metric": name,
+            "higher_is_better": higher_is_better[name],
+            "scores": result.scores,
+            "ground_truth": result.ground_truth,
+            **result.details,
+            "per_image": result.per_image,
+            "evaluation": evaluation.description,
+            "example_ids": example_ids,
+        }
+        text = json.dumps(_to_json(contents), indent=1, allow_nan=False) + "\n"
+        staging.write_file(evaluation.folder / f"{name}.json", text.encode())
+    directions = dict(higher_is_better)
+    results = dict(evaluation.results)
+    for name, contents in kept.items():
+        if name not in results:
+            results[name], directions[name] = _from_json(contents), contents["higher_is_better"]
+    page = render_report(evaluation.description, results, directions, gallery)
+    staging.write_file(evaluation.folder / PAGE, page.encode(errors="replace"))
+
+
+def _to_json(value: Any) -> Any:
+    """Returns `value` in the types of JSON, which has no numbers that are not finite: they become null."""
+    if isinstance(value, Mapping):
+        return {key: _to_json(each) for key, each in value.items()}
+    if isinstance(value, np.ndarray | list | tuple):
+        return [_to_json(each) for each in value]
+    if isinstance(value, float | np.floating):
+        return float(value) if math.isfinite(value) else None
+    return value
+
+
+def _from_json(contents: Mapping[str, Any]) -> Result:
+    """Returns the result that a metric's file holds."""
+
+    def read(values: Mapping[str, float | None]) -> dict[str, float]:
+        return {name: math.nan if value is None else value for name, value in values.items()}
+
+    return Result(
+        read(contents["scores"]),
+        read(contents["ground_truth"]),
+        {name: np.array(values, float) for name, values in contents["per_image"].items()},
+        {name: contents[name] for name in contents if name not in _NO_DETAILS},
+    )

@@ -1,0 +1,115 @@
+"""`model_card.json`: what a servable is, where it comes from, what it takes."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+import tfpix2pix
+from tfpix2pix.config.config import FIELDS, Config
+from tfpix2pix.export.names import CARD_FILE
+from tfpix2pix.export.signatures import Contract, Endpoint, takes_files
+from tfpix2pix.run import checkpoints
+
+_NOISE = {
+    "fixed": "requests without noise_seed: always the same, so equal requests get equal answers",
+    "random": "requests without noise_seed: drawn anew for each image",
+    "off": "requests without noise_seed: none, the dropout keeps everything",
+}
+
+
+def describe_run(workdir: Path, config: Config, step: int) -> dict[str, Any]:
+    """Returns what a run says of the model at one of its checkpoints.
+
+    Args:
+      workdir: of the run.
+      config: of the run.
+      step: of the checkpoint.
+    """
+    metadata = checkpoints.read_metadata(workdir, step)
+    spec = config.spec
+    return {
+        "dataset": config.dataset,
+        "recipe": dataclasses.asdict(spec.recipe),
+        "task": config.task,
+        "step": step,
+        "scores": {
+            "validation": metadata.get("scores", {}),
+            "evaluation": _read_evaluation(workdir, config, step),
+        },
+        # Not where things were on that machine.
+        "config": {
+            name: getattr(config, name) for name, field in FIELDS.items() if not field.metadata["may_change"]
+        },
+    }
+
+
+def _read_evaluation(workdir: Path, config: Config, step: int) -> dict[str, Any]:
+    """Returns metric -> split and scores, of this checkpoint's evaluations on its own kind of data."""
+    own = {
+        "checkpoint_step": step,
+        "dataset": config.dataset,
+        "direction": config.direction,
+        "image_size": list(config.image_size),
+    }
+    scores = {}
+    for file in sorted((workdir / "eval").glob("*.json")):
+        try:
+            result = json.loads(file.read_text())
+            evaluation = result["evaluation"]
+            if all(evaluation[name] == value for name, value in own.items()):
+                scores[result["metric"]] = {"split": evaluation["split"], **result["scores"]}
+        except (ValueError, LookupError, TypeError):  # somebody's own file
+            continue
+    return scores
+
+
+def write_card(
+    version: Path, about: Mapping[str, Any], contract: Contract, endpoints: Mapping[str, Endpoint]
+) -> None:
+    """Writes the card.
+
+    Args:
+      version: folder of the SavedModel.
+      about: where the model comes from; see `describe_run`.
+      contract: what it promises.
+      endpoints: signature name -> endpoint.
+    """
+    task = contract.task
+    card = {
+        **about,
+        "task": task.name,
+        "input": {
+            "files": "PNG, JPEG or BMP; PNG out, of 16 bits where the input has them"
+            if takes_files(task)
+            else None,
+            "picture_channels": task.picture_channels[0],
+            "network_channels": task.channels[0],
+            "range": {"float32": [-1, 1], "uint8": [0, 255], "uint16": [0, 65535]},
+            "size": "any height and width from 1 px, the same for all arrays of a request",
+            "max_pixels": contract.max_pixels,
+        },
+        "output": {"picture_channels": task.picture_channels[1], "network_channels": task.channels[1]},
+        "noise": {
+            "policy": contract.noise,
+            "meaning": _NOISE[contract.noise],
+            "seed": contract.noise_seed if contract.noise == "fixed" else None,
+        },
+        "normalization": "by each image's own statistics: answers do not depend on the batch",
+        "signatures": {name: _describe_endpoint(endpoint) for name, endpoint in endpoints.items()},
+        "versions": {
+            "tfpix2pix": tfpix2pix.__version__,
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+        },
+    }
+    (version / CARD_FILE).write_text(json.dumps(card, indent=2) + "\n")
+
+
+def _describe_endpoint(endpoint: Endpoint) -> dict[str, Any]:
+    inputs = {spec.name: {"dtype": spec.dtype.name, "shape": list(spec.shape)} for spec in endpoint.inputs}
+    return {"inputs": inputs, "output": endpoint.output}

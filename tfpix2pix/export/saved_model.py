@@ -1,0 +1,142 @@
+"""Writes the SavedModel that TensorFlow Serving runs: `<folder>/<version>/`, tried before it appears."""
+
+import contextlib
+import io
+import math
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfpix2pix.config.config import SERVING_NOISE
+from tfpix2pix.export.model_card import write_card
+from tfpix2pix.export.names import SAVED_MODEL_FILE
+from tfpix2pix.export.opening import write_task
+from tfpix2pix.export.signatures import MAX_PIXELS, Contract, Endpoint, build_endpoints
+from tfpix2pix.export.verification import verify as verify_model
+from tfpix2pix.export.warmup import write_warmup
+from tfpix2pix.networks import keras_versions
+from tfpix2pix.pipelines.base import staging
+from tfpix2pix.pipelines.base.errors import UsageError, UserError, shorten
+from tfpix2pix.pipelines.base.progress import warn
+from tfpix2pix.pipelines.tasks.tasks import Task
+
+
+def export_saved_model(
+    generator: keras.Model,
+    folder: str | Path,
+    noise_seed: int = 0,
+    verify: bool = True,
+    task: Task | None = None,
+    *,
+    noise: str = "fixed",
+    max_pixels: int | None = None,
+    image_size: tuple[int, int] = (256, 256),
+    keep_versions: int | None = None,
+    about: Mapping[str, Any] | None = None,
+) -> Path:
+    """Writes a generator as the next version of a servable model.
+
+    A server that polls `folder` sees the version whole or not at all.
+    `saved_models/README.md` documents the signatures.
+
+    Args:
+      generator: `[input_image, noise_seed] -> generated_image`.
+      folder: of the model, such as `saved_models/facades`.
+      noise_seed: of the noise of every image, where it is `fixed`.
+      verify: whether to load the result in a fresh process, as TensorFlow Serving
+        does, and compare its answers with the generator's before it is published.
+      task: what was learned; files and integers that are sent to the model are its
+        pictures.
+      noise: of requests that bring no seed: `fixed`, `random` or `off`.
+      max_pixels: larger images are refused, files before they are decoded; None: 2**24,
+        or those of `image_size` if they are more.
+      image_size: (height, width) in px of the warm-up requests, that is of most requests.
+      keep_versions: versions to keep, the newest; None: all. The others are deleted
+        once the new one is there.
+      about: entries of the model card: where the model comes from; JSON types.
+
+    Returns:
+      `<folder>/<version>`; the version is the next free integer.
+
+    Raises:
+      UsageError: for settings that do not go together.
+      UserError: when the disk does not take it, or what was written does not
+        answer as the generator does; nothing is left then.
+
+    Example:
+    >>> generator = unet_generator((32, 32), base_filters=4)
+    >>> export_saved_model(generator, folder, verify=False).name
+    '1'
+    """
+    folder = Path(folder)
+    max_pixels = max_pixels or max(MAX_PIXELS, math.prod(image_size))
+    _check(noise, max_pixels, image_size, keep_versions)
+    task = task or Task((generator.inputs[0].shape[-1], generator.outputs[0].shape[-1]))
+    contract = Contract(task=task, noise=noise, noise_seed=noise_seed, max_pixels=max_pixels)
+    try:
+        with staging.staged_folder(folder / "version") as staged:
+            model = staged / "model"
+            endpoints = build_endpoints(generator, contract)
+            _write(endpoints, model)
+            write_task(model, task)
+            write_warmup(model, endpoints, task.picture_channels[0], image_size)
+            write_card(model, about or {}, contract, endpoints)
+            if verify:
+                verify_model(generator, contract, model)
+            version = folder / str(max(_list_versions(folder), default=0) + 1)
+            staging.publish(model, version)
+            if keep_versions:
+                _delete_versions(folder, keep_versions, staged)
+    except (OSError, tf.errors.OpError) as error:
+        reason = shorten(error)
+        raise UserError(f"could not write a SavedModel to {folder} ({reason}); nothing is left") from error
+    finally:
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # only ever succeeds when it is empty
+    return version
+
+
+def _check(noise: str, max_pixels: int, image_size: tuple[int, int], keep_versions: int | None) -> None:
+    if noise not in SERVING_NOISE:
+        raise UsageError(f"--serving_noise must be one of {', '.join(SERVING_NOISE)}. Received: {noise}")
+    if keep_versions is not None and keep_versions < 1:
+        raise UsageError(f"--keep_versions must be at least 1. Received: {keep_versions}")
+    # A server that cannot warm a model up does not load it.
+    height, width = image_size
+    if max_pixels < height * width:
+        raise UsageError(
+            f"--max_pixels must be at least {height * width}, as the model was made for "
+            f"{height}x{width} px. Received: {max_pixels}"
+        )
+
+
+def _list_versions(folder: Path) -> list[int]:
+    names = [path.name for path in folder.iterdir()]
+    return [int(name) for name in names if name.isascii() and name.isdigit()]
+
+
+def _write(endpoints: Mapping[str, Endpoint], model: Path) -> None:
+    # Without `track(generator)`: it would store every weight twice.
+    archive = keras_versions.export_archive()
+    for name, endpoint in endpoints.items():
+        archive.add_endpoint(name, endpoint.function, list(endpoint.inputs))
+    with contextlib.redirect_stdout(io.StringIO()):
+        archive.write_out(str(model))
+
+
+def _delete_versions(folder: Path, keep_versions: int, staged: Path) -> None:
+    """Deletes all versions but the newest; each disappears whole, by a rename."""
+    versions = [
+        number for number in _list_versions(folder) if (folder / str(number) / SAVED_MODEL_FILE).is_file()
+    ]
+    for number in sorted(versions)[:-keep_versions]:
+        try:
+            os.rename(folder / str(number), staged / str(number))
+            shutil.rmtree(staged / str(number))
+        except OSError as error:
+            warn(f"{folder / str(number)} could not be deleted: {error.strerror}")

@@ -1,0 +1,191 @@
+"""The signatures of a servable: files, integers or floats in, the same out. None of them assigns anything."""
+
+import dataclasses
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from tfpix2pix.export.names import SEEDED
+from tfpix2pix.export.request_checks import check_file, check_images, check_seeds
+from tfpix2pix.networks.inference import (
+    Generate,
+    cast_kernels,
+    compile_generator,
+    complete_pictures,
+    sample_seed,
+    silence,
+)
+from tfpix2pix.pipelines.files.image_files import decode_image
+from tfpix2pix.pipelines.tasks.tasks import Task
+from tfpix2pix.pipelines.tasks.transforms import to_uint8, to_uint16, to_unit_range
+
+MAX_PIXELS = 2**24
+
+# (input, noise_seed) -> output.
+Run = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+_SEEDS = tf.TensorSpec([None, 2], tf.int32, name="noise_seed")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Contract:
+    """What a servable promises.
+
+    Attributes:
+      task: files and integers that are sent to it are the task's pictures.
+      noise: of requests without a seed: `fixed`, `random`, or `off`, which keeps all
+        that the dropout would drop.
+      noise_seed: of `fixed`.
+      max_pixels: most pixels of an image.
+    """
+
+    task: Task
+    noise: str = "fixed"
+    noise_seed: int = 0
+    max_pixels: int = MAX_PIXELS
+
+
+@dataclasses.dataclass(frozen=True)
+class Endpoint:
+    """One signature.
+
+    Attributes:
+      function: of the tensors that `inputs` describes.
+      inputs: name, type and shape of each.
+      output: its name.
+    """
+
+    function: Callable[..., dict[str, tf.Tensor]]
+    inputs: tuple[tf.TensorSpec, ...]
+    output: str
+
+
+def takes_files(task: Task) -> bool:
+    """Tells whether pictures with so many channels exist as PNG files."""
+    return all(channels in (1, 2, 3, 4) for channels in task.picture_channels)
+
+
+def build_endpoints(generator: keras.Model, contract: Contract) -> dict[str, Endpoint]:
+    """Builds the signatures that a generator can have.
+
+    Args:
+      generator: `[input_image, noise_seed] -> generated_image`.
+      contract: see there.
+
+    Returns:
+      Signature name -> endpoint.
+    """
+    generator = cast_kernels(generator)
+    translators = _build_translators(compile_generator(generator), contract)
+    unseeded = translators
+    if contract.noise == "off":
+        unseeded = _build_translators(compile_generator(silence(generator)), contract)
+    endpoints = {}
+    for name, translator in translators.items():
+        endpoints[name] = _unseeded(unseeded[name], contract)
+        endpoints[name + SEEDED] = _seeded(translator)
+    return endpoints
+
+
+@dataclasses.dataclass(frozen=True)
+class _Translator:
+    """What two signatures share: the input, the output's name, the way from one to the other."""
+
+    given: tf.TensorSpec
+    output: str
+    run: Run
+
+
+def _build_translators(generate: Generate, contract: Contract) -> dict[str, _Translator]:
+    """Returns signature name -> translator."""
+    channels = contract.task.channels[0], contract.task.picture_channels[0]
+    runs: dict[str, tuple[tf.TensorSpec, Run]] = {
+        "float32": (_image_spec(channels[0], tf.float32), _run_floats(generate, contract)),
+        "uint8": (_image_spec(channels[1], tf.uint8), _run_integers(generate, contract, to_uint8)),
+        "uint16": (_image_spec(channels[1], tf.uint16), _run_integers(generate, contract, to_uint16)),
+    }
+    # Compiled, so that what signatures share is in the file once.
+    translators = {
+        name: _Translator(spec, "generated_image", tf.function(run, [spec, _SEEDS], autograph=False))
+        for name, (spec, run) in runs.items()
+    }
+    if not takes_files(contract.task):
+        return {"serving_default": translators["float32"], **translators}
+    files = tf.TensorSpec([None], tf.string, name="image_bytes")
+    run_files = tf.function(_run_files(generate, contract), [files, _SEEDS], autograph=False)
+    return {"serving_default": _Translator(files, "image_bytes", run_files), **translators}
+
+
+def _image_spec(channels: int, dtype: tf.DType) -> tf.TensorSpec:
+    return tf.TensorSpec([None, None, None, channels], dtype, name="input_image")
+
+
+def _seeded(translator: _Translator) -> Endpoint:
+    def translate(given: tf.Tensor, noise_seed: tf.Tensor) -> dict[str, tf.Tensor]:
+        noise_seed = check_seeds(noise_seed, tf.shape(given)[0])
+        return {translator.output: translator.run(given, noise_seed)}
+
+    return Endpoint(translate, (translator.given, _SEEDS), translator.output)
+
+
+def _unseeded(translator: _Translator, contract: Contract) -> Endpoint:
+    fixed_seed = sample_seed(contract.noise_seed)
+
+    def translate(given: tf.Tensor) -> dict[str, tf.Tensor]:
+        shape = tf.stack([tf.shape(given)[0], 2])
+        if contract.noise == "random":
+            # Not `tf.random.uniform`: after `tf.random.set_seed` its seed would be part of the graph,
+            # and every server would begin with the same noise. Without one, the system draws it.
+            noise_seed = tf.raw_ops.RandomUniformInt(shape=shape, minval=-(2**31), maxval=2**31 - 1)
+        else:
+            noise_seed = tf.broadcast_to(fixed_seed, shape)
+        return {translator.output: translator.run(given, noise_seed)}
+
+    return Endpoint(translate, (translator.given,), translator.output)
+
+
+def _run_floats(generate: Generate, contract: Contract) -> Run:
+    def run(input_image: tf.Tensor, noise_seed: tf.Tensor) -> tf.Tensor:
+        return generate(check_images(input_image, input_image.shape[-1], contract.max_pixels), noise_seed)
+
+    return run
+
+
+def _run_integers(
+    generate: Generate, contract: Contract, to_integers: Callable[[tf.Tensor], tf.Tensor]
+) -> Run:
+    generate_pictures = complete_pictures(contract.task, generate)
+
+    def run(input_image: tf.Tensor, noise_seed: tf.Tensor) -> tf.Tensor:
+        images = check_images(input_image, input_image.shape[-1], contract.max_pixels)
+        return to_integers(generate_pictures(to_unit_range(images, images.dtype.max), noise_seed))
+
+    return run
+
+
+def _run_files(generate: Generate, contract: Contract) -> Run:
+    generate_pictures = complete_pictures(contract.task, generate)
+    channels = contract.task.picture_channels[0]
+
+    def translate_file(elements: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        place, contents, seed = elements
+        contents, is_deep = check_file(contents, place, channels, contract.max_pixels)
+        picture = tf.cond(
+            is_deep,
+            lambda: to_unit_range(decode_image(contents, channels, tf.uint16), tf.uint16.max),
+            lambda: to_unit_range(decode_image(contents, channels)),
+        )
+        generated = generate_pictures(picture[None], seed[None])[0]
+        # The output has the input's depth.
+        return tf.cond(
+            is_deep,
+            lambda: tf.io.encode_png(to_uint16(generated)),
+            lambda: tf.io.encode_png(to_uint8(generated)),
+        )
+
+    def run(image_bytes: tf.Tensor, noise_seed: tf.Tensor) -> tf.Tensor:
+        # One by one, because each may have a size of its own.
+        elements = (tf.range(tf.shape(image_bytes)[0]), image_bytes, noise_seed)
+        return tf.map_fn(translate_file, elements, fn_output_signature=tf.string)
+
+    return run

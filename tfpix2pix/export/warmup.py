@@ -1,0 +1,67 @@
+"""Requests that TensorFlow Serving makes itself while it loads a model: nobody waits for the first ones.
+
+Source: TensorFlow Serving, saved_model_warmup.md: at most 1000 PredictionLog records in a TFRecord file.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import tensorflow as tf
+
+from tfpix2pix.export.names import WARMUP_FILE
+from tfpix2pix.export.signatures import Endpoint
+
+# Numbers of the fields in prediction_log.proto, predict.proto and model.proto. Written
+# by hand, as tensorflow-serving-api, which knows them, need not be there for an export.
+_PREDICT_LOG, _REQUEST, _MODEL_SPEC, _SIGNATURE_NAME, _INPUTS, _KEY, _VALUE = 6, 1, 1, 3, 2, 1, 2
+
+
+def write_warmup(
+    version: Path, endpoints: Mapping[str, Endpoint], file_channels: int, image_size: tuple[int, int]
+) -> None:
+    """Writes a request for one image to each signature.
+
+    Args:
+      version: folder of the SavedModel.
+      endpoints: signature name -> endpoint.
+      file_channels: of the images that are sent as files.
+      image_size: (height, width) px.
+    """
+    file = version / WARMUP_FILE
+    file.parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(file)) as writer:
+        for name, endpoint in endpoints.items():
+            inputs = {spec.name: _make_input(spec, file_channels, image_size) for spec in endpoint.inputs}
+            writer.write(encode_prediction_log(name, inputs))
+
+
+def encode_prediction_log(signature: str, inputs: Mapping[str, bytes]) -> bytes:
+    """Returns a PredictionLog.
+
+    Args:
+      signature: its name.
+      inputs: name -> TensorProto.
+    """
+    request = _field(_MODEL_SPEC, _field(_SIGNATURE_NAME, signature.encode()))
+    for name, tensor in inputs.items():
+        request += _field(_INPUTS, _field(_KEY, name.encode()) + _field(_VALUE, tensor))
+    return _field(_PREDICT_LOG, _field(_REQUEST, request))
+
+
+def _make_input(spec: tf.TensorSpec, file_channels: int, image_size: tuple[int, int]) -> bytes:
+    if spec.dtype == tf.string:
+        # Gray will do: the time does not depend on the pixels.
+        picture = tf.fill([*image_size, file_channels], tf.constant(127, tf.uint8))
+        return tf.make_tensor_proto([tf.io.encode_png(picture).numpy()]).SerializeToString()
+    shape = [1, 2] if spec.name == "noise_seed" else [1, *image_size, spec.shape[-1]]
+    # One number stands for all of them in the file.
+    return tf.make_tensor_proto(0, spec.dtype, shape).SerializeToString()
+
+
+def _field(number: int, contents: bytes) -> bytes:
+    """Returns a field of bytes, text or a message, as protocol buffers are written."""
+    length, digits = len(contents), []
+    while length >= 0x80:
+        digits.append(length & 0x7F | 0x80)
+        length >>= 7
+    return bytes([number << 3 | 2, *digits, length]) + contents

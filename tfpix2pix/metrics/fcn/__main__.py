@@ -1,0 +1,45 @@
+"""Trains FCN-8s, the network behind the FCN-score, to find the classes of photos.
+
+    python -m tfpix2pix.metrics.fcn --dataset=camvid
+
+The run is written to --workdir (default runs/fcn_<dataset>): checkpoints,
+TensorBoard logs, metrics.jsonl, sample pictures. The same command again goes on
+where it stopped; Ctrl-C saves first. Give the workdir to --segmenter.
+"""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from tfpix2pix.config.options import define_flags, describe
+from tfpix2pix.metrics.fcn.config import DEFAULT_TEXTS, FIELDS, FcnConfig, make_config
+from tfpix2pix.pipelines.base import command_line
+
+
+def main(argv: Sequence[str]) -> int:
+    """Parses flags, builds the configuration, trains."""
+    flag_values = command_line.new_flags()
+    define_flags(flag_values, FIELDS.values(), DEFAULT_TEXTS)
+    flags.DEFINE_string(
+        "workdir", None, "folder of the run (default: runs/fcn_<dataset>)", flag_values=flag_values
+    )
+    command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
+    config = make_config(**{name: flag_values[name].value for name in FIELDS})
+    workdir = Path(flag_values["workdir"].value or Path("runs") / f"fcn_{config.dataset}")
+    print(f"  {'workdir':24s} {workdir}\n{describe(config, FcnConfig())}", flush=True)
+    command_line.import_tensorflow()
+    from tfpix2pix.metrics.fcn.training import train_fcn
+
+    result = train_fcn(config, workdir)
+    scores = "  ".join(f"{name} {value:.4f}" for name, value in result.scores.items())
+    print(f"done: {result.step} steps in {workdir}; best, at step {result.best_step}: {scores}")
+    folder = shlex.quote(str(workdir))
+    print(f"look:  tensorboard --logdir={folder}")
+    print(f"score: python -m tfpix2pix.evaluate --model=MODEL --segmenter={folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,250 @@
+"""FCN-8s on the VGG-16 layout, the network behind the FCN-score."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfpix2pix.metrics.fcn.config import FcnConfig
+from tfpix2pix.networks.padding import CropLike, PadToMultiple
+from tfpix2pix.pipelines.base.errors import UsageError, UserError
+
+# VGG-16: filters and number of the 3x3 convolutions of each block.
+VGG_BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
+FC_FILTERS = 4096
+# What the published VGG-16 weights expect to be subtracted from 0..255, in BGR order.
+VGG_MEANS = (103.939, 116.779, 123.68)
+CHANNELS_PER_GROUP = 8
+NORM_EPSILON = 1e-5
+_TOP = {"fc1": "fc6", "fc2": "fc7"}  # VGG-16's names -> those of the FCN paper
+
+LayerWeights = Mapping[str, Sequence[np.ndarray]]
+
+
+@keras.utils.register_keras_serializable("tfpix2pix")
+class VggPreprocessing(keras.layers.Layer):
+    """Turns RGB in [-1, 1] into what VGG-16 was trained on: BGR, 0 to 255 less the means.
+
+    Call arguments:
+      images: float tensor [B, H, W, 3].
+
+    Source: `keras.applications.vgg16.preprocess_input`.
+    """
+
+    def call(self, images):
+        return tf.reverse(images, [-1]) * 127.5 + (127.5 - tf.constant(VGG_MEANS, images.dtype))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+@keras.utils.register_keras_serializable("tfpix2pix")
+class GroupNormalization(keras.layers.Layer):
+    """Normalises groups of channels by each image's own statistics.
+
+    What an image gives depends on nothing that it is batched with. Unlike Keras's
+    layer it reads no tensor more than twice, which keeps training exact: see
+    "AddN" in docs/fidelity.md.
+
+    Args:
+      group_size: channels per group.
+
+    Call arguments:
+      images: float tensor [B, H, W, C], C a multiple of `group_size`.
+
+    Source: Wu and He, Group Normalization, 2018.
+    """
+
+    def __init__(self, group_size: int = CHANNELS_PER_GROUP, **kwargs):
+        super().__init__(**kwargs)
+        self.group_size = group_size
+
+    def build(self, input_shape):
+        channels = (input_shape[-1],)
+        self.gamma = self.add_weight(name="gamma", shape=channels, initializer="ones")
+        self.beta = self.add_weight(name="beta", shape=channels, initializer="zeros")
+        self.built = True
+
+    def call(self, images):
+        values = tf.cast(images, tf.float32)
+        centred = values - self._group_means(values)
+        variance = self._group_means(tf.square(centred))
+        scale = tf.cast(self.gamma, tf.float32) * tf.math.rsqrt(variance + NORM_EPSILON)
+        return tf.cast(centred * scale + tf.cast(self.beta, tf.float32), images.dtype)
+
+    def _group_means(self, values: tf.Tensor) -> tf.Tensor:
+        """Returns the mean of each channel's group, [B, 1, 1, C]."""
+        channels = values.shape[-1]
+        by_channel = tf.reduce_mean(values, [1, 2])
+        grouped = tf.reshape(by_channel, [-1, channels // self.group_size, self.group_size])
+        means = tf.broadcast_to(tf.reduce_mean(grouped, -1, keepdims=True), tf.shape(grouped))
+        return tf.reshape(means, [-1, 1, 1, channels])
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "group_size": self.group_size}
+
+
+@keras.utils.register_keras_serializable("tfpix2pix")
+class BilinearInitializer(keras.initializers.Initializer):
+    """Makes a transposed convolution that upsamples each channel bilinearly by half its kernel's size."""
+
+    def __call__(self, shape, dtype=None):
+        side, _, filters, _ = shape
+        factor = (side + 1) // 2
+        centre = factor - 1 if side % 2 else factor - 0.5
+        ramp = 1 - np.abs(np.arange(side) - centre) / factor
+        return tf.cast(np.outer(ramp, ramp)[:, :, None, None] * np.eye(filters), dtype or tf.float32)
+
+
+def fcn8s(
+    num_classes: int, width: float = 1.0, normalization: str = "group", dtype: str = "float32"
+) -> keras.Model:
+    """Builds FCN-8s: VGG-16 without its classifier, scored at strides 32, 16 and 8.
+
+    Where the original pads the image by 100 px, every convolution here keeps its
+    size and the image is mirrored out to a multiple of 32 px. There is no dropout.
+
+    Args:
+      num_classes: K.
+      width: multiplies the filters of all layers but the scores; 1 is VGG-16.
+      normalization: `group`, to train from scratch, or `none`, as VGG-16 is.
+      dtype: Keras dtype policy, such as `mixed_bfloat16`.
+
+    Returns:
+      images, float32 [B, H, W, 3] in [-1, 1] of any size -> logits, float32 [B, H, W, K].
+
+    Source: Long, Shelhamer and Darrell, Fully Convolutional Networks, 2015 (score
+    layers start at zero, upsampling starts bilinear, the last one stays so);
+    Simonyan and Zisserman, 2015 (layout). The normalisation is ours.
+
+    Example:
+    >>> fcn8s(11, width=0.125)(tf.zeros([1, 45, 70, 3])).shape
+    TensorShape([1, 45, 70, 11])
+    """
+    if normalization not in ("group", "none"):
+        raise ValueError(f"normalization must be 'group' or 'none'. Received: {normalization!r}")
+
+    def convolve(features, filters: int, kernel_size: int, name: str):
+        convolution = keras.layers.Conv2D(
+            scale_filters(filters, width),
+            kernel_size,
+            padding="same",
+            use_bias=normalization == "none",
+            kernel_initializer="he_normal",
+            dtype=dtype,
+            name=name,
+        )
+        features = convolution(features)
+        if normalization == "group":
+            features = GroupNormalization(dtype=dtype, name=f"{name}_norm")(features)
+        return keras.layers.ReLU(dtype=dtype, name=f"{name}_relu")(features)
+
+    def score(features, name: str):
+        return keras.layers.Conv2D(num_classes, 1, kernel_initializer="zeros", dtype=dtype, name=name)(
+            features
+        )
+
+    def upsample(scores, factor: int, name: str, dtype: str = dtype):
+        return keras.layers.Conv2DTranspose(
+            num_classes,
+            2 * factor,
+            factor,
+            padding="same",
+            use_bias=False,
+            kernel_initializer=BilinearInitializer(),
+            trainable=factor == 2,
+            dtype=dtype,
+            name=name,
+        )(scores)
+
+    images = keras.Input((None, None, 3), name="images")
+    features = PadToMultiple(32, dtype="float32")(images)
+    features = VggPreprocessing(dtype="float32")(features)
+    pools = []
+    for block, (filters, count) in enumerate(VGG_BLOCKS, 1):
+        for place in range(1, count + 1):
+            features = convolve(features, filters, 3, f"block{block}_conv{place}")
+        features = keras.layers.MaxPooling2D(2, dtype=dtype, name=f"block{block}_pool")(features)
+        pools.append(features)
+    features = convolve(features, FC_FILTERS, 7, "fc6")
+    features = convolve(features, FC_FILTERS, 1, "fc7")
+    scores = upsample(score(features, "score_fc7"), 2, "upscore_fc7")
+    scores = keras.layers.Add(dtype=dtype)([scores, score(pools[3], "score_pool4")])
+    scores = upsample(scores, 2, "upscore_pool4")
+    scores = keras.layers.Add(dtype=dtype)([scores, score(pools[2], "score_pool3")])
+    logits = upsample(scores, 8, "upscore", dtype="float32")
+    logits = CropLike(dtype="float32")([logits, images])
+    return keras.Model(images, logits, name="fcn8s")
+
+
+def build_network(config: FcnConfig, num_classes: int) -> keras.Model:
+    """Builds the network of a configuration, with random weights."""
+    return fcn8s(num_classes, config.width, normalization=config.normalization, dtype=config.precision)
+
+
+def scale_filters(filters: int, width: float) -> int:
+    """Returns `filters` times `width`, in whole groups of the normalisation."""
+    return max(1, round(filters * width / CHANNELS_PER_GROUP)) * CHANNELS_PER_GROUP
+
+
+def load_vgg_weights(network: keras.Model, weights: str) -> None:
+    """Copies VGG-16's weights into an FCN-8s of width 1 without normalisation.
+
+    fc1 and fc2 become the convolutions fc6 and fc7, as in the FCN paper; a file
+    without the top leaves those two as they are.
+
+    Args:
+      network: from `fcn8s`.
+      weights: `imagenet`, fetched by Keras, or an .h5 file of `keras.applications.VGG16`.
+
+    Raises:
+      UsageError: when the file does not exist.
+      UserError: when the weights cannot be fetched or read.
+    """
+    by_layer = _fetch_vgg() if weights == "imagenet" else _read_vgg(Path(weights))
+    names = {
+        f"block{block}_conv{i + 1}" for block, (_, count) in enumerate(VGG_BLOCKS, 1) for i in range(count)
+    }
+    if missing := names - set(by_layer):
+        raise UserError(f"--vgg_weights={weights} does not hold VGG-16: {min(missing)} is not in it")
+    for name in (*sorted(names), *(set(_TOP) & set(by_layer))):
+        layer, (kernel, bias) = network.get_layer(_TOP.get(name, name)), by_layer[name]
+        if kernel.size != np.prod(layer.kernel.shape):
+            raise UserError(
+                f"--vgg_weights={weights} does not hold VGG-16: the shape of {name} is {kernel.shape}, "
+                f"expected {tuple(layer.kernel.shape)}"
+            )
+        layer.set_weights([kernel.reshape(layer.kernel.shape), bias])
+
+
+def _fetch_vgg() -> LayerWeights:
+    try:
+        vgg = keras.applications.VGG16(weights="imagenet")
+    except Exception as error:  # whatever the network raises, Keras passes on
+        raise UserError(
+            f"the VGG-16 weights cannot be fetched ({error}). Without a network give --vgg_weights=FILE "
+            "with vgg16_weights_tf_dim_ordering_tf_kernels.h5 of keras.applications, or "
+            "--vgg_weights=none to train from scratch"
+        ) from error
+    return {layer.name: layer.get_weights() for layer in vgg.layers if layer.weights}
+
+
+def _read_vgg(file: Path) -> LayerWeights:
+    if not file.is_file():
+        raise UsageError(f"--vgg_weights takes imagenet, none or an .h5 file. Received: {file}, no such file")
+    try:
+        with h5py.File(file) as root:
+            group = root["model_weights"] if "model_weights" in root else root
+            return {
+                name: [layer[weight][()] for weight in layer.attrs["weight_names"]]
+                for name, layer in group.items()
+                if len(layer.attrs.get("weight_names", ())) == 2
+            }
+    except (OSError, KeyError, AttributeError) as error:
+        raise UserError(f"--vgg_weights={file} cannot be read as an .h5 file of Keras: {error}") from error

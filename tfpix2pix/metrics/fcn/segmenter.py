@@ -1,0 +1,114 @@
+"""Opens a segmentation network: one that `metrics.fcn` has trained, or any Keras model."""
+
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from tfpix2pix.metrics.fcn.config import PALETTE_FILE, from_json
+from tfpix2pix.metrics.fcn.network import build_network
+from tfpix2pix.metrics.fcn.step import PREFIX
+from tfpix2pix.pipelines.base.errors import UsageError, UserError, shorten
+from tfpix2pix.pipelines.labels.palettes import IGNORED, Palette, find_palette
+from tfpix2pix.run import checkpoints
+from tfpix2pix.run.folder import read_settings
+
+KERAS_SUFFIXES = (".keras", ".h5")
+CONTRACT = (
+    "a segmenter takes float32 images [B, H, W, 3] in [-1, 1] and returns the scores of 2 to 255 classes, "
+    "[B, h, w, K]"
+)
+
+
+class KerasSegmenter:
+    """A segmentation network, as a function of images.
+
+    Args:
+      network: images, float32 [B, H, W, 3] in [-1, 1] -> scores, float [B, h, w, K].
+        Where its sizes are not those of the images, both are resized bilinearly.
+      title: what to call it.
+      palette: its classes, where known.
+
+    Raises:
+      UserError: when the network has other inputs or outputs.
+    """
+
+    def __init__(self, network: keras.Model, title: str, palette: Palette | None = None):
+        inputs, outputs = network.inputs, network.outputs
+        shapes = [tuple(tensor.shape) for tensor in (*inputs, *outputs)]
+        is_one_to_one = len(inputs) == len(outputs) == 1 and all(len(shape) == 4 for shape in shapes)
+        if not is_one_to_one or shapes[0][3] != 3 or not 2 <= (shapes[1][3] or 0) <= IGNORED:
+            found = f"{shapes[: len(inputs)]} -> {shapes[len(inputs) :]}"
+            raise UserError(f"{title} is no segmenter: {CONTRACT}. Received: {found}")
+        self.num_classes: int = shapes[1][3]
+        self.title = title
+        self.palette = palette
+        self._network = network
+        self._input_size = shapes[0][1:3]
+        self._segment = tf.function(self._find_classes, reduce_retracing=True, autograph=False)
+
+    def __call__(self, images: tf.Tensor) -> tf.Tensor:
+        """Returns the class of every pixel.
+
+        Args:
+          images: float32 [B, H, W, 3] in [-1, 1].
+
+        Returns:
+          uint8 [B, H, W].
+        """
+        return self._segment(tf.convert_to_tensor(images, tf.float32))
+
+    def _find_classes(self, images: tf.Tensor) -> tf.Tensor:
+        size = tf.shape(images)[1:3]
+        wanted = [fixed or size[axis] for axis, fixed in enumerate(self._input_size)]
+        scores = self._network(tf.image.resize(images, wanted), training=False)
+        if isinstance(scores, list | tuple):
+            scores = scores[0]
+        scores = tf.image.resize(tf.cast(scores, tf.float32), size)
+        return tf.cast(tf.argmax(scores, -1, tf.int32), tf.uint8)
+
+
+def load_segmenter(path: str | Path) -> KerasSegmenter:
+    """Opens a segmentation network.
+
+    Args:
+      path: the workdir of `python -m tfpix2pix.metrics.fcn`, of which the best
+        checkpoint is taken, or else the latest; or a .keras or .h5 file of a Keras
+        model, float32 images [B, H, W, 3] in [-1, 1] -> scores [B, h, w, K].
+
+    Returns:
+      A function of images; it has `num_classes`, `title` and `palette`.
+
+    Raises:
+      UsageError: when there is no such network.
+      UserError: when it cannot be read, or is no segmentation network.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return _open_run(path)
+    if path.suffix not in KERAS_SUFFIXES or not path.is_file():
+        what = "is neither" if path.exists() else "does not exist"
+        raise UsageError(
+            "--segmenter takes a folder that python -m tfpix2pix.metrics.fcn wrote, or a .keras or .h5 file. "
+            f"Received: {path}, which {what}"
+        )
+    try:
+        network = keras.models.load_model(path, compile=False)
+    except Exception as error:  # whatever a foreign file makes Keras raise
+        raise UserError(f"{path} cannot be read as a Keras model: {shorten(error)}") from error
+    return KerasSegmenter(network, path.name)
+
+
+def _open_run(folder: Path) -> KerasSegmenter:
+    try:
+        config = read_settings(folder, from_json)
+    except UsageError as error:
+        raise UsageError(f"{folder} holds no run of python -m tfpix2pix.metrics.fcn: {error}") from error
+    palette = find_palette(str(folder / PALETTE_FILE))
+    try:
+        step = checkpoints.find_step(folder, "best")
+    except UsageError:
+        step = checkpoints.find_step(folder, "latest")
+    network = build_network(config, len(palette))
+    checkpoints.restore_model(folder, step, PREFIX, network)
+    return KerasSegmenter(network, f"FCN-8s {folder.name}, step {step}", palette)

@@ -1,0 +1,88 @@
+"""The label maps of a split: which image of a pair is one, and the class ids in it."""
+
+import itertools
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tfpix2pix.metrics.registry import Pictures, Segmenter
+from tfpix2pix.pipelines import datasets
+from tfpix2pix.pipelines.files.sources import Source
+from tfpix2pix.pipelines.labels.palettes import Palette, class_ids, colour_ids, find_palette, resize_ids
+
+# Mean distance of a label map's colours from the palette's, in levels of 0 to 255:
+# facades' JPEGs have 5 to 12, photos 29 (CamVid) to 70 (facades).
+LABEL_MAP_DISTANCE = 20
+
+
+def choose_palette(
+    dataset: str, data_dir: str | Path, palette: str | Path | None, segmenter: Segmenter | None
+) -> Palette | None:
+    """Returns the classes that were asked for, or else the dataset's, or else the segmenter's.
+
+    Args:
+      dataset: its name.
+      data_dir: folder that holds it; its `palette.json` counts.
+      palette: a dataset's name or a JSON file.
+      segmenter: may know its classes.
+    """
+    if palette is not None:
+        return find_palette(str(palette))
+    own = datasets.find_classes(dataset, data_dir)
+    return own or (segmenter.palette if segmenter else None)
+
+
+def find_label_side(source: Source, palette: Palette | None) -> str | None:
+    """Tells which image of the first pair is a label map.
+
+    Args:
+      source: the pairs.
+      palette: of the label maps.
+
+    Returns:
+      `input` or `target`: the one that has the palette's colours; None if neither has.
+    """
+    distances = {}
+    images = source.read(tf.constant(0, tf.int64)) if palette else ()
+    for side, image in zip(("input", "target"), images, strict=False):
+        if palette and image.dtype == tf.uint8 and image.shape[-1] == 3:
+            nearest = colour_ids(class_ids(image, palette), palette)
+            distances[side] = np.abs(image.numpy() - nearest.numpy().astype(np.float32)).mean()
+    near = {side: distance for side, distance in distances.items() if distance < LABEL_MAP_DISTANCE}
+    return min(near, key=lambda side: near[side]) if near else None
+
+
+def read_label_ids(
+    source: Source,
+    palette: Palette | None,
+    label_side: str | None,
+    image_size: tuple[int, int],
+    batch_size: int,
+) -> Iterable[Pictures | None]:
+    """Yields the class ids of every label map, in order and in batches; without label maps, None for ever.
+
+    They are found in the label map as it is on disk, then resized: no colour is
+    ever mixed with another's.
+
+    Args:
+      source: the pairs.
+      palette: of the label maps; None where there are none.
+      label_side: `input` or `target`; None where there are none.
+      image_size: (height, width) px of the ids.
+      batch_size: label maps at a time.
+
+    Returns:
+      uint8 [B, H, W], 255 where there is no class.
+    """
+    if palette is None or label_side is None:
+        return itertools.repeat(None)
+    place = ("input", "target").index(label_side)
+
+    @tf.autograph.experimental.do_not_convert
+    def read(index: tf.Tensor) -> tf.Tensor:
+        return resize_ids(class_ids(source.read(index)[place], palette), image_size)
+
+    ids = tf.data.Dataset.range(len(source)).map(read, tf.data.AUTOTUNE, deterministic=True)
+    return ids.batch(batch_size).as_numpy_iterator()

@@ -1,0 +1,92 @@
+"""The paper's patch discriminators as functional Keras models."""
+
+import keras
+
+from tfpix2pix.networks import layers
+from tfpix2pix.networks.normalization import StatelessNormalization, needs_bias
+
+# Receptive field in px -> number of stride-2 convolutions. 1 px is the PixelGAN, of 1x1 filters.
+STRIDED_CONVOLUTIONS = {1: 0, 16: 1, 34: 2, 70: 3, 142: 4, 286: 5, 574: 6}
+
+
+def patch_discriminator(
+    receptive_field: int = 70,
+    input_channels: int = 3,
+    target_channels: int = 3,
+    *,
+    conditional: bool = True,
+    base_filters: int = 64,
+    normalization: str = "batch",
+    conv_kernels: str = "auto",
+    dtype: str = "float32",
+) -> keras.Model:
+    """Builds a discriminator that judges each `receptive_field` px patch on its own.
+
+    Args:
+      receptive_field: 1, 16, 34, 70, 142, 286 or 574 px.
+      input_channels: channels of the input image; unused when not conditional.
+      target_channels: channels of the real or generated image.
+      conditional: whether the net sees the input image too.
+      base_filters: filters of the first convolution (64 in the paper).
+      normalization: `batch`, `instance`, `plain_instance` or `none`; see `layers.StatelessNormalization`.
+      conv_kernels: `auto` or `native`; see `generators.unet_generator`.
+      dtype: Keras dtype policy; logits come out as float32.
+
+    Returns:
+      A functional model `[input_image, target_image] -> patch_logits`, or
+      `target_image -> patch_logits` when not conditional: float32
+      [B, H, W, C] in [-1, 1] of any size to float32 [B, h, w, 1], 30x30 for
+      256x256 at 70 px.
+
+    Raises:
+      ValueError: for another receptive field.
+
+    Source: Sec. 3.2.2, 6.1.2; strides and paddings from the original code.
+
+    Example:
+    >>> patch_discriminator(70).count_params()
+    2768705
+    """
+    if receptive_field not in STRIDED_CONVOLUTIONS:
+        raise ValueError(
+            f"receptive_field must be one of {sorted(STRIDED_CONVOLUTIONS)} px. "
+            f"Received: receptive_field={receptive_field}"
+        )
+    target_image = keras.Input((None, None, target_channels), name="target_image")
+    inputs, images = target_image, target_image
+    if conditional:
+        input_image = keras.Input((None, None, input_channels), name="input_image")
+        inputs = [input_image, target_image]
+        images = keras.layers.Concatenate(name="pair", dtype=dtype)(inputs)
+    for block, (filters, kernel_size, strides) in enumerate(_blocks(receptive_field, base_filters), start=1):
+        # Sec. 6.1.2: no norm in the first block.
+        norm = normalization if block > 1 else "none"
+        options = {"use_bias": needs_bias(norm), "conv_kernels": conv_kernels, "dtype": dtype}
+        images = _convolution(images, filters, kernel_size, strides, f"patch_{block}", **options)
+        if norm != "none":
+            images = StatelessNormalization(norm, name=f"patch_{block}_norm", dtype=dtype)(images)
+        images = keras.layers.LeakyReLU(0.2, name=f"patch_{block}_relu", dtype=dtype)(images)
+    kernel_size = 1 if receptive_field == 1 else 4
+    images = _convolution(images, 1, kernel_size, 1, "patch_logits", dtype=dtype)
+    logits = keras.layers.Activation("linear", name="patch_logits", dtype="float32")(images)
+    return keras.Model(inputs, logits, name=f"patch_discriminator_{receptive_field}px")
+
+
+def _blocks(receptive_field: int, base_filters: int) -> list[tuple[int, int, int]]:
+    """Returns (filters, kernel size, stride) of each block but the last convolution."""
+    if receptive_field == 1:
+        return [(base_filters, 1, 1), (2 * base_filters, 1, 1)]
+    strided = STRIDED_CONVOLUTIONS[receptive_field]
+    return [(base_filters * min(2**block, 8), 4, 2 if block < strided else 1) for block in range(strided + 1)]
+
+
+def _convolution(images, filters, kernel_size, strides, name, **options):
+    return layers.PaddedConv2D(
+        filters,
+        kernel_size,
+        strides,
+        pad_px=0 if kernel_size == 1 else 1,
+        kernel_initializer=layers.weight_initializer(),
+        name=f"{name}_conv",
+        **options,
+    )(images)

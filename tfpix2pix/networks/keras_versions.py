@@ -1,0 +1,83 @@
+"""All that differs between Keras 3 and Keras 2.15, the one of TensorFlow 2.15 and tensorflow-addons."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfpix2pix.pipelines.base.errors import UserError
+
+IS_KERAS_3 = int(keras.__version__.split(".")[0]) >= 3
+
+
+def require_keras_3(what: str) -> None:
+    """Raises UserError on Keras 2.
+
+    Args:
+      what: begins the sentence, such as `--format=onnx`.
+    """
+    if not IS_KERAS_3:
+        raise UserError(
+            f"{what} needs Keras 3, and this is Keras {keras.__version__}; "
+            "run it where `pip install tfpix2pix` was done without [addons]: runs are read there as they are"
+        )
+
+
+def variable_path(variable: Any) -> str:
+    """Returns the names of a weight's layer and of the weight, such as `encoder_2_conv/kernel`."""
+    return getattr(variable, "path", None) or variable.name.split(":")[0]
+
+
+def tf_variable(variable: Any) -> tf.Variable:
+    """Returns the TensorFlow variable of a weight or of an optimizer's state."""
+    return variable if isinstance(variable, tf.Variable) else variable.value
+
+
+def export_archive() -> Any:
+    """Returns an empty `ExportArchive`, which writes SavedModels."""
+    # Keras 2 has it only where TensorFlow shows Keras.
+    return (keras if IS_KERAS_3 else tf.keras).export.ExportArchive()
+
+
+def scale_loss(optimizer: keras.optimizers.Optimizer, loss: tf.Tensor) -> tf.Tensor:
+    """Returns the loss as `optimizer.apply_gradients` expects its gradients: times the loss scale, if any."""
+    return optimizer.scale_loss(loss) if hasattr(optimizer, "scale_loss") else loss
+
+
+if IS_KERAS_3:
+    Adam = keras.optimizers.Adam
+    LossScaleOptimizer = keras.optimizers.LossScaleOptimizer
+else:
+    from keras.src.mixed_precision.loss_scale_optimizer import LossScaleOptimizerV3
+
+    class Adam(keras.optimizers.Adam):  # type: ignore[no-redef]
+        """Keras 2's Adam, its updates called as Keras 3 calls them."""
+
+        def __init__(self, *args, **kwargs):
+            # By default Keras 2 compiles updates with XLA on a GPU, which has no kernel for the fused one.
+            super().__init__(*args, **{**kwargs, "jit_compile": False})
+
+        def _get_variable_index(self, variable):
+            return self._index_dict[self._var_key(variable)]
+
+        def _update_step(self, gradient, variable):
+            self.update_step(gradient, variable, self.learning_rate)
+
+    class LossScaleOptimizer(LossScaleOptimizerV3):  # type: ignore[no-redef]
+        """Keras 2's, which undoes the scale itself, as that of Keras 3 does."""
+
+        @property
+        def dynamic_scale(self):
+            return self._loss_scale.current_loss_scale
+
+        @property
+        def step_counter(self):
+            return self._loss_scale.counter
+
+        def scale_loss(self, loss):
+            return self.get_scaled_loss(loss)
+
+        def apply_gradients(self, grads_and_vars, **kwargs):
+            gradients, variables = zip(*grads_and_vars, strict=True)
+            unscaled = self.get_unscaled_gradients(gradients)
+            super().apply_gradients(list(zip(unscaled, variables, strict=True)), **kwargs)

@@ -1,0 +1,143 @@
+"""The few layers that Keras lacks, in `tf` ops.
+
+None of them keeps state that changes when it is called: a forward pass assigns
+nothing, so that what is exported is what was trained.
+"""
+
+import keras
+import tensorflow as tf
+
+from tfpix2pix.networks import convolutions
+
+# Sec. 6.2 and the original code: N(0, 0.02) weights, N(1, 0.02) norm scales, epsilon 1e-5.
+WEIGHT_STDDEV = 0.02
+
+
+def weight_initializer() -> keras.initializers.Initializer:
+    """Returns the paper's N(0, 0.02), a fresh one for each layer."""
+    return keras.initializers.RandomNormal(0.0, WEIGHT_STDDEV)
+
+
+@keras.utils.register_keras_serializable("tfpix2pix")
+class PaddedConv2D(keras.layers.Conv2D):
+    """`Conv2D` with an explicit zero padding of `pad_px` on every side, as in the original code.
+
+    `padding="same"` pads the same only for even sizes at stride 2, and not at
+    all the same at stride 1 with an even kernel.
+
+    Args:
+      filters: output channels.
+      kernel_size: side of the square kernel, px.
+      strides: step of the kernel, px.
+      pad_px: zeros added to each side, px.
+      conv_kernels: `auto` or `native`; see `convolutions.takes_matmul`.
+      **kwargs: as in `keras.layers.Conv2D`.
+
+    Raises:
+      ValueError: when called on images that, padded, are smaller than the kernel.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int,
+        strides: int = 1,
+        pad_px: int = 1,
+        conv_kernels: str = "auto",
+        **kwargs,
+    ):
+        for fixed in ("padding", "data_format"):
+            kwargs.pop(fixed, None)
+        super().__init__(filters, kernel_size, strides, padding="valid", **kwargs)
+        self.pad_px = pad_px
+        self.conv_kernels = conv_kernels
+
+    def call(self, images):
+        # TensorFlow returns uninitialised memory instead of an error.
+        smallest_px = self.kernel_size[0] - 2 * self.pad_px
+        if any(size is not None and size < smallest_px for size in images.shape[1:3]):
+            raise ValueError(
+                f"{self.name} needs images of at least {smallest_px}x{smallest_px} px. "
+                f"Received: {images.shape[1]}x{images.shape[2]} px; use larger images or a shallower network"
+            )
+        if (self.kernel_size, self.strides, self.pad_px) == ((4, 4), (2, 2), 1):
+            kernel = tf.cast(self.kernel, images.dtype)
+            return _biased(self, convolutions.conv2d(images, kernel, self.conv_kernels))
+        return super().call(images)
+
+    def convolution_op(self, images, kernel):
+        # Not `padding=` of the convolution itself: on a CPU its bfloat16 gradient
+        # is up to 50 times slower with explicit numbers.
+        pad = [self.pad_px, self.pad_px]
+        return super().convolution_op(tf.pad(images, [[0, 0], pad, pad, [0, 0]]), kernel)
+
+    def compute_output_shape(self, input_shape):
+        height, width = (
+            None if size is None else (size + 2 * self.pad_px - kernel) // stride + 1
+            for size, kernel, stride in zip(input_shape[1:3], self.kernel_size, self.strides, strict=True)
+        )
+        return (input_shape[0], height, width, self.filters)
+
+    def get_config(self):
+        return {**super().get_config(), "pad_px": self.pad_px, "conv_kernels": self.conv_kernels}
+
+
+@keras.utils.register_keras_serializable("tfpix2pix")
+class UpConv2D(keras.layers.Conv2DTranspose):
+    """`Conv2DTranspose` of a 4x4 kernel that doubles the size.
+
+    Args:
+      filters: output channels.
+      conv_kernels: `auto` or `native`; see `convolutions.takes_matmul`.
+      **kwargs: as in `keras.layers.Conv2DTranspose`.
+    """
+
+    def __init__(self, filters: int, conv_kernels: str = "auto", **kwargs):
+        for fixed in ("kernel_size", "strides", "padding", "output_padding", "data_format"):
+            kwargs.pop(fixed, None)
+        super().__init__(filters, 4, 2, padding="same", **kwargs)
+        self.conv_kernels = conv_kernels
+
+    def call(self, images):
+        kernel = tf.cast(self.kernel, images.dtype)
+        return _biased(self, convolutions.conv2d_transpose(images, kernel, self.conv_kernels))
+
+    def get_config(self):
+        return {**super().get_config(), "conv_kernels": self.conv_kernels}
+
+
+@keras.utils.register_keras_serializable("tfpix2pix")
+class ResizeConv2D(PaddedConv2D):
+    """Doubles the size by resizing, then convolves 3x3: no checkerboard, as no pixel gets more kernel taps.
+
+    Args:
+      filters: output channels.
+      interpolation: `nearest` or `bilinear` (half-pixel centres).
+      **kwargs: as in `keras.layers.Conv2D`.
+
+    Source: Odena et al., Deconvolution and Checkerboard Artifacts, 2016.
+    """
+
+    def __init__(self, filters: int, interpolation: str = "nearest", **kwargs):
+        for fixed in ("kernel_size", "strides", "pad_px"):
+            kwargs.pop(fixed, None)
+        super().__init__(filters, 3, **kwargs)
+        self.interpolation = interpolation
+
+    def convolution_op(self, images, kernel):
+        size = tf.shape(images)[1:3] * 2
+        larger = tf.cast(tf.image.resize(images, size, self.interpolation), images.dtype)
+        doubled = [None if side is None else 2 * side for side in images.shape[1:3]]
+        larger = tf.ensure_shape(larger, [images.shape[0], *doubled, images.shape[3]])
+        return super().convolution_op(larger, kernel)
+
+    def compute_output_shape(self, input_shape):
+        height, width = (None if side is None else 2 * side for side in input_shape[1:3])
+        return (input_shape[0], height, width, self.filters)
+
+    def get_config(self):
+        return {**super().get_config(), "interpolation": self.interpolation}
+
+
+def _biased(layer: keras.layers.Layer, images: tf.Tensor) -> tf.Tensor:
+    return tf.nn.bias_add(images, tf.cast(layer.bias, images.dtype)) if layer.use_bias else images

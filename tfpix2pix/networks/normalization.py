@@ -1,0 +1,73 @@
+"""Batch and instance normalisation without moving averages."""
+
+import keras
+import tensorflow as tf
+
+from tfpix2pix.networks.layers import WEIGHT_STDDEV
+
+NORM_EPSILON = 1e-5
+
+
+@keras.utils.register_keras_serializable("tfpix2pix")
+class StatelessNormalization(keras.layers.Layer):
+    """Batch or instance normalisation without moving averages.
+
+    The paper normalises with the statistics of the images at hand in training
+    and in inference (Sec. 3.3). Moving averages would never be read, so none
+    are kept.
+
+    Args:
+      kind: `batch`: with `training=True` the statistics are those of the whole
+        (replica) batch, otherwise each image's own. `instance`: always each
+        image's own. At batch size 1 the two are the same. `plain_instance`:
+        `instance` without scale and offset.
+
+    Call arguments:
+      images: float tensor [B, H, W, C]; statistics are taken in float32.
+      training: bool; see `kind`.
+
+    Source: Sec. 3.3, 6.1; scale N(1, 0.02), offset 0, epsilon 1e-5.
+    """
+
+    def __init__(self, kind: str = "batch", **kwargs):
+        if kind not in ("batch", "instance", "plain_instance"):
+            raise ValueError(f"kind must be batch, instance or plain_instance. Received: kind={kind!r}")
+        super().__init__(**kwargs)
+        self.kind = kind
+
+    def build(self, input_shape):
+        channels = (input_shape[-1],)
+        if self.kind != "plain_instance":
+            self.gamma = self.add_weight(
+                name="gamma", shape=channels, initializer=keras.initializers.RandomNormal(1.0, WEIGHT_STDDEV)
+            )
+            self.beta = self.add_weight(name="beta", shape=channels, initializer="zeros")
+        self.built = True
+
+    def call(self, images, training=False):
+        if self.kind == "plain_instance":
+            gamma, beta = tf.ones(images.shape[-1:]), tf.zeros(images.shape[-1:])
+        else:
+            gamma, beta = tf.cast(self.gamma, tf.float32), tf.cast(self.beta, tf.float32)
+        one_group = images.shape[0] == 1 or (self.kind == "batch" and training)
+        if one_group and images.dtype != tf.float64:
+            # One pass over memory instead of ten; there is none for float64.
+            return tf.raw_ops.FusedBatchNormV3(
+                x=images, scale=gamma, offset=beta, mean=[], variance=[], epsilon=NORM_EPSILON
+            ).y
+        # At most two readers for each tensor: see "AddN" in docs/fidelity.md.
+        values = tf.cast(images, tf.float32)
+        centred = values - tf.reduce_mean(values, [1, 2], keepdims=True)
+        variance = tf.reduce_mean(tf.square(centred), [1, 2], keepdims=True)
+        return tf.cast(centred * (gamma * tf.math.rsqrt(variance + NORM_EPSILON)) + beta, images.dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "kind": self.kind}
+
+
+def needs_bias(normalization: str) -> bool:
+    """Returns whether a convolution has a bias: where the normalisation after it has no offset."""
+    return normalization in ("none", "plain_instance")

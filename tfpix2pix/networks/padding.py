@@ -1,0 +1,71 @@
+"""Images of any size through networks that need multiples of 2: padded by mirroring, and cropped back."""
+
+import keras
+import tensorflow as tf
+
+
+@keras.utils.register_keras_serializable("tfpix2pix")
+class PadToMultiple(keras.layers.Layer):
+    """Mirrors an image's borders outwards until both sides are multiples of `multiple_px`.
+
+    Sizes that are multiples already pass unchanged, so a network built for
+    256x256 is exactly the paper's there, and runs on any other size as well.
+    `CropLike` undoes it.
+
+    Args:
+      multiple_px: 2 to the number of downsamplings.
+
+    Call arguments:
+      images: float tensor [B, H, W, C] of any size.
+    """
+
+    def __init__(self, multiple_px: int, **kwargs):
+        super().__init__(**kwargs)
+        self.multiple_px = multiple_px
+
+    def call(self, images):
+        for axis in (1, 2):
+            size = images.shape[axis]
+            if size is None:
+                size = tf.shape(images)[axis]
+            elif size % self.multiple_px == 0:
+                continue
+            images = tf.gather(images, _mirrored_indices(size, self.multiple_px), axis=axis)
+        return images
+
+    def compute_output_shape(self, input_shape):
+        height, width = (
+            None if size is None else size + -size % self.multiple_px for size in input_shape[1:3]
+        )
+        return (input_shape[0], height, width, input_shape[3])
+
+    def get_config(self):
+        return {**super().get_config(), "multiple_px": self.multiple_px}
+
+
+def _mirrored_indices(size, multiple_px: int) -> tf.Tensor:
+    """Indices that centre `size` pixels in the next multiple and reflect them as often as needed."""
+    missing = -size % multiple_px
+    places = (tf.range(size + missing) - missing // 2) % (2 * size)
+    return tf.minimum(places, 2 * size - 1 - places)
+
+
+@keras.utils.register_keras_serializable("tfpix2pix")
+class CropLike(keras.layers.Layer):
+    """Crops the centre of `images` to the height and width of `reference`.
+
+    Call arguments:
+      inputs: (images, float [B, H, W, C]; reference, float [B, h, w, any]), h <= H, w <= W.
+    """
+
+    def call(self, inputs):
+        images, reference = inputs
+        if images.shape[1:3].is_fully_defined() and images.shape[1:3] == reference.shape[1:3]:
+            return images
+        size, wanted = tf.shape(images), tf.shape(reference)
+        top, left = (size[1] - wanted[1]) // 2, (size[2] - wanted[2]) // 2
+        return images[:, top : top + wanted[1], left : left + wanted[2], :]
+
+    def compute_output_shape(self, input_shape):
+        images, reference = input_shape
+        return (images[0], *reference[1:3], images[3])

@@ -1,0 +1,228 @@
+"""What a checkpoint holds, and how it is written, found and read. Nothing else knows the keys.
+
+`<workdir>/checkpoints/step-00001000/` holds `state.*` (a TensorFlow checkpoint:
+weights, optimizer slots, step) and `checkpoint.json`. It is written under
+another name and then renamed, so that one that is there is whole.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfpix2pix.methods.pix2pix import TrainStep
+from tfpix2pix.networks.variables import model_variables, optimizer_variables
+from tfpix2pix.pipelines.base.errors import UsageError, UserError, shorten
+from tfpix2pix.pipelines.base.progress import warn
+
+METADATA = "checkpoint.json"
+# What is trained: a training step, or its variables by name, one of them "step".
+State = TrainStep | Mapping[str, tf.Variable]
+# What TensorFlow and JSON raise for files that are missing, cut short, altered or not theirs.
+_UNREADABLE = (OSError, ValueError, AssertionError, LookupError, RuntimeError, tf.errors.OpError)
+
+
+def checkpoint_folder(workdir: Path, step: int) -> Path:
+    """Returns where the checkpoint of a step is."""
+    return workdir / "checkpoints" / f"step-{step:08d}"
+
+
+def list_steps(workdir: Path) -> list[int]:
+    """Returns the steps that have a checkpoint, in ascending order."""
+    names = (path.name[5:] for path in (workdir / "checkpoints").glob("step-*"))
+    return sorted(int(name) for name in names if name.isdecimal())
+
+
+def read_metadata(workdir: Path, step: int) -> dict[str, Any]:
+    """Returns what `save` was given as metadata for the checkpoint of a step."""
+    return json.loads((checkpoint_folder(workdir, step) / METADATA).read_text())
+
+
+def find_step(workdir: Path, which: str) -> int:
+    """Returns the step of the checkpoint that `--checkpoint` names.
+
+    Args:
+      workdir: of the run.
+      which: `latest`, `best` or a step.
+
+    Raises:
+      UsageError: when there is no such checkpoint; the message lists what there is.
+      UserError: when the latest, which knows the best, is damaged.
+    """
+    steps = list_steps(workdir)
+    if not steps:
+        raise UsageError(
+            f"{workdir} holds no checkpoint; --workdir and --model take a folder that train wrote"
+        )
+    if which == "latest":
+        return steps[-1]
+    if which == "best":
+        try:
+            best = read_metadata(workdir, steps[-1]).get("best")
+        except (OSError, ValueError) as error:
+            folder = checkpoint_folder(workdir, steps[-1])
+            raise UserError(f"{folder} is damaged ({shorten(error)}); try another --checkpoint") from error
+        if best and best["step"] in steps:
+            return best["step"]
+        raise UsageError(f"{workdir} has no best checkpoint yet: no validation has run; use latest or a step")
+    elif which.isdecimal() and int(which) in steps:
+        return int(which)
+    listed = ", ".join(map(str, steps))
+    raise UsageError(
+        f"{workdir} has no checkpoint {which}; --checkpoint takes latest, best or one of {listed}"
+    )
+
+
+def tell_latest(workdir: Path) -> str:
+    """Returns a clause for messages: which checkpoint is left."""
+    steps = list_steps(workdir)
+    return f"the checkpoint of step {steps[-1]} is intact" if steps else "there is no checkpoint yet"
+
+
+def save(workdir: Path, state: State, metadata: Mapping[str, Any]) -> Path:
+    """Writes a checkpoint of the current step, atomically.
+
+    Args:
+      workdir: of the run.
+      state: what to save.
+      metadata: JSON values to keep beside it.
+
+    Returns:
+      The checkpoint's folder.
+
+    Raises:
+      UserError: when the weights are not finite, or the disk does not take the
+        files; earlier checkpoints are untouched.
+    """
+    variables = _named_variables(state)
+    step = int(variables["step"].numpy())
+    folder = checkpoint_folder(workdir, step)
+    partial = folder.with_name(f".{folder.name}.partial")
+    _check_finite(workdir, variables, step)
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        tf.train.Checkpoint(state=variables).write(str(partial / "state"))
+        (partial / METADATA).write_text(json.dumps({"step": step, **metadata}, indent=2) + "\n")
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(partial, folder)
+    except (OSError, tf.errors.OpError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise UserError(
+            f"could not write the checkpoint of step {step} to {folder.parent} "
+            f"({shorten(error)}); {tell_latest(workdir)}. Make room and run the same command to go on"
+        ) from error
+    return folder
+
+
+def prune(workdir: Path, keep: int, best_step: int | None) -> None:
+    """Deletes all checkpoints but the `keep` latest and the best one."""
+    for step in list_steps(workdir)[:-keep]:
+        if step != best_step:
+            shutil.rmtree(checkpoint_folder(workdir, step))
+
+
+def restore_latest(workdir: Path, state: State) -> int:
+    """Restores the newest checkpoint that is sound; damaged ones after it are renamed to `damaged-step-*`.
+
+    Args:
+      workdir: of the run.
+      state: what to restore into.
+
+    Returns:
+      Its step, or 0 when there is no checkpoint.
+
+    Raises:
+      UserError: when there are checkpoints, but none can be read.
+    """
+    for leftover in (workdir / "checkpoints").glob(".step-*.partial"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    steps, damaged = list_steps(workdir), []
+    for step in reversed(steps):
+        folder = checkpoint_folder(workdir, step)
+        try:
+            read_metadata(workdir, step)
+            _read(folder, _named_variables(state))
+        except _UNREADABLE as error:
+            warn(f"{folder} is damaged ({shorten(error)}); trying the one before")
+            damaged.append(folder)
+            continue
+        # Left in their place they would count among the latest, at the cost of sound ones.
+        for folder in damaged:
+            _set_aside(folder)
+        return step
+    if steps:
+        raise UserError(
+            f"no checkpoint in {workdir / 'checkpoints'} can be read. "
+            "Move the folder away to start anew, or choose another --workdir"
+        )
+    return 0
+
+
+def _set_aside(folder: Path) -> None:
+    aside = folder.with_name(f"damaged-{folder.name}")
+    shutil.rmtree(aside, ignore_errors=True)
+    with suppress(FileNotFoundError):  # another worker was faster
+        os.replace(folder, aside)
+
+
+def restore_generator(workdir: Path, step: int, generator: keras.Model) -> None:
+    """Restores a generator's weights alone; see `restore_model`."""
+    restore_model(workdir, step, "generator", generator)
+
+
+def restore_model(workdir: Path, step: int, prefix: str, model: keras.Model) -> None:
+    """Restores one network's weights alone.
+
+    Args:
+      workdir: of the run.
+      step: which checkpoint.
+      prefix: of the network's variables, as `model_variables` was given it.
+      model: built from the run's configuration.
+
+    Raises:
+      UserError: when the checkpoint cannot be read.
+    """
+    folder = checkpoint_folder(workdir, step)
+    try:
+        _read(folder, model_variables(prefix, model))
+    except _UNREADABLE as error:
+        raise UserError(f"{folder} cannot be read ({shorten(error)}); try another --checkpoint") from error
+
+
+def _read(folder: Path, variables: Mapping[str, tf.Variable]) -> None:
+    status = tf.train.Checkpoint(state=dict(variables)).read(str(folder / "state"))
+    status.assert_existing_objects_matched()
+    status.expect_partial()
+
+
+def _named_variables(state: State) -> dict[str, tf.Variable]:
+    if not isinstance(state, TrainStep):
+        return dict(state)
+    train_step = state
+    variables = {"step": train_step.step, **model_variables("generator", train_step.generator)}
+    variables |= optimizer_variables(
+        "generator_optimizer", train_step.generator_optimizer, train_step.generator
+    )
+    if train_step.discriminator is not None:
+        variables |= model_variables("discriminator", train_step.discriminator)
+        variables |= optimizer_variables(
+            "discriminator_optimizer", train_step.discriminator_optimizer, train_step.discriminator
+        )
+    return variables
+
+
+def _check_finite(workdir: Path, variables: Mapping[str, tf.Variable], step: int) -> None:
+    for name, variable in variables.items():
+        if variable.dtype.is_floating and not bool(tf.reduce_all(tf.math.is_finite(variable))):
+            raise UserError(
+                f"{name} is not finite at step {step}, so it was not saved; {tell_latest(workdir)}. "
+                "Try a lower --learning_rate, or --precision=float32"
+            )

@@ -1,0 +1,152 @@
+"""The folder of a run: its configuration file, its lock."""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from tfpix2pix.config import precision
+from tfpix2pix.config.config import Config, check_resumable, from_json
+from tfpix2pix.pipelines.base import staging
+from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.pipelines.base.progress import warn
+
+if TYPE_CHECKING:  # sources import TensorFlow, and a dry run needs none
+    from tfpix2pix.pipelines.files.sources import Source
+
+CONFIG_FILE = "config.json"
+Settings = TypeVar("Settings")
+
+
+class WritesJson(Protocol):
+    """A configuration of any kind of run."""
+
+    def to_json(self) -> str:
+        """Returns the configuration as JSON text."""
+
+
+def read_config(workdir: Path) -> Config:
+    """Returns the configuration of the run in `workdir`.
+
+    Raises:
+      UsageError: when the folder holds no run.
+      UserError: when its configuration cannot be read.
+    """
+    return read_settings(workdir, from_json)
+
+
+def read_settings(workdir: Path, parse: Callable[[str], Settings]) -> Settings:
+    """Returns what `parse` makes of the JSON that a run of any kind has written; see `read_config`."""
+    path = workdir / CONFIG_FILE
+    if not path.is_file():
+        raise UsageError(f"{workdir} holds no run: there is no {CONFIG_FILE}. It is written by train")
+    try:
+        return parse(json.dumps(json.loads(path.read_text())["config"]))
+    except UsageError as error:
+        reason = str(error).partition(" (there are")[0]
+        raise UsageError(f"{workdir} is a run of another kind or version ({reason})") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged, or not of a run: {type(error).__name__} {error}") from error
+
+
+def settle_config(workdir: Path, config: Config) -> Config:
+    """Returns the configuration that the run in `workdir`, new or begun, goes on with.
+
+    Raises:
+      UsageError: when `workdir` holds a run that `config` cannot go on with; it names
+        the fields.
+    """
+    before = read_config(workdir) if (workdir / CONFIG_FILE).is_file() else None
+    config = precision.settle(config, before)
+    if before:
+        check_resumable(before, config, workdir)
+    return config
+
+
+def check_config(workdir: Path, config: Config) -> None:
+    """Raises UsageError as `settle_config` does, or for a file; settles nothing, and needs no TensorFlow."""
+    _check_folder(workdir)
+    if (workdir / CONFIG_FILE).is_file():
+        settle_config(workdir, config)
+
+
+def write_config(workdir: Path, config: WritesJson, train_source: "Source | None") -> None:
+    """Writes the configuration and what the training set is; None for a run that has not seen one yet.
+
+    Raises:
+      UsageError: when the run was started on other training images; where some were
+        changed in their place, there is a warning.
+    """
+    path = workdir / CONFIG_FILE
+    training_set = None if train_source is None else _fingerprint(train_source)
+    text = {"config": json.loads(config.to_json()), "training_set": training_set}
+    if path.is_file():
+        _check_training_set(path, json.loads(path.read_text()), text)
+    staging.write_file(path, (json.dumps(text, indent=2) + "\n").encode())
+
+
+def _check_training_set(path: Path, saved: dict[str, Any], now: dict[str, Any]) -> None:
+    then, here = saved["training_set"], now["training_set"]
+    if not then or not here or all(then[key] == here[key] for key in then.keys() & here.keys()):
+        return
+    have_same_names = then["ids_sha256"] == here["ids_sha256"]
+    folder_then, folder = (text["config"].get("data_dir") for text in (saved, now))
+    if have_same_names and folder == folder_then:  # somebody has mended files there
+        warn(
+            f"training images in {folder} have changed since {path.parent} began; it goes on with them as "
+            "they are now, and another --workdir begins anew"
+        )
+        return
+    what = "the same names but other contents" if have_same_names else "other names"
+    raise UsageError(
+        f"the training set of {path.parent} changed: {then['examples']} examples then, "
+        f"{here['examples']} now, with {what}; --data_dir was {folder_then}, is {folder}. "
+        "Bring the images back to go on, or choose another --workdir"
+    )
+
+
+def _fingerprint(source: "Source") -> dict[str, int | str]:
+    """Returns the same for the same files in another folder; runs of older versions know no contents."""
+    ids = hashlib.sha256("\n".join(source.example_ids).encode()).hexdigest()
+    content = {"content_sha256": source.content} if source.content else {}
+    return {"examples": len(source), "ids_sha256": ids, **content}
+
+
+def _check_folder(workdir: Path) -> None:
+    for path in (workdir, *workdir.parents):
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"--workdir={workdir} takes a folder, and {path} is a file; choose another one")
+
+
+@contextmanager
+def lock(workdir: Path) -> Iterator[None]:
+    """Makes `workdir` and holds it; the system frees it when the process ends, however it ends.
+
+    Raises:
+      UserError: when another process holds it, or it is a file.
+    """
+    _check_folder(workdir)
+    workdir.mkdir(parents=True, exist_ok=True)
+    with (workdir / ".lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise UserError(
+                f"{workdir} is in use by process {file.read().strip() or 'unknown'}; "
+                "wait for it, or choose another --workdir"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        try:
+            yield
+        finally:
+            if not (workdir / CONFIG_FILE).exists():  # the run never began: leave nothing behind
+                (workdir / ".lock").unlink(missing_ok=True)
+                with suppress(OSError):
+                    workdir.rmdir()

@@ -1,0 +1,36 @@
+"""The pairs that a configuration asks for."""
+
+from tfpix2pix.config.config import Config
+from tfpix2pix.pipelines import datasets
+from tfpix2pix.pipelines.files.sources import Source
+from tfpix2pix.pipelines.tasks import tasks
+
+
+def make_task(config: Config) -> tasks.Task:
+    """Returns what a configuration asks to be learned."""
+    return tasks.make_task(config.task, config.hole, (config.input_channels, config.output_channels))
+
+
+def open_split(config: Config, split: str) -> Source:
+    """Opens one split of the configuration's dataset; downloads the dataset where it is missing.
+
+    Args:
+      config: names the dataset and how to read it.
+      split: `train`, `val` or `test`.
+
+    Returns:
+      The pairs, in the configuration's direction.
+
+    Raises:
+      UserError: see `pipelines.datasets.open_split`.
+    """
+    return datasets.open_split(
+        config.dataset,
+        split,
+        data_dir=config.data_dir,
+        direction=config.direction,
+        image_size=config.image_size,
+        on_bad_image=config.on_bad_image,
+        cache_mib=config.cache_mib,
+        task=make_task(config),
+    )

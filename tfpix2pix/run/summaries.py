@@ -1,0 +1,173 @@
+"""What a run says of itself: TensorBoard, metrics.jsonl, a progress bar. The chief only."""
+
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorboard.plugins.hparams import api as hparams
+from tqdm import tqdm
+
+from tfpix2pix.config.config import describe
+from tfpix2pix.pipelines.base import staging
+
+
+class Summaries:
+    """Writes scalars to TensorBoard and metrics.jsonl, pictures to TensorBoard.
+
+    Args:
+      workdir: of the run; event files go to its folder `tensorboard`.
+      first_step: the step that the run goes on from. Lines of metrics.jsonl
+        beyond it come from work that was lost, will be done again, and are dropped.
+      config: a dataclass; written as text and as hparams.
+      text: of the configuration; default: as train prints it.
+    """
+
+    def __init__(self, workdir: Path, first_step: int, config: Any, text: str | None = None):
+        self._metrics_path = workdir / "metrics.jsonl"
+        _drop_lines_after(self._metrics_path, first_step)
+        self._writer = tf.summary.create_file_writer(str(workdir / "tensorboard"))
+        with self._writer.as_default(step=first_step):
+            lines = (text or describe(config)).splitlines()
+            tf.summary.text("config", "\n".join(f"    {line}" for line in lines))
+            values = dataclasses.asdict(config).items()
+            hparams.hparams(
+                {
+                    name: value if isinstance(value, int | float | str) else str(value)
+                    for name, value in values
+                }
+            )
+
+    def scalars(self, step: int, group: str, values: Mapping[str, float]) -> None:
+        """Writes one line of metrics.jsonl and one point for each value, all named `group/name`."""
+        named = {f"{group}/{name}": value for name, value in values.items()}
+        with self._writer.as_default(step=step):
+            for name, value in named.items():
+                tf.summary.scalar(name, value)
+        with self._metrics_path.open("a") as metrics:
+            metrics.write(json.dumps({"step": step, **named}) + "\n")
+
+    def picture(self, step: int, name: str, image: np.ndarray) -> None:
+        """Writes uint8 [H, W, 3]."""
+        with self._writer.as_default(step=step):
+            tf.summary.image(name, image[np.newaxis])
+
+    def flush(self) -> None:
+        """Hands everything written so far to the file system."""
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Ends the event file."""
+        self._writer.close()
+
+
+def _drop_lines_after(path: Path, step: int) -> None:
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text().splitlines():
+        try:
+            if json.loads(line)["step"] <= step:
+                kept.append(line + "\n")
+        except (ValueError, KeyError):  # the last line of a killed run
+            continue
+    staging.write_file(path, "".join(kept).encode())
+
+
+class LossMeter:
+    """Means of the losses since they were last read; part of a checkpoint.
+
+    Args:
+      sums: loss name -> sum so far, as `to_json` gave it.
+      steps: how many steps are in the sums.
+    """
+
+    def __init__(self, sums: dict[str, float], steps: int):
+        self._sums = dict(sums)
+        self._steps = steps
+        self._timed_steps, self._seconds = 0, 0.0
+
+    def add(self, values: Mapping[str, np.ndarray], seconds: float) -> None:
+        """Takes in the losses of some steps, each [steps], and how long they took."""
+        for name, value in values.items():
+            # One by one: the same sum however the steps were cut into calls.
+            for number in value:
+                self._sums[name] = self._sums.get(name, 0.0) + float(number)
+        count = len(next(iter(values.values())))
+        self._steps += count
+        self._timed_steps += count
+        self._seconds += seconds
+
+    def read(self, batch_size: int) -> dict[str, float]:
+        """Returns the means and `images_per_sec`, and starts anew."""
+        means = {name: total / self._steps for name, total in self._sums.items()}
+        means["images_per_sec"] = self._timed_steps * batch_size / max(self._seconds, 1e-9)
+        self._sums, self._steps = {}, 0
+        self._timed_steps, self._seconds = 0, 0.0
+        return means
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what a resumed run needs to report the same means."""
+        return {"losses": self._sums, "loss_steps": self._steps}
+
+
+class Progress:
+    """A bar on a terminal; elsewhere a line at each summary.
+
+    Args:
+      first_step: where the run starts.
+      total_steps: where it ends.
+      examples_per_epoch: length of the training split.
+      batch_size: global batch size.
+    """
+
+    def __init__(self, first_step: int, total_steps: int, examples_per_epoch: int, batch_size: int):
+        self._total_steps = total_steps
+        self._epochs_per_step = batch_size / examples_per_epoch
+        self._on_terminal = sys.stderr.isatty()
+        self._bar = tqdm(
+            initial=first_step,
+            total=total_steps,
+            unit="step",
+            disable=not self._on_terminal,
+            dynamic_ncols=True,
+            smoothing=0.1,
+        )
+        self._start = (time.monotonic(), first_step)
+
+    def advance(self, steps: int) -> None:
+        """Moves the bar."""
+        self._bar.update(steps)
+
+    def report(self, step: int, values: Mapping[str, float]) -> None:
+        """Shows the values of a step."""
+        shown = {_SHORT[name]: f"{values[name]:.3f}" for name in _SHORT if name in values}
+        shown["images/s"] = f"{values['images_per_sec']:.2f}"
+        epoch = step * self._epochs_per_step
+        if self._on_terminal:
+            self._bar.set_postfix(epoch=f"{epoch:.1f}", **shown)
+            return
+        seconds = time.monotonic() - self._start[0]
+        left_sec = (self._total_steps - step) * seconds / max(1, step - self._start[1])
+        texts = "  ".join(f"{name} {value}" for name, value in shown.items())
+        left = tqdm.format_interval(left_sec)
+        self.say(f"step {step}/{self._total_steps}  epoch {epoch:.1f}  {texts}  {left} left")
+
+    def say(self, text: str) -> None:
+        """Prints a line, above the bar where there is one."""
+        if self._on_terminal:
+            tqdm.write(text, file=sys.stderr)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Ends the bar."""
+        self._bar.close()
+
+
+_SHORT = {"discriminator_loss": "D", "generator_gan_loss": "G", "l1_loss": "L1", "loss": "loss"}

@@ -1,0 +1,142 @@
+"""The pages and requests of a study; what they may do is decided in `study_sessions`."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.responses import HTMLResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from tfpix2pix.study.page import STATIC_FOLDER
+from tfpix2pix.study.records import Session
+from tfpix2pix.study.sessions import StudySessions
+from tfpix2pix.web.application import add_files, make_application
+from tfpix2pix.web.limits import RateLimit
+
+COOKIE_AGE_SEC = 400 * 24 * 3600  # the most that browsers keep
+# A classroom behind one address may begin at once; a script may not fill the disk.
+STARTS_PER_SEC, STARTS_AT_ONCE = 2.0, 200
+_HOUR_MS = 3_600_000.0
+_WEEK_MS = 7 * 24 * _HOUR_MS
+
+PlatformId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:@+-]{1,128}$")] | None
+
+Visit = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Opened(_Body):
+    """The page was opened."""
+
+    worker_id: PlatformId = None
+
+
+class Start(Opened):
+    """Consent, and what the link and the browser tell."""
+
+    consent: Literal[True]
+    token: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    assignment_id: PlatformId = None
+    hit_id: PlatformId = None
+    viewport: Annotated[str, Field(pattern=r"^\d{1,5}x\d{1,5}$")]
+
+
+class Shown(_Body):
+    """A trial is about to be shown."""
+
+    visit: Visit
+
+
+class Chosen(Shown):
+    """An answer, and what the page measured."""
+
+    chosen_side: Literal["left", "right"]
+    left_ms: Annotated[float, Field(ge=0, le=_HOUR_MS)]
+    right_ms: Annotated[float, Field(ge=0, le=_HOUR_MS)]
+    response_ms: Annotated[float, Field(ge=0, le=_WEEK_MS)]
+
+
+def make_study_application(
+    sessions: StudySessions, page: str, cookie_key: bytes, allowed_hosts: tuple[str, ...] = ()
+) -> FastAPI:
+    """Returns the application of a study.
+
+    Args:
+      sessions: of the study.
+      page: its HTML.
+      cookie_key: tells this study's cookie from that of another one on the same host.
+      allowed_hosts: see `make_application`.
+    """
+    app = make_application(max_body_bytes=4096, allowed_hosts=allowed_hosts)
+    add_files(app, study=STATIC_FOLDER)
+    cookie = f"study_{hashlib.sha256(cookie_key).hexdigest()[:12]}"
+    starts = RateLimit(STARTS_PER_SEC, STARTS_AT_ONCE)
+
+    @app.api_route("/", methods=["GET", "HEAD"])
+    def read_page() -> Response:
+        return HTMLResponse(page)
+
+    @app.post("/api/start", status_code=201)
+    def start(body: Start, request: Request, response: Response) -> dict[str, bool]:
+        starts.check(request)
+        token = sessions.start(
+            request.cookies.get(cookie),
+            new_token=body.token,
+            worker_id=body.worker_id,
+            assignment_id=body.assignment_id,
+            hit_id=body.hit_id,
+            viewport=body.viewport,
+        )
+        age = None if sessions.is_preview else COOKIE_AGE_SEC
+        is_secure = request.url.scheme == "https"
+        response.set_cookie(cookie, token, max_age=age, httponly=True, samesite="lax", secure=is_secure)
+        return {"started": True}
+
+    @app.post("/api/visit")
+    def open_visit(body: Opened, request: Request) -> dict[str, Any]:
+        session = sessions.find(request.cookies.get(cookie), body.worker_id)
+        return sessions.open_visit(session) if session else {"visit": None}
+
+    def find_session(request: Request) -> Session:
+        session = sessions.find(request.cookies.get(cookie))
+        if session is None:
+            raise HTTPException(401, "This browser has no session of this study. Please open the link anew.")
+        return session
+
+    _add_trials(app, sessions, find_session)
+    return app
+
+
+def _add_trials(app: FastAPI, sessions: StudySessions, find_session: Callable[[Request], Session]) -> None:
+    @app.get("/api/trials/{index}")
+    def read_trial(
+        index: int, visit: Visit, session: Annotated[Session, Depends(find_session)]
+    ) -> dict[str, Any]:
+        return sessions.describe_trial(session, visit, index)
+
+    @app.get("/images/{address}")
+    def read_image(address: str, session: Annotated[Session, Depends(find_session)]) -> Response:
+        # Not as a file: its date and size in the headers would be the same in every session.
+        return Response(sessions.find_image(session, address).read_bytes(), media_type="image/png")
+
+    @app.post("/api/trials/{index}/shown")
+    def show(index: int, body: Shown, session: Annotated[Session, Depends(find_session)]) -> dict[str, Any]:
+        sessions.show_trial(session, body.visit, index)
+        return {"shown": True}
+
+    @app.post("/api/trials/{index}/answer")
+    def answer(
+        index: int, body: Chosen, session: Annotated[Session, Depends(find_session)]
+    ) -> dict[str, Any]:
+        return sessions.answer_trial(
+            session,
+            body.visit,
+            index,
+            chosen_side=body.chosen_side,
+            shown_ms={"left": body.left_ms, "right": body.right_ms},
+            response_ms=body.response_ms,
+        )

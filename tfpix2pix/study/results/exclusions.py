@@ -1,0 +1,129 @@
+"""Which sessions and trials of a study count, by rules that are stated, and counted, in its results."""
+
+import collections
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+
+from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.study.folder import Protocol
+from tfpix2pix.study.records import Answer, Session
+
+UNFINISHED = "unfinished"
+FAILED_VIGILANCE = "failed_vigilance"
+TOO_FEW_TRIALS = "too_few_trials"
+NOT_SHOWN_ONCE = "not_shown_once"
+EXPOSURE_OFF = "exposure_off"
+# In the order in which they are asked: what fails two rules is counted under the first.
+SESSION_REASONS = (UNFINISHED, FAILED_VIGILANCE, TOO_FEW_TRIALS)
+TRIAL_REASONS = (NOT_SHOWN_ONCE, EXPOSURE_OFF)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rules:
+    """What is left out of a study's results.
+
+    Attributes:
+      exposure_tolerance_ms: a test trial counts when both images were shown for the
+        protocol's time, give or take this much: by default three frames at 60 Hz.
+      least_vigilance_percent: a session counts when at least so many of its vigilance
+        trials, if it has some, were answered correctly.
+      least_trials_percent: a session counts when at least so many of its test trials do.
+    """
+
+    exposure_tolerance_ms: float = 50.0
+    least_vigilance_percent: float = 80.0
+    least_trials_percent: float = 50.0
+
+    def check(self) -> None:
+        """Raises UsageError, naming the field, for rules that cannot be followed."""
+        if not (math.isfinite(self.exposure_tolerance_ms) and self.exposure_tolerance_ms > 0):
+            raise UsageError(f"exposure_tolerance_ms must be above 0. Received: {self.exposure_tolerance_ms}")
+        for name in ("least_vigilance_percent", "least_trials_percent"):
+            if not 0 <= getattr(self, name) <= 100:
+                raise UsageError(f"{name} must be from 0 to 100. Received: {getattr(self, name)}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Selection:
+    """What counts.
+
+    Attributes:
+      sessions: those that count, in the order of arrival.
+      trials: session_id -> its test trials that count; of the sessions that count.
+      session_reasons: session_id -> why it does not count.
+      trial_reasons: (session_id, trial_index) -> why this test trial does not count,
+        in sessions that do.
+    """
+
+    sessions: tuple[Session, ...]
+    trials: Mapping[str, tuple[Answer, ...]]
+    session_reasons: Mapping[str, str]
+    trial_reasons: Mapping[tuple[str, int], str]
+
+    def find_reason(self, answer: Answer) -> str:
+        """Returns why an answer's session or trial does not count; empty: it does."""
+        key = (answer.session_id, answer.trial_index)
+        return self.session_reasons.get(answer.session_id) or self.trial_reasons.get(key, "")
+
+
+def is_test_trial(answer: Answer) -> bool:
+    """Tells whether a trial is neither practice nor vigilance."""
+    return not (answer.practice or answer.vigilance)
+
+
+def select_answers(
+    sessions: Sequence[Session], answers: Sequence[Answer], protocol: Protocol, rules: Rules
+) -> Selection:
+    """Sorts out what counts.
+
+    Args:
+      sessions: of the study.
+      answers: of these sessions; others are left alone.
+      protocol: that the sessions follow.
+      rules: what is left out.
+
+    Returns:
+      What counts, and why the rest does not.
+    """
+    given = collections.defaultdict(list)
+    for answer in answers:
+        given[answer.session_id].append(answer)
+    counted: list[Session] = []
+    trials: dict[str, tuple[Answer, ...]] = {}
+    session_reasons: dict[str, str] = {}
+    trial_reasons: dict[tuple[str, int], str] = {}
+    for session in sessions:
+        own = given[session.session_id]
+        judged = [(each, _judge_trial(each, protocol, rules)) for each in own if is_test_trial(each)]
+        kept = tuple(answer for answer, reason in judged if not reason)
+        if reason := _judge_session(session, own, len(kept), protocol, rules):
+            session_reasons[session.session_id] = reason
+            continue
+        counted.append(session)
+        trials[session.session_id] = kept
+        trial_reasons |= {(each.session_id, each.trial_index): reason for each, reason in judged if reason}
+    return Selection(tuple(counted), trials, session_reasons, trial_reasons)
+
+
+def _judge_session(
+    session: Session, answers: Sequence[Answer], kept: int, protocol: Protocol, rules: Rules
+) -> str:
+    if session.finished_at is None:
+        return UNFINISHED
+    vigilance = [answer.correct for answer in answers if answer.vigilance and not answer.practice]
+    if 100 * sum(vigilance) < rules.least_vigilance_percent * len(vigilance):
+        return FAILED_VIGILANCE
+    if not kept or 100 * kept < rules.least_trials_percent * protocol.test_trials:
+        return TOO_FEW_TRIALS
+    return ""
+
+
+def _judge_trial(answer: Answer, protocol: Protocol, rules: Rules) -> str:
+    if answer.exposures != 1:
+        return NOT_SHOWN_ONCE
+    for shown_ms in (answer.shown_real_ms, answer.shown_generated_ms):
+        # Put so that a time that is no number fails it too.
+        if not abs(shown_ms - 1000 * protocol.exposure_sec) <= rules.exposure_tolerance_ms:
+            return EXPOSURE_OFF
+    return ""

@@ -1,0 +1,133 @@
+"""The results of a study: `STUDY/results/` with Markdown, JSON, the raw answers as CSV, and a plot.
+
+They are a function of study.json, answers.sqlite, the rules and the seed: written
+again, they are the same, byte for byte.
+"""
+
+import csv
+import dataclasses
+import io
+import json
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+import tfpix2pix
+from tfpix2pix.pipelines.base import staging
+from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.study.folder import ANSWERS_FILE, Study, fingerprint, load_study
+from tfpix2pix.study.records import Answer, Session
+from tfpix2pix.study.results import report as study_report
+from tfpix2pix.study.results.analysis import SIGNIFICANCE_LEVEL, Results, compute_results
+from tfpix2pix.study.results.exclusions import Rules, Selection, is_test_trial, select_answers
+from tfpix2pix.study.results.plot import render_rates
+from tfpix2pix.study.results.report import clean_text, render_markdown
+from tfpix2pix.study.results.statistics import CONFIDENCE, RESAMPLES
+from tfpix2pix.study.store import open_store
+
+RESULTS_FOLDER = "results"
+MARKDOWN_FILE = "results.md"
+JSON_FILE = "results.json"
+CSV_FILE = "answers.csv"
+PLOT_FILE = study_report.PLOT_FILE
+_CSV_COLUMNS = (
+    *("session", "algorithm", "trial_index", "kind", "example_id", "real_example_id", "real_side"),
+    *("chosen_side", "generated_judged_real", "shown_real_ms", "shown_generated_ms", "exposures"),
+    *("response_ms", "answered_at", "excluded"),
+)
+
+
+def write_results(
+    study_dir: str | Path, rules: Rules | None = None, resamples: int = RESAMPLES, seed: int = 0
+) -> str:
+    """Computes a study's results and writes them to its folder `results`; the server may be running.
+
+    Args:
+      study_dir: the study's folder.
+      rules: what is left out; None: the defaults of `Rules`.
+      resamples: of the bootstrap, from 100 to 1,000,000.
+      seed: of the bootstrap, >= 0.
+
+    Returns:
+      The text of `results.md`.
+
+    Raises:
+      UsageError: when the folder holds no study, or for rules that cannot be followed.
+      UserError: when nobody has finished a session that counts; nothing is written then.
+    """
+    rules = rules or Rules()
+    rules.check()
+    if not 100 <= resamples <= 1_000_000:
+        raise UsageError(f"resamples must be from 100 to 1,000,000. Received: {resamples}")
+    if seed < 0:
+        raise UsageError(f"seed must be 0 or more. Received: {seed}")
+    study, folder = load_study(study_dir), Path(study_dir) / RESULTS_FOLDER
+    sessions, answers = _read(Path(study_dir), study)
+    selection = select_answers(sessions, answers, study.protocol, rules)
+    results = compute_results(study, sessions, answers, selection, resamples, seed)
+    markdown = render_markdown(study, results, rules, resamples, seed)
+    counted = [each for each in results.algorithms if each.fooling_rate]
+    texts = {
+        CSV_FILE: _render_csv(sessions, answers, selection),
+        JSON_FILE: _render_json(study, results, rules, resamples, seed),
+        PLOT_FILE: render_rates(
+            f"Fooling rates: {clean_text(study.title)}",
+            {each.algorithm: each.fooling_rate for each in counted if each.fooling_rate},
+            [each.people for each in counted],
+        ),
+        MARKDOWN_FILE: markdown,
+    }
+    for name, text in texts.items():
+        staging.write_file(folder / name, text.encode())
+    return markdown
+
+
+def _read(study_dir: Path, study: Study) -> tuple[list[Session], list[Answer]]:
+    path = study_dir / ANSWERS_FILE
+    if not path.is_file():
+        raise UserError(f"nobody has taken part yet: there is no {path}. study serve shows it to people")
+    try:
+        with open_store(path) as store:
+            store.bind(fingerprint(study))
+            # In this order: a session read as finished has all its answers.
+            sessions, answers = store.read_sessions(), store.read_answers()
+    except sqlite3.Error as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    known = {session.session_id for session in sessions}
+    return sessions, [answer for answer in answers if answer.session_id in known]
+
+
+def _render_json(study: Study, results: Results, rules: Rules, resamples: int, seed: int) -> str:
+    contents = {
+        "title": study.title,
+        "tfpix2pix": tfpix2pix.__version__,
+        "protocol": dataclasses.asdict(study.protocol),
+        "rules": dataclasses.asdict(rules),
+        "bootstrap": {
+            "levels": ["people", "trials"],
+            "resamples": resamples,
+            "seed": seed,
+            "confidence": CONFIDENCE,
+        },
+        "significance_level": SIGNIFICANCE_LEVEL,
+        **dataclasses.asdict(results),
+    }
+    return json.dumps(contents, indent=1, allow_nan=False) + "\n"
+
+
+def _render_csv(sessions: Sequence[Session], answers: Sequence[Answer], selection: Selection) -> str:
+    """Returns all answers; neither worker ids nor the names of sessions, which are nobody else's business."""
+    by_id = {session.session_id: session for session in sessions}
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_CSV_COLUMNS)
+    for each in answers:
+        kind = "practice" if each.practice else "test" if is_test_trial(each) else "vigilance"
+        session = by_id[each.session_id]
+        writer.writerow(
+            (session.ordinal, session.algorithm, each.trial_index, kind, each.example_id)
+            + (each.real_example_id, each.real_side, each.chosen_side, int(not each.correct))
+            + (each.shown_real_ms, each.shown_generated_ms, each.exposures, each.response_ms)
+            + (each.answered_at, selection.find_reason(each))
+        )
+    return text.getvalue()

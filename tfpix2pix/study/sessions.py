@@ -1,0 +1,280 @@
+"""What a person may do in a study, and when: the rules, apart from how requests travel.
+
+A session's page is opened in a *visit*; only the newest counts, so that a second
+tab takes over and the first one stops, also when it is another worker's. The correct
+side leaves the server after the answer to a practice trial, and in no other way.
+"""
+
+import dataclasses
+import datetime
+import functools
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fastapi import HTTPException
+
+from tfpix2pix.study.folder import Study, image_file
+from tfpix2pix.study.plan import Trial, assign_session, plan_session
+from tfpix2pix.study.records import SIDES, Answer, Session
+from tfpix2pix.study.store import OtherAnswerStoredError, Store, TakesPartAlreadyError
+
+# How much sooner than its exposures allow an answer may come: clocks are no better.
+EARLY_SEC = 0.1
+_CODE_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # 32, none like another
+_CODE_LENGTH = 10
+
+
+class StudySessions:
+    """The sessions of a study.
+
+    Args:
+      study_dir: its folder.
+      study: what is in it.
+      store: where sessions and answers are kept.
+      secret: of the completion codes and the addresses of images.
+      abandoned_after_sec: an unfinished session idle for so long no longer counts
+        in the balance of algorithms; the person may still go on with it.
+      requires_worker_id: whether a link without a worker id is refused.
+      is_preview: whether a browser may take part again.
+    """
+
+    def __init__(
+        self,
+        study_dir: Path,
+        study: Study,
+        store: Store,
+        secret: bytes,
+        *,
+        abandoned_after_sec: float = 3600,
+        requires_worker_id: bool = False,
+        is_preview: bool = False,
+    ):
+        self.study = study
+        self.is_preview = is_preview
+        self.requires_worker_id = requires_worker_id
+        self._study_dir = study_dir
+        self._store = store
+        self._secret = secret
+        self._abandoned_after_sec = abandoned_after_sec
+        self._plan: Callable[[str, int], tuple[Trial, ...]] = functools.lru_cache(maxsize=1000)(
+            lambda algorithm, seed: plan_session(study, algorithm, seed)
+        )
+
+    def find(self, token: str | None, worker_id: str | None = None) -> Session | None:
+        """Returns the session of a token, if there is one and no other worker has it."""
+        session = self._store.find_session(_hash(token)) if token else None
+        if session and worker_id and session.worker_id not in (None, worker_id):
+            return None
+        return None if session and self.is_preview and session.finished_at else session
+
+    def start(
+        self,
+        token: str | None,
+        *,
+        new_token: str,
+        worker_id: str | None,
+        assignment_id: str | None,
+        hit_id: str | None,
+        viewport: str,
+    ) -> str:
+        """Begins a session.
+
+        Args:
+          token: of the browser, if it has one.
+          new_token: drawn by the page for a new session. The same one again is the same
+            session, as its first reply may have been lost.
+          worker_id: see `Session`, as for the others.
+          assignment_id: see there.
+          hit_id: see there.
+          viewport: see there.
+
+        Returns:
+          The token of the browser's session; it goes on with the one that it has, unless
+          that is another worker's.
+
+        Raises:
+          HTTPException: 403 without the worker id that is needed; 409 when the worker
+            takes part already.
+        """
+        if token and self.find(token, worker_id):
+            return token
+        if self.requires_worker_id and not worker_id:
+            raise HTTPException(
+                403, "This link lacks your worker ID. Please open it from the platform that invited you."
+            )
+        try:
+            self._store.add_session(
+                session_id=secrets.token_hex(16),
+                token_hash=_hash(new_token),
+                worker_id=None if self.is_preview else worker_id,
+                assignment_id=assignment_id,
+                hit_id=hit_id,
+                viewport=viewport,
+                assign=functools.partial(assign_session, self.study),
+                abandoned_after_sec=self._abandoned_after_sec,
+            )
+        except TakesPartAlreadyError:
+            if not self.find(new_token, worker_id):
+                raise HTTPException(
+                    409,
+                    "This worker ID has begun or finished the study in another browser. A person can take "
+                    "part once; to go on with a session, open the link in the browser where it was begun.",
+                ) from None
+        return new_token
+
+    def open_visit(self, session: Session) -> dict[str, Any]:
+        """Opens a session's page; returns all that the page must know, and where to go on."""
+        protocol = self.study.protocol
+        session = dataclasses.replace(session, visit=self._store.begin_visit(session.session_id))
+        return {
+            "visit": self._name_visit(session),
+            "trial_index": self._store.count_answers(session.session_id),
+            "practice_trials": protocol.practice_trials,
+            "trials": protocol.trials,
+            "exposure_ms": protocol.exposure_sec * 1000,
+            "feedback_ms": protocol.feedback_sec * 1000,
+            "image_size": list(self.study.image_size),
+            **self._describe_end(session.completion_code),
+        }
+
+    def describe_trial(self, session: Session, visit: str, index: int) -> dict[str, Any]:
+        """Returns where a trial's images are, and its gaps; of the next trial, and of the one after it."""
+        self._check_visit(session, visit)
+        trial = self._find_trial(session, index, ahead=1)
+        return {
+            "practice": trial.practice,
+            "images": [self._address(session, index, side) for side in SIDES],
+            "gaps_ms": [gap * 1000 for gap in trial.gaps_sec],
+        }
+
+    def find_image(self, session: Session, address: str) -> Path:
+        """Returns the file behind an address.
+
+        Raises:
+          HTTPException: 404 for any address but those of the next two trials in the
+            newest visit; 410 when its trial was shown.
+        """
+        following = self._store.count_answers(session.session_id)
+        for trial in self._trials(session)[following : following + 2]:
+            for side in SIDES:
+                if hmac.compare_digest(self._address(session, trial.index, side).encode(), address.encode()):
+                    if self._store.find_exposure(session.session_id, trial.index, session.visit):
+                        raise HTTPException(410, "This image was shown already.")
+                    return image_file(self._study_dir, trial.images[side])
+        raise HTTPException(404, "There is no such image.")
+
+    def show_trial(self, session: Session, visit: str, index: int) -> None:
+        """Notes that the page is about to show the next trial."""
+        self._check_visit(session, visit)
+        self._find_trial(session, index)
+        self._store.record_exposure(session.session_id, index, session.visit)
+
+    def answer_trial(
+        self,
+        session: Session,
+        visit: str,
+        index: int,
+        *,
+        chosen_side: str,
+        shown_ms: dict,
+        response_ms: float,
+    ) -> dict[str, Any]:
+        """Stores an answer; the same one again is no error, as its first reply may have been lost.
+
+        Args:
+          session: whose.
+          visit: of the page.
+          index: of the next trial.
+          chosen_side: the one said to be fake.
+          shown_ms: measured exposures by side.
+          response_ms: see `Answer`.
+
+        Returns:
+          For a practice trial what was right, and at the end the completion code.
+
+        Raises:
+          HTTPException: 409 when it is not this trial's turn, it was not shown, or it has
+            another answer; 404 when there is no such trial.
+        """
+        self._check_visit(session, visit)
+        trial = self._find_trial(session, index, behind=1)
+        self._check_shown(session, trial)
+        generated_side = SIDES[1 - SIDES.index(trial.real_side)]
+        answer = Answer(
+            session_id=session.session_id,
+            trial_index=index,
+            practice=trial.practice,
+            vigilance=trial.vigilance,
+            example_id=trial.example_id,
+            real_example_id=trial.real_example_id,
+            real_side=trial.real_side,
+            chosen_side=chosen_side,
+            correct=chosen_side == generated_side,
+            shown_real_ms=shown_ms[trial.real_side],
+            shown_generated_ms=shown_ms[generated_side],
+            exposures=0,
+            response_ms=response_ms,
+            answered_at="",
+        )
+        is_last = index == self.study.protocol.trials - 1
+        code = self._completion_code(session) if is_last else None
+        try:
+            self._store.record_answer(answer, code)
+        except OtherAnswerStoredError:
+            raise HTTPException(
+                409, "This trial was answered already, and answers cannot be changed."
+            ) from None
+        feedback = {"fake_side": generated_side, "correct": answer.correct} if trial.practice else None
+        return {"feedback": feedback, **self._describe_end(code)}
+
+    def _describe_end(self, code: str | None) -> dict[str, str | None]:
+        return {"completion_code": code, "completion_url": self.study.completion_url if code else None}
+
+    def _trials(self, session: Session) -> tuple[Trial, ...]:
+        return self._plan(session.algorithm, session.seed)
+
+    def _find_trial(self, session: Session, index: int, behind: int = 0, ahead: int = 0) -> Trial:
+        """Returns a trial when its turn has come, give or take."""
+        trials = self._trials(session)
+        if not 0 <= index < len(trials):
+            raise HTTPException(404, "There is no such trial.")
+        following = self._store.count_answers(session.session_id)
+        if not following - behind <= index <= following + ahead:
+            raise HTTPException(409, "It is another trial's turn. Please reload the page to go on.")
+        return trials[index]
+
+    def _check_visit(self, session: Session, visit: str) -> None:
+        if visit != self._name_visit(session):
+            raise HTTPException(409, "The study was opened in another tab or window, and goes on there.")
+
+    def _check_shown(self, session: Session, trial: Trial) -> None:
+        shown_at = self._store.find_exposure(session.session_id, trial.index, session.visit)
+        if shown_at is None:
+            raise HTTPException(409, "This trial was not shown yet. Please reload the page to go on.")
+        elapsed = datetime.datetime.now(datetime.timezone.utc) - shown_at
+        least_sec = 2 * self.study.protocol.exposure_sec + trial.gaps_sec[1] - EARLY_SEC
+        if elapsed.total_seconds() < least_sec:
+            raise HTTPException(409, "The answer came before both images were shown. Please reload the page.")
+
+    def _name_visit(self, session: Session) -> str:
+        # Not its number, which a visit of another session may have.
+        return self._sign(f"visit/{session.session_id}/{session.visit}").hex()[:32]
+
+    def _address(self, session: Session, index: int, side: str) -> str:
+        return self._sign(f"image/{session.session_id}/{session.visit}/{index}/{side}").hex()[:32]
+
+    def _completion_code(self, session: Session) -> str:
+        digest = self._sign(f"code/{session.session_id}")
+        return "".join(_CODE_ALPHABET[byte % 32] for byte in digest[:_CODE_LENGTH])
+
+    def _sign(self, text: str) -> bytes:
+        return hmac.digest(self._secret, text.encode(), "sha256")
+
+
+def _hash(token: str) -> str:
+    # Whoever reads the answers cannot go on with a session.
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,266 @@
+"""`answers.sqlite`: who took part in a study and what they answered, stored before anybody is told so.
+
+Who analyses a study needs this much:
+
+    with open_store(study_dir / ANSWERS_FILE) as store:
+        sessions, answers = store.read_sessions(), store.read_answers()
+
+`Session` and `Answer` are in `study_records`. An answer is one row for ever:
+UNIQUE(session_id, trial_index). Times of the day are UTC as ISO 8601. The file may
+be read while a server writes it.
+"""
+
+import contextlib
+import dataclasses
+import datetime
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.study.records import SCHEMA, Answer, Session
+
+_BUSY_TIMEOUT_SEC = 30
+
+_SESSION_COLUMNS = ", ".join(field.name for field in dataclasses.fields(Session))
+_ANSWER_NAMES = [field.name for field in dataclasses.fields(Answer)]
+_ANSWER_COLUMNS = ", ".join(_ANSWER_NAMES)
+_FLAGS = ("practice", "vigilance", "correct")
+
+
+class TakesPartAlreadyError(Exception):
+    """The worker id or the token has a session."""
+
+
+class OtherAnswerStoredError(Exception):
+    """The trial has an answer, and it is a different one."""
+
+
+def open_store(path: Path | None) -> "Store":
+    """Opens the answers of a study; makes the file if it is missing.
+
+    Args:
+      path: of `answers.sqlite`; None: in memory, for a preview.
+
+    Raises:
+      UserError: when it cannot be opened or is no such file.
+    """
+    try:
+        if path:
+            path.touch(mode=0o600)  # it holds who took part
+        return Store(path)
+    except (sqlite3.Error, OSError) as error:
+        raise UserError(f"{path} cannot be used as the study's answers: {error}") from error
+
+
+def format_time(time: datetime.datetime) -> str:
+    """Returns a time of the day as the store writes it; such texts sort as the times do."""
+    return time.astimezone(datetime.timezone.utc).isoformat(timespec="milliseconds")
+
+
+class Store:
+    """Sessions and answers; every method that writes has committed, to disk, when it returns.
+
+    Threads share it; so do processes, each with a store of its own.
+    """
+
+    def __init__(self, path: Path | None):
+        self._lock = threading.Lock()
+        self._connection = sqlite3.connect(
+            path or ":memory:", timeout=_BUSY_TIMEOUT_SEC, isolation_level=None, check_same_thread=False
+        )
+        try:
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            # WAL's default would lose the newest answers in a power failure.
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.execute("PRAGMA foreign_keys = ON")
+            self._connection.executescript(SCHEMA)
+        except sqlite3.Error:
+            self._connection.close()
+            raise
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file."""
+        with self._lock:
+            self._connection.close()
+
+    def bind(self, fingerprint: str) -> None:
+        """Ties the answers to a study; see `study_folder.fingerprint`.
+
+        Raises:
+          UserError: when there are sessions of the study as it was before a change.
+        """
+        with self._transaction() as connection:
+            bound = connection.execute("SELECT fingerprint FROM study").fetchone()
+            if bound and bound[0] != fingerprint and _count(connection, "sessions"):
+                raise UserError(
+                    "study.json has changed since the first session: its seed, algorithms, examples or "
+                    "protocol. Put it back as it was, or make a new study; answers to two studies do not mix"
+                )
+            connection.execute("DELETE FROM study")
+            connection.execute("INSERT INTO study VALUES (?)", (fingerprint,))
+
+    def read_sessions(self) -> list[Session]:
+        """Returns all sessions in the order of arrival."""
+        with self._lock:
+            rows = self._connection.execute(f"SELECT {_SESSION_COLUMNS} FROM sessions ORDER BY ordinal")
+            return [Session(*row) for row in rows]
+
+    def read_answers(self, session_id: str | None = None) -> list[Answer]:
+        """Returns all answers, or those of one session, by session's arrival and trial."""
+        names = ", ".join(f"answers.{name}" for name in _ANSWER_NAMES)
+        where = "" if session_id is None else "WHERE session_id = :session_id"
+        order = "ORDER BY ordinal, trial_index"
+        query = f"SELECT {names} FROM answers JOIN sessions USING (session_id) {where} {order}"
+        with self._lock:
+            rows = self._connection.execute(query, {"session_id": session_id}).fetchall()
+        return [_to_answer(row) for row in rows]
+
+    def find_session(self, token_hash: str) -> Session | None:
+        """Returns the session that belongs to a token, if any."""
+        query = f"SELECT {_SESSION_COLUMNS} FROM sessions WHERE token_hash = ?"
+        with self._lock:
+            row = self._connection.execute(query, (token_hash,)).fetchone()
+        return Session(*row) if row else None
+
+    def count_answers(self, session_id: str) -> int:
+        """Returns how many trials of a session are answered; they are the first ones."""
+        with self._lock:
+            return _count(self._connection, "answers WHERE session_id = ?", session_id)
+
+    def add_session(
+        self,
+        *,
+        session_id: str,
+        token_hash: str,
+        worker_id: str | None,
+        assignment_id: str | None,
+        hit_id: str | None,
+        viewport: str,
+        assign: Callable[[int, dict[str, int]], tuple[str, int]],
+        abandoned_after_sec: float,
+    ) -> None:
+        """Adds a session.
+
+        Args:
+          session_id: new.
+          token_hash: of the token that the person's browser keeps.
+          worker_id: of the crowd platform, if it named one.
+          assignment_id: likewise.
+          hit_id: likewise.
+          viewport: see `Session`.
+          assign: takes the session's ordinal and how many sessions each algorithm has,
+            and returns its algorithm and seed; called inside the transaction, so that
+            no two sessions see the same counts.
+          abandoned_after_sec: an unfinished session that was idle for so long does not
+            count for its algorithm.
+
+        Raises:
+          TakesPartAlreadyError: when the worker id or the token has one.
+        """
+        time = datetime.datetime.now(datetime.timezone.utc)
+        abandoned_before = format_time(time - datetime.timedelta(seconds=abandoned_after_sec))
+        with self._transaction() as connection:
+            if _count(connection, "sessions WHERE token_hash = ? OR worker_id = ?", token_hash, worker_id):
+                raise TakesPartAlreadyError
+            # Not their count: a person's data may have been removed.
+            (ordinal,) = connection.execute("SELECT COALESCE(MAX(ordinal) + 1, 0) FROM sessions").fetchone()
+            counts = connection.execute(
+                "SELECT algorithm, COUNT(*) FROM sessions"
+                " WHERE finished_at IS NOT NULL OR seen_at >= ? GROUP BY algorithm",
+                (abandoned_before,),
+            )
+            algorithm, seed = assign(ordinal, dict(counts.fetchall()))
+            connection.execute(
+                "INSERT INTO sessions (session_id, ordinal, token_hash, worker_id, assignment_id, hit_id,"
+                " algorithm, seed, viewport, created_at, seen_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (session_id, ordinal, token_hash, worker_id, assignment_id, hit_id)
+                + (algorithm, seed, viewport, format_time(time), format_time(time)),
+            )
+
+    def begin_visit(self, session_id: str) -> int:
+        """Notes that the session's page was opened; returns how many times so far."""
+        with self._transaction() as connection:
+            _touch(connection, session_id)
+            connection.execute("UPDATE sessions SET visit = visit + 1 WHERE session_id = ?", (session_id,))
+            query = "SELECT visit FROM sessions WHERE session_id = ?"
+            return int(connection.execute(query, (session_id,)).fetchone()[0])
+
+    def record_exposure(self, session_id: str, trial_index: int, visit: int) -> None:
+        """Notes that a trial is about to be shown; once per visit."""
+        with self._transaction() as connection:
+            values = (session_id, trial_index, visit, _touch(connection, session_id))
+            connection.execute("INSERT OR IGNORE INTO exposures VALUES (?, ?, ?, ?)", values)
+
+    def find_exposure(self, session_id: str, trial_index: int, visit: int) -> datetime.datetime | None:
+        """Returns when `record_exposure` was first called with these, if ever."""
+        query = "SELECT shown_at FROM exposures WHERE session_id = ? AND trial_index = ? AND visit = ?"
+        with self._lock:
+            row = self._connection.execute(query, (session_id, trial_index, visit)).fetchone()
+        return datetime.datetime.fromisoformat(row[0]) if row else None
+
+    def record_answer(self, answer: Answer, completion_code: str | None = None) -> bool:
+        """Stores an answer; `exposures` and `answered_at` are filled in here.
+
+        Args:
+          answer: of the next unanswered trial, or one that is stored already.
+          completion_code: with the last answer of a session, which it finishes.
+
+        Returns:
+          False when the same answer was stored before, by a request that was repeated.
+
+        Raises:
+          OtherAnswerStoredError: when the trial has another answer.
+        """
+        key = (answer.session_id, answer.trial_index)
+        with self._transaction() as connection:
+            query = "SELECT chosen_side FROM answers WHERE session_id = ? AND trial_index = ?"
+            stored = connection.execute(query, key).fetchone()
+            if stored:
+                if stored[0] != answer.chosen_side:
+                    raise OtherAnswerStoredError
+                return False
+            exposures = _count(connection, "exposures WHERE session_id = ? AND trial_index = ?", *key)
+            time = _touch(connection, answer.session_id)
+            row = dataclasses.astuple(dataclasses.replace(answer, exposures=exposures, answered_at=time))
+            marks = ", ".join("?" * len(row))
+            connection.execute(f"INSERT INTO answers ({_ANSWER_COLUMNS}) VALUES ({marks})", row)
+            if completion_code is not None:
+                connection.execute(
+                    "UPDATE sessions SET finished_at = ?, completion_code = ? WHERE session_id = ?",
+                    (time, completion_code, answer.session_id),
+                )
+        return True
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+
+
+def _count(connection: sqlite3.Connection, condition: str, *values: str | int | None) -> int:
+    return int(connection.execute(f"SELECT COUNT(*) FROM {condition}", values).fetchone()[0])
+
+
+def _touch(connection: sqlite3.Connection, session_id: str) -> str:
+    time = format_time(datetime.datetime.now(datetime.timezone.utc))
+    connection.execute("UPDATE sessions SET seen_at = ? WHERE session_id = ?", (time, session_id))
+    return time
+
+
+def _to_answer(row: tuple) -> Answer:
+    values = dict(zip(_ANSWER_NAMES, row, strict=True))
+    return Answer(**values | {name: bool(values[name]) for name in _FLAGS})

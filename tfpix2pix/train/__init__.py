@@ -1,0 +1,4 @@
+"""The command `train`: restores, trains, validates, keeps records, exports.
+
+Face: `training.train_and_evaluate`.
+"""

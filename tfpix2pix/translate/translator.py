@@ -1,0 +1,147 @@
+"""Opens a trained generator, from a run or a SavedModel, and translates images with it."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from tfpix2pix.config.config import Config
+from tfpix2pix.export.opening import find_version, load_saved_model, read_task
+from tfpix2pix.networks.inference import (
+    OVERSHOOT,
+    Generate,
+    cast_kernels,
+    compile_generator,
+    complete_pictures,
+    sample_seed,
+)
+from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.tasks.transforms import to_uint8, to_uint16, to_unit_range
+from tfpix2pix.run import splits
+from tfpix2pix.run.generator import load_generator
+
+
+def translate_images(generator: keras.Model, images: npt.ArrayLike, noise_seed: int = 0) -> np.ndarray:
+    """Translates an image, or a batch of equally large ones.
+
+    Args:
+      generator: `[input_image, noise_seed] -> generated_image`.
+      images: uint8, uint16, or float in [-1, 1]; [H, W, C] or [B, H, W, C], any H and W.
+      noise_seed: of the noise, the same for every image.
+
+    Returns:
+      The generated images, of the same shape but for C; uint8 for uint8, uint16 for
+      uint16, else float32 in [-1, 1].
+
+    Raises:
+      ValueError: for another shape, type or range.
+
+    Example:
+    >>> generator = unet_generator((32, 32), base_filters=4)
+    >>> translate_images(generator, np.zeros((40, 50, 3), np.uint8)).shape
+    (40, 50, 3)
+    """
+
+    def generate(input_image, noise_seed):
+        return generator([input_image, noise_seed], training=False)
+
+    return _translate(generate, generator.inputs[0].shape[-1], images, noise_seed)
+
+
+class Translator:
+    """Translates images with what a path names: a run, or a SavedModel.
+
+    Args:
+      model: a run's workdir; or `saved_models/<name>`, of which the newest version
+        is taken; or one version's folder.
+      checkpoint: of a run: `latest` (the default), `best` or a step.
+
+    Attributes:
+      title: what was opened, for people.
+      config: the run's configuration; None for a SavedModel.
+      step: of the checkpoint; None for a SavedModel.
+      version: folder of the SavedModel; None for a run.
+      task: what was learned. Called, the translator takes and gives the task's
+        pictures, such as photos to be coloured.
+      input_channels: channels of the network's input.
+      generate: the network itself, on tensors, with a noise seed per image.
+
+    Raises:
+      UsageError: when `model` is neither, or `checkpoint` does not apply.
+      UserError: when it cannot be read.
+
+    Example:
+    >>> Translator(workdir)(np.zeros((40, 50, 3), np.uint8), noise_seed=7).shape
+    (40, 50, 3)
+    """
+
+    def __init__(self, model: str | Path, checkpoint: str | None = None):
+        model = Path(model)
+        self.config: Config | None = None
+        self.step: int | None = None
+        self.version = find_version(model)
+        if self.version is None:
+            generator, self.config, self.step = load_generator(model, checkpoint or "latest")
+            self.title = f"{model}, step {self.step}"
+            self.input_channels = generator.inputs[0].shape[-1]
+            self.task = splits.make_task(self.config)
+            self.generate = compile_generator(cast_kernels(generator))
+        elif checkpoint is not None:
+            raise UsageError(
+                f"--checkpoint is for a run, and {model} is a SavedModel: name the folder of a version"
+            )
+        else:
+            self.title = str(self.version)
+            self.generate, channels = load_saved_model(self.version)
+            self.input_channels = channels[0]
+            self.task = read_task(self.version, channels)
+        self._generate_picture = tf.function(
+            complete_pictures(self.task, self.generate), reduce_retracing=True, autograph=False
+        )
+
+    def __call__(self, images: npt.ArrayLike, noise_seed: int = 0, sample: int = 0) -> np.ndarray:
+        """Translates as `translate_images` does.
+
+        Args:
+          images: see there; of as many channels as the task's pictures have.
+          noise_seed: see there.
+          sample: which of the many outputs that one `noise_seed` stands for.
+
+        Returns:
+          See there.
+        """
+        channels = self.task.picture_channels[0]
+        return _translate(self._generate_picture, channels, images, noise_seed, sample)
+
+
+def _translate(
+    generate: Generate, channels: int, images: npt.ArrayLike, noise_seed: int, sample: int = 0
+) -> np.ndarray:
+    images = np.asarray(images)
+    _check_images(images, channels)
+    batch = images if images.ndim == 4 else images[None]
+    is_integer = np.issubdtype(images.dtype, np.integer)
+    max_value = np.iinfo(images.dtype).max if is_integer else None
+    input_image = to_unit_range(batch, max_value) if max_value else tf.constant(batch, tf.float32)
+    generated_image = generate(input_image, tf.tile(sample_seed(noise_seed, sample)[None], [len(batch), 1]))
+    if max_value:
+        generated_image = (to_uint8 if images.dtype == np.uint8 else to_uint16)(generated_image)
+    return generated_image.numpy() if images.ndim == 4 else generated_image[0].numpy()
+
+
+def _check_images(images: np.ndarray, channels: int) -> None:
+    if images.ndim not in (3, 4) or images.shape[-1] != channels or 0 in images.shape:
+        raise ValueError(
+            f"images must be [H, W, {channels}] or [B, H, W, {channels}]. Received: shape {images.shape}"
+        )
+    if images.dtype in (np.uint8, np.uint16):
+        return
+    if not np.issubdtype(images.dtype, np.floating):
+        raise ValueError(f"images must be uint8, uint16, or float in [-1, 1]. Received: {images.dtype}")
+    low, high = float(images.min()), float(images.max())
+    if not (low >= -1 - OVERSHOOT and high <= 1 + OVERSHOOT):
+        raise ValueError(
+            f"float images must be in [-1, 1]; give 0 to 255 as uint8. Received: {low:g} to {high:g}"
+        )

@@ -1,0 +1,119 @@
+"""The demo as a web application: its page, what it says of the model, translations.
+
+GET  /                      the page
+GET  /api/model             what the model takes, as JSON
+GET  /api/examples/{place}  a PNG file
+POST /api/translate?noise_seed=0&samples=4   an image file in, PNG files in base64 out
+"""
+
+import base64
+import dataclasses
+import pathlib
+import time
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from fastapi import FastAPI, HTTPException, Path, Query, Request
+from starlette.responses import Response
+
+from tfpix2pix.web.application import add_files, add_page, make_application
+from tfpix2pix.web.demo.input import Example, Sheet
+from tfpix2pix.web.demo.models import BadPictureError, Painter, UnavailableError
+from tfpix2pix.web.limits import RateLimit, WorkQueue
+
+STATIC_FOLDER = pathlib.Path(__file__).parent / "static"
+# After a silence, as many requests at once as this many seconds allow.
+BURST_SEC = 5
+_HOUR_SEC = 3600
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What one request, one client, and all of them may ask; see the command's flags."""
+
+    max_bytes: int = 10_000_000
+    max_pixels: int = 2**20
+    max_waiting: int = 8
+    requests_per_sec: float = 4.0
+
+
+def make_demo(
+    painter: Painter,
+    sheet: Sheet,
+    examples: Sequence[Example] = (),
+    limits: Limits | None = None,
+    allowed_hosts: tuple[str, ...] = (),
+) -> FastAPI:
+    """Returns the application.
+
+    Args:
+      painter: the model.
+      sheet: what people make for it.
+      examples: to begin with.
+      limits: of requests.
+      allowed_hosts: see `make_application`.
+    """
+    limits = limits or Limits()
+    app = make_application(max_body_bytes=limits.max_bytes, allowed_hosts=allowed_hosts)
+    add_page(app, "/", STATIC_FOLDER / "index.html")
+    add_files(app, demo=STATIC_FOLDER)
+    description = _describe(sheet, examples, limits)
+    burst = max(1, round(limits.requests_per_sec * BURST_SEC))
+    rate, queue = RateLimit(limits.requests_per_sec, burst), WorkQueue(limits.max_waiting)
+
+    @app.get("/api/model")
+    def read_model() -> dict[str, Any]:
+        return description
+
+    @app.get("/api/examples/{place}")
+    def read_example(place: Annotated[int, Path(ge=0)]) -> Response:
+        if place >= len(examples):
+            raise HTTPException(404, "There is no such example.")
+        headers = {"Cache-Control": f"private, max-age={_HOUR_SEC}"}
+        return Response(examples[place].contents, headers=headers, media_type="image/png")
+
+    @app.post("/api/translate")
+    async def translate(
+        request: Request,
+        noise_seed: Annotated[int, Query(ge=-(2**31), lt=2**32)] = 0,
+        samples: Literal["1", "4"] = "1",
+    ) -> dict[str, Any]:
+        rate.check(request)
+        contents = await request.body()
+
+        def work() -> dict[str, Any]:
+            return _translate(painter, contents, noise_seed, int(samples))
+
+        return await queue.run(request, work)
+
+    return app
+
+
+def _translate(painter: Painter, contents: bytes, noise_seed: int, samples: int) -> dict[str, Any]:
+    start = time.monotonic()
+    try:
+        pictures = painter.translate(contents, noise_seed, samples)
+    except BadPictureError as error:
+        raise HTTPException(400, str(error)) from error
+    except UnavailableError as error:
+        raise HTTPException(503, str(error), {"Retry-After": "5"}) from error
+    return {
+        "pictures": [base64.b64encode(picture).decode() for picture in pictures],
+        "model_sec": round(time.monotonic() - start, 4),
+    }
+
+
+def _describe(sheet: Sheet, examples: Sequence[Example], limits: Limits) -> dict[str, Any]:
+    height, width = sheet.size
+    return {
+        "title": sheet.title,
+        "kind": sheet.kind,
+        "height": height,
+        "width": width,
+        "colours": [dataclasses.asdict(colour) for colour in sheet.colours],
+        "center_hole": sheet.center_hole,
+        "examples": [example.name for example in examples],
+        "max_bytes": limits.max_bytes,
+        "max_pixels": limits.max_pixels,
+        "requests_per_sec": limits.requests_per_sec,
+    }

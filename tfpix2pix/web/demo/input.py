@@ -1,0 +1,204 @@
+"""What people give the demo: a drawing in a dataset's classes, lines, or a photo; and examples of it."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from tfpix2pix.export.names import CARD_FILE
+from tfpix2pix.pipelines import catalogue, datasets
+from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.pipelines.base.progress import warn
+from tfpix2pix.pipelines.labels.palettes import Palette, find_palette
+from tfpix2pix.pipelines.placing.dataset_folder import find_dataset_folder
+from tfpix2pix.pipelines.tasks.tasks import make_task
+from tfpix2pix.pipelines.tasks.transforms import resize, to_uint8
+from tfpix2pix.translate.translator import Translator
+
+MAX_EXAMPLES = 24
+_BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """What is known of a model's training.
+
+    Attributes:
+      dataset: its name.
+      direction: `AtoB` or `BtoA`.
+      task: see `pipelines.tasks`.
+      hole: of inpainting.
+      size: (height, width) px that the network saw.
+      data_dir: folder that holds, or does not hold, the dataset.
+    """
+
+    dataset: str
+    direction: str
+    task: str = "pairs"
+    hole: str = "center"
+    size: tuple[int, int] = (256, 256)
+    data_dir: str = "datasets"
+
+
+@dataclasses.dataclass(frozen=True)
+class Colour:
+    """What a tool can draw: a class, ink; of `rgb` None, a hole."""
+
+    name: str
+    rgb: tuple[int, int, int] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Sheet:
+    """What people make.
+
+    Attributes:
+      title: of the model, for people.
+      kind: `labels`, `lines`, `holes` (of a photo) or `photo`.
+      size: (height, width) px.
+      colours: to draw with; the first is the empty sheet, unless that is a photo.
+      center_hole: whether a photo begins with its middle cut out.
+    """
+
+    title: str
+    kind: str
+    size: tuple[int, int]
+    colours: tuple[Colour, ...] = ()
+    center_hole: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+    """An input of the dataset: its name, and a PNG file."""
+
+    name: str
+    contents: bytes
+
+
+def origin_of_translator(translator: Translator, **chosen: str) -> Origin:
+    """Returns what a run's configuration or a SavedModel's card says.
+
+    Args:
+      translator: the opened model.
+      **chosen: fields that the user knows better.
+    """
+    if translator.config is not None:
+        config = translator.config
+        origin = Origin(
+            config.dataset, config.direction, config.task, config.hole, config.image_size, config.data_dir
+        )
+    else:
+        assert translator.version is not None  # noqa: S101 - it is either
+        origin = _read_card(translator.version) or origin_of_name(translator.version.resolve().parent.name)
+        task = translator.task
+        origin = dataclasses.replace(origin, task=task.name, hole=task.hole)
+    return dataclasses.replace(origin, **chosen)  # type: ignore[arg-type]
+
+
+def origin_of_name(name: str, **chosen: str) -> Origin:
+    """Returns what is likely of a model that is only known by name."""
+    spec = catalogue.find_dataset(chosen.get("dataset", name))
+    return Origin(spec.name, spec.direction, spec.task, data_dir=chosen.get("data_dir", "datasets"))
+
+
+def _read_card(version: Path) -> Origin | None:
+    try:
+        card: dict[str, Any] = json.loads((version / CARD_FILE).read_text())
+        height, width = card["config"]["image_size"]
+        return Origin(card["dataset"], card["config"]["direction"], size=(int(height), int(width)))
+    except (OSError, ValueError, LookupError, TypeError):  # exported without one, or by others
+        return None
+
+
+def describe_input(origin: Origin, kind: str | None = None, palette: str | None = None) -> Sheet:
+    """Returns what people make for a model.
+
+    Args:
+      origin: of the model.
+      kind: wins over what follows from the origin.
+      palette: classes of label maps; wins over the dataset's.
+
+    Raises:
+      UserError: for label maps whose classes are not known, or a palette that is none.
+    """
+    classes = find_palette(palette) if palette else _find_classes(origin)
+    kind = kind or _guess_kind(origin, classes, bool(palette))
+    if kind == "labels":
+        if classes is None:
+            raise UsageError(
+                f"the classes of {origin.dataset} are not known: --palette=FILE names them and their colours"
+            )
+        named = zip(classes.names, classes.colours.tolist(), strict=True)
+        return Sheet(
+            origin.dataset, kind, origin.size, tuple(Colour(name, tuple(rgb)) for name, rgb in named)
+        )
+    if kind == "lines":
+        return Sheet(origin.dataset, kind, origin.size, (Colour("paper", _WHITE), Colour("ink", _BLACK)))
+    if kind == "holes":
+        return Sheet(origin.dataset, kind, origin.size, (Colour("hole", None),), origin.hole == "center")
+    return Sheet(origin.dataset, kind, origin.size)
+
+
+def _find_classes(origin: Origin) -> Palette | None:
+    try:
+        return datasets.find_classes(origin.dataset, origin.data_dir)
+    except UserError as error:
+        warn(str(error))
+        return None
+
+
+def _guess_kind(origin: Origin, classes: Palette | None, is_asked_for: bool) -> str:
+    by_task = {"inpaint": "holes", "colorize": "photo", "edges": "lines"}
+    if origin.task in by_task:
+        return by_task[origin.task]
+    # Label maps are on the right (B).
+    if is_asked_for or (classes is not None and origin.direction == "BtoA"):
+        return "labels"
+    is_drawn = origin.dataset.startswith("edges2") and origin.direction == "AtoB"
+    return "lines" if is_drawn else "photo"
+
+
+def read_examples(origin: Origin, sheet: Sheet) -> tuple[Example, ...]:
+    """Reads the first inputs of the validation split, where the dataset is on disk; downloads nothing.
+
+    Args:
+      origin: names the dataset.
+      sheet: what the examples shall be.
+
+    Returns:
+      At most `MAX_EXAMPLES`; none where there is no such split, with a warning where it is damaged.
+    """
+    folder = find_dataset_folder(origin.dataset, Path(origin.data_dir))
+    is_there = origin.dataset == "synthetic" or (folder is not None and (folder / "val").is_dir())
+    if not is_there:
+        return ()
+    try:
+        source = datasets.open_split(
+            origin.dataset,
+            "val",
+            data_dir=origin.data_dir,
+            direction=origin.direction,
+            image_size=sheet.size,
+            cache_mib=0,
+            task=make_task(origin.task, origin.hole),
+        )
+        names = source.example_ids[:MAX_EXAMPLES]
+        return tuple(
+            Example(name, _encode(source.read(tf.constant(place, tf.int64))[0], sheet))
+            for place, name in enumerate(names)
+        )
+    except (UserError, tf.errors.OpError) as error:
+        warn(f"no examples: {error}")
+        return ()
+
+
+def _encode(image: tf.Tensor, sheet: Sheet) -> bytes:
+    if image.dtype != tf.uint8:
+        image = to_uint8(image) if image.dtype.is_floating else tf.cast(image // 257, tf.uint8)
+    if sheet.kind == "labels":  # no colour is ever mixed with another's
+        resized = tf.image.resize(image, sheet.size, "nearest")
+    else:
+        resized = tf.cast(tf.round(resize(image, sheet.size)), tf.uint8)
+    return tf.io.encode_png(resized).numpy()

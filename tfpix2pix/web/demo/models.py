@@ -1,0 +1,166 @@
+"""What translates for the demo: a model in this process, or one on a TensorFlow Serving."""
+
+import logging
+from typing import Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from tfpix2pix.export import request_checks
+from tfpix2pix.export.names import SEEDED
+from tfpix2pix.networks.inference import complete_pictures, sample_seed
+from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.files.image_files import decode_image
+from tfpix2pix.pipelines.tasks.transforms import to_uint8, to_unit_range
+from tfpix2pix.serving.remote_model import RemoteModel, ServingError
+from tfpix2pix.translate.translator import Translator
+
+# Channels that a browser can send and show.
+_IN, _OUT = (1, 3, 4), (1, 2, 3, 4)
+_SIGNATURE = "serving_default" + SEEDED
+_LOG = logging.getLogger("uvicorn.error")
+
+
+class BadPictureError(Exception):
+    """An input cannot be translated; the text is a sentence for the person who sent it."""
+
+
+class UnavailableError(Exception):
+    """The model cannot be asked now; the text is a sentence for the person who asked."""
+
+
+class Painter(Protocol):
+    """A model as the demo sees it. Called from one thread at a time.
+
+    Attributes:
+      title: for people.
+      max_pixels: of an input.
+    """
+
+    title: str
+    max_pixels: int
+
+    def translate(self, contents: bytes, noise_seed: int, samples: int) -> list[bytes]:
+        """Translates an image file into as many PNG files as samples are wanted.
+
+        Args:
+          contents: of a JPEG, PNG or BMP file.
+          noise_seed: any integer; its lower 32 bits count.
+          samples: from 1.
+
+        Raises:
+          BadPictureError: for a file that cannot be used.
+          UnavailableError: where the model is elsewhere, and away.
+        """
+
+    def warm_up(self, size: tuple[int, int]) -> None:
+        """Translates a picture of (height, width) px, so that nobody waits for compilation."""
+
+
+class _Painter:
+    def __init__(self, title: str, max_pixels: int):
+        self.title = title
+        self.max_pixels = max_pixels
+        # Once for all: the header of a JPEG is a loop.
+        self._read_header = tf.function(
+            request_checks.read_header, [tf.TensorSpec([], tf.string)], autograph=False
+        )
+
+    def check(self, contents: bytes) -> None:
+        """Refuses by the header alone; see `Painter.translate`."""
+        if not contents:
+            raise BadPictureError("The file is empty.")
+        found, height, width, *_ = (value.numpy() for value in self._read_header(tf.constant(contents)))
+        if not found or height < 1 or width < 1:
+            raise BadPictureError("That is no JPEG, PNG or BMP image.")
+        if int(height) * int(width) > self.max_pixels:
+            raise BadPictureError(
+                f"The image has {width} x {height} pixels, more than the {self.max_pixels:,} allowed."
+            )
+
+
+class LocalPainter(_Painter):
+    """A `Painter` in this process.
+
+    Args:
+      translator: the model.
+      max_pixels: of an input.
+
+    Raises:
+      UsageError: for a model of images that browsers do not know.
+    """
+
+    def __init__(self, translator: Translator, max_pixels: int):
+        super().__init__(translator.title, max_pixels)
+        task = translator.task
+        self._channels, channels_out = task.picture_channels
+        if self._channels not in _IN or channels_out not in _OUT:
+            raise UsageError(
+                f"{translator.title} makes images of {channels_out} channels from {self._channels}, which "
+                "no browser shows; python -m tfpix2pix.translate takes arrays"
+            )
+        self._generate = tf.function(
+            complete_pictures(task, translator.generate), reduce_retracing=True, autograph=False
+        )
+
+    def translate(self, contents: bytes, noise_seed: int, samples: int) -> list[bytes]:
+        """See `Painter`."""
+        self.check(contents)
+        try:
+            picture = to_unit_range(decode_image(tf.constant(contents), self._channels))
+        except (tf.errors.OpError, ValueError) as error:
+            raise BadPictureError("The image is damaged or cut short.") from error
+        try:
+            generated = self._generate(tf.stack([picture] * samples), _stack_seeds(noise_seed, samples))
+        except tf.errors.ResourceExhaustedError as error:
+            raise BadPictureError("The image is too large for the memory there is.") from error
+        return [tf.io.encode_png(image).numpy() for image in to_uint8(generated)]
+
+    def warm_up(self, size: tuple[int, int]) -> None:
+        """See `Painter`."""
+        self.translate(_encode_blank(size, self._channels), 0, 1)
+
+
+class RemotePainter(_Painter):
+    """A `Painter` on a TensorFlow Serving.
+
+    Args:
+      url: of the server.
+      name: of the model there.
+      max_pixels: of an input.
+
+    Raises:
+      UserError: when the URL is none, or a package is missing.
+    """
+
+    def __init__(self, url: str, name: str, max_pixels: int):
+        super().__init__(f"{name} at {url}", max_pixels)
+        self._model = RemoteModel(url, name, retries=1)
+
+    def translate(self, contents: bytes, noise_seed: int, samples: int) -> list[bytes]:
+        """See `Painter`."""
+        self.check(contents)
+        try:
+            return self._ask(contents, noise_seed, samples)
+        except ServingError as error:
+            _LOG.warning("%s", error)
+            if error.code == "INVALID_ARGUMENT":
+                raise BadPictureError("The model refused the image; it may be damaged.") from error
+            raise UnavailableError("The server that has the model does not answer.") from error
+
+    def _ask(self, contents: bytes, noise_seed: int, samples: int) -> list[bytes]:
+        seeds = _stack_seeds(noise_seed, samples).numpy()
+        inputs = {"image_bytes": np.array([contents] * samples, object), "noise_seed": seeds}
+        return list(self._model.predict(inputs, _SIGNATURE)["image_bytes"])
+
+    def warm_up(self, size: tuple[int, int]) -> None:
+        """See `Painter`; a server that is away, or has another kind of model, is the caller's to report."""
+        self._ask(_encode_blank(size, 3), 0, 1)
+
+
+def _stack_seeds(noise_seed: int, samples: int) -> tf.Tensor:
+    return tf.stack([sample_seed(noise_seed, sample) for sample in range(samples)])
+
+
+def _encode_blank(size: tuple[int, int], channels: int) -> bytes:
+    return tf.io.encode_png(np.full((*size, channels), 255, np.uint8)).numpy()
