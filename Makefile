@@ -42,6 +42,7 @@ wheel: $(VENV)/.dev  ## build the wheel into dist/
 wheel-test: wheel  ## install the wheel in an empty environment and run the main job there
 	rm -rf build/wheel-test && $(PYTHON) -m venv build/wheel-test/environment
 	build/wheel-test/environment/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl
+	mkdir build/wheel-test/pipelines && echo 'raise ImportError' > build/wheel-test/pipelines/__init__.py
 	cd build/wheel-test && environment/bin/python -m tfpix2pix.train --dataset=synthetic --steps=2 --image_size=128 --base_filters=16
 	test -f build/wheel-test/saved_models/synthetic/1/saved_model.pb
 	rm -rf build/wheel-test

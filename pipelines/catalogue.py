@@ -171,7 +171,7 @@ _SPECS = (
         recipe=Recipe(epochs=20, batch_size=1, jitter=True, mirror=True),
         counts=_counts(train=400, val=100, test=100),
         palette=FACADES_PALETTE,
-        note="Made by pipelines.synthetic in the layout and the colours of facades.",
+        note="Made by pipelines/synthetic in the layout and the colours of facades.",
     ),
     DatasetSpec(
         name="facades",

@@ -45,7 +45,7 @@ def test_the_import_does_not_wait_for_tensorflow():
 def test_the_examples_run(home, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     module = importlib.import_module(home)
-    if home in ("tfpix2pix.translation", "tfpix2pix.evaluation"):
+    if home in ("tfpix2pix.translate.translator", "tfpix2pix.run.generator", "tfpix2pix.evaluate.evaluation"):
         write_run(tmp_path / "run")  # their examples begin with one
     names = {name: getattr(tfpix2pix, name) for name in PUBLIC}
     names |= {"np": np, "tf": tf, "tfpix2pix": tfpix2pix}

@@ -1,6 +1,6 @@
 """Devices of the test run: no GPU, two logical CPUs; set here because nothing may touch TensorFlow before.
 
-With Keras 2, some modules are left out; see keras2_lane.py.
+With Keras 2, some modules are left out; see helpers/keras2_lane.py.
 """
 
 import os
@@ -33,11 +33,11 @@ class _LeftOut(pytest.Module):
     """A module of tests that is not even imported: one skip, with its reason."""
 
     def collect(self):
-        pytest.skip(f"{self.path.stem}: {LEFT_OUT[_tested(self.path)]}", allow_module_level=True)
+        pytest.skip(f"{_tested(self.path)}: {LEFT_OUT[_tested(self.path)]}", allow_module_level=True)
 
 
 def _tested(path: Path) -> str:
-    return path.stem.removesuffix("_test")
+    return path.relative_to(ROOT / "tests").as_posix().removesuffix("_test.py")
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:

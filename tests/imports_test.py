@@ -1,50 +1,82 @@
 """Who may import whom, read from the sources: every import counts, also those inside functions."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("pipelines", "tfpix2pix")
+# The floors of the house, from the ground up. A room imports itself and the rooms before it.
+FLOORS = (
+    "tfpix2pix",  # the names of the API, imported when they are used
+    "tfpix2pix.pipelines.base",
+    "tfpix2pix.pipelines.catalogue",
+    "tfpix2pix.pipelines.tasks",
+    "tfpix2pix.pipelines.synthetic",
+    "tfpix2pix.pipelines.files",
+    "tfpix2pix.pipelines.labels",
+    "tfpix2pix.pipelines.placing",
+    "tfpix2pix.pipelines",
+    "tfpix2pix.config",
+    "tfpix2pix.networks",
+    "tfpix2pix.methods",
+    "tfpix2pix.pictures",
+    "tfpix2pix.run",
+    "tfpix2pix.metrics",
+    "tfpix2pix.metrics.fcn",
+    "tfpix2pix.export",
+    "tfpix2pix.export.files",
+    "tfpix2pix.train",
+    "tfpix2pix.translate",
+    "tfpix2pix.evaluate",
+    "tfpix2pix.serving",
+    "tfpix2pix.interop",
+    "tfpix2pix.reproduce",
+    "tfpix2pix.web",
+    "tfpix2pix.web.demo",
+    "tfpix2pix.study",
+    "tfpix2pix.study.results",
+)
+# Commands beside the `__main__` of rooms. A command stands above all rooms, and nobody imports it.
 COMMANDS = {
-    f"tfpix2pix.{name}"
-    for name in ("train", "translate", "export", "quickstart", "evaluate", "reproduce", "metrics.fcn")
-    + ("serving.client", "serving.serve", "study", "web.demo", "interop.torch_weights")
+    "tfpix2pix.quickstart",
+    "tfpix2pix.pipelines.prepare",
+    "tfpix2pix.serving.client",
+    "tfpix2pix.serving.serve",
+    "tfpix2pix.interop.torch_weights",
 }
-# Module -> all that it may import of ours.
-FOUNDATIONS = {
-    "tfpix2pix.convolutions": set(),
-    "tfpix2pix.layers": {"tfpix2pix.convolutions"},
-    "tfpix2pix.losses": set(),
-    "tfpix2pix.generators": {"tfpix2pix.layers"},
-    "tfpix2pix.discriminators": {"tfpix2pix.layers"},
-    "tfpix2pix.keras_versions": {"pipelines.command_line"},
-    "tfpix2pix.optimizers": {"tfpix2pix.keras_versions"},
-    "tfpix2pix.step": {
-        "tfpix2pix.losses",
-        "tfpix2pix.keras_versions",
-        "tfpix2pix.optimizers",
-        "tfpix2pix.generators",
-        "tfpix2pix.discriminators",
-    },
-}
-# What answers --help, and everything it imports, must not wait for TensorFlow.
-LIGHT = {"pipelines.catalogue", "pipelines.command_line", "tfpix2pix.config"} | COMMANDS
+# What answers --help, and everything it imports, must not wait for TensorFlow; nor must these.
+LIGHT = {"tfpix2pix.pipelines.catalogue", "tfpix2pix.pipelines.base.command_line", "tfpix2pix.config.config"}
+
+Modules = dict[str, ast.Module]
 
 
 def _module_name(path: Path, root: Path) -> str:
     parts = path.relative_to(root).with_suffix("").parts
+    parts = parts if parts[0] == "tfpix2pix" else ("tfpix2pix", *parts)
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def _find_modules(root: Path) -> dict[str, ast.Module]:
-    paths = [path for package in PACKAGES for path in sorted((root / package).rglob("*.py"))]
+def _find_modules(root: Path) -> Modules:
+    # tfpix2pix/pipelines is a link to pipelines/, which rglob does not follow.
+    paths = [path for folder in ("pipelines", "tfpix2pix") for path in sorted((root / folder).rglob("*.py"))]
     return {_module_name(path, root): ast.parse(path.read_text("utf-8"), str(path)) for path in paths}
 
 
-def _imports(importer: str, nodes: Iterator[ast.AST], modules: dict[str, ast.Module]) -> set[str]:
+def _is_command(name: str) -> bool:
+    return name in COMMANDS or name.endswith(".__main__")
+
+
+def _floor(name: str) -> int:
+    if _is_command(name):
+        return len(FLOORS)
+    rooms = [(len(room), place) for place, room in enumerate(FLOORS) if f"{name}.".startswith(f"{room}.")]
+    return max(rooms)[1]
+
+
+def _imports(importer: str, nodes: Iterator[ast.AST], modules: Modules) -> set[str]:
     """Returns the full names that import statements among `nodes` load, submodules by their own name."""
     found = set()
     for node in nodes:
@@ -57,15 +89,17 @@ def _imports(importer: str, nodes: Iterator[ast.AST], modules: dict[str, ast.Mod
     return found - {importer}
 
 
-def _all_imports(modules: dict[str, ast.Module]) -> dict[str, set[str]]:
+def _all_imports(modules: Modules) -> dict[str, set[str]]:
     return {name: _imports(name, ast.walk(tree), modules) for name, tree in modules.items()}
+
+
+def _is_for_types(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.If) and ast.unparse(statement.test).endswith("TYPE_CHECKING")
 
 
 def _statements_at_import(body: list[ast.stmt]) -> Iterator[ast.AST]:
     for statement in body:
-        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
-            continue
-        if isinstance(statement, ast.If) and ast.unparse(statement.test).endswith("TYPE_CHECKING"):
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef) or _is_for_types(statement):
             continue
         yield statement
         for field in ("body", "orelse", "finalbody"):
@@ -74,15 +108,15 @@ def _statements_at_import(body: list[ast.stmt]) -> Iterator[ast.AST]:
             yield from _statements_at_import(handler.body)
 
 
-def _loaded_at_import(name: str, modules: dict[str, ast.Module]) -> set[str]:
+def _loaded_at_import(name: str, modules: Modules) -> set[str]:
     """Returns all that importing a module loads, by way of our own modules and their packages."""
     loaded, waiting = set(), {name}
     while waiting:
         current = waiting.pop()
         loaded.add(current)
+        waiting |= {current.rpartition(".")[0] or current} - loaded
         if current in modules:
             waiting |= _imports(current, _statements_at_import(modules[current].body), modules) - loaded
-            waiting |= {current.rpartition(".")[0] or current} - loaded
     return loaded
 
 
@@ -90,14 +124,17 @@ def _find_violations(root: Path) -> list[str]:
     modules = _find_modules(root)
     violations = []
     for importer, imported in _all_imports(modules).items():
-        ours = {name for name in imported if name.split(".")[0] in PACKAGES}
-        forbidden = ours & COMMANDS
-        if importer in FOUNDATIONS:
-            forbidden |= ours - FOUNDATIONS[importer]
-        if importer.split(".")[0] == "pipelines":
-            forbidden |= {name for name in ours if name.split(".")[0] == "tfpix2pix"}
-        violations += [f"{importer} imports {name}" for name in sorted(forbidden)]
-    for name in sorted(LIGHT & set(modules)):
+        for name in sorted(imported):
+            if name.split(".")[0] == "pipelines":
+                violations.append(f"{importer} imports {name}, which is called tfpix2pix.{name}")
+            if name.split(".")[0] != "tfpix2pix":
+                continue
+            if _is_command(name):
+                violations.append(f"{importer} imports the command {name}")
+            # The table of the API names modules of every floor.
+            elif importer != "tfpix2pix" and _floor(name) > _floor(importer):
+                violations.append(f"{importer} imports {name}, which is a floor above")
+    for name in sorted(LIGHT | {name for name in modules if _is_command(name)}):
         heavy = {each.split(".")[0] for each in _loaded_at_import(name, modules)} & {"tensorflow", "keras"}
         violations += [f"{name} loads {each} when imported" for each in sorted(heavy)]
     return violations
@@ -107,37 +144,86 @@ def test_imports_follow_the_architecture():
     assert _find_violations(ROOT) == []
 
 
-def test_the_rules_speak_of_modules_that_exist():
-    missing = (set(FOUNDATIONS) | LIGHT) - set(_find_modules(ROOT))
-    assert missing <= {"tfpix2pix.evaluate"}
+def test_the_rules_speak_of_what_exists():
+    assert set(FLOORS) | COMMANDS | LIGHT <= set(_find_modules(ROOT))
+
+
+def test_the_root_of_the_package_holds_rooms():
+    names = {path.name for path in (ROOT / "tfpix2pix").iterdir() if path.name != "__pycache__"}
+    assert {name for name in names if "." in name} == {"__init__.py", "quickstart.py", "py.typed"}
+
+
+def test_every_room_says_what_it_is_for_and_names_its_face():
+    modules = _find_modules(ROOT)
+    rooms = {name.rpartition(".")[0] for name in modules} & set(modules) - {"tfpix2pix"}
+    for room in rooms:
+        sentence, _, face = (ast.get_docstring(modules[room]) or "").partition("Face: ")
+        assert sentence.strip().endswith("."), room
+        named = re.findall(r"`(\w+)(?:\.(\w+))?`", face)
+        assert named, f"{room} names no face"
+        for module, name in named:
+            tree = modules.get(f"{room}.{module}")
+            assert tree, f"{room} names {module}, which is not in it"
+            assert not name or name in _defined(tree), f"{room} names {module}.{name}, which is not there"
+
+
+def _defined(tree: ast.Module) -> set[str]:
+    names = {getattr(node, "name", None) for node in tree.body}
+    return names | {
+        target.id for node in tree.body for target in getattr(node, "targets", ()) if hasattr(target, "id")
+    }
 
 
 @pytest.mark.parametrize(
     ("path", "source", "violation"),
     [
-        ("pipelines/pairs.py", "def f():\n  import tfpix2pix.a", "pipelines.pairs imports tfpix2pix.a"),
-        ("tfpix2pix/layers.py", "from pipelines import transforms", "tfpix2pix.layers imports pipelines"),
-        ("tfpix2pix/losses.py", "from tfpix2pix import step", "tfpix2pix.losses imports tfpix2pix.step"),
-        ("tfpix2pix/step.py", "from tfpix2pix.loop import run", "tfpix2pix.step imports tfpix2pix.loop"),
-        ("tfpix2pix/loop.py", "from tfpix2pix import train", "tfpix2pix.loop imports tfpix2pix.train"),
-        ("tfpix2pix/export.py", "from tfpix2pix.train import f", "tfpix2pix.export imports tfpix2pix.train"),
-        ("tfpix2pix/config.py", "import tensorflow as tf", "tfpix2pix.config loads tensorflow when imported"),
         (
-            "tfpix2pix/config.py",
-            "try:\n  from tfpix2pix import step\nexcept OSError:\n  pass",
-            "tfpix2pix.config loads keras when imported",
+            "pipelines/batches.py",
+            "def f():\n  import tfpix2pix.run.loop",
+            "tfpix2pix.pipelines.batches imports tfpix2pix.run.loop, which is a floor above",
         ),
-        ("tfpix2pix/__init__.py", "import keras", "tfpix2pix.config loads keras when imported"),
+        (
+            "tfpix2pix/methods/pix2pix.py",
+            "from tfpix2pix.run import loop",
+            "tfpix2pix.methods.pix2pix imports tfpix2pix.run.loop, which is a floor above",
+        ),
+        (
+            "tfpix2pix/run/loop.py",
+            "from tfpix2pix.run import __main__",
+            "tfpix2pix.run.loop imports the command tfpix2pix.run.__main__",
+        ),
+        (
+            "tfpix2pix/run/loop.py",
+            "from tfpix2pix.pipelines.prepare import f",
+            "tfpix2pix.run.loop imports the command tfpix2pix.pipelines.prepare",
+        ),
+        (
+            "tfpix2pix/run/loop.py",
+            "import pipelines.batches",
+            "tfpix2pix.run.loop imports pipelines.batches, which is called tfpix2pix.pipelines.batches",
+        ),
+        (
+            "tfpix2pix/config/config.py",
+            "import tensorflow as tf",
+            "tfpix2pix.config.config loads tensorflow when imported",
+        ),
+        (
+            "tfpix2pix/run/__main__.py",
+            "try:\n  from tfpix2pix.methods import pix2pix\nexcept OSError:\n  pass",
+            "tfpix2pix.run.__main__ loads keras when imported",
+        ),
+        ("tfpix2pix/__init__.py", "import keras", "tfpix2pix.config.config loads keras when imported"),
     ],
 )
 def test_a_forbidden_import_is_found(tmp_path, path, source, violation):
     files = {
         "tfpix2pix/__init__.py": "",
-        "tfpix2pix/config.py": "def f():\n  import tensorflow",
-        "tfpix2pix/step.py": "from keras import Model",
-        "tfpix2pix/train.py": "from tfpix2pix import config",
-        "tfpix2pix/loop.py": "from tfpix2pix import step",
-        "pipelines/pairs.py": "import tensorflow",
+        "tfpix2pix/config/config.py": "def f():\n  import tensorflow",
+        "tfpix2pix/methods/pix2pix.py": "from keras import Model",
+        "tfpix2pix/run/loop.py": "from tfpix2pix.methods import pix2pix",
+        "tfpix2pix/run/__main__.py": "from tfpix2pix.config import config",
+        "pipelines/batches.py": "import tensorflow",
+        "pipelines/prepare.py": "",
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)

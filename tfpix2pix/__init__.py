@@ -19,7 +19,7 @@ _HOMES = {
     "encoder_decoder_generator": "tfpix2pix.networks.generators",
     "patch_discriminator": "tfpix2pix.networks.discriminators",
     "TrainStep": "tfpix2pix.methods.pix2pix",
-    "build_adam": "tfpix2pix.run.optimizers",
+    "build_adam": "tfpix2pix.methods.optimizers",
     "train_and_evaluate": "tfpix2pix.train.training",
     "load_generator": "tfpix2pix.run.generator",
     "translate_images": "tfpix2pix.translate.translator",

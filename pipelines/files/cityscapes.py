@@ -15,7 +15,7 @@ _LABEL_ENDS = ("_gtFine_color.png", "_gtFine_labelTrainIds.png", "_gtFine_labelI
 _ARCHIVES = "leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip"
 
 # The id in *_labelIds.png of each of the 19 training classes, in train id order.
-# Source: labels.py of the dataset's own tools.
+# Source: palettes.py of the dataset's own tools.
 LABEL_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
 
 

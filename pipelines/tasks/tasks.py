@@ -180,7 +180,7 @@ def _random_mask(size: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 class Edges(Task):
-    """A drawing in, a photo out. The source draws the photo's edges: `pipelines.drawings`."""
+    """A drawing in, a photo out. The source draws the photo's edges: `drawings.py`."""
 
     name = "edges"
     from_photos = True

@@ -225,7 +225,7 @@ POLLER = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from tfpix2pix.servable import Servable
+from tfpix2pix.export.servable import Servable
 folder, loaded = Path(sys.argv[1]), set()
 print("ready", flush=True)
 while not (folder.parent / "done").exists() or any(

@@ -8,36 +8,63 @@ import os
 _WEB = "the pages and studies ask the translator, which is tested here"
 _SERVING = "clients speak to a server, whatever wrote its SavedModel"
 _FILES = "no network, and no TensorFlow but tf.io"
-_FORMATS = "--format=keras|tflite|onnx needs Keras 3; keras_versions_test tests what is said here"
+_FORMATS = "--format=keras|tflite|onnx needs Keras 3; networks/keras_versions_test tests what is said here"
 _ONCE = "about the repository, not about Keras: the main lane tests it"
 _TORCH = "weights of the PyTorch reference become a checkpoint, which both lanes read"
 _DATA = "tf.data and tf.io alone: the lane's trainings read the same pairs"
 _FOR_TIME = "left out for its time, as TFPIX2PIX_SHORT asks: "
 
-# Module of tests -> reason.
+# Module of tests, as its path below tests/ without _test.py -> reason.
 LEFT_OUT = {
-    **dict.fromkeys(("web_application", "web_demo", "web_demo_page", "web_limits"), _WEB),
-    **dict.fromkeys(("study_application", "study_browser", "study_creation", "study_plan"), _WEB),
-    **dict.fromkeys(("study_results", "study_statistics", "study_store"), _WEB),
-    **dict.fromkeys(("serving_client", "serving_remote_model", "serving_retries", "serving_serve"), _SERVING),
-    **dict.fromkeys(("archives", "combine", "downloads", "prepare"), _FILES),
-    **dict.fromkeys(("interop_formats", "interop_portable"), _FORMATS),
-    **dict.fromkeys(("benchmark_pipeline", "benchmarks", "notebook", "quickstart", "readme", "wheel"), _ONCE),
+    **dict.fromkeys(("web/application", "web/demo/demo", "web/demo/page", "web/limits"), _WEB),
+    **dict.fromkeys(("study/application", "study/browser", "study/creation", "study/plan"), _WEB),
+    **dict.fromkeys(("study/results/write", "study/results/statistics", "study/store"), _WEB),
+    **dict.fromkeys(("serving/client", "serving/remote_model", "serving/retries", "serving/serve"), _SERVING),
+    **dict.fromkeys(
+        (
+            "pipelines/placing/archives",
+            "pipelines/placing/combine",
+            "pipelines/placing/downloads",
+            "pipelines/prepare",
+        ),
+        _FILES,
+    ),
+    **dict.fromkeys(("export/files/export_file", "export/files/portable"), _FORMATS),
+    **dict.fromkeys(
+        ("benchmarks/pipeline", "benchmarks/benchmarks", "notebook", "quickstart", "readme", "wheel"), _ONCE
+    ),
 }
 SLOW = {
-    **dict.fromkeys(("torch_detection", "torch_files", "torch_reference", "torch_weights"), _TORCH),
-    **dict.fromkeys(("pairs", "sources", "synthetic", "image_files", "request_checks"), _DATA),
+    **dict.fromkeys(
+        (
+            "interop/torch_detection",
+            "interop/torch_files",
+            "interop/torch_reference",
+            "interop/torch_weights",
+        ),
+        _TORCH,
+    ),
+    **dict.fromkeys(
+        (
+            "pipelines/batches",
+            "pipelines/files/sources",
+            "pipelines/synthetic/facades",
+            "pipelines/files/image_files",
+            "export/request_checks",
+        ),
+        _DATA,
+    ),
     "api": "the examples call what is tested here module by module",
-    "exactness": "loop_test resumes runs here, and step_test compares processes bit for bit",
-    "export": "the command around saved_model_test",
-    "fcn_training": "the same loop as that of loop_test; fcn_network and evaluation are tested here",
-    "judge": "scores of evaluation_test, during a training",
-    "multiworker": "replicas_test compares replicas in one process",
-    "reproduce": "runs of train and evaluate in a grid",
-    "servable": "how TensorFlow loads a SavedModel; saved_model_test asks one in a fresh process",
-    "tasks_run": "other data for the commands that are tested here with pairs",
-    "train": "the command around loop_test; addons_test calls it here",
-    "translate": "the command around translation_test",
+    "exactness": "train/training_test resumes runs, methods/pix2pix_test compares processes bit for bit",
+    "export/command": "the command around export/saved_model_test",
+    "metrics/fcn/training": "the loop of train/training_test; network and evaluation are tested here",
+    "train/judge": "scores of evaluate/evaluation_test, during a training",
+    "train/multiworker": "train/replicas_test compares replicas in one process",
+    "reproduce/grid": "runs of train and evaluate in a grid",
+    "export/servable": "how TensorFlow loads a SavedModel; export/saved_model_test asks one in a new process",
+    "train/tasks": "other data for the commands that are tested here with pairs",
+    "train/command": "the command around train/training_test; networks/tfa_normalization_test calls it here",
+    "translate/command": "the command around translate/translator_test",
 }
 if os.environ.get("TFPIX2PIX_SHORT"):
     LEFT_OUT |= {module: _FOR_TIME + reason for module, reason in SLOW.items()}

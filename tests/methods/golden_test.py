@@ -10,9 +10,9 @@ import tensorflow as tf
 from tfpix2pix.interop import torch_names
 from tfpix2pix.interop.torch_export import read_weights
 from tfpix2pix.interop.torch_import import assign_weights
+from tfpix2pix.methods import optimizers
 from tfpix2pix.methods.pix2pix import TrainStep
 from tfpix2pix.networks import discriminators, generators
-from tfpix2pix.run import optimizers
 
 TABLES = {
     "generator": torch_names.unet_table(torch_names.Unet(5, 2, 3, 3, affine=True, biased=False)),

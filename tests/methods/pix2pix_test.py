@@ -12,10 +12,9 @@ import pytest
 import tensorflow as tf
 
 from tests.helpers.references import eager_step
-from tfpix2pix.methods import losses
+from tfpix2pix.methods import losses, optimizers
 from tfpix2pix.methods.pix2pix import TrainStep
 from tfpix2pix.networks import discriminators, generators
-from tfpix2pix.run import optimizers
 
 ROOT = Path(__file__).resolve().parents[2]
 GAN_NAMES = {

@@ -12,7 +12,7 @@ from tfpix2pix.pipelines.base.errors import UserError
 
 ONLY_IN_KERAS_3 = {"ops", "export", "random", "Variable", "KerasTensor", "Layer"}
 # Files for other runtimes, which Keras 2 is refused when it asks for one.
-NEED_KERAS_3 = {"tfpix2pix/interop/portable.py", "tfpix2pix/interop/writers.py"}
+NEED_KERAS_3 = {"tfpix2pix/export/files/portable.py", "tfpix2pix/export/files/writers.py"}
 
 
 def _names_of_keras(tree):
@@ -33,7 +33,7 @@ def test_names_that_one_keras_lacks_are_in_one_module():
             for name in _names_of_keras(ast.parse(path.read_text("utf-8")))
         )
     }
-    assert users == {"tfpix2pix/keras_versions.py", *NEED_KERAS_3}
+    assert users == {"tfpix2pix/networks/keras_versions.py", *NEED_KERAS_3}
 
 
 def test_what_the_lane_leaves_out_exists_and_has_a_reason():

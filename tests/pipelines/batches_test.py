@@ -348,8 +348,10 @@ IN_ANOTHER_PROCESS = """
 import sys
 import numpy as np
 import tensorflow as tf
-from pipelines import pairs, sources, tasks
-from pipelines.image_files import BadImageError
+from tfpix2pix.pipelines import batches as pairs
+from tfpix2pix.pipelines.files import sources
+from tfpix2pix.pipelines.tasks import tasks
+from tfpix2pix.pipelines.files.image_files import BadImageError
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)

@@ -135,8 +135,8 @@ import sys
 import tensorflow as tf
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
-from pipelines import command_line
-from tfpix2pix import train
+from tfpix2pix.pipelines.base import command_line
+from tfpix2pix.train import __main__ as train
 command_line.run(train.main)
 """
 

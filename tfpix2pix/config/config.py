@@ -178,7 +178,7 @@ def make_config(**given: Any) -> Config:
     task = values.get("task", spec.task)
     inputs, outputs = catalogue.TASK_CHANNELS.get(task, (3, 3))
     if (task, values.get("hole")) == ("inpaint", "random"):
-        inputs += 1  # the mask, see pipelines/tasks.py
+        inputs += 1  # the mask, see pipelines/tasks/tasks.py
     values = {
         "task": task,
         "input_channels": inputs,

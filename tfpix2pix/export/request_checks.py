@@ -94,7 +94,7 @@ def check_seeds(noise_seed: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
 
 
 def read_header(contents: tf.Tensor) -> Header:
-    """Reads what a file says of itself, as `pipelines.image_files` does, in a graph.
+    """Reads what a file says of itself, as `pipelines/files/image_files.py` does, in a graph.
 
     Args:
       contents: scalar string.

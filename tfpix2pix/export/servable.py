@@ -1,7 +1,7 @@
 """A SavedModel as TensorFlow Serving sees it: loaded by the session loader, called by signature.
 
 As a command it is the fresh process in which an export is tried before it is
-published: `python -m tfpix2pix.servable MODEL REQUESTS.npz ANSWERS.npz`.
+published: `python -m tfpix2pix.export.servable MODEL REQUESTS.npz ANSWERS.npz`.
 """
 
 import sys

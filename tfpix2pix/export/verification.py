@@ -121,7 +121,7 @@ def _translate(generate: Generate, images: Iterable[tf.Tensor], seeds: np.ndarra
 
 
 def _ask_fresh_process(model: Path, requests: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Runs `tfpix2pix.servable` on the model; it finds the modules that this process finds."""
+    """Runs `tfpix2pix.export.servable` on the model; it finds the modules that this process finds."""
     requests_file, answers_file = model.with_name("requests.npz"), model.with_name("answers.npz")
     np.savez(requests_file, **requests)
     environment = {
@@ -130,7 +130,12 @@ def _ask_fresh_process(model: Path, requests: Mapping[str, Any]) -> dict[str, np
         "CUDA_VISIBLE_DEVICES": "-1",
         "TF_CPP_MIN_LOG_LEVEL": "2",
     }
-    command = [sys.executable, "-m", "tfpix2pix.servable", *map(str, (model, requests_file, answers_file))]
+    command = [
+        sys.executable,
+        "-m",
+        "tfpix2pix.export.servable",
+        *map(str, (model, requests_file, answers_file)),
+    ]
     process = subprocess.run(command, env=environment, capture_output=True, text=True)
     if process.returncode:
         lines = [line for line in process.stderr.splitlines() if line and not line[0].isspace()]

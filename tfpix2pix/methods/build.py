@@ -3,10 +3,10 @@
 import keras
 
 from tfpix2pix.config.config import Config
+from tfpix2pix.methods.optimizers import LinearDecay, build_adam
 from tfpix2pix.methods.pix2pix import TrainStep
 from tfpix2pix.networks.build import build_discriminator, build_generator
 from tfpix2pix.networks.tfa_normalization import use_addons
-from tfpix2pix.run.optimizers import LinearDecay, build_adam
 
 
 def build_train_step(config: Config, total_steps: int) -> TrainStep:

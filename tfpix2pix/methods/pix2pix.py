@@ -7,8 +7,8 @@ import keras
 import tensorflow as tf
 
 from tfpix2pix.methods import losses
+from tfpix2pix.methods.optimizers import build_adam
 from tfpix2pix.networks.keras_versions import scale_loss
-from tfpix2pix.run.optimizers import build_adam
 
 Batch = dict[str, tf.Tensor]
 

@@ -49,7 +49,7 @@ def compile_generator(generator: keras.Model) -> Generate:
 
 
 def complete_pictures(task: Task, generate: Generate) -> Generate:
-    """Returns what takes and gives pictures, as `pipelines.tasks` speaks of them, by way of a generator."""
+    """Returns what takes and gives pictures, as tasks speak of them, by way of a generator."""
 
     def generate_picture(picture: tf.Tensor, noise_seed: tf.Tensor) -> tf.Tensor:
         example = task.read_picture(picture)

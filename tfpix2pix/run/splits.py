@@ -22,7 +22,7 @@ def open_split(config: Config, split: str) -> Source:
       The pairs, in the configuration's direction.
 
     Raises:
-      UserError: see `pipelines.datasets.open_split`.
+      UserError: see `pipelines/datasets.py`.
     """
     return datasets.open_split(
         config.dataset,

@@ -1,6 +1,6 @@
 """The networks of the PyTorch reference in PyTorch: what converted weights are compared with.
 
-`python tests/helpers/references/torch_networks.py` records `torch_networks.npz`, for tests where PyTorch is absent.
+Run as a script, it records `torch_networks.npz`, for tests where PyTorch is absent.
 """
 
 from pathlib import Path

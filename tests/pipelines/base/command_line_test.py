@@ -7,16 +7,18 @@ from tests.helpers import runs
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError
 
+IMPORTS = "from tfpix2pix.pipelines.base import command_line, errors, progress\n"
+
 
 def _run(text):
-    return runs.run([sys.executable, "-c", f"from pipelines import command_line\n{text}"])
+    return runs.run([sys.executable, "-c", f"{IMPORTS}{text}"])
 
 
 @pytest.mark.parametrize(
     "raised, status, reason",
     [
-        ("command_line.UserError('the disk is full')", 1, "error: the disk is full"),
-        ("command_line.UsageError('no such flag')", 2, "error: no such flag"),
+        ("errors.UserError('the disk is full')", 1, "error: the disk is full"),
+        ("errors.UsageError('no such flag')", 2, "error: no such flag"),
         ("FileNotFoundError(2, 'No such file', 'a.png')", 1, "error: No such file: a.png"),
         ("OSError('odd')", 1, "error: odd"),
         ("KeyboardInterrupt", 1, "error: stopped by Ctrl-C"),
@@ -29,11 +31,11 @@ def test_exit_status_and_reason(raised, status, reason):
     assert process.stdout == "so far\n"
 
 
-@pytest.mark.parametrize("raised", ["KeyboardInterrupt", "command_line.UserError('no')"])
+@pytest.mark.parametrize("raised", ["KeyboardInterrupt", "errors.UserError('no')"])
 def test_the_reason_comes_after_what_the_failure_let_go_of(raised):
     process = _run(
         "class Checkpoint:\n"
-        "  def __del__(self): command_line.say('warning: not all was read')\n"
+        "  def __del__(self): progress.say('warning: not all was read')\n"
         f"def main(argv):\n  checkpoint = Checkpoint()\n  raise {raised}\n"
         "command_line.run(main)"
     )
@@ -48,10 +50,7 @@ def test_what_main_returns_is_the_exit_status(returned, status):
 
 
 def test_a_reader_that_went_away_is_no_traceback():
-    text = (
-        "from pipelines import command_line\ndef main(argv):\n  for n in range(99999): print(n)\n"
-        "command_line.run(main)"
-    )
+    text = f"{IMPORTS}def main(argv):\n  for n in range(99999): print(n)\ncommand_line.run(main)"
     process = subprocess.Popen(
         [sys.executable, "-c", text],
         env=runs.environment(),
@@ -110,7 +109,7 @@ def test_tensorflow_starts_quietly_unless_asked(level, chatter):
     env = runs.environment(**({"TF_CPP_MIN_LOG_LEVEL": level} if level else {}))
     if level is None:
         env.pop("TF_CPP_MIN_LOG_LEVEL", None)
-    start = "from pipelines import command_line\ncommand_line.import_tensorflow()"
+    start = f"{IMPORTS}command_line.import_tensorflow()"
     text = f"{start}\nimport gc, tensorflow as tf\ntf.ones(1)\nprint(gc.isenabled(), gc.get_freeze_count())"
     process = runs.run([sys.executable, "-c", text], env=env)
     assert process.returncode == 0

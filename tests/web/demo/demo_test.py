@@ -167,11 +167,11 @@ def test_wrong_parameters_are_refused(server, query):
 @pytest.mark.parametrize(
     "path",
     [
-        "/static/../demo.py",
-        "/static/%2e%2e/demo.py",
-        "/static/..%2fdemo.py",
-        "/static/..%5cdemo.py",
-        "/static/demo/../../demo.py",
+        "/static/../application.py",
+        "/static/%2e%2e/application.py",
+        "/static/..%2fapplication.py",
+        "/static/..%5capplication.py",
+        "/static/demo/../../application.py",
         "/static//etc/passwd",
         "/static/%2fetc%2fpasswd",
         "/static/base.css%00.js",
@@ -338,7 +338,7 @@ def test_without_the_extra_it_is_named():
     script = (
         "import importlib.util as u, sys; find = u.find_spec\n"
         "u.find_spec = lambda name, *a: None if name in ('fastapi', 'uvicorn') else find(name, *a)\n"
-        "from pipelines import command_line\nfrom tfpix2pix.web import demo\n"
+        "from tfpix2pix.pipelines.base import command_line\nfrom tfpix2pix.web.demo import __main__ as demo\n"
         "sys.argv = ['demo', '--model=x']\ncommand_line.run(demo.main)"
     )
     ended = subprocess.run(

@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfpix2pix.methods.optimizers import ADAM_BETA_2, ADAM_EPSILON, FusedAdam
 from tfpix2pix.networks.variables import model_variables, optimizer_variables
 from tfpix2pix.pipelines.batches import Batch
 from tfpix2pix.pipelines.files.sources import Source
-from tfpix2pix.run.optimizers import ADAM_BETA_2, ADAM_EPSILON, FusedAdam
 
 PREFIX = "fcn"
 ADAM_BETA_1 = 0.9  # Adam's own; the 0.5 of GANs slows a single network down

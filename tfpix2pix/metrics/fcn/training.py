@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpix2pix.config.options import check_resumable
+from tfpix2pix.methods.optimizers import LinearDecay
 from tfpix2pix.metrics.fcn.config import PALETTE_FILE, SCRATCH, FcnConfig, from_json
 from tfpix2pix.metrics.fcn.network import build_network, load_vgg_weights
 from tfpix2pix.metrics.fcn.records import FcnRecords
@@ -26,7 +27,6 @@ from tfpix2pix.pipelines.labels.palettes import Palette, dataset_palette, find_p
 from tfpix2pix.run import checkpoints
 from tfpix2pix.run.folder import CONFIG_FILE, lock, read_settings, write_config
 from tfpix2pix.run.loop import BadFileError, take_steps
-from tfpix2pix.run.optimizers import LinearDecay
 from tfpix2pix.run.summaries import LossMeter, Progress
 
 

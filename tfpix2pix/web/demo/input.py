@@ -28,7 +28,7 @@ class Origin:
     Attributes:
       dataset: its name.
       direction: `AtoB` or `BtoA`.
-      task: see `pipelines.tasks`.
+      task: see `pipelines/tasks/tasks.py`.
       hole: of inpainting.
       size: (height, width) px that the network saw.
       data_dir: folder that holds, or does not hold, the dataset.

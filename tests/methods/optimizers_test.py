@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfpix2pix.methods import optimizers
 from tfpix2pix.networks.keras_versions import scale_loss, tf_variable
-from tfpix2pix.run import optimizers
 
 
 def _make_weights(shape):
