@@ -53,15 +53,15 @@ def take_whole_steps(config: Config) -> None:
     """Answers with `train`: the loop waits before each step until it is its turn."""
     may_go, gone = threading.Semaphore(0), threading.Semaphore(0)
 
-    class PacedRun(training._Run):
+    class PacedTraining(training.Training):
         started = False
 
-        def advance(self, batches, progress):
+        def advance(self, batches):
             if self.started:
                 gone.release()
             self.started = True
             may_go.acquire()
-            super().advance(batches, progress)
+            return super().advance(batches)
 
     def call() -> None:
         for _ in range(STEPS_PER_CALL):
@@ -72,7 +72,7 @@ def take_whole_steps(config: Config) -> None:
         answer(call, warm_ups=1)
         os._exit(0)
 
-    training._Run = PacedRun  # type: ignore[misc]
+    training.Training = PacedTraining  # type: ignore[misc]
     with tempfile.TemporaryDirectory() as folder:
         # Signals are for the main thread, and `train` listens to them.
         threading.Thread(target=take_turns, daemon=True).start()

@@ -176,7 +176,8 @@ def test_signatures_are_those_of_the_documentation(exported):
 def test_a_killed_export_leaves_no_version_and_nothing_after_the_next(generator, tmp_path):
     folder = tmp_path / "model"
     program = f"""
-from tfpix2pix import generators, saved_model
+from tfpix2pix.export import saved_model
+from tfpix2pix.networks import generators
 saved_model.export_saved_model(generators.unet_generator(depth=3, base_filters=4), {str(folder)!r})
 """
     process = subprocess.Popen(

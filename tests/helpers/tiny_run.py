@@ -25,7 +25,7 @@ def write_run(workdir: Path, config: Config = CONFIG) -> Path:
         train_step.step.assign(step)
         for variable in train_step.generator.variables:
             variable.assign(variable * 2)
-        checkpoints.save(workdir, train_step, {"best": {"step": 1, "metric": "l1", "score": 0.5}})
+        checkpoints.save(workdir, train_step.variables(), {"best": {"step": 1, "metric": "l1", "score": 0.5}})
     return workdir
 
 

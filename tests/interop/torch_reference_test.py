@@ -28,7 +28,7 @@ def _write_run(config: Config, workdir):
         scale = 0.5 if len(variable.shape) == 1 else 1.5 / np.prod(variable.shape[:3]) ** 0.5
         variable.assign(draw.normal(size=variable.shape) * scale)
     write_config(workdir, config, None)
-    checkpoints.save(workdir, train_step, {"best": None})
+    checkpoints.save(workdir, train_step.variables(), {"best": None})
     return train_step
 
 

@@ -319,7 +319,7 @@ def test_a_bias_that_the_reference_has_no_place_for(recorded, tmp_path):
     workdir = _import(tmp_path, recorded, "batch", "pixel")
     train_step = build_train_step(read_config(workdir), total_steps=1)
     train_step.discriminator.get_layer("patch_logits_conv").bias.assign([0.5])
-    checkpoints.save(workdir, train_step, {"best": None})
+    checkpoints.save(workdir, train_step.variables(), {"best": None})
     with pytest.raises(UserError, match="no place for patch_logits_conv/bias of the patch_discriminator_1px"):
         _convert(
             f"--workdir={workdir}", f"--output={tmp_path / 'b.npz'}", f"--discriminator={tmp_path / 'c.npz'}"

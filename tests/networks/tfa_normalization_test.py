@@ -109,8 +109,8 @@ def test_a_checkpoint_of_one_goes_on_in_the_other(backends, tmp_path):
     )
     for _ in range(2):
         first(batch)
-    checkpoints.save(tmp_path, first, {})
-    assert checkpoints.restore_latest(tmp_path, second) == 2
+    checkpoints.save(tmp_path, first.variables(), {})
+    assert checkpoints.restore_latest(tmp_path, second.variables()) == 2
     expected, losses = first(batch), second(batch)
     for name, value in expected.items():
         np.testing.assert_allclose(losses[name], value, rtol=1e-4)
@@ -129,7 +129,7 @@ def test_a_run_with_addons_gives_its_pictures_without_them(tmp_path):
     assert json.loads((workdir / "config.json").read_text())["config"]["norm_backend"] == "addons"
     generator, config, _ = load_generator(workdir)
     trained = build_train_step(config, 2)
-    checkpoints.restore_latest(workdir, trained)
+    checkpoints.restore_latest(workdir, trained.variables())
     pictures = IMAGES[:, :32, :32].numpy()
     found, expected = (translate_images(model, pictures) for model in (generator, trained.generator))
     np.testing.assert_allclose(found, expected, atol=1e-5)

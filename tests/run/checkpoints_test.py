@@ -20,7 +20,7 @@ def train_step(tmp_path_factory):
 
 def _fill(train_step, step):
     """Gives every value of the step's state a number that names the step."""
-    for variable in checkpoints._named_variables(train_step).values():
+    for variable in train_step.variables().values():
         variable.assign(np.full(variable.shape, step, variable.dtype.as_numpy_dtype))
 
 
@@ -29,21 +29,17 @@ def workdir(train_step, tmp_path):
     for step in (1, 2, 3):
         _fill(train_step, step)
         best = {"step": 1, "metric": "l1", "score": 0.5}
-        checkpoints.save(tmp_path, train_step, {"best": best})
+        checkpoints.save(tmp_path, train_step.variables(), {"best": best})
     _fill(train_step, 9)
     return tmp_path
 
 
 def _values(train_step):
-    return {
-        float(value)
-        for v in checkpoints._named_variables(train_step).values()
-        for value in set(v.numpy().flat)
-    }
+    return {float(value) for v in train_step.variables().values() for value in set(v.numpy().flat)}
 
 
 def test_everything_comes_back(train_step, workdir):
-    assert checkpoints.restore_latest(workdir, train_step) == 3
+    assert checkpoints.restore_latest(workdir, train_step.variables()) == 3
     assert _values(train_step) == {3.0}
     state = runs.read_state(workdir, 3)
     weights = len(train_step.generator.variables) + len(train_step.discriminator.variables)
@@ -91,7 +87,7 @@ DAMAGES = [_cut, _flip, _empty_index, _drop_index, _drop_metadata, _cut_metadata
 def test_a_damaged_newest_is_reported_set_aside_and_the_one_before_used(train_step, workdir, capsys, damage):
     newest = checkpoints.checkpoint_folder(workdir, 3)
     damage(newest)
-    assert checkpoints.restore_latest(workdir, train_step) == 2
+    assert checkpoints.restore_latest(workdir, train_step.variables()) == 2
     assert _values(train_step) == {2.0}
     assert f"warning: {newest} is damaged (" in capsys.readouterr().err
     assert checkpoints.list_steps(workdir) == [1, 2]
@@ -103,19 +99,19 @@ def test_all_damaged_is_an_error_that_touches_nothing(train_step, workdir):
         _cut(checkpoints.checkpoint_folder(workdir, step))
     before = sorted(str(path) for path in workdir.rglob("*"))
     with pytest.raises(UserError, match="no checkpoint in .* can be read. Move the folder away"):
-        checkpoints.restore_latest(workdir, train_step)
+        checkpoints.restore_latest(workdir, train_step.variables())
     assert sorted(str(path) for path in workdir.rglob("*")) == before
 
 
 def test_a_new_run_starts_at_0(train_step, tmp_path):
-    assert checkpoints.restore_latest(tmp_path, train_step) == 0
+    assert checkpoints.restore_latest(tmp_path, train_step.variables()) == 0
 
 
 def test_what_a_killed_save_left_is_removed(train_step, workdir):
     leftover = workdir / "checkpoints" / ".step-00000004.partial"
     leftover.mkdir()
     (leftover / "state.index").write_bytes(b"half")
-    assert checkpoints.restore_latest(workdir, train_step) == 3
+    assert checkpoints.restore_latest(workdir, train_step.variables()) == 3
     assert not leftover.exists()
 
 
@@ -177,7 +173,7 @@ def test_a_checkpoint_that_cannot_be_written_says_why(train_step, tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # what a full disk does
     try:
         with pytest.raises(UserError) as caught:
-            checkpoints.save(workdir, train_step, {})
+            checkpoints.save(workdir, train_step.variables(), {})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, ignore)
@@ -200,5 +196,5 @@ def test_messages_of_errors_are_shortened_in_the_middle(error, text):
 def test_weights_that_are_not_finite_are_not_saved(train_step, workdir):
     train_step.generator.variables[0].assign(train_step.generator.variables[0] * np.inf)
     with pytest.raises(UserError, match="generator/.* is not finite at step 9, so it was not saved"):
-        checkpoints.save(workdir, train_step, {})
+        checkpoints.save(workdir, train_step.variables(), {})
     assert checkpoints.list_steps(workdir) == [1, 2, 3]

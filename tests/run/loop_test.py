@@ -9,7 +9,7 @@ import pytest
 COUNT_FAULTS = """
 import resource
 import numpy as np
-from tfpix2pix.run.loop import keep_freed_memory
+from tfpix2pix.run.memory import keep_freed_memory
 
 def count_faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

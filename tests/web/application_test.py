@@ -103,7 +103,7 @@ def test_files_have_types_and_are_asked_for_again(client):
 
 
 def test_only_what_was_named_is_served(client):
-    assert client.get("/static/icon.svg").status_code == 404
+    assert client.get("/static/study/study.css").status_code == 404
     assert client.get("/static/demo").status_code == 404
 
 

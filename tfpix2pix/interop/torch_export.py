@@ -12,7 +12,7 @@ from tfpix2pix.interop.torch_import import Conversion
 from tfpix2pix.interop.torch_names import PatchDiscriminator, Table, Unet
 from tfpix2pix.networks import discriminators, generators
 from tfpix2pix.networks.build import build_discriminator, build_generator
-from tfpix2pix.networks.variables import model_variables
+from tfpix2pix.networks.variables import DISCRIMINATOR, model_variables
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.run import checkpoints
 from tfpix2pix.run.folder import read_config
@@ -48,7 +48,7 @@ def export_weights(
     states = [_state(generator, torch_names.unet_table(unet))]
     if patch is not None:
         network = build_discriminator(config)
-        checkpoints.restore_model(workdir, step, "discriminator", network)
+        checkpoints.restore_model(workdir, step, DISCRIMINATOR, network)
         states.append(_state(network, torch_names.discriminator_table(patch)))
     with contextlib.ExitStack() as undo:
         for file, state in zip(files, states, strict=True):

@@ -90,7 +90,7 @@ def _write_run(workdir: Path, train_step: TrainStep, config: Config, record: Map
     with staging.staged_folder(workdir) as staged:
         run = staged / workdir.name
         write_config(run, config, None)
-        checkpoints.save(run, train_step, {"best": None, "scores": {}})
+        checkpoints.save(run, train_step.variables(), {"best": None, "scores": {}})
         staging.write_file(run / RECORD_FILE, (json.dumps(record, indent=2) + "\n").encode())
         staging.publish(run, workdir)
 

@@ -5,9 +5,48 @@ sigmoid. Unlike `sigmoid_cross_entropy_with_logits` each has one reader of its
 logits, which keeps gradients bit-reproducible: see "AddN" in docs/fidelity.md.
 """
 
+import dataclasses
+from collections.abc import Callable
+
 import tensorflow as tf
 
 OBJECTIVES = ("l1", "gan", "cgan", "l1+gan", "l1+cgan")
+
+
+@dataclasses.dataclass(frozen=True)
+class Translated:
+    """What a term of the generator's loss may look at.
+
+    Attributes:
+      input_image: float32 [B, H, W, C] in [-1, 1].
+      target_image: float32 [B, H, W, C] in [-1, 1].
+      generated_image: the shape and range of `target_image`.
+      target_features: what the discriminator's blocks make of the target, float
+        [B, h, w, F] each, without a gradient; empty where no term reads them.
+      generated_features: what they make of the generated image, with its gradient.
+    """
+
+    input_image: tf.Tensor
+    target_image: tf.Tensor
+    generated_image: tf.Tensor
+    target_features: tuple[tf.Tensor, ...] = ()
+    generated_features: tuple[tf.Tensor, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class LossTerm:
+    """A term of the generator's loss.
+
+    Attributes:
+      weight: factor of the term in the loss.
+      compute: returns the term for each example, float32 [B].
+      reads_features: whether it looks at the discriminator's features, which cost a
+        further pass of the discriminator.
+    """
+
+    weight: float
+    compute: Callable[[Translated], tf.Tensor]
+    reads_features: bool = False
 
 
 def discriminator_real_loss(real_logits: tf.Tensor) -> tf.Tensor:

@@ -1,29 +1,49 @@
-"""The names under which weights and optimizer states are kept in checkpoints."""
+"""The names under which weights and optimizer states stand in checkpoints; nothing else makes such names."""
 
 import keras
 import tensorflow as tf
 
 from tfpix2pix.networks.keras_versions import tf_variable, variable_path
 
-
-def model_variables(prefix: str, model: keras.Model) -> dict[str, tf.Variable]:
-    """Returns a network's variables by name."""
-    return {f"{prefix}/{variable_path(variable)}": tf_variable(variable) for variable in model.variables}
+GENERATOR = "generator"
+DISCRIMINATOR = "discriminator"
 
 
-def optimizer_variables(
-    prefix: str, optimizer: keras.optimizers.Optimizer, model: keras.Model
+def model_variables(name: str, model: keras.Model) -> dict[str, tf.Variable]:
+    """Returns a network's variables, each as `<name>/<layer>/<weight>`.
+
+    Args:
+      name: of the network, such as `GENERATOR`.
+      model: the network.
+    """
+    return {f"{name}/{variable_path(variable)}": tf_variable(variable) for variable in model.variables}
+
+
+def trained_variables(
+    name: str, model: keras.Model, optimizer: keras.optimizers.Optimizer
 ) -> dict[str, tf.Variable]:
-    """Returns the variables of a network's optimizer by name."""
+    """Returns the variables of a network and of its optimizer, which stand under `<name>_optimizer/`.
+
+    Args:
+      name: of the network, such as `GENERATOR`.
+      model: the network.
+      optimizer: built for the network's trainable variables.
+    """
+    return {**model_variables(name, model), **_optimizer_variables(f"{name}_optimizer", optimizer, model)}
+
+
+def _optimizer_variables(
+    name: str, optimizer: keras.optimizers.Optimizer, model: keras.Model
+) -> dict[str, tf.Variable]:
     variables = {}
     inner = getattr(optimizer, "inner_optimizer", None)
     if inner is not None:
-        variables[f"{prefix}/loss_scale"] = tf_variable(optimizer.dynamic_scale)
-        variables[f"{prefix}/loss_scale_steps"] = tf_variable(optimizer.step_counter)
+        variables[f"{name}/loss_scale"] = tf_variable(optimizer.dynamic_scale)
+        variables[f"{name}/loss_scale_steps"] = tf_variable(optimizer.step_counter)
         optimizer = inner
-    variables[f"{prefix}/iterations"] = tf_variable(optimizer.iterations)
+    variables[f"{name}/iterations"] = tf_variable(optimizer.iterations)
     for slot in ("momentum", "velocity"):
         slots = getattr(optimizer, {"momentum": "_momentums", "velocity": "_velocities"}[slot], None) or ()
         for variable, value in zip(model.trainable_variables, slots, strict=bool(slots)):
-            variables[f"{prefix}/{slot}/{variable_path(variable)}"] = tf_variable(value)
+            variables[f"{name}/{slot}/{variable_path(variable)}"] = tf_variable(value)
     return variables

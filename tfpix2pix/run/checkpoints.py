@@ -16,14 +16,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfpix2pix.methods.pix2pix import TrainStep
-from tfpix2pix.networks.variables import model_variables, optimizer_variables
+from tfpix2pix.networks.variables import GENERATOR, model_variables
 from tfpix2pix.pipelines.base.errors import UsageError, UserError, shorten
 from tfpix2pix.pipelines.base.progress import warn
 
 METADATA = "checkpoint.json"
-# What is trained: a training step, or its variables by name, one of them "step".
-State = TrainStep | Mapping[str, tf.Variable]
+# The variables of a training step by name, one of them "step", as `Step.variables` returns them.
+Variables = Mapping[str, tf.Variable]
 # What TensorFlow and JSON raise for files that are missing, cut short, altered or not theirs.
 _UNREADABLE = (OSError, ValueError, AssertionError, LookupError, RuntimeError, tf.errors.OpError)
 
@@ -85,12 +84,12 @@ def tell_latest(workdir: Path) -> str:
     return f"the checkpoint of step {steps[-1]} is intact" if steps else "there is no checkpoint yet"
 
 
-def save(workdir: Path, state: State, metadata: Mapping[str, Any]) -> Path:
+def save(workdir: Path, variables: Variables, metadata: Mapping[str, Any]) -> Path:
     """Writes a checkpoint of the current step, atomically.
 
     Args:
       workdir: of the run.
-      state: what to save.
+      variables: what to save.
       metadata: JSON values to keep beside it.
 
     Returns:
@@ -100,7 +99,6 @@ def save(workdir: Path, state: State, metadata: Mapping[str, Any]) -> Path:
       UserError: when the weights are not finite, or the disk does not take the
         files; earlier checkpoints are untouched.
     """
-    variables = _named_variables(state)
     step = int(variables["step"].numpy())
     folder = checkpoint_folder(workdir, step)
     partial = folder.with_name(f".{folder.name}.partial")
@@ -108,7 +106,7 @@ def save(workdir: Path, state: State, metadata: Mapping[str, Any]) -> Path:
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        tf.train.Checkpoint(state=variables).write(str(partial / "state"))
+        tf.train.Checkpoint(state=dict(variables)).write(str(partial / "state"))
         (partial / METADATA).write_text(json.dumps({"step": step, **metadata}, indent=2) + "\n")
         if folder.exists():
             shutil.rmtree(folder)
@@ -129,12 +127,12 @@ def prune(workdir: Path, keep: int, best_step: int | None) -> None:
             shutil.rmtree(checkpoint_folder(workdir, step))
 
 
-def restore_latest(workdir: Path, state: State) -> int:
+def restore_latest(workdir: Path, variables: Variables) -> int:
     """Restores the newest checkpoint that is sound; damaged ones after it are renamed to `damaged-step-*`.
 
     Args:
       workdir: of the run.
-      state: what to restore into.
+      variables: what to restore into.
 
     Returns:
       Its step, or 0 when there is no checkpoint.
@@ -149,7 +147,7 @@ def restore_latest(workdir: Path, state: State) -> int:
         folder = checkpoint_folder(workdir, step)
         try:
             read_metadata(workdir, step)
-            _read(folder, _named_variables(state))
+            _read(folder, variables)
         except _UNREADABLE as error:
             warn(f"{folder} is damaged ({shorten(error)}); trying the one before")
             damaged.append(folder)
@@ -175,16 +173,16 @@ def _set_aside(folder: Path) -> None:
 
 def restore_generator(workdir: Path, step: int, generator: keras.Model) -> None:
     """Restores a generator's weights alone; see `restore_model`."""
-    restore_model(workdir, step, "generator", generator)
+    restore_model(workdir, step, GENERATOR, generator)
 
 
-def restore_model(workdir: Path, step: int, prefix: str, model: keras.Model) -> None:
+def restore_model(workdir: Path, step: int, name: str, model: keras.Model) -> None:
     """Restores one network's weights alone.
 
     Args:
       workdir: of the run.
       step: which checkpoint.
-      prefix: of the network's variables, as `model_variables` was given it.
+      name: of the network, as `model_variables` was given it.
       model: built from the run's configuration.
 
     Raises:
@@ -192,34 +190,18 @@ def restore_model(workdir: Path, step: int, prefix: str, model: keras.Model) -> 
     """
     folder = checkpoint_folder(workdir, step)
     try:
-        _read(folder, model_variables(prefix, model))
+        _read(folder, model_variables(name, model))
     except _UNREADABLE as error:
         raise UserError(f"{folder} cannot be read ({shorten(error)}); try another --checkpoint") from error
 
 
-def _read(folder: Path, variables: Mapping[str, tf.Variable]) -> None:
+def _read(folder: Path, variables: Variables) -> None:
     status = tf.train.Checkpoint(state=dict(variables)).read(str(folder / "state"))
     status.assert_existing_objects_matched()
     status.expect_partial()
 
 
-def _named_variables(state: State) -> dict[str, tf.Variable]:
-    if not isinstance(state, TrainStep):
-        return dict(state)
-    train_step = state
-    variables = {"step": train_step.step, **model_variables("generator", train_step.generator)}
-    variables |= optimizer_variables(
-        "generator_optimizer", train_step.generator_optimizer, train_step.generator
-    )
-    if train_step.discriminator is not None:
-        variables |= model_variables("discriminator", train_step.discriminator)
-        variables |= optimizer_variables(
-            "discriminator_optimizer", train_step.discriminator_optimizer, train_step.discriminator
-        )
-    return variables
-
-
-def _check_finite(workdir: Path, variables: Mapping[str, tf.Variable], step: int) -> None:
+def _check_finite(workdir: Path, variables: Variables, step: int) -> None:
     for name, variable in variables.items():
         if variable.dtype.is_floating and not bool(tf.reduce_all(tf.math.is_finite(variable))):
             raise UserError(

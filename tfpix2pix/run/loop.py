@@ -1,21 +1,28 @@
-"""What the trainings of pix2pix and of FCN-8s share: step after step, what is kept between, how it stops."""
+"""A training of any kind: it restores, takes the steps that are left, keeps records, and stops cleanly."""
 
-import ctypes
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, TypeVar
 
+import numpy as np
 import tensorflow as tf
 
+from tfpix2pix.methods.step import Step
 from tfpix2pix.pipelines.base.errors import UserError, shorten
+from tfpix2pix.pipelines.base.progress import say
+from tfpix2pix.pipelines.batches import build_dataset, example_indices
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.run import checkpoints
+from tfpix2pix.run.distribution import Placement
 from tfpix2pix.run.interruption import TrainingStopped, noted_signals
+from tfpix2pix.run.memory import keep_freed_memory
+from tfpix2pix.run.profile import Profiler
+from tfpix2pix.run.records import Intervals, Judgement, Records, Standing
 from tfpix2pix.run.summaries import LossMeter, Progress
 
-# Parameters of glibc's mallopt(3).
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+StepType = TypeVar("StepType", bound=Step)
 
 
 class BadFileError(UserError):
@@ -31,96 +38,186 @@ class BadFileError(UserError):
         self.intact = intact
 
 
-class Run(Protocol):
-    """One start of a training."""
-
-    workdir: Path
-    val_source: Source
-    step: int
-    total_steps: int
-    meter: LossMeter
-
-    def advance(self, batches: Iterator, progress: Progress) -> None:
-        """Takes one step or several, and counts them."""
-
-
-class Records(Protocol):
-    """What is written down during a training."""
-
-    def save(self, meter: LossMeter) -> None:
-        """Writes a checkpoint."""
-
-    def keep(self, step: int, last: bool, stopping: bool, meter: LossMeter, progress: Progress) -> Any:
-        """Writes what is due at `step`."""
-
-
-def take_steps(run: Run, batches: Iterator, records: Records | None, progress: Progress) -> None:
-    """Takes the steps that are left.
+class Training(Generic[StepType]):
+    """One start of a training, from the newest checkpoint on.
 
     Args:
-      run: the training.
-      batches: endless, from the run's step on.
-      records: None where another process keeps them.
-      progress: for people.
+      config: settings of the run: of its length, its batches, its records.
+      workdir: the folder of the run.
+      sources: the training split and the validation split.
+      build_step: total steps -> what is trained; called inside the strategy's scope.
+      placement: where it runs.
+      class_targets: whether the targets are class ids instead of images.
 
-    Raises:
-      UserError: when a step fails, or what is due cannot be written.
-      TrainingStopped: on Ctrl-C or SIGTERM, after saving.
+    Attributes:
+      step: steps taken, those of earlier starts included.
+      total_steps: where the run ends.
+      train_step: what is trained.
+      standing: where the run stands by its validations.
     """
-    keep_freed_memory()
-    with noted_signals() as signals:
-        while run.step < run.total_steps:
-            try:
-                run.advance(batches, progress)
-            except BadFileError as error:
-                _save_before(error, run, records)
-                raise UserError(
-                    f"{error}; {checkpoints.tell_latest(run.workdir)}. "
-                    "Put a good image of that name there and run the same command again, or start anew in "
-                    "another --workdir with --on_bad_image=skip"
-                ) from error
-            # A signal that comes while records are kept waits for the next step's.
-            stopping = signals[:1]
-            if records:
-                last = run.step == run.total_steps
-                with _told_failures(run):
-                    records.keep(run.step, last, bool(stopping), run.meter, progress)
-            if stopping and run.step < run.total_steps:
-                raise TrainingStopped(
-                    f"stopped by {stopping[0]} at step {run.step} of {run.total_steps}; "
-                    f"saved in {run.workdir}. Run the same command to go on"
-                )
 
+    def __init__(
+        self,
+        config: Any,
+        workdir: Path,
+        sources: tuple[Source, Source],
+        build_step: Callable[[int], StepType],
+        placement: Placement,
+        class_targets: bool = False,
+    ):
+        self.config, self.workdir, self.placement = config, workdir, placement
+        self.train_source, self.val_source = sources
+        self.total_steps = config.steps or -(-config.epochs * len(self.train_source) // config.batch_size)
+        with placement.strategy.scope():
+            self.train_step = build_step(self.total_steps)
+        self.step = checkpoints.restore_latest(workdir, self.train_step.variables())
+        metadata = checkpoints.read_metadata(workdir, self.step) if self.step else {}
+        self.standing = Standing.of(metadata)
+        self._meter = LossMeter(metadata.get("losses", {}), metadata.get("loss_steps", 0))
+        self._intervals = Intervals.of(config)
+        self._class_targets = class_targets
 
-def keep_freed_memory() -> None:
-    """Has the C library keep what a step frees for the next step; without glibc, nothing changes.
+    def run(self, judgement: Judgement | None) -> None:
+        """Takes the steps that are left; a finished run says so.
 
-    Large tensors otherwise go back to the system, and come again page by page: 30,000
-    page faults a step where a distributed iterator feeds it (docs/results.md, Speed).
-    The peak stays what it is. It holds for the whole process, as long as it lives.
-    """
-    with suppress(OSError, AttributeError):
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_MMAP_MAX, 0)
-        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+        Args:
+          judgement: how the training is looked at; None where another process does.
 
+        Raises:
+          UserError: when a step fails, or what is due cannot be written.
+          TrainingStopped: on Ctrl-C or SIGTERM, after saving.
+        """
+        if self.step >= self.total_steps:
+            say(f"{self.workdir} is finished: {self.step} steps are done, {self.total_steps} were asked for")
+            return
+        if self.step:
+            say(f"going on from step {self.step} of {self.total_steps}")
+        config, epoch_length = self.config, len(self.train_source)
+        records = None
+        if judgement:
+            records = Records(config, self.workdir, self.train_step, judgement, self.standing, epoch_length)
+        progress = Progress(self.step, self.total_steps, epoch_length, config.batch_size)
+        profiler = Profiler(self.workdir, config) if judgement else None
+        try:
+            self._take_steps(iter(self._batches()), records, progress, profiler)
+        finally:
+            progress.close()
+            # What matters was flushed with the last checkpoint; an error here would hide the one above.
+            with suppress(OSError, tf.errors.OpError):
+                if profiler:
+                    profiler.close()
+                if records:
+                    records.close()
 
-def _save_before(error: BadFileError, run: Run, records: Records | None) -> None:
-    """Saves the step before the one that failed, where a run that goes on from it loses no bit."""
-    if error.intact and records and run.step and run.step not in checkpoints.list_steps(run.workdir):
-        with _told_failures(run):
-            records.save(run.meter)
+    def _take_steps(
+        self, batches: Iterator, records: Records | None, progress: Progress, profiler: Profiler | None
+    ) -> None:
+        keep_freed_memory()
+        with noted_signals() as signals:
+            while self.step < self.total_steps:
+                try:
+                    if profiler:
+                        profiler.switch(self.step)
+                    progress.advance(self.advance(batches))
+                except BadFileError as error:
+                    self._save_before(error, records)
+                    raise UserError(
+                        f"{error}; {checkpoints.tell_latest(self.workdir)}. Put a good image of that name "
+                        "there and run the same command again, or start anew in another --workdir with "
+                        "--on_bad_image=skip"
+                    ) from error
+                # A signal that comes while records are kept waits for the next step's.
+                stopping = signals[:1]
+                if records:
+                    last = self.step == self.total_steps
+                    with self._told_failures():
+                        records.keep(self.step, last, bool(stopping), self._meter, progress)
+                if stopping and self.step < self.total_steps:
+                    raise TrainingStopped(
+                        f"stopped by {stopping[0]} at step {self.step} of {self.total_steps}; "
+                        f"saved in {self.workdir}. Run the same command to go on"
+                    )
 
+    def _batches(self) -> tf.data.Dataset | tf.distribute.DistributedDataset:
+        config, strategy = self.config, self.placement.strategy
 
-@contextmanager
-def _told_failures(run: Run) -> Iterator[None]:
-    """Says what to do about failures of records."""
-    try:
-        yield
-    except (OSError, tf.errors.OpError) as error:
-        bad_files = run.val_source.describe_failure(range(len(run.val_source)))
-        reason = bad_files or f"could not write to {run.workdir} ({shorten(error)})"
-        remedy = "Mend them" if bad_files else "Make room"
+        def build(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            return build_dataset(
+                self.train_source,
+                image_size=config.image_size,
+                batch_size=config.batch_size // strategy.num_replicas_in_sync,
+                training=True,
+                seed=config.seed,
+                load_size=config.load_size if config.jitter else None,
+                mirror=config.mirror,
+                class_targets=self._class_targets,
+                start_step=self.step,
+                num_shards=context.num_input_pipelines,
+                shard_index=context.input_pipeline_id,
+                global_batch_size=config.batch_size,
+            )
+
+        return strategy.distribute_datasets_from_function(build)
+
+    def advance(self, batches: Iterator) -> int:
+        """Takes as many steps in one call as fit before something is due; returns how many."""
+        due = min(self.total_steps, self._intervals.next_due(self.step))
+        count = min(self._intervals.steps_per_call, due - self.step)
+        start = time.perf_counter()
+        try:
+            losses = self.train_step.run_steps(batches, count)
+            values = {name: value.numpy().astype(np.float64) for name, value in losses.items()}
+        except tf.errors.ResourceExhaustedError as error:
+            raise UserError(
+                f"out of memory in step {self.step + 1} ({shorten(error)}); "
+                f"{checkpoints.tell_latest(self.workdir)}. "
+                "Try a smaller --batch_size, --image_size or network in a new --workdir"
+            ) from error
+        except tf.errors.OpError as error:
+            indices = np.concatenate([self._example_indices(self.step + i) for i in range(count)])
+            reason = self.train_source.describe_failure(indices)
+            if reason is None:
+                raise
+            # Of several steps in one call, those before may be half done; replicas fail one by one.
+            intact = count == 1 and self.placement.strategy.num_replicas_in_sync == 1
+            raise BadFileError(reason, intact) from error
+        self._check_finite(values)
+        self._meter.add(values, time.perf_counter() - start)
+        self.step += count
+        return count
+
+    def _check_finite(self, values: dict[str, np.ndarray]) -> None:
+        finite = np.all([np.isfinite(value) for value in values.values()], axis=0)
+        if finite.all():
+            return
+        place = int(np.argmin(finite))
+        losses = ", ".join(f"{name} {value[place]:.6g}" for name, value in values.items())
+        indices = self._example_indices(self.step + place)
+        examples = ", ".join(self.train_source.example_ids[index] for index in indices)
         raise UserError(
-            f"{reason}; {checkpoints.tell_latest(run.workdir)}. {remedy} and run the same command to go on"
-        ) from error
+            f"a loss is not finite in step {self.step + place + 1}: {losses}; examples: {examples}; "
+            f"{checkpoints.tell_latest(self.workdir)}. Try a lower --learning_rate, or --precision=float32"
+        )
+
+    def _example_indices(self, step: int) -> np.ndarray:
+        return example_indices(step, self.config.seed, len(self.train_source), self.config.batch_size)
+
+    def _save_before(self, error: BadFileError, records: Records | None) -> None:
+        """Saves the step before the one that failed, where a run that goes on from it loses no bit."""
+        if error.intact and records and self.step and self.step not in checkpoints.list_steps(self.workdir):
+            with self._told_failures():
+                records.save(self._meter)
+
+    @contextmanager
+    def _told_failures(self) -> Iterator[None]:
+        """Says what to do about failures of records."""
+        try:
+            yield
+        except (OSError, tf.errors.OpError) as error:
+            bad_files = self.val_source.describe_failure(range(len(self.val_source)))
+            reason = bad_files or f"could not write to {self.workdir} ({shorten(error)})"
+            remedy = "Mend them" if bad_files else "Make room"
+            raise UserError(
+                f"{reason}; {checkpoints.tell_latest(self.workdir)}. "
+                f"{remedy} and run the same command to go on"
+            ) from error

@@ -13,7 +13,8 @@ import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams
 from tqdm import tqdm
 
-from tfpix2pix.config.config import describe
+from tfpix2pix.config import options
+from tfpix2pix.config.config import Config, describe
 from tfpix2pix.pipelines.base import staging
 
 
@@ -24,16 +25,15 @@ class Summaries:
       workdir: of the run; event files go to its folder `tensorboard`.
       first_step: the step that the run goes on from. Lines of metrics.jsonl
         beyond it come from work that was lost, will be done again, and are dropped.
-      config: a dataclass; written as text and as hparams.
-      text: of the configuration; default: as train prints it.
+      config: settings of a training of any kind; written as text and as hparams.
     """
 
-    def __init__(self, workdir: Path, first_step: int, config: Any, text: str | None = None):
+    def __init__(self, workdir: Path, first_step: int, config: Any):
         self._metrics_path = workdir / "metrics.jsonl"
         _drop_lines_after(self._metrics_path, first_step)
         self._writer = tf.summary.create_file_writer(str(workdir / "tensorboard"))
         with self._writer.as_default(step=first_step):
-            lines = (text or describe(config)).splitlines()
+            lines = _describe(config).splitlines()
             tf.summary.text("config", "\n".join(f"    {line}" for line in lines))
             values = dataclasses.asdict(config).items()
             hparams.hparams(
@@ -64,6 +64,10 @@ class Summaries:
     def close(self) -> None:
         """Ends the event file."""
         self._writer.close()
+
+
+def _describe(config: Any) -> str:
+    return describe(config) if isinstance(config, Config) else options.describe(config, type(config)())
 
 
 def _drop_lines_after(path: Path, step: int) -> None:

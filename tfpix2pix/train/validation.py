@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfpix2pix.methods.pix2pix import TrainStep
+from tfpix2pix.methods.step import TranslationStep
 from tfpix2pix.metrics.image_quality import compute_hole_l1, compute_image_quality
 from tfpix2pix.pictures.sheets import contact_sheet, patch_map
 from tfpix2pix.pipelines.batches import build_dataset
@@ -73,7 +73,7 @@ def _scorer(generator: keras.Model):
 
 
 def sample_sheets(
-    train_step: TrainStep, source: Source, image_size: tuple[int, int], seed: int = 0
+    train_step: TranslationStep, source: Source, image_size: tuple[int, int], seed: int = 0
 ) -> dict[str, np.ndarray]:
     """Translates the first few examples, the same ones every time.
 

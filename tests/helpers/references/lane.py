@@ -49,11 +49,11 @@ def _hand_over_loss_scale(workdir: Path, config) -> float:
     config = make_config(**{**SETTINGS, "precision": "mixed_float16"}, data_dir=config.data_dir)
     train_step = build_train_step(config, HALF_STEP)
     optimizer = train_step.generator_optimizer
-    if not checkpoints.restore_latest(workdir, train_step):
+    if not checkpoints.restore_latest(workdir, train_step.variables()):
         train_step.step.assign(HALF_STEP)
         tf_variable(optimizer.dynamic_scale).assign(LOSS_SCALE)
         tf_variable(optimizer.step_counter).assign(5)
-        checkpoints.save(workdir, train_step, {})
+        checkpoints.save(workdir, train_step.variables(), {})
     assert int(tf_variable(optimizer.step_counter)) == 5
     return float(tf_variable(optimizer.dynamic_scale))
 

@@ -14,10 +14,10 @@ from PIL import Image
 from tests.helpers import runs
 from tfpix2pix.metrics.fcn.config import from_json, make_config
 from tfpix2pix.metrics.fcn.network import build_network
-from tfpix2pix.metrics.fcn.records import validate
 from tfpix2pix.metrics.fcn.segmenter import KerasSegmenter, load_segmenter
 from tfpix2pix.metrics.fcn.step import balance_classes, cross_entropy
 from tfpix2pix.metrics.fcn.training import config_palette, open_split, train_fcn
+from tfpix2pix.metrics.fcn.validation import find_classes
 from tfpix2pix.networks.variables import model_variables
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.batches import example_indices
@@ -198,7 +198,7 @@ def test_label_maps_of_ids_need_no_flag_beside_palette_json(data_dir, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(data_dir, tmp_path):
-    with pytest.raises(UserError, match=r"the loss is not finite in step \d+: .*examples: \d, \d; there is"):
+    with pytest.raises(UserError, match=r"a loss is not finite in step \d+: .*examples: \d, \d; there is"):
         train_fcn(_config(data_dir, steps=9, learning_rate=1e30), tmp_path)
 
 
@@ -252,7 +252,7 @@ def test_a_validation_counts_every_pixel_once_and_shows_examples_from_all_over()
     always_sky.set_weights([np.zeros((1, 1, 3, 3)), np.array([0, 1, 0])])
     palette = Palette(("a", "sky", "c"), np.eye(3, dtype=np.uint8), np.array([[9, 9, 9]], np.uint8))
     config = make_config(image_size=32, batch_size=2)
-    confusion, sheet = validate(KerasSegmenter(network, "sky"), source, palette, config)
+    confusion, sheet = find_classes(KerasSegmenter(network, "sky"), source, palette, config)
     # Photos 0, 4, 8 are of class a, 1, 5 sky, 2, 6 of c.
     np.testing.assert_array_equal(confusion / 1024, [[0, 3, 0, 0], [0, 2, 0, 0], [0, 2, 0, 0]])
     assert sheet.shape == (4 * 36 + 4, 3 * 36 + 4, 3)

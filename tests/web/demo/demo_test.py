@@ -21,6 +21,7 @@ from PIL import Image
 from tests.helpers import browser, runs, tiny_run
 from tests.helpers.demos import serve_model
 from tests.helpers.serving_stand_in.servers import STARTS
+from tfpix2pix.export import __main__ as export
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.translate.translator import Translator
 from tfpix2pix.web.demo.__main__ import main
@@ -251,7 +252,7 @@ def test_who_hangs_up_leaves_the_others_alone(server):
 
 
 def test_a_saved_model_and_a_run_give_the_same(run_folder, tmp_path, server):
-    main(["export", f"--workdir={run_folder}", f"--output={tmp_path / 'models'}", "--name=painter"])
+    export.main(["export", f"--workdir={run_folder}", f"--output={tmp_path / 'models'}", "--name=painter"])
     with serve_model(tmp_path / "models" / "painter") as other:
         model = json.loads(ask(other, "GET", "/api/model")[1])
         assert (model["kind"], model["width"], model["title"]) == ("labels", 32, "synthetic")

@@ -7,15 +7,15 @@ import numpy as np
 import tensorflow as tf
 
 from tfpix2pix.methods.optimizers import ADAM_BETA_2, ADAM_EPSILON, FusedAdam
-from tfpix2pix.networks.variables import model_variables, optimizer_variables
-from tfpix2pix.pipelines.batches import Batch
+from tfpix2pix.methods.step import Batch, Step, descend
+from tfpix2pix.networks.variables import trained_variables
 from tfpix2pix.pipelines.files.sources import Source
 
 PREFIX = "fcn"
 ADAM_BETA_1 = 0.9  # Adam's own; the 0.5 of GANs slows a single network down
 
 
-class FcnStep:
+class FcnStep(Step):
     """One step: the loss of a batch, and Adam.
 
     Args:
@@ -24,31 +24,39 @@ class FcnStep:
       learning_rate: a number or a schedule.
     """
 
+    inputs = ("input_image", "target_ids")
+
     def __init__(self, network: keras.Model, class_weights: np.ndarray, learning_rate: Any):
         self.network = network
         self.optimizer = FusedAdam(learning_rate, ADAM_BETA_1, ADAM_BETA_2, ADAM_EPSILON)
         self.optimizer.build(network.trainable_variables)
-        self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._class_weights = tf.constant(class_weights, tf.float32)
+        super().__init__()
 
     def variables(self) -> dict[str, tf.Variable]:
         """Returns all that a checkpoint holds."""
-        return {
-            "step": self.step,
-            **model_variables(PREFIX, self.network),
-            **optimizer_variables(f"{PREFIX}_optimizer", self.optimizer, self.network),
-        }
+        return {"step": self.step, **trained_variables(PREFIX, self.network, self.optimizer)}
 
-    @tf.function(reduce_retracing=True, autograph=False)
-    def run(self, batch: Batch) -> tf.Tensor:
-        """Takes one step; returns the loss, float32 scalar."""
-        variables = self.network.trainable_variables
+    @property
+    def loss_names(self) -> tuple[str, ...]:
+        """The one loss."""
+        return ("loss",)
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the next step."""
+        return float(tf.convert_to_tensor(self.optimizer.learning_rate))
+
+    @tf.autograph.experimental.do_not_convert
+    def replica_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Takes one step; returns the loss, float32 scalar, as `loss`."""
         with tf.GradientTape() as tape:
             logits = self.network(batch["input_image"], training=True)
             loss = cross_entropy(batch["target_ids"], logits, self._class_weights)
-        self.optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
-        self.step.assign_add(1)
-        return loss
+        descend(tape, loss, self.network, self.optimizer, batch)
+        with tf.control_dependencies([batch["input_image"]]):
+            self.step.assign_add(1)
+        return {"loss": loss}
 
 
 def cross_entropy(target_ids: tf.Tensor, logits: tf.Tensor, class_weights: tf.Tensor) -> tf.Tensor:

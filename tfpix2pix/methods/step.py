@@ -1,0 +1,172 @@
+"""What every training step is: networks, their optimizers, a count, and a compiled loop of steps."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+Batch = dict[str, tf.Tensor]
+
+
+class Step(ABC):
+    """One kind of training step. A new kind defines `replica_step`, `loss_names`, `variables` and `rate`.
+
+    Build it inside `strategy.scope()`: it runs under the strategy that it was built in.
+
+    Args:
+      global_batch_size: what losses are divided by: the examples of all replicas.
+      jit_compile: whether XLA compiles the step.
+
+    Attributes:
+      step: int64 variable, the number of steps taken.
+      inputs: the keys of a batch that the step reads.
+
+    Raises:
+      ValueError: for `jit_compile` with several replicas.
+    """
+
+    inputs: tuple[str, ...] = ("input_image", "target_image", "noise_seed")
+
+    def __init__(self, global_batch_size: int = 1, jit_compile: bool = False):
+        self.global_batch_size = global_batch_size
+        self.strategy = tf.distribute.get_strategy()
+        self.step = tf.Variable(
+            0, dtype=tf.int64, trainable=False, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA
+        )
+        if jit_compile and self.strategy.num_replicas_in_sync > 1:
+            # The step holds the optimizers' all-reduce.
+            raise ValueError(
+                "jit_compile works on one replica, as XLA cannot compile what replicas exchange. "
+                f"Received: {self.strategy.num_replicas_in_sync} replicas"
+            )
+        self._compiled_step = tf.function(self.replica_step, jit_compile=True) if jit_compile else None
+        # Its loop is the only Python for AutoGraph to convert; elsewhere it is off, for a faster start.
+        self._run_steps = tf.function(self._loop)
+
+    @abstractmethod
+    def replica_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Takes one step on this replica's batch, in replica context, and counts it.
+
+        Args:
+          batch: the tensors that `inputs` names.
+
+        Returns:
+          Loss name -> this replica's share, a float32 scalar: the sum over its examples
+          divided by the global batch size.
+        """
+
+    @property
+    @abstractmethod
+    def loss_names(self) -> tuple[str, ...]:
+        """The keys of what a step returns."""
+
+    @abstractmethod
+    def variables(self) -> dict[str, tf.Variable]:
+        """Returns all that a checkpoint holds, by name: `step`, weights and optimizer states."""
+
+    @property
+    @abstractmethod
+    def rate(self) -> float:
+        """The learning rate of the next step, as TensorBoard shows it."""
+
+    def __call__(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Takes one step on one replica.
+
+        Args:
+          batch: the tensors that `inputs` names; for pix2pix `input_image` and
+            `target_image`, float32 [B, H, W, C] in [-1, 1], and `noise_seed`, int32 [B, 2].
+
+        Returns:
+          Loss name -> float32 scalar, each before this step's update of its network.
+        """
+        batches = iter(tf.data.Dataset.from_tensors(batch))
+        return {name: values[0] for name, values in self.run_steps(batches, 1).items()}
+
+    def run_steps(self, batches: Iterator[Batch], num_steps: int) -> dict[str, tf.Tensor]:
+        """Takes several steps in one call.
+
+        Args:
+          batches: iterator of a `tf.data.Dataset` or a distributed one.
+          num_steps: how many to take.
+
+        Returns:
+          Loss name -> float32 [num_steps].
+
+        Raises:
+          TypeError: for another kind of iterator.
+        """
+        if not isinstance(batches, tf.data.Iterator | tf.distribute.DistributedIterator):
+            raise TypeError(f"batches must be the iterator of a dataset. Received: {type(batches)}")
+        return self._run_steps(batches, tf.constant(num_steps))
+
+    def _loop(self, batches, num_steps):
+        names = self.loss_names
+        history = tf.TensorArray(tf.float32, num_steps, element_shape=[len(names)])
+        for place in tf.range(num_steps):
+            batch = next(batches)
+            # Nothing else that is in it: XLA cannot take strings.
+            read = {name: batch[name] for name in self.inputs}
+            per_replica = self.strategy.run(self._compiled_step or self.replica_step, args=(read,))
+            total = self.strategy.reduce(
+                tf.distribute.ReduceOp.SUM, [per_replica[name] for name in names], axis=None
+            )
+            history = history.write(place, tf.stack(total))
+        return dict(zip(names, tf.unstack(history.stack(), num=len(names), axis=1), strict=True))
+
+    def share(self, per_example: tf.Tensor) -> tf.Tensor:
+        """Returns this replica's share of the mean over the global batch; summed over replicas, the mean.
+
+        Args:
+          per_example: float32 [B].
+        """
+        return tf.reduce_sum(per_example) / self.global_batch_size
+
+
+class TranslationStep(Step):
+    """A step that trains a generator, and perhaps a discriminator: what methods have in common.
+
+    Attributes:
+      generator: `[input_image, noise_seed] -> generated_image`.
+      discriminator: None where the method has none.
+    """
+
+    generator: keras.Model
+    discriminator: Any
+
+    @abstractmethod
+    def discriminate(
+        self, input_image: tf.Tensor, target_image: tf.Tensor, training: bool = False
+    ) -> tf.Tensor:
+        """Returns the patch logits, float32 [B, h, w, 1], whether or not D sees the input.
+
+        Args:
+          input_image: float32 [B, H, W, C] in [-1, 1].
+          target_image: real or generated, float32 [B, H, W, C] in [-1, 1].
+          training: whether `batch` normalisation uses the batch's statistics.
+        """
+
+
+def descend(
+    tape: tf.GradientTape,
+    loss: tf.Tensor,
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    batch: Batch,
+) -> None:
+    """Updates a network by the gradient of a loss.
+
+    The update waits for the batch: a step whose files cannot be read leaves no trace.
+
+    Args:
+      tape: has recorded the loss.
+      loss: scalar, scaled as `keras_versions.scale_loss` does for the optimizer.
+      model: the network; its trainable variables are updated.
+      optimizer: built for them.
+      batch: what the step reads.
+    """
+    variables = model.trainable_variables
+    gradients = tape.gradient(loss, variables)
+    with tf.control_dependencies([batch["input_image"]]):
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))

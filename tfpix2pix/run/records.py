@@ -1,0 +1,190 @@
+"""What the chief of a training writes down, and when: losses, pictures, validations, checkpoints."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfpix2pix.methods.step import Step
+from tfpix2pix.pictures.sheets import write_png
+from tfpix2pix.run import checkpoints
+from tfpix2pix.run.summaries import LossMeter, Progress, Summaries
+
+Pictures = Mapping[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Intervals:
+    """After how many steps something is due; the fields are settings of the same names.
+
+    Attributes:
+      sample_every_steps: 0 where a training shows its pictures at validations.
+    """
+
+    summary_every_steps: int
+    validate_every_steps: int
+    checkpoint_every_steps: int
+    keep_checkpoints: int
+    sample_every_steps: int = 0
+    steps_per_call: int = 1
+    profile_steps: str = ""
+
+    @classmethod
+    def of(cls, config: Any) -> "Intervals":
+        """Returns the intervals that the settings of a training state."""
+        names = (field.name for field in dataclasses.fields(cls))
+        return cls(**{name: getattr(config, name) for name in names if hasattr(config, name)})
+
+    def next_due(self, step: int) -> int:
+        """Returns the first step after `step` at which anything is due."""
+        every = (
+            self.summary_every_steps,
+            self.validate_every_steps,
+            self.checkpoint_every_steps,
+            self.sample_every_steps,
+            1 if self.profile_steps else 0,
+        )
+        return min(step - step % steps + steps for steps in every if steps)
+
+
+@dataclasses.dataclass(frozen=True)
+class Validation:
+    """What a validation found.
+
+    Attributes:
+      scores: by name; shown, and kept with the checkpoint.
+      pictures: name -> uint8 [H, W, 3].
+      details: further scalars for TensorBoard and metrics.jsonl, by group and name.
+    """
+
+    scores: dict[str, float]
+    pictures: Pictures = dataclasses.field(default_factory=dict)
+    details: Mapping[str, dict[str, float]] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass
+class Standing:
+    """Where a run stands by its validations: a part of each checkpoint.
+
+    Attributes:
+      scores: those of the last validation.
+      best: step, metric and score of the best validation, or None.
+      best_scores: all scores of that validation.
+    """
+
+    scores: dict[str, float] = dataclasses.field(default_factory=dict)
+    best: dict[str, Any] | None = None
+    best_scores: dict[str, float] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def of(cls, metadata: Mapping[str, Any]) -> "Standing":
+        """Returns what a checkpoint's metadata tell; checkpoints of older versions lack some of it."""
+        return cls(metadata.get("scores", {}), metadata.get("best"), metadata.get("best_scores", {}))
+
+    def take(self, step: int, scores: dict[str, float], metric: str, higher_is_better: bool) -> bool:
+        """Takes in the scores of a validation; returns whether they are the best so far."""
+        self.scores, score, sign = scores, scores[metric], 1 if higher_is_better else -1
+        before = self.best["score"] if self.best else math.nan
+        if math.isnan(score) or not (math.isnan(before) or sign * score > sign * before):
+            return False
+        self.best, self.best_scores = {"step": step, "metric": metric, "score": score}, scores
+        return True
+
+
+@dataclasses.dataclass(frozen=True)
+class Judgement:
+    """How a training is looked at while it runs.
+
+    Attributes:
+      validate: scores the validation split.
+      metric: which score decides which checkpoint is the best.
+      higher_is_better: of that score.
+      sample: makes pictures of a few examples; None where validations make them.
+    """
+
+    validate: Callable[[], Validation]
+    metric: str
+    higher_is_better: bool
+    sample: Callable[[], Pictures] | None = None
+
+
+class Records:
+    """Writes what is due at a step, the checkpoint last, so that a checkpoint implies the rest.
+
+    Args:
+      config: the settings of the run, a dataclass.
+      workdir: the folder of the run.
+      train_step: what is trained.
+      judgement: how it is looked at.
+      standing: where the run stands; it is kept up to date.
+      examples_per_epoch: length of the training split.
+    """
+
+    def __init__(
+        self,
+        config: Any,
+        workdir: Path,
+        train_step: Step,
+        judgement: Judgement,
+        standing: Standing,
+        examples_per_epoch: int,
+    ):
+        self._config, self._workdir, self._train_step = config, workdir, train_step
+        self._judgement, self._standing = judgement, standing
+        self._intervals = Intervals.of(config)
+        self._epochs_per_step = config.batch_size / examples_per_epoch
+        self._summaries = Summaries(workdir, int(train_step.step.numpy()), config)
+
+    def keep(self, step: int, last: bool, stopping: bool, meter: LossMeter, progress: Progress) -> None:
+        """Writes what is due at `step`; everything when it is the `last`, a checkpoint when `stopping`."""
+        intervals = self._intervals
+
+        def due(every_steps: int) -> bool:
+            return last or step % every_steps == 0
+
+        if due(intervals.summary_every_steps):
+            progress.report(step, self._write_losses(step, meter))
+        if self._judgement.sample and due(intervals.sample_every_steps):
+            self._write_pictures(step, self._judgement.sample())
+        improved = due(intervals.validate_every_steps) and self._validate(step, progress)
+        if due(intervals.checkpoint_every_steps) or improved or stopping:
+            self.save(meter)
+
+    def save(self, meter: LossMeter) -> None:
+        """Writes a checkpoint of the current step, and deletes those that are not kept."""
+        self._summaries.flush()
+        metadata = {**dataclasses.asdict(self._standing), **meter.to_json()}
+        checkpoints.save(self._workdir, self._train_step.variables(), metadata)
+        best_step = self._standing.best["step"] if self._standing.best else None
+        checkpoints.prune(self._workdir, self._intervals.keep_checkpoints, best_step)
+
+    def close(self) -> None:
+        """Ends the event file."""
+        self._summaries.close()
+
+    def _write_losses(self, step: int, meter: LossMeter) -> dict[str, float]:
+        values = meter.read(self._config.batch_size)
+        values["learning_rate"] = self._train_step.rate
+        values["epoch"] = step * self._epochs_per_step
+        self._summaries.scalars(step, "training", values)
+        return values
+
+    def _validate(self, step: int, progress: Progress) -> bool:
+        """Scores the validation split; returns whether the score is the best so far."""
+        found = self._judgement.validate()
+        self._summaries.scalars(step, "validation", found.scores)
+        for group, values in found.details.items():
+            self._summaries.scalars(step, group, values)
+        self._write_pictures(step, found.pictures)
+        texts = [f"{name} {value:.4f}" for name, value in found.scores.items()]
+        progress.say(f"validation at step {step}: {'  '.join(texts)}")
+        judgement = self._judgement
+        return self._standing.take(step, found.scores, judgement.metric, judgement.higher_is_better)
+
+    def _write_pictures(self, step: int, pictures: Pictures) -> None:
+        for name, picture in pictures.items():
+            self._summaries.picture(step, f"samples/{name}", picture)
+            write_png(self._workdir / "samples" / f"step-{step:08d}-{name}.png", picture)
