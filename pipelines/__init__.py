@@ -1,6 +1,17 @@
 """The data layer of tfpix2pix: datasets, their preparation, and tf.data pipelines.
 
 Nothing is imported here, so that the catalogue stays free of TensorFlow.
-
-Face: `datasets.open_split`, `batches.build_dataset`, `catalogue.find_dataset`.
 """
+
+from tfpix2pix.pipelines.base.face import name_face
+
+__getattr__, __dir__, __all__ = name_face(
+    __name__,
+    {
+        "open_split": "datasets",
+        "build_dataset": "batches",
+        "keep_resized": "batches",
+        "find_dataset": "catalogue",
+        "CATALOGUE": "catalogue",
+    },
+)

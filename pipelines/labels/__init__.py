@@ -1,4 +1,12 @@
-"""The classes of label maps: palettes, colours to class ids and back, maps that hold ids.
+"""The classes of label maps: palettes, colours to class ids and back, maps that hold ids."""
 
-Face: `palettes.Palette`, `palettes.find_palette`, `id_maps.colour_id_maps`.
-"""
+from tfpix2pix.pipelines.base.face import name_face
+
+__getattr__, __dir__, __all__ = name_face(
+    __name__,
+    {
+        "Palette": "palettes",
+        "find_palette": "palettes",
+        "colour_id_maps": "id_maps",
+    },
+)

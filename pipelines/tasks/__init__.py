@@ -1,4 +1,13 @@
-"""What a model learns: from pairs, or from single photos their colours, holes or edges.
+"""What a model learns: from pairs, or from single photos their colours, holes or edges."""
 
-Face: `tasks.Task`, `tasks.make_task`, and the ranges and jitter of `transforms`.
-"""
+from tfpix2pix.pipelines.base.face import name_face
+
+__getattr__, __dir__, __all__ = name_face(
+    __name__,
+    {
+        "Task": "tasks",
+        "make_task": "tasks",
+        "to_unit_range": "transforms",
+        "to_uint8": "transforms",
+    },
+)

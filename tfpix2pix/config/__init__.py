@@ -1,4 +1,12 @@
-"""The settings of a run: each is a field, a flag, a check and a line of JSON. TensorFlow is not imported.
+"""The settings of a run: each is a field, a flag, a check and a line of JSON. TensorFlow is not imported."""
 
-Face: `config.Config`, `config.make_config`, `options.option`.
-"""
+from tfpix2pix.pipelines.base.face import name_face
+
+__getattr__, __dir__, __all__ = name_face(
+    __name__,
+    {
+        "Config": "config",
+        "make_config": "config",
+        "options": "options",
+    },
+)

@@ -1,4 +1,11 @@
-"""Weights from and to pytorch-CycleGAN-and-pix2pix.
+"""Weights from and to pytorch-CycleGAN-and-pix2pix."""
 
-Face: the command `torch_weights`.
-"""
+from tfpix2pix.pipelines.base.face import name_face
+
+__getattr__, __dir__, __all__ = name_face(
+    __name__,
+    {
+        "import_run": "torch_import",
+        "export_weights": "torch_export",
+    },
+)

@@ -1,4 +1,14 @@
-"""The training methods, one file each, whose step reads like its paper; and their losses.
+"""The training methods, one file each, whose step reads like its paper; and their losses."""
 
-Face: `pix2pix.TrainStep`, `build.build_train_step`.
-"""
+from tfpix2pix.pipelines.base.face import name_face
+
+__getattr__, __dir__, __all__ = name_face(
+    __name__,
+    {
+        "TrainStep": "pix2pix",
+        "Step": "step",
+        "TranslationStep": "step",
+        "build_train_step": "build",
+        "build_adam": "optimizers",
+    },
+)

@@ -1,4 +1,14 @@
-"""Ways to judge generated images.
+"""Ways to judge generated images."""
 
-Face: `registry.build_metrics`, `registry.NAMES`.
-"""
+from tfpix2pix.pipelines.base.face import name_face
+
+__getattr__, __dir__, __all__ = name_face(
+    __name__,
+    {
+        "build_metrics": "registry",
+        "Metric": "registry",
+        "Tools": "registry",
+        "Examples": "registry",
+        "NAMES": "registry",
+    },
+)

@@ -1,4 +1,14 @@
-"""Tensors as pictures for people: contact sheets, PNG files, pages.
+"""Tensors as pictures for people: contact sheets, PNG files, pages."""
 
-Face: `sheets.contact_sheet`, `sheets.write_png`, `page.render_gallery`.
-"""
+from tfpix2pix.pipelines.base.face import name_face
+
+__getattr__, __dir__, __all__ = name_face(
+    __name__,
+    {
+        "contact_sheet": "sheets",
+        "patch_map": "sheets",
+        "as_rgb": "sheets",
+        "write_png": "sheets",
+        "render_gallery": "page",
+    },
+)

@@ -1,8 +1,11 @@
-"""Speaking to TensorFlow Serving: a client over REST or gRPC, and the command that starts a server.
+"""Speaking to TensorFlow Serving: a client over REST or gRPC, and the command that starts a server."""
 
-Face: `remote_model.RemoteModel`, `remote_model.ServingError`.
-"""
+from tfpix2pix.pipelines.base.face import name_face
 
-from tfpix2pix.serving.remote_model import RemoteModel, ServingError
-
-__all__ = ["RemoteModel", "ServingError"]
+__getattr__, __dir__, __all__ = name_face(
+    __name__,
+    {
+        "RemoteModel": "remote_model",
+        "ServingError": "remote_model",
+    },
+)

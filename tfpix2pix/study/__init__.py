@@ -1,4 +1,12 @@
-"""The command `study`: the paper's real-vs-fake study, from making its folder to serving its pages.
+"""The command `study`: the paper's real-vs-fake study, from making its folder to serving its pages."""
 
-Face: `creation`, `application`, `folder`.
-"""
+from tfpix2pix.pipelines.base.face import name_face
+
+__getattr__, __dir__, __all__ = name_face(
+    __name__,
+    {
+        "create_study": "creation",
+        "make_study_application": "application",
+        "Study": "folder",
+    },
+)

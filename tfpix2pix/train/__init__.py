@@ -1,4 +1,11 @@
-"""The command `train`: restores, trains, validates, keeps records, exports.
+"""The command `train`: restores, trains, validates, keeps records, exports."""
 
-Face: `training.train_and_evaluate`.
-"""
+from tfpix2pix.pipelines.base.face import name_face
+
+__getattr__, __dir__, __all__ = name_face(
+    __name__,
+    {
+        "train_and_evaluate": "training",
+        "Result": "training",
+    },
+)

@@ -1,4 +1,11 @@
-"""One file for Keras, LiteRT or ONNX Runtime, compared with the generator before it appears.
+"""One file for Keras, LiteRT or ONNX Runtime, compared with the generator before it appears."""
 
-Face: `export_file.export_run`.
-"""
+from tfpix2pix.pipelines.base.face import name_face
+
+__getattr__, __dir__, __all__ = name_face(
+    __name__,
+    {
+        "export_file": "export_file",
+        "build_portable_generator": "portable",
+    },
+)
