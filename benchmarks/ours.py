@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.contestant import answer
+from tfpix2pix.export.names import DEFAULT_SIGNATURE, FLOAT32, IMAGE_BYTES, INPUT_IMAGE
 from tfpix2pix.export.saved_model import export_saved_model
 from tfpix2pix.export.servable import Servable
 from tfpix2pix.methods.pix2pix import TrainStep
@@ -68,15 +69,15 @@ def build_copy(precision: str, image_size: int, batch_size: int) -> Callable[[],
 
 def build_served_array(precision: str, image_size: int, batch_size: int) -> Callable[[], object]:
     """Returns a call of a SavedModel with tensors."""
-    request = {"input_image": random_batch(image_size, batch_size)["input_image"].numpy()}
-    return _serve(precision, image_size, "float32", request)
+    request = {INPUT_IMAGE: random_batch(image_size, batch_size)["input_image"].numpy()}
+    return _serve(precision, image_size, FLOAT32, request)
 
 
 def build_served_file(precision: str, image_size: int, batch_size: int) -> Callable[[], object]:
     """Returns a call of a SavedModel with PNG files."""
     batch = random_batch(image_size, batch_size)["input_image"]
     files = [tf.io.encode_png(to_uint8(image)).numpy() for image in batch]
-    return _serve(precision, image_size, "serving_default", {"image_bytes": np.array(files, object)})
+    return _serve(precision, image_size, DEFAULT_SIGNATURE, {IMAGE_BYTES: np.array(files, object)})
 
 
 def _serve(precision: str, image_size: int, signature: str, request: dict) -> Callable[[], object]:

@@ -1,9 +1,27 @@
-"""The names of files and signatures of a SavedModel."""
+"""The names of a SavedModel's files, signatures, inputs and outputs, for its writer and its clients.
+
+TensorFlow is not imported.
+"""
 
 SAVED_MODEL_FILE = "saved_model.pb"
-SIGNATURE = "float32_seeded"
-# Name and hole of the task; TensorFlow Serving leaves the folder to whoever wrote the model.
-TASK_FILE = "assets.extra/tfpix2pix.json"
-SEEDED = "_seeded"
 CARD_FILE = "model_card.json"
-WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
+# TensorFlow Serving leaves this folder to whoever wrote the model, but for the file of warm-up requests.
+_EXTRA_FOLDER = "assets.extra"
+# Holds the name and the hole of the task.
+TASK_FILE = f"{_EXTRA_FOLDER}/tfpix2pix.json"
+WARMUP_FILE = f"{_EXTRA_FOLDER}/tf_serving_warmup_requests"
+
+# A signature that takes image files, or floats where the pictures have too many channels for a file.
+DEFAULT_SIGNATURE = "serving_default"
+# Signatures that take and return arrays of these types.
+FLOAT32, UINT8, UINT16 = "float32", "uint8", "uint16"
+# Each signature has a second one, of its name and this, which takes noise seeds too.
+SEEDED = "_seeded"
+# The network itself: floats and seeds in, floats out.
+NETWORK_SIGNATURE = FLOAT32 + SEEDED
+
+# Inputs and outputs. Image files have one name, whichever way they go.
+INPUT_IMAGE = "input_image"
+GENERATED_IMAGE = "generated_image"
+IMAGE_BYTES = "image_bytes"
+NOISE_SEED = "noise_seed"

@@ -7,7 +7,15 @@ from typing import Any
 import tensorflow as tf
 
 from tfpix2pix.config.config import FIELDS, Config, from_json
-from tfpix2pix.export.names import CARD_FILE, SAVED_MODEL_FILE, SIGNATURE, TASK_FILE
+from tfpix2pix.export.names import (
+    CARD_FILE,
+    GENERATED_IMAGE,
+    INPUT_IMAGE,
+    NETWORK_SIGNATURE,
+    NOISE_SEED,
+    SAVED_MODEL_FILE,
+    TASK_FILE,
+)
 from tfpix2pix.networks.inference import Generate
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.tasks.tasks import Task, make_task
@@ -51,15 +59,17 @@ def load_saved_model(version: Path) -> tuple[Generate, tuple[int, int]]:
         loaded = tf.saved_model.load(str(version))
     except (OSError, ValueError, tf.errors.OpError) as error:
         raise UserError(f"{version} cannot be loaded: {str(error).splitlines()[0]}") from error
-    if SIGNATURE not in loaded.signatures:
-        raise UsageError(f"{version} has no signature {SIGNATURE}; write it with python -m tfpix2pix.export")
-    signature = loaded.signatures[SIGNATURE]
+    if NETWORK_SIGNATURE not in loaded.signatures:
+        raise UsageError(
+            f"{version} has no signature {NETWORK_SIGNATURE}; python -m tfpix2pix.export writes one that has"
+        )
+    signature = loaded.signatures[NETWORK_SIGNATURE]
 
     def generate(input_image, noise_seed, _variables_kept_alive=loaded):
-        return signature(input_image=input_image, noise_seed=noise_seed)["generated_image"]
+        return signature(**{INPUT_IMAGE: input_image, NOISE_SEED: noise_seed})[GENERATED_IMAGE]
 
     inputs, outputs = signature.structured_input_signature[1], signature.structured_outputs
-    return generate, (inputs["input_image"].shape[-1], outputs["generated_image"].shape[-1])
+    return generate, (inputs[INPUT_IMAGE].shape[-1], outputs[GENERATED_IMAGE].shape[-1])
 
 
 def read_config(version: Path) -> Config | None:

@@ -6,7 +6,17 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from tfpix2pix.export.names import SEEDED
+from tfpix2pix.export.names import (
+    DEFAULT_SIGNATURE,
+    FLOAT32,
+    GENERATED_IMAGE,
+    IMAGE_BYTES,
+    INPUT_IMAGE,
+    NOISE_SEED,
+    SEEDED,
+    UINT8,
+    UINT16,
+)
 from tfpix2pix.export.request_checks import check_file, check_images, check_seeds
 from tfpix2pix.networks.inference import (
     Generate,
@@ -24,7 +34,7 @@ MAX_PIXELS = 2**24
 
 # (input, noise_seed) -> output.
 Run = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-_SEEDS = tf.TensorSpec([None, 2], tf.int32, name="noise_seed")
+_SEEDS = tf.TensorSpec([None, 2], tf.int32, name=NOISE_SEED)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -100,24 +110,24 @@ def _build_translators(generate: Generate, contract: Contract) -> dict[str, _Tra
     """Returns signature name -> translator."""
     channels = contract.task.channels[0], contract.task.picture_channels[0]
     runs: dict[str, tuple[tf.TensorSpec, Run]] = {
-        "float32": (_image_spec(channels[0], tf.float32), _run_floats(generate, contract)),
-        "uint8": (_image_spec(channels[1], tf.uint8), _run_integers(generate, contract, to_uint8)),
-        "uint16": (_image_spec(channels[1], tf.uint16), _run_integers(generate, contract, to_uint16)),
+        FLOAT32: (_image_spec(channels[0], tf.float32), _run_floats(generate, contract)),
+        UINT8: (_image_spec(channels[1], tf.uint8), _run_integers(generate, contract, to_uint8)),
+        UINT16: (_image_spec(channels[1], tf.uint16), _run_integers(generate, contract, to_uint16)),
     }
     # Compiled, so that what signatures share is in the file once.
     translators = {
-        name: _Translator(spec, "generated_image", tf.function(run, [spec, _SEEDS], autograph=False))
+        name: _Translator(spec, GENERATED_IMAGE, tf.function(run, [spec, _SEEDS], autograph=False))
         for name, (spec, run) in runs.items()
     }
     if not takes_files(contract.task):
-        return {"serving_default": translators["float32"], **translators}
-    files = tf.TensorSpec([None], tf.string, name="image_bytes")
+        return {DEFAULT_SIGNATURE: translators[FLOAT32], **translators}
+    files = tf.TensorSpec([None], tf.string, name=IMAGE_BYTES)
     run_files = tf.function(_run_files(generate, contract), [files, _SEEDS], autograph=False)
-    return {"serving_default": _Translator(files, "image_bytes", run_files), **translators}
+    return {DEFAULT_SIGNATURE: _Translator(files, IMAGE_BYTES, run_files), **translators}
 
 
 def _image_spec(channels: int, dtype: tf.DType) -> tf.TensorSpec:
-    return tf.TensorSpec([None, None, None, channels], dtype, name="input_image")
+    return tf.TensorSpec([None, None, None, channels], dtype, name=INPUT_IMAGE)
 
 
 def _seeded(translator: _Translator) -> Endpoint:

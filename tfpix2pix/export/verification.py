@@ -4,7 +4,7 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +12,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfpix2pix.export.names import SEEDED
+from tfpix2pix.export.names import (
+    DEFAULT_SIGNATURE,
+    FLOAT32,
+    GENERATED_IMAGE,
+    IMAGE_BYTES,
+    INPUT_IMAGE,
+    NOISE_SEED,
+    SEEDED,
+    UINT8,
+    UINT16,
+)
 from tfpix2pix.export.signatures import Contract, takes_files
 from tfpix2pix.networks.inference import Generate, compile_generator, complete_pictures, sample_seed, silence
 from tfpix2pix.pipelines.base.errors import UserError
@@ -26,26 +36,30 @@ HALF_TOLERANCE = 0.1
 _WIDENING = 16
 
 
+# What follows the name of the signature, "" or "_seeded" -> its answers.
+_Answers = dict[str, list[np.ndarray]]
+
+
 class _Trial(NamedTuple):
-    """Two images for one kind of signature, and what is hoped for."""
+    """Two images for a pair of signatures, without seeds and with them, and the answers that are expected."""
 
     input_name: str
     output_name: str
     given: np.ndarray  # what is sent
-    expected: dict[str, list[np.ndarray]]  # "" or "_seeded" -> answers
+    expected: _Answers
     tolerance: float
 
 
 def verify(generator: keras.Model, contract: Contract, model: Path) -> None:
-    """Compares the answers of a fresh process with the generator's to single images.
+    """Compares the answers of a fresh process with what the generator makes of single images.
 
     Args:
-      generator: what was exported.
-      contract: with what.
+      generator: the network that was exported.
+      contract: what the SavedModel promises.
       model: folder of the SavedModel.
 
     Raises:
-      UserError: when they differ, or there is none.
+      UserError: when the answers differ, or there are none.
     """
     seeds = np.stack([sample_seed(contract.noise_seed, sample) for sample in (0, 1)])
     trials = _make_trials(generator, contract, seeds)
@@ -53,14 +67,13 @@ def verify(generator: keras.Model, contract: Contract, model: Path) -> None:
     for name, trial in trials.items():
         for suffix in ("", SEEDED):
             requests[f"{name}{suffix}/{trial.input_name}"] = trial.given
-        requests[f"{name}{SEEDED}/noise_seed"] = seeds
+        requests[f"{name}{SEEDED}/{NOISE_SEED}"] = seeds
     answers = _ask_fresh_process(model, requests)
     for name, trial in trials.items():
         for suffix, expected in trial.expected.items():
-            answer = answers[f"{name}{suffix}/{trial.output_name}"]
-            received: Iterable[np.ndarray] = answer
-            if trial.output_name == "image_bytes":
-                received = [tf.io.decode_png(file).numpy() for file in answer]
+            received: Iterable[np.ndarray] = answers[f"{name}{suffix}/{trial.output_name}"]
+            if trial.output_name == IMAGE_BYTES:
+                received = [tf.io.decode_png(file).numpy() for file in received]
             _compare(name + suffix, received, expected, trial.tolerance)
 
 
@@ -72,9 +85,36 @@ def _make_trials(generator: keras.Model, contract: Contract, seeds: np.ndarray) 
     draws = np.random.default_rng(0)
     side = math.isqrt(contract.max_pixels)
     sizes = [(min(height, side), min(width, side)) for height, width in ((37, 45), (37, 45), (24, 50))]
-    pixels = [draws.integers(0, 256, (*size, task.channels[0]), np.uint8) for size in sizes[:2]]
+    inputs = [draws.integers(0, 256, (*size, task.channels[0]), np.uint8) for size in sizes[:2]]
     pictures = [draws.integers(0, 256, (*size, task.picture_channels[0]), np.uint8) for size in sizes]
+    ways = _list_ways(generator, contract, seeds)
 
+    def expect(images: list[np.ndarray], by_task: bool) -> _Answers:
+        given = [to_unit_range(image) for image in images]
+        return {
+            suffix: _translate(complete_pictures(task, generate) if by_task else generate, given, each_seed)
+            for suffix, (generate, each_seed) in ways.items()
+        }
+
+    floats = to_unit_range(np.stack(inputs)).numpy()
+    arrays = INPUT_IMAGE, GENERATED_IMAGE
+    trials = {FLOAT32: _Trial(*arrays, floats, expect(inputs, by_task=False), tolerance)}
+    answers = expect(pictures[:2], by_task=True)
+    for name, to_integers, step in ((UINT8, to_uint8, 1), (UINT16, to_uint16, 257)):
+        given = np.stack(pictures[:2]) * np.array(step, name)
+        levels = 1 + tolerance * _WIDENING * np.iinfo(name).max / 2
+        trials[name] = _Trial(*arrays, given, _round(answers, to_integers), levels)
+    if takes_files(task):
+        files = np.array([tf.io.encode_png(picture).numpy() for picture in pictures[1:]], object)
+        answers = _round(expect(pictures[1:], by_task=True), to_uint8)
+        trials[DEFAULT_SIGNATURE] = _Trial(IMAGE_BYTES, IMAGE_BYTES, files, answers, trials[UINT8].tolerance)
+    return trials
+
+
+def _list_ways(
+    generator: keras.Model, contract: Contract, seeds: np.ndarray
+) -> dict[str, tuple[Generate, np.ndarray]]:
+    """Returns how the signatures of each suffix answer: by which network, with which seeds."""
     # Compiled, because operations run one by one round otherwise (1.5e-5 with large weights).
     generate = compile_generator(generator)
     ways = {}
@@ -83,33 +123,11 @@ def _make_trials(generator: keras.Model, contract: Contract, seeds: np.ndarray) 
     elif contract.noise == "off":
         ways[""] = (compile_generator(silence(generator)), seeds)
     ways[SEEDED] = (generate, seeds)
+    return ways
 
-    def expect(images: list[np.ndarray], by_task: bool) -> dict[str, list[np.ndarray]]:
-        given = [to_unit_range(image) for image in images]
-        return {
-            suffix: _translate(complete_pictures(task, generate) if by_task else generate, given, each_seed)
-            for suffix, (generate, each_seed) in ways.items()
-        }
 
-    def round_to(to_integers: Any, expected: dict[str, list[np.ndarray]]) -> dict[str, list[np.ndarray]]:
-        return {key: [to_integers(image).numpy() for image in images] for key, images in expected.items()}
-
-    given = to_unit_range(np.stack(pixels)).numpy()
-    trials = {"float32": _Trial("input_image", "generated_image", given, expect(pixels, False), tolerance)}
-    expected = expect(pictures[:2], True)
-    for name, to_integers, step in (("uint8", to_uint8, 1), ("uint16", to_uint16, 257)):
-        given = np.stack(pictures[:2]) * np.array(step, name)
-        levels = 1 + tolerance * _WIDENING * np.iinfo(name).max / 2
-        trials[name] = _Trial(
-            "input_image", "generated_image", given, round_to(to_integers, expected), levels
-        )
-    if takes_files(task):
-        files = np.array([tf.io.encode_png(picture).numpy() for picture in pictures[1:]], object)
-        expected = round_to(to_uint8, expect(pictures[1:], True))
-        trials["serving_default"] = _Trial(
-            "image_bytes", "image_bytes", files, expected, trials["uint8"].tolerance
-        )
-    return trials
+def _round(answers: _Answers, to_integers: Callable[[np.ndarray], tf.Tensor]) -> _Answers:
+    return {suffix: [to_integers(image).numpy() for image in images] for suffix, images in answers.items()}
 
 
 def _translate(generate: Generate, images: Iterable[tf.Tensor], seeds: np.ndarray) -> list[np.ndarray]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from tfpix2pix.export.names import WARMUP_FILE
+from tfpix2pix.export.names import NOISE_SEED, WARMUP_FILE
 from tfpix2pix.export.signatures import Endpoint
 
 # Numbers of the fields in prediction_log.proto, predict.proto and model.proto. Written
@@ -53,7 +53,7 @@ def _make_input(spec: tf.TensorSpec, file_channels: int, image_size: tuple[int, 
         # Gray will do: the time does not depend on the pixels.
         picture = tf.fill([*image_size, file_channels], tf.constant(127, tf.uint8))
         return tf.make_tensor_proto([tf.io.encode_png(picture).numpy()]).SerializeToString()
-    shape = [1, 2] if spec.name == "noise_seed" else [1, *image_size, spec.shape[-1]]
+    shape = [1, 2] if spec.name == NOISE_SEED else [1, *image_size, spec.shape[-1]]
     # One number stands for all of them in the file.
     return tf.make_tensor_proto(0, spec.dtype, shape).SerializeToString()
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
+from tfpix2pix.export.names import DEFAULT_SIGNATURE
 from tfpix2pix.pipelines.base import command_line, staging
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.progress import show_progress, warn
@@ -67,7 +68,7 @@ def _define_flags() -> flags.FlagValues:
         ("url", "http://127.0.0.1:8501", "of the server: http(s)://HOST:PORT, or grpc(s)://HOST:PORT"),
         ("model", None, "its name on the server"),
         ("version", None, "a number or a label (default: the newest)"),
-        ("signature", "serving_default", "one that takes image files"),
+        ("signature", DEFAULT_SIGNATURE, "one that takes image files"),
         ("input", None, "an image, a folder, or a pattern in quotes"),
         ("output", None, "folder for the outputs"),
         ("token_file", None, "file with a bearer token, for a gateway that asks for one"),

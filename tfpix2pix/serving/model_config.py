@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from tfpix2pix.export.names import SAVED_MODEL_FILE
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError
 
@@ -14,7 +15,6 @@ MONITORING_FILE = "monitoring.config"
 METRICS_PATH = "/monitoring/prometheus/metrics"
 # Without it a file is somebody's own.
 _MARK = "# Written by tfpix2pix.serving.serve at each start. Without this line it is left as it is.\n"
-_SAVED_MODEL_FILE = "saved_model.pb"
 
 
 def find_models(folder: Path) -> list[str]:
@@ -23,16 +23,16 @@ def find_models(folder: Path) -> list[str]:
     Raises:
       UsageError: when there are none.
     """
-    files = folder.glob(f"*/*/{_SAVED_MODEL_FILE}")
+    files = folder.glob(f"*/*/{SAVED_MODEL_FILE}")
     names = {file.parts[-3] for file in files if file.parts[-2].isdecimal() and file.parts[-3][0] != "."}
     if names:
         return sorted(names)
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}; --saved_models takes the one that holds the models")
     hint = "python -m tfpix2pix.export writes one"
-    if any(file.parent.name.isdecimal() for file in folder.glob(f"*/{_SAVED_MODEL_FILE}")):
+    if any(file.parent.name.isdecimal() for file in folder.glob(f"*/{SAVED_MODEL_FILE}")):
         hint = f"this is the folder of one model: --saved_models={folder.parent}"
-    raise UsageError(f"no {folder}/NAME/VERSION/{_SAVED_MODEL_FILE}; {hint}")
+    raise UsageError(f"no {folder}/NAME/VERSION/{SAVED_MODEL_FILE}; {hint}")
 
 
 def render_configs(folder: Path, names: Sequence[str]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from tfpix2pix.export.names import DEFAULT_SIGNATURE, SEEDED
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.serving.rest_transport import RestTransport
 from tfpix2pix.serving.transport import DTYPES, STRING, Signature, Status, Transport, TransportError
@@ -18,7 +19,6 @@ FIRST_DELAY_SEC = 0.25
 LONGEST_DELAY_SEC = 8.0
 # AVAILABLE, because a model may become so between its denial and the look at its state.
 _COMING = ("START", "LOADING", "AVAILABLE")
-_SEEDED = "_seeded"
 
 Result = TypeVar("Result")
 # gRPC's code -> what it means to the person who asked.
@@ -127,7 +127,7 @@ class RemoteModel:
         return self._signatures
 
     def predict(
-        self, inputs: Mapping[str, npt.ArrayLike], signature: str = "serving_default"
+        self, inputs: Mapping[str, npt.ArrayLike], signature: str = DEFAULT_SIGNATURE
     ) -> dict[str, np.ndarray]:
         """Runs a signature.
 
@@ -154,7 +154,7 @@ class RemoteModel:
         return self._insist(lambda: self._transport.predict(arrays, signature, found))
 
     def translate(
-        self, images: Sequence[bytes], signature: str = "serving_default", noise_seed: int | None = None
+        self, images: Sequence[bytes], signature: str = DEFAULT_SIGNATURE, noise_seed: int | None = None
     ) -> list[bytes]:
         """Translates image files.
 
@@ -171,8 +171,8 @@ class RemoteModel:
           UsageError: when the model's signatures do not allow that.
           ServingError: when the server refuses, fails, or cannot be reached.
         """
-        if noise_seed is not None and not signature.endswith(_SEEDED):
-            signature += _SEEDED
+        if noise_seed is not None and not signature.endswith(SEEDED):
+            signature += SEEDED
         found = self._find_signature(signature)
         files = [name for name, spec in found.inputs.items() if spec.dtype == STRING]
         pictures = [name for name, spec in found.outputs.items() if spec.dtype == STRING]
@@ -199,7 +199,7 @@ class RemoteModel:
         if name in signatures:
             return signatures[name]
         hint = ""
-        if name.endswith(_SEEDED):
+        if name.endswith(SEEDED):
             hint = "; leave the noise seed out, or export the model again"
         raise UsageError(f"{self._title} has no signature {name}; it has {_join(sorted(signatures))}{hint}")
 

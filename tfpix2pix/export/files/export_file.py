@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from absl import flags
 
+from tfpix2pix.export.names import GENERATED_IMAGE
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 
@@ -187,7 +188,7 @@ def _describe(rebuilt: "keras.Model", path: Path, options: FileOptions) -> dict[
         "quantization": options.quantization,
         "noise": NOISES[not options.with_noise],
         "inputs": {tensor.name: [tensor.dtype, [batch, *tensor.shape[1:]]] for tensor in rebuilt.inputs},
-        "outputs": {"generated_image": ["float32", [batch, *rebuilt.output_shape[1:]]]},
+        "outputs": {GENERATED_IMAGE: ["float32", [batch, *rebuilt.output_shape[1:]]]},
         "values": "[-1, 1], channels last",
         "bytes": path.stat().st_size,
         "tfpix2pix": tfpix2pix.__version__,

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from tfpix2pix.export.names import DEFAULT_SIGNATURE, GENERATED_IMAGE, INPUT_IMAGE, NOISE_SEED
+
 Images = npt.NDArray[np.float32]
 # (input_image [B, H, W, C] in [-1, 1], noise_seed int32 [B, 2]) -> generated_image. A
 # file without noise ignores the seed.
@@ -29,14 +31,14 @@ def open_tflite(path: Path) -> Generate:
     """Opens a LiteRT file; a batch goes through it image by image."""
     from ai_edge_litert.interpreter import Interpreter
 
-    runner = Interpreter(model_path=str(path)).get_signature_runner("serving_default")
+    runner = Interpreter(model_path=str(path)).get_signature_runner(DEFAULT_SIGNATURE)
     names = runner.get_input_details()
 
     def generate(input_image, noise_seed):
-        batch = {"input_image": input_image, "noise_seed": noise_seed}
+        batch = {INPUT_IMAGE: input_image, NOISE_SEED: noise_seed}
         return np.concatenate(
             [
-                runner(**{name: batch[name][place : place + 1] for name in names})["generated_image"]
+                runner(**{name: batch[name][place : place + 1] for name in names})[GENERATED_IMAGE]
                 for place in range(len(input_image))
             ]
         )
@@ -52,7 +54,7 @@ def open_onnx(path: Path) -> Generate:
     names = [value.name for value in session.get_inputs()]
 
     def generate(input_image, noise_seed):
-        batch = {"input_image": input_image, "noise_seed": noise_seed}
-        return session.run(["generated_image"], {name: batch[name] for name in names})[0]
+        batch = {INPUT_IMAGE: input_image, NOISE_SEED: noise_seed}
+        return session.run([GENERATED_IMAGE], {name: batch[name] for name in names})[0]
 
     return generate

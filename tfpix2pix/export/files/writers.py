@@ -8,6 +8,8 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from tfpix2pix.export.names import DEFAULT_SIGNATURE, GENERATED_IMAGE
+
 # The first opset with BitwiseXor, which the noise needs.
 ONNX_OPSET = 18
 
@@ -29,7 +31,7 @@ def write_tflite(generator: keras.Model, path: Path, quantization: str = "none")
     # By way of a SavedModel: its variables become constants and its names stay.
     folder = path.with_name("saved_model")
     archive = keras.export.ExportArchive()
-    archive.add_endpoint("serving_default", _by_name(generator), list(_signature(generator, 1).values()))
+    archive.add_endpoint(DEFAULT_SIGNATURE, _by_name(generator), list(_signature(generator, 1).values()))
     with contextlib.redirect_stdout(io.StringIO()):
         archive.write_out(str(folder))
     converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
@@ -66,9 +68,9 @@ def _by_name(generator: keras.Model):
     """Returns the generator with arguments and result called as in the SavedModel's signatures."""
 
     def generate(input_image):
-        return {"generated_image": generator(input_image, training=False)}
+        return {GENERATED_IMAGE: generator(input_image, training=False)}
 
     def generate_seeded(input_image, noise_seed):
-        return {"generated_image": generator([input_image, noise_seed], training=False)}
+        return {GENERATED_IMAGE: generator([input_image, noise_seed], training=False)}
 
     return generate if len(generator.inputs) == 1 else generate_seeded

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpix2pix.export import request_checks
-from tfpix2pix.export.names import SEEDED
+from tfpix2pix.export.names import DEFAULT_SIGNATURE, IMAGE_BYTES, NOISE_SEED, SEEDED
 from tfpix2pix.networks.inference import complete_pictures, sample_seed
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.files.image_files import decode_image
@@ -17,7 +17,7 @@ from tfpix2pix.translate.translator import Translator
 
 # Channels that a browser can send and show.
 _IN, _OUT = (1, 3, 4), (1, 2, 3, 4)
-_SIGNATURE = "serving_default" + SEEDED
+_SIGNATURE = DEFAULT_SIGNATURE + SEEDED
 _LOG = logging.getLogger("uvicorn.error")
 
 
@@ -150,8 +150,8 @@ class RemotePainter(_Painter):
 
     def _ask(self, contents: bytes, noise_seed: int, samples: int) -> list[bytes]:
         seeds = _stack_seeds(noise_seed, samples).numpy()
-        inputs = {"image_bytes": np.array([contents] * samples, object), "noise_seed": seeds}
-        return list(self._model.predict(inputs, _SIGNATURE)["image_bytes"])
+        inputs = {IMAGE_BYTES: np.array([contents] * samples, object), NOISE_SEED: seeds}
+        return list(self._model.predict(inputs, _SIGNATURE)[IMAGE_BYTES])
 
     def warm_up(self, size: tuple[int, int]) -> None:
         """See `Painter`; a server that is away, or has another kind of model, is the caller's to report."""
