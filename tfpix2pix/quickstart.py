@@ -96,6 +96,7 @@ def _table(scores: dict[str, dict[str, float]]) -> str:
 
 
 def _write_contact_sheet(generator, config, path: Path) -> None:
+    from tfpix2pix.pictures.examples import show_examples
     from tfpix2pix.pictures.sheets import contact_sheet, write_png
     from tfpix2pix.pipelines.batches import build_dataset
     from tfpix2pix.run import splits
@@ -109,8 +110,7 @@ def _write_contact_sheet(generator, config, path: Path) -> None:
     )
     batch = next(iter(dataset))
     generated_image = generator([batch["input_image"], batch["noise_seed"]], training=False)
-    images = [batch["input_image"], generated_image, batch["target_image"]]
-    write_png(path, contact_sheet(images))
+    write_png(path, contact_sheet(show_examples(splits.make_task(config), batch, generated_image)))
 
 
 def _next_steps(workdir: Path, sheet_path: Path, saved_model: Path | None) -> str:

@@ -6,13 +6,12 @@ import shutil
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from PIL import Image
 
 from tests.helpers import runs
 from tests.helpers.tiny_run import write_run
 from tfpix2pix.config.config import make_config
-from tfpix2pix.evaluate.evaluation import evaluate_model, show_examples
+from tfpix2pix.evaluate.evaluation import evaluate_model
 from tfpix2pix.export import model_card
 from tfpix2pix.export.saved_model import export_saved_model
 from tfpix2pix.metrics.label_maps import find_label_side, read_label_ids
@@ -20,7 +19,6 @@ from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.files.sources import from_arrays
 from tfpix2pix.pipelines.labels.palettes import IGNORED, Palette
 from tfpix2pix.pipelines.synthetic.facades import draw_pair
-from tfpix2pix.pipelines.tasks.tasks import Task
 from tfpix2pix.run.generator import load_generator
 from tfpix2pix.run.splits import open_split
 from tfpix2pix.train.validation import compute_validation_scores
@@ -284,13 +282,6 @@ def test_class_ids_come_from_the_label_map_at_its_own_size():
         assert ids.tolist() == [[[0, 0, 1, 1, IGNORED, IGNORED]]]
     assert find_label_side(from_arrays(photo, photo), PALETTE) is None
     assert find_label_side(from_arrays(photo, photo), None) is None
-
-
-def test_what_a_person_sees_has_three_channels():
-    batch = {"input_image": tf.fill([1, 2, 2, 1], -1.0), "target_image": tf.fill([1, 2, 2, 3], 1.0)}
-    shown = show_examples(Task(), batch, tf.fill([1, 2, 2, 3], 0.2))
-    assert [picture.shape for picture in shown] == [(1, 2, 2, 3)] * 3
-    assert [picture[0, 0, 0].tolist() for picture in shown] == [[0] * 3, [153] * 3, [255] * 3]
 
 
 def test_images_are_read_with_the_channels_of_a_saved_model(tmp_path, pair_set):

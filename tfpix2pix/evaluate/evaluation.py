@@ -16,14 +16,12 @@ from tfpix2pix.export.names import CARD_FILE
 from tfpix2pix.export.opening import read_config
 from tfpix2pix.metrics import registry
 from tfpix2pix.metrics.label_maps import choose_palette, find_label_side, read_label_ids
-from tfpix2pix.metrics.registry import Examples, Metric, Pictures, Result, Segmenter, Tools
-from tfpix2pix.pictures.sheets import as_rgb
+from tfpix2pix.metrics.registry import Examples, Metric, Result, Segmenter, Tools
+from tfpix2pix.pictures.examples import show_examples
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.progress import say, show_progress
 from tfpix2pix.pipelines.batches import NUM_NOISE_SEEDS, build_dataset
 from tfpix2pix.pipelines.files.sources import Source
-from tfpix2pix.pipelines.tasks.tasks import Task
-from tfpix2pix.pipelines.tasks.transforms import to_uint8
 from tfpix2pix.run import splits
 from tfpix2pix.translate.translator import Translator
 
@@ -136,28 +134,6 @@ def evaluate_model(
     directions = {name: metric.higher_is_better for name, metric in job.metrics.items()}
     write_results(evaluation, directions, job.source.example_ids, kept, gallery)
     return evaluation
-
-
-def show_examples(
-    task: Task, batch: dict[str, tf.Tensor], generated_image: tf.Tensor
-) -> tuple[Pictures, Pictures, Pictures]:
-    """Returns what a person sees of a batch: the one place where network tensors become pictures.
-
-    Args:
-      task: what the tensors stand for.
-      batch: `input_image` and `target_image`, float32 [B, H, W, C] in [-1, 1].
-      generated_image: as `target_image`.
-
-    Returns:
-      Input, generated and target, each uint8 [B, H, W, 3].
-    """
-
-    def show(image: tf.Tensor) -> Pictures:
-        return to_uint8(as_rgb(image)).numpy()
-
-    completed = (task.complete(batch, image) for image in (generated_image, batch["target_image"]))
-    generated, target = map(show, completed)
-    return show(task.show_input(batch)), generated, target
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -285,8 +261,10 @@ def _generate(job: _Job, gallery: Gallery) -> Iterator[Examples]:
             raise UserError(f"{translator.title} generates values that are not finite; nothing was scored")
         shown = show_examples(job.source.task, batch, samples[0])
         gallery.add(start, shown)
-        start += len(shown[0])
-        yield Examples(batch["target_image"], samples, shown[2], shown[1], label_ids, batch.get("mask"))
+        start += len(shown.input)
+        yield Examples(
+            batch["target_image"], samples, shown.target, shown.generated, label_ids, batch.get("mask")
+        )
 
 
 def _check_channels(images: tf.Tensor, channels: int, verb: str, translator: Translator) -> None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from tfpix2pix.metrics.registry import Pictures
+from tfpix2pix.pictures.examples import ShownExamples
 from tfpix2pix.pictures.sheets import write_png
 
 PAGE = "index.html"
@@ -41,14 +41,14 @@ class Gallery:
             if re.fullmatch(r"\d{6,}_(input|generated|target)\.png", path.name) and file not in kept:
                 path.unlink()
 
-    def add(self, start: int, shown: Sequence[Pictures]) -> None:
+    def add(self, start: int, shown: ShownExamples) -> None:
         """Writes what the page shows of a batch.
 
         Args:
           start: place of its first example in the split.
-          shown: input, generated and target pictures, each uint8 [B, H, W, 3].
+          shown: the batch as pictures.
         """
-        for index in set(self.indices) & set(range(start, start + len(shown[0]))):
+        for index in set(self.indices) & set(range(start, start + len(shown.input))):
             for kind, batch in zip(KINDS, shown, strict=True):
                 write_png(self._folder / self.file(index, kind), batch[index - start])
 

@@ -5,6 +5,7 @@ from tfpix2pix.pipelines.base.face import name_face
 __getattr__, __dir__, __all__ = name_face(
     __name__,
     {
+        "show_examples": "examples",
         "contact_sheet": "sheets",
         "patch_map": "sheets",
         "as_rgb": "sheets",

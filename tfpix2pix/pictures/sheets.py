@@ -1,4 +1,4 @@
-"""Pictures for people: contact sheets, patch maps, PNG files."""
+"""Contact sheets, maps of what the discriminator thinks, PNG files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,40 +6,23 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tfpix2pix.pictures.examples import show_image
 from tfpix2pix.pipelines.base import staging
-from tfpix2pix.pipelines.tasks.transforms import to_uint8
 
 GAP_PX = 4
 
 
-def as_rgb(image: tf.Tensor) -> tf.Tensor:
-    """Shows any number of channels: one as gray, two as red and green, of more the first three.
+def contact_sheet(columns: Sequence[np.ndarray | tf.Tensor]) -> np.ndarray:
+    """Lays images out on white: each example has a row, each kind of image a column.
 
     Args:
-      image: float32 [..., C] in [-1, 1].
+      columns: pictures, uint8 [B, H, W, 3]; or images, float32 [B, H, W, C] in [-1, 1], which
+        `show_image` turns into pictures. All have the same B, H and W.
 
     Returns:
-      float32 [..., 3].
+      uint8 [B * (H + gap) + gap, columns * (W + gap) + gap, 3].
     """
-    image = tf.convert_to_tensor(image)
-    channels = image.shape[-1]
-    if channels == 1:
-        return tf.image.grayscale_to_rgb(image)
-    if channels == 2:
-        return tf.concat([image, -tf.ones_like(image[..., :1])], axis=-1)
-    return image[..., :3]
-
-
-def contact_sheet(columns: Sequence[tf.Tensor]) -> np.ndarray:
-    """Lays images out with an example a row and a kind a column.
-
-    Args:
-      columns: each float32 [B, H, W, C] in [-1, 1]; the same B, H and W.
-
-    Returns:
-      uint8 [B * (H + gap) + gap, columns * (W + gap) + gap, 3], on white.
-    """
-    images = [to_uint8(as_rgb(column)).numpy() for column in columns]
+    images = [np.asarray(column) if column.dtype == tf.uint8 else show_image(column) for column in columns]
     rows, height, width = images[0].shape[:3]
     sheet_size = (rows * (height + GAP_PX) + GAP_PX, len(images) * (width + GAP_PX) + GAP_PX, 3)
     sheet = np.full(sheet_size, 255, np.uint8)
@@ -51,11 +34,11 @@ def contact_sheet(columns: Sequence[tf.Tensor]) -> np.ndarray:
 
 
 def patch_map(patch_logits: tf.Tensor, image_size: tuple[int, int]) -> tf.Tensor:
-    """Shows what the discriminator thinks of each patch: white real, black generated.
+    """Shows what the discriminator thinks of each patch: white stands for real, black for generated.
 
     Args:
-      patch_logits: float32 [B, h, w, 1].
-      image_size: (height, width) px of the picture.
+      patch_logits: what the discriminator returned, float32 [B, h, w, 1].
+      image_size: (height, width) of the map in px.
 
     Returns:
       float32 [B, height, width, 1] in [-1, 1].
@@ -65,5 +48,10 @@ def patch_map(patch_logits: tf.Tensor, image_size: tuple[int, int]) -> tf.Tensor
 
 
 def write_png(path: Path, image: np.ndarray) -> None:
-    """Writes uint8 or uint16 [H, W, 1 to 4] as a PNG file, atomically; makes its folder."""
+    """Writes a PNG file, which appears whole or not at all, and its folder where that is missing.
+
+    Args:
+      path: of the file.
+      image: uint8 or uint16 [H, W, C], C from 1 to 4.
+    """
     staging.write_file(path, tf.io.encode_png(image).numpy())

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tfpix2pix.evaluate.evaluation import show_examples
+from tfpix2pix.pictures.examples import show_examples
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.progress import say, warn
 from tfpix2pix.pipelines.batches import build_dataset
@@ -132,8 +132,8 @@ def _translate(
         for example_id, batch in zip(source.example_ids, dataset, strict=False):
             if example_id in chosen:
                 generated_image = translator.generate(batch["input_image"], batch["noise_seed"])
-                _, generated, target = show_examples(source.task, batch, generated_image)
-                yield target[0], generated[0]
+                shown = show_examples(source.task, batch, generated_image)
+                yield shown.target[0], shown.generated[0]
     except tf.errors.OpError as error:
         reason = source.describe_failure(range(len(source)))
         if reason is None:

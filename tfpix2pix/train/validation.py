@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfpix2pix.methods.step import TranslationStep
 from tfpix2pix.metrics.image_quality import compute_hole_l1, compute_image_quality
+from tfpix2pix.pictures.examples import show_examples
 from tfpix2pix.pictures.sheets import contact_sheet, patch_map
 from tfpix2pix.pipelines.batches import build_dataset
 from tfpix2pix.pipelines.files.sources import Source
@@ -92,15 +93,13 @@ def sample_sheets(
     for batch in dataset.take(SAMPLES):
         input_image, target_image = batch["input_image"], batch["target_image"]
         generated_image = train_step.generator([input_image, batch["noise_seed"]], training=False)
-        task = source.task
-        completed = [task.complete(batch, image) for image in (generated_image, target_image)]
-        shown.append([task.show_input(batch), *completed])
+        shown.append(show_examples(source.task, batch, generated_image))
         if train_step.discriminator is not None:
             logits = [
                 train_step.discriminate(input_image, image) for image in (generated_image, target_image)
             ]
             judged.append([patch_map(values, image_size) for values in logits])
-    sheets = {"pictures": shown, "patches": judged}
+    sheets: dict[str, list] = {"pictures": shown, "patches": judged}
     return {
         name: contact_sheet([tf.concat(column, 0) for column in zip(*rows, strict=True)])
         for name, rows in sheets.items()

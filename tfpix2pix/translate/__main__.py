@@ -162,7 +162,8 @@ class _Job:
         """Writes an output; returns the file that the page shows."""
         import numpy as np
 
-        from tfpix2pix.pictures.sheets import as_rgb, write_png
+        from tfpix2pix.pictures.examples import show_image
+        from tfpix2pix.pictures.sheets import write_png
         from tfpix2pix.pipelines.files.image_files import widen
         from tfpix2pix.pipelines.tasks.transforms import to_uint8
 
@@ -175,20 +176,18 @@ class _Job:
         np.save(contents, generated)
         staging.write_file(self.output / output_file, contents.getvalue())
         shown_file = f"{PAGE_FOLDER}/{output_file}.png"
-        write_png(self.output / shown_file, to_uint8(as_rgb(widen(generated, np.float32))).numpy())
+        write_png(self.output / shown_file, show_image(widen(generated, np.float32)))
         return shown_file
 
     def _show_input(self, picture: "np.ndarray") -> "np.ndarray":
         """Returns uint8 RGB."""
         import numpy as np
 
-        from tfpix2pix.pictures.sheets import as_rgb
+        from tfpix2pix.pictures.examples import show_input
         from tfpix2pix.pipelines.files.image_files import widen
-        from tfpix2pix.pipelines.tasks.transforms import to_uint8
 
         task = self.translator.task
-        example = task.read_picture(widen(picture, np.float32))
-        return to_uint8(as_rgb(task.show_input(example))).numpy()
+        return show_input(task, task.read_picture(widen(picture, np.float32)))
 
     def _load(self, file: Path) -> "np.ndarray":
         """Returns the picture in the type that its output shall have."""
