@@ -6,6 +6,8 @@ import pytest
 
 from tfpix2pix.config import config as configs
 from tfpix2pix.config.config import FIELDS, define_flags, make_config
+from tfpix2pix.config.run_config import RunConfig
+from tfpix2pix.metrics.fcn import config as fcn
 from tfpix2pix.pipelines.base.command_line import new_flags
 from tfpix2pix.pipelines.base.errors import UsageError
 
@@ -144,9 +146,30 @@ def test_help_names_one_default_for_each_flag():
     flag_values = new_flags()
     define_flags(flag_values)
     for name in FIELDS:
-        assert flag_values[name].help.count("(default: ") == 1, name
-    assert "(default: 8 for 256 px)" in flag_values["depth"].help
-    assert "(default: --base_filters)" in flag_values["discriminator_filters"].help
+        assert flag_values[name].help.count("Default: ") == 1, name
+    assert flag_values["depth"].help.endswith(" Default: 8 for 256 px.")
+    assert flag_values["discriminator_filters"].help.endswith(" Default: --base_filters.")
+
+
+@pytest.mark.parametrize("fields", [FIELDS, fcn.FIELDS])
+def test_every_option_is_explained_in_sentences_and_in_a_group(fields):
+    groups = [field.metadata["group"] for field in fields.values()]
+    assert list(dict.fromkeys(groups)) == ["data", "networks", "objective", "schedule", "output", "machine"]
+    assert groups == sorted(groups, key=groups.index)
+    for field in fields.values():
+        sentences = field.metadata["help"]
+        assert sentences[0].isupper() and sentences.endswith(".") and sentences.count(" ") >= 3, field.name
+
+
+def test_a_training_of_fcn_differs_in_its_own_settings_and_in_these_defaults():
+    common = [field.name for field in dataclasses.fields(RunConfig)]
+    assert len(common) == 19 and set(common) <= set(FIELDS) & set(fcn.FIELDS)
+    ours, theirs = make_config(), fcn.make_config()
+    differ = {name for name in common if getattr(ours, name) != getattr(theirs, name)}
+    assert differ == {
+        *("dataset", "epochs", "batch_size", "learning_rate", "lr_schedule", "precision"),
+        *("checkpoint_every_steps", "validate_every_steps"),
+    }
 
 
 def test_a_config_cannot_be_changed():

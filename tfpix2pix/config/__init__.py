@@ -5,7 +5,8 @@ from tfpix2pix.pipelines.base.face import name_face
 __getattr__, __dir__, __all__ = name_face(
     __name__,
     {
-        "Config": "config",
+        "Config": "fields",
+        "RunConfig": "run_config",
         "make_config": "config",
         "options": "options",
     },

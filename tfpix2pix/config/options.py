@@ -1,10 +1,11 @@
-"""Settings as frozen dataclasses: each field is a flag, with its help, its checks and its text.
+"""Settings as frozen dataclasses, of which each field is a flag, with its help, its checks and its text.
 
 TensorFlow is not imported.
 """
 
 import dataclasses
 import math
+import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, get_origin
 
@@ -12,25 +13,65 @@ from absl import flags
 
 from tfpix2pix.pipelines.base.errors import UsageError
 
+# The groups of options, in the order in which they are shown.
+GROUPS = ("data", "networks", "objective", "schedule", "output", "machine")
+Size = tuple[int, int]
+
 
 def option(
-    default: Any, text: str, choices: tuple = (), may_change: bool = False, minimum: float | None = None
+    default: Any,
+    help: str,
+    *,
+    group: str,
+    choices: tuple = (),
+    may_change: bool = False,
+    minimum: float | None = None,
 ) -> Any:
     """Returns a dataclass field that is also the flag of the same name.
 
     Args:
-      default: of the field, and None for the flag, so that it can be told from what was given.
-      text: help.
-      choices: the values it may have; empty: any.
-      may_change: between a run and its resumption.
-      minimum: of numbers.
+      default: of the field. The flag's default is None, so that a flag that was given
+        can be told from one that was not.
+      help: a whole sentence or more that can be read alone.
+      group: one of `GROUPS`.
+      choices: the values that the field may have; empty if it may have any.
+      may_change: whether a run may be resumed with another value.
+      minimum: the least value of a number.
     """
-    metadata = {"help": text, "choices": choices, "may_change": may_change, "minimum": minimum}
+    metadata = {
+        "help": help,
+        "group": group,
+        "choices": choices,
+        "may_change": may_change,
+        "minimum": minimum,
+    }
     return dataclasses.field(default=default, metadata=metadata)
 
 
+def redefine(base: type, name: str, default: Any = dataclasses.MISSING, **changes: Any) -> Any:
+    """Returns an option of a base class again, changed, for a field of the same name in a subclass.
+
+    Args:
+      base: the class that defines the option.
+      name: of the option.
+      default: the subclass's default; that of `base` if it is not given.
+      **changes: arguments of `option` that differ, by name.
+    """
+    field = list_fields(base)[name]
+    settings = {"default": field.default, **field.metadata, **changes}
+    if default is not dataclasses.MISSING:
+        settings["default"] = default
+    return option(**settings)
+
+
+def list_fields(kind: Any) -> dict[str, dataclasses.Field]:
+    """Returns the options of a dataclass, or of an instance of one, by name, in the order of their groups."""
+    fields = sorted(dataclasses.fields(kind), key=lambda field: GROUPS.index(field.metadata["group"]))
+    return {field.name: field for field in fields}
+
+
 def accepted_types(field: dataclasses.Field) -> tuple[type, ...]:
-    """Returns what values of a field may be; NumPy scalars are no part of a configuration."""
+    """Returns the types that values of a field may have. NumPy's scalars are not among them."""
     if field.type is float:
         return (float, int)
     for base in (int, str, float):
@@ -42,8 +83,8 @@ def accepted_types(field: dataclasses.Field) -> tuple[type, ...]:
 
 def check_values(settings: Any) -> None:
     """Raises UsageError, naming the flag, for a value that its field does not allow."""
-    for field in dataclasses.fields(settings):
-        name, value, rules = field.name, getattr(settings, field.name), field.metadata
+    for name, field in list_fields(settings).items():
+        value, rules = getattr(settings, name), field.metadata
         if rules["choices"] and value not in rules["choices"]:
             choices = ", ".join(map(str, rules["choices"]))
             raise UsageError(f"--{name} must be one of {choices}. Received: {value}")
@@ -56,13 +97,19 @@ def check_values(settings: Any) -> None:
 
 
 def define_flags(
-    flag_values: flags.FlagValues, fields: Iterable[dataclasses.Field], default_texts: dict[str, str]
+    flag_values: flags.FlagValues, fields: Iterable[dataclasses.Field], default_texts: Mapping[str, str]
 ) -> None:
-    """Defines a flag for each field, all unset; `default_texts` tells the defaults that depend on others."""
+    """Defines a flag for each field; all are unset.
+
+    Args:
+      flag_values: where the flags are defined.
+      fields: made by `option`.
+      default_texts: what the help says of a default that depends on other settings.
+    """
     for field in fields:
         name, kind = field.name, accepted_types(field)[0]
         default = default_texts.get(name) or ("none" if field.default in (None, "") else text(field.default))
-        help_text = f"{field.metadata['help']} (default: {default})"
+        help_text = f"{field.metadata['help']} Default: {default}."
         if kind is bool:
             flags.DEFINE_bool(name, None, help_text, flag_values=flag_values)
         elif field.metadata["choices"] and kind is str:
@@ -80,20 +127,36 @@ def text(value: Any) -> str:
     return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
+def parse_size(value: Any, name: str) -> Size:
+    """Returns (height, width) in px of N, "N", "HxW" or a pair.
+
+    Args:
+      value: what was given.
+      name: of the setting, for the message.
+
+    Raises:
+      UsageError: for any other value.
+    """
+    match = re.fullmatch(r"(\d+)(?:[x,](\d+))?", str(value).strip("()[] ").replace(" ", ""))
+    if not match or int(match[1]) < 1 or int(match[2] or 1) < 1:
+        raise UsageError(f"--{name} takes N or HxW, such as 256 or 256x512. Received: {value}")
+    return int(match[1]), int(match[2] or match[1])
+
+
 def describe(settings: Any, default: Any, notes: Mapping[str, str] | None = None) -> str:
-    """Returns the settings for people, a line per field, those that differ from `default` marked with *.
+    """Returns the settings for people: a line for each, with * before those that differ from `default`.
 
     Args:
       settings: a dataclass of options.
-      default: of the same type.
-      notes: what to say of a field, behind its value.
+      default: another one of the same type.
+      notes: what is said of a setting behind its value, by name.
     """
     lines = []
-    for field in dataclasses.fields(settings):
-        value = getattr(settings, field.name)
-        mark = "*" if value != getattr(default, field.name) else " "
-        note = f"  ({notes[field.name]})" if notes and field.name in notes else ""
-        lines.append(f"{mark} {field.name:24s} {text(value)}{note}")
+    for name in list_fields(settings):
+        value = getattr(settings, name)
+        mark = "*" if value != getattr(default, name) else " "
+        note = f"  ({notes[name]})" if notes and name in notes else ""
+        lines.append(f"{mark} {name:24s} {text(value)}{note}")
     return "\n".join(lines)
 
 
@@ -101,16 +164,16 @@ def check_resumable(saved: Any, now: Any, workdir: Any, may_change: Collection[s
     """Raises UsageError, naming the fields, when a run cannot go on under other settings.
 
     Args:
-      saved: settings of the run.
-      now: settings that were given.
-      workdir: of the run.
+      saved: the settings that the run began with.
+      now: the settings that were given.
+      workdir: the folder of the run.
       may_change: fields that may differ, besides those that always may.
     """
     changed = [
-        f"--{field.name} was {text(getattr(saved, field.name))}, is {text(getattr(now, field.name))}"
-        for field in dataclasses.fields(saved)
-        if not field.metadata["may_change"] and field.name not in may_change
-        if getattr(saved, field.name) != getattr(now, field.name)
+        f"--{name} was {text(getattr(saved, name))}, is {text(getattr(now, name))}"
+        for name, field in list_fields(saved).items()
+        if not field.metadata["may_change"] and name not in may_change
+        if getattr(saved, name) != getattr(now, name)
     ]
     if changed:
         raise UsageError(

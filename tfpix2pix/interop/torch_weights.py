@@ -50,10 +50,7 @@ def main(argv: Sequence[str]) -> None:
         ("workdir", "folder of the run whose weights are written for the reference"),
     ):
         flags.DEFINE_string(name, None, text, flag_values=flag_values)
-    configs.define_flags(flag_values)
-    for name, default in DEFAULTS.items():
-        text = str(flag_values[name].help).rpartition(" (default: ")[0]
-        flag_values[name].help = f"{text} (default: {default})"
+    configs.define_flags(flag_values, default_texts=DEFAULTS)
     command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
     given = {name: flag_values[name].value for name in configs.FIELDS}
     paths = {

@@ -319,6 +319,6 @@ def test_settings_follow_from_others():
 def test_help_and_mistakes(tmp_path):
     shown = runs.run([sys.executable, "-m", "tfpix2pix.metrics.fcn", "--help"])
     assert shown.returncode == 0 and "--vgg_weights" in shown.stdout
-    assert "(default: 0.25; 1 with --vgg_weights)" in shown.stdout
+    assert "Default: 0.25; 1 with --vgg_weights." in shown.stdout
     mistaken = runs.run([sys.executable, "-m", "tfpix2pix.metrics.fcn", "--width=x"])
     assert mistaken.returncode == 2 and "--width" in runs.last_line(mistaken)

@@ -1,75 +1,72 @@
 """The configuration of a training of FCN-8s. TensorFlow is not imported."""
 
 import dataclasses
-import json
 from typing import Any
 
-from tfpix2pix.config import options as settings
-from tfpix2pix.config.config import JITTER_LOAD_SIZE, Size, parse_size
-from tfpix2pix.config.options import check_values, option
-from tfpix2pix.pipelines import catalogue
+from tfpix2pix.config.checks import check_common
+from tfpix2pix.config.options import list_fields, option, redefine
+from tfpix2pix.config.run_config import RunConfig, read_given, read_json, with_load_size
 from tfpix2pix.pipelines.base.errors import UsageError
 
 SCRATCH = "none"
-PALETTE_FILE = "palette.json"  # in the workdir: the classes, in the order of the scores
+# This file in the folder of a run names its classes, in the order of the scores.
+PALETTE_FILE = "palette.json"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FcnConfig:
+class FcnConfig(RunConfig):
     """Everything that decides a training of FCN-8s. Build it with `make_config`.
 
     Sizes are (height, width) in px.
     """
 
-    dataset: str = option("camvid", "name in the catalogue, or of your own set below --data_dir")
-    data_dir: str = option(
-        "datasets", "folder that holds <dataset>/train|val|test, or the splits themselves", may_change=True
-    )
+    dataset: str = redefine(RunConfig, "dataset", "camvid")
     palette: str | None = option(
-        None, "classes and colours of the label maps: a dataset of the catalogue, or a JSON file"
+        None,
+        "Read label maps by these classes and colours: those of a dataset of the catalogue, or those of a "
+        "JSON file.",
+        group="data",
     )
-    epochs: int = option(100, "passes over the training split", minimum=1)
-    steps: int | None = option(None, "steps to train; wins over --epochs", minimum=1)
-    batch_size: int = option(8, "photos in a step", minimum=1)
-    image_size: Size = option((256, 256), "N or HxW, px: what the network sees")
-    load_size: Size = option((286, 286), "N or HxW, px: resized to, before the random crop of the jitter")
-    jitter: bool = option(True, "random crop out of --load_size")
-    mirror: bool = option(True, "random left-right flip")
-    on_bad_image: str = option("stop", "what to do about an unreadable training file", ("stop", "skip"))
-    cache_mib: int = option(
-        2048, "decoded images of a split are kept in memory up to this many MiB", minimum=0, may_change=True
+    epochs: int = redefine(RunConfig, "epochs", 100)
+    batch_size: int = redefine(RunConfig, "batch_size", 8)
+    width: float = option(
+        0.25,
+        "Multiply the number of filters in all layers by this factor; 1 gives VGG-16.",
+        group="networks",
+        minimum=0.01,
     )
-    width: float = option(0.25, "multiplies the filters of all layers; 1 is VGG-16", minimum=0.01)
     vgg_weights: str = option(
-        SCRATCH, "where training starts: imagenet (fetched by Keras), an .h5 file of VGG-16, or none"
+        SCRATCH,
+        "Start from weights of VGG-16: those that Keras downloads (imagenet), or those in an .h5 file. "
+        "With none, the training starts from random weights.",
+        group="networks",
     )
     class_balancing: str = option(
-        "none", "median_frequency: rare classes weigh more in the loss", ("none", "median_frequency")
+        "none",
+        "Give all classes the same weight in the loss (none), or rare ones a larger weight "
+        "(median_frequency).",
+        group="objective",
+        choices=("none", "median_frequency"),
     )
-    learning_rate: float = option(1e-3, "of Adam", minimum=0)
-    lr_schedule: str = option(
-        "linear_decay",
-        "linear_decay: constant for the first half, then to 0",
-        ("constant", "linear_decay"),
+    learning_rate: float = redefine(RunConfig, "learning_rate", 1e-3)
+    lr_schedule: str = redefine(RunConfig, "lr_schedule", "linear_decay")
+    checkpoint_every_steps: int = redefine(RunConfig, "checkpoint_every_steps", 500)
+    validate_every_steps: int = redefine(RunConfig, "validate_every_steps", 500)
+    precision: str = redefine(
+        RunConfig,
+        "precision",
+        "float32",
+        help="Compute in this precision.",
+        choices=("float32", "mixed_bfloat16"),
     )
-    precision: str = option("float32", "of the network's arithmetic", ("float32", "mixed_bfloat16"))
-    seed: int = option(0, "of weights, order, jitter and mirroring", minimum=0)
-    checkpoint_every_steps: int = option(500, "steps between checkpoints", may_change=True, minimum=1)
-    keep_checkpoints: int = option(2, "latest checkpoints kept, the best aside", may_change=True, minimum=1)
-    validate_every_steps: int = option(500, "steps between validations", may_change=True, minimum=1)
-    summary_every_steps: int = option(50, "steps between scalars", may_change=True, minimum=1)
-
-    def to_json(self) -> str:
-        """Returns the configuration as JSON text."""
-        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
     @property
     def normalization(self) -> str:
-        """`group` from scratch; VGG-16's own weights go without."""
+        """It is `group` for a training from scratch, and `none` with the weights of VGG-16."""
         return "group" if self.vgg_weights == SCRATCH else "none"
 
 
-FIELDS = {field.name: field for field in dataclasses.fields(FcnConfig)}
+FIELDS = list_fields(FcnConfig)
 DEFAULT_TEXTS = {
     "load_size": "286/256 of --image_size",
     "width": "0.25; 1 with --vgg_weights",
@@ -87,42 +84,16 @@ def make_config(**given: Any) -> FcnConfig:
     Raises:
       UsageError: for an unknown field or a value that cannot work; the message names it.
     """
-    if unknown := sorted(set(given) - set(FIELDS)):
-        raise UsageError(f"no such setting: {', '.join(unknown)} (there are {', '.join(FIELDS)})")
-    if given.get("load_size") is not None and given.get("jitter") is False:
-        raise UsageError("--load_size has no effect without --jitter; drop one of the two")
-    values = {name: value for name, value in given.items() if value is not None}
-    for name in ("image_size", "load_size"):
-        if name in values:
-            values[name] = parse_size(values[name], name)
-    image_size = values.get("image_size", FIELDS["image_size"].default)
-    values.setdefault("load_size", tuple(round(side * JITTER_LOAD_SIZE) for side in image_size))
+    values = with_load_size(FcnConfig, read_given(FcnConfig, given))
     if values.get("vgg_weights", SCRATCH) != SCRATCH:
         values = {"width": 1.0, "learning_rate": 1e-4, **values}
         if values["width"] != 1:
             raise UsageError(f"--vgg_weights goes with --width=1. Received: --width={values['width']}")
     config = FcnConfig(**values)
-    _check(config)
+    check_common(config)
     return config
-
-
-def _check(config: FcnConfig) -> None:
-    check_values(config)
-    catalogue.check_name(config.dataset)
-    if config.jitter and any(
-        load < side for side, load in zip(config.image_size, config.load_size, strict=True)
-    ):
-        sizes = settings.text(config.image_size), settings.text(config.load_size)
-        raise UsageError(
-            f"--load_size must not be smaller than --image_size, {sizes[0]}. Received: {sizes[1]}"
-        )
-    if config.seed >= 2**32:
-        raise UsageError(f"--seed must be below 2**32. Received: {config.seed}")
 
 
 def from_json(text: str) -> FcnConfig:
     """Returns the configuration that `FcnConfig.to_json` wrote."""
-    values: dict[str, Any] = json.loads(text)
-    if values.get("jitter") is False:
-        values.pop("load_size", None)
-    return make_config(**values)
+    return make_config(**read_json(text))

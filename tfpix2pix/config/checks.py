@@ -1,0 +1,97 @@
+"""What must fit together among the settings of a run."""
+
+import re
+
+from tfpix2pix.config.fields import Config
+from tfpix2pix.config.options import check_values, text
+from tfpix2pix.config.run_config import RunConfig
+from tfpix2pix.pipelines import catalogue
+from tfpix2pix.pipelines.base.errors import UsageError
+
+# Image sizes in px from which on a patch of the discriminator lies inside the image.
+LEAST_SIZES = {142: 48, 286: 96, 574: 192}
+# For all other receptive fields.
+LEAST_SIZE = 32
+
+
+def check_common(config: RunConfig) -> None:
+    """Raises UsageError, naming the setting, when what every training has in common cannot work."""
+    check_values(config)
+    catalogue.check_name(config.dataset)
+    is_smaller = any(load < side for side, load in zip(config.image_size, config.load_size, strict=True))
+    if config.jitter and is_smaller:
+        raise UsageError(
+            f"--load_size must not be smaller than --image_size, {text(config.image_size)}. "
+            f"Received: {text(config.load_size)}"
+        )
+    if config.seed >= 2**32:
+        raise UsageError(f"--seed must be below 2**32. Received: {config.seed}")
+
+
+def check(config: Config) -> None:
+    """Raises UsageError, naming the setting, when a pix2pix run cannot work with its settings."""
+    check_common(config)
+    _check_task(config)
+    _check_networks(config)
+    if config.best_metric == "fcn_score" and not config.segmenter:
+        raise UsageError("--best_metric=fcn_score takes --segmenter, the network that gives the score")
+    parse_step_range(config.profile_steps)
+
+
+def parse_step_range(value: str) -> tuple[int, int] | None:
+    """Returns (first, last) of "A:B", or None for an empty text.
+
+    Raises:
+      UsageError: for anything else.
+    """
+    if not value:
+        return None
+    match = re.fullmatch(r"(\d+):(\d+)", value)
+    if not match or int(match[1]) >= int(match[2]):
+        raise UsageError(f"--profile_steps takes A:B with A < B, such as 10:20. Received: {value}")
+    return int(match[1]), int(match[2])
+
+
+def _check_networks(config: Config) -> None:
+    has_discriminator = config.objective != "l1"
+    least_size = LEAST_SIZES.get(config.receptive_field, LEAST_SIZE) if has_discriminator else LEAST_SIZE
+    if min(config.image_size) < least_size:
+        raise UsageError(
+            f"--image_size must be at least {least_size} px on each side with "
+            f"--receptive_field={config.receptive_field}. Received: {text(config.image_size)}"
+        )
+    deepest = min(config.image_size).bit_length() - 1
+    if config.depth is not None and config.depth > deepest:
+        raise UsageError(f"--depth must be at most {deepest} for this --image_size. Received: {config.depth}")
+    if config.norm_backend == "addons" and config.normalization != "instance":
+        raise UsageError(
+            "--norm_backend=addons is for --normalization=instance. "
+            f"Received: --normalization={config.normalization}"
+        )
+
+
+def _check_task(config: Config) -> None:
+    task = config.task
+    if config.spec.task != "pairs" and task == "pairs":
+        raise UsageError(
+            f"--dataset={config.dataset} is a set of single photos; --task takes colorize, inpaint or edges"
+        )
+    if task != "pairs" and config.direction != "AtoB":
+        raise UsageError(f"--direction is for pairs, and --task={task} learns from single photos")
+    if task != "inpaint" and config.hole != "center":
+        raise UsageError(f"--hole is for --task=inpaint. Received: --task={task}")
+    expected = task_channels(task, config.hole)
+    if expected and (config.input_channels, config.output_channels) != expected:
+        raise UsageError(
+            f"--task={task} has {expected[0]} input and {expected[1]} output channels; "
+            "drop --input_channels and --output_channels"
+        )
+
+
+def task_channels(task: str, hole: str | None) -> tuple[int, int] | None:
+    """Returns the channels of input and target that a task fixes; None for pairs, which may have any."""
+    if task not in catalogue.TASK_CHANNELS:
+        return None
+    inputs, outputs = catalogue.TASK_CHANNELS[task]
+    # Random holes come with a mask, which pipelines/tasks/tasks.py adds to the input.
+    return (inputs + 1, outputs) if (task, hole) == ("inpaint", "random") else (inputs, outputs)

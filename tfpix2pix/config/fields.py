@@ -1,0 +1,217 @@
+"""The settings of a pix2pix run: one dataclass, whose fields are flags. TensorFlow is not imported."""
+
+import dataclasses
+
+from tfpix2pix.config.options import list_fields, option, redefine
+from tfpix2pix.config.run_config import RunConfig
+from tfpix2pix.pipelines import catalogue
+
+STRATEGIES = ("auto", "mirrored", "multiworker", "one_device")
+UPSAMPLINGS = ("transposed", "nearest", "bilinear")
+DROPOUTS = ("paper", "torch", "none")
+# The PyTorch reference has plain_instance: instance normalisation without scale and offset.
+NORMALIZATIONS = ("batch", "instance", "plain_instance", "none")
+RECEPTIVE_FIELDS = (1, 16, 34, 70, 142, 286, 574)
+NORM_BACKENDS = ("own", "addons")
+CONV_KERNELS = ("auto", "native")
+SERVING_NOISE = ("fixed", "random", "off")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(RunConfig):
+    """Everything that decides a run. Build it with `make_config`.
+
+    Sizes are (height, width) in px; `*_steps` count steps, each one D and one G update.
+    """
+
+    direction: str = option(
+        "AtoB",
+        "Translate the left image of a pair, as it is on disk, into the right one (AtoB), or the right "
+        "one into the left one (BtoA).",
+        group="data",
+        choices=("AtoB", "BtoA"),
+    )
+    task: str = option(
+        "pairs",
+        "Learn from pairs of images, or from single photos: to colour them (colorize), to fill holes in "
+        "them (inpaint), or to paint them after a drawing of their edges (edges).",
+        group="data",
+        choices=catalogue.TASKS,
+    )
+    hole: str = option(
+        "center",
+        "Cut one hole out of the middle of each photo, or three at random places; this is for "
+        "--task=inpaint.",
+        group="data",
+        choices=catalogue.HOLES,
+    )
+    input_channels: int = option(
+        3,
+        "Translate input images of this many channels with --task=pairs. With 1 they are read as gray; "
+        "with any other number but 3 the files must have that many channels.",
+        group="data",
+        minimum=1,
+    )
+    output_channels: int = option(
+        3,
+        "Generate images of this many channels with --task=pairs. With 1 the target images are read as "
+        "gray; with any other number but 3 their files must have that many channels.",
+        group="data",
+        minimum=1,
+    )
+    batch_size: int = redefine(
+        RunConfig,
+        "batch_size",
+        help="Train on this many examples in each step, over all replicas together.",
+    )
+    generator: str = option(
+        "unet",
+        "Build a generator of this architecture.",
+        group="networks",
+        choices=("unet", "encoder_decoder"),
+    )
+    depth: int | None = option(
+        None,
+        "Halve the size of the images this many times in the generator.",
+        group="networks",
+        minimum=2,
+    )
+    upsampling: str = option(
+        "transposed",
+        "Enlarge feature maps in the decoder by transposed convolutions, or resize them (nearest or "
+        "bilinear) and then convolve, which leaves no checkerboard pattern.",
+        group="networks",
+        choices=UPSAMPLINGS,
+    )
+    dropout: str = option(
+        "paper",
+        "Apply dropout in the generator where the paper does, where the PyTorch reference does (torch), "
+        "or nowhere (none).",
+        group="networks",
+        choices=DROPOUTS,
+    )
+    receptive_field: int = option(
+        70,
+        f"Let the discriminator judge patches of this size in px: {', '.join(map(str, RECEPTIVE_FIELDS))}.",
+        group="networks",
+        choices=RECEPTIVE_FIELDS,
+    )
+    base_filters: int = option(
+        64,
+        "Give the first block of both networks this many filters.",
+        group="networks",
+        minimum=1,
+    )
+    discriminator_filters: int | None = option(
+        None,
+        "Give the first block of the discriminator this many filters.",
+        group="networks",
+        minimum=1,
+    )
+    normalization: str = option(
+        "batch",
+        "Normalise the feature maps of both networks by the statistics of the batch, by those of each "
+        "image (instance), by those of each image without a scale and an offset (plain_instance), or not "
+        "at all.",
+        group="networks",
+        choices=NORMALIZATIONS,
+    )
+    objective: str = option(
+        "l1+cgan",
+        "Minimise these losses of the generator: the L1 distance to the target, the loss of a GAN whose "
+        "discriminator sees only the output (gan), or of one that sees the input too (cgan).",
+        group="objective",
+        choices=("l1", "gan", "cgan", "l1+gan", "l1+cgan"),
+    )
+    lambda_l1: float = option(
+        100.0,
+        "Multiply the L1 loss by this weight.",
+        group="objective",
+        minimum=0,
+    )
+    best_metric: str = option(
+        "l1",
+        "Choose the best checkpoint by this score of the validation; fcn_score needs --segmenter.",
+        group="output",
+        choices=("l1", "psnr", "ssim", "fcn_score"),
+    )
+    segmenter: str = option(
+        "",
+        "Compute the fcn_score of the validation with this segmentation network: the folder of a run of "
+        "tfpix2pix.metrics.fcn, or a .keras file.",
+        group="output",
+    )
+    sample_every_steps: int = option(
+        1000,
+        "Write sample pictures to TensorBoard every time that this many steps are done.",
+        group="output",
+        may_change=True,
+        minimum=1,
+    )
+    profile_steps: str = option(
+        "",
+        "Profile the steps from A to B, given as A:B, for TensorBoard; --steps_per_call is then 1.",
+        group="output",
+        may_change=True,
+    )
+    export: bool = option(
+        True,
+        "Write a SavedModel when the training ends.",
+        group="output",
+        may_change=True,
+    )
+    saved_model_dir: str = option(
+        "saved_models",
+        "Write SavedModels to this folder.",
+        group="output",
+        may_change=True,
+    )
+    serving_noise: str = option(
+        "fixed",
+        "Let the SavedModel answer requests that bring no seed with the same noise for all (fixed), with "
+        "noise that is drawn for each image (random), or without noise (off).",
+        group="output",
+        choices=SERVING_NOISE,
+        may_change=True,
+    )
+    strategy: str = option(
+        "auto",
+        "Distribute the training in this way. With auto, all GPUs share it (mirrored), or the CPU does it.",
+        group="machine",
+        choices=STRATEGIES,
+    )
+    steps_per_call: int = option(
+        1,
+        "Take this many steps in each call of the compiled training loop.",
+        group="machine",
+        may_change=True,
+        minimum=1,
+    )
+    jit_compile: bool = option(
+        False,
+        "Compile the training step with XLA.",
+        group="machine",
+    )
+    conv_kernels: str = option(
+        "auto",
+        "On a CPU compute convolutions of small feature maps as matrix products, which is faster (auto), "
+        "or compute all convolutions with TensorFlow's own kernels (native).",
+        group="machine",
+        choices=CONV_KERNELS,
+    )
+    norm_backend: str = option(
+        "own",
+        "Compute --normalization=instance in training with this project's own layer, or with that of "
+        "tensorflow-addons, which needs Keras 2 (addons).",
+        group="machine",
+        choices=NORM_BACKENDS,
+        may_change=True,
+    )
+
+    @property
+    def spec(self) -> catalogue.DatasetSpec:
+        """The catalogue's entry of the dataset."""
+        return catalogue.find_dataset(self.dataset)
+
+
+FIELDS = list_fields(Config)

@@ -1,0 +1,177 @@
+"""The settings that every training has in common, whichever network it trains. TensorFlow is not imported."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tfpix2pix.config.options import Size, list_fields, option, parse_size
+from tfpix2pix.pipelines.base.errors import UsageError
+
+# Sec. 6.2: jitter resizes 256 px to 286 before the crop.
+JITTER_LOAD_SIZE = 286 / 256
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """The settings of any training.
+
+    A subclass adds the settings of its network, and redefines those whose default
+    differs. Sizes are (height, width) in px; `*_steps` count training steps.
+    """
+
+    dataset: str = option(
+        "facades",
+        "Train on this dataset: a name in the catalogue, or the name of your own set below --data_dir.",
+        group="data",
+    )
+    data_dir: str = option(
+        "datasets",
+        "Look for the dataset in this folder. It holds <dataset>/train, val and test, or these splits "
+        "themselves.",
+        group="data",
+        may_change=True,
+    )
+    image_size: Size = option(
+        (256, 256),
+        "Train on images of this size in px, given as N or HxW.",
+        group="data",
+    )
+    load_size: Size = option(
+        (286, 286),
+        "Resize training images to this size in px, given as N or HxW, before jitter crops them.",
+        group="data",
+    )
+    jitter: bool = option(
+        True,
+        "Jitter training images: resize them to --load_size, then crop --image_size at a random place.",
+        group="data",
+    )
+    mirror: bool = option(
+        True,
+        "Mirror half of the training images, chosen at random, left to right.",
+        group="data",
+    )
+    on_bad_image: str = option(
+        "stop",
+        "Stop at a training file that cannot be read, or skip it and go on.",
+        group="data",
+        choices=("stop", "skip"),
+    )
+    epochs: int = option(
+        200,
+        "Go through the training split this many times.",
+        group="schedule",
+        minimum=1,
+    )
+    steps: int | None = option(
+        None,
+        "Train for this many steps, whatever --epochs says.",
+        group="schedule",
+        minimum=1,
+    )
+    batch_size: int = option(
+        1,
+        "Train on this many examples in each step.",
+        group="schedule",
+        minimum=1,
+    )
+    learning_rate: float = option(
+        2e-4,
+        "Update the weights with this learning rate of Adam.",
+        group="schedule",
+        minimum=0,
+    )
+    lr_schedule: str = option(
+        "constant",
+        "Keep the learning rate constant, or keep it for the first half of the training and let it fall "
+        "to 0 in the second (linear_decay).",
+        group="schedule",
+        choices=("constant", "linear_decay"),
+    )
+    seed: int = option(
+        0,
+        "Draw all random numbers of the training from this seed.",
+        group="schedule",
+        minimum=0,
+    )
+    checkpoint_every_steps: int = option(
+        1000,
+        "Write a checkpoint every time that this many steps are done.",
+        group="output",
+        may_change=True,
+        minimum=1,
+    )
+    keep_checkpoints: int = option(
+        2,
+        "Keep this many of the latest checkpoints, and the best one besides.",
+        group="output",
+        may_change=True,
+        minimum=1,
+    )
+    validate_every_steps: int = option(
+        1000,
+        "Score the validation split every time that this many steps are done.",
+        group="output",
+        may_change=True,
+        minimum=1,
+    )
+    summary_every_steps: int = option(
+        50,
+        "Write losses and speed to TensorBoard and metrics.jsonl every time that this many steps are done.",
+        group="output",
+        may_change=True,
+        minimum=1,
+    )
+    precision: str = option(
+        "auto",
+        "Compute in this precision. With auto, it is mixed_bfloat16 where the hardware multiplies "
+        "bfloat16, and float32 elsewhere.",
+        group="machine",
+        choices=("auto", "float32", "mixed_bfloat16", "mixed_float16"),
+    )
+    cache_mib: int = option(
+        2048,
+        "Keep the images of a split in memory, decoded or resized, as far as this many MiB hold them.",
+        group="machine",
+        may_change=True,
+        minimum=0,
+    )
+
+    def to_json(self) -> str:
+        """Returns the configuration as JSON text."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+
+def read_given(kind: type[RunConfig], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the settings that were given, with sizes as (height, width) and without those that are None.
+
+    Raises:
+      UsageError: for a name that `kind` does not have, for a size that cannot be read,
+        or for `load_size` where jitter is turned off.
+    """
+    names = list_fields(kind)
+    if unknown := sorted(set(given) - set(names)):
+        raise UsageError(f"no such setting: {', '.join(unknown)} (there are {', '.join(names)})")
+    values = {name: value for name, value in given.items() if value is not None}
+    if "load_size" in values and values.get("jitter") is False:
+        raise UsageError("--load_size has no effect without --jitter; drop one of the two")
+    for name in ("image_size", "load_size"):
+        if name in values:
+            values[name] = parse_size(values[name], name)
+    return values
+
+
+def with_load_size(kind: type[RunConfig], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the values with the load size that the paper's jitter has, unless there is one."""
+    image_size = values.get("image_size", list_fields(kind)["image_size"].default)
+    return {"load_size": tuple(round(side * JITTER_LOAD_SIZE) for side in image_size), **values}
+
+
+def read_json(text: str) -> dict[str, Any]:
+    """Returns the settings in a text that `RunConfig.to_json` wrote, as `make_config` takes them."""
+    values: dict[str, Any] = json.loads(text)
+    if values.get("jitter") is False:
+        # Without jitter the load size has no effect, and make_config refuses it.
+        values.pop("load_size", None)
+    return values
