@@ -4,7 +4,7 @@ import re
 import struct
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,21 +13,13 @@ import tensorflow as tf
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.catalogue import IMAGE_SUFFIXES
+from tfpix2pix.pipelines.files.image_headers import BMP_START, PNG_START, UPRIGHT, parse_header
 from tfpix2pix.pipelines.tasks.transforms import to_unit_range
 
 Pixels = npt.NDArray[Any]  # [H, W, C]: uint8, uint16, or float32 in [-1, 1]
 
 ARRAY_SUFFIX = ".npy"
-# Channels of a PNG by its colour type; a palette's are looked up.
-_PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
-# Start of frame, any coding; C4, C8 and CC in between are other segments.
-_JPEG_FRAMES = frozenset(range(0xFFC0, 0xFFD0)) - {0xFFC4, 0xFFC8, 0xFFCC}
-_JPEG_EXIF = 0xFFE1
-_ORIENTATION_TAG = 0x0112
-UPRIGHT = 1  # orientation of pixels that are stored as they are shown
 TURN_THEM = "turn their pixels, as `mogrify -auto-orient` does, or save them anew"
-GRAY_PALETTE = b"".join(bytes([level, level, level, 0]) for level in range(256))
-BGR_MASKS = struct.pack("<III", 0xFF0000, 0xFF00, 0xFF)
 
 
 class BadImageError(UserError):
@@ -72,8 +64,8 @@ def decode_image(contents: tf.Tensor, channels: int = 3, dtype: tf.DType = tf.ui
     Returns:
       [H, W, channels] of that type.
     """
-    is_bmp = tf.equal(tf.strings.substr(contents, 0, 2), b"BM")
-    is_png = tf.equal(tf.strings.substr(contents, 0, 4), b"\x89PNG")
+    is_bmp = tf.equal(tf.strings.substr(contents, 0, len(BMP_START)), BMP_START)
+    is_png = tf.equal(tf.strings.substr(contents, 0, len(PNG_START)), PNG_START)
 
     def decode_bmp() -> tf.Tensor:
         image = tf.io.decode_bmp(contents)
@@ -216,7 +208,7 @@ def read_header(file: Path) -> Header:
         )
     try:
         with file.open("rb") as stream:
-            height, width, channels, bits, orientation = _read_header(stream)
+            height, width, channels, bits, orientation = parse_header(stream)
     except OSError as error:
         raise BadImageError(f"{file} cannot be read: {error.strerror}") from error
     except struct.error as error:
@@ -235,66 +227,3 @@ def warn_of_orientation(title: str, files: Sequence[Path]) -> None:
             f"{title}: the EXIF orientation of {len(files)} JPEG files is not applied, "
             f"the first: {files[0]}; {TURN_THEM}"
         )
-
-
-def _read_header(stream: BinaryIO) -> tuple[int, int, int, int, int]:
-    """Returns height, width, channels, bits of a channel, orientation."""
-    start = stream.read(8)
-    if start.startswith(b"\xff\xd8\xff"):
-        return _jpeg_header(stream)
-    if start == b"\x89PNG\r\n\x1a\n":
-        width, height, bits, colour_type = struct.unpack(">8xIIBB", stream.read(18))
-        if colour_type not in _PNG_CHANNELS:
-            raise ValueError("has a damaged header")
-        return height, width, _PNG_CHANNELS[colour_type], bits, UPRIGHT
-    if start.startswith(b"BM"):
-        return (*_bmp_header(stream), 8, UPRIGHT)
-    raise ValueError("is not a JPEG, PNG or BMP image" if start else "is empty (0 bytes)")
-
-
-def _jpeg_header(stream: BinaryIO) -> tuple[int, int, int, int, int]:
-    stream.seek(2)
-    orientation = UPRIGHT
-    while True:
-        marker, length = struct.unpack(">HH", stream.read(4))
-        if marker in _JPEG_FRAMES:
-            height, width, channels = struct.unpack(">xHHB", stream.read(6))
-            return height, width, channels, 8, orientation
-        if marker < 0xFF00 or length < 2:
-            raise ValueError("has a damaged header")
-        if marker == _JPEG_EXIF and orientation == UPRIGHT:
-            orientation = _exif_orientation(stream.read(length - 2))
-        else:
-            # A marker may be padded with more FF bytes.
-            stream.seek(-3 if marker == 0xFFFF else length - 2, 1)
-
-
-def _exif_orientation(segment: bytes) -> int:
-    """Returns `UPRIGHT` also for what is no EXIF, or damaged: the pixels may be whole."""
-    exif = re.match(rb"Exif\0\0(II|MM)", segment)
-    if not exif:
-        return UPRIGHT
-    tiff, order = segment[6:], "<" if exif[1] == b"II" else ">"
-    try:
-        (directory,) = struct.unpack_from(f"{order}I", tiff, 4)
-        (num_entries,) = struct.unpack_from(f"{order}H", tiff, directory)
-        for entry in range(num_entries):
-            tag, value = struct.unpack_from(f"{order}H6xH", tiff, directory + 2 + 12 * entry)
-            if tag == _ORIENTATION_TAG:
-                return value if value in range(1, 9) else UPRIGHT
-    except struct.error:
-        pass
-    return UPRIGHT
-
-
-def _bmp_header(stream: BinaryIO) -> tuple[int, int, int]:
-    stream.seek(14)
-    header_bytes, width, height, bits, compression = struct.unpack("<Iii2xHI", stream.read(20))
-    stream.seek(14 + header_bytes)
-    gray = bits == 8 and compression == 0 and stream.read(1024) == GRAY_PALETTE
-    stream.seek(54)
-    # Compression 3 is none either: it says which byte is which channel.
-    plain = bits in (24, 32) and (compression == 0 or (compression == 3 and stream.read(12) == BGR_MASKS))
-    if header_bytes < 40 or not (gray or plain):
-        raise ValueError("is an unusual BMP (palette, compression or channel order); save it as PNG")
-    return abs(height), width, 1 if gray else 3

@@ -16,13 +16,13 @@ import tensorflow as tf
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.catalogue import DatasetSpec
 from tfpix2pix.pipelines.files import cityscapes
+from tfpix2pix.pipelines.files.image_headers import PNG_GRAY, parse_png_type
 from tfpix2pix.pipelines.files.pair_files import find_pairs
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.labels.palettes import VOID, Palette, colour_table, dataset_palette, find_palette
 
 PALETTE_FILE = "palette.json"  # in a dataset's folder, beside its splits
 LABELS_FOLDER = "labels"
-_PNG_START = b"\x89PNG\r\n\x1a\n"
 
 
 def find_classes(spec: DatasetSpec, folder: Path | None) -> Palette | None:
@@ -93,10 +93,10 @@ def _hold_ids(files: Sequence[Path]) -> bool:
 
 def _is_id_map(file: Path) -> bool:
     with file.open("rb") as stream:
-        header = stream.read(26)
-    if not header.startswith(_PNG_START) or len(header) < 26:
+        png = parse_png_type(stream.read(26))
+    if png is None:
         return False
-    bits, colour_type = header[24:26]
-    if colour_type == 0 and bits != 8:
+    bits, colour_type = png
+    if colour_type == PNG_GRAY and bits != 8:
         raise UserError(f"{file} is a gray PNG of {bits} bits; class ids take 8 bits")
-    return colour_type == 0
+    return colour_type == PNG_GRAY

@@ -11,7 +11,6 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tfpix2pix.export.request_checks import read_header
 from tfpix2pix.export.signatures import Contract, build_endpoints
 from tfpix2pix.networks import generators, keras_versions
 from tfpix2pix.pipelines.tasks.tasks import Task
@@ -190,30 +189,3 @@ def test_gray_and_alpha_are_taken_from_files_that_hold_them(tmp_path):
     for channels in (1, 3, 4):
         message = refusal(ask, "serving_default", image_bytes=[encode("PNG", channels=channels)])
         assert f"has {channels} channels; expected 2, gray and alpha" in message
-
-
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP"])
-@pytest.mark.parametrize("channels", [1, 3, 4])
-def test_headers_are_read_in_a_graph(kind, channels):
-    if (kind, channels) == ("JPEG", 4):
-        pytest.skip("JPEG has no alpha")
-    expected = 3 if (kind, channels) == ("BMP", 4) else channels
-    header = tf.function(read_header)(tf.constant(encode(kind, 5, 700, channels)))
-    assert [int(value) for value in header] == [1, 5, 700, expected, 8]
-
-
-def test_headers_of_unusual_files():
-    read = tf.function(read_header, input_signature=[tf.TensorSpec([], tf.string)])
-    deep = io.BytesIO()
-    Image.fromarray(np.zeros((4, 6), np.uint16)).save(deep, "PNG")
-    assert [int(value) for value in read(deep.getvalue())] == [1, 4, 6, 1, 16]
-    palette = io.BytesIO()
-    Image.fromarray(np.zeros((4, 6), np.uint8)).convert("P").save(palette, "PNG")
-    assert [int(value) for value in read(palette.getvalue())] == [1, 4, 6, 3, 8]
-    photo = encode("JPEG", progressive=True, exif=b"Exif\0\0" + bytes(60000), icc_profile=bytes(200_000))
-    assert [int(value) for value in read(photo)] == [1, 8, 9, 3, 8]
-    padded = b"\xff\xd8" + b"\xff" * 9 + photo[2:]
-    assert [int(value) for value in read(padded)] == [1, 8, 9, 3, 8]
-    top_down = bytearray(encode("BMP"))
-    top_down[22:26] = struct.pack("<i", -8)
-    assert [int(value) for value in read(bytes(top_down))] == [1, 8, 9, 3, 8]

@@ -50,6 +50,7 @@ SLOW = {
             "pipelines/files/sources",
             "pipelines/synthetic/facades",
             "pipelines/files/image_files",
+            "pipelines/files/image_headers",
             "export/request_checks",
         ),
         _DATA,

@@ -6,11 +6,11 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
-from tfpix2pix.export import request_checks
 from tfpix2pix.export.names import DEFAULT_SIGNATURE, IMAGE_BYTES, NOISE_SEED, SEEDED
 from tfpix2pix.networks.inference import complete_pictures, sample_seed
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.files.image_files import decode_image
+from tfpix2pix.pipelines.files.image_headers import parse_header_in_graph
 from tfpix2pix.pipelines.tasks.transforms import to_uint8, to_unit_range
 from tfpix2pix.serving.remote_model import RemoteModel, ServingError
 from tfpix2pix.translate.translator import Translator
@@ -63,7 +63,7 @@ class _Painter:
         self.max_pixels = max_pixels
         # Once for all: the header of a JPEG is a loop.
         self._read_header = tf.function(
-            request_checks.read_header, [tf.TensorSpec([], tf.string)], autograph=False
+            parse_header_in_graph, [tf.TensorSpec([], tf.string)], autograph=False
         )
 
     def check(self, contents: bytes) -> None:
