@@ -11,7 +11,6 @@ import hashlib
 import numpy as np
 import tensorflow as tf
 
-from tfpix2pix.pipelines.files.image_files import BadImageError
 from tfpix2pix.pipelines.files.memory import keep, lean_options
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.labels.palettes import resize_ids
@@ -150,13 +149,8 @@ def keep_resized(source: Source, size: transforms.Size, cache_mib: int) -> Sourc
         images = source.read(index)
         return _in_unit_range(tuple(transforms.resize(image, size) for image in images), images)
 
-    try:
+    with source.naming_bad_files():
         kept = keep(read, len(source), cache_mib * 2**20, "Resizing")
-    except tf.errors.OpError as error:
-        reason = source.describe_failure(range(len(source)))
-        if reason is None:
-            raise
-        raise BadImageError(reason) from error
     return dataclasses.replace(source, read=kept) if kept else source
 
 

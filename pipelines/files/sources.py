@@ -5,14 +5,16 @@
 Tasks that learn from photos alone get one image, the photo, or it and its drawing.
 """
 
+import contextlib
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import tensorflow as tf
 from tqdm import tqdm
 
 from tfpix2pix.pipelines.base.listing import MAX_LISTED, join_some
@@ -63,6 +65,40 @@ class Source:
         suspects = {self.example_ids[index]: self.files[index] for index in indices} if self.files else {}
         _, reasons = _sift(lambda name: len(self.load(suspects[name])), suspects, "Looking for bad files")
         return "; ".join(reasons) or None
+
+    @contextlib.contextmanager
+    def naming_bad_files(
+        self, indices: Iterable[int] | Callable[[], Iterable[int]] | None = None
+    ) -> Iterator[None]:
+        """Names the bad files behind an error of TensorFlow, which does not say what it was reading.
+
+        Every other error passes as it is: those of pairs whose files are all good, those that do not
+        come from TensorFlow, and a lack of memory, which is not the fault of a file.
+
+        Args:
+          indices: pairs that the block may have read, or a function that returns them, which is
+            called only after a failure. None stands for all pairs.
+
+        Raises:
+          BadImageError: in place of the error, if some of the files cannot be read; the text names
+            them and the reasons.
+
+        Example:
+        >>> images = np.zeros((2, 8, 8, 3), np.uint8)
+        >>> source = from_arrays(images, images)
+        >>> with source.naming_bad_files():
+        ...     input_image, target_image = source.read(tf.constant(1, tf.int64))
+        """
+        try:
+            yield
+        except tf.errors.ResourceExhaustedError:
+            raise
+        except tf.errors.OpError as error:
+            suspects = indices() if callable(indices) else indices
+            reason = self.describe_failure(range(len(self)) if suspects is None else suspects)
+            if reason is None:
+                raise
+            raise BadImageError(reason) from error
 
 
 def open_source(

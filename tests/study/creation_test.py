@@ -13,6 +13,7 @@ from PIL import Image
 from tests.helpers import runs, studies, tiny_run
 from tfpix2pix.config.config import make_config
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.pipelines.files.image_files import BadImageError
 from tfpix2pix.pipelines.synthetic.facades import draw_pair, pair_index
 from tfpix2pix.study.__main__ import main
 from tfpix2pix.study.creation import create_study
@@ -132,6 +133,17 @@ def test_create_from_a_run_translates_its_split(tmp_path):
     study = load_study(tmp_path / "study")
     assert study.algorithms == ("tiny",)
     assert read_picture(tmp_path / "study", study.examples[0].real).shape == (64, 64, 3)
+
+
+def test_a_file_that_breaks_meanwhile_is_named(tmp_path):
+    folder = runs.write_dataset(tmp_path / "data", train=1, val=3)
+    workdir = tiny_run.write_run(tmp_path / "tiny", runs.tiny_config(folder, cache_mib=0))
+    bad = folder / "val" / "val-1.png"
+    bad.write_bytes(bad.read_bytes()[:-2000])
+    shown = translate_split({"tiny": workdir}, "val").read()
+    next(shown)
+    with pytest.raises(BadImageError, match=f"^{bad} is damaged or cut short and cannot be decoded$"):
+        list(shown)
 
 
 @pytest.mark.parametrize("change", [{"direction": "AtoB"}, {"image_size": 48}])

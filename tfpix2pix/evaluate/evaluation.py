@@ -219,18 +219,16 @@ def _score(job: _Job, gallery: Gallery) -> dict[str, Result]:
     partials: dict[Any, list[registry.Partials]] = {measure: [] for measure in measures}
     gallery.clear()
     try:
-        with show_progress("evaluating", len(job.source), "images") as bar:
+        with (
+            job.source.naming_bad_files(),
+            show_progress("evaluating", len(job.source), "images") as bar,
+        ):
             for examples in _generate(job, gallery):
                 for measure in measures:
                     partials[measure].append(measure(examples))
                 bar.update(len(examples.target_picture))
     except tf.errors.ResourceExhaustedError as error:
         raise UserError(f"out of memory at {job.config.image_size} px; try --image_size") from error
-    except tf.errors.OpError as error:
-        reason = job.source.describe_failure(range(len(job.source)))
-        if reason is None:
-            raise
-        raise UserError(reason) from error
     whole = {measure: _concatenate(parts) for measure, parts in partials.items()}
     return {name: metric.combine(whole[metric.measure]) for name, metric in job.metrics.items()}
 

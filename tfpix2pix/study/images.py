@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from tfpix2pix.pictures.examples import show_examples
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.progress import say, warn
 from tfpix2pix.pipelines.batches import build_dataset
 from tfpix2pix.pipelines.files.image_files import list_image_files, load_image
+from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.run import splits
 from tfpix2pix.translate.translator import Translator
 
@@ -121,24 +121,19 @@ def translate_split(
 
 
 def _translate(
-    translator: Translator, source, noise_seed: int, chosen: set[str]
+    translator: Translator, source: Source, noise_seed: int, chosen: set[str]
 ) -> Iterator[tuple[Picture, Picture]]:
     """Yields target and output of the chosen examples, each with the noise that evaluation gives it."""
     assert translator.config  # noqa: S101 - of a run
     dataset = build_dataset(
         source, image_size=translator.config.image_size, batch_size=1, training=False, seed=noise_seed
     )
-    try:
+    with source.naming_bad_files():
         for example_id, batch in zip(source.example_ids, dataset, strict=False):
             if example_id in chosen:
                 generated_image = translator.generate(batch["input_image"], batch["noise_seed"])
                 shown = show_examples(source.task, batch, generated_image)
                 yield shown.target[0], shown.generated[0]
-    except tf.errors.OpError as error:
-        reason = source.describe_failure(range(len(source)))
-        if reason is None:
-            raise
-        raise UserError(reason) from error
 
 
 def _index_folder(folder: Path) -> dict[str, Path]:

@@ -184,15 +184,59 @@ def test_an_exif_orientation_that_parts_a_pair_is_named(tmp_path):
         sources.open_source(tmp_path, "train", "AtoB")
 
 
-def test_damage_found_in_mid_training_can_be_named(tmp_path):
+@pytest.fixture
+def damaged(tmp_path) -> sources.Source:
+    """Three pairs that are read anew each time: 1 is good, 2 and 3 are damaged."""
     _write(tmp_path / "train/1.png", _image(0, 60, 80))
-    _write_cut_short(tmp_path / "train/2.png")
-    source = sources.open_source(tmp_path, "train", "AtoB", cache_mib=FROM_DISK)
-    with pytest.raises(tf.errors.InvalidArgumentError):
-        _read_all(source)
-    assert source.describe_failure([0]) is None
-    failure = source.describe_failure([0, 1, 1])
-    assert failure == f"{tmp_path / 'train/2.png'} is damaged or cut short and cannot be decoded"
+    for name in "23":
+        _write_cut_short(tmp_path / f"train/{name}.png")
+    return sources.open_source(tmp_path, "train", "AtoB", cache_mib=FROM_DISK)
+
+
+def _tell_damage(folder: Path, *names: str) -> str:
+    return "; ".join(f"{folder}/{name}.png is damaged or cut short and cannot be decoded" for name in names)
+
+
+def test_damage_found_in_mid_training_can_be_named(damaged):
+    folder = damaged.files[0][0].parent
+    assert damaged.describe_failure([0]) is None
+    assert damaged.describe_failure([0, 1, 1]) == _tell_damage(folder, "2")
+    with pytest.raises(sources.BadImageError) as caught, damaged.naming_bad_files():
+        _read_all(damaged)
+    assert str(caught.value) == _tell_damage(folder, "2", "3")
+    assert isinstance(caught.value.__cause__, tf.errors.InvalidArgumentError)
+
+
+def test_only_the_pairs_that_were_read_are_looked_at_and_only_after_a_failure(damaged):
+    folder, asked = damaged.files[0][0].parent, []
+
+    def indices() -> list[int]:
+        asked.append(True)
+        return [0, 2]
+
+    with damaged.naming_bad_files(indices):
+        damaged.read(tf.constant(0, tf.int64))
+    assert asked == []
+    with pytest.raises(sources.BadImageError) as caught, damaged.naming_bad_files(indices):
+        damaged.read(tf.constant(2, tf.int64))
+    assert (str(caught.value), asked) == (_tell_damage(folder, "3"), [True])
+    with pytest.raises(sources.BadImageError) as caught, damaged.naming_bad_files(iter([1])):
+        damaged.read(tf.constant(1, tf.int64))
+    assert str(caught.value) == _tell_damage(folder, "2")
+
+
+def test_errors_that_no_bad_file_explains_pass_unchanged(damaged):
+    def check(indices, error: Exception) -> None:
+        with pytest.raises(type(error)) as caught, damaged.naming_bad_files(indices):
+            raise error
+        assert caught.value is error
+
+    check([0], tf.errors.InvalidArgumentError(None, None, "a fault elsewhere"))
+    for error in (ValueError("x"), tf.errors.ResourceExhaustedError(None, None, "no memory")):
+        check(None, error)
+    in_memory = sources.from_arrays(*np.zeros((2, 1, 4, 4, 3), np.uint8))
+    with pytest.raises(tf.errors.InvalidArgumentError), in_memory.naming_bad_files():
+        in_memory.read(tf.constant(1, tf.int64))
 
 
 def test_unmatched_stems_are_listed(tmp_path):
