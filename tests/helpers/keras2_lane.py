@@ -59,7 +59,7 @@ SLOW = {
     "exactness": "train/training_test resumes runs, methods/pix2pix_test compares processes bit for bit",
     "export/command": "the command around export/saved_model_test",
     "metrics/fcn/training": "the loop of train/training_test; network and evaluation are tested here",
-    "train/judge": "scores of evaluate/evaluation_test, during a training",
+    "train/validation": "scores of evaluate/evaluation_test, during a training",
     "train/multiworker": "train/replicas_test compares replicas in one process",
     "reproduce/grid": "runs of train and evaluate in a grid",
     "export/servable": "how TensorFlow loads a SavedModel; export/saved_model_test asks one in a new process",

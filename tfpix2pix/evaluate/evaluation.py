@@ -1,11 +1,10 @@
 """Scores a model on a split: every example once, all metrics in one pass, results in files."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 import tfpix2pix
@@ -15,17 +14,15 @@ from tfpix2pix.evaluate.results import Evaluation, sift_earlier, write_results
 from tfpix2pix.export.names import CARD_FILE
 from tfpix2pix.export.opening import read_config
 from tfpix2pix.metrics import registry
-from tfpix2pix.metrics.label_maps import choose_palette, find_label_side, read_label_ids
+from tfpix2pix.metrics.label_maps import choose_palette, find_label_side
 from tfpix2pix.metrics.registry import Examples, Metric, Result, Segmenter, Tools
-from tfpix2pix.pictures.examples import show_examples
+from tfpix2pix.metrics.scoring import Split, score_split
+from tfpix2pix.pictures.examples import ShownExamples
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.progress import say, show_progress
-from tfpix2pix.pipelines.batches import NUM_NOISE_SEEDS, build_dataset
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.run import splits
 from tfpix2pix.translate.translator import Translator
-
-BATCH_SIZE = 4  # no score depends on it
 
 
 def evaluate_model(
@@ -214,55 +211,29 @@ def _load_segmenter(segmenter: str | Path | Segmenter | None) -> Segmenter | Non
 
 
 def _score(job: _Job, gallery: Gallery) -> dict[str, Result]:
-    """Shows every batch to every metric once; metrics that share a `measure` share what it returns."""
-    measures = {metric.measure for metric in job.metrics.values()}
-    partials: dict[Any, list[registry.Partials]] = {measure: [] for measure in measures}
+    """Scores every example; writes the pictures of those that the page shows."""
+    translator, source = job.translator, job.source
+    split = Split(source, job.config.image_size, job.noise_seed, job.tools)
+
+    def generate(input_image: tf.Tensor, noise_seed: tf.Tensor) -> tf.Tensor:
+        _check_channels(input_image, translator.input_channels, "takes", translator)
+        generated_image = translator.generate(input_image, noise_seed)
+        if not tf.reduce_all(tf.math.is_finite(generated_image)):
+            raise UserError(f"{translator.title} generates values that are not finite; nothing was scored")
+        return generated_image
+
+    def watch(examples: Examples, shown: ShownExamples) -> None:
+        channels = examples.generated_samples.shape[-1]
+        _check_channels(examples.target_image, channels, "generates", translator)
+        gallery.add(bar.n, shown)
+        bar.update(len(shown.input))
+
     gallery.clear()
     try:
-        with (
-            job.source.naming_bad_files(),
-            show_progress("evaluating", len(job.source), "images") as bar,
-        ):
-            for examples in _generate(job, gallery):
-                for measure in measures:
-                    partials[measure].append(measure(examples))
-                bar.update(len(examples.target_picture))
+        with show_progress("evaluating", len(source), "images") as bar:
+            return score_split(generate, split, job.metrics, watch)
     except tf.errors.ResourceExhaustedError as error:
         raise UserError(f"out of memory at {job.config.image_size} px; try --image_size") from error
-    whole = {measure: _concatenate(parts) for measure, parts in partials.items()}
-    return {name: metric.combine(whole[metric.measure]) for name, metric in job.metrics.items()}
-
-
-def _concatenate(parts: Sequence[registry.Partials]) -> registry.Partials:
-    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-
-
-def _generate(job: _Job, gallery: Gallery) -> Iterator[Examples]:
-    """Translates every example once, in order; writes the pictures of those that the page shows."""
-    translator, size = job.translator, job.config.image_size
-    dataset = build_dataset(
-        job.source, image_size=size, batch_size=BATCH_SIZE, training=False, seed=job.noise_seed
-    )
-    all_ids = read_label_ids(job.source, job.tools.palette, job.tools.label_side, size, BATCH_SIZE)
-    num_samples = max((metric.samples for metric in job.metrics.values()), default=1)
-    start = 0
-    for batch, label_ids in zip(dataset, all_ids, strict=False):
-        _check_channels(batch["input_image"], translator.input_channels, "takes", translator)
-        samples = tf.stack(
-            [
-                translator.generate(batch["input_image"], _sample_seeds(batch["noise_seed"], sample))
-                for sample in range(num_samples)
-            ]
-        )
-        _check_channels(batch["target_image"], samples.shape[-1], "generates", translator)
-        if not tf.reduce_all(tf.math.is_finite(samples)):
-            raise UserError(f"{translator.title} generates values that are not finite; nothing was scored")
-        shown = show_examples(job.source.task, batch, samples[0])
-        gallery.add(start, shown)
-        start += len(shown.input)
-        yield Examples(
-            batch["target_image"], samples, shown.target, shown.generated, label_ids, batch.get("mask")
-        )
 
 
 def _check_channels(images: tf.Tensor, channels: int, verb: str, translator: Translator) -> None:
@@ -271,9 +242,3 @@ def _check_channels(images: tf.Tensor, channels: int, verb: str, translator: Tra
             f"{translator.title} {verb} {channels} channels, and the dataset has {images.shape[-1]}: "
             "give the --dataset that it was trained for"
         )
-
-
-def _sample_seeds(noise_seed: tf.Tensor, sample: int) -> tf.Tensor:
-    """Returns the noise of the n-th sample: that of the next seeds, at the same places."""
-    moved = tf.cast(noise_seed, tf.int64) + [sample, 0]
-    return tf.cast(moved % NUM_NOISE_SEEDS, tf.int32)

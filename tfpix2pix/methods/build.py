@@ -1,5 +1,7 @@
 """The training step that a configuration asks for."""
 
+from collections.abc import Callable
+
 import keras
 
 from tfpix2pix.config.config import Config
@@ -9,12 +11,15 @@ from tfpix2pix.networks.build import build_discriminator, build_generator
 from tfpix2pix.networks.tfa_normalization import use_addons
 
 
-def build_train_step(config: Config, total_steps: int) -> TrainStep:
+def build_train_step(
+    config: Config, total_steps: int, own_generator: Callable[[Config], keras.Model] | None = None
+) -> TrainStep:
     """Builds networks, optimizers and step from the configuration's seed.
 
     Args:
       config: the run's configuration.
       total_steps: steps of the whole training, for the learning rate schedule.
+      own_generator: builds the generator in place of the configuration's.
 
     Returns:
       The step; build it inside `strategy.scope()`.
@@ -26,7 +31,8 @@ def build_train_step(config: Config, total_steps: int) -> TrainStep:
         schedule = LinearDecay(rate, total_steps) if config.lr_schedule == "linear_decay" else rate
         return build_adam(schedule, loss_scaling=config.precision == "mixed_float16")
 
-    generator, discriminator = build_generator(config), build_discriminator(config)
+    generator = (own_generator or build_generator)(config)
+    discriminator = build_discriminator(config)
     if config.norm_backend == "addons":
         generator = use_addons(generator)
         discriminator = use_addons(discriminator) if discriminator is not None else None

@@ -139,12 +139,32 @@ class Metric:
       combine: the same arrays over the split, [N, ...] -> result.
       higher_is_better: None where neither is.
       samples: how many samples of each input `measure` looks at.
+      headline: the score that stands for the metric where one number is needed, as
+        in validations; empty for the score of the metric's own name.
     """
 
     measure: Callable[[Examples], Partials]
     combine: Callable[[Partials], Result]
     higher_is_better: bool | None
     samples: int = 1
+    headline: str = ""
+
+
+# A metric's function: what it may need -> the metric.
+BuildMetric = Callable[[Tools], Metric]
+
+
+def headline_score(name: str, metric: Metric, result: Result) -> float:
+    """Returns the one score that stands for a metric.
+
+    Raises:
+      UsageError: where the metric has several scores, and none of them stands for it.
+    """
+    headline = metric.headline or name
+    if headline not in result.scores:
+        scores = ", ".join(result.scores)
+        raise UsageError(f"{name} has several scores, and none stands for all of them: {scores}")
+    return result.scores[headline]
 
 
 class NotApplicableError(UsageError):
@@ -188,6 +208,6 @@ def describe(name: str) -> str:
     return (_find(name).__doc__ or "").splitlines()[0]
 
 
-def _find(name: str) -> Callable[[Tools], Metric]:
+def _find(name: str) -> BuildMetric:
     check_names([name])
     return getattr(importlib.import_module(f"tfpix2pix.metrics.{_HOMES[name]}"), name)

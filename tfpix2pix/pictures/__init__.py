@@ -8,7 +8,7 @@ __getattr__, __dir__, __all__ = name_face(
         "show_examples": "examples",
         "contact_sheet": "sheets",
         "patch_map": "sheets",
-        "as_rgb": "sheets",
+        "show_image": "examples",
         "write_png": "sheets",
         "render_gallery": "page",
     },

@@ -4,7 +4,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -74,8 +74,51 @@ def check_config(workdir: Path, config: Config) -> None:
         settle_config(workdir, config)
 
 
-def write_config(workdir: Path, config: WritesJson, train_source: "Source | None") -> None:
-    """Writes the configuration and what the training set is; None for a run that has not seen one yet.
+def name_own(own: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the names of the parts that a caller has brought, such as `my_networks.build_resnet`."""
+    return {
+        part: f"{function.__module__}.{function.__qualname__}"
+        for part, function in own.items()
+        if function is not None
+    }
+
+
+def read_own(workdir: Path) -> dict[str, str]:
+    """Returns the names of the caller's own parts that a run was trained with, by part."""
+    path = workdir / CONFIG_FILE
+    return json.loads(path.read_text()).get("own", {}) if path.is_file() else {}
+
+
+def check_own(workdir: Path, own: Mapping[str, Any]) -> None:
+    """Raises UsageError when the run in `workdir` goes on with other parts of the caller's own."""
+    if not (workdir / CONFIG_FILE).is_file():
+        return
+    before, now = read_own(workdir), name_own(own)
+    for part in sorted(before.keys() ^ now.keys()):
+        if part in before:
+            raise UsageError(
+                f"{workdir} was trained with {before[part]}; give it as `{part}` to go on, or choose another "
+                "`workdir` to start anew"
+            )
+        raise UsageError(
+            f"{workdir} was trained without a `{part}` of your own; leave it out to go on, or choose another "
+            "`workdir` to start anew"
+        )
+
+
+def write_config(
+    workdir: Path,
+    config: WritesJson,
+    train_source: "Source | None",
+    own: Mapping[str, Any] | None = None,
+) -> None:
+    """Writes the configuration and what the training set is.
+
+    Args:
+      workdir: folder of the run.
+      config: its settings.
+      train_source: its training set; None for a run that has not seen one yet.
+      own: functions that the caller has brought in place of the package's, by part.
 
     Raises:
       UsageError: when the run was started on other training images; where some were
@@ -84,6 +127,8 @@ def write_config(workdir: Path, config: WritesJson, train_source: "Source | None
     path = workdir / CONFIG_FILE
     training_set = None if train_source is None else _fingerprint(train_source)
     text = {"config": json.loads(config.to_json()), "training_set": training_set}
+    if named := name_own(own or {}):
+        text["own"] = named
     if path.is_file():
         _check_training_set(path, json.loads(path.read_text()), text)
     staging.write_file(path, (json.dumps(text, indent=2) + "\n").encode())

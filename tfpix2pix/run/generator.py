@@ -1,32 +1,44 @@
 """Opens the trained generator of a run."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
 
 from tfpix2pix.config.config import Config
 from tfpix2pix.networks.build import build_generator
+from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.run import checkpoints
-from tfpix2pix.run.folder import read_config
+from tfpix2pix.run.folder import read_config, read_own
 
 
-def load_generator(workdir: str | Path, which: str = "latest") -> tuple[keras.Model, Config, int]:
+def load_generator(
+    workdir: str | Path, which: str = "latest", generator: Callable[[Config], keras.Model] | None = None
+) -> tuple[keras.Model, Config, int]:
     """Builds a run's generator and restores its weights.
 
     Args:
-      workdir: of the run.
-      which: checkpoint: `latest`, `best` or a step.
+      workdir: folder of the run.
+      which: the checkpoint: `latest`, `best` or a step.
+      generator: builds the generator, where the run was trained with one of your own.
 
     Returns:
       The generator, the run's configuration, the checkpoint's step.
 
     Raises:
-      UsageError: when there is no such run or checkpoint.
+      UsageError: when there is no such run or checkpoint, or the run was trained with a
+        generator that is not given.
       UserError: when the checkpoint cannot be read.
     """
     workdir = Path(workdir)
     config = read_config(workdir)
+    own = read_own(workdir).get("generator")
+    if own and not generator:
+        raise UsageError(
+            f"{workdir} was trained with a generator of its own, {own}: open it in Python, with "
+            f"load_generator(workdir, generator={own.rpartition('.')[2]}), or use the SavedModel of the run"
+        )
     step = checkpoints.find_step(workdir, which)
-    generator = build_generator(config)
-    checkpoints.restore_generator(workdir, step, generator)
-    return generator, config, step
+    built = (generator or build_generator)(config)
+    checkpoints.restore_generator(workdir, step, built)
+    return built, config, step

@@ -4,15 +4,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, NoReturn, TypeVar
 
 import numpy as np
 import tensorflow as tf
 
+from tfpix2pix.config.run_config import RunConfig
 from tfpix2pix.methods.step import Step
 from tfpix2pix.pipelines.base.errors import UserError, shorten
 from tfpix2pix.pipelines.base.progress import say
 from tfpix2pix.pipelines.batches import build_dataset, example_indices
+from tfpix2pix.pipelines.files.image_files import BadImageError
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.run import checkpoints
 from tfpix2pix.run.distribution import Placement
@@ -58,7 +60,7 @@ class Training(Generic[StepType]):
 
     def __init__(
         self,
-        config: Any,
+        config: RunConfig,
         workdir: Path,
         sources: tuple[Source, Source],
         build_step: Callable[[int], StepType],
@@ -165,22 +167,19 @@ class Training(Generic[StepType]):
         count = min(self._intervals.steps_per_call, due - self.step)
         start = time.perf_counter()
         try:
-            losses = self.train_step.run_steps(batches, count)
-            values = {name: value.numpy().astype(np.float64) for name, value in losses.items()}
+            with self.train_source.naming_bad_files(lambda: self._example_indices(count)):
+                losses = self.train_step.run_steps(batches, count)
+                values = {name: value.numpy().astype(np.float64) for name, value in losses.items()}
         except tf.errors.ResourceExhaustedError as error:
             raise UserError(
                 f"out of memory in step {self.step + 1} ({shorten(error)}); "
                 f"{checkpoints.tell_latest(self.workdir)}. "
                 "Try a smaller --batch_size, --image_size or network in a new --workdir"
             ) from error
-        except tf.errors.OpError as error:
-            indices = np.concatenate([self._example_indices(self.step + i) for i in range(count)])
-            reason = self.train_source.describe_failure(indices)
-            if reason is None:
-                raise
+        except BadImageError as error:
             # Of several steps in one call, those before may be half done; replicas fail one by one.
             intact = count == 1 and self.placement.strategy.num_replicas_in_sync == 1
-            raise BadFileError(reason, intact) from error
+            raise BadFileError(str(error), intact) from error
         self._check_finite(values)
         self._meter.add(values, time.perf_counter() - start)
         self.step += count
@@ -192,15 +191,21 @@ class Training(Generic[StepType]):
             return
         place = int(np.argmin(finite))
         losses = ", ".join(f"{name} {value[place]:.6g}" for name, value in values.items())
-        indices = self._example_indices(self.step + place)
+        indices = self._example_indices(1, self.step + place)
         examples = ", ".join(self.train_source.example_ids[index] for index in indices)
         raise UserError(
             f"a loss is not finite in step {self.step + place + 1}: {losses}; examples: {examples}; "
             f"{checkpoints.tell_latest(self.workdir)}. Try a lower --learning_rate, or --precision=float32"
         )
 
-    def _example_indices(self, step: int) -> np.ndarray:
-        return example_indices(step, self.config.seed, len(self.train_source), self.config.batch_size)
+    def _example_indices(self, count: int, first_step: int | None = None) -> np.ndarray:
+        """Returns the training examples of `count` steps, from the next one on."""
+        first = self.step if first_step is None else first_step
+        config, examples = self.config, len(self.train_source)
+        steps = range(first, first + count)
+        return np.concatenate(
+            [example_indices(step, config.seed, examples, config.batch_size) for step in steps]
+        )
 
     def _save_before(self, error: BadFileError, records: Records | None) -> None:
         """Saves the step before the one that failed, where a run that goes on from it loses no bit."""
@@ -212,12 +217,14 @@ class Training(Generic[StepType]):
     def _told_failures(self) -> Iterator[None]:
         """Says what to do about failures of records."""
         try:
-            yield
+            with self.val_source.naming_bad_files():
+                yield
+        except BadImageError as error:
+            self._give_up(str(error), "Mend them", error)
         except (OSError, tf.errors.OpError) as error:
-            bad_files = self.val_source.describe_failure(range(len(self.val_source)))
-            reason = bad_files or f"could not write to {self.workdir} ({shorten(error)})"
-            remedy = "Mend them" if bad_files else "Make room"
-            raise UserError(
-                f"{reason}; {checkpoints.tell_latest(self.workdir)}. "
-                f"{remedy} and run the same command to go on"
-            ) from error
+            self._give_up(f"could not write to {self.workdir} ({shorten(error)})", "Make room", error)
+
+    def _give_up(self, reason: str, remedy: str, error: Exception) -> NoReturn:
+        raise UserError(
+            f"{reason}; {checkpoints.tell_latest(self.workdir)}. {remedy} and run the same command to go on"
+        ) from error

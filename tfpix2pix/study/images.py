@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tfpix2pix.pictures.examples import show_examples
-from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.progress import say, warn
 from tfpix2pix.pipelines.batches import build_dataset
 from tfpix2pix.pipelines.files.image_files import list_image_files, load_image

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -10,18 +11,18 @@ import keras
 from tfpix2pix.config.config import Config
 from tfpix2pix.export import model_card, saved_model
 from tfpix2pix.methods.build import build_train_step
-from tfpix2pix.metrics.image_quality import HIGHER_IS_BETTER
+from tfpix2pix.methods.step import TranslationStep
+from tfpix2pix.metrics.registry import BuildMetric
 from tfpix2pix.networks.tfa_normalization import load_addons
 from tfpix2pix.pipelines.base import staging
+from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.progress import say
 from tfpix2pix.pipelines.batches import keep_resized
 from tfpix2pix.run import splits
 from tfpix2pix.run.distribution import check_placement, make_strategy
-from tfpix2pix.run.folder import lock, settle_config, write_config
+from tfpix2pix.run.folder import check_own, lock, settle_config, write_config
 from tfpix2pix.run.loop import Training
-from tfpix2pix.run.records import Judgement, Validation
-from tfpix2pix.train.judge import Judge
-from tfpix2pix.train.validation import compute_validation_scores, sample_sheets
+from tfpix2pix.train.validation import build_judgement
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +44,14 @@ class Result:
     saved_model: Path | None
 
 
-def train_and_evaluate(config: Config, workdir: str | Path | None = None) -> Result:
+def train_and_evaluate(
+    config: Config,
+    workdir: str | Path | None = None,
+    *,
+    generator: Callable[[Config], keras.Model] | None = None,
+    build_step: Callable[[Config, int], TranslationStep] | None = None,
+    metrics: Mapping[str, BuildMetric] | None = None,
+) -> Result:
     """Trains, or goes on with what `workdir` holds, until the configured number of steps.
 
     A killed run that is started again ends with the same weights, on a CPU bit for
@@ -51,13 +59,21 @@ def train_and_evaluate(config: Config, workdir: str | Path | None = None) -> Res
 
     Args:
       config: from `make_config`.
-      workdir: of the run; None: `runs/<dataset>`.
+      workdir: folder of the run; None: `runs/<dataset>`.
+      generator: builds a generator of your own, `[input_image, noise_seed] ->
+        generated_image`, in place of the configuration's. `load_generator` needs it
+        again to open the run.
+      build_step: builds a training step of your own out of the configuration and the
+        number of steps of the whole training, in place of the method's. It is called
+        after the seed is set, inside the strategy's scope.
+      metrics: metrics of your own, by name; each validation scores them too.
 
     Returns:
       How the run ended.
 
     Raises:
-      UsageError: when `workdir` holds a run with other settings.
+      UsageError: when `workdir` holds a run with other settings or other parts of
+        your own, or both `generator` and `build_step` are given.
       UserError: when the data or the disk fails, or a loss is not finite; what was
         saved before remains.
       TrainingStopped: on Ctrl-C or SIGTERM, after saving.
@@ -67,9 +83,13 @@ def train_and_evaluate(config: Config, workdir: str | Path | None = None) -> Res
     >>> train_and_evaluate(config, workdir).step
     1
     """
+    if generator and build_step:
+        raise UsageError("`build_step` builds the generator too: give it or `generator`, not both")
     workdir = Path(workdir or Path("runs") / config.dataset)
     asked = config.precision
     config = settle_config(workdir, config)
+    own = {"generator": generator, "build_step": build_step}
+    check_own(workdir, own)
     placement = make_strategy(config.strategy)
     check_placement(placement, config)
     if config.norm_backend == "addons":
@@ -82,60 +102,41 @@ def train_and_evaluate(config: Config, workdir: str | Path | None = None) -> Res
         val_source = splits.open_split(config, "val")
         judge = None
         if placement.is_chief:
-            judge = Judge(config, val_source) if config.segmenter else None
-            write_config(workdir, config, train_source)
-        training = Training(
-            config,
-            workdir,
-            (train_source, val_source),
-            lambda total_steps: build_train_step(config, total_steps),
-            placement,
-        )
-        training.run(_judge_by_scores(training, judge) if placement.is_chief else None)
-        saved_model = _export(training) if config.export and placement.is_chief else None
-    return Result(
-        workdir, training.step, training.standing.scores, training.train_step.generator, saved_model
-    )
+            judge = build_judgement(config, val_source, metrics)
+            write_config(workdir, config, train_source, own)
+
+        def build(total_steps: int) -> TranslationStep:
+            if not build_step:
+                return build_train_step(config, total_steps, generator)
+            keras.utils.set_random_seed(config.seed)
+            return build_step(config, total_steps)
+
+        training = Training(config, workdir, (train_source, val_source), build, placement)
+        training.run(judge(training.train_step) if judge else None)
+        trained = training.train_step.generator
+        saved_model = None
+        if config.export and placement.is_chief:
+            saved_model = _export(trained, config, workdir, training.step)
+    return Result(workdir, training.step, training.standing.scores, trained, saved_model)
 
 
-def _judge_by_scores(training: Training, judge: Judge | None) -> Judgement:
-    config, train_step, source = training.config, training.train_step, training.val_source
-
-    def validate() -> Validation:
-        return Validation(
-            compute_validation_scores(
-                train_step.generator, source, config.image_size, config.seed, judge=judge
-            )
-        )
-
-    return Judgement(
-        validate,
-        config.best_metric,
-        HIGHER_IS_BETTER[config.best_metric],
-        sample=lambda: sample_sheets(train_step, source, config.image_size, config.seed),
-    )
-
-
-def _export(training: Training) -> Path:
+def _export(generator: keras.Model, config: Config, workdir: Path, step: int) -> Path:
     """Exports once: a finished run that is started again finds its export."""
-    record, models = (
-        training.workdir / "exported.json",
-        Path(training.config.saved_model_dir) / training.config.dataset,
-    )
+    record, models = workdir / "exported.json", Path(config.saved_model_dir) / config.dataset
     if record.exists():
         exported = json.loads(record.read_text())
         version = Path(exported["path"])
-        if exported["step"] == training.step and version.parent == models.resolve() and version.is_dir():
+        if exported["step"] == step and version.parent == models.resolve() and version.is_dir():
             return models / version.name
     folder = saved_model.export_saved_model(
-        training.train_step.generator,
+        generator,
         models,
-        noise_seed=training.config.seed,
-        task=splits.make_task(training.config),
-        noise=training.config.serving_noise,
-        image_size=training.config.image_size,
-        about=model_card.describe_run(training.workdir, training.config, training.step),
+        noise_seed=config.seed,
+        task=splits.make_task(config),
+        noise=config.serving_noise,
+        image_size=config.image_size,
+        about=model_card.describe_run(workdir, config, step),
     )
-    text = json.dumps({"step": training.step, "path": str(folder.resolve())}) + "\n"
+    text = json.dumps({"step": step, "path": str(folder.resolve())}) + "\n"
     staging.write_file(record, text.encode())
     return folder

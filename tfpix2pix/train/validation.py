@@ -1,80 +1,124 @@
-"""Scores of a generator on a whole split, and pictures of a few examples."""
+"""The validation of a generator while it is trained: scores of a split, and pictures of a few examples."""
 
 import functools
-import itertools
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from tfpix2pix.config.config import Config
+from tfpix2pix.config.options import Size
 from tfpix2pix.methods.step import TranslationStep
-from tfpix2pix.metrics.image_quality import compute_hole_l1, compute_image_quality
+from tfpix2pix.metrics.fcn.segmenter import load_segmenter
+from tfpix2pix.metrics.label_maps import choose_palette, find_label_side
+from tfpix2pix.metrics.registry import BuildMetric, Metric, Tools, build_metrics, headline_score
+from tfpix2pix.metrics.scoring import BATCH_SIZE, Split, score_split
+from tfpix2pix.pictures import sheets
 from tfpix2pix.pictures.examples import show_examples
-from tfpix2pix.pictures.sheets import contact_sheet, patch_map
+from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.batches import build_dataset
 from tfpix2pix.pipelines.files.sources import Source
-from tfpix2pix.train.judge import Judge, fcn_score
+from tfpix2pix.run.records import Judgement, Validation
 
 SAMPLES = 4
+PIXEL_SCORES = ("l1", "psnr", "ssim")
+
+
+def build_judgement(
+    config: Config, source: Source, own: Mapping[str, BuildMetric] | None = None
+) -> Callable[[TranslationStep], Judgement]:
+    """Returns how a training is looked at: every metric is built now, so that a wrong one leaves no run.
+
+    Args:
+      config: names the segmentation network, and the metric of the best checkpoint.
+      source: the pairs of the validation split.
+      own: metrics of the caller, by name, which are scored beside the usual ones.
+
+    Returns:
+      A function of what is trained.
+
+    Raises:
+      UsageError: for a metric that cannot be had, or by which no checkpoint is the best.
+    """
+    tools = _make_tools(config, source)
+    metrics = _default_metrics(tools)
+    if tools.segmenter:
+        metrics |= build_metrics(["fcn_score"], tools)
+    metrics |= {name: build(tools) for name, build in (own or {}).items()}
+    best = config.best_metric
+    if best not in metrics:
+        metrics |= build_metrics([best], tools)
+    higher_is_better = metrics[best].higher_is_better
+    if higher_is_better is None:
+        raise UsageError(f"`best_metric={best}` cannot tell a better checkpoint: no value of it is better")
+    split = Split(source, config.image_size, config.seed, tools)
+
+    def judge(train_step: TranslationStep) -> Judgement:
+        return Judgement(
+            validate=lambda: Validation(_score(train_step.generator, split, metrics)),
+            metric=best,
+            higher_is_better=higher_is_better,
+            sample=lambda: sample_sheets(train_step, source, config.image_size, config.seed),
+        )
+
+    return judge
+
+
+def _make_tools(config: Config, source: Source) -> Tools:
+    segmenter = load_segmenter(config.segmenter) if config.segmenter else None
+    palette = choose_palette(config.dataset, config.data_dir, None, segmenter)
+    label_side = find_label_side(source, palette)
+    return Tools(
+        palette=palette if label_side else None,
+        label_side=label_side,
+        segmenter=segmenter,
+        has_holes=source.task.name == "inpaint",
+    )
+
+
+def _default_metrics(tools: Tools) -> dict[str, Metric]:
+    return build_metrics([*PIXEL_SCORES, *(["hole_l1"] if tools.has_holes else [])], tools)
 
 
 def compute_validation_scores(
-    generator: keras.Model,
-    source: Source,
-    image_size: tuple[int, int],
-    seed: int = 0,
-    batch_size: int = 4,
-    judge: Judge | None = None,
+    generator: keras.Model, source: Source, image_size: Size, seed: int = 0, batch_size: int = BATCH_SIZE
 ) -> dict[str, float]:
     """Translates every example once and returns the mean scores.
-
-    Each image is normalised by its own statistics, so `batch_size` does not matter
-    to the scores.
 
     Args:
       generator: `[input_image, noise_seed] -> generated_image`.
       source: the split's pairs.
       image_size: (height, width) px that pairs are resized to.
-      seed: of the noise.
-      batch_size: images at a time.
-      judge: gives `fcn_score`.
+      seed: seed of the noise.
+      batch_size: images at a time; no score depends on it.
 
     Returns:
-      Means over the examples of what `compute_image_quality` returns for what the
-      network makes, and for inpainting `hole_l1`, the L1 of the hole alone; with a
-      judge `fcn_score`, the class IoU of the whole split.
+      `l1`, `psnr` and `ssim` of what the network makes; for inpainting also
+      `hole_l1`, the L1 of the hole alone.
     """
-    dataset = build_dataset(source, image_size=image_size, batch_size=batch_size, training=False, seed=seed)
-    score_batch = _scorer(generator)
-    batches, confusions = [], []
-    label_ids = judge.label_ids(batch_size) if judge else itertools.repeat(None)
-    for batch, ids in zip(dataset, label_ids, strict=False):
-        scores, generated_image = score_batch(batch)
-        batches.append(scores)
-        if judge:
-            confusions.append(judge.confuse(ids, generated_image))
-    means = {
-        name: float(np.concatenate([batch[name].numpy() for batch in batches]).mean(dtype=np.float64))
-        for name in batches[0]
-    }
-    return {**means, "fcn_score": fcn_score(np.sum(confusions, axis=0))} if judge else means
+    tools = Tools(has_holes=source.task.name == "inpaint")
+    split = Split(source, image_size, seed, tools, batch_size)
+    return _score(generator, split, _default_metrics(tools))
+
+
+def _score(generator: keras.Model, split: Split, metrics: Mapping[str, Metric]) -> dict[str, float]:
+    results = score_split(_compiled(generator), split, metrics)
+    return {name: headline_score(name, metrics[name], result) for name, result in results.items()}
 
 
 @functools.lru_cache(maxsize=1)
-def _scorer(generator: keras.Model):
+def _compiled(generator: keras.Model) -> Any:
     @tf.function(reduce_retracing=True, autograph=False)
-    def score_batch(batch):
-        generated_image = generator([batch["input_image"], batch["noise_seed"]], training=False)
-        scores = compute_image_quality(batch["target_image"], generated_image)
-        if "mask" in batch:
-            scores["hole_l1"] = compute_hole_l1(batch["target_image"], generated_image, batch["mask"])
-        return scores, generated_image
+    def generate(input_image, noise_seed):
+        return generator([input_image, noise_seed], training=False)
 
-    return score_batch
+    return generate
 
 
 def sample_sheets(
-    train_step: TranslationStep, source: Source, image_size: tuple[int, int], seed: int = 0
+    train_step: TranslationStep, source: Source, image_size: Size, seed: int = 0
 ) -> dict[str, np.ndarray]:
     """Translates the first few examples, the same ones every time.
 
@@ -98,10 +142,10 @@ def sample_sheets(
             logits = [
                 train_step.discriminate(input_image, image) for image in (generated_image, target_image)
             ]
-            judged.append([patch_map(values, image_size) for values in logits])
-    sheets: dict[str, list] = {"pictures": shown, "patches": judged}
+            judged.append([sheets.patch_map(values, image_size) for values in logits])
+    rows_of: dict[str, list] = {"pictures": shown, "patches": judged}
     return {
-        name: contact_sheet([tf.concat(column, 0) for column in zip(*rows, strict=True)])
-        for name, rows in sheets.items()
+        name: sheets.contact_sheet([tf.concat(column, 0) for column in zip(*rows, strict=True)])
+        for name, rows in rows_of.items()
         if rows
     }

@@ -1,19 +1,20 @@
-"""The FCN-score during training: what it measures, when it is refused, how it picks the best."""
+"""Validations during training: which metrics they score, what is refused, how the best is picked."""
 
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from PIL import Image
 
 from tests.helpers import runs
 from tfpix2pix.config.config import make_config
+from tfpix2pix.metrics.registry import Metric, Result, Tools
+from tfpix2pix.metrics.segmentation_scores import confusion_matrices, segmentation_scores
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.catalogue import CATALOGUE
 from tfpix2pix.pipelines.files import sources
 from tfpix2pix.run import checkpoints, splits
-from tfpix2pix.train import judge, validation
 from tfpix2pix.train.training import train_and_evaluate
+from tfpix2pix.train.validation import build_judgement
 
 COLOURS = np.array(list(CATALOGUE["camvid"].palette.values()), np.uint8)
 
@@ -62,23 +63,24 @@ def _copies():
 
 def test_photos_that_show_their_labels_score_1(data_dir, segmenter):
     config = _config(data_dir, segmenter)
-    source = splits.open_split(config, "val")
-    scores = validation.compute_validation_scores(
-        _copies(), source, config.image_size, batch_size=1, judge=judge.Judge(config, source)
-    )
+    scores = _validate(config, splits.open_split(config, "val"))
     assert scores["fcn_score"] == 1.0
     assert set(scores) == {"l1", "psnr", "ssim", "fcn_score"}
 
 
-def test_confusions_add_up_over_the_split(data_dir, segmenter):
-    config = _config(data_dir, segmenter)
-    judged = judge.Judge(config, splits.open_split(config, "val"))
+def _validate(config, source):
+    class Trained:
+        generator = _copies()
+
+    return build_judgement(config, source)(Trained()).validate().scores
+
+
+def test_the_score_is_the_class_iou_of_one_confusion_matrix(data_dir, segmenter):
     ids = np.array([[[0, 1], [1, 255]]], np.uint8)
-    photo = tf.constant(COLOURS[[[[0, 1], [0, 0]]]] / 127.5 - 1, tf.float32)
-    confusion = judged.confuse(ids, photo)
+    confusion = confusion_matrices(ids, np.array([[[0, 1], [0, 0]]], np.uint8), 11).sum(0)
     assert confusion.shape == (11, 12) and confusion.sum() == 3
     assert confusion[0, 0] == confusion[1, 1] == confusion[1, 0] == 1
-    assert judge.fcn_score(confusion) == 0.5  # 1/2 and 1/2; absent classes do not count
+    assert segmentation_scores(confusion)["class_iou"] == 0.5  # 1/2 and 1/2; absent classes do not count
 
 
 def test_training_keeps_the_best_by_fcn_score(data_dir, segmenter, tmp_path):
@@ -116,7 +118,10 @@ def test_the_score_takes_a_segmenter():
 
 def test_segmenters_that_do_not_fit_leave_no_run(data_dir, tmp_path):
     cases = [
-        (_write_segmenter(tmp_path / "five.keras", 5), "five.keras knows 5 classes, and camvid has 11"),
+        (
+            _write_segmenter(tmp_path / "five.keras", 5),
+            "five.keras finds 5 classes, and not the 11 of the label maps",
+        ),
         (tmp_path / "nil.keras", "--segmenter takes a folder"),
     ]
     for path, reason in cases:
@@ -129,5 +134,39 @@ def test_models_that_make_label_maps_are_not_judged(segmenter):
     photos = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), np.uint8)
     source = sources.from_arrays(photos, COLOURS[np.zeros((1, 32, 32), int)])
     config = make_config(dataset="camvid", direction="AtoB", segmenter=str(segmenter))
-    with pytest.raises(UsageError, match="judges photos made from label maps; the input images of camvid"):
-        judge.Judge(config, source)
+    with pytest.raises(UsageError, match="fcn_score judges generated photos, and this model generates label"):
+        build_judgement(config, source)
+
+
+def test_pairs_without_label_maps_are_not_judged(segmenter):
+    photos = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), np.uint8)
+    config = make_config(dataset="camvid", direction="BtoA", segmenter=str(segmenter))
+    with pytest.raises(UsageError, match="fcn_score needs label maps"):
+        build_judgement(config, sources.from_arrays(photos, photos))
+
+
+def _share_of_bright_pixels(_: Tools) -> Metric:
+    """Share of pixels above the middle gray."""
+
+    def measure(examples):
+        return {"bright": (examples.generated_picture > 127).mean((1, 2, 3))}
+
+    return Metric(measure, lambda partials: Result({"bright": float(partials["bright"].mean())}), True)
+
+
+def test_a_metric_of_the_callers_own_is_scored_at_each_validation(data_dir, tmp_path):
+    config = runs.tiny_config(data_dir, dataset="camvid", steps=2, validate_every_steps=1)
+    result = train_and_evaluate(config, tmp_path, metrics={"bright": _share_of_bright_pixels})
+    lines = [line for line in runs.read_metrics(tmp_path) if "validation/l1" in line]
+    assert [line["step"] for line in lines] == [1, 2]
+    assert all(0 <= line["validation/bright"] <= 1 for line in lines)
+    assert result.scores["bright"] == lines[-1]["validation/bright"]
+
+
+def test_a_metric_with_several_scores_and_no_headline_is_refused(data_dir, tmp_path):
+    def two_scores(_: Tools) -> Metric:
+        return Metric(lambda examples: {"x": np.zeros(1)}, lambda _: Result({"a": 1.0, "b": 2.0}), None)
+
+    config = runs.tiny_config(data_dir, dataset="camvid", steps=1)
+    with pytest.raises(UsageError, match="pair has several scores, and none stands for all of them: a, b"):
+        train_and_evaluate(config, tmp_path / "run", metrics={"pair": two_scores})

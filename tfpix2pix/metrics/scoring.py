@@ -1,0 +1,107 @@
+"""Scores a generator on a split: every example once, in order, with all metrics in one pass."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfpix2pix.config.options import Size
+from tfpix2pix.metrics.label_maps import read_label_ids
+from tfpix2pix.metrics.registry import Examples, Metric, Partials, Result, Tools
+from tfpix2pix.networks.inference import Generate
+from tfpix2pix.pictures.examples import ShownExamples, show_examples
+from tfpix2pix.pipelines.batches import NUM_NOISE_SEEDS, build_dataset
+from tfpix2pix.pipelines.files.sources import Source
+
+BATCH_SIZE = 4  # No score depends on it, because each image is normalised by its own statistics.
+
+# It is shown each batch before that is measured.
+Watch = Callable[[Examples, ShownExamples], None]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Split:
+    """The examples that are scored, and how they are read.
+
+    Attributes:
+      source: the pairs.
+      image_size: (height, width) px that pairs are resized to.
+      noise_seed: seed of the noise; each example gets noise of its own.
+      tools: what metrics may need; its palette and label side find the class ids.
+      batch_size: images at a time.
+    """
+
+    source: Source
+    image_size: Size
+    noise_seed: int
+    tools: Tools
+    batch_size: int = BATCH_SIZE
+
+
+def score_split(
+    generate: Generate, split: Split, metrics: Mapping[str, Metric], watch: Watch | None = None
+) -> dict[str, Result]:
+    """Translates every example once and shows it to every metric.
+
+    Metrics that share a `measure` share what it returns.
+
+    Args:
+      generate: (input_image, noise_seed) -> generated_image.
+      split: what is scored.
+      metrics: by name.
+      watch: sees each batch, and its pictures, before it is measured.
+
+    Returns:
+      The results by metric.
+
+    Raises:
+      BadImageError: for files of the split that cannot be read.
+    """
+    measures = {metric.measure for metric in metrics.values()}
+    partials: dict[Any, list[Partials]] = {measure: [] for measure in measures}
+    num_samples = max((metric.samples for metric in metrics.values()), default=1)
+    with split.source.naming_bad_files():
+        for examples, shown in _translate(generate, split, num_samples):
+            if watch:
+                watch(examples, shown)
+            for measure in measures:
+                partials[measure].append(measure(examples))
+    whole = {measure: _concatenate(parts) for measure, parts in partials.items()}
+    return {name: metric.combine(whole[metric.measure]) for name, metric in metrics.items()}
+
+
+def _translate(
+    generate: Generate, split: Split, num_samples: int
+) -> Iterator[tuple[Examples, ShownExamples]]:
+    source, size, tools = split.source, split.image_size, split.tools
+    dataset = build_dataset(
+        source, image_size=size, batch_size=split.batch_size, training=False, seed=split.noise_seed
+    )
+    all_ids = read_label_ids(source, tools.palette, tools.label_side, size, split.batch_size)
+    for batch, label_ids in zip(dataset, all_ids, strict=False):
+        seeds = (_sample_seeds(batch["noise_seed"], sample) for sample in range(num_samples))
+        samples = tf.stack([generate(batch["input_image"], seed) for seed in seeds])
+        shown = show_examples(source.task, batch, samples[0])
+        yield (
+            Examples(
+                target_image=batch["target_image"],
+                generated_samples=samples,
+                target_picture=shown.target,
+                generated_picture=shown.generated,
+                label_ids=label_ids,
+                mask=batch.get("mask"),
+            ),
+            shown,
+        )
+
+
+def _sample_seeds(noise_seed: tf.Tensor, sample: int) -> tf.Tensor:
+    """Returns the noise of the n-th sample: that of the next seeds, at the same places."""
+    moved = tf.cast(noise_seed, tf.int64) + [sample, 0]
+    return tf.cast(moved % NUM_NOISE_SEEDS, tf.int32)
+
+
+def _concatenate(parts: Sequence[Partials]) -> Partials:
+    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
