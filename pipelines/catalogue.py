@@ -8,18 +8,21 @@ import dataclasses
 import re
 import shlex
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.class_colours import (
+    CAMVID_PALETTE,
+    CITYSCAPES_PALETTE,
+    CITYSCAPES_VOID,
+    FACADES_PALETTE,
+)
 
 SPLITS = ("train", "val", "test")
 # Two folders with the two images of a pair, left (A) and right (B).
 TWO_FOLDERS = (("input", "target"), ("photos", "labels"))
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".npy")
-# What is learned, and the channels of input and target where they follow from it.
-TASKS = ("pairs", "colorize", "inpaint", "edges")
-TASK_CHANNELS = types.MappingProxyType({"colorize": (1, 2), "inpaint": (3, 3), "edges": (3, 3)})
-HOLES = ("center", "random")
 ARCHIVE_HOST = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets"
 
 
@@ -52,13 +55,16 @@ class DatasetSpec:
       title: one line for people.
       direction: default translation, `AtoB` (left to right, as on disk) or `BtoA`.
       recipe: the paper's settings.
-      task: one of `TASKS`: `pairs`, or what is learned from single photos.
+      task: what is learned, a name in `tasks.registry.TASKS`.
       counts: known number of images per split; a split that is not listed is
         either absent or its size was not confirmed.
       url: the archive, or None where the data cannot be downloaded freely.
       palette: class name -> RGB colour of the label maps, in class id order;
         empty where the dataset has no label maps. Label maps are on the right (B).
       void: RGB colours of label maps that belong to no class and are not scored.
+      lines: whether the left image (A) is a line drawing.
+      draw_pair: for a dataset that is generated, the function that draws a pair, or where it is, as
+        `module:function`; see `synthetic.facades.draw_pair`. None for a dataset of files.
       note: licence, source, or what has to be done by hand.
     """
 
@@ -73,85 +79,10 @@ class DatasetSpec:
         default_factory=lambda: types.MappingProxyType({})
     )
     void: tuple[tuple[int, int, int], ...] = ()
+    lines: bool = False
+    draw_pair: str | Callable[..., Any] | None = None
     note: str = ""
 
-
-# Colours of the CMP Facade label maps as they come through JPEG; borders are
-# blurred, so a pixel belongs to its nearest colour.
-FACADES_PALETTE = types.MappingProxyType(
-    {
-        "background": (0, 0, 222),
-        "facade": (0, 48, 255),
-        "window": (0, 128, 255),
-        "door": (1, 207, 255),
-        "cornice": (32, 255, 224),
-        "sill": (112, 254, 142),
-        "balcony": (192, 255, 63),
-        "blind": (255, 240, 1),
-        "deco": (255, 159, 0),
-        "molding": (255, 80, 0),
-        "pillar": (254, 0, 0),
-        "shop": (174, 0, 1),
-    }
-)
-
-# The 19 training classes of Cityscapes, in train id order, with the colours of
-# the dataset's own tools.
-CITYSCAPES_PALETTE = types.MappingProxyType(
-    {
-        "road": (128, 64, 128),
-        "sidewalk": (244, 35, 232),
-        "building": (70, 70, 70),
-        "wall": (102, 102, 156),
-        "fence": (190, 153, 153),
-        "pole": (153, 153, 153),
-        "traffic light": (250, 170, 30),
-        "traffic sign": (220, 220, 0),
-        "vegetation": (107, 142, 35),
-        "terrain": (152, 251, 152),
-        "sky": (70, 130, 180),
-        "person": (220, 20, 60),
-        "rider": (255, 0, 0),
-        "car": (0, 0, 142),
-        "truck": (0, 0, 70),
-        "bus": (0, 60, 100),
-        "train": (0, 80, 100),
-        "motorcycle": (0, 0, 230),
-        "bicycle": (119, 11, 32),
-    }
-)
-
-# The colours of what Cityscapes does not score: unlabeled, ego vehicle, border, out of
-# roi and static share black. A license plate has the colour of a car and counts as one.
-CITYSCAPES_VOID = (
-    (0, 0, 0),
-    (111, 74, 0),  # dynamic
-    (81, 0, 81),  # ground
-    (250, 170, 160),  # parking
-    (230, 150, 140),  # rail track
-    (180, 165, 180),  # guard rail
-    (150, 100, 100),  # bridge
-    (150, 120, 90),  # tunnel
-    (0, 0, 90),  # caravan
-    (0, 0, 110),  # trailer
-)
-
-# The 11 classes of the SegNet version of CamVid, in class id order.
-CAMVID_PALETTE = types.MappingProxyType(
-    {
-        "sky": (128, 128, 128),
-        "building": (128, 0, 0),
-        "pole": (192, 192, 128),
-        "road": (128, 64, 128),
-        "pavement": (0, 0, 192),
-        "tree": (128, 128, 0),
-        "sign": (192, 128, 128),
-        "fence": (64, 64, 128),
-        "car": (64, 0, 128),
-        "pedestrian": (64, 64, 0),
-        "bicyclist": (0, 128, 192),
-    }
-)
 
 _BY_HAND = (
     "Not redistributable: get it from its owners and join the folders with pipelines.prepare --combine."
@@ -171,6 +102,7 @@ _SPECS = (
         recipe=Recipe(epochs=20, batch_size=1, jitter=True, mirror=True),
         counts=_counts(train=400, val=100, test=100),
         palette=FACADES_PALETTE,
+        draw_pair="tfpix2pix.pipelines.synthetic.facades:draw_pair",
         note="Made by pipelines/synthetic in the layout and the colours of facades.",
     ),
     DatasetSpec(
@@ -221,6 +153,7 @@ _SPECS = (
         recipe=Recipe(epochs=15, batch_size=4, jitter=False, mirror=False, confirmed=False),
         counts=_counts(train=49825),
         url=f"{ARCHIVE_HOST}/edges2shoes.tar.gz",
+        lines=True,
     ),
     DatasetSpec(
         name="edges2handbags",
@@ -229,6 +162,7 @@ _SPECS = (
         recipe=Recipe(epochs=15, batch_size=4, jitter=False, mirror=False, confirmed=False),
         counts=_counts(train=138567),
         url=f"{ARCHIVE_HOST}/edges2handbags.tar.gz",
+        lines=True,
     ),
     DatasetSpec(
         name="night2day",
@@ -277,6 +211,7 @@ def custom_dataset(name: str) -> DatasetSpec:
         title="your own pairs",
         direction="AtoB",
         recipe=CATALOGUE["facades"].recipe,
+        lines=name.startswith("edges2"),  # as the paper names its sets of drawings
         note="Not in the catalogue: the recipe is that of facades.",
     )
 

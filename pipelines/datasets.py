@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tfpix2pix.pipelines import catalogue
+from tfpix2pix.pipelines.base import homes
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.files import sources
 from tfpix2pix.pipelines.labels import id_maps
@@ -51,10 +52,11 @@ def open_split(
         raise ValueError(f"direction must be AtoB or BtoA. Received: {direction}")
     if on_bad_image not in ("stop", "skip"):
         raise ValueError(f"on_bad_image must be stop or skip. Received: {on_bad_image}")
-    if spec.name == "synthetic":
+    if spec.draw_pair:
         if split not in spec.counts:
             raise ValueError(f"split must be one of {', '.join(spec.counts)}. Received: {split}")
-        return sources.open_synthetic(split, direction, spec.counts[split], image_size, task=task)
+        draw = homes.resolve(spec.draw_pair)
+        return sources.open_synthetic(split, direction, spec.counts[split], image_size, task=task, draw=draw)
     folder = find_dataset_folder(spec.name, data_dir) or prepare_dataset(spec, data_dir)
     if task and task.from_photos and spec.url and not (folder / split / "photos").is_dir():
         raise UserError(

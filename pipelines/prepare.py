@@ -42,8 +42,8 @@ def main(argv: Sequence[str]) -> None:
         _combine(*map(Path, (*arguments, values["output"])))
     elif arguments or values["output"] or not values["dataset"]:
         raise UsageError("expected --dataset=NAME, with --archive=FILE or not (--help shows more)")
-    elif values["dataset"] == "synthetic":
-        print("synthetic is generated while training: there is nothing to prepare")
+    elif find_dataset(values["dataset"]).draw_pair:
+        print(f"{values['dataset']} is generated while training: there is nothing to prepare")
     else:
         archives = [Path(name) for name in (values["archive"] or "").split(",") if name]
         prepare_dataset(find_dataset(values["dataset"]), Path(values["data_dir"]), *archives)

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -22,8 +23,7 @@ from tfpix2pix.pipelines.files.pair_files import (
     measure_pair,
     separate,
 )
-from tfpix2pix.pipelines.tasks.drawings import draw_edges
-from tfpix2pix.pipelines.tasks.tasks import Edges, Task
+from tfpix2pix.pipelines.tasks.tasks import Task
 
 # Index (int64 scalar tensor) -> the images of a pair, TensorFlow operations only.
 Reader = Callable[[tf.Tensor], tuple[tf.Tensor, ...]]
@@ -36,18 +36,18 @@ class Reading:
     Attributes:
       formats: of the images in the files, left to right.
       reverse: whether the right image is the input.
-      draw: whether the input is a drawing of the only image.
+      draw: draws the input from the only image; None where the files hold all images.
     """
 
     formats: tuple[Format, ...] = (RGB, RGB)
     reverse: bool = False
-    draw: bool = False
+    draw: Callable[[Any], Any] | None = None
 
     @classmethod
     def of(cls, task: Task, direction: str) -> "Reading":
         """Returns how a task's images are read; its types are those of 8-bit files yet."""
         if task.from_photos:
-            return cls((RGB,), draw=isinstance(task, Edges))
+            return cls((RGB,), draw=task.draw_input)
         formats = tuple(Format(channels) for channels in task.channels)
         return cls(formats) if direction == "AtoB" else cls(formats[::-1], reverse=True)
 
@@ -82,7 +82,7 @@ class Reading:
         """Returns input and target image, or the photo; see `decode_pair` for what it raises."""
         images = decode_pair(files, self.formats)
         if self.draw:
-            return (draw_edges(images[0]), *images)
+            return (self.draw(images[0]), *images)
         return images[::-1] if self.reverse else images
 
     def reader(self, pairs: Sequence[Files]) -> Reader:

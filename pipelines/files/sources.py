@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -24,8 +24,7 @@ from tfpix2pix.pipelines.files.memory import PROGRESS_AFTER_SEC, PixelStore, new
 from tfpix2pix.pipelines.files.pair_files import Files, Images, decode_pair
 from tfpix2pix.pipelines.files.reading import Reader, Reading
 from tfpix2pix.pipelines.synthetic.facades import draw_pair, pair_index
-from tfpix2pix.pipelines.tasks.drawings import draw_edges
-from tfpix2pix.pipelines.tasks.tasks import Edges, Task
+from tfpix2pix.pipelines.tasks.tasks import Task
 
 Loader = Callable[[Files], tuple[Images, ...]]
 Result = TypeVar("Result")
@@ -170,8 +169,9 @@ def open_synthetic(
     image_size: tuple[int, int],
     seed: int = 0,
     task: Task | None = None,
+    draw: Callable[..., Any] = draw_pair,
 ) -> Source:
-    """Draws generated facades, photo left and label map right, as in the real dataset.
+    """Draws generated pairs, photo left and label map right, as in the real dataset of facades.
 
     Args:
       split: `train`, `val` or `test`; no pair is in two of them.
@@ -179,21 +179,22 @@ def open_synthetic(
       count: number of pairs.
       image_size: (height, width) in pixels, each at least 32.
       seed: of the whole dataset.
-      task: what is learned; those of photos get the photos alone.
+      task: what is learned; a task of photos gets the photos alone.
+      draw: draws a pair; takes and returns what `facades.draw_pair` does.
 
     Returns:
       The pairs, in memory.
     """
     task = task or Task()
 
-    def draw(name: str) -> tuple[Images, ...]:
+    def draw_images(name: str) -> tuple[Images, ...]:
         example = int(name.removeprefix(f"{split}_"))
-        pair = draw_pair(seed, pair_index(split, example), image_size)
+        pair = draw(seed, pair_index(split, example), image_size)
         if task.from_photos:
-            return (draw_edges(pair.photo), pair.photo) if isinstance(task, Edges) else (pair.photo,)
+            return (task.draw_input(pair.photo), pair.photo) if task.draw_input else (pair.photo,)
         return (pair.photo, pair.label_map) if direction == "AtoB" else (pair.label_map, pair.photo)
 
-    pairs, _ = _sift(draw, (f"{split}_{example}" for example in range(count)), f"Drawing {split}")
+    pairs, _ = _sift(draw_images, (f"{split}_{example}" for example in range(count)), f"Drawing {split}")
     sides = [np.stack(side) for side in zip(*pairs.values(), strict=True)]
     return Source(tuple(pairs), _read_copies(sides), task.channels, task=task)
 

@@ -5,6 +5,8 @@ from tfpix2pix.pipelines.base.face import name_face
 __getattr__, __dir__, __all__ = name_face(
     __name__,
     {
+        "TASKS": "registry",
+        "TaskSpec": "registry",
         "Task": "tasks",
         "make_task": "tasks",
         "to_unit_range": "transforms",

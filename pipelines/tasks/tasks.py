@@ -8,11 +8,15 @@ float32 in [-1, 1] with or without a batch in front; TensorFlow operations only,
 so that a SavedModel holds its task.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
-from tfpix2pix.pipelines.tasks import lab
+from tfpix2pix.pipelines.base import homes
+from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.tasks import lab, registry
+from tfpix2pix.pipelines.tasks.drawings import draw_edges
 
 Example = dict[str, tf.Tensor]
 
@@ -25,26 +29,40 @@ _HOLE_SIDES = (1 / 8, 3 / 8)
 
 
 class Task:
-    """Pairs: the images are input and target as they are. Base of the other tasks.
+    """Pairs: the two images of a pair are input and target as they are. Base of the other tasks.
+
+    A subclass has a `name`, and an entry of that name in `registry.TASKS`, which tells the rest: the
+    channels, the options, and whether the task learns from photos.
 
     Args:
-      channels: of input and target, of the network.
+      channels: of the network's input and target images, where the entry leaves them free.
+      **options: the task's own settings, as the entry lists them.
 
     Attributes:
-      name: value of `--task`.
-      hole: of inpainting; see there.
-      channels: likewise.
-      picture_channels: of what a person gives and gets.
-      from_photos: whether the source holds single photos.
+      name: value of the setting `task`.
+      channels: of the network's input and target images.
+      picture_channels: channels of what a person gives, and of what a person gets.
+      from_photos: whether the source holds single photos, and not pairs.
+      options: the task's own settings and their values.
+      draw_input: NumPy function that draws the input image, uint8 RGB [H, W, 3], from a photo,
+        uint8 or uint16 RGB [H, W, 3], when its file is read: for what TensorFlow operations
+        cannot do. None where there is no such step.
     """
 
     name = "pairs"
-    hole = "center"
-    from_photos = False
+    draw_input: Callable[[Any], Any] | None = None
 
-    def __init__(self, channels: tuple[int, int] = (3, 3)):
-        self.channels = channels
-        self.picture_channels = channels
+    def __init__(self, channels: registry.Channels = (3, 3), **options: Any):
+        spec = registry.find_task(self.name)
+        self.options = spec.choose_options(options)
+        for name, choices in spec.options.items():
+            if self.options[name] not in choices:
+                raise UsageError(
+                    f"`{name}` must be one of {', '.join(choices)}. Received: {self.options[name]}"
+                )
+        self.from_photos = spec.from_photos
+        self.channels = spec.find_channels(options) or channels
+        self.picture_channels = self.channels
 
     def make_example(self, images: tuple[tf.Tensor, ...], seed: tf.Tensor) -> Example:
         """Makes an example for training or evaluation.
@@ -73,10 +91,9 @@ class Colorize(Task):
     """Lightness in, colour out, in CIE Lab: L / 50 - 1 and ab / 110 (Sec. 4, and the original code)."""
 
     name = "colorize"
-    from_photos = True
 
     def __init__(self):
-        super().__init__((1, 2))
+        super().__init__()
         self.picture_channels = (3, 3)
 
     def make_example(self, images, seed):
@@ -116,11 +133,10 @@ class Inpaint(Task):
     """
 
     name = "inpaint"
-    from_photos = True
 
     def __init__(self, hole: str = "center"):
+        super().__init__(hole=hole)
         self.hole = hole
-        super().__init__((4 if hole == "random" else 3, 3))
         self.picture_channels = (4, 3)
 
     def make_example(self, images, seed):
@@ -180,20 +196,33 @@ def _random_mask(size: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 class Edges(Task):
-    """A drawing in, a photo out. The source draws the photo's edges: `drawings.py`."""
+    """A drawing goes in, and a photo comes out. The drawing is the photo's edges: see `drawings.py`."""
 
     name = "edges"
-    from_photos = True
+    draw_input = staticmethod(draw_edges)
 
 
-def make_task(name: str, hole: str = "center", channels: tuple[int, int] = (3, 3)) -> Task:
+def make_task(name: str, channels: registry.Channels = (3, 3), **options: Any) -> Task:
     """Returns a task by its name.
 
     Args:
-      name: `pairs`, `colorize`, `inpaint` or `edges`.
-      hole: of `inpaint`.
-      channels: of `pairs`; the other tasks have their own.
+      name: a key of `registry.TASKS`, such as `pairs` or `inpaint`.
+      channels: of input and target, where the task leaves them free, as `pairs` does.
+      **options: settings such as `hole`; those that the task does not have are ignored.
+
+    Raises:
+      UsageError: for a name that is not in the table.
+      ValueError: for a class that calls itself by another name than its entry.
+
+    Example:
+    >>> make_task("inpaint", hole="random").channels
+    (4, 3)
     """
-    if name == "pairs":
-        return Task(channels)
-    return Inpaint(hole) if name == "inpaint" else {"colorize": Colorize, "edges": Edges}[name]()
+    spec = registry.find_task(name)
+    task_class = homes.resolve(spec.home)
+    if task_class.name != name:
+        raise ValueError(
+            f"{task_class.__name__}.name must be {name!r}, its name in TASKS. Received: {task_class.name!r}"
+        )
+    own = spec.choose_options(options)
+    return task_class(**own) if spec.channels else task_class(channels, **own)

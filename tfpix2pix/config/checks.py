@@ -1,12 +1,14 @@
 """What must fit together among the settings of a run."""
 
+import dataclasses
 import re
 
-from tfpix2pix.config.fields import Config
+from tfpix2pix.config.fields import FIELDS, Config
 from tfpix2pix.config.options import check_values, text
 from tfpix2pix.config.run_config import RunConfig
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.tasks.registry import TASKS, all_options, tasks_with_option
 
 # Image sizes in px from which on a patch of the discriminator lies inside the image.
 LEAST_SIZES = {142: 48, 286: 96, 574: 192}
@@ -71,27 +73,22 @@ def _check_networks(config: Config) -> None:
 
 
 def _check_task(config: Config) -> None:
-    task = config.task
-    if config.spec.task != "pairs" and task == "pairs":
+    task, spec = config.task, TASKS[config.task]
+    if TASKS[config.spec.task].from_photos and not spec.from_photos:
+        names = [name for name, each in TASKS.items() if each.from_photos]
         raise UsageError(
-            f"--dataset={config.dataset} is a set of single photos; --task takes colorize, inpaint or edges"
+            f"--dataset={config.dataset} is a set of single photos; "
+            f"--task takes {', '.join(names[:-1])} or {names[-1]}"
         )
-    if task != "pairs" and config.direction != "AtoB":
+    if spec.from_photos and config.direction != "AtoB":
         raise UsageError(f"--direction is for pairs, and --task={task} learns from single photos")
-    if task != "inpaint" and config.hole != "center":
-        raise UsageError(f"--hole is for --task=inpaint. Received: --task={task}")
-    expected = task_channels(task, config.hole)
+    for name in all_options():
+        if name not in spec.options and getattr(config, name) != FIELDS[name].default:
+            owners = " or ".join(tasks_with_option(name))
+            raise UsageError(f"--{name} is for --task={owners}. Received: --task={task}")
+    expected = spec.find_channels(dataclasses.asdict(config))
     if expected and (config.input_channels, config.output_channels) != expected:
         raise UsageError(
             f"--task={task} has {expected[0]} input and {expected[1]} output channels; "
             "drop --input_channels and --output_channels"
         )
-
-
-def task_channels(task: str, hole: str | None) -> tuple[int, int] | None:
-    """Returns the channels of input and target that a task fixes; None for pairs, which may have any."""
-    if task not in catalogue.TASK_CHANNELS:
-        return None
-    inputs, outputs = catalogue.TASK_CHANNELS[task]
-    # Random holes come with a mask, which pipelines/tasks/tasks.py adds to the input.
-    return (inputs + 1, outputs) if (task, hole) == ("inpaint", "random") else (inputs, outputs)

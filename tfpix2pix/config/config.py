@@ -12,11 +12,12 @@ from typing import Any
 from absl import flags
 
 from tfpix2pix.config import options
-from tfpix2pix.config.checks import LEAST_SIZES, check, parse_step_range, task_channels
+from tfpix2pix.config.checks import LEAST_SIZES, check, parse_step_range
 from tfpix2pix.config.fields import FIELDS, SERVING_NOISE, Config
 from tfpix2pix.config.options import parse_size
 from tfpix2pix.config.run_config import RunConfig, read_given, read_json, with_load_size
 from tfpix2pix.pipelines import catalogue
+from tfpix2pix.pipelines.tasks.registry import TASKS, all_options, tasks_with_option
 
 __all__ = [
     "FIELDS",
@@ -65,12 +66,13 @@ def _recipe_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the settings that follow from the dataset and the task, where they are not given."""
     spec = catalogue.find_dataset(given.get("dataset", FIELDS["dataset"].default))
     task = given.get("task", spec.task)
-    inputs, outputs = task_channels(task, given.get("hole")) or (3, 3)
+    task_spec = TASKS.get(task, TASKS["pairs"])  # `check` refuses a task that there is not
+    inputs, outputs = task_spec.find_channels(given) or (3, 3)
     return {
         "task": task,
         "input_channels": inputs,
         "output_channels": outputs,
-        "direction": spec.direction if task == "pairs" else "AtoB",
+        "direction": "AtoB" if task_spec.from_photos else spec.direction,
         "epochs": spec.recipe.epochs,
         "batch_size": spec.recipe.batch_size,
         "jitter": spec.recipe.jitter or "load_size" in given,
@@ -105,8 +107,9 @@ def describe(config: Config) -> str:
     notes = {}
     if not config.jitter:
         notes["load_size"] = "unused: no jitter"
-    if config.task != "inpaint":
-        notes["hole"] = "unused: not inpaint"
+    for name in all_options():
+        if name not in TASKS[config.task].options:
+            notes[name] = f"unused: not {' or '.join(tasks_with_option(name))}"
     return options.describe(config, default, notes)
 
 

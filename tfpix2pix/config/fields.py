@@ -5,6 +5,7 @@ import dataclasses
 from tfpix2pix.config.options import list_fields, option, redefine
 from tfpix2pix.config.run_config import RunConfig
 from tfpix2pix.pipelines import catalogue
+from tfpix2pix.pipelines.tasks.registry import HOLES, TASKS
 
 STRATEGIES = ("auto", "mirrored", "multiworker", "one_device")
 UPSAMPLINGS = ("transposed", "nearest", "bilinear")
@@ -15,6 +16,11 @@ RECEPTIVE_FIELDS = (1, 16, 34, 70, 142, 286, 574)
 NORM_BACKENDS = ("own", "addons")
 CONV_KERNELS = ("auto", "native")
 SERVING_NOISE = ("fixed", "random", "off")
+
+
+def _list_tasks() -> str:
+    *others, last = [f"{spec.title} ({name})" for name, spec in TASKS.items()]
+    return f"{', '.join(others)}, or {last}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,17 +39,16 @@ class Config(RunConfig):
     )
     task: str = option(
         "pairs",
-        "Learn from pairs of images, or from single photos: to colour them (colorize), to fill holes in "
-        "them (inpaint), or to paint them after a drawing of their edges (edges).",
+        f"Learn to generate {_list_tasks()}.",
         group="data",
-        choices=catalogue.TASKS,
+        choices=TASKS.keys(),
     )
     hole: str = option(
         "center",
         "Cut one hole out of the middle of each photo, or three at random places; this is for "
         "--task=inpaint.",
         group="data",
-        choices=catalogue.HOLES,
+        choices=HOLES,
     )
     input_channels: int = option(
         3,

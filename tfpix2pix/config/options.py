@@ -23,7 +23,7 @@ def option(
     help: str,
     *,
     group: str,
-    choices: tuple = (),
+    choices: Collection = (),
     may_change: bool = False,
     minimum: float | None = None,
 ) -> Any:

@@ -188,16 +188,14 @@ def _settle_data(translator: Translator, given: Mapping[str, Any]) -> Config:
         trained = read_config(translator.version)
     if trained is None:
         task = translator.task
-        needed = ("dataset", "direction", "image_size") if task.name == "pairs" else ("dataset", "image_size")
+        needed = ("dataset", "image_size") if task.from_photos else ("dataset", "direction", "image_size")
         if missing := [f"--{name}" for name in needed if name not in given]:
             raise UsageError(
                 f"give {', '.join(missing)}: {translator.version} has no {CARD_FILE} that tells "
                 "how it was trained"
             )
         own = {"task": task.name, "input_channels": task.channels[0], "output_channels": task.channels[1]}
-        if task.name == "inpaint":
-            own["hole"] = task.hole
-        return make_config(**own, **given)
+        return make_config(**own, **task.options, **given)
     checked = make_config(**{"dataset": trained.dataset, **given})
     return dataclasses.replace(trained, **{name: getattr(checked, name) for name in given})
 

@@ -50,7 +50,7 @@ def write_task(version: Path, task: Task) -> None:
     """Writes what `Translator` must know of a SavedModel's task."""
     file = version / TASK_FILE
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"name": task.name, "hole": task.hole}) + "\n")
+    file.write_text(json.dumps({"name": task.name, **task.options}) + "\n")
 
 
 def load_saved_model(version: Path) -> tuple[Generate, tuple[int, int]]:

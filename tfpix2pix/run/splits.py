@@ -4,11 +4,13 @@ from tfpix2pix.config.config import Config
 from tfpix2pix.pipelines import datasets
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.tasks import tasks
+from tfpix2pix.pipelines.tasks.registry import find_task
 
 
 def make_task(config: Config) -> tasks.Task:
     """Returns what a configuration asks to be learned."""
-    return tasks.make_task(config.task, config.hole, (config.input_channels, config.output_channels))
+    options = {name: getattr(config, name) for name in find_task(config.task).options}
+    return tasks.make_task(config.task, (config.input_channels, config.output_channels), **options)
 
 
 def open_split(config: Config, split: str) -> Source:

@@ -1,5 +1,6 @@
 """Both layouts, the memory and the disk path, bad files and unexpected folders."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tfpix2pix.pipelines import catalogue
+from tfpix2pix.pipelines import catalogue, datasets
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.files import image_files, sources
+from tfpix2pix.pipelines.synthetic import facades
 from tfpix2pix.pipelines.tasks import tasks
 
 IN_MEMORY, FROM_DISK = 2048, 0  # cache_mib
@@ -350,6 +352,20 @@ def test_synthetic_pairs_keep_to_the_palette_on_the_side_of_the_labels():
         assert not {tuple(colour) for colour in photo.reshape(-1, 3).tolist()} <= palette
         np.testing.assert_array_equal(labels, labels_again)
         np.testing.assert_array_equal(photo, photo_again)
+
+
+def test_a_generated_dataset_is_an_entry_with_the_function_that_draws_it():
+    def draw_pair(seed, index, image_size) -> facades.SyntheticPair:
+        photo = np.full((*image_size, 3), index, np.uint8)
+        return facades.SyntheticPair(photo, photo[..., 0], 255 - photo)
+
+    spec = dataclasses.replace(catalogue.custom_dataset("gray"), counts={"train": 2}, draw_pair=draw_pair)
+    source = datasets.open_split(spec, "train", image_size=(4, 6))
+    assert source.example_ids == ("train_0", "train_1")
+    photo, label_map = _read_all(source)[1]
+    # Every third number is an index of train; those between are of val and test.
+    np.testing.assert_array_equal(photo, np.full((4, 6, 3), 3))
+    np.testing.assert_array_equal(label_map, np.full((4, 6, 3), 252))
 
 
 def test_synthetic_splits_and_seeds_differ():

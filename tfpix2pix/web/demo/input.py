@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.labels.palettes import Palette, find_palette
 from tfpix2pix.pipelines.placing.dataset_folder import find_dataset_folder
+from tfpix2pix.pipelines.tasks.registry import HOLES, find_task
 from tfpix2pix.pipelines.tasks.tasks import make_task
 from tfpix2pix.pipelines.tasks.transforms import resize, to_uint8
 from tfpix2pix.translate.translator import Translator
@@ -28,8 +30,8 @@ class Origin:
     Attributes:
       dataset: its name.
       direction: `AtoB` or `BtoA`.
-      task: see `pipelines/tasks/tasks.py`.
-      hole: of inpainting.
+      task: its name in `pipelines/tasks/registry.py`.
+      options: the task's own settings, such as `hole`; those that are left out have their defaults.
       size: (height, width) px that the network saw.
       data_dir: folder that holds, or does not hold, the dataset.
     """
@@ -37,7 +39,7 @@ class Origin:
     dataset: str
     direction: str
     task: str = "pairs"
-    hole: str = "center"
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     size: tuple[int, int] = (256, 256)
     data_dir: str = "datasets"
 
@@ -84,16 +86,14 @@ def origin_of_translator(translator: Translator, **chosen: str) -> Origin:
       translator: the opened model.
       **chosen: fields that the user knows better.
     """
+    task = translator.task
     if translator.config is not None:
         config = translator.config
-        origin = Origin(
-            config.dataset, config.direction, config.task, config.hole, config.image_size, config.data_dir
-        )
+        origin = Origin(config.dataset, config.direction, size=config.image_size, data_dir=config.data_dir)
     else:
         assert translator.version is not None  # noqa: S101 - it is either
         origin = _read_card(translator.version) or origin_of_name(translator.version.resolve().parent.name)
-        task = translator.task
-        origin = dataclasses.replace(origin, task=task.name, hole=task.hole)
+    origin = dataclasses.replace(origin, task=task.name, options=task.options)
     return dataclasses.replace(origin, **chosen)  # type: ignore[arg-type]
 
 
@@ -137,8 +137,12 @@ def describe_input(origin: Origin, kind: str | None = None, palette: str | None 
     if kind == "lines":
         return Sheet(origin.dataset, kind, origin.size, (Colour("paper", _WHITE), Colour("ink", _BLACK)))
     if kind == "holes":
-        return Sheet(origin.dataset, kind, origin.size, (Colour("hole", None),), origin.hole == "center")
+        return Sheet(origin.dataset, kind, origin.size, (Colour("hole", None),), _has_center_hole(origin))
     return Sheet(origin.dataset, kind, origin.size)
+
+
+def _has_center_hole(origin: Origin) -> bool:
+    return origin.options.get("hole", HOLES[0]) == "center"
 
 
 def _find_classes(origin: Origin) -> Palette | None:
@@ -150,13 +154,12 @@ def _find_classes(origin: Origin) -> Palette | None:
 
 
 def _guess_kind(origin: Origin, classes: Palette | None, is_asked_for: bool) -> str:
-    by_task = {"inpaint": "holes", "colorize": "photo", "edges": "lines"}
-    if origin.task in by_task:
-        return by_task[origin.task]
+    if by_task := find_task(origin.task).drawn:
+        return by_task
     # Label maps are on the right (B).
     if is_asked_for or (classes is not None and origin.direction == "BtoA"):
         return "labels"
-    is_drawn = origin.dataset.startswith("edges2") and origin.direction == "AtoB"
+    is_drawn = catalogue.find_dataset(origin.dataset).lines and origin.direction == "AtoB"
     return "lines" if is_drawn else "photo"
 
 
@@ -171,8 +174,8 @@ def read_examples(origin: Origin, sheet: Sheet) -> tuple[Example, ...]:
       At most `MAX_EXAMPLES`; none where there is no such split, with a warning where it is damaged.
     """
     folder = find_dataset_folder(origin.dataset, Path(origin.data_dir))
-    is_there = origin.dataset == "synthetic" or (folder is not None and (folder / "val").is_dir())
-    if not is_there:
+    is_generated = catalogue.find_dataset(origin.dataset).draw_pair is not None
+    if not is_generated and not (folder and (folder / "val").is_dir()):
         return ()
     try:
         source = datasets.open_split(
@@ -182,13 +185,14 @@ def read_examples(origin: Origin, sheet: Sheet) -> tuple[Example, ...]:
             direction=origin.direction,
             image_size=sheet.size,
             cache_mib=0,
-            task=make_task(origin.task, origin.hole),
+            task=make_task(origin.task, **origin.options),
         )
         names = source.example_ids[:MAX_EXAMPLES]
-        return tuple(
-            Example(name, _encode(source.read(tf.constant(place, tf.int64))[0], sheet))
-            for place, name in enumerate(names)
-        )
+        with source.naming_bad_files(range(len(names))):
+            return tuple(
+                Example(name, _encode(source.read(tf.constant(place, tf.int64))[0], sheet))
+                for place, name in enumerate(names)
+            )
     except (UserError, tf.errors.OpError) as error:
         warn(f"no examples: {error}")
         return ()
