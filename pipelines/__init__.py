@@ -1,6 +1,6 @@
 """The data layer of tfpix2pix: datasets, their preparation, and tf.data pipelines.
 
-Nothing is imported here, so that the catalogue stays free of TensorFlow.
+The names below are imported when they are used, so that the catalogue stays free of TensorFlow.
 """
 
 from tfpix2pix.pipelines.base.face import name_face

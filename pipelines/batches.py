@@ -1,8 +1,8 @@
-"""The one input pipeline, for training and evaluation.
+"""The input pipeline, which training and evaluation share.
 
-Every draw has an address: the order of an epoch, jitter, mirror and noise seeds
-are pure functions of (seed, epoch, example) or (seed, place in the stream), so
-training can start at any step without replaying the steps before it.
+Every draw has an address: the order of an epoch, jitter, mirroring and noise seeds are pure functions
+of (seed, epoch, example) or of (seed, place in the stream). So training can start at any step, without
+going through the steps before it.
 """
 
 import dataclasses
@@ -18,8 +18,8 @@ from tfpix2pix.pipelines.tasks import transforms
 
 Batch = dict[str, tf.Tensor]
 
-_EPOCH_STRIDE = 2**32  # more than the examples of any source
-NUM_NOISE_SEEDS = 2**31  # as many as int32 has from 0
+_EPOCH_STRIDE = 2**32  # more examples than any source has
+NUM_NOISE_SEEDS = 2**31  # as many numbers as int32 has from 0 upwards
 
 
 @tf.autograph.experimental.do_not_convert
@@ -40,37 +40,48 @@ def build_dataset(
 ) -> tf.data.Dataset:
     """Builds the pipeline of one input worker.
 
-    Training yields an endless stream, in a new order every epoch; batches run
-    across the ends of epochs, so that no example is ever dropped. Evaluation
-    yields every example once, in order, whole; the last batch may be smaller.
-    The arguments after `seed` concern training only.
+    In training it yields an endless stream of examples, in a new order every epoch. Batches run across
+    the ends of epochs, so that no example is ever dropped. In evaluation it yields every example once,
+    in order and uncropped, and the last batch may be smaller. The arguments after `seed` are for
+    training only, except for `class_targets`.
 
     Args:
       source: the pairs.
-      image_size: (height, width) in pixels of the batches.
-      batch_size: examples per batch; where there are replicas, of one replica.
+      image_size: (height, width) in pixels of the images in the batches.
+      batch_size: number of examples in a batch. If there are replicas, it is the batch of one replica.
       training: whether to shuffle, repeat, jitter and mirror.
-      seed: fixes every draw.
-      load_size: (height, width) in pixels to resize to before a random crop of
-        `image_size`; None resizes to `image_size` and crops nothing.
-      mirror: flip half of the pairs left to right.
-      class_targets: the source's targets are class ids, [H, W], and resized to the
-        nearest pixel; in evaluation too.
-      start_step: the training step to start at.
+      seed: number from which every draw follows.
+      load_size: (height, width) in pixels to which images are resized before a random crop of
+        `image_size`; None resizes them to `image_size` and crops nothing.
+      mirror: whether half of the pairs are flipped left to right.
+      class_targets: whether the targets of the source are class ids, [H, W], which are resized by the
+        nearest neighbour; in evaluation too.
+      start_step: the training step at which the stream starts.
       num_shards: number of input workers.
-      shard_index: which of them this is, from 0; each takes its contiguous part
-        of every global batch.
-      global_batch_size: examples per training step over all workers and
-        replicas; default `batch_size * num_shards`.
+      shard_index: which of the input workers this is, from 0. Each takes its contiguous part of every
+        global batch.
+      global_batch_size: number of examples in a training step, over all workers and replicas; None
+        for `batch_size * num_shards`.
 
     Returns:
-      Batches of `input_image` and `target_image`, float32 [B, H, W, C] in [-1, 1], as
-      the source's task makes them; for inpainting `mask`, float32 [B, H, W, 1], 1 in
-      the hole; with class targets `target_ids`, uint8 [B, H, W], and no target image;
-      `noise_seed`, int32 [B, 2]; `example_id`, string [B].
+      Batches of these tensors by name:
+        `input_image` and `target_image`: float32 [B, H, W, C] in [-1, 1], as the source's task makes
+          them; with `class_targets` there is no `target_image`.
+        `target_ids`: uint8 [B, H, W], with `class_targets` only.
+        `mask`: float32 [B, H, W, 1], 1 in the hole; for inpainting only.
+        `noise_seed`: int32 [B, 2].
+        `example_id`: string [B].
 
     Raises:
-      ValueError: if a size is none, or they do not go together.
+      ValueError: for an argument that cannot be used, or arguments that do not go together; the
+        message names them.
+
+    Example:
+    >>> images = np.zeros((3, 8, 8, 3), np.uint8)
+    >>> source = tfpix2pix.from_arrays(images, images)
+    >>> dataset = build_dataset(source, image_size=(8, 8), batch_size=2, training=False)
+    >>> [batch["input_image"].shape[0] for batch in dataset]
+    [2, 1]
     """
     transforms.check_size(image_size, "image_size")
     if load_size:
@@ -104,7 +115,7 @@ def build_dataset(
         images = source.read(index)
         resizes = (transforms.resize, resize_target)[: len(images)]
         views = tuple(each(image, image_size) for each, image in zip(resizes, images, strict=True))
-        # Of no seed: all models are judged by the same holes.
+        # `seed` has no part in the holes, so that all models are judged by the same ones.
         hole_seed = tf.stack([_stream_key(0, "evaluation hole"), index])
         return make_example(_in_unit_range(views, images), index, hole_seed, seed, index)
 
@@ -122,7 +133,8 @@ def build_dataset(
         examples = counts.map(training_example, tf.data.AUTOTUNE)
     else:
         examples = tf.data.Dataset.range(len(source)).map(evaluation_example, tf.data.AUTOTUNE)
-    # A batch of one is its example: `batch` would copy the pixels, for as much time as making them takes.
+    # A batch of one is made with its example, because `batch` would copy the pixels, which takes as long
+    # as making them.
     batches = examples if batch_size == 1 else examples.batch(batch_size, drop_remainder=training)
     return batches.prefetch(tf.data.AUTOTUNE).with_options(lean_options())
 
@@ -130,16 +142,16 @@ def build_dataset(
 def keep_resized(source: Source, size: transforms.Size, cache_mib: int) -> Source:
     """Resizes the images of all pairs now, if there is room to keep them.
 
-    Jitter then only cuts windows out of them; what `build_dataset` yields stays the same, bit for bit.
+    Jitter then only cuts windows out of them. What `build_dataset` yields stays the same, bit for bit.
 
     Args:
       source: pairs of images.
-      size: (height, width) in pixels: `load_size` of the pipeline to build, or
-        `image_size` where nothing is cropped.
-      cache_mib: they are kept if all of them, as float32, fit this many MiB.
+      size: (height, width) in pixels: the `load_size` of the pipeline that is to be built, or its
+        `image_size` if nothing is cropped.
+      cache_mib: the images are kept if all of them, as float32, fit this many MiB.
 
     Returns:
-      The resized pairs in memory, float32 in [-1, 1], or `source`.
+      The resized pairs in memory, float32 in [-1, 1]; `source` if they do not fit.
 
     Raises:
       BadImageError: for files that cannot be decoded.
@@ -158,13 +170,13 @@ def example_indices(step: int, seed: int, num_examples: int, global_batch_size: 
     """Returns which examples the global batch of a training step holds.
 
     Args:
-      step: training step, from 0.
-      seed: as given to `build_dataset`.
-      num_examples: length of the source.
-      global_batch_size: examples per step.
+      step: the training step, from 0.
+      seed: the `seed` of `build_dataset`.
+      num_examples: number of pairs in the source.
+      global_batch_size: number of examples in a step.
 
     Returns:
-      int64 [global_batch_size], indices into the source.
+      Indices into the source, int64 [global_batch_size].
     """
     positions = range(step * global_batch_size, (step + 1) * global_batch_size)
     return np.array([_locate(tf.constant(place, tf.int64), seed, num_examples)[1] for place in positions])
@@ -188,9 +200,9 @@ def _draw_view(
     epoch: tf.Tensor,
     index: tf.Tensor,
 ) -> transforms.Images:
-    """Returns what an epoch sees of a pair: images of `image_size`, in the range of `images`."""
+    """Returns what an epoch shows of a pair: images of `image_size`, in the range of `images`."""
     address = epoch * _EPOCH_STRIDE + index
-    # Nothing is cropped where both sizes are the same.
+    # If both sizes are the same, jitter crops nothing.
     jitter_seed = tf.stack([_stream_key(seed, "jitter"), address])
     images = transforms.random_jitter(images, load_size or image_size, image_size, jitter_seed, resize_target)
     if mirror:
@@ -199,7 +211,7 @@ def _draw_view(
 
 
 def _in_unit_range(views: transforms.Images, stored: transforms.Images) -> transforms.Images:
-    """Maps views from the range of what is stored to [-1, 1]; class ids and floats stay."""
+    """Maps views from the range of the stored images to [-1, 1]; class ids and floats stay as they are."""
     return tuple(
         transforms.to_unit_range(view, image.dtype.max)
         if image.shape.rank == 3 and image.dtype.is_integer
@@ -209,6 +221,6 @@ def _in_unit_range(views: transforms.Images, stored: transforms.Images) -> trans
 
 
 def _stream_key(seed: int, stream: str) -> int:
-    """Returns an int64 key; the streams of one seed are independent of each other."""
+    """Returns the int64 key of one of a seed's streams, which are independent of each other."""
     digest = hashlib.sha256(f"{seed} {stream}".encode()).digest()
     return int.from_bytes(digest[:8], "little", signed=True)

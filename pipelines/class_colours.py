@@ -2,8 +2,8 @@
 
 import types
 
-# Colours of the CMP Facade label maps as they come through JPEG; borders are
-# blurred, so a pixel belongs to its nearest colour.
+# The colours of the CMP Facade label maps as JPEG leaves them. JPEG also blurs the borders, so a
+# pixel belongs to the class whose colour is nearest.
 FACADES_PALETTE = types.MappingProxyType(
     {
         "background": (0, 0, 222),
@@ -21,8 +21,8 @@ FACADES_PALETTE = types.MappingProxyType(
     }
 )
 
-# The 19 training classes of Cityscapes, in train id order, with the colours of
-# the dataset's own tools.
+# The 19 training classes of Cityscapes in the order of their train ids. The colours are those of the
+# dataset's own tools.
 CITYSCAPES_PALETTE = types.MappingProxyType(
     {
         "road": (128, 64, 128),
@@ -47,8 +47,8 @@ CITYSCAPES_PALETTE = types.MappingProxyType(
     }
 )
 
-# The colours of what Cityscapes does not score: unlabeled, ego vehicle, border, out of
-# roi and static share black. A license plate has the colour of a car and counts as one.
+# The colours of what Cityscapes does not score. Black stands for unlabeled, ego vehicle, rectification
+# border, out of roi and static. A license plate has the colour of a car and counts as one.
 CITYSCAPES_VOID = (
     (0, 0, 0),
     (111, 74, 0),  # dynamic
@@ -62,7 +62,7 @@ CITYSCAPES_VOID = (
     (0, 0, 110),  # trailer
 )
 
-# The 11 classes of the SegNet version of CamVid, in class id order.
+# The 11 classes of CamVid in the version of SegNet, in the order of their class ids.
 CAMVID_PALETTE = types.MappingProxyType(
     {
         "sky": (128, 128, 128),

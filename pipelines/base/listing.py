@@ -1,4 +1,4 @@
-"""Lists in messages: the first few, and how many more there are."""
+"""How messages list things: the first few of them, and how many more there are."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +13,8 @@ def join_some(texts: Sequence[str], separator: str = ", ") -> str:
 
 
 def describe_folder(folder: Path) -> str:
-    """Says what a folder holds, or that there is none: `holds a.png, train/`."""
+    """Returns what to say of a folder, such as `holds a.png, train/` or `does not exist`."""
     if not folder.is_dir():
-        return "is no folder" if folder.exists() else "does not exist"
+        return "is not a folder" if folder.exists() else "does not exist"
     names = [entry.name + "/" * entry.is_dir() for entry in folder.iterdir()]
     return f"holds {join_some(sorted(names)) or 'nothing'}"

@@ -8,7 +8,7 @@ SECONDS_BETWEEN_LINES = 10
 
 
 class _LineWriter:
-    """Turns the redrawing of a bar into lines, so that a log stays readable."""
+    """Prints each state of a progress bar on a line of its own, so that a log stays readable."""
 
     def write(self, text: str) -> None:
         if line := text.strip():
@@ -23,8 +23,8 @@ def show_progress(description: str, total: int | None, unit: str, done: int = 0)
 
     Args:
       description: what is being done, to what.
-      total: where the count ends; None where that is unknown.
-      unit: what is counted; `B` is shown in kB, MB and GB.
+      total: where the count ends; None if that is not known.
+      unit: what is counted; bytes, `B`, are shown in kB, MB and GB.
       done: where the count starts.
     """
     common = {"desc": description, "total": total, "unit": unit, "unit_scale": unit == "B", "initial": done}
@@ -44,5 +44,5 @@ def say(text: str) -> None:
 
 
 def warn(text: str) -> None:
-    """Prints a warning on standard error, above a progress bar where there is one."""
+    """Prints a warning on standard error, above the progress bar if one is shown."""
     tqdm.write(f"warning: {text}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all, whoever else is making them at the same time."""
+"""Files and folders that appear whole or not at all, even if two processes make them at the same time."""
 
 import contextlib
 import fcntl
@@ -13,11 +13,11 @@ from tfpix2pix.pipelines.base.errors import UserError
 
 @contextlib.contextmanager
 def staged_folder(target: Path) -> Iterator[Path]:
-    """Lends an empty folder beside `target`, to be filled and handed to `publish`.
+    """Makes an empty folder beside `target`, whose contents the caller fills and hands to `publish`.
 
-    A second process that wants the same target waits until the first is done.
-    What an earlier process left when it was killed is removed first; what is left
-    in the folder, at the end.
+    A second process that wants the same target waits until the first is done. If an earlier
+    process was killed, what it left is removed first. At the end the folder is removed, with
+    all that was not published.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with _lock(target):
@@ -31,21 +31,25 @@ def staged_folder(target: Path) -> Iterator[Path]:
 
 
 def is_unfinished(target: Path) -> bool:
-    """Tells whether a process is making `target`, or was killed and left something to clean up."""
+    """Tells whether a process is making `target`, or was killed and left files to remove."""
     return _lock_file(target).exists() and os.access(target.parent, os.W_OK)
 
 
 def publish(folder: Path, target: Path) -> None:
-    """Renames `folder`, from inside a staged folder, to `target`, which must not exist yet."""
+    """Moves `folder` out of a staged folder to `target`, which must not exist yet.
+
+    Raises:
+      UserError: if there is something at `target` already.
+    """
     if target.exists() or target.is_symlink():
         raise UserError(f"{target} has appeared in the meantime; nothing was replaced")
-    # Else a power failure could leave the new name on files without their contents.
+    # Otherwise a power failure could leave the new name on files without their contents.
     os.sync()
     os.rename(folder, target)
 
 
 def write_file(path: Path, contents: bytes) -> None:
-    """Writes a file under another name, then renames it; makes its folder."""
+    """Writes a file under another name, then renames it; makes its folder if there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     try:
@@ -70,7 +74,7 @@ def _lock(target: Path) -> Iterator[None]:
             except BlockingIOError:
                 print(f"Waiting for another process that is making {target}", flush=True)
                 fcntl.flock(file, fcntl.LOCK_EX)
-            # The process before us removed its lock file; a third one may have made a new one already.
+            # The process before this one removed its lock file, and a third one may have made a new one.
             if not _is_at(path, file):
                 continue
             try:

@@ -1,4 +1,4 @@
-"""Cityscapes as its owners hand it out: leftImg8bit/ and gtFine/, a folder for each split and city."""
+"""Cityscapes as its owners hand it out: leftImg8bit/ and gtFine/, with a folder for each split and city."""
 
 from pathlib import Path
 
@@ -10,12 +10,12 @@ from tfpix2pix.pipelines.catalogue import SPLITS
 
 PHOTOS, LABELS = "leftImg8bit", "gtFine"
 _PHOTO_END = "_leftImg8bit.png"
-# Colour maps are what the paper translates; the others hold ids.
+# The paper translates colour maps. The other two kinds hold ids.
 _LABEL_ENDS = ("_gtFine_color.png", "_gtFine_labelTrainIds.png", "_gtFine_labelIds.png")
 _ARCHIVES = "leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip"
 
-# The id in *_labelIds.png of each of the 19 training classes, in train id order.
-# Source: palettes.py of the dataset's own tools.
+# The ids that the 19 training classes have in *_labelIds.png, in the order of the train ids.
+# Source: labels.py of the dataset's own tools.
 LABEL_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
 
 
@@ -30,7 +30,7 @@ def official_splits(folder: Path) -> list[str]:
 
 
 def find_fault(folder: Path) -> str | None:
-    """Says which of the two official folders is missing, None if neither is."""
+    """Returns which of the two official folders is missing, as a sentence; None if neither is."""
     for name in (PHOTOS, LABELS):
         if is_official(folder) and not (folder / name).is_dir():
             return f"there is no folder {name}/; it takes both {_ARCHIVES}"
@@ -38,13 +38,13 @@ def find_fault(folder: Path) -> str | None:
 
 
 def find_official_pairs(folder: Path, split: str) -> dict[str, tuple[Path, ...]]:
-    """Returns photo and label map of every frame by name, such as `aachen_000000_000019`.
+    """Returns the photo and the label map of every frame by its name, such as `aachen_000000_000019`.
 
-    A label map is the colour map, or where the split has none, the train ids or the
-    label ids.
+    The label maps are the colour maps. If the split has none, they are the maps of train ids, or else
+    those of label ids.
 
     Raises:
-      UserError: when there are no photos, or one has no label map.
+      UserError: if there are no photos, or if one has no label map.
     """
     photos = sorted((folder / PHOTOS / split).glob(f"*/*{_PHOTO_END}"))
     if not photos:
@@ -64,17 +64,17 @@ def find_official_pairs(folder: Path, split: str) -> dict[str, tuple[Path, ...]]
 
 
 def find_official_photos(folder: Path, split: str) -> dict[str, tuple[Path, ...]]:
-    """Returns the photo of every frame by name."""
+    """Returns the photo of every frame by its name."""
     photos = sorted((folder / PHOTOS / split).glob(f"*/*{_PHOTO_END}"))
     return {photo.name.removesuffix(_PHOTO_END): (photo,) for photo in photos}
 
 
 def official_colour_table(label_map: Path, table: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Returns the colour of each value of a label map, uint8 [256, 3].
+    """Returns the colour of each value that a label map may hold, uint8 [256, 3].
 
     Args:
-      label_map: one of them; its name tells what its values are.
-      table: the colour of each train id.
+      label_map: one of the label maps, whose name tells whether they hold label ids.
+      table: the colour of each train id, uint8 [256, 3].
     """
     if not label_map.name.endswith("_gtFine_labelIds.png"):
         return table

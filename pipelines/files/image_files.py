@@ -1,4 +1,7 @@
-"""Image files: which they are, how large, their pixels. JPEG, PNG, BMP, told apart by content; .npy."""
+"""Image files: which files of a folder are images, how large they are, and their pixels.
+
+JPEG, PNG and BMP files are told apart by their content, whatever their suffix. Arrays are .npy files.
+"""
 
 import re
 import struct
@@ -27,10 +30,11 @@ class BadImageError(UserError):
 
 
 def list_image_files(folder: Path) -> tuple[list[Path], int]:
-    """Lists a folder's images by their suffixes; hidden files and subfolders do not count.
+    """Lists the files of a folder that have the suffix of an image and are not hidden.
 
     Returns:
-      The images in natural order of their names (1, 2, 10), and the number of other files.
+      The images in natural order of their names (1, 2, 10), and the number of all other files.
+      Folders are not counted.
     """
     entries = [entry for entry in folder.iterdir() if not entry.is_dir()]
     files = [entry for entry in entries if entry.suffix.lower() in IMAGE_SUFFIXES and entry.name[0] != "."]
@@ -38,7 +42,7 @@ def list_image_files(folder: Path) -> tuple[list[Path], int]:
 
 
 def read_mark(file: Path) -> bytes:
-    """Returns what tells a file from others of its name, cheaply: its size and its last bytes."""
+    """Returns the size and the last bytes of a file, which tell it cheaply from others of its name."""
     with file.open("rb") as stream:
         size = stream.seek(0, 2)
         stream.seek(max(size - 64, 0))
@@ -51,15 +55,15 @@ def _natural_key(file: Path) -> tuple[list[str | int], str]:
 
 
 def decode_image(contents: tf.Tensor, channels: int = 3, dtype: tf.DType = tf.uint8) -> tf.Tensor:
-    """Decodes a JPEG, PNG or BMP; in a graph too, so that servables read what training read.
+    """Decodes a JPEG, PNG or BMP file; in a graph too, so that a servable reads what training read.
 
     Args:
-      contents: scalar string.
-      channels: 3: grayscale is repeated, alpha dropped (the colours below it count);
-        1: colours become their luma; 4: colour and alpha, opaque where there is
-        none; 2: gray and alpha, of a PNG that holds these.
-      dtype: uint8, of which a 16-bit PNG fills its upper 8 bits; or uint16, in which
-        8 bits are spread over the whole range.
+      contents: scalar string, the bytes of the file.
+      channels: 3 for colour: gray is repeated, and alpha is dropped, so that the colours of
+        transparent pixels count. 1 for gray: colours become their luma. 4 for colour and alpha: an
+        image without alpha is opaque. 2 for gray and alpha, which only a PNG that holds them has.
+      dtype: uint8, which takes the upper 8 bits of a 16-bit PNG; or uint16, over whose whole range
+        8 bits are spread.
 
     Returns:
       [H, W, channels] of that type.
@@ -72,7 +76,7 @@ def decode_image(contents: tf.Tensor, channels: int = 3, dtype: tf.DType = tf.ui
         return tf.gather(image, tf.minimum([0, 1, 2], tf.shape(image)[2] - 1), axis=2)
 
     def decode_jpeg_or_png(channels: int = 3) -> tf.Tensor:
-        # TensorFlow's default DCT is up to 20 of 255 levels off; this one equals Pillow's bit for bit.
+        # TensorFlow's default DCT is wrong by up to 20 of 255 levels; this one equals Pillow's exactly.
         return tf.io.decode_jpeg(contents, channels=channels, dct_method="INTEGER_ACCURATE")
 
     def decode_png() -> tf.Tensor:
@@ -98,18 +102,18 @@ def decode_image(contents: tf.Tensor, channels: int = 3, dtype: tf.DType = tf.ui
 
 
 def load_image(file: Path, channels: int = 3, dtype: npt.DTypeLike = np.uint8) -> Pixels:
-    """Reads a file: an image as `decode_image` does, an array of numbers as it is.
+    """Reads a file: an image as `decode_image` does, or an array of numbers as it is.
 
     Args:
-      file: image or array.
-      channels: of the result; those of an array must be as many.
-      dtype: uint8, uint16 or float32, no narrower than an array's own type.
+      file: an image or an array.
+      channels: channels of the result; an array must have as many itself.
+      dtype: uint8, uint16 or float32; it must hold the values of an array.
 
     Returns:
-      [H, W, channels]; integers over their whole range, floats in [-1, 1].
+      [H, W, channels]; integers over their whole range, or floats in [-1, 1].
 
     Raises:
-      BadImageError: if it cannot be read or decoded.
+      BadImageError: if the file cannot be read or decoded.
     """
     dtype = np.dtype(dtype)
     if file.suffix.lower() == ARRAY_SUFFIX:
@@ -125,7 +129,7 @@ def load_image(file: Path, channels: int = 3, dtype: npt.DTypeLike = np.uint8) -
 
 
 def widen(pixels: Pixels, dtype: npt.DTypeLike) -> Pixels:
-    """Returns the same values in a type that holds them: 8 bits in 16, or any of them in [-1, 1]."""
+    """Returns the same values in a wider type: uint8 as uint16, or integers as float32 in [-1, 1]."""
     if pixels.dtype == dtype:
         return pixels
     if dtype == np.float32:
@@ -138,13 +142,13 @@ def _is_deep(file: Path) -> bool:
 
 
 def _open_array(file: Path) -> npt.NDArray[Any]:
-    """Returns an array [H, W, C] whose values are on disk yet."""
+    """Returns an array [H, W, C] whose values are still on disk."""
     try:
         array = np.lib.format.open_memmap(file, mode="r")
     except OSError as error:
         raise BadImageError(f"{file} cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise BadImageError(f"{file} is no .npy file of numbers, or cut short") from error
+        raise BadImageError(f"{file} is not a .npy file of numbers, or it is cut short") from error
     if array.ndim not in (2, 3) or 0 in array.shape:
         raise BadImageError(f"{file} has shape {array.shape}; expected [H, W, C] or [H, W]")
     if array.dtype not in (np.uint8, np.uint16) and array.dtype.kind != "f":
@@ -167,14 +171,14 @@ def _load_array(file: Path, channels: int, dtype: np.dtype) -> Pixels:
 
 
 class Header(NamedTuple):
-    """What a file says of itself.
+    """What the header of a file says of the image.
 
     Attributes:
-      height: of its pixels as stored.
-      width: likewise.
-      channels: of a pixel.
-      dtype: a type that holds its values.
-      orientation: of a JPEG with EXIF, 1 to 8; it is not applied.
+      height: number of rows of pixels, as they are stored.
+      width: number of columns of pixels, as they are stored.
+      channels: number of channels.
+      dtype: a type that holds the values.
+      orientation: the EXIF orientation of a JPEG, from 1 to 8, which is not applied; 1 for others.
     """
 
     height: int
@@ -185,20 +189,21 @@ class Header(NamedTuple):
 
     @property
     def shown_size(self) -> tuple[int, int]:
-        """(height, width) with the orientation applied: from 5 on it is a quarter turn."""
+        """(height, width) with the orientation applied; from 5 on it includes a quarter turn."""
         return (self.width, self.height) if self.orientation >= 5 else (self.height, self.width)
 
 
 def read_image_size(file: Path) -> tuple[int, int]:
-    """Returns (height, width) in pixels from the header alone; raises as `read_header` does."""
+    """Returns (height, width) in px from the header alone; raises what `read_header` raises."""
     return read_header(file)[:2]
 
 
 def read_header(file: Path) -> Header:
-    """Reads the header alone.
+    """Reads the header of an image or an array, and nothing more of the file.
 
     Raises:
-      BadImageError: if the file is empty, or no JPEG, PNG, BMP that `decode_image` knows, nor an array.
+      BadImageError: if the file is empty or cannot be read, or if it is neither a JPEG, PNG or BMP
+        that `decode_image` decodes nor an array of images.
     """
     if file.suffix.lower() == ARRAY_SUFFIX:
         array = _open_array(file)
@@ -221,7 +226,12 @@ def read_header(file: Path) -> Header:
 
 
 def warn_of_orientation(title: str, files: Sequence[Path]) -> None:
-    """Says of JPEG files that are not upright that they are read as stored."""
+    """Warns that the EXIF orientation of JPEG files is not applied.
+
+    Args:
+      title: where the files are.
+      files: those whose orientation is not upright; there is no warning without any.
+    """
     if files:
         warn(
             f"{title}: the EXIF orientation of {len(files)} JPEG files is not applied, "

@@ -1,4 +1,4 @@
-"""Pixels kept in memory: computed once, read as tensors without a copy."""
+"""Pixels that are kept in memory: they are computed once, and read as tensors without a copy."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,14 +16,14 @@ _ALIGNMENT_BYTES = 64
 
 
 class PixelStore:
-    """The images of many pairs, one array for each side.
+    """The images of many pairs: one array holds all input images, and another one all target images.
 
     Args:
-      sizes: name -> (height, width) px of a pair's images.
-      formats: of the images of each pair.
+      sizes: (height, width) in px of the images of each pair, by the pair's name.
+      formats: the formats of the images of a pair.
 
     Attributes:
-      num_bytes: what `allocate` takes.
+      num_bytes: the memory that `allocate` takes.
     """
 
     def __init__(self, sizes: Mapping[str, tuple[int, int]], formats: Sequence[Format]):
@@ -40,14 +40,14 @@ class PixelStore:
         self._sides = [new_memory((self._num_px, each.channels), each.dtype) for each in self._formats]
 
     def put(self, name: str, images: Sequence[Images]) -> None:
-        """Keeps the images of a pair, of its size and the formats."""
+        """Keeps the images of a pair, which have the size and the formats that were announced."""
         height, width = self._sizes[name]
         start = self._starts_px[name]
         for side, image in zip(self._sides, images, strict=True):
             side[start : start + height * width] = image.reshape(height * width, -1)
 
     def reader(self, names: Sequence[str]) -> Reader:
-        """Returns what reads the images of the n-th of `names`."""
+        """Returns a function that reads the images of the n-th of `names`."""
         sides = [as_tensor(side) for side in self._sides]
         with tf.device("CPU:0"):
             starts = tf.constant([self._starts_px[name] for name in names], tf.int64)
@@ -69,16 +69,16 @@ class PixelStore:
 
 @tf.autograph.experimental.do_not_convert
 def keep(read: Reader, count: int, max_bytes: int, title: str) -> Reader | None:
-    """Computes what a reader reads, once, unless the results take too much memory.
+    """Reads everything once and keeps the results, unless they take too much memory.
 
     Args:
-      read: its results have the same known shapes for every index.
-      count: indices are below it.
-      max_bytes: of all results together.
-      title: of the progress bar.
+      read: returns results of the same, known shapes for every index.
+      count: the number of indices, which begin at 0.
+      max_bytes: the memory that all results together may take.
+      title: the title of the progress bar.
 
     Returns:
-      What reads the kept results; None if they take more than `max_bytes`.
+      A function that reads the kept results; None if they would take more than `max_bytes`.
     """
     results = tf.data.Dataset.range(count).map(lambda index: tuple(read(index)), tf.data.AUTOTUNE)
     specs = results.element_spec
@@ -95,7 +95,7 @@ def keep(read: Reader, count: int, max_bytes: int, title: str) -> Reader | None:
 
 
 def read_arrays(sides: Sequence[Images]) -> Reader:
-    """Returns what reads the n-th of each side; arrays of `new_memory` stay where they are."""
+    """Returns a function that reads the n-th image of each array; arrays of `new_memory` are not copied."""
     tensors = [as_tensor(side) for side in sides]
     return lambda index: tuple(tensor[index] for tensor in tensors)
 
@@ -104,15 +104,15 @@ def lean_options() -> tf.data.Options:
     """Returns options of a pipeline that reads kept pixels and leaves the processor to training."""
     options = tf.data.Options()
     options.deterministic = True
-    # They gain little here, and copy all the pixels that the source keeps in memory.
+    # TensorFlow's default optimizations gain little here, and copy all pixels that a source keeps.
     options.experimental_optimization.apply_default_optimizations = False
-    # An image is too small to be worth dividing; several are made at a time instead.
+    # Dividing the work on one small image does not pay; several images are made at a time instead.
     options.threading.max_intra_op_parallelism = 1
     return options
 
 
 def new_memory(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Images:
-    """Returns an array that begins where TensorFlow wants its tensors to."""
+    """Returns an array at an address that TensorFlow accepts for a tensor."""
     num_bytes = math.prod(shape) * np.dtype(dtype).itemsize
     memory = np.empty(num_bytes + _ALIGNMENT_BYTES, np.uint8)
     start = -memory.ctypes.data % _ALIGNMENT_BYTES
@@ -120,5 +120,5 @@ def new_memory(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Images:
 
 
 def as_tensor(memory: Images) -> tf.Tensor:
-    """Returns a tensor that shares the memory; `tf.constant` would hold it three times for a while."""
+    """Returns a tensor that shares the memory, which `tf.constant` would hold three times for a while."""
     return tf.experimental.dlpack.from_dlpack(memory.__dlpack__())

@@ -1,4 +1,4 @@
-"""How the files of a pair, or of a photo, become the images that a task starts from."""
+"""How the files of a pair, or the file of a photo, become the images that a task starts from."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
@@ -25,7 +25,7 @@ from tfpix2pix.pipelines.files.pair_files import (
 )
 from tfpix2pix.pipelines.tasks.tasks import Task
 
-# Index (int64 scalar tensor) -> the images of a pair, TensorFlow operations only.
+# Takes the index of a pair, an int64 scalar tensor, and returns the images; TensorFlow operations only.
 Reader = Callable[[tf.Tensor], tuple[tf.Tensor, ...]]
 
 
@@ -34,9 +34,9 @@ class Reading:
     """How the files of one split are read.
 
     Attributes:
-      formats: of the images in the files, left to right.
-      reverse: whether the right image is the input.
-      draw: draws the input from the only image; None where the files hold all images.
+      formats: the formats of the images in the files, from left to right.
+      reverse: whether the right image is the input image.
+      draw: draws the input image from the only image; None if the files hold all images.
     """
 
     formats: tuple[Format, ...] = (RGB, RGB)
@@ -45,7 +45,7 @@ class Reading:
 
     @classmethod
     def of(cls, task: Task, direction: str) -> "Reading":
-        """Returns how a task's images are read; its types are those of 8-bit files yet."""
+        """Returns how the images of a task are read, as if all files had 8 bits; see `widened`."""
         if task.from_photos:
             return cls((RGB,), draw=task.draw_input)
         formats = tuple(Format(channels) for channels in task.channels)
@@ -60,11 +60,15 @@ class Reading:
         return pairs
 
     def measure(self, files: Files) -> Measured:
-        """Returns what is known of a pair before it is decoded; see `measure_pair`."""
+        """Returns what the headers of a pair's files say; see `measure_pair`."""
         return measure_pair(files, self.formats)
 
     def widened(self, dtypes: Iterable[Sequence[np.dtype]]) -> "Reading":
-        """Returns the same reading into types that hold every pair, given each pair's types."""
+        """Returns the same reading, into types that hold every pair.
+
+        Args:
+          dtypes: the types of the images of each pair, as they are stored.
+        """
         sides = [np.result_type(*set(side)) for side in zip(*dtypes, strict=True)]
         formats = (
             Format(each.channels, dtype) for each, dtype in zip(self.formats, sides, strict=bool(sides))
@@ -73,20 +77,20 @@ class Reading:
 
     @property
     def results(self) -> tuple[Format, ...]:
-        """Formats of what `load` returns."""
+        """The formats of the images that `load` returns."""
         if self.draw:
             return (RGB, *self.formats)
         return self.formats[::-1] if self.reverse else self.formats
 
     def load(self, files: Files) -> tuple[Images, ...]:
-        """Returns input and target image, or the photo; see `decode_pair` for what it raises."""
+        """Returns input and target image, or the photo; raises what `decode_pair` raises."""
         images = decode_pair(files, self.formats)
         if self.draw:
             return (self.draw(images[0]), *images)
         return images[::-1] if self.reverse else images
 
     def reader(self, pairs: Sequence[Files]) -> Reader:
-        """Returns what decodes the files again at every call."""
+        """Returns a function that decodes the files of a pair anew at every call."""
         with tf.device("CPU:0"):
             paths = tf.constant([[str(file) for file in files] for files in pairs])
         has_arrays = any(file.suffix.lower() == ARRAY_SUFFIX for files in pairs for file in files)

@@ -1,8 +1,8 @@
-"""Label maps that hold class ids instead of colours: found, and read in their palette's colours.
+"""Label maps that hold class ids instead of colours: they are found, and read in their palette's colours.
 
-A label map in `labels/` (or of Cityscapes, in gtFine/) that is a gray 8-bit PNG
-holds class ids: 0 to K - 1, anything else is void. Networks and people see
-colours, so it is read as the colour map that it stands for.
+A label map in `labels/` (or in gtFine/, where it is one of Cityscapes) that is a gray PNG of 8 bits
+holds class ids, from 0 to K - 1; any other value is void. Networks and people see colours, so the
+label map is read as the colour map that it stands for.
 """
 
 import dataclasses
@@ -26,10 +26,18 @@ LABELS_FOLDER = "labels"
 
 
 def find_classes(spec: DatasetSpec, folder: Path | None) -> Palette | None:
-    """Returns the classes of a dataset: the catalogue's, or those of `palette.json` in its folder.
+    """Returns the classes of a dataset's label maps.
+
+    Args:
+      spec: the dataset's entry, whose classes are taken if it has any.
+      folder: the dataset's folder, in which `palette.json` may tell the classes; None if there is
+        no folder.
+
+    Returns:
+      The classes; None if neither tells them.
 
     Raises:
-      UserError: when that file holds something else.
+      UserError: if that file holds something else.
     """
     if spec.palette:
         return dataset_palette(spec)
@@ -38,16 +46,16 @@ def find_classes(spec: DatasetSpec, folder: Path | None) -> Palette | None:
 
 
 def colour_id_maps(source: Source, split_folder: Path, direction: str, palette: Palette | None) -> Source:
-    """Returns the pairs with label maps in colours, where the files hold class ids.
+    """Returns the pairs with their label maps in colours, if the files hold class ids.
 
     Args:
       source: the pairs as they are read.
-      split_folder: where they come from.
+      split_folder: the folder that they come from.
       direction: `AtoB` or `BtoA`; label maps are on the right (B).
-      palette: the classes; without them, gray stays gray.
+      palette: the classes; None leaves gray label maps gray.
 
     Raises:
-      UserError: when only some label maps hold ids, or the palette has no colour for void.
+      UserError: if only some of the label maps hold ids, or if the palette has no colour for void.
     """
     place = 1 if direction == "AtoB" else 0
     if palette is None or source.channels[place] != 3:
@@ -81,7 +89,7 @@ def _table(file: Path, palette: Palette) -> npt.NDArray[np.uint8]:
 
 
 def _hold_ids(files: Sequence[Path]) -> bool:
-    """Tells whether label maps hold ids: all of them, or none."""
+    """Tells whether label maps hold ids; raises UserError if some do and others do not."""
     gray = [_is_id_map(file) for file in files]
     if any(gray) and not all(gray):
         raise UserError(

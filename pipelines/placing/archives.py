@@ -1,8 +1,7 @@
-"""Unpacks tar and zip archives that nobody vouches for.
+"""Unpacks tar and zip archives that cannot be trusted.
 
-The members are written here, one by one, as plain files into a new folder:
-nothing that an archive says about links, owners, modes or places outside is
-followed, on any version of Python.
+The members are written one by one, as plain files, into a new folder. What an archive says about
+links, owners, modes or places outside the folder is never followed, on any version of Python.
 """
 
 import bz2
@@ -27,10 +26,10 @@ from tqdm import tqdm
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.progress import show_progress
 
-# ImageNet, the largest set of the paper, has 1.3 million files and 150 GB; its photos do not shrink.
+# ImageNet, the largest set of the paper, has 1.3 million files and 150 GB, which do not compress further.
 MAX_MEMBERS = 5_000_000
 MAX_TOTAL_BYTES = 2 << 40
-# Flat label maps and the headers of many small files shrink a lot, hence the generous ratio and start.
+# How far an archive may unpack: flat label maps and the headers of many small files compress very well.
 MAX_RATIO = 200
 FREE_BYTES = 64 << 20
 MAX_HEADER_BYTES = 1 << 20
@@ -49,7 +48,7 @@ _JUNK = frozenset({"__MACOSX", ".DS_Store"})
 
 
 class _Refused(Exception):
-    """The text says why, to follow "<archive>: "."""
+    """The archive is not unpacked; the text says why, to follow the archive's name."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,10 +56,10 @@ class _Member:
     """What an archive says about one of its members.
 
     Attributes:
-      name: its path.
-      kind: `file`, `folder`, or, in words, what else it is.
+      name: the path of the member.
+      kind: `file`, `folder`, or words for what else it is.
       size: length of the content in bytes.
-      stream: gives the content, from its first byte on.
+      stream: a stream that stands at the first byte of the content.
     """
 
     name: str
@@ -70,21 +69,21 @@ class _Member:
 
 
 def unpack_archive(archive: Path, folder: Path) -> int:
-    """Writes the files of `archive` into the new folder `folder`.
+    """Writes the files of an archive into a new folder.
 
-    Leaves out what macOS adds (`._x`, `.DS_Store`, `__MACOSX`).
+    Files that macOS adds (`._x`, `.DS_Store`, `__MACOSX`) are left out.
 
     Args:
-      archive: a zip, or a tar that is plain or compressed by gzip, bzip2 or xz;
-        recognised by its content, not by its name.
-      folder: does not exist yet; removed again on any failure.
+      archive: a zip, or a tar that is plain or compressed by gzip, bzip2 or xz. It is recognised by
+        its content, not by its name.
+      folder: the folder to make, which must not exist yet. It is removed again on any failure.
 
     Returns:
       The number of files written.
 
     Raises:
-      UserError: if the archive is damaged, or holds anything but ordinary files
-        and folders with ordinary names in reasonable amounts.
+      UserError: if the archive is damaged, or if it holds anything but ordinary files and folders with
+        ordinary names in reasonable amounts.
     """
     folder.mkdir()
     try:
@@ -101,7 +100,7 @@ def unpack_archive(archive: Path, folder: Path) -> int:
 
 
 def _is_damage(error: BaseException) -> bool:
-    # gzip and bz2 report bad data as OSError; those of the operating system carry a number.
+    # gzip and bz2 report bad data as OSError without a number; errors of the operating system have one.
     return isinstance(error, OSError) and error.errno is None
 
 
@@ -139,14 +138,14 @@ def _write_members(members: Iterator[_Member], folder: Path, allowed_bytes: int)
 
 
 def _check_name(name: str, shown: str) -> tuple[str, ...]:
-    """Returns the parts of a member's path below the folder; refuses what is not plainly one."""
+    """Returns the parts of a member's path below the folder; refuses any path that might lead elsewhere."""
     parts = PurePosixPath(name).parts
     if name.startswith("/") or re.match("[A-Za-z]:", name):
         raise _Refused(f"member {shown} has an absolute path")
     if ".." in parts:
         raise _Refused(f"member {shown} leads out of the folder")
     if "\\" in name or not name.isprintable():
-        # A byte that is not UTF-8 comes as a lone surrogate, which is not printable.
+        # A byte that is not UTF-8 is read as a lone surrogate, which is not printable.
         raise _Refused(f"member {shown} has a backslash or a character in its name that cannot be printed")
     if not name or len(parts) > MAX_DEPTH or any(len(part.encode()) > MAX_NAME_BYTES for part in parts):
         raise _Refused(f"member {shown} has an empty or overlong name")
@@ -158,7 +157,7 @@ def _write_member(member: _Member, path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    # "x" never follows or replaces what is there, whatever the file system takes for the same name.
+    # Mode "x" never follows or replaces a file, whatever names the file system takes for the same.
     with open(path, "xb") as file:
         missing = member.size
         while missing:
@@ -170,7 +169,7 @@ def _write_member(member: _Member, path: Path) -> None:
 
 
 def _read_members(raw: IO[bytes], bar: tqdm) -> Iterator[_Member]:
-    """Yields the members; each one's stream is to be read before the next is asked for."""
+    """Yields the members. The stream of each must be read before the next one is asked for."""
     start = raw.read(6)
     raw.seek(0)
     if start.startswith(_ZIP_STARTS):
@@ -190,14 +189,14 @@ def _read_zip(raw: IO[bytes], bar: tqdm) -> Iterator[_Member]:
             if member.flag_bits & 0x1:
                 raise _Refused(f"member {ascii(member.filename)} is encrypted")
             kind = "folder" if member.is_dir() else _kind_of_mode(member.external_attr >> 16)
-            # zipfile cuts a name at a NUL; the original shows what the archive really says.
+            # zipfile cuts a name at a NUL, so the name is taken as the archive has it.
             with archive.open(member) as stream:
                 yield _Member(member.orig_filename, kind, member.file_size, stream)
             bar.update(member.compress_size)
 
 
 def _kind_of_mode(mode: int) -> str:
-    # Zip files from systems without Unix modes leave the type at 0.
+    # Zip files from systems without Unix modes have the type 0.
     if stat.S_IFMT(mode) in (0, stat.S_IFREG):
         return "file"
     return "a symbolic link" if stat.S_ISLNK(mode) else "a special file"
@@ -210,13 +209,13 @@ def _read_tar(unpacked: IO[bytes], allowed_bytes: int) -> Iterator[_Member]:
     except tarfile.ReadError as error:
         raise _Refused("neither a zip nor a tar archive (plain, gzip, bzip2 or xz)") from error
     while (member := archive.next()) is not None:
-        archive.members.clear()  # type: ignore[attr-defined]  # else it keeps all in memory
+        archive.members.clear()  # type: ignore[attr-defined]  # otherwise it keeps all in memory
         yield _Member(member.name, _kind_of_tar_member(member), member.size, unpacked)
         headers.bytes_read = 0
-    # tarfile takes any block that is no header for the end; only one of zeros is.
+    # tarfile takes any block that is not a header for the end, but only a block of zeros is the end.
     if headers.last_block != bytes(tarfile.BLOCKSIZE):
         raise EOFError("the end mark is missing")
-    # The checksums of gzip, bzip2 and xz come after the last byte.
+    # The checksums of gzip, bzip2 and xz come after the last byte, so everything is read.
     while unpacked.read(CHUNK_BYTES):
         headers.seek(unpacked.tell())
 
@@ -234,10 +233,10 @@ def _kind_of_tar_member(member: tarfile.TarInfo) -> str:
 
 
 class _TarHeaders:
-    """The unpacked bytes of a tar, for `tarfile`, which believes any length that a header claims.
+    """The unpacked bytes of a tar, as a stream for `tarfile`, which believes any length in a header.
 
-    Refuses before it happens: headers that would fill the memory, ways beyond
-    what the archive may unpack to, steps back.
+    The stream refuses in time: headers that would fill the memory, seeking farther than the archive
+    may unpack, and seeking backwards.
     """
 
     def __init__(self, unpacked: IO[bytes], allowed_bytes: int) -> None:

@@ -1,4 +1,4 @@
-"""Joins two folders of images into side-by-side pairs, the layout that training reads."""
+"""Joins two folders of images into side-by-side pairs, which is a layout that training reads."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,21 +16,21 @@ from tfpix2pix.pipelines.files.pair_files import Files, decode_pair, match_by_st
 
 
 def combine_folders(input_folder: Path, target_folder: Path, output_folder: Path) -> int:
-    """Writes one PNG per pair, the input image on the left and the target image on the right.
+    """Writes one PNG for each pair, with the input image on the left and the target image on the right.
 
-    The pixels are those that training would read from the two files: 8 bits,
-    three channels. The output appears when all pairs are written.
+    The pixels are those that training would read from the two files, with 8 bits and three channels.
+    The output folder appears when all pairs are written.
 
     Args:
-      input_folder: holds images, or folders train/, val/, test/ of them.
-      target_folder: the same, with the same file names (suffixes may differ).
-      output_folder: to be made, in the same layout.
+      input_folder: holds images, or folders train/, val/ and test/ of them.
+      target_folder: has the same layout, and files of the same names (suffixes may differ).
+      output_folder: the folder to make; it gets the same layout.
 
     Returns:
       The number of pairs.
 
     Raises:
-      UserError: if the folders or two images do not match, or an image is damaged.
+      UserError: if the folders or two images do not match, or if an image is damaged.
     """
     if output_folder.exists():
         raise UserError(f"{output_folder} exists already; name a new folder, or move that one away")
@@ -53,7 +53,7 @@ def combine_folders(input_folder: Path, target_folder: Path, output_folder: Path
 
 
 def _find_pairs(input_folder: Path, target_folder: Path) -> Mapping[str, Files]:
-    """Returns the two files behind each file to write, by its path below the output folder."""
+    """Returns the two files of each pair by the path that the pair gets below the output folder."""
     for folder in (input_folder, target_folder):
         if not folder.is_dir():
             raise UserError(f"{folder} is not a folder")
@@ -79,7 +79,7 @@ def _describe(splits: tuple[str, ...]) -> str:
 
 
 def _write_pair(pair: Files, path: Path) -> list[Path]:
-    """Returns those of the two files that are not upright."""
+    """Writes one pair; returns those of its two files whose EXIF orientation is not upright."""
     turned = measure_pair(pair).turned
     side_by_side = np.concatenate(decode_pair(pair), axis=1)
     path.write_bytes(tf.io.encode_png(side_by_side).numpy())

@@ -1,4 +1,4 @@
-"""Downloads one file over HTTP: goes on from what an earlier run left, retries, checks what arrives."""
+"""Downloads one file over HTTP: goes on where an earlier run ended, tries again, checks what arrives."""
 
 import dataclasses
 import http.client
@@ -23,13 +23,13 @@ ATTEMPTS = 4  # in a row without a new byte
 TIMEOUT_SEC = 30
 CHUNK_BYTES = 1 << 18
 TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
-# Not OSError as a whole: a full disk is none of them.
+# OSError as a whole would include a full disk.
 _CONNECTION_ERRORS = (ConnectionError, TimeoutError, ssl.SSLError, http.client.HTTPException)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Version:
-    """What a server says about a file: tells whether two answers are parts of the same one."""
+    """What a server says about a file, by which two answers can be told to be parts of the same file."""
 
     url: str
     size: int | None
@@ -37,13 +37,13 @@ class _Version:
     last_modified: str | None
 
     def contradicts(self, other: "_Version") -> bool:
-        # A 206 may leave out what the 200 before it said, so only what both say counts.
+        # The status 206 may come without what the 200 before it said, so only what both say counts.
         pairs = zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)
         return any(None not in pair and pair[0] != pair[1] for pair in pairs)
 
 
 def local_file(url: str) -> Path | None:
-    """Returns the path of a `file://` URL, None for any other."""
+    """Returns the path of a `file://` URL; None for any other URL."""
     parts = urllib.parse.urlsplit(url)
     if parts.scheme != "file":
         return None
@@ -51,15 +51,15 @@ def local_file(url: str) -> Path | None:
 
 
 def download(url: str, partial: Path, first_wait_sec: float = 1.0) -> None:
-    """Fetches `url` into the file `partial`; returns when it is complete.
+    """Fetches `url` into the file `partial`; returns when the file is complete.
 
-    Whatever ends the call early, the bytes stay, with `<partial>.json` beside
-    them, which says what version of what file they belong to; the next call goes
-    on from there if the server still has that version, else from the start.
+    If the call ends early, for whatever reason, the bytes that arrived stay. The file `<partial>.json`
+    beside them says what version of what file they belong to. The next call goes on behind them if the
+    server still has that version, and begins anew if not.
 
     Args:
       url: an `http://` or `https://` URL.
-      partial: the file to fill. Its folder exists.
+      partial: the file to fill, whose folder exists.
       first_wait_sec: pause in seconds before the first retry; it doubles each time.
 
     Raises:
@@ -83,13 +83,13 @@ def download(url: str, partial: Path, first_wait_sec: float = 1.0) -> None:
 
 
 def _is_complete(url: str, partial: Path) -> bool:
-    """Tells whether `partial` holds all bytes of `url` as an earlier `download` found it."""
+    """Tells whether `partial` holds all bytes of the version of `url` that `download` last saw."""
     version = _read_version(url, partial)
     return version is not None and version.size is not None and version.size == _size(partial)
 
 
 def forget_download(partial: Path) -> None:
-    """Removes `partial` and what is known about it."""
+    """Removes `partial` and the file that says what it belongs to."""
     partial.unlink(missing_ok=True)
     _version_file(partial).unlink(missing_ok=True)
 
@@ -127,7 +127,7 @@ def _download_rest(url: str, partial: Path) -> None:
 
 def _range_headers(known: _Version, start: int) -> Mapping[str, str]:
     headers = {"Range": f"bytes={start}-"}
-    # If-Range does not take weak validators; a changed file then shows in the answer's headers.
+    # If-Range does not take weak validators. The headers of the answer then tell a changed file.
     strong_etag = known.etag if known.etag and not known.etag.startswith("W/") else None
     if validator := strong_etag or known.last_modified:
         headers["If-Range"] = validator
@@ -135,7 +135,7 @@ def _range_headers(known: _Version, start: int) -> Mapping[str, str]:
 
 
 def _read_headers(url: str, status: int, headers: Mapping[str, str]) -> tuple[_Version, int]:
-    """Returns the version that the server speaks of, and the place of the first byte that it sends."""
+    """Returns the version that the server sends, and the place of the first byte that it sends."""
     size_text, first = headers.get("Content-Length"), 0
     if status == http.client.PARTIAL_CONTENT:
         content_range = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", headers.get("Content-Range", "").strip())
@@ -149,7 +149,7 @@ def _read_headers(url: str, status: int, headers: Mapping[str, str]) -> tuple[_V
 def _check_room(version: _Version, first: int, partial: Path) -> None:
     if version.size is None:
         return
-    # Images hardly shrink in an archive: unpacked, they take about as much again.
+    # Images hardly shrink in an archive, so the unpacked files need about as much room again.
     needed, free = 2 * version.size - first, shutil.disk_usage(partial.parent).free
     if needed > free:
         raise UserError(
@@ -169,14 +169,14 @@ def _receive(response: http.client.HTTPResponse, size: int | None, partial: Path
 
 
 def _may_pass(error: Exception, network_worked: bool) -> bool:
-    """Tells whether the next attempt may succeed where this one failed."""
+    """Tells whether the next attempt may succeed although this one failed."""
     if isinstance(error, urllib.error.HTTPError):
         return error.code in TRANSIENT_STATUSES
     cause = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(cause, socket.gaierror):
-        # A host that is unknown from the start means no network: waiting would only hide it.
+        # If the host is unknown from the start, there is no network, and waiting would only hide that.
         return network_worked
-    # Bad certificates and bad URLs are ValueErrors too.
+    # The errors of bad certificates and bad URLs are ValueErrors too.
     return isinstance(cause, (OSError, http.client.HTTPException)) and not isinstance(cause, ValueError)
 
 

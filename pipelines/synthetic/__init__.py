@@ -1,4 +1,4 @@
-"""Generated facades: one pair of label map and photo as a function of seed and index."""
+"""Generated facades: each pair of a label map and a photo is a function of a seed and an index."""
 
 from tfpix2pix.pipelines.base.face import name_face
 

@@ -1,10 +1,9 @@
-"""Generated facades with exact labels: the embedded dataset, offline and deterministic.
+"""Generated facades with exact labels: a dataset that needs no files and no network.
 
-A pair is a pure function of (seed, index, size): nothing is stored or
-downloaded. The label map follows a facade's grammar (`synthetic_layout`); the
-photo adds what labels do not tell: colours, materials and light
-(`synthetic_style`), painted by `synthetic_render`, and seen through the camera
-below.
+A pair is a pure function of (seed, index, size); nothing is stored or downloaded. The label map follows
+the grammar of facades in `layout.py`. The photo adds what labels do not tell, which is colours,
+materials and light: `style.py` draws them, `render.py` paints them, and the camera in this file takes
+the photo.
 """
 
 from typing import NamedTuple
@@ -22,7 +21,7 @@ LEAST_SIZE_PX = 32
 PALETTE = np.array(list(catalogue.FACADES_PALETTE.values()), np.uint8)
 PALETTE.flags.writeable = False
 
-# Images of up to this many pixels are painted at twice the size, or their bars and ledges would alias.
+# Images of up to this many pixels are painted at twice the size; otherwise their bars and ledges alias.
 _SUPERSAMPLED_PX = 160 * 160
 
 
@@ -30,9 +29,9 @@ class SyntheticPair(NamedTuple):
     """A generated facade.
 
     Attributes:
-      photo: uint8 [H, W, 3].
-      class_ids: uint8 [H, W], 0 to 11 in the order of `catalogue.FACADES_PALETTE`.
-      label_map: uint8 [H, W, 3], the palette's colours of `class_ids`.
+      photo: uint8 RGB [H, W, 3].
+      class_ids: uint8 [H, W], from 0 to 11 in the order of `catalogue.FACADES_PALETTE`.
+      label_map: uint8 RGB [H, W, 3], the colours of `class_ids` in that palette.
     """
 
     photo: npt.NDArray[np.uint8]
@@ -41,14 +40,14 @@ class SyntheticPair(NamedTuple):
 
 
 def pair_index(split: str, example: int) -> int:
-    """Returns the index of a split's example; no two splits share an index.
+    """Returns the index of an example of a split; no two splits share an index.
 
     Args:
       split: `train`, `val` or `test`.
-      example: 0, 1, 2, ... within the split.
+      example: its number within the split, from 0.
 
     Returns:
-      The `index` for `draw_pair`.
+      The argument `index` of `draw_pair`.
 
     Raises:
       ValueError: for an unknown split or a negative example.
@@ -64,9 +63,9 @@ def draw_pair(seed: int, index: int, image_size: tuple[int, int] = (256, 256)) -
     """Draws one facade; the same arguments always give the same pair.
 
     Args:
-      seed: the dataset's seed, from 0 to 2**32 - 1.
-      index: which pair, from 0 to 2**32 - 1; see `pair_index` for the splits.
-      image_size: height and width in pixels, each at least 32.
+      seed: the seed of the dataset, from 0 to 2**32 - 1.
+      index: number of the pair, from 0 to 2**32 - 1; see `pair_index` for the splits.
+      image_size: (height, width) in pixels, each at least 32.
 
     Returns:
       The photo and its labels.
@@ -99,12 +98,12 @@ def _generator(seed: int, index: int, stream: int) -> np.random.Generator:
 
 
 def _draw_view(rng: np.random.Generator, size_px: tuple[int, int]) -> tuple[Array, Array]:
-    """Draws where the camera's pixels lie on the canvas: rows and columns, float32 [h, w] each."""
+    """Draws where the pixels of the camera lie on the canvas: their rows and columns, float32 [h, w]."""
     height, width = size_px
     tilt, lean, turn, bulge = ((float(value) - 0.5) * 0.06 for value in rng.random(4))
     y = ((np.arange(height, dtype=np.float32) + 0.5) / height * 2 - 1)[:, None]
     x = ((np.arange(width, dtype=np.float32) + 0.5) / width * 2 - 1)[None, :]
-    # 0.94 keeps the corners on the canvas whatever the distortion.
+    # The factor 0.94 keeps the corners on the canvas with any distortion.
     radial = 0.94 + 0.5 * bulge * (x * x + y * y - 1)
     columns = (x * (radial + 0.5 * tilt * y) + 0.4 * lean * y + 1) * (width / 2) - 0.5
     rows = (y * (radial + 0.5 * turn * x) - 0.4 * lean * x + 1) * (height / 2) - 0.5
@@ -112,7 +111,7 @@ def _draw_view(rng: np.random.Generator, size_px: tuple[int, int]) -> tuple[Arra
 
 
 def _sampled(scene: Array, rows: Array, columns: Array) -> Array:
-    """Samples float32 [3, h, w] bilinearly."""
+    """Samples a scene, float32 [3, h, w], by bilinear interpolation."""
     width = scene.shape[2]
     row, column = rows.astype(np.intp), columns.astype(np.intp)
     down, across = rows - row, columns - column

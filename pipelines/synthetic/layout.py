@@ -1,8 +1,7 @@
-"""The grammar of generated facades: which parts a building has, and where.
+"""The grammar of generated facades: which parts a building has, and where they are.
 
-The label map follows from the layout alone. Lengths are in layout units: the
-image's area is one unit squared, so windows keep their proportions whatever
-the image's shape.
+The label map follows from the layout alone. Lengths are in layout units, in which the area of the image
+is 1, so that windows keep their proportions in an image of any shape.
 """
 
 import dataclasses
@@ -15,7 +14,7 @@ import numpy as np
 
 from tfpix2pix.pipelines import catalogue
 
-# As in CMP: "cornice" is the hood above one window, "molding" the band across the whole facade.
+# As in CMP, "cornice" is the hood above one window, and "molding" is the band across the whole facade.
 _KINDS_OF_CLASS = {
     "background": ("sky", "neighbour", "pavement"),
     "facade": ("wall", "base", "roof", "chimney", "surround"),
@@ -40,13 +39,13 @@ _Spans = tuple[tuple[float, float], ...]
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """One thing to draw; later parts cover earlier ones.
+    """A part of a building, which covers the parts before it.
 
     Attributes:
-      kind: what it is, a key of `CLASS_ID_OF_KIND`.
-      left, top, right, bottom: layout units from the image's top left corner;
-        may lie outside the image.
-      shape: the part of the box it fills: `box`, `arch`, `triangle` or `hip`.
+      kind: what it is; a key of `CLASS_ID_OF_KIND`.
+      left, top, right, bottom: the sides of its box, in layout units from the top left corner of the
+        image; they may lie outside the image.
+      shape: which part of the box it fills: `box`, `arch`, `triangle` or `hip`.
     """
 
     kind: str
@@ -75,14 +74,14 @@ class _Building:
 
 
 def draw_layout(rng: np.random.Generator, size_px: tuple[int, int]) -> list[Part]:
-    """Draws one facade.
+    """Draws the layout of one facade.
 
     Args:
       rng: the source of every choice.
-      size_px: height and width of the image; coarse images get fewer, larger windows.
+      size_px: (height, width) of the image. Small images get fewer and larger windows.
 
     Returns:
-      The parts in painting order; the first ones cover the whole image.
+      The parts in the order in which they are painted. The first ones cover the whole image.
     """
     building = _draw_building(rng, size_px)
     return [
@@ -122,7 +121,7 @@ def _draw_building(rng: np.random.Generator, size_px: tuple[int, int]) -> _Build
     wall_top = roof_top + (_between(rng, 0.07, 0.15) * height if _chance(rng, 0.55) else 0.0)
     bottom = height + (-_between(rng, 0.03, 0.07) * height if _chance(rng, 0.6) else 0.02)
     base_top = bottom - min(_between(rng, 0.17, 0.24), 0.4 * (bottom - wall_top))
-    # Windows of fewer pixels than this are dots, not windows.
+    # Windows of fewer pixels than this would look like dots.
     pitch = max(_between(rng, 0.12, 0.22), 9.0 / unit_px)
     storey = max(_between(rng, 0.15, 0.26), 12.0 / unit_px)
     columns = max(1, round((min(right, width) - max(left, 0.0)) / pitch))
@@ -217,7 +216,7 @@ def _pilasters(rng: np.random.Generator, building: _Building) -> Iterator[Part]:
 
 
 def _blinds(rng: np.random.Generator, window: Part, mode: float) -> Iterator[Part]:
-    """Shutters on every window below 0.22, roller blinds on some below 0.5, none above."""
+    """Yields shutters on every window if `mode` is below 0.22, or roller blinds on some if below 0.5."""
     width, height = window.right - window.left, window.bottom - window.top
     if mode < 0.22 and window.shape == "box":
         for left in (window.left - 0.45 * width, window.right):
@@ -228,7 +227,7 @@ def _blinds(rng: np.random.Generator, window: Part, mode: float) -> Iterator[Par
 
 
 def _ornament(window: Part, choice: float, room: float) -> Iterator[Part]:
-    """What stands above a window: a hood, a pediment on it, a panel, or nothing."""
+    """Yields what is above a window: a hood, a hood with a pediment, a panel, or nothing."""
     width = window.right - window.left
     if window.shape == "arch" or choice > 0.75:
         return

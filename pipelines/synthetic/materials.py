@@ -1,7 +1,7 @@
 """Textures of generated facades: noise, masonry, tiles, skies.
 
-Only additions, multiplications and stable draws are used, no transcendental
-functions, so that every machine computes the same pixels.
+Only additions, multiplications and stable draws are used, and no transcendental functions, so that every
+machine computes the same pixels.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ Colour = tuple[float, float, float]
 
 
 def as_planes(colour: Colour) -> Array:
-    """Returns a colour as float32 [3, 1, 1], ready to be multiplied with planes."""
+    """Returns a colour as float32 [3, 1, 1], which multiplies planes [3, H, W]."""
     return np.array(colour, np.float32).reshape(3, 1, 1)
 
 
@@ -28,8 +28,8 @@ def draw_noise(rng: np.random.Generator, size_px: tuple[int, int], cell_px: tupl
 
     Args:
       rng: the source of the noise.
-      size_px: height and width.
-      cell_px: height and width of the bumps.
+      size_px: (height, width) of the noise.
+      cell_px: (height, width) of its bumps.
 
     Returns:
       float32 [H, W] in [-1, 1].
@@ -43,23 +43,23 @@ def draw_noise(rng: np.random.Generator, size_px: tuple[int, int], cell_px: tupl
 
 
 def draw_grain(rng: np.random.Generator, size_px: tuple[int, int]) -> Array:
-    """Draws independent noise per pixel, float32 [H, W] in [-1, 1], peaked at 0."""
+    """Draws independent noise for each pixel, float32 [H, W] in [-1, 1]; values near 0 are most probable."""
     return rng.random(size_px, np.float32) - rng.random(size_px, np.float32)
 
 
 def draw_masonry(
     rng: np.random.Generator, size_px: tuple[int, int], block_px: tuple[float, float]
 ) -> tuple[Array, npt.NDArray[np.bool_]]:
-    """Draws courses of blocks, every second one shifted by half a block.
+    """Draws courses of blocks, of which every second one is shifted by half a block.
 
     Args:
-      rng: the source of the blocks' tones.
-      size_px: height and width.
-      block_px: height and width of a block, joint included.
+      rng: the source of the tones of the blocks.
+      size_px: (height, width) of the masonry.
+      block_px: (height, width) of a block with its joint.
 
     Returns:
-      The tone of each pixel's block, float32 [H, W] in [-1, 1], and where the
-      joints are, bool [H, W].
+      The tone of the block of each pixel, float32 [H, W] in [-1, 1], and whether the pixel is in a
+      joint, bool [H, W].
     """
     tall, wide = max(block_px[0], 3.0), max(block_px[1], 5.0)
     y = np.arange(size_px[0], dtype=np.float32) / np.float32(tall)
@@ -79,9 +79,9 @@ def draw_wall(
 
     Args:
       rng: the source of the texture.
-      size_px: height and width.
-      unit_px: pixels per layout unit.
-      colour: of the clean material.
+      size_px: (height, width) of the wall.
+      unit_px: number of pixels in a layout unit.
+      colour: colour of the clean material.
       material: `plaster`, `brick` or `stone`.
 
     Returns:
@@ -103,7 +103,7 @@ def draw_wall(
 
 
 def draw_tiles(rng: np.random.Generator, size_px: tuple[int, int], unit_px: float, colour: Colour) -> Array:
-    """Draws roof tiles, float32 [3, H, W]; arguments as in `draw_wall`."""
+    """Draws roof tiles, float32 [3, H, W]; the arguments are those of `draw_wall`."""
     blocks, joints = draw_masonry(rng, size_px, (0.016 * unit_px, 0.014 * unit_px))
     stains = draw_noise(rng, size_px, (0.06 * unit_px, 0.1 * unit_px))
     tone = (1 + 0.14 * blocks + 0.13 * stains) * (1 - np.float32(0.3) * joints)
@@ -117,10 +117,10 @@ def draw_sky(
 
     Args:
       rng: the source of the clouds.
-      size_px: height and width.
-      unit_px: pixels per layout unit.
-      colour: at the top of the image.
-      clouds: 0 for none to 1 for overcast.
+      size_px: (height, width) of the sky.
+      unit_px: number of pixels in a layout unit.
+      colour: colour at the top of the image.
+      clouds: from 0 for a clear sky to 1 for an overcast one.
 
     Returns:
       float32 [3, H, W], about [0, 1].

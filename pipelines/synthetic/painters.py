@@ -1,6 +1,6 @@
-"""How each kind of part looks: one painter per kind, from a box to a patch of colour.
+"""How each kind of part looks: a painter for each kind takes the part's box and returns its colours.
 
-Lengths of details are in layout units, so that they scale with the image.
+The lengths of details are in layout units, so that they scale with the image.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -124,7 +124,7 @@ def _paint_shop(scene: Scene, box: Box) -> Array:
 
 
 def _draw_goods(scene: Scene, height: int, width: int) -> Array:
-    """Draws what stands in a shop window: blocks of muted colours, brighter near the floor."""
+    """Draws what is in a shop window: blocks of muted colours, which are brighter near the floor."""
     tall, wide = scene.length_px(0.022, 2), scene.length_px(0.015, 2)
     tones = 0.25 + 0.75 * scene.rng.random((3, height // tall + 1, width // wide + 1), np.float32)
     tones = 0.35 * tones + 0.65 * tones[:1]

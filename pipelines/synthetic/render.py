@@ -1,4 +1,4 @@
-"""Paints the parts of a layout: a label map and a photo of the same boxes, and the light on them."""
+"""Paints the parts of a layout: a label map and a photo of the same parts, and the light on the photo."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from tfpix2pix.pipelines.synthetic.style import Style
 
 Mask = npt.NDArray[np.bool_]
 
-# How far parts stand out of the wall (or, negative, lie behind it), in layout units.
+# How far parts stand out of the wall, in layout units; negative where they lie behind it.
 _DEPTH = {
     "window": -0.012,
     "door": -0.02,
@@ -38,13 +38,13 @@ def paint_layout(
 
     Args:
       rng: the source of what only the photo shows.
-      layout: the parts, in painting order.
+      layout: the parts, in the order in which they are painted.
       style: colours, materials and light.
-      size_px: height and width of the canvas.
-      least_px: the thinnest part that may be drawn, in canvas pixels.
+      size_px: (height, width) of the canvas.
+      least_px: least thickness of a part, in pixels of the canvas.
 
     Returns:
-      Class ids, uint8 [h, w], and the lit scene, float32 [3, h, w], about [0, 1].
+      The class ids, uint8 [h, w], and the scene with its light, float32 [3, h, w] in about [0, 1].
     """
     scene = new_scene(rng, style, size_px)
     for part in layout:
@@ -111,7 +111,7 @@ def _lit(scene: Scene) -> Array:
 
 
 def _draw_street_shadow(scene: Scene) -> Array:
-    """Draws the shadow of the houses across the street: nearly none in most photos."""
+    """Draws the shadow of the houses across the street, which most photos hardly show."""
     level, slope = scene.rng.random(2)
     height, width = scene.light.shape
     y = np.linspace(0, 1, height, dtype=np.float32)[:, None]

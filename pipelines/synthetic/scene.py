@@ -24,16 +24,16 @@ Box = tuple[slice, slice]
 
 @dataclasses.dataclass(frozen=True)
 class Scene:
-    """A canvas; painting changes its arrays.
+    """A canvas, whose arrays are changed by painting.
 
     Attributes:
       rng: the source of what only the photo shows.
       style: colours, materials and light.
-      unit_px: canvas pixels per layout unit.
-      class_ids: uint8 [h, w].
-      colour: float32 [3, h, w], without light.
-      light: float32 [h, w], 1 in the sun and 0 in full shadow.
-      backdrop: textures of the whole canvas by name, float32 [3, h, w] or [h, w].
+      unit_px: number of pixels of the canvas in a layout unit.
+      class_ids: the class of each pixel, uint8 [h, w].
+      colour: the colour of each pixel without light, float32 [3, h, w].
+      light: the light on each pixel, float32 [h, w], 1 in the sun and 0 in full shadow.
+      backdrop: textures of the size of the canvas by name, float32 [3, h, w] or [h, w].
     """
 
     rng: np.random.Generator
@@ -45,21 +45,21 @@ class Scene:
     backdrop: Mapping[str, Array]
 
     def length_px(self, units: float, least: int = 1) -> int:
-        """Returns a length in whole canvas pixels, at least `least`."""
+        """Returns a length in whole pixels of the canvas, at least `least`."""
         return max(least, round(units * self.unit_px))
 
     def backdrop_in(self, name: str, box: Box) -> Array:
-        """Returns a view of a texture inside `box`."""
+        """Returns the part of a texture inside `box`, as a view."""
         place = (..., *box)
         return self.backdrop[name][place]
 
     def surface(self, colour: Colour, box: Box) -> Array:
-        """Returns a new grained patch of one colour, float32 [3, h, w]."""
+        """Returns a new patch of one colour with grain, float32 [3, h, w]."""
         return as_planes(colour) * self.backdrop_in("grain", box)
 
 
 def new_scene(rng: np.random.Generator, style: Style, size_px: tuple[int, int]) -> Scene:
-    """Returns an empty, evenly lit canvas of `size_px` (height, width)."""
+    """Returns an empty canvas in even light, of `size_px` (height, width)."""
     unit_px = math.sqrt(size_px[0] * size_px[1])
     return Scene(
         rng=rng,
@@ -79,11 +79,11 @@ def _draw_backdrop(
     across = draw_noise(rng, size_px, (0.08 * unit_px, 0.1 * unit_px))
     fine = draw_noise(rng, size_px, (0.02 * unit_px, 0.016 * unit_px))
     relief = np.zeros(size_px, np.float32)
-    # Coarse canvases have steeper slopes from pixel to pixel.
+    # On small canvases the slopes from pixel to pixel are steeper.
     relief[1:, 1:] = (fine[1:, 1:] - fine[:-1, :-1]) * np.float32(min(1.0, unit_px / 256))
     return {
         "sky": sky,
-        # Glass mirrors the sky, broken by what stands across the street.
+        # Glass mirrors the sky and, in patches, what is across the street.
         "mirror": 0.09 + sky * np.clip(0.3 + 0.55 * across + 0.1 * fine, 0.03, 0.8),
         "wall": draw_wall(rng, size_px, unit_px, style.wall, style.wall_material),
         "base": draw_wall(rng, size_px, unit_px, style.base, style.base_material),

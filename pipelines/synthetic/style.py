@@ -1,6 +1,6 @@
-"""What a label map does not tell about a facade's photo: colours, materials, light.
+"""What a label map does not tell about the photo of a facade: colours, materials, light.
 
-A style is drawn apart from the layout, so the same label map has many photos.
+A style is drawn apart from the layout, so that a label map may belong to many photos.
 """
 
 import dataclasses
@@ -27,16 +27,18 @@ _RAILINGS = ("iron", "iron", "stone", "solid")
 
 @dataclasses.dataclass(frozen=True)
 class Style:
-    """One photo's materials and light; colours are RGB in [0, 1].
+    """The colours, materials and light of one photo. Colours are RGB in [0, 1].
 
     Attributes:
-      wall_material: `plaster`, `brick` or `stone`; likewise `base_material`.
+      wall_material: `plaster`, `brick` or `stone`.
+      base_material: `plaster` or `stone`.
       railing: `iron`, `stone` or `solid`.
-      mullions: upright bars per window; `transom` is the height of the crossbar, 0 for none.
-      sun_side: sideways shift of shadows per unit of depth, negative to the left.
+      mullions: number of upright bars in a window.
+      transom: place of a window's crossbar below its top, as a share of its height; 0 for no crossbar.
+      sun_side: shift of shadows to the right per unit of depth; negative to the left.
       sun_drop: downward shift of shadows per unit of depth.
-      shade: light that is left in a shadow, per colour channel.
-      clouds: 0 for a clear sky to 1 for an overcast one.
+      shade: light that is left in a shadow, for each colour channel.
+      clouds: from 0 for a clear sky to 1 for an overcast one.
       curtains: share of windows with curtains.
     """
 
@@ -63,7 +65,7 @@ class Style:
 
 
 def draw_style(rng: np.random.Generator) -> Style:
-    """Draws one photo's style from `rng`."""
+    """Draws the style of one photo from `rng`."""
     wall_material = _pick(rng, _MATERIALS)
     wall = _colour(rng, _BRICKS if wall_material == "brick" else _WALLS)
     base_material = _pick(rng, ("stone", "plaster"))

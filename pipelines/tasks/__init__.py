@@ -1,4 +1,4 @@
-"""What a model learns: from pairs, or from single photos their colours, holes or edges."""
+"""What a model learns: from pairs, or from single photos to colour them, fill holes, or follow drawings."""
 
 from tfpix2pix.pipelines.base.face import name_face
 

@@ -1,4 +1,4 @@
-"""Line drawings of photos: Canny's edges by OpenCV, the optional extra `edges`."""
+"""Line drawings of photos: Canny's edges, found by OpenCV, which the optional extra `edges` installs."""
 
 from typing import Any
 
@@ -7,17 +7,17 @@ import numpy.typing as npt
 
 from tfpix2pix.pipelines.base.errors import UserError
 
-# At the size that networks see; a larger photo is smoothed more and its lines are wider,
-# so that they survive its reduction to that size.
+# The other numbers hold for photos of this size, which networks see. A larger photo is smoothed more and
+# gets wider lines, so that they survive when it is reduced to that size.
 _REFERENCE_PX = 256
 _SIGMA_PX = 1.5
-# Of the gradient's length, in levels of 255 per px, where an edge may go on and where it may start.
+# The length of the gradient, in levels of 255 per px, with which an edge may go on, and may start.
 _WEAK, _STRONG = 3.0, 8.0
-_UNIT = 64.0  # gradients go into OpenCV as whole numbers
+_UNIT = 64.0  # OpenCV takes gradients as whole numbers, in units of 1 / 64 of a level
 
 
 def draw_edges(photo: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """Draws a photo's edges, black on white, as the inputs of edges2shoes are.
+    """Draws a photo's edges, black on white like the inputs of edges2shoes.
 
     Args:
       photo: uint8 or uint16 RGB [H, W, 3].
@@ -26,10 +26,10 @@ def draw_edges(photo: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
       uint8 RGB [H, W, 3] of 0 and 255.
 
     Raises:
-      UserError: when OpenCV is missing; the message names the extra.
+      UserError: if OpenCV is not installed; the message names the extra.
 
-    Source: Canny 1986, by OpenCV. The paper has HED (Xie and Tu 2015), whose
-    network nobody distributes as a library, and thins its result.
+    Source: Canny 1986, as OpenCV has it. The paper uses HED (Xie and Tu 2015) and thins its result,
+    but nobody distributes the network of HED as a library.
     """
     cv2 = _import_opencv()
     if photo.dtype == np.uint16:
@@ -37,7 +37,7 @@ def draw_edges(photo: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     scale = max(1.0, min(photo.shape[:2]) / _REFERENCE_PX)
     gray = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY).astype(np.float32)
     smooth = cv2.GaussianBlur(gray, (0, 0), _SIGMA_PX * scale)
-    # Sobel's kernel adds up to 8; times the scale, a slope of the same picture has one length at any size.
+    # The weights of Sobel's kernel add up to 8. The scale makes gradients the same at any size of a photo.
     gradients = [
         np.clip(np.rint(cv2.Sobel(smooth, cv2.CV_32F, *axis) / 8 * scale * _UNIT), -32767, 32767)
         for axis in ((1, 0), (0, 1))
@@ -58,6 +58,6 @@ def _import_opencv() -> Any:
             "drawing a photo's edges needs OpenCV: pip install 'tfpix2pix[edges]' "
             "(or pip install opencv-python-headless)"
         ) from error
-    # Other threads draw other photos.
+    # Other threads draw other photos at the same time.
     cv2.setNumThreads(1)
     return cv2

@@ -1,8 +1,8 @@
-"""sRGB to CIE Lab under D65 and back: pure functions of tensors, float32."""
+"""From sRGB to CIE Lab under the illuminant D65, and back: pure functions of float32 tensors."""
 
 import tensorflow as tf
 
-# XYZ (rows) of linear sRGB (columns), and its inverse. Source: IEC 61966-2-1, six decimals.
+# The matrix from linear sRGB (columns) to XYZ (rows), and its inverse. Source: IEC 61966-2-1, six decimals.
 _XYZ_OF_RGB = (
     (0.412453, 0.357580, 0.180423),
     (0.212671, 0.715160, 0.072169),
@@ -13,9 +13,9 @@ _RGB_OF_XYZ = (
     (-0.96925495, 1.87599000, 0.04155593),
     (0.05564664, -0.20404134, 1.05731107),
 )
-# XYZ of D65 for the 2 degree observer.
+# XYZ of the white of D65 for the observer of 2 degrees.
 _WHITE = (0.95047, 1.0, 1.08883)
-# Where the cube root gives way to a line, and that line. Source: CIE 15.
+# Below this threshold a line takes the place of the cube root. Source: CIE 15.
 _CUBE_THRESHOLD = (6 / 29) ** 3
 _LINE_SLOPE = (29 / 6) ** 2 / 3
 _LINE_OFFSET = 4 / 29
@@ -28,10 +28,9 @@ def rgb_to_lab(rgb: tf.Tensor) -> tf.Tensor:
       rgb: float32 [..., 3] in [0, 1].
 
     Returns:
-      float32 [..., 3]: L in [0, 100]; a in about [-86, 98] and b in about
-      [-108, 94] for colours that sRGB has.
+      float32 [..., 3]: L in [0, 100], a in about [-86, 98], and b in about [-108, 94].
     """
-    # What tf.where leaves out must be finite too, or its gradient would be NaN.
+    # The values that tf.where leaves out must be finite too, or its gradient would be NaN.
     curve = ((tf.maximum(rgb, 0.04045) + 0.055) / 1.055) ** 2.4
     linear = tf.where(rgb > 0.04045, curve, rgb / 12.92)
     ratios = _mix(linear, _XYZ_OF_RGB) / _WHITE
@@ -46,14 +45,14 @@ def lab_to_rgb(lab: tf.Tensor) -> tf.Tensor:
     """Converts Lab to sRGB; undoes `rgb_to_lab`.
 
     Args:
-      lab: float32 [..., 3], ranges as `rgb_to_lab` returns them.
+      lab: float32 [..., 3] in the ranges that `rgb_to_lab` returns.
 
     Returns:
-      float32 [..., 3]; colours that sRGB lacks are clipped to [0, 1].
+      float32 [..., 3] in [0, 1]; colours that sRGB lacks are clipped.
     """
     lightness, a, b = tf.unstack(lab, axis=-1)
     y = (lightness + 16) / 116
-    # No light is darker than none: without this, b beyond the gamut would make Z negative.
+    # Z cannot be negative, but a value of b that no colour has would make it so.
     roots = tf.stack([y + a / 500, y, tf.maximum(y - b / 200, 0.0)], axis=-1)
     ratios = tf.where(roots > 6 / 29, roots**3, (roots - _LINE_OFFSET) / _LINE_SLOPE)
     linear = _mix(ratios * _WHITE, _RGB_OF_XYZ)
@@ -62,5 +61,5 @@ def lab_to_rgb(lab: tf.Tensor) -> tf.Tensor:
 
 
 def _mix(colours: tf.Tensor, rows: tuple[tuple[float, ...], ...]) -> tf.Tensor:
-    # A matmul in TensorFloat-32 would cost three digits.
+    # A matmul may run in TensorFloat-32, which would lose three digits.
     return tf.stack([tf.reduce_sum(colours * row, axis=-1) for row in rows], axis=-1)

@@ -1,11 +1,10 @@
-"""What is learned from a photo alone: how it becomes input and target, and how a result becomes a picture.
+"""The tasks: how images become input and target of the network, and how its output becomes a picture.
 
-A task speaks of two things. An example is what the network needs: `input_image`,
-and in training `target_image`; for inpainting also `mask`, float32 [..., H, W, 1],
-1 in the hole. A picture is what a person gives and gets: pairs' own images, a
-photo to be coloured, a photo with transparent holes, a drawing. Tensors are
-float32 in [-1, 1] with or without a batch in front; TensorFlow operations only,
-so that a SavedModel holds its task.
+A task speaks of examples and pictures. An example is what the network needs: `input_image`, in training
+`target_image`, and for inpainting `mask`, float32 [..., H, W, 1], which is 1 in the hole. A picture is
+what a person gives or gets: an image of a pair, a photo to be coloured, a photo with transparent holes,
+a drawing. All tensors are float32 in [-1, 1], with or without a batch dimension. Tasks use TensorFlow
+operations only, so that a SavedModel holds its task.
 """
 
 from collections.abc import Callable
@@ -20,11 +19,11 @@ from tfpix2pix.pipelines.tasks.drawings import draw_edges
 
 Example = dict[str, tf.Tensor]
 
-# Lightness is in [0, 100]; a and b of sRGB colours within about 110 of 0.
+# In CIE Lab, lightness is in [0, 100], and a and b of sRGB colours are within about 110 of 0.
 _HALF_LIGHTNESS = 50.0
 _CHROMA = 110.0
 _HOLES = 3
-# Shortest and longest side of a random hole, as a share of the image's.
+# The least and the greatest side of a random hole, as a share of the image's side.
 _HOLE_SIDES = (1 / 8, 3 / 8)
 
 
@@ -68,18 +67,21 @@ class Task:
         """Makes an example for training or evaluation.
 
         Args:
-          images: what the source reads, resized and mirrored: input and target, or
-            one RGB photo; [H, W, C].
-          seed: int64 [2], stateless.
+          images: the images that the source read, resized and mirrored, [H, W, C]: input and target,
+            or one RGB photo.
+          seed: int64 [2], from which all draws follow.
         """
         return {"input_image": images[0], "target_image": images[1]}
 
     def read_picture(self, picture: tf.Tensor) -> Example:
-        """Makes an example without a target of what a person gives, [..., H, W, C]."""
+        """Makes an example without a target from the picture that a person gives, [..., H, W, C]."""
         return {"input_image": picture}
 
     def complete(self, example: Example, generated_image: tf.Tensor) -> tf.Tensor:
-        """Returns the picture that a person gets; of `target_image`, the one hoped for."""
+        """Returns the picture that a person gets for the network's output.
+
+        For `target_image` in place of the output it returns the picture that is hoped for.
+        """
         return generated_image
 
     def show_input(self, example: Example) -> tf.Tensor:
@@ -88,7 +90,10 @@ class Task:
 
 
 class Colorize(Task):
-    """Lightness in, colour out, in CIE Lab: L / 50 - 1 and ab / 110 (Sec. 4, and the original code)."""
+    """Lightness goes in, and colour comes out, in CIE Lab: L / 50 - 1 and ab / 110.
+
+    Source: Sec. 4, and the paper's own code.
+    """
 
     name = "colorize"
 
@@ -122,14 +127,17 @@ def _lightness(colours: tf.Tensor) -> tf.Tensor:
 
 
 class Inpaint(Task):
-    """A photo with holes in, the whole photo out; holes are filled with 0, the middle gray.
+    """A photo with holes goes in, and the whole photo comes out. Holes are filled with 0, the middle gray.
 
     Args:
-      hole: `center`: a rectangle of half the height and half the width, as in the
-        paper. `random`: three rectangles anywhere; the network gets a fourth channel,
-        the picture's alpha: 1 where known, -1 in holes. Without it, gray pixels of
-        the photo could not be told from missing ones. A centre hole is always in
-        the same place, so there the three channels of the paper's network do.
+      hole: `center` cuts out one rectangle of half the height and half the width, as the paper does.
+        `random` cuts out three rectangles anywhere. The network then gets the picture's alpha as a
+        fourth channel, 1 where pixels are known and -1 in holes, because gray pixels of the photo
+        could not be told from missing ones otherwise. A hole in the centre is always in the same
+        place, so that three channels, as in the paper, suffice.
+
+    Attributes:
+      hole: the same.
     """
 
     name = "inpaint"
@@ -146,16 +154,16 @@ class Inpaint(Task):
         return {**self._cut(images[0], mask), "target_image": images[0]}
 
     def read_picture(self, picture):
-        """Takes what is transparent, of alpha -1, for the hole."""
-        # A pixel that is transparent in part has a colour.
+        """Takes the transparent pixels, whose alpha is -1, for the hole."""
+        # A pixel that is transparent in part has a colour, and is not missing.
         return self._cut(picture[..., :3], tf.cast(picture[..., 3:] <= -1, tf.float32))
 
     def complete(self, example, generated_image):
-        """Pastes the known pixels over what was generated."""
+        """Returns the generated pixels in the hole and the known pixels around it."""
         return tf.where(example["mask"] > 0, generated_image, example["input_image"][..., :3])
 
     def show_input(self, example):
-        """Returns the photo with its hole gray."""
+        """Returns the photo with a gray hole."""
         return example["input_image"][..., :3]
 
     def _cut(self, photo: tf.Tensor, mask: tf.Tensor) -> Example:
@@ -166,10 +174,10 @@ class Inpaint(Task):
 
 
 def center_mask(size: Any) -> tf.Tensor:
-    """Returns float32 [H, W, 1]: 1 in the middle half of the height and of the width, else 0.
+    """Returns float32 [H, W, 1]: 1 in the middle half of the height and of the width, and 0 elsewhere.
 
     Args:
-      size: height and width in px; int32 [2], or numbers.
+      size: height and width in px, as int32 [2] or as two numbers.
     """
     rows, columns = (
         (places >= (side - side // 2) // 2) & (places < (side - side // 2) // 2 + side // 2)
@@ -183,7 +191,7 @@ def _random_mask(size: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     least, most = _HOLE_SIDES
 
     def inside(places_px: tf.Tensor, side_px: tf.Tensor, length: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
-        """Returns bool [holes, side]."""
+        """Returns which places along one side are inside each hole, bool [holes, side]."""
         length_px = tf.maximum(1, tf.cast(tf.round((least + (most - least) * length) * side_px), tf.int32))
         start_px = tf.cast(start * tf.cast(tf.cast(side_px, tf.int32) - length_px + 1, tf.float32), tf.int32)
         return (places_px >= start_px) & (places_px < start_px + length_px)

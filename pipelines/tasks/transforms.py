@@ -1,7 +1,7 @@
-"""Pure tensor functions: ranges, resizing, jitter, mirror.
+"""Pure functions of tensors: ranges, resizing, jitter and mirroring.
 
-Nothing else in the project converts between stored pixels and [-1, 1]. Every
-random function takes a stateless seed and applies one draw to all images.
+Nothing else in the project converts between stored pixels and [-1, 1]. Every random function takes a
+stateless seed, and applies one draw to all images.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 Size = tuple[int, int]  # (height, width) in pixels
-Images = tuple[tf.Tensor, ...]  # input_image and target_image, or a photo alone
+Images = tuple[tf.Tensor, ...]  # input_image and target_image, or one photo
 Resize = Callable[[tf.Tensor, Size], tf.Tensor]
 
 _UINT8_MAX = 255.0
@@ -17,7 +17,7 @@ _UINT16_MAX = 65535.0
 
 
 def check_size(size: Size, name: str) -> None:
-    """Raises ValueError, with the argument's name, for what is no (height, width)."""
+    """Raises ValueError, with the argument's name, for a value that is not a (height, width) in pixels."""
     try:
         height, width = size
         fits = height >= 1 and width >= 1
@@ -41,7 +41,7 @@ def to_unit_range(image: tf.Tensor, max_value: float = _UINT8_MAX) -> tf.Tensor:
 
 
 def to_uint8(image: tf.Tensor) -> tf.Tensor:
-    """Maps [-1, 1] to uint8, rounding and clipping; undoes `to_unit_range` exactly.
+    """Maps [-1, 1] to uint8, with rounding and clipping; undoes `to_unit_range` exactly.
 
     Args:
       image: float, any shape; values outside [-1, 1] are clipped.
@@ -55,13 +55,13 @@ def to_uint8(image: tf.Tensor) -> tf.Tensor:
 
 def to_uint16(image: tf.Tensor) -> tf.Tensor:
     """Maps [-1, 1] to uint16 as `to_uint8` does to uint8."""
-    # float32 holds 24 bits: enough for the sum, whose last level is then right.
+    # The 24 bits of float32 hold the sum of these numbers, so that the last level is right.
     levels = tf.round((tf.cast(image, tf.float32) + 1.0) * (_UINT16_MAX / 2.0))
     return tf.cast(tf.clip_by_value(levels, 0.0, _UINT16_MAX), tf.uint16)
 
 
 def resize(image: tf.Tensor, size: Size) -> tf.Tensor:
-    """Resizes with bilinear interpolation, half-pixel centres; antialiased where it reduces.
+    """Resizes by bilinear interpolation with half-pixel centres, and with antialiasing where it reduces.
 
     Args:
       image: [H, W, C], uint8 or float.
@@ -91,16 +91,16 @@ def random_jitter(
     """Resizes the images to `load_size`, then cuts the same random window from each.
 
     Args:
-      images: input and target, or a photo; [H, W, C], integers or floats.
+      images: input and target, or one photo; [H, W, C], integers or floats.
       load_size: (height, width) in pixels, at least `crop_size`.
-      crop_size: (height, width) in pixels of the window. Its top left corner is
-        uniform over all places where the window fits, both borders included.
-      seed: integer [2], stateless.
+      crop_size: (height, width) in pixels of the window. All places where the window fits, up to the
+        borders, are equally probable.
+      seed: integer [2], from which the draw follows.
       resize_target: resizes the second image.
 
     Returns:
-      The windows, [crop height, crop width, C], in the range of `images`; float32,
-      or what `resize_target` makes.
+      The windows, [crop height, crop width, C], in the range of `images`. They are float32, except
+      for a second image of which `resize_target` makes another type.
     """
     draws = tf.random.stateless_uniform([2], seed, minval=None, maxval=None, dtype=tf.int32, alg="philox")
     places = tf.constant(load_size) - tf.constant(crop_size) + 1
@@ -116,14 +116,14 @@ def random_jitter(
 
 
 def random_mirror(images: Images, seed: tf.Tensor) -> Images:
-    """Flips the images left to right, or none of them, with probability 1/2.
+    """Flips all of the images left to right with probability 1/2.
 
     Args:
-      images: input and target, or a photo; [H, W, C].
-      seed: integer [2], stateless.
+      images: input and target, or one photo; [H, W, C].
+      seed: integer [2], from which the draw follows.
 
     Returns:
-      The images, with the types and shapes they came with.
+      The images, of the same types and shapes.
     """
     flip = tf.random.stateless_uniform([], seed, alg="philox") < 0.5
     return tf.cond(flip, lambda: tuple(tf.reverse(image, [1]) for image in images), lambda: tuple(images))

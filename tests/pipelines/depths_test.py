@@ -74,7 +74,7 @@ def test_arrays_that_cannot_be_read(tmp_path, pixels, reason):
 
 def test_a_file_that_is_no_array(tmp_path):
     (tmp_path / "text.npy").write_text("hello")
-    with pytest.raises(BadImageError, match="text.npy is no .npy file of numbers, or cut short"):
+    with pytest.raises(BadImageError, match="text.npy is not a .npy file of numbers, or it is cut short"):
         image_files.read_header(tmp_path / "text.npy")
     with pytest.raises(BadImageError, match="gone.npy cannot be read: No such file"):
         image_files.read_header(tmp_path / "gone.npy")
