@@ -1,7 +1,7 @@
 """What is known about each dataset: where it is, how it is laid out, how the paper trained on it.
 
-Plain data: TensorFlow is not imported. A dataset that is not listed here works
-too, as `--dataset=my_name --data_dir=...`; it gets `custom_dataset`'s defaults.
+A new dataset is one entry in `_SPECS`. A dataset that has no entry works too, under any other name:
+it gets the defaults of `custom_dataset`. TensorFlow is not imported.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from tfpix2pix.pipelines.class_colours import (
 )
 
 SPLITS = ("train", "val", "test")
-# Two folders with the two images of a pair, left (A) and right (B).
+# The names that two folders may have: one for the left images of the pairs (A), one for the right (B).
 TWO_FOLDERS = (("input", "target"), ("photos", "labels"))
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".npy")
 ARCHIVE_HOST = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets"
@@ -32,11 +32,11 @@ class Recipe:
 
     Attributes:
       epochs: passes over the training split.
-      batch_size: global batch size.
-      jitter: resize to 286/256 of the crop and take a random crop.
-      mirror: random left-right flip.
-      confirmed: False where the numbers are likely, but were not checked
-        against the paper's appendix.
+      batch_size: examples in each step, over all replicas together.
+      jitter: whether images are resized to 286/256 of the size that networks see, and then cropped
+        at a random place.
+      mirror: whether half of the pairs are flipped left to right.
+      confirmed: False where the numbers are likely, but were not checked against the appendix.
     """
 
     epochs: int
@@ -51,21 +51,22 @@ class DatasetSpec:
     """One dataset.
 
     Attributes:
-      name: value of `--dataset`, and the folder's name below `--data_dir`.
-      title: one line for people.
-      direction: default translation, `AtoB` (left to right, as on disk) or `BtoA`.
-      recipe: the paper's settings.
+      name: value of the setting `dataset`, and name of the folder below `data_dir`.
+      title: a line for people.
+      direction: the default translation: `AtoB`, from the left image to the right one as they are
+        on disk, or `BtoA`.
+      recipe: the settings that the paper trained with.
       task: what is learned, a name in `tasks.registry.TASKS`.
-      counts: known number of images per split; a split that is not listed is
-        either absent or its size was not confirmed.
-      url: the archive, or None where the data cannot be downloaded freely.
-      palette: class name -> RGB colour of the label maps, in class id order;
-        empty where the dataset has no label maps. Label maps are on the right (B).
-      void: RGB colours of label maps that belong to no class and are not scored.
+      counts: number of images of each split. A split that is not listed does not exist, or its size
+        was not confirmed.
+      url: address of the archive; None where the data cannot be downloaded freely.
+      palette: RGB colour of each class of the label maps by the class's name, in the order of the
+        class ids; empty where the dataset has no label maps. Label maps are on the right (B).
+      void: RGB colours of the pixels of label maps that belong to no class and are not scored.
       lines: whether the left image (A) is a line drawing.
       draw_pair: for a dataset that is generated, the function that draws a pair, or where it is, as
         `module:function`; see `synthetic.facades.draw_pair`. None for a dataset of files.
-      note: licence, source, or what has to be done by hand.
+      note: sentences on the licence, the source, or what has to be done by hand.
     """
 
     name: str
@@ -85,9 +86,12 @@ class DatasetSpec:
 
 
 _BY_HAND = (
-    "Not redistributable: get it from its owners and join the folders with pipelines.prepare --combine."
+    "It must not be redistributed: get it from its owners and join the folders with "
+    "python -m tfpix2pix.pipelines.prepare --combine."
 )
-_PHOTOS_BY_HAND = "Not redistributable: get it from its owners; the splits hold the photos themselves."
+_PHOTOS_BY_HAND = (
+    "It must not be redistributed: get it from its owners. The splits hold the photos themselves."
+)
 
 
 def _counts(**by_split: int) -> Mapping[str, int]:
@@ -103,7 +107,7 @@ _SPECS = (
         counts=_counts(train=400, val=100, test=100),
         palette=FACADES_PALETTE,
         draw_pair="tfpix2pix.pipelines.synthetic.facades:draw_pair",
-        note="Made by pipelines/synthetic in the layout and the colours of facades.",
+        note="The pairs are drawn by pipelines/synthetic in the layout and the colours of facades.",
     ),
     DatasetSpec(
         name="facades",
@@ -113,7 +117,7 @@ _SPECS = (
         counts=_counts(train=400, val=100, test=106),
         url=f"{ARCHIVE_HOST}/facades.tar.gz",
         palette=FACADES_PALETTE,
-        note="CMP Facade Database, Tylecek and Sara 2013; research use with citation.",
+        note="This is the CMP Facade Database of Tylecek and Sara, 2013, for research with citation.",
     ),
     DatasetSpec(
         name="cityscapes",
@@ -124,8 +128,9 @@ _SPECS = (
         url=f"{ARCHIVE_HOST}/cityscapes.tar.gz",
         palette=CITYSCAPES_PALETTE,
         void=CITYSCAPES_VOID,
-        note="The paper's architecture comparison (Table 2) used batch 10. The official download, "
-        "leftImg8bit/ and gtFine/, is used as it is: both zips to pipelines.prepare --archive=A.zip,B.zip.",
+        note="The paper's comparison of architectures (Table 2) used batches of 10. The official "
+        "download, leftImg8bit/ and gtFine/, is used as it is: give both zip files to "
+        "python -m tfpix2pix.pipelines.prepare --dataset=cityscapes --archive=A.zip,B.zip.",
     ),
     DatasetSpec(
         name="camvid",
@@ -135,12 +140,12 @@ _SPECS = (
         counts=_counts(train=367, val=101, test=233),
         palette=CAMVID_PALETTE,
         void=((0, 0, 0),),
-        note="The 11-class version of SegNet, as <split>/photos and <split>/labels below --data_dir. "
-        "Brostow et al. 2008; non-commercial research use.",
+        note="This is the version of SegNet with 11 classes, as <split>/photos and <split>/labels below "
+        "`data_dir`. The photos are by Brostow et al., 2008, for non-commercial research.",
     ),
     DatasetSpec(
         name="maps",
-        title="aerial photos and maps; --direction=BtoA turns maps into photos",
+        title="aerial photo -> map; the direction BtoA turns maps into photos",
         direction="AtoB",
         recipe=Recipe(epochs=200, batch_size=1, jitter=True, mirror=True),
         counts=_counts(train=1096),
@@ -171,7 +176,8 @@ _SPECS = (
         recipe=Recipe(epochs=17, batch_size=4, jitter=True, mirror=True, confirmed=False),
         counts=_counts(train=17823),
         url=f"{ARCHIVE_HOST}/night2day.tar.gz",
-        note="The direction follows the archive's name (A night, B day); look at a pair before a long run.",
+        note="The direction follows the archive's name, in which A is night and B is day. Look at a pair "
+        "before a long run.",
     ),
     DatasetSpec(
         name="colorization",
@@ -212,25 +218,25 @@ def custom_dataset(name: str) -> DatasetSpec:
         direction="AtoB",
         recipe=CATALOGUE["facades"].recipe,
         lines=name.startswith("edges2"),  # as the paper names its sets of drawings
-        note="Not in the catalogue: the recipe is that of facades.",
+        note="The dataset is not in the catalogue, so the recipe is that of facades.",
     )
 
 
 def is_name(text: str) -> bool:
-    """Tells whether `text` can name a dataset or a model: a folder's name, not a path."""
+    """Tells whether `text` can name a dataset or a model: it must be the name of a folder, not a path."""
     return re.fullmatch(r"\w[\w.-]*", text) is not None
 
 
 def check_name(dataset: str) -> None:
-    """Raises UsageError for a --dataset that `is_name` does not accept."""
+    """Raises UsageError for a dataset's name that `is_name` does not accept."""
     if not is_name(dataset):
         raise UsageError(
-            "--dataset is a name, not a path: letters, digits, _ . - and no . or - in front. "
+            "`dataset` is a name, not a path: letters, digits, _ . - and no . or - in front. "
             f"Received: {dataset!r}. "
-            f"For a folder: --dataset=NAME --data_dir={shlex.quote(dataset or 'FOLDER')}"
+            f"For a folder: `dataset=NAME` `data_dir={shlex.quote(dataset or 'FOLDER')}`"
         )
 
 
 def find_dataset(name: str) -> DatasetSpec:
-    """Returns the catalogue's spec of `name`, or a custom one where it is not listed."""
+    """Returns the catalogue's entry of `name`, or that of `custom_dataset` if it has none."""
     return CATALOGUE.get(name) or custom_dataset(name)

@@ -1,10 +1,10 @@
-"""From a dataset's name to its pairs: generated, found on disk, or downloaded first."""
+"""From a dataset's name to its pairs, which are generated, found on disk, or downloaded first."""
 
 from pathlib import Path
 
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base import homes
-from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.files import sources
 from tfpix2pix.pipelines.labels import id_maps
 from tfpix2pix.pipelines.labels.palettes import Palette
@@ -25,33 +25,38 @@ def open_split(
     task: Task | None = None,
     palette: Palette | None = None,
 ) -> sources.Source:
-    """Opens one split of a dataset, downloading the dataset where it is missing.
+    """Opens one split of a dataset; downloads the dataset if it is not there.
 
     Args:
-      dataset: its name, in the catalogue or your own, or its entry.
+      dataset: a name in the catalogue, the name of your own set, or an entry like those of the
+        catalogue.
       split: `train`, `val` or `test`.
       data_dir: folder that holds `<dataset>/<split>`, or the splits themselves.
-      direction: `AtoB` or `BtoA`; None: the dataset's own.
-      image_size: (height, width) in px; generated pairs are drawn at this size.
-      on_bad_image: `stop` or `skip`, see `sources.open_source`.
-      cache_mib: budget for decoded images, MiB.
-      task: what is learned; default: pairs of three channels.
-      palette: of label maps that hold class ids; default: see `id_maps.find_classes`.
+      direction: `AtoB` or `BtoA`; None for the dataset's own.
+      image_size: (height, width) in px, at which generated pairs are drawn. Pairs in files keep
+        their sizes.
+      on_bad_image: `stop` or `skip`; see `sources.open_source`.
+      cache_mib: decoded images are kept in memory if they fit this many MiB.
+      task: what is learned; None for pairs of three channels.
+      palette: the classes of label maps that hold class ids; None for the dataset's own, see
+        `id_maps.find_classes`.
 
     Returns:
       The pairs.
 
     Raises:
-      UserError: when the data is missing, cannot be fetched, or is unusable.
-      ValueError: for an argument that is none of those above.
+      UserError: if the data is missing, cannot be downloaded, or cannot be used.
+      ValueError: for an argument that is not one of those above; the message names it.
+
+    Example:
+    >>> source = open_split("synthetic", "val", image_size=(64, 64))
+    >>> len(source), source.read(tf.constant(0, tf.int64))[0].shape
+    (100, TensorShape([64, 64, 3]))
     """
     transforms.check_size(image_size, "image_size")
     spec = catalogue.find_dataset(dataset) if isinstance(dataset, str) else dataset
     direction, data_dir = direction or spec.direction, Path(data_dir)
-    if direction not in ("AtoB", "BtoA"):
-        raise ValueError(f"direction must be AtoB or BtoA. Received: {direction}")
-    if on_bad_image not in ("stop", "skip"):
-        raise ValueError(f"on_bad_image must be stop or skip. Received: {on_bad_image}")
+    sources.check_choices(direction, on_bad_image)
     if spec.draw_pair:
         if split not in spec.counts:
             raise ValueError(f"split must be one of {', '.join(spec.counts)}. Received: {split}")
@@ -59,9 +64,9 @@ def open_split(
         return sources.open_synthetic(split, direction, spec.counts[split], image_size, task=task, draw=draw)
     folder = find_dataset_folder(spec.name, data_dir) or prepare_dataset(spec, data_dir)
     if task and task.from_photos and spec.url and not (folder / split / "photos").is_dir():
-        raise UserError(
-            f"{spec.name} is a set of pairs side by side, and --task takes single photos; "
-            "--dataset=synthetic has some, or name a set of your own"
+        raise UsageError(
+            f"`dataset={spec.name}` is a set of pairs side by side, and `task={task.name}` takes single "
+            "photos. Take `dataset=synthetic`, which has some, or name a set of your own"
         )
     source = sources.open_source(folder, split, direction, on_bad_image, cache_mib, task)
     if task and task.from_photos:
@@ -71,11 +76,14 @@ def open_split(
 
 
 def find_classes(dataset: str, data_dir: str | Path = "datasets") -> Palette | None:
-    """Returns the classes of a dataset's label maps, None where they are not known.
+    """Returns the classes of a dataset's label maps; None if they are not known.
 
     Args:
-      dataset: its name, in the catalogue or your own.
-      data_dir: as for `open_split`.
+      dataset: a name in the catalogue, or the name of your own set.
+      data_dir: folder that holds `<dataset>/<split>`, or the splits themselves.
+
+    Raises:
+      UserError: if the file of the classes in the dataset's folder cannot be used.
     """
     spec = catalogue.find_dataset(dataset)
     return id_maps.find_classes(spec, find_dataset_folder(spec.name, Path(data_dir)))

@@ -1,15 +1,18 @@
-"""Puts a dataset in place: downloads it or takes a local archive, verifies it, unpacks it.
+r"""Puts a dataset in place: downloads it, or takes a local archive, then checks and unpacks it.
 
-  python -m pipelines.prepare --dataset=facades
-  python -m pipelines.prepare --dataset=my_set --archive=my_set.zip
-  python -m pipelines.prepare --dataset=cityscapes \
+  python -m tfpix2pix.pipelines.prepare --dataset=facades
+  python -m tfpix2pix.pipelines.prepare --dataset=my_set --archive=my_set.zip
+  python -m tfpix2pix.pipelines.prepare --dataset=cityscapes \
       --archive=leftImg8bit_trainvaltest.zip,gtFine_trainvaltest.zip
-  python -m pipelines.prepare --combine INPUT_DIR TARGET_DIR --output=datasets/my_set
+  python -m tfpix2pix.pipelines.prepare --combine INPUT_DIR TARGET_DIR --output=datasets/my_set
 
-The dataset appears as <data_dir>/<dataset> when it is complete, and not before.
-A download that was cut short goes on where it ended. A second run finds the
-dataset and does nothing. --combine joins two folders of images with the same
-names (or of folders train, val, test of them) into side-by-side PNG files.
+The dataset appears as <data_dir>/<dataset> when it is complete, and not before. A download
+that was cut short goes on where it ended. If the dataset is in place already, the command
+does nothing.
+
+With --combine it joins two folders of images into side-by-side PNG files. The two images of
+a pair have the same name in both folders. Instead of images, the two folders may hold
+folders train, val and test of them.
 """
 
 from collections.abc import Sequence
@@ -24,16 +27,16 @@ from tfpix2pix.pipelines.placing.dataset_folder import prepare_dataset, splits_i
 
 
 def main(argv: Sequence[str]) -> None:
-    """Parses the flags and prepares a dataset or joins two folders."""
+    """Parses the flags, then prepares a dataset or joins two folders."""
     flag_values = new_flags()
     for name, default, text in (
-        ("dataset", None, f"one of {', '.join(CATALOGUE)}, or a name of yours"),
-        ("data_dir", "datasets", "folder that holds, or will hold, <dataset>/train|val|test"),
-        ("archive", None, "tar or zip file to use instead of a download; several with commas between"),
-        ("output", None, "folder that --combine makes"),
+        ("dataset", None, f"Prepare this dataset: {', '.join(CATALOGUE)}, or a name of your own."),
+        ("data_dir", "datasets", "Put <dataset>/train, val and test into this folder."),
+        ("archive", None, "Take this tar or zip file, or several with commas between, and download nothing."),
+        ("output", None, "Let --combine make this folder."),
     ):
         flags.DEFINE_string(name, default, text, flag_values=flag_values)
-    flags.DEFINE_bool("combine", False, "join INPUT_DIR and TARGET_DIR into pairs", flag_values=flag_values)
+    flags.DEFINE_bool("combine", False, "Join INPUT_DIR and TARGET_DIR into pairs.", flag_values=flag_values)
     arguments = parse_flags(flag_values, __doc__ or "", argv)
     values = flag_values.flag_values_dict()
     if values["combine"]:
@@ -55,7 +58,7 @@ def _combine(input_folder: Path, target_folder: Path, output_folder: Path) -> No
 
     from tfpix2pix.pipelines.placing.combine import combine_folders
 
-    # Only files are read and written: leave the GPUs to those who train on them.
+    # Only files are read and written, so the GPUs are left to those who train on them.
     tf.config.set_visible_devices([], "GPU")
     num_pairs = combine_folders(input_folder, target_folder, output_folder)
     print(f"{num_pairs} pairs are in {output_folder}, input on the left: {_how_to_train(output_folder)}")

@@ -1,4 +1,4 @@
-"""Which files make a pair: side-by-side files, or two folders matched by stem; or single photos."""
+"""Which files make a pair: side-by-side files, or two folders whose files have the same names; photos."""
 
 import collections
 import hashlib
@@ -37,7 +37,7 @@ Files = tuple[Path, ...]  # one side-by-side file, the left and the right image,
 
 
 class Format(NamedTuple):
-    """How one of the images is read: channels, and a type that holds it in every pair."""
+    """How one image of every pair is read: its channels, and a type that holds it in all pairs."""
 
     channels: int = 3
     dtype: np.dtype = np.dtype(np.uint8)
@@ -47,13 +47,13 @@ RGB = Format()
 
 
 class Measured(NamedTuple):
-    """What the files of a pair, or of a photo, say of themselves.
+    """What is known of a pair, or of a photo, before its files are decoded.
 
     Attributes:
-      size: (height, width) px of each of the images.
-      dtypes: type of each as stored.
-      turned: those of the files whose EXIF orientation would have to be applied.
-      digest: tells the files from others of the same names, wherever they are.
+      size: (height, width) in px, which all images of the pair share.
+      dtypes: the type of each image as it is stored.
+      turned: the files whose EXIF orientation is not upright.
+      digest: tells the files from others of the same names, in whatever folder they are.
     """
 
     size: tuple[int, int]
@@ -63,10 +63,11 @@ class Measured(NamedTuple):
 
 
 def find_pairs(split_folder: Path) -> dict[str, Files]:
-    """Returns the files of each pair by name, in natural order.
+    """Returns the files of each pair by the pair's name, in natural order.
 
     Raises:
-      UserError: if the folder holds no pairs, or images without a partner; says what it holds.
+      UserError: if the folder holds no pairs, or images without a partner; the message says what it
+        holds.
     """
     for names in TWO_FOLDERS:
         left, right = (split_folder / name for name in names)
@@ -83,10 +84,12 @@ def _by_name(files: Sequence[Path]) -> dict[str, Files]:
 
 
 def find_photos(split_folder: Path) -> dict[str, Files]:
-    """Returns the file of each photo by name, in natural order: those in `photos/`, where there is one.
+    """Returns the file of each photo by the photo's name, in natural order.
+
+    They are those in the folder `photos/`, if the split has one, or else those in the split's folder.
 
     Raises:
-      UserError: if there are none; says what there is.
+      UserError: if there are no photos; the message says what there is.
     """
     if cityscapes.is_official(split_folder.parent) and not split_folder.is_dir():
         return cityscapes.find_official_photos(split_folder.parent, split_folder.name)
@@ -95,7 +98,12 @@ def find_photos(split_folder: Path) -> dict[str, Files]:
 
 
 def count_unread(split_folder: Path, pairs: Mapping[str, Files]) -> int:
-    """Returns how many images are in the folder of a split whose pairs were found in folders inside it."""
+    """Returns how many images lie beside the folders in which the pairs of a split were found.
+
+    Args:
+      split_folder: the folder of the split.
+      pairs: the files that `find_pairs` or `find_photos` found there.
+    """
     if not split_folder.is_dir() or any(files[0].parent == split_folder for files in pairs.values()):
         return 0
     return len(list_image_files(split_folder)[0])
@@ -105,7 +113,7 @@ def match_by_stem(input_folder: Path, target_folder: Path) -> dict[str, Files]:
     """Returns the two files of each pair by their common stem, in natural order.
 
     Raises:
-      UserError: if a folder holds no images, two of one stem, or one without a partner.
+      UserError: if a folder holds no images, two images of one stem, or one without a partner.
     """
     inputs, targets = _by_stem(input_folder), _by_stem(target_folder)
     alone = [str(file) for stem, file in inputs.items() if stem not in targets]
@@ -113,7 +121,7 @@ def match_by_stem(input_folder: Path, target_folder: Path) -> dict[str, Files]:
     if alone:
         raise UserError(
             f"{len(alone)} images have no partner of the same name: {join_some(alone)}. "
-            "Add the partners, or remove these (--on_bad_image=skip is for files that cannot be read)"
+            "Add the partners, or remove these (`on_bad_image=skip` is for files that cannot be read)"
         )
     return {stem: (file, targets[stem]) for stem, file in inputs.items()}
 
@@ -141,14 +149,14 @@ def _images_in(folder: Path, expected: str) -> list[Path]:
 
 
 def measure_pair(files: Files, formats: Sequence[Format] = (RGB, RGB)) -> Measured:
-    """Reads the headers of a pair or of a photo, and what else it takes to know the files again.
+    """Reads the headers of the files of a pair or of a photo.
 
     Args:
-      files: of the pair.
-      formats: one for each image; channels alone count.
+      files: the files of the pair.
+      formats: one for each image, of which only the channels count.
 
     Raises:
-      BadImageError: if a header is bad, the sizes make no pair, or channels are missing.
+      BadImageError: if a header is bad, if the sizes do not make a pair, or if channels are missing.
     """
     headers = [read_header(file) for file in files]
     first, last = headers[0], headers[-1]
@@ -174,17 +182,17 @@ def measure_pair(files: Files, formats: Sequence[Format] = (RGB, RGB)) -> Measur
         if header.channels != channels and (is_array or channels not in (1, 3)):
             raise BadImageError(
                 f"{file} has {header.channels} channels where {channels} were asked for "
-                "(--input_channels, --output_channels)"
+                "(`input_channels`, `output_channels`)"
             )
     width = first.width // 2 if side_by_side else first.width
     return Measured((first.height, width), [header.dtype for header in headers], turned, digest)
 
 
 def decode_pair(files: Files, formats: Sequence[Format] = (RGB, RGB)) -> tuple[Images, ...]:
-    """Returns the left and the right image, or a photo, each [H, W, C] of its format.
+    """Returns the left and the right image of a pair, or a photo; each [H, W, C] in its format.
 
     Raises:
-      BadImageError: if one of them cannot be read or decoded.
+      BadImageError: if a file cannot be read or decoded.
     """
     return separate(files, formats, load_image, np.split)
 
@@ -192,13 +200,13 @@ def decode_pair(files: Files, formats: Sequence[Format] = (RGB, RGB)) -> tuple[I
 def separate(
     files: Sequence[Any], formats: Sequence[Format], load: Callable[..., Any], split: Callable[..., Any]
 ) -> tuple[Any, ...]:
-    """Loads the images of a pair, halves where there is one file for two; arrays or tensors alike.
+    """Loads the images of a pair, and cuts one that holds both images into its two halves.
 
     Args:
-      files: what `load` takes.
+      files: one file for each image, or one for both, as `load` takes it.
       formats: one for each image.
-      load: (file, channels, dtype) -> image.
-      split: `np.split` or `tf.split`.
+      load: function from (file, channels, dtype) to an image, which is an array or a tensor.
+      split: `np.split` for arrays, `tf.split` for tensors.
     """
     if len(files) == len(formats):
         return tuple(load(file, *each) for file, each in zip(files, formats, strict=True))

@@ -1,33 +1,32 @@
-"""Where pairs come from: side-by-side files, two folders, photos, arrays. An index in, two images out.
+"""Where pairs come from: side-by-side files, two folders, photos, arrays, or a function that draws them.
 
-`direction` is applied here and forgotten afterwards: AtoB makes the left half
-(or `input/`, `photos/`) the input image, BtoA the right half (or `target/`, `labels/`).
-Tasks that learn from photos alone get one image, the photo, or it and its drawing.
+A `Source` takes an index and returns the two images of a pair. `direction` is applied here and
+forgotten afterwards: with AtoB the left half of a file (or the image in `input/` or `photos/`) is the
+input image, and with BtoA the right half (or the image in `target/` or `labels/`). A task that learns
+from photos gets the photo alone, or the photo with the drawing that the task makes of it.
 """
 
 import contextlib
 import dataclasses
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
-from tfpix2pix.pipelines.base.listing import MAX_LISTED, join_some
-from tfpix2pix.pipelines.base.progress import warn
+from tfpix2pix.pipelines.files.bad_files import report_bad, sift
 from tfpix2pix.pipelines.files.image_files import BadImageError, warn_of_orientation
-from tfpix2pix.pipelines.files.memory import PROGRESS_AFTER_SEC, PixelStore, new_memory, read_arrays
+from tfpix2pix.pipelines.files.memory import PixelStore, new_memory, read_arrays
 from tfpix2pix.pipelines.files.pair_files import Files, Images, decode_pair
 from tfpix2pix.pipelines.files.reading import Reader, Reading
 from tfpix2pix.pipelines.synthetic.facades import draw_pair, pair_index
 from tfpix2pix.pipelines.tasks.tasks import Task
 
+DIRECTIONS = ("AtoB", "BtoA")
+ON_BAD_IMAGE = ("stop", "skip")
 Loader = Callable[[Files], tuple[Images, ...]]
-Result = TypeVar("Result")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,16 +34,16 @@ class Source:
     """A fixed, ordered set of pairs.
 
     Attributes:
-      example_ids: one name per pair: the file's stem.
-      read: index (int64 scalar tensor) -> (input_image, target_image), or what the
-        task starts from; each uint8, uint16, or float32 in [-1, 1], [H, W, C];
-        TensorFlow ops only. H and W may differ between pairs.
+      example_ids: the name of each pair, which is the stem of its file.
+      read: takes the index of a pair, an int64 scalar tensor, and returns its input image and its
+        target image, or the images that the task starts from. Each is uint8, uint16, or float32 in
+        [-1, 1], [H, W, C]. Only TensorFlow operations are used. H and W may differ between pairs.
       channels: C of the network's input images and of its target images.
-      skipped: one text per pair that was left out, with file and reason.
-      files: the files behind each pair; empty when the pixels are in memory.
-      task: what makes examples of the images.
-      load: decodes `files`.
-      content: a digest of the files that the pairs come from; empty where there are none.
+      skipped: the file and the reason of each pair that was left out, as a text.
+      files: the files behind each pair; empty if the pixels are in memory.
+      task: makes examples of the images.
+      load: decodes the files of a pair.
+      content: a digest of the files that the pairs come from; empty if there are none.
     """
 
     example_ids: tuple[str, ...]
@@ -60,9 +59,9 @@ class Source:
         return len(self.example_ids)
 
     def describe_failure(self, indices: Iterable[int]) -> str | None:
-        """Returns which files of these pairs cannot be read, and why; None if all can."""
+        """Returns which files of these pairs cannot be read, and why; None if all of them can."""
         suspects = {self.example_ids[index]: self.files[index] for index in indices} if self.files else {}
-        _, reasons = _sift(lambda name: len(self.load(suspects[name])), suspects, "Looking for bad files")
+        _, reasons = sift(lambda name: len(self.load(suspects[name])), suspects, "Looking for bad files")
         return "; ".join(reasons) or None
 
     @contextlib.contextmanager
@@ -111,30 +110,33 @@ def open_source(
     """Opens the image files of one split and checks them.
 
     Args:
-      folder: holds one folder per split. That one holds side-by-side files, or
-        `input/` and `target/`, or `photos/` and `labels/`, with files of the same
-        names (suffixes may differ). For a task of photos it holds these, or `photos/`.
+      folder: holds a folder for each split. The folder of a split holds side-by-side files, or two
+        folders, `input/` and `target/` or `photos/` and `labels/`, with files of the same names
+        (suffixes may differ). For a task that learns from photos it holds photos, or a folder
+        `photos/` of them.
       split: `train`, `val` or `test`.
       direction: `AtoB` or `BtoA`.
-      on_bad_image: `stop` raises for files that cannot be used, `skip` leaves them
-        out. Of a set beyond the budget `stop` reads only the headers, and damage
-        farther in shows when it is reached; `skip` decodes it once in full.
-      cache_mib: pixels are decoded once and kept if they fit this many MiB; else
-        every read decodes its file.
-      task: what is learned; default: pairs of three channels.
+      on_bad_image: `stop` raises an error for files that cannot be used, and `skip` leaves them out.
+        If the images do not fit `cache_mib`, `stop` reads only the headers now, and damage behind
+        a header shows when the file is reached; `skip` decodes every file once now.
+      cache_mib: images are decoded once and kept if they fit this many MiB; otherwise every read
+        decodes its file.
+      task: what is learned; None for pairs of three channels.
 
     Returns:
-      The pairs in natural order of their names (1, 2, 10). All images of a side
-      have one type, which holds the deepest of them.
+      The pairs in natural order of their names (1, 2, 10). All input images have one type, which
+      holds the deepest of them, and so have all target images.
 
     Raises:
+      ValueError: for a direction, or a way with bad images, that is not one of those above.
       UserError: if the folder does not hold such files.
-      BadImageError: for files that cannot be used; with `skip`, if none can.
+      BadImageError: for files that cannot be used; with `skip`, only if none can be used.
     """
+    check_choices(direction, on_bad_image)
     task = task or Task()
     reading = Reading.of(task, direction)
     pairs = reading.find(folder / split)
-    headers, bad_headers = _sift(lambda name: reading.measure(pairs[name]), pairs, f"Checking {split}")
+    headers, bad_headers = sift(lambda name: reading.measure(pairs[name]), pairs, f"Checking {split}")
     turned = [file for header in headers.values() for file in header.turned]
     warn_of_orientation(str(folder / split), turned)
     reading = reading.widened(header.dtypes for header in headers.values())
@@ -151,11 +153,11 @@ def open_source(
     names: tuple[str, ...] = tuple(headers)
     bad_pixels: list[str] = []
     if fits or on_bad_image == "skip":
-        decoded, bad_pixels = _sift(load, headers, f"Decoding {split}")
+        decoded, bad_pixels = sift(load, headers, f"Decoding {split}")
         names = tuple(decoded)
     skipped = (*bad_headers, *bad_pixels)
     if skipped:
-        _report_bad(skipped, len(pairs), on_bad_image)
+        report_bad(skipped, len(pairs), on_bad_image)
     kept = tuple(pairs[name] for name in names)
     read = store.reader(names) if fits else reading.reader(kept)
     content = hashlib.sha256(b"".join(headers[name].digest for name in names)).hexdigest()
@@ -171,20 +173,25 @@ def open_synthetic(
     task: Task | None = None,
     draw: Callable[..., Any] = draw_pair,
 ) -> Source:
-    """Draws generated pairs, photo left and label map right, as in the real dataset of facades.
+    """Draws the pairs of a generated dataset: the photo is left and the label map is right.
 
     Args:
       split: `train`, `val` or `test`; no pair is in two of them.
-      direction: `AtoB` for photo -> labels, `BtoA` for labels -> photo.
+      direction: `AtoB` to learn label maps from photos, `BtoA` to learn photos from label maps.
       count: number of pairs.
-      image_size: (height, width) in pixels, each at least 32.
-      seed: of the whole dataset.
-      task: what is learned; a task of photos gets the photos alone.
-      draw: draws a pair; takes and returns what `facades.draw_pair` does.
+      image_size: (height, width) in px; each at least 32 for facades.
+      seed: number from which all pairs follow.
+      task: what is learned; a task that learns from photos gets the photos alone. None for pairs of
+        three channels.
+      draw: function that draws a pair; it takes and returns what `facades.draw_pair` does.
 
     Returns:
       The pairs, in memory.
+
+    Raises:
+      ValueError: for an argument that is not one of those above; the message names it.
     """
+    check_choices(direction)
     task = task or Task()
 
     def draw_images(name: str) -> tuple[Images, ...]:
@@ -194,7 +201,7 @@ def open_synthetic(
             return (task.draw_input(pair.photo), pair.photo) if task.draw_input else (pair.photo,)
         return (pair.photo, pair.label_map) if direction == "AtoB" else (pair.label_map, pair.photo)
 
-    pairs, _ = _sift(draw_images, (f"{split}_{example}" for example in range(count)), f"Drawing {split}")
+    pairs, _ = sift(draw_images, (f"{split}_{example}" for example in range(count)), f"Drawing {split}")
     sides = [np.stack(side) for side in zip(*pairs.values(), strict=True)]
     return Source(tuple(pairs), _read_copies(sides), task.channels, task=task)
 
@@ -205,24 +212,30 @@ def from_arrays(
     """Makes a source of pairs that are in memory already.
 
     Args:
-      input_images: uint8, uint16, or float32 in [-1, 1]; [N, H, W, C].
-      target_images: likewise; type and C may differ from those of the input.
-      example_ids: N names; default "0", "1", ...
+      input_images: [N, H, W, C]; uint8, uint16, or float32 in [-1, 1].
+      target_images: [N, H, W, C] of the same N, H and W; uint8, uint16, or float32 in [-1, 1]. The
+        type and C may differ from those of the input images.
+      example_ids: N names; None for "0", "1" and so on.
 
     Returns:
-      The pairs in the order given.
+      The pairs in the given order.
 
     Raises:
-      ValueError: if types, shapes or ranges do not match.
+      ValueError: if types, shapes or ranges do not match; the message names the argument.
     """
     shapes = (input_images.shape, target_images.shape)
-    for images in (input_images, target_images):
+    for name, images in (("input_images", input_images), ("target_images", target_images)):
         if images.dtype not in (np.uint8, np.uint16, np.float32):
-            raise ValueError(f"Images must be uint8, uint16 or float32. Received: {images.dtype}")
+            raise ValueError(f"{name} must be uint8, uint16 or float32. Received: {images.dtype}")
         if images.dtype == np.float32 and images.size and not np.abs(images).max() <= 1:
-            raise ValueError(f"Floats must be in [-1, 1]. Received: {images.min()} to {images.max()}")
+            raise ValueError(
+                f"{name} must be in [-1, 1] if they are floats. Received: {images.min()} to {images.max()}"
+            )
     if len(shapes[0]) != 4 or len(shapes[1]) != 4 or shapes[0][:3] != shapes[1][:3] or 0 in shapes[0]:
-        raise ValueError(f"Images must be [N, H, W, C] with equal N, H, W above 0. Received: {shapes}")
+        raise ValueError(
+            "input_images and target_images must be [N, H, W, C] with equal N, H, W above 0. "
+            f"Received: {shapes[0]} and {shapes[1]}"
+        )
     ids = tuple(map(str, range(len(input_images))) if example_ids is None else example_ids)
     if len(ids) != len(input_images):
         raise ValueError(f"example_ids must name {len(input_images)} pairs. Received: {len(ids)} names")
@@ -230,44 +243,16 @@ def from_arrays(
     return Source(ids, _read_copies([input_images, target_images]), channels, task=Task(channels))
 
 
+def check_choices(direction: str, on_bad_image: str = ON_BAD_IMAGE[0]) -> None:
+    """Raises ValueError, with the argument's name, for a value that is not one of its choices."""
+    if direction not in DIRECTIONS:
+        raise ValueError(f"direction must be {' or '.join(DIRECTIONS)}. Received: {direction}")
+    if on_bad_image not in ON_BAD_IMAGE:
+        raise ValueError(f"on_bad_image must be {' or '.join(ON_BAD_IMAGE)}. Received: {on_bad_image}")
+
+
 def _read_copies(sides: Sequence[Images]) -> Reader:
     copies = [new_memory(side.shape, side.dtype) for side in sides]
     for copy, side in zip(copies, sides, strict=True):
         copy[...] = side
     return read_arrays(copies)
-
-
-def _sift(
-    examine: Callable[[str], Result], names: Iterable[str], title: str
-) -> tuple[dict[str, Result], list[str]]:
-    """Calls `examine` in threads for every name; returns results of the good, reasons of the bad."""
-
-    def attempt(name: str) -> tuple[str, Result | BadImageError]:
-        try:
-            return name, examine(name)
-        except BadImageError as error:
-            return name, error
-
-    names = list(names)
-    good: dict[str, Result] = {}
-    reasons = []
-    with ThreadPool() as pool:
-        outcomes = pool.imap(attempt, names, chunksize=8)
-        bar = tqdm(outcomes, title, len(names), leave=False, delay=PROGRESS_AFTER_SEC, disable=None)
-        for name, outcome in bar:
-            if isinstance(outcome, BadImageError):
-                reasons.append(str(outcome))
-            else:
-                good[name] = outcome
-    return good, reasons
-
-
-def _report_bad(reasons: Sequence[str], num_pairs: int, on_bad_image: str) -> None:
-    summary = f"{len(reasons)} of {num_pairs} pairs cannot be used"
-    if on_bad_image == "stop":
-        raise BadImageError(f"{summary} (--on_bad_image=skip leaves them out): {join_some(reasons, '; ')}")
-    if len(reasons) == num_pairs:
-        raise BadImageError(f"{summary}, so none is left: {join_some(reasons, '; ')}")
-    for reason in reasons[:MAX_LISTED]:
-        warn(f"skipped {reason}")
-    warn(f"{summary} and are left out")

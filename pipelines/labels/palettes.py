@@ -1,4 +1,4 @@
-"""Class ids of label maps: from colours to ids and back, and resizing that keeps ids whole."""
+"""Class ids of label maps: from colours to ids and back, and resizing that never mixes ids."""
 
 import dataclasses
 import json
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from tfpix2pix.pipelines.files.sources import Source
 
 IGNORED = 255  # the id of pixels that belong to no class and are not scored
-VOID = "void"
+VOID = "void"  # the entry of a palette's file that holds the colours of such pixels
 
 Colours = npt.NDArray[np.uint8]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Palette:
-    """The classes of a dataset's label maps. The order is that of the class ids, from 0.
+    """The classes of a dataset's label maps, in the order of their ids, which begin at 0.
 
     Attributes:
-      names: K class names, at most 255.
-      colours: uint8 [K, 3], RGB.
-      void: uint8 [V, 3], colours that belong to no class; V may be 0.
+      names: the names of the K classes; K is at most 255.
+      colours: RGB colour of each class, uint8 [K, 3].
+      void: RGB colours that belong to no class, uint8 [V, 3]; V may be 0.
     """
 
     names: tuple[str, ...]
@@ -48,30 +48,30 @@ class Palette:
 
 
 def dataset_palette(spec: DatasetSpec) -> Palette:
-    """Returns the palette of a dataset of the catalogue.
+    """Returns the classes of a dataset of the catalogue.
 
     Raises:
-      UsageError: when the dataset has no label maps.
+      UsageError: if the entry does not tell them.
     """
     if not spec.palette:
         known = ", ".join(name for name, each in CATALOGUE.items() if each.palette)
         raise UsageError(
-            f"the classes of {spec.name} are not known; give --palette=FILE with a JSON object of names "
-            f'and colours, such as {{"sky": [70, 130, 180], "void": [[0, 0, 0]]}} (known: {known})'
+            f"the classes of {spec.name} are not known; give `palette=FILE`, a JSON object of names and "
+            f'colours, such as {{"sky": [70, 130, 180], "void": [[0, 0, 0]]}} (known: {known})'
         )
     return _new_palette(dict(spec.palette), spec.void)
 
 
 def find_palette(text: str) -> Palette:
-    """Returns the palette that `--palette` names.
+    """Returns the classes that a setting `palette` names.
 
     Args:
-      text: a dataset of the catalogue, or a JSON file: an object of class name ->
-        [red, green, blue] in class id order, and optionally "void" -> a list of
-        colours that belong to no class.
+      text: the name of a dataset of the catalogue, or the path of a JSON file. The file holds an
+        object that gives each class name its colour, [red, green, blue], in the order of the class
+        ids. It may give "void" a list of colours that belong to no class.
 
     Raises:
-      UsageError: for a dataset without label maps, or a name that is neither.
+      UsageError: for a dataset without label maps, or a text that is neither a dataset nor a file.
       UserError: for a file that holds something else; the message names the entry.
     """
     if text in CATALOGUE:
@@ -79,7 +79,7 @@ def find_palette(text: str) -> Palette:
     path = Path(text)
     if not path.is_file():
         known = ", ".join(name for name, each in CATALOGUE.items() if each.palette)
-        raise UsageError(f"--palette takes a JSON file or one of {known}. Received: {text}, which is neither")
+        raise UsageError(f"`palette` takes a JSON file or one of {known}. Received: {text}, which is neither")
     try:
         entries = json.loads(path.read_text(), object_pairs_hook=_refuse_twice)
         if not isinstance(entries, dict):
@@ -127,22 +127,22 @@ def _check_colour(name: str, colour: Any) -> tuple[int, ...]:
 
 
 def class_ids(label_image: tf.Tensor | Colours, palette: Palette) -> tf.Tensor:
-    """Returns the class whose colour is nearest in RGB, for every pixel.
+    """Returns, for every pixel, the class whose colour is nearest in RGB.
 
-    JPEG blurs the borders of colour maps, so few pixels have exactly a class's
-    colour. Between two colours that are equally near, the lower id wins.
+    JPEG blurs the borders of colour maps, so that few pixels there have exactly the colour of a class.
+    Between two colours that are equally near, the lower id wins.
 
     Args:
-      label_image: uint8 [..., 3], RGB.
-      palette: of the label maps.
+      label_image: a label map in colours, uint8 RGB [..., 3].
+      palette: the classes.
 
     Returns:
-      uint8 [...]: ids from 0, `IGNORED` where a void colour is nearest.
+      uint8 [...]: class ids from 0, or `IGNORED` where a void colour is nearest.
     """
     colours = np.concatenate([palette.colours, palette.void]).astype(np.float32)
     ids = np.concatenate([np.arange(len(palette)), np.full(len(palette.void), IGNORED)]).astype(np.uint8)
     pixels = tf.cast(label_image, tf.float32)
-    # |p - c|^2 is smallest where p.c - |c|^2 / 2 is largest; float32 is exact for these numbers.
+    # |p - c|^2 is smallest where p.c - |c|^2 / 2 is largest. float32 holds these numbers exactly.
     nearness = tf.matmul(tf.reshape(pixels, [-1, 3]), colours.T) - np.square(colours).sum(1) / 2
     nearest = tf.argmax(nearness, axis=-1, output_type=tf.int32)
     shape = tf.shape(pixels)[:-1]
@@ -150,7 +150,7 @@ def class_ids(label_image: tf.Tensor | Colours, palette: Palette) -> tf.Tensor:
 
 
 def colour_table(palette: Palette) -> Colours:
-    """Returns the colour of each id, uint8 [256, 3]; ids of no class get the first void colour, or black."""
+    """Returns the colour of each id, uint8 [256, 3]; ids without a class get a void colour, or black."""
     table = np.zeros((256, 3), np.uint8)
     table[:] = palette.void[0] if len(palette.void) else 0
     table[: len(palette)] = palette.colours
@@ -158,23 +158,28 @@ def colour_table(palette: Palette) -> Colours:
 
 
 def colour_ids(ids: tf.Tensor | npt.NDArray[np.uint8], palette: Palette) -> tf.Tensor:
-    """Returns the label map in colours, uint8 [..., 3], of ids, uint8 [...]; see `colour_table`."""
+    """Returns a label map in colours, uint8 [..., 3].
+
+    Args:
+      ids: class ids, uint8 [...]; see `colour_table` for ids without a class.
+      palette: the classes.
+    """
     return tf.gather(tf.constant(colour_table(palette)), tf.cast(ids, tf.int32))
 
 
 def resize_ids(ids: tf.Tensor | npt.NDArray[np.uint8], size: tuple[int, int]) -> tf.Tensor:
-    """Resizes with the nearest neighbour, half-pixel centres; no id appears that was not there.
+    """Resizes label maps by the nearest neighbour with half-pixel centres, so that no new ids appear.
 
     Args:
       ids: [..., H, W], any integer type.
-      size: (height, width) in pixels.
+      size: (height, width) in px.
 
     Returns:
-      [..., height, width], of the same type.
+      [..., height, width] of the same type.
     """
     resized = tf.convert_to_tensor(ids)
     for axis, length in ((-2, size[0]), (-1, size[1])):
-        # floor((place + 1/2) * old / new) in whole numbers.
+        # This is floor((place + 1/2) * old / new), in whole numbers.
         places = (2 * tf.range(length) + 1) * tf.shape(resized)[axis] // (2 * length)
         resized = tf.gather(resized, places, axis=axis)
     return resized
@@ -185,7 +190,7 @@ def with_class_ids(source: "Source", palette: Palette) -> "Source":
 
     Args:
       source: pairs of a photo and a label map in the colours of `palette`.
-      palette: of the label maps.
+      palette: the classes.
     """
 
     def read(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -1,4 +1,4 @@
-"""A dataset's folder: found where it is, made where it is not."""
+"""A dataset's folder: it is found, or made from a download or from archives."""
 
 import os
 import posixpath
@@ -24,27 +24,27 @@ from tfpix2pix.pipelines.placing.downloads import download, forget_download, loc
 
 
 def find_dataset_folder(name: str, data_dir: Path) -> Path | None:
-    """Returns the folder that holds train/, val/ or test/ of a dataset, None where there is none.
+    """Returns the folder that holds train/, val/ or test/ of a dataset; None if there is none.
 
-    That is `data_dir/name`, or else `data_dir` itself.
+    The folder is `data_dir/name`, or else `data_dir` itself.
     """
     return next((folder for folder in (data_dir / name, data_dir) if splits_in(folder)), None)
 
 
 def prepare_dataset(spec: DatasetSpec, data_dir: Path, *archives: Path) -> Path:
-    """Makes sure that a dataset is in place: downloads and unpacks it where it is not.
+    """Makes sure that a dataset is in place: downloads and unpacks it if it is not there.
 
     Args:
       spec: the dataset.
-      data_dir: the folder that holds, or will hold, `<name>/train`, `val`, `test`.
-      *archives: tar or zip files to unpack, into one folder, instead of a download;
-        they are kept.
+      data_dir: the folder that holds, or will hold, `<name>/train`, `val` and `test`.
+      *archives: tar or zip files to unpack into one folder instead of a download. They are kept.
 
     Returns:
-      The folder that holds train/, val/, test/.
+      The folder that holds train/, val/ and test/.
 
     Raises:
-      UserError: if that is not possible, with what to do instead.
+      UsageError: for a name that cannot be the name of a folder.
+      UserError: if the dataset cannot be put in place; the message says what to do instead.
     """
     check_name(spec.name)
     try:
@@ -55,7 +55,7 @@ def prepare_dataset(spec: DatasetSpec, data_dir: Path, *archives: Path) -> Path:
             raise UserError(_explain_by_hand(spec, data_dir))
         if not ready or is_unfinished(target):
             with staged_folder(target) as staging:
-                # Another process may have made it while this one waited.
+                # Another process may have made the dataset while this one waited.
                 ready = _find_complete(spec, data_dir, by_hand)
                 if not ready:
                     return _make_dataset(spec, data_dir, archives, staging)
@@ -74,7 +74,7 @@ def _find_complete(spec: DatasetSpec, data_dir: Path, by_hand: bool) -> Path | N
             raise UserError(
                 f"{target} {describe_folder(target)}; expected folders train/ and val/, each with pairs. "
                 "Move the pairs into them; inputs in one folder and targets in another are joined by "
-                "python -m pipelines.prepare --combine INPUT_DIR TARGET_DIR --output=DIR"
+                "python -m tfpix2pix.pipelines.prepare --combine INPUT_DIR TARGET_DIR --output=DIR"
             )
         if target.exists() or target.is_symlink():
             raise UserError(
@@ -82,7 +82,7 @@ def _find_complete(spec: DatasetSpec, data_dir: Path, by_hand: bool) -> Path | N
             )
         return None
     if fault := _find_fault(spec, folder):
-        way_out = "move it away and run this again" if folder == target else "name another --data_dir"
+        way_out = "move it away and run this again" if folder == target else "name another `data_dir`"
         raise UserError(f"{folder} is not a complete {spec.name}: {fault}; {way_out}")
     return folder
 
@@ -94,7 +94,7 @@ def _make_dataset(spec: DatasetSpec, data_dir: Path, archives: Sequence[Path], s
     if files:
         for file in files:
             if not file.is_file():
-                named = f"--archive={file}" if archives else spec.url
+                named = f"`archive={file}`" if archives else spec.url
                 raise UserError(f"{named}: there is no such file. {_ways_out(spec)}")
         _unpack_all(files, unpacked, staging / "part")
         publish(_find_dataset_inside(spec, ",".join(map(str, files)), unpacked), target)
@@ -149,7 +149,7 @@ def _find_dataset_inside(spec: DatasetSpec, archive: str, unpacked: Path) -> Pat
         folder = wrapped[0]
     if fault := _find_fault(spec, folder):
         as_it_is = (
-            f". To use it as it is: --dataset=my_{spec.name} --archive={archive}" if spec.counts else ""
+            f". To use it as it is: `dataset=my_{spec.name}` `archive={archive}`" if spec.counts else ""
         )
         raise UserError(f"{archive} does not hold a complete {spec.name}: {fault}{as_it_is}")
     return folder
@@ -161,7 +161,7 @@ def splits_in(folder: Path) -> list[str]:
 
 
 def _find_fault(spec: DatasetSpec, folder: Path) -> str | None:
-    """Says what a dataset's folder lacks, None if nothing."""
+    """Returns what a dataset's folder lacks, as a sentence; None if it is complete."""
     if fault := cityscapes.find_fault(folder):
         return fault
     splits = splits_in(folder)
@@ -182,7 +182,7 @@ def _find_fault(spec: DatasetSpec, folder: Path) -> str | None:
 
 
 def _image_sizes(folder: Path, split: str) -> Mapping[str, Mapping[str, int]]:
-    """Returns name and size in bytes of the images of each folder of a split: one, or two."""
+    """Returns the size in bytes of each image of a split by its name, for each of its one or two folders."""
     if not (folder / split).is_dir():
         pairs = cityscapes.find_official_pairs(folder, split)
         return {
@@ -215,7 +215,7 @@ def _describe(folder: Path) -> str:
 def _explain_by_hand(spec: DatasetSpec, data_dir: Path) -> str:
     folder = data_dir.absolute()
     place = (
-        f"There is no folder {folder / spec.name}, and no train/, val/ or test/ in {folder} (--data_dir), "
+        f"There is no folder {folder / spec.name}, and no train/, val/ or test/ in {folder} (`data_dir`), "
         f"which {describe_folder(folder)}."
     )
     if spec.name in CATALOGUE:
@@ -225,7 +225,7 @@ def _explain_by_hand(spec: DatasetSpec, data_dir: Path) -> str:
 
 def _ways_out(spec: DatasetSpec) -> str:
     return (
-        f"Ways on: python -m pipelines.prepare --dataset={spec.name} --archive=FILE with a tar or zip of it; "
-        f"--data_dir=DIR where DIR/{spec.name} holds train, val and test; "
-        "or --dataset=synthetic, which needs no files"
+        f"Ways on: python -m tfpix2pix.pipelines.prepare --dataset={spec.name} --archive=FILE with a tar "
+        f"or zip file of it; `data_dir=DIR` where DIR/{spec.name} holds train, val and test; "
+        "or `dataset=synthetic`, which needs no files"
     )

@@ -62,4 +62,4 @@ def test_a_folder_that_is_no_name_is_told_what_to_give():
     with pytest.raises(UsageError) as refusal:
         check_name("two dirs")
     assert "letters, digits, _ . -" in str(refusal.value) and "Received: 'two dirs'" in str(refusal.value)
-    assert str(refusal.value).endswith("--dataset=NAME --data_dir='two dirs'")
+    assert str(refusal.value).endswith("`dataset=NAME` `data_dir='two dirs'`")

@@ -105,7 +105,7 @@ def test_a_folder_that_holds_the_splits_itself(tmp_path, data_dir):
         (
             {"train": 2, "val": 1},
             {},
-            r"train/ holds 2 images instead of 3\. To use it as it is: --dataset=my_mine",
+            r"train/ holds 2 images instead of 3\. To use it as it is: `dataset=my_mine`",
         ),
         ({"train": 3}, {}, "there is no folder val/"),
         ({"train": 3, "val": 1}, {"facades/test/readme.txt": b"x"}, "test/ holds no JPEG, PNG or BMP images"),
@@ -159,7 +159,7 @@ def test_an_incomplete_dataset_is_not_replaced(tmp_path, data_dir):
         UserError, match="not a complete mine: train/ holds 2 images instead of 3; move it away"
     ):
         prepare_dataset(spec_of(train=3), data_dir, archive)
-    with pytest.raises(UserError, match="train/ holds 2 images instead of 3; name another --data_dir"):
+    with pytest.raises(UserError, match="train/ holds 2 images instead of 3; name another `data_dir`"):
         prepare_dataset(spec_of(train=3), data_dir / "mine", archive)
     assert count_files(data_dir / "mine") == {"train": 2}
 
@@ -173,17 +173,17 @@ def test_file_urls(tmp_path, data_dir):
 
 
 def test_a_missing_archive(tmp_path, data_dir):
-    with pytest.raises(UserError, match=f"--archive={tmp_path}/no.zip: there is no such file"):
+    with pytest.raises(UserError, match=f"^`archive={tmp_path}/no.zip`: there is no such file"):
         prepare_dataset(MINE, data_dir, tmp_path / "no.zip")
 
 
 def test_sets_without_a_download_say_what_to_do(data_dir):
     with pytest.raises(
-        UserError, match=r"thermal2color cannot be downloaded\. Not redistributable.*--archive=FILE"
+        UserError, match=r"thermal2color cannot be downloaded\. It must not be redistributed.*--archive=FILE"
     ):
         prepare_dataset(CATALOGUE["thermal2color"], data_dir)
     with pytest.raises(
-        UserError, match=r"facade is not one of synthetic, facades, .*--data_dir=DIR where DIR/facade "
+        UserError, match=r"facade is not one of synthetic, facades, .*`data_dir=DIR` where DIR/facade "
     ):
         prepare_dataset(custom_dataset("facade"), data_dir)
     assert not data_dir.exists()
@@ -192,16 +192,16 @@ def test_sets_without_a_download_say_what_to_do(data_dir):
 def test_where_a_dataset_was_looked_for_is_said(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     looked = f"There is no folder {tmp_path}/data/mine, and no train/, val/ or test/ in {tmp_path}/data "
-    with pytest.raises(UserError, match=re.escape(f"{looked}(--data_dir), which does not exist")):
+    with pytest.raises(UserError, match=re.escape(f"{looked}(`data_dir`), which does not exist")):
         prepare_dataset(MINE, Path("data"))
     (tmp_path / "data/other").mkdir(parents=True)
-    with pytest.raises(UserError, match=re.escape(f"{looked}(--data_dir), which holds other/")):
+    with pytest.raises(UserError, match=re.escape(f"{looked}(`data_dir`), which holds other/")):
         prepare_dataset(MINE, Path("data"))
 
 
 @pytest.mark.parametrize("name", ["../mine", "a/b", "", ".", "..", "/tmp", ".hidden"])
 def test_names_that_are_paths(data_dir, name):
-    with pytest.raises(UsageError, match="--dataset is a name, not a path"):
+    with pytest.raises(UsageError, match="`dataset` is a name, not a path"):
         prepare_dataset(custom_dataset(name), data_dir)
 
 
@@ -279,13 +279,13 @@ def test_an_unexpected_download_is_kept(server, data_dir):
         UserError, match="train/ holds 400 images instead of 401. To use it as it is: "
     ) as caught:
         prepare_dataset(spec_of(f"{server.url}/mine.tar.gz", train=401), data_dir)
-    archive = Path(str(caught.value).rpartition("--archive=")[2])
+    archive = Path(str(caught.value).rpartition("`archive=")[2].removesuffix("`"))
     assert prepare_dataset(custom_dataset("my_mine"), data_dir, archive) == data_dir / "my_mine"
 
 
 def start(*arguments, cwd, **environment):
     return subprocess.Popen(
-        [sys.executable, "-m", "pipelines.prepare", *map(str, arguments)],
+        [sys.executable, "-m", "tfpix2pix.pipelines.prepare", *map(str, arguments)],
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY), "no_proxy": "", **environment},
         stdout=subprocess.PIPE,
@@ -426,9 +426,18 @@ def test_exit_status_and_reason(tmp_path, arguments, status, reason):
     assert names_in(tmp_path) in ([], ["datasets"])
 
 
+@pytest.mark.parametrize("address", ["pipelines.prepare", "tfpix2pix.pipelines.prepare"])
+def test_both_addresses_work_from_the_checkout(address):
+    command = [sys.executable, "-m", address, "--help"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "python -m tfpix2pix.pipelines.prepare --dataset=facades\n" in done.stdout
+    assert "--dataset=cityscapes \\\n      --archive=leftImg8bit" in done.stdout
+
+
 def test_help_does_not_import_tensorflow(tmp_path):
     program = (
-        "import sys, pipelines.prepare as prepare\n"
+        "import sys, tfpix2pix.pipelines.prepare as prepare\n"
         "try: prepare.main(['prepare', '--help'])\n"
         "except SystemExit as end: assert end.code == 0\n"
         "assert 'tensorflow' not in sys.modules"

@@ -152,7 +152,9 @@ def test_runs_with_different_real_images_are_not_compared(tmp_path, change):
     one = tiny_run.write_run(tmp_path / "one")
     other = tiny_run.write_run(tmp_path / "other", make_config(**settings | change))
     models = [f"--model={one}", f"--model={other}", "--max_examples=3", "--image_size=32"]
-    with pytest.raises(UsageError, match="other and .*one have different real images of .*--direction"):
+    with pytest.raises(
+        UsageError, match="other and .*one have different real images of .* one dataset, direction"
+    ):
         run_create(f"--study_dir={tmp_path / 'study'}", *models, "--practice_trials=1", "--test_trials=2")
     assert not (tmp_path / "study").exists()
 

@@ -95,7 +95,7 @@ def translate_split(
         if translator.config is None:
             raise UsageError(
                 f"{models[name]} is a SavedModel, which does not say what it was trained on. Translate "
-                "images with python -m tfpix2pix.translate, then use --real and --generated"
+                "images with python -m tfpix2pix.translate, then use `real` and `generated`"
             )
         sources[name] = splits.open_split(translator.config, split)
     first = next(iter(sources))
@@ -113,7 +113,7 @@ def translate_split(
                 if not np.array_equal(real, shown[0][0]):
                     raise UsageError(
                         f"{models[name]} and {models[first]} have different real images of {example_id}. A "
-                        "study compares runs of one --dataset, --direction, --task and --image_size"
+                        "study compares runs of one dataset, direction, task and image size"
                     )
             yield shown[0][0], {name: pair[1] for name, pair in zip(translators, shown, strict=True)}
 

@@ -9,12 +9,13 @@ import tensorflow as tf
 from PIL import Image
 
 from tfpix2pix.pipelines import catalogue, datasets
-from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.files import image_files, sources
 from tfpix2pix.pipelines.synthetic import facades
 from tfpix2pix.pipelines.tasks import tasks
 
 IN_MEMORY, FROM_DISK = 2048, 0  # cache_mib
+ONE = (1, 2, 2, 3)  # the shape of one image
 
 
 def _image(seed: int, height: int = 6, width: int = 8) -> np.ndarray:
@@ -110,7 +111,9 @@ def test_bad_file_is_named_or_skipped(tmp_path, capsys, name, make, message, cac
         _write(tmp_path / f"train/{stem}.png", _image(0))
     make(tmp_path / "train" / name)
     if name != "short.jpg" or cache_mib == IN_MEMORY:  # Damage behind the header shows when it is decoded.
-        with pytest.raises(sources.BadImageError, match=f"1 of 3 pairs cannot be used .*{message}"):
+        with pytest.raises(
+            sources.BadImageError, match=f"1 of 3 pairs cannot be used \\(`on_bad_image=skip` .*{message}"
+        ):
             sources.open_source(tmp_path, "train", "AtoB", "stop", cache_mib)
     source = sources.open_source(tmp_path, "train", "AtoB", "skip", cache_mib)
     assert source.example_ids == ("a", "z")
@@ -313,6 +316,36 @@ def test_images_beside_the_folders_that_are_read_are_counted(tmp_path, capsys, t
     assert capsys.readouterr().err == warning
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("left",), "direction must be AtoB or BtoA. Received: left"),
+        (("AtoB", "ignore"), "on_bad_image must be stop or skip. Received: ignore"),
+    ],
+)
+def test_arguments_that_are_not_choices_are_named(tmp_path, arguments, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        sources.open_source(tmp_path, "train", *arguments)
+    if len(arguments) == 1:
+        with pytest.raises(ValueError, match=f"^{message}$"):
+            sources.open_synthetic("train", *arguments, 1, (32, 32))
+
+
+def test_channels_that_files_do_not_have_name_the_settings(tmp_path):
+    _write(tmp_path / "train/1.png", _image(0))
+    with pytest.raises(
+        UserError, match="3 channels where 2 were asked for \\(`input_channels`, `output_chann"
+    ):
+        sources.open_source(tmp_path, "train", "AtoB", task=tasks.Task((2, 2)))
+
+
+def test_a_task_of_photos_of_a_set_of_pairs_names_the_arguments(tmp_path):
+    _write(tmp_path / "maps/train/1.png", _image(0))
+    told = "^`dataset=maps` is a set of pairs side by side, and `task=colorize` takes single photos"
+    with pytest.raises(UsageError, match=told):
+        datasets.open_split("maps", "train", data_dir=tmp_path, task=tasks.make_task("colorize"))
+
+
 def test_arrays():
     inputs, targets = np.stack([_image(0), _image(1)]), np.stack([_image(2), _image(3)])[..., :1]
     source = sources.from_arrays(inputs, targets)
@@ -326,8 +359,9 @@ def test_arrays():
 @pytest.mark.parametrize(
     ("inputs", "targets", "ids", "message"),
     [
-        (np.zeros((1, 2, 2, 3), np.int64), np.zeros((1, 2, 2, 3), np.uint8), None, "must be uint8"),
-        (np.full((1, 2, 2, 3), 2, np.float32), np.zeros((1, 2, 2, 3), np.uint8), None, "in .-1, 1."),
+        (np.zeros(ONE, np.int64), np.zeros(ONE, np.uint8), None, "^input_images must be uint8, uint16 or"),
+        (np.zeros(ONE, np.uint8), np.zeros(ONE, np.int64), None, "^target_images must be uint8, uint16 or"),
+        (np.full(ONE, 2, np.float32), np.zeros(ONE, np.uint8), None, r"^input_images must be in \[-1, 1\]"),
         (np.zeros((1, 2, 2, 3), np.uint8), np.zeros((1, 2, 4, 3), np.uint8), None, "equal N, H, W"),
         (np.zeros((2, 2, 3), np.uint8), np.zeros((2, 2, 3), np.uint8), None, "equal N, H, W"),
         (np.zeros((0, 2, 2, 3), np.uint8), np.zeros((0, 2, 2, 3), np.uint8), None, "equal N, H, W"),

@@ -150,7 +150,15 @@ def test_the_command(folders):
     for folder in folders[:2]:
         write_image(folder / "train/1.png")
         write_image(folder / "flat/1.png")
-    command = [sys.executable, "-m", "pipelines.prepare", "--combine", "input", "target", "--output=out"]
+    command = [
+        sys.executable,
+        "-m",
+        "tfpix2pix.pipelines.prepare",
+        "--combine",
+        "input",
+        "target",
+        "--output=out",
+    ]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "CUDA_VISIBLE_DEVICES": ""}
     cwd = folders[2].parent
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)

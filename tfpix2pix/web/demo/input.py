@@ -128,7 +128,7 @@ def describe_input(origin: Origin, kind: str | None = None, palette: str | None 
     if kind == "labels":
         if classes is None:
             raise UsageError(
-                f"the classes of {origin.dataset} are not known: --palette=FILE names them and their colours"
+                f"the classes of {origin.dataset} are not known: `palette=FILE` names them and their colours"
             )
         named = zip(classes.names, classes.colours.tolist(), strict=True)
         return Sheet(
