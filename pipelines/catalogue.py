@@ -20,6 +20,8 @@ from tfpix2pix.pipelines.class_colours import (
 )
 
 SPLITS = ("train", "val", "test")
+DIRECTIONS = ("AtoB", "BtoA")
+ON_BAD_IMAGE = ("stop", "skip")
 # The names that two folders may have: one for the left images of the pairs (A), one for the right (B).
 TWO_FOLDERS = (("input", "target"), ("photos", "labels"))
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".npy")

@@ -49,7 +49,12 @@ COMMANDS = {
     "tfpix2pix.interop.torch_weights",
 }
 # What answers --help, and everything it imports, must not wait for TensorFlow; nor must these.
-LIGHT = {"tfpix2pix.pipelines.catalogue", "tfpix2pix.pipelines.base.command_line", "tfpix2pix.config.config"}
+LIGHT = {
+    "tfpix2pix.pipelines.base.command_line",
+    "tfpix2pix.pipelines.catalogue",
+    "tfpix2pix.pipelines.tasks.registry",
+    "tfpix2pix.config.config",
+}
 
 Modules = dict[str, ast.Module]
 

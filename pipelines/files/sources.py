@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfpix2pix.pipelines.catalogue import DIRECTIONS, ON_BAD_IMAGE
 from tfpix2pix.pipelines.files.bad_files import report_bad, sift
 from tfpix2pix.pipelines.files.image_files import BadImageError, warn_of_orientation
 from tfpix2pix.pipelines.files.memory import PixelStore, new_memory, read_arrays
@@ -24,8 +25,6 @@ from tfpix2pix.pipelines.files.reading import Reader, Reading
 from tfpix2pix.pipelines.synthetic.facades import draw_pair, pair_index
 from tfpix2pix.pipelines.tasks.tasks import Task
 
-DIRECTIONS = ("AtoB", "BtoA")
-ON_BAD_IMAGE = ("stop", "skip")
 Loader = Callable[[Files], tuple[Images, ...]]
 
 

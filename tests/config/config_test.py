@@ -77,7 +77,7 @@ def test_the_load_size_follows_the_image_size_unless_given():
         ({"learning_rate": float("nan")}, "--learning_rate must be finite. Received: nan"),
         ({"depth": 1}, "--depth must be at least 2. Received: 1"),
         ({"profile_steps": "9:3"}, "--profile_steps takes A:B with A < B"),
-        ({"dataset": "../facades"}, "--dataset is a name, not a path"),
+        ({"dataset": "../facades"}, "`dataset` is a name, not a path"),
         ({"dataset": "colorization", "task": "pairs"}, "--dataset=colorization is a set of single photos"),
         ({"task": "segment"}, "--task must be one of pairs, colorize, inpaint, edges. Received: segment"),
         ({"task": "edges", "direction": "BtoA"}, "--direction is for pairs, and --task=edges learns from"),

@@ -179,7 +179,7 @@ def test_changed_classes_are_refused(learned, data_dir, tmp_path):
 
 def test_a_dataset_of_unknown_classes_asks_for_them(data_dir, tmp_path):
     config = make_config(dataset="scenes", data_dir=str(data_dir))
-    with pytest.raises(UsageError, match="the classes of scenes are not known; give --palette=FILE"):
+    with pytest.raises(UsageError, match="the classes of scenes are not known; give `palette=FILE`"):
         train_fcn(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -296,7 +296,7 @@ def test_rare_classes_weigh_more():
         ),
         ({"load_size": 20, "image_size": 30}, "--load_size must not be smaller than --image_size, 30x30"),
         ({"jitter": False, "load_size": 300}, "--load_size has no effect without --jitter"),
-        ({"dataset": "a/b"}, "--dataset is a name, not a path"),
+        ({"dataset": "a/b"}, "`dataset` is a name, not a path"),
         ({"precision": "mixed_float16"}, "--precision must be one of float32, mixed_bfloat16"),
         ({"seed": 2**32}, "--seed must be below"),
         ({"steps": 1.5}, "--steps must be int. Received: 1.5"),
