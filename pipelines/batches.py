@@ -7,6 +7,7 @@ going through the steps before it.
 
 import dataclasses
 import hashlib
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -83,60 +84,108 @@ def build_dataset(
     >>> [batch["input_image"].shape[0] for batch in dataset]
     [2, 1]
     """
+    _check_sizes(image_size, load_size)
+    global_batch_size = _choose_global_batch_size(global_batch_size, batch_size, num_shards)
+    shard_size = global_batch_size // num_shards
+    resize_target = resize_ids if class_targets else transforms.resize
+    view = _View(image_size, load_size, mirror, resize_target)
+    with tf.device("CPU:0"):
+        examples = _Examples(source, view, class_targets, seed, tf.constant(source.example_ids))
+
+    def make(example: Batch) -> Batch:
+        # A batch of one is made with its example, because `batch` would copy the pixels, which takes as
+        # long as making them.
+        return {name: value[tf.newaxis] for name, value in example.items()} if batch_size == 1 else example
+
+    def at_count(count: tf.Tensor) -> Batch:
+        step, offset = count // shard_size, shard_index * shard_size + count % shard_size
+        return make(examples.for_training(step * global_batch_size + offset))
+
+    if training:
+        dataset = tf.data.Dataset.counter(start_step * shard_size).map(at_count, tf.data.AUTOTUNE)
+    else:
+        indices = tf.data.Dataset.range(len(source))
+        dataset = indices.map(lambda index: make(examples.for_evaluation(index)), tf.data.AUTOTUNE)
+    batches = dataset if batch_size == 1 else dataset.batch(batch_size, drop_remainder=training)
+    return batches.prefetch(tf.data.AUTOTUNE).with_options(lean_options())
+
+
+def _check_sizes(image_size: transforms.Size, load_size: transforms.Size | None) -> None:
     transforms.check_size(image_size, "image_size")
     if load_size:
         transforms.check_size(load_size, "load_size")
+        if load_size[0] < image_size[0] or load_size[1] < image_size[1]:
+            raise ValueError(f"load_size must be at least image_size. Received: {load_size}, {image_size}")
+
+
+def _choose_global_batch_size(global_batch_size: int | None, batch_size: int, num_shards: int) -> int:
     for name, count in (("batch_size", batch_size), ("num_shards", num_shards)):
         if count < 1:
             raise ValueError(f"{name} must be at least 1. Received: {count}")
-    global_batch_size = global_batch_size or batch_size * num_shards
-    if global_batch_size % (num_shards * batch_size):
+    chosen = global_batch_size or batch_size * num_shards
+    if chosen % (num_shards * batch_size):
         raise ValueError(
             "global_batch_size must be a multiple of num_shards * batch_size. "
-            f"Received: {global_batch_size}, {num_shards} * {batch_size}"
+            f"Received: {chosen}, {num_shards} * {batch_size}"
         )
-    if load_size and (load_size[0] < image_size[0] or load_size[1] < image_size[1]):
-        raise ValueError(f"load_size must be at least image_size. Received: {load_size}, {image_size}")
-    shard_size = global_batch_size // num_shards
-    resize_target = resize_ids if class_targets else transforms.resize
-    with tf.device("CPU:0"):
-        example_ids = tf.constant(source.example_ids)
+    return chosen
 
-    def training_example(count: tf.Tensor) -> Batch:
-        step, offset = count // shard_size, shard_index * shard_size + count % shard_size
-        position = step * global_batch_size + offset
-        epoch, index = _locate(position, seed, len(source))
-        images, view = source.read(index), (image_size, load_size, mirror, resize_target)
-        views = _in_unit_range(_draw_view(images, *view, seed, epoch, index), images)
-        hole_seed = tf.stack([_stream_key(seed, "hole"), epoch * _EPOCH_STRIDE + index])
-        return make_example(views, index, hole_seed, _stream_key(seed, "noise"), position)
 
-    def evaluation_example(index: tf.Tensor) -> Batch:
-        images = source.read(index)
-        resizes = (transforms.resize, resize_target)[: len(images)]
-        views = tuple(each(image, image_size) for each, image in zip(resizes, images, strict=True))
+class _View(NamedTuple):
+    """How the images of a pair are resized, cropped and flipped; see `build_dataset`."""
+
+    image_size: transforms.Size
+    load_size: transforms.Size | None
+    mirror: bool
+    resize_target: transforms.Resize
+
+
+@dataclasses.dataclass(frozen=True)
+class _Examples:
+    """Makes the examples of a pipeline, one at a time.
+
+    Attributes:
+      source: the pairs.
+      view: how their images are resized, cropped and flipped.
+      class_targets: whether the targets are class ids.
+      seed: number from which every draw follows.
+      example_ids: the names of the pairs, string [N].
+    """
+
+    source: Source
+    view: _View
+    class_targets: bool
+    seed: int
+    example_ids: tf.Tensor
+
+    def for_training(self, position: tf.Tensor) -> Batch:
+        """Makes the example at a place of the endless training stream."""
+        epoch, index = _locate(position, self.seed, len(self.source))
+        images = self.source.read(index)
+        views = _in_unit_range(_draw_view(images, self.view, self.seed, epoch, index), images)
+        hole_seed = tf.stack([_stream_key(self.seed, "hole"), epoch * _EPOCH_STRIDE + index])
+        noise = (_stream_key(self.seed, "noise"), position)
+        return self._name(views, index, hole_seed, noise)
+
+    def for_evaluation(self, index: tf.Tensor) -> Batch:
+        """Makes the example of a pair for evaluation."""
+        images = self.source.read(index)
+        resizes = (transforms.resize, self.view.resize_target)[: len(images)]
+        views = tuple(each(image, self.view.image_size) for each, image in zip(resizes, images, strict=True))
         # `seed` has no part in the holes, so that all models are judged by the same ones.
         hole_seed = tf.stack([_stream_key(0, "evaluation hole"), index])
-        return make_example(_in_unit_range(views, images), index, hole_seed, seed, index)
+        return self._name(_in_unit_range(views, images), index, hole_seed, (self.seed, index))
 
-    def make_example(images, index, hole_seed, noise_key, noise_place) -> Batch:
-        if class_targets:
+    def _name(
+        self, images: transforms.Images, index: tf.Tensor, hole_seed: tf.Tensor, noise: tuple[int, tf.Tensor]
+    ) -> Batch:
+        """Returns the tensors of an example by name; the noise seed follows from a key and a place."""
+        if self.class_targets:
             named = {"input_image": images[0], "target_ids": images[1]}
         else:
-            named = source.task.make_example(images, hole_seed)
-        noise_seed = tf.cast(tf.stack([noise_key, noise_place]) % NUM_NOISE_SEEDS, tf.int32)
-        example = {**named, "noise_seed": noise_seed, "example_id": example_ids[index]}
-        return {name: value[tf.newaxis] for name, value in example.items()} if batch_size == 1 else example
-
-    if training:
-        counts = tf.data.Dataset.counter(start_step * shard_size)
-        examples = counts.map(training_example, tf.data.AUTOTUNE)
-    else:
-        examples = tf.data.Dataset.range(len(source)).map(evaluation_example, tf.data.AUTOTUNE)
-    # A batch of one is made with its example, because `batch` would copy the pixels, which takes as long
-    # as making them.
-    batches = examples if batch_size == 1 else examples.batch(batch_size, drop_remainder=training)
-    return batches.prefetch(tf.data.AUTOTUNE).with_options(lean_options())
+            named = self.source.task.make_example(images, hole_seed)
+        noise_seed = tf.cast(tf.stack(noise) % NUM_NOISE_SEEDS, tf.int32)
+        return {**named, "noise_seed": noise_seed, "example_id": self.example_ids[index]}
 
 
 def keep_resized(source: Source, size: transforms.Size, cache_mib: int) -> Source:
@@ -191,21 +240,15 @@ def _locate(position: tf.Tensor, seed: int, num_examples: int) -> tuple[tf.Tenso
 
 
 def _draw_view(
-    images: transforms.Images,
-    image_size: transforms.Size,
-    load_size: transforms.Size | None,
-    mirror: bool,
-    resize_target: transforms.Resize,
-    seed: int,
-    epoch: tf.Tensor,
-    index: tf.Tensor,
+    images: transforms.Images, view: _View, seed: int, epoch: tf.Tensor, index: tf.Tensor
 ) -> transforms.Images:
-    """Returns what an epoch shows of a pair: images of `image_size`, in the range of `images`."""
+    """Returns what an epoch shows of a pair: images of the view's size, in the range of `images`."""
     address = epoch * _EPOCH_STRIDE + index
-    # If both sizes are the same, jitter crops nothing.
     jitter_seed = tf.stack([_stream_key(seed, "jitter"), address])
-    images = transforms.random_jitter(images, load_size or image_size, image_size, jitter_seed, resize_target)
-    if mirror:
+    # If both sizes are the same, jitter crops nothing.
+    load_size = view.load_size or view.image_size
+    images = transforms.random_jitter(images, load_size, view.image_size, jitter_seed, view.resize_target)
+    if view.mirror:
         images = transforms.random_mirror(images, tf.stack([_stream_key(seed, "mirror"), address]))
     return images
 
