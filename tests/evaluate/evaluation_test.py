@@ -156,9 +156,9 @@ def test_a_saved_model_scores_as_its_run(workdir, evaluation, tmp_path, monkeypa
     for output in (version.parent, version.parent / "eval", version):
         with pytest.raises(UsageError, match="which a server reads"):
             evaluate_model(version, output, **data)
-    with pytest.raises(UsageError, match=f"give --dataset, --direction, --image_size: {version} has no"):
+    with pytest.raises(UsageError, match=f"give `dataset`, `direction`, `image_size`: {version} has no"):
         evaluate_model(version)
-    with pytest.raises(UsageError, match="give --direction, --image_size: "):
+    with pytest.raises(UsageError, match="give `direction`, `image_size`: "):
         evaluate_model(version, dataset="facades", data_dir=config.data_dir)
 
 
@@ -176,7 +176,7 @@ def test_the_card_of_a_saved_model_tells_how_to_score_it(workdir, evaluation, tm
     card = version / "model_card.json"
     for text in ("{", "[]", '{"config": {"direction": "left"}}'):
         card.write_text(text)
-        with pytest.raises(UserError, match=r"model_card\.json cannot be read .*give --dataset"):
+        with pytest.raises(UserError, match=r"model_card\.json cannot be read .*move it away"):
             evaluate_model(version, tmp_path / "out", **settings)
 
 

@@ -12,9 +12,12 @@ from PIL import Image
 
 from tests.helpers import runs, studies, tiny_run
 from tfpix2pix.config.config import make_config
+from tfpix2pix.export import model_card
+from tfpix2pix.export.saved_model import export_saved_model
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.files.image_files import BadImageError
 from tfpix2pix.pipelines.synthetic.facades import draw_pair, pair_index
+from tfpix2pix.run.generator import load_generator
 from tfpix2pix.study.__main__ import main
 from tfpix2pix.study.creation import create_study
 from tfpix2pix.study.folder import Protocol, Study, fingerprint, image_file, load_study, read_secret
@@ -159,12 +162,31 @@ def test_runs_with_different_real_images_are_not_compared(tmp_path, change):
     assert not (tmp_path / "study").exists()
 
 
-def test_a_saved_model_does_not_say_its_dataset(tmp_path):
-    version = tmp_path / "model" / "1"
-    version.mkdir(parents=True)
-    (version / "saved_model.pb").write_bytes(b"")
-    with pytest.raises(UserError):
-        translate_split({"m": tmp_path / "model"}, "val")
+def test_a_saved_model_is_studied_on_what_its_card_names(tmp_path):
+    """It was exported before its dataset moved; a card knows the dataset's name, and no folder of data."""
+    data_dir = runs.write_dataset(tmp_path / "moved" / "tiny", val=5).parent
+    settings = {"dataset": "tiny", "direction": "BtoA", "image_size": 32, "depth": 3, "base_filters": 4}
+    config = make_config(**settings, data_dir=str(data_dir))
+    run = tiny_run.write_run(tmp_path / "run", config)
+    about = model_card.describe_run(run, config, 2)
+    saved = export_saved_model(load_generator(run)[0], tmp_path / "saved", about=about, verify=False).parent
+    images = translate_split({"run": run, "saved": saved}, "val", noise_seed=5, limit=3, data_dir=data_dir)
+    assert images.example_ids == ("val-0", "val-1", "val-3")
+    for place, (real, generated) in zip((0, 1, 3), images.read(), strict=True):
+        with Image.open(data_dir / "tiny" / "val" / f"val-{place}.png") as pair:
+            assert (real == np.asarray(pair)[:, :32]).all()
+        assert np.abs(generated["run"].astype(int) - generated["saved"]).max() <= 1
+    run_create(
+        f"--study_dir={tmp_path / 'study'}", f"--model={saved}", f"--data_dir={data_dir}", "--image_size=32",
+        "--practice_trials=1", "--test_trials=2",
+    )  # fmt: skip
+    assert load_study(tmp_path / "study").algorithms == ("saved",)
+
+
+def test_a_saved_model_that_does_not_say_what_it_learned_is_refused(tmp_path):
+    saved = export_saved_model(tiny_run.build_generator(), tmp_path / "saved", verify=False)
+    with pytest.raises(UsageError, match=r"saved/1 has no model_card\.json that says what it was trained on"):
+        translate_split({"m": saved.parent}, "val")
 
 
 def test_only_names_that_all_folders_have_count(tmp_path, capsys):

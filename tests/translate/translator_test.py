@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests.helpers.tiny_run import CONFIG, write_run
-from tfpix2pix.export import saved_model
+from tfpix2pix.export import model_card, saved_model
 from tfpix2pix.networks import generators
 from tfpix2pix.networks.inference import compile_generator
 from tfpix2pix.networks.keras_versions import variable_path
@@ -98,7 +98,7 @@ def test_translator_of_a_run_and_of_its_saved_model_agree(workdir, saved, genera
     floats = pixels.astype(np.float32) / 127.5 - 1
     run, servable = Translator(workdir), Translator(saved)
     assert run.title == f"{workdir}, step 2" and run.config == CONFIG
-    assert servable.title == str(saved / "1") and servable.config is None
+    assert servable.title == str(saved / "1")
     for noise_seed, sample in ((0, 0), (3, 0), (3, 2), (2**32 - 1, 1)):
         seeds = tf.constant([[-1 if noise_seed == 2**32 - 1 else noise_seed, sample]])
         expected = generator([floats[None], seeds.numpy()], training=False)[0].numpy()
@@ -106,6 +106,21 @@ def test_translator_of_a_run_and_of_its_saved_model_agree(workdir, saved, genera
         np.testing.assert_allclose(servable(floats, noise_seed, sample), expected, atol=1e-5)
     assert np.any(run(pixels, 3, 0) != run(pixels, 3, 2))
     assert np.any(run(pixels, 3, 0) != Translator(workdir, "best")(pixels, 3, 0))
+
+
+def test_translator_knows_what_its_model_was_trained_on(workdir, saved, generator, tmp_path):
+    about = model_card.describe_run(workdir, CONFIG, 2)
+    version = saved_model.export_saved_model(generator, tmp_path / "told", verify=False, about=about)
+    assert Translator(workdir).config == Translator(version).config == CONFIG
+    assert Translator(saved).config is None  # its card does not say
+    card = version / "model_card.json"
+    card.write_text(card.read_text().replace('"direction": "BtoA"', '"direction": "up"'))
+    damaged = Translator(version)
+    assert damaged(draw_pixels(32, 32, 3)).shape == (32, 32, 3)
+    with pytest.raises(UserError, match=r"model_card\.json cannot be read .*move it away and say yourself"):
+        _ = damaged.config
+    card.unlink()
+    assert Translator(version).config is None
 
 
 def test_translator_takes_the_newest_version_or_the_one_named(saved, tmp_path):
@@ -124,9 +139,9 @@ def test_translator_takes_the_newest_version_or_the_one_named(saved, tmp_path):
 def test_translator_says_what_it_cannot_open(saved, tmp_path):
     with pytest.raises(UsageError, match="there is no .*nowhere"):
         Translator(tmp_path / "nowhere")
-    with pytest.raises(UsageError, match="neither the folder of a run .* nor that of a SavedModel"):
+    with pytest.raises(UsageError, match="neither the folder of a run, .* nor that of a SavedModel"):
         Translator(tmp_path)
-    with pytest.raises(UsageError, match="--checkpoint is for a run"):
+    with pytest.raises(UsageError, match="`checkpoint` is for a run"):
         Translator(saved, "best")
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "saved_model.pb").write_bytes(b"not a model")

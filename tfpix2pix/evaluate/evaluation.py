@@ -12,7 +12,7 @@ from tfpix2pix.config.config import Config, make_config
 from tfpix2pix.evaluate.gallery import Gallery
 from tfpix2pix.evaluate.results import Evaluation, sift_earlier, write_results
 from tfpix2pix.export.names import CARD_FILE
-from tfpix2pix.export.opening import read_config
+from tfpix2pix.export.opening import model_folder
 from tfpix2pix.metrics import registry
 from tfpix2pix.metrics.label_maps import choose_palette, find_label_side
 from tfpix2pix.metrics.registry import Examples, Metric, Result, Segmenter, Tools
@@ -172,9 +172,9 @@ def _settle_output(translator: Translator, model: Path, output: str | Path | Non
     if version is None:
         folder = Path(output or model / "eval")
     else:
-        served = version.parent if version.name.isdecimal() else version
-        folder = Path(output or Path("eval") / served.resolve().name)
-        if served.resolve() in (folder.resolve(), *folder.resolve().parents):
+        served = model_folder(version)
+        folder = Path(output or Path("eval") / served.name)
+        if served in (folder.resolve(), *folder.resolve().parents):
             raise UsageError(f"--output={folder} lies in {served}, which a server reads; choose another one")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--output takes a folder, and {folder} is a file")
@@ -184,15 +184,13 @@ def _settle_output(translator: Translator, model: Path, output: str | Path | Non
 def _settle_data(translator: Translator, given: Mapping[str, Any]) -> Config:
     """Returns the training's configuration with what was given on top, checked as for a training."""
     trained = translator.config
-    if translator.version is not None:
-        trained = read_config(translator.version)
     if trained is None:
         task = translator.task
         needed = ("dataset", "image_size") if task.from_photos else ("dataset", "direction", "image_size")
-        if missing := [f"--{name}" for name in needed if name not in given]:
+        if missing := [f"`{name}`" for name in needed if name not in given]:
             raise UsageError(
-                f"give {', '.join(missing)}: {translator.version} has no {CARD_FILE} that tells "
-                "how it was trained"
+                f"give {', '.join(missing)}: {translator.version} has no {CARD_FILE} that says what it was "
+                "trained on"
             )
         own = {"task": task.name, "input_channels": task.channels[0], "output_channels": task.channels[1]}
         return make_config(**own, **task.options, **given)

@@ -1,4 +1,4 @@
-"""Opens a SavedModel: its newest version, its task, what it was trained on."""
+"""Opens a SavedModel: finds its newest version, loads its network, reads its task and its card."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,17 @@ from tfpix2pix.run.folder import CONFIG_FILE
 
 
 def find_version(model: Path) -> Path | None:
-    """Returns the folder of the SavedModel that `model` names, None if it is a run."""
+    """Returns the version of a SavedModel that a path names.
+
+    Args:
+      model: folder of a run, of a model, of which the newest version counts, or of one version.
+
+    Returns:
+      The folder of the version; None for a run.
+
+    Raises:
+      UsageError: when `model` is neither a run nor a SavedModel.
+    """
     if (model / CONFIG_FILE).is_file():
         return None
     if (model / SAVED_MODEL_FILE).is_file():
@@ -32,29 +42,45 @@ def find_version(model: Path) -> Path | None:
     if versions:
         return max(versions, key=lambda version: int(version.name))
     if not model.exists():
-        raise UsageError(f"there is no {model}; --model takes the folder of a run or of a SavedModel")
+        raise UsageError(f"there is no {model}; `model` takes the folder of a run or of a SavedModel")
     raise UsageError(
-        f"{model} is neither the folder of a run ({CONFIG_FILE} in it) nor that of a SavedModel "
-        f"({SAVED_MODEL_FILE}, or versions 1, 2, ... in it)"
+        f"{model} is neither the folder of a run, which holds {CONFIG_FILE}, nor that of a SavedModel, "
+        f"which holds {SAVED_MODEL_FILE} or versions 1, 2, ..."
     )
 
 
+def model_folder(version: Path) -> Path:
+    """Returns the folder of the model that a version belongs to: its own, if it is no numbered version."""
+    version = version.resolve()
+    return version.parent if version.name.isdecimal() else version
+
+
 def read_task(version: Path, channels: tuple[int, int]) -> Task:
-    """Returns the task of a SavedModel, of a network with so many input and output channels."""
+    """Returns the task of a SavedModel.
+
+    Args:
+      version: folder of the SavedModel.
+      channels: of the network's input and output.
+    """
     file = version / TASK_FILE
     written: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {"name": "pairs"}
     return make_task(**written, channels=channels)
 
 
 def write_task(version: Path, task: Task) -> None:
-    """Writes what `Translator` must know of a SavedModel's task."""
+    """Writes the task into the folder of a SavedModel, from where `read_task` reads it."""
     file = version / TASK_FILE
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps({"name": task.name, **task.options}) + "\n")
 
 
 def load_saved_model(version: Path) -> tuple[Generate, tuple[int, int]]:
-    """Returns the network of a SavedModel, and its input and output channels."""
+    """Returns the network of a SavedModel, and the number of its input and of its output channels.
+
+    Raises:
+      UserError: when the SavedModel cannot be loaded.
+      UsageError: when it was not written by this project.
+    """
     try:
         loaded = tf.saved_model.load(str(version))
     except (OSError, ValueError, tf.errors.OpError) as error:
@@ -73,15 +99,18 @@ def load_saved_model(version: Path) -> tuple[Generate, tuple[int, int]]:
 
 
 def read_config(version: Path) -> Config | None:
-    """Returns the configuration of the training that a card tells; None where there is no such card.
+    """Returns the configuration of the training as the card of a SavedModel says it.
 
     What the card leaves out, such as `data_dir`, has its default.
 
     Args:
       version: folder of the SavedModel.
 
+    Returns:
+      The configuration; None where there is no card, or it does not say how the model was trained.
+
     Raises:
-      UserError: for a card that cannot be read.
+      UserError: when the card cannot be read.
     """
     file = version / CARD_FILE
     if not file.is_file():
@@ -93,6 +122,6 @@ def read_config(version: Path) -> Config | None:
         return from_json(json.dumps({name: value for name, value in told.items() if name in FIELDS}))
     except (UsageError, ValueError, AttributeError) as error:
         raise UserError(
-            f"{file} cannot be read ({error}); mend it, or move it away and give --dataset, --direction and "
-            "--image_size"
+            f"{file} cannot be read ({error}); mend it, or move it away and say yourself what the model "
+            "was trained on"
         ) from error

@@ -106,7 +106,13 @@ def _create(argv: Sequence[str]) -> None:
 
     limit = values["max_examples"]
     if models:
-        images = translate_split(models, values["split"], values["noise_seed"], limit)
+        images = translate_split(
+            models,
+            values["split"],
+            noise_seed=values["noise_seed"],
+            limit=limit,
+            data_dir=values["data_dir"],
+        )
     else:
         images = find_in_folders(Path(values["real"]), generated, limit)
     study = create_study(study_dir, images, study)
@@ -240,12 +246,16 @@ def _study_dir(values: dict[str, Any]) -> Path:
 def _define_study_flags(flag_values: flags.FlagValues) -> None:
     _define_study_dir(flag_values)
     for name, text in (
-        ("model", "a run, or NAME=RUN; its dataset's split gives the real images; may be repeated"),
+        (
+            "model",
+            "a run or SavedModel, or NAME=PATH; its dataset has the real images; may be repeated",
+        ),
         ("generated", "NAME=FOLDER of an algorithm's images; may be repeated"),
     ):
         flags.DEFINE_multi_string(name, None, text, flag_values=flag_values)
     for name, default, text in (
         ("real", None, "folder of the real images"),
+        ("data_dir", None, "for --model: folder that holds the dataset (default: the run's, or datasets)"),
         ("title", "Which image is fake?", "heading of the pages"),
         ("image_size", "256", "N or HxW, px, that all images are resized to"),
         ("completion_url", "", "link at the end, such as Prolific's completion URL"),

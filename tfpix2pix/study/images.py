@@ -1,13 +1,14 @@
-"""The images of a study before it is made: out of folders, or out of models and their dataset."""
+"""The images of a study before it is made: from folders, or from models and the dataset they learned."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from tfpix2pix.pictures.examples import show_examples
+from tfpix2pix.export.names import CARD_FILE
+from tfpix2pix.pictures.examples import ShownExamples, show_examples
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.progress import say, warn
 from tfpix2pix.pipelines.batches import build_dataset
@@ -75,65 +76,92 @@ def find_in_folders(real: Path, generated: Mapping[str, Path], limit: int | None
 
 
 def translate_split(
-    models: Mapping[str, Path], split: str, noise_seed: int = 0, limit: int | None = None
+    models: Mapping[str, Path],
+    split: str,
+    *,
+    noise_seed: int = 0,
+    limit: int | None = None,
+    data_dir: str | Path | None = None,
 ) -> StudyImages:
     """Translates a split of the dataset that the models were trained on.
 
     Args:
-      models: each algorithm's run.
+      models: the run or SavedModel of each algorithm.
       split: `train`, `val` or `test`.
-      noise_seed: of the noise.
-      limit: most examples, spread evenly over the split; None: all.
+      noise_seed: seed of the noise.
+      limit: the largest number of examples, spread evenly over the split; None takes all.
+      data_dir: folder that holds the dataset; None takes the one that each run knows, and `datasets` for a
+        SavedModel, which does not know it.
+
+    Returns:
+      The images, which are made while they are read.
 
     Raises:
-      UsageError: when a model is no run, or the runs' examples differ; while reading,
-        when their real images do.
+      UsageError: when a SavedModel does not say what it was trained on, or the models' examples differ;
+        while the images are read, when the models' real images differ.
     """
-    translators = {name: Translator(path) for name, path in models.items()}
-    sources = {}
-    for name, translator in translators.items():
-        if translator.config is None:
-            raise UsageError(
-                f"{models[name]} is a SavedModel, which does not say what it was trained on. Translate "
-                "images with python -m tfpix2pix.translate, then use `real` and `generated`"
-            )
-        sources[name] = splits.open_split(translator.config, split)
-    first = next(iter(sources))
-    for name, source in sources.items():
-        if source.example_ids != sources[first].example_ids:
-            raise UsageError(f"{models[name]} and {models[first]} have different examples in split {split}")
-    chosen = choose_evenly(sources[first].example_ids, limit)
+    translations = {
+        name: _open_translation(path, split, noise_seed, data_dir) for name, path in models.items()
+    }
+    first = next(iter(translations.values()))
+    for each in translations.values():
+        if each.source.example_ids != first.source.example_ids:
+            raise UsageError(f"{each.model} and {first.model} have different examples in split {split}")
+    chosen = choose_evenly(first.source.example_ids, limit)
 
     def read() -> Iterator[tuple[Picture, dict[str, Picture]]]:
-        streams = [
-            _translate(translators[name], sources[name], noise_seed, set(chosen)) for name in translators
-        ]
+        streams = [each.read(set(chosen)) for each in translations.values()]
         for example_id, *shown in zip(chosen, *streams, strict=True):
-            for name, (real, _) in zip(translators, shown, strict=True):
-                if not np.array_equal(real, shown[0][0]):
+            real = shown[0].target
+            for each, pictures in zip(translations.values(), shown, strict=True):
+                if not np.array_equal(pictures.target, real):
                     raise UsageError(
-                        f"{models[name]} and {models[first]} have different real images of {example_id}. A "
-                        "study compares runs of one dataset, direction, task and image size"
+                        f"{each.model} and {first.model} have different real images of {example_id}. A "
+                        "study compares models of one dataset, direction, task and image size"
                     )
-            yield shown[0][0], {name: pair[1] for name, pair in zip(translators, shown, strict=True)}
+            generated = [pictures.generated[0] for pictures in shown]
+            yield real[0], dict(zip(translations, generated, strict=True))
 
     return StudyImages(tuple(models), tuple(chosen), read)
 
 
-def _translate(
-    translator: Translator, source: Source, noise_seed: int, chosen: set[str]
-) -> Iterator[tuple[Picture, Picture]]:
-    """Yields target and output of the chosen examples, each with the noise that evaluation gives it."""
-    assert translator.config  # noqa: S101 - of a run
-    dataset = build_dataset(
-        source, image_size=translator.config.image_size, batch_size=1, training=False, seed=noise_seed
-    )
-    with source.naming_bad_files():
-        for example_id, batch in zip(source.example_ids, dataset, strict=False):
-            if example_id in chosen:
-                generated_image = translator.generate(batch["input_image"], batch["noise_seed"])
-                shown = show_examples(source.task, batch, generated_image)
-                yield shown.target[0], shown.generated[0]
+def _open_translation(
+    model: Path, split: str, noise_seed: int, data_dir: str | Path | None
+) -> "_Translation":
+    translator = Translator(model)
+    config = translator.config
+    if config is None:
+        raise UsageError(
+            f"{translator.version} has no {CARD_FILE} that says what it was trained on, so its real images "
+            "are not known. Give a run, or a SavedModel that was exported from one; or translate images with "
+            "python -m tfpix2pix.translate, then give `real` and `generated`"
+        )
+    if data_dir is not None:
+        config = dataclasses.replace(config, data_dir=str(data_dir))
+    return _Translation(model, translator, splits.open_split(config, split), config.image_size, noise_seed)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Translation:
+    """A split, as one model translates it."""
+
+    model: Path
+    translator: Translator
+    source: Source
+    image_size: tuple[int, int]
+    noise_seed: int
+
+    def read(self, chosen: Collection[str]) -> Iterator[ShownExamples]:
+        """Yields the chosen examples one by one, each with the noise that it gets in evaluations."""
+        source, translator = self.source, self.translator
+        dataset = build_dataset(
+            source, image_size=self.image_size, batch_size=1, training=False, seed=self.noise_seed
+        )
+        with source.naming_bad_files():
+            for example_id, batch in zip(source.example_ids, dataset, strict=False):
+                if example_id in chosen:
+                    generated_image = translator.generate(batch["input_image"], batch["noise_seed"])
+                    yield show_examples(source.task, batch, generated_image)
 
 
 def _index_folder(folder: Path) -> dict[str, Path]:

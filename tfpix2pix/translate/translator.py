@@ -1,5 +1,6 @@
 """Opens a trained generator, from a run or a SavedModel, and translates images with it."""
 
+import functools
 from pathlib import Path
 
 import keras
@@ -8,7 +9,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tfpix2pix.config.config import Config
-from tfpix2pix.export.opening import find_version, load_saved_model, read_task
+from tfpix2pix.export.opening import find_version, load_saved_model, read_config, read_task
 from tfpix2pix.networks.inference import (
     OVERSHOOT,
     Generate,
@@ -29,14 +30,14 @@ def translate_images(generator: keras.Model, images: npt.ArrayLike, noise_seed: 
     Args:
       generator: `[input_image, noise_seed] -> generated_image`.
       images: uint8, uint16, or float in [-1, 1]; [H, W, C] or [B, H, W, C], any H and W.
-      noise_seed: of the noise, the same for every image.
+      noise_seed: seed of the noise, which is the same for every image.
 
     Returns:
-      The generated images, of the same shape but for C; uint8 for uint8, uint16 for
-      uint16, else float32 in [-1, 1].
+      The generated images, with the height and width of `images`: uint8 for uint8, uint16 for uint16, and
+      float32 in [-1, 1] for floats.
 
     Raises:
-      ValueError: for another shape, type or range.
+      ValueError: when `images` have another shape, type or range.
 
     Example:
     >>> generator = unet_generator((32, 32), base_filters=4)
@@ -51,26 +52,25 @@ def translate_images(generator: keras.Model, images: npt.ArrayLike, noise_seed: 
 
 
 class Translator:
-    """Translates images with what a path names: a run, or a SavedModel.
+    """Translates images with a trained model: a run, or a SavedModel.
 
     Args:
-      model: a run's workdir; or `saved_models/<name>`, of which the newest version
-        is taken; or one version's folder.
-      checkpoint: of a run: `latest` (the default), `best` or a step.
+      model: the workdir of a run; or `saved_models/<name>`, of which the newest version is taken; or the
+        folder of one version.
+      checkpoint: which checkpoint of a run: `latest` (the default), `best` or a step.
 
     Attributes:
       title: what was opened, for people.
-      config: the run's configuration; None for a SavedModel.
-      step: of the checkpoint; None for a SavedModel.
+      step: step of the checkpoint; None for a SavedModel.
       version: folder of the SavedModel; None for a run.
-      task: what was learned. Called, the translator takes and gives the task's
-        pictures, such as photos to be coloured.
-      input_channels: channels of the network's input.
-      generate: the network itself, on tensors, with a noise seed per image.
+      task: what was learned. A call of the translator takes and returns the task's pictures, for example
+        photos without colours and with them.
+      input_channels: number of channels of the network's input.
+      generate: the network itself, on tensors, with a noise seed for each image.
 
     Raises:
-      UsageError: when `model` is neither, or `checkpoint` does not apply.
-      UserError: when it cannot be read.
+      UsageError: when `model` is neither a run nor a SavedModel, or `checkpoint` does not apply.
+      UserError: when the model cannot be read.
 
     Example:
     >>> Translator(workdir)(np.zeros((40, 50, 3), np.uint8), noise_seed=7).shape
@@ -79,18 +79,19 @@ class Translator:
 
     def __init__(self, model: str | Path, checkpoint: str | None = None):
         model = Path(model)
-        self.config: Config | None = None
         self.step: int | None = None
         self.version = find_version(model)
+        self._run_config: Config | None = None
         if self.version is None:
-            generator, self.config, self.step = load_generator(model, checkpoint or "latest")
+            generator, config, self.step = load_generator(model, checkpoint or "latest")
+            self._run_config = config
             self.title = f"{model}, step {self.step}"
             self.input_channels = generator.inputs[0].shape[-1]
-            self.task = splits.make_task(self.config)
+            self.task = splits.make_task(config)
             self.generate = compile_generator(cast_kernels(generator))
         elif checkpoint is not None:
             raise UsageError(
-                f"--checkpoint is for a run, and {model} is a SavedModel: name the folder of a version"
+                f"`checkpoint` is for a run, and {model} is a SavedModel: name the folder of a version"
             )
         else:
             self.title = str(self.version)
@@ -101,16 +102,32 @@ class Translator:
             complete_pictures(self.task, self.generate), reduce_retracing=True, autograph=False
         )
 
+    @functools.cached_property
+    def config(self) -> Config | None:
+        """What the model was trained on: the run's configuration, or what the card of a SavedModel says.
+
+        None for a SavedModel without a card, or with a card that does not say it. What no card says, such
+        as `data_dir`, has its default.
+
+        Raises:
+          UserError: when there is a card and it cannot be read.
+        """
+        return self._run_config if self.version is None else read_config(self.version)
+
     def __call__(self, images: npt.ArrayLike, noise_seed: int = 0, sample: int = 0) -> np.ndarray:
-        """Translates as `translate_images` does.
+        """Translates an image, or a batch of equally large ones.
 
         Args:
-          images: see there; of as many channels as the task's pictures have.
-          noise_seed: see there.
-          sample: which of the many outputs that one `noise_seed` stands for.
+          images: uint8, uint16, or float in [-1, 1]; [H, W, C] or [B, H, W, C], any H and W, and C as the
+            task's pictures have.
+          noise_seed: seed of the noise, which is the same for every image.
+          sample: which one of the many outputs that one `noise_seed` gives, from 0.
 
         Returns:
-          See there.
+          The generated images, of the type that `translate_images` returns.
+
+        Raises:
+          ValueError: when `images` have another shape, type or range.
         """
         channels = self.task.picture_channels[0]
         return _translate(self._generate_picture, channels, images, noise_seed, sample)
@@ -134,14 +151,15 @@ def _translate(
 def _check_images(images: np.ndarray, channels: int) -> None:
     if images.ndim not in (3, 4) or images.shape[-1] != channels or 0 in images.shape:
         raise ValueError(
-            f"images must be [H, W, {channels}] or [B, H, W, {channels}]. Received: shape {images.shape}"
+            f"`images` must be [H, W, {channels}] or [B, H, W, {channels}]. Received: shape {images.shape}"
         )
     if images.dtype in (np.uint8, np.uint16):
         return
     if not np.issubdtype(images.dtype, np.floating):
-        raise ValueError(f"images must be uint8, uint16, or float in [-1, 1]. Received: {images.dtype}")
+        raise ValueError(f"`images` must be uint8, uint16, or float in [-1, 1]. Received: {images.dtype}")
     low, high = float(images.min()), float(images.max())
     if not (low >= -1 - OVERSHOOT and high <= 1 + OVERSHOOT):
         raise ValueError(
-            f"float images must be in [-1, 1]; give 0 to 255 as uint8. Received: {low:g} to {high:g}"
+            "`images` of floats must be in [-1, 1]; give values from 0 to 255 as uint8. "
+            f"Received: {low:g} to {high:g}"
         )

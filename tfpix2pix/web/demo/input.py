@@ -1,14 +1,13 @@
 """What people give the demo: a drawing in a dataset's classes, lines, or a photo; and examples of it."""
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from tfpix2pix.export.names import CARD_FILE
+from tfpix2pix.export.opening import model_folder
 from tfpix2pix.pipelines import catalogue, datasets
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.progress import warn
@@ -80,19 +79,24 @@ class Example:
 
 
 def origin_of_translator(translator: Translator, **chosen: str) -> Origin:
-    """Returns what a run's configuration or a SavedModel's card says.
+    """Returns what is known of the training of a run or SavedModel.
+
+    Of a SavedModel whose card does not say what it was trained on, the name of its folder is taken for the
+    name of the dataset.
 
     Args:
       translator: the opened model.
       **chosen: fields that the user knows better.
+
+    Raises:
+      UserError: when the card of a SavedModel cannot be read.
     """
-    task = translator.task
-    if translator.config is not None:
-        config = translator.config
+    config, version, task = translator.config, translator.version, translator.task
+    if config is not None:
         origin = Origin(config.dataset, config.direction, size=config.image_size, data_dir=config.data_dir)
     else:
-        assert translator.version is not None  # noqa: S101 - it is either
-        origin = _read_card(translator.version) or origin_of_name(translator.version.resolve().parent.name)
+        assert version is not None  # noqa: S101 - a run has a configuration
+        origin = origin_of_name(model_folder(version).name, **chosen)
     origin = dataclasses.replace(origin, task=task.name, options=task.options)
     return dataclasses.replace(origin, **chosen)  # type: ignore[arg-type]
 
@@ -101,15 +105,6 @@ def origin_of_name(name: str, **chosen: str) -> Origin:
     """Returns what is likely of a model that is only known by name."""
     spec = catalogue.find_dataset(chosen.get("dataset", name))
     return Origin(spec.name, spec.direction, spec.task, data_dir=chosen.get("data_dir", "datasets"))
-
-
-def _read_card(version: Path) -> Origin | None:
-    try:
-        card: dict[str, Any] = json.loads((version / CARD_FILE).read_text())
-        height, width = card["config"]["image_size"]
-        return Origin(card["dataset"], card["config"]["direction"], size=(int(height), int(width)))
-    except (OSError, ValueError, LookupError, TypeError):  # exported without one, or by others
-        return None
 
 
 def describe_input(origin: Origin, kind: str | None = None, palette: str | None = None) -> Sheet:
