@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from tests.helpers import keras2_lane, runs, tiny_run
-from tfpix2pix.export.files.export_file import FileOptions, check_flags, export_file
+from tfpix2pix.export.files.export_file import export_file
+from tfpix2pix.export.files.formats import FileOptions, check_format
 from tfpix2pix.networks import generators, keras_versions
 from tfpix2pix.pipelines.base.errors import UserError
 
@@ -48,10 +49,10 @@ def test_files_for_other_runtimes_are_refused_by_a_sentence(tmp_path):
     command = [sys.executable, "-m", "tfpix2pix.export", f"--workdir={workdir}", "--format=keras"]
     result = runs.run([*command, f"--output={tmp_path / 'out'}"])
     assert result.returncode == 1
-    assert runs.last_line(result).startswith("error: --format=keras needs Keras 3, and this is Keras 2.15")
+    assert runs.last_line(result).startswith("error: the format keras needs Keras 3, and this is Keras 2.15")
     assert not (tmp_path / "out").exists()
     with pytest.raises(UserError, match="onnx needs Keras 3"):  # and not a package
-        check_flags({"format": "onnx", "noise": None, "image_size": None, "quantization": None})
+        check_format("onnx")
     options = FileOptions("tflite", (32, 32))
     with pytest.raises(UserError, match="tflite needs Keras 3"):
         export_file(generators.unet_generator(depth=2, base_filters=2), tmp_path / "file", options)

@@ -1,97 +1,173 @@
-"""Exports a trained generator as a SavedModel, ready for TensorFlow Serving, or as a file for other runtimes.
+"""Exports a trained generator as a SavedModel for TensorFlow Serving, or as a file for another runtime.
 
     python -m tfpix2pix.export --workdir=runs/facades --output=saved_models
 
-It becomes the next version of <output>/<name>, which a running server picks up
-by itself. saved_models/README.md says what to send it. `python -m
-tfpix2pix.serving.serve` starts a server, and writes the models.config that lists
-the models of a folder.
+The SavedModel becomes the next version of <output>/<name>, which a running server
+picks up by itself. saved_models/README.md says what to send it. `python -m
+tfpix2pix.serving.serve` starts a server for all models of a folder.
 
     python -m tfpix2pix.export --workdir=runs/facades --format=tflite
 
-writes <output>/<name>.tflite instead; docs/runtimes.md says how to run it.
+writes the file <output>/<name>.tflite instead; docs/runtimes.md says how to run it.
 """
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
-from tfpix2pix.config import config
-from tfpix2pix.export.files.export_file import SAVED_MODEL, check_flags, define_flags, export_run
+from tfpix2pix.config import config as configs
+from tfpix2pix.export.files.formats import NOISES, PACKAGES, TOLERANCES, FileOptions, check_format
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError
 
+SAVED_MODEL = "saved_model"
+_SAVED_MODEL_FLAGS = ("serving_noise", "max_pixels", "keep_versions")
+_FILE_FLAGS = ("noise", "image_size", "quantization")
+
 
 def main(argv: Sequence[str]) -> None:
-    """Parses flags, restores the generator, exports it."""
+    """Parses flags, restores the generator, exports it, says what to do with it."""
+    values = _parse(argv)
+    command_line.import_tensorflow()
+    from tfpix2pix.export.files.export_file import export_file
+    from tfpix2pix.export.run import export_run
+    from tfpix2pix.run.generator import load_generator
+
+    workdir = Path(values["workdir"])
+    generator, config, step = load_generator(workdir, values["checkpoint"])
+    name = values["name"] or config.dataset
+    if values["format"] == SAVED_MODEL:
+        print(f"exporting step {step} of {workdir}, and trying it in a fresh process", flush=True)
+        version = export_run(
+            generator,
+            config,
+            step,
+            workdir,
+            Path(values["output"]) / name,
+            noise=values["serving_noise"],
+            max_pixels=values["max_pixels"],
+            keep_versions=values["keep_versions"],
+        )
+        print(_describe_version(version))
+    else:
+        print(f"exporting step {step} of {workdir}, and comparing the file with it", flush=True)
+        options = _file_options(values, config)
+        path = Path(values["output"]) / options.name_file(name)
+        report = export_file(generator, path, options, {"workdir": workdir.name, "step": step})
+        print(_describe_file(path, report))
+
+
+def _parse(argv: Sequence[str]) -> dict[str, Any]:
     flag_values = command_line.new_flags()
+    _define_flags(flag_values)
+    _define_file_flags(flag_values)
+    arguments = command_line.parse_flags(flag_values, __doc__ or "", argv)
+    values = flag_values.flag_values_dict()
+    if arguments or not values["workdir"]:
+        raise UsageError("expected --workdir=RUN, with --output=DIR or without it (--help shows more)")
+    if values["name"] and not catalogue.is_name(values["name"]):
+        raise UsageError(f"--name is a name, not a path (that is --output). Received: {values['name']}")
+    _check_format(values)
+    return values
+
+
+def _define_flags(flag_values: flags.FlagValues) -> None:
     for name, default, text in (
-        ("workdir", None, "folder of the run"),
-        ("output", "saved_models", "folder of the SavedModels"),
-        ("name", None, "name of the model (default: the run's dataset)"),
-        ("checkpoint", "latest", "latest, best or a step"),
+        ("workdir", None, "Export the run in this folder."),
+        ("output", "saved_models", "Write to this folder, which holds the models."),
+        ("name", None, "Give the model this name. Default: the name of the run's dataset."),
+        ("checkpoint", "latest", "Export this checkpoint of the run: latest, best or a step."),
     ):
         flags.DEFINE_string(name, default, text, flag_values=flag_values)
     flags.DEFINE_enum(
         "serving_noise",
         None,
-        config.SERVING_NOISE,
-        "of requests without a seed: the same for all, drawn for each image, or none (default: the run's)",
+        configs.SERVING_NOISE,
+        "Give requests without a seed this noise: the same for all, one drawn for each image, or none. "
+        "Default: as the run was told.",
         flag_values=flag_values,
     )
-    flags.DEFINE_integer(
-        "max_pixels",
-        None,
-        "larger images are refused, files before they are decoded (default: 2**24, 4096x4096)",
-        flag_values=flag_values,
-        lower_bound=1,
-    )
-    flags.DEFINE_integer(
-        "keep_versions",
-        None,
-        "versions of the model to keep, the newest; the others are deleted (default: all)",
-        flag_values=flag_values,
-        lower_bound=1,
-    )
-    define_flags(flag_values)
-    arguments = command_line.parse_flags(flag_values, __doc__ or "", argv)
-    values = flag_values.flag_values_dict()
-    if arguments or not values["workdir"]:
-        raise UsageError("expected --workdir=RUN, with --output=DIR or not (--help shows more)")
-    if values["name"] and not catalogue.is_name(values["name"]):
-        raise UsageError(f"--name is a name, not a path (that is --output). Received: {values['name']}")
-    check_flags(values)
-    command_line.import_tensorflow()
-    if values["format"] != SAVED_MODEL:
-        export_run(values)
-        return
-    from tfpix2pix.export import model_card, saved_model
-    from tfpix2pix.run import splits
-    from tfpix2pix.run.generator import load_generator
+    for name, text in (
+        (
+            "max_pixels",
+            "Refuse images of more pixels than this; files are refused before they are decoded. "
+            "Default: 2**24, which is 4096x4096.",
+        ),
+        ("keep_versions", "Keep this many versions of the model, and delete older ones. Default: all."),
+    ):
+        flags.DEFINE_integer(name, None, text, flag_values=flag_values, lower_bound=1)
 
-    generator, settings, step = load_generator(values["workdir"], values["checkpoint"])
-    name = values["name"] or settings.dataset
-    print(f"exporting step {step} of {values['workdir']}, and trying it in a fresh process", flush=True)
-    version = saved_model.export_saved_model(
-        generator,
-        Path(values["output"]) / name,
-        settings.seed,
-        task=splits.make_task(settings),
-        noise=values["serving_noise"] or settings.serving_noise,
-        max_pixels=values["max_pixels"],
-        image_size=settings.image_size,
-        keep_versions=values["keep_versions"],
-        about=model_card.describe_run(Path(values["workdir"]), settings, step),
+
+def _define_file_flags(flag_values: flags.FlagValues) -> None:
+    for name, default, choices, text in (
+        (
+            "format",
+            SAVED_MODEL,
+            [SAVED_MODEL, *PACKAGES],
+            "Write a SavedModel to serve, or a file of this format for another runtime.",
+        ),
+        (
+            "noise",
+            None,
+            NOISES,
+            "Write a file that takes a noise seed as an input, or one without noise. Default: input.",
+        ),
+        ("quantization", None, list(TOLERANCES), "Store the weights of a tflite file so. Default: none."),
+    ):
+        flags.DEFINE_enum(name, default, choices, text, flag_values=flag_values)
+    flags.DEFINE_string(
+        "image_size",
+        None,
+        "Write a file that takes images of this size in px, given as N or HxW. Default: the run's size.",
+        flag_values=flag_values,
     )
+
+
+def _check_format(values: Mapping[str, Any]) -> None:
+    """Raises UsageError where flags do not go together, UserError where packages are missing."""
+    file_format = values["format"]
+    for name in _FILE_FLAGS if file_format == SAVED_MODEL else _SAVED_MODEL_FLAGS:
+        if values[name] is None:
+            continue
+        if file_format == SAVED_MODEL:
+            raise UsageError(f"--{name} is for a file: give --format={'|'.join(PACKAGES)} too")
+        raise UsageError(f"--{name} is for a SavedModel. Received: --format={file_format}")
+    if values["quantization"] is not None and file_format != "tflite":
+        raise UsageError(f"--quantization is for --format=tflite. Received: --format={file_format}")
+    if file_format != SAVED_MODEL:
+        check_format(file_format)
+
+
+def _file_options(values: Mapping[str, Any], config: configs.Config) -> FileOptions:
+    size = values["image_size"]
+    return FileOptions(
+        values["format"],
+        configs.make_config(image_size=size).image_size if size else config.image_size,
+        values["noise"] != "off",
+        values["quantization"] or "none",
+    )
+
+
+def _describe_version(version: Path) -> str:
     folder, served = (shlex.quote(str(path)) for path in (version.parent, version.parent.resolve()))
-    print(
+    return (
         f"SavedModel: {version}\n"
         f"translate:  python -m tfpix2pix.translate --model={folder} --input=IMAGES --output=OUT\n"
-        f"serve:      tensorflow_model_server --rest_api_port=8501 --model_name={name} "
+        f"serve:      tensorflow_model_server --rest_api_port=8501 --model_name={version.parent.name} "
         f"--model_base_path={served}"
+    )
+
+
+def _describe_file(path: Path, report: Mapping[str, Any]) -> str:
+    return (
+        f"{report['format']}: {path}, {report['bytes'] / 1e6:.1f} MB\n"
+        f"off the generator, of values in [-1, 1]: at most {report['max_error']:.2g}, "
+        f"{report['mean_error']:.2g} on average\n"
+        f"how to run it: docs/runtimes.md; what it takes: {path}.json"
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 
 from tfpix2pix.config.config import Config
-from tfpix2pix.export import model_card, saved_model
+from tfpix2pix.export.run import export_run
 from tfpix2pix.methods.build import build_train_step
 from tfpix2pix.methods.step import TranslationStep
 from tfpix2pix.metrics.registry import BuildMetric
@@ -128,15 +128,7 @@ def _export(generator: keras.Model, config: Config, workdir: Path, step: int) ->
         version = Path(exported["path"])
         if exported["step"] == step and version.parent == models.resolve() and version.is_dir():
             return models / version.name
-    folder = saved_model.export_saved_model(
-        generator,
-        models,
-        noise_seed=config.seed,
-        task=splits.make_task(config),
-        noise=config.serving_noise,
-        image_size=config.image_size,
-        about=model_card.describe_run(workdir, config, step),
-    )
+    folder = export_run(generator, config, step, workdir, models)
     text = json.dumps({"step": step, "path": str(folder.resolve())}) + "\n"
     staging.write_file(record, text.encode())
     return folder
