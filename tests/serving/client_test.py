@@ -14,6 +14,7 @@ from tests.helpers.serving_stand_in.models import RequestError
 from tests.helpers.serving_stand_in.servers import STARTS, start_rest_server
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.serving import client
+from tfpix2pix.serving.files import summarize
 
 pytest_plugins = ["tests.helpers.serving_stand_in.fixtures"]
 BOTH = pytest.mark.parametrize("protocol", ["rest", "grpc"])
@@ -116,7 +117,7 @@ def test_seed_version_and_token_reach_the_server(serve, models, photos, tmp_path
     [
         ({"model": ""}, "--model is missing"),
         ({"url": "127.0.0.1:8501"}, "a server's URL is http://HOST:8501"),
-        ({"input": "nothing"}, "no JPEG, PNG or BMP image matches --input=nothing"),
+        ({"input": "nothing"}, "no JPEG, PNG or BMP image matches nothing"),
         ({"output": "photos"}, "is the folder of the inputs"),
         ({"concurrency": 0}, "concurrency"),
         ({"timeout_sec": "soon"}, "timeout_sec"),
@@ -190,14 +191,14 @@ def test_help_does_not_wait_for_tensorflow():
 def test_percentiles_are_latencies_that_occurred():
     hundred = [milliseconds / 1000 for milliseconds in range(100, 0, -1)]
     expected = "100 images in 2.0 s, 50 images/s; latency p50 50 ms, p90 90 ms, p99 99 ms"
-    assert client.summarize(hundred, 2.0) == expected
-    assert client.summarize([0.03, 0.01, 0.2], 0.25) == (
+    assert summarize(hundred, 2.0) == expected
+    assert summarize([0.03, 0.01, 0.2], 0.25) == (
         "3 images in 0.2 s, 12 images/s; latency p50 30 ms, p90 200 ms, p99 200 ms"
     )
-    assert client.summarize([0.25], 0.5) == (
+    assert summarize([0.25], 0.5) == (
         "1 image in 0.5 s, 2 images/s; latency p50 250 ms, p90 250 ms, p99 250 ms"
     )
-    assert client.summarize([], 0.5) == "0 images in 0.5 s, 0 images/s"
+    assert summarize([], 0.5) == "0 images in 0.5 s, 0 images/s"
 
 
 def test_the_python_and_the_curl_of_the_documentation_run(serve, tmp_path, monkeypatch):

@@ -124,7 +124,7 @@ def test_inpaint_resumes_fills_holes_and_keeps_the_rest(photos, tmp_path, capsys
     runs.write_image(tmp_path / "given/marked.png", picture[..., :3])
     with pytest.raises(UserError, match="1 of 1 images could not be translated"):
         _call(TRANSLATE, "translate", **model, output=tmp_path / "none")
-    assert "marked.png has no transparent pixels to fill; --hole=center" in capsys.readouterr().err
+    assert "marked.png has no transparent pixels to fill; hole=center" in capsys.readouterr().err
     _call(TRANSLATE, "translate", **model, output=tmp_path / "middle", hole="center")
     changed = np.any(_read(tmp_path / "middle" / "marked.png") != picture[..., :3], axis=-1)
     assert changed[10:30, 15:45].mean() > 0.9
@@ -143,7 +143,9 @@ def test_edges_learns_from_photos_and_takes_drawings_or_photos(photos, tmp_path)
     _call(TRANSLATE, "translate", **given, output=tmp_path / "out", draw_edges=True)
     shown = _read(tmp_path / "out" / "index_files" / "photo.jpg").astype(int)
     assert (np.ptp(shown, axis=-1) < 10).all() and 0.5 < (shown > 200).mean() < 1  # a drawing
-    with pytest.raises(UsageError, match="--hole is for an inpainting model, and .* is one of edges"):
+    with pytest.raises(
+        UsageError, match="`hole` is for an inpainting model, .* learned another task, edges"
+    ):
         _call(TRANSLATE, "translate", **given, output=tmp_path / "no", hole="center")
 
 

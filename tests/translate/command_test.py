@@ -11,16 +11,17 @@ import pytest
 from PIL import Image
 
 from tests.helpers.tiny_run import write_run
+from tfpix2pix.export.model_card import describe_run
 from tfpix2pix.export.saved_model import export_saved_model
 from tfpix2pix.pictures.page import Row, render_gallery
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.run.generator import load_generator
+from tfpix2pix.translate.image_inputs import find_inputs, name_outputs
 from tfpix2pix.translate.translator import Translator
 
 ROOT = Path(__file__).resolve().parents[2]
 # Imported, the module would hide the function `tfpix2pix.translate`.
 COMMAND = runpy.run_module("tfpix2pix.translate")
-find_inputs, name_outputs = COMMAND["find_inputs"], COMMAND["name_outputs"]
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +119,7 @@ def test_an_exif_orientation_is_warned_of_once(workdir, tmp_path, capsys):
 def test_a_usage_error_is_quick_and_has_status_2(tmp_path):
     process = run_command("--model=runs/x", "--input=photos/*.jpg", "--output=out", cwd=tmp_path)
     assert process.returncode == 2
-    assert process.stderr.splitlines()[-1] == "error: no JPEG, PNG or BMP image matches --input=photos/*.jpg"
+    assert process.stderr.splitlines()[-1] == "error: no JPEG, PNG or BMP image matches photos/*.jpg"
     program = (
         "import sys, runpy; runpy.run_module('tfpix2pix.translate'); sys.exit('tensorflow' in sys.modules)"
     )
@@ -186,7 +187,7 @@ def test_a_saved_model_gives_the_same_pictures_and_samples(workdir, tmp_path):
     for name in ("x_1.png", "x_2.png"):
         run, servable = (read_picture(tmp_path / output / name) for output in ("run", "servable"))
         assert np.abs(run.astype(int) - servable).max() <= 1
-    with pytest.raises(UsageError, match="--checkpoint is for a run"):
+    with pytest.raises(UsageError, match="`checkpoint` is for a run"):
         translate(model=saved, input=tmp_path / "photos", output=tmp_path / "no", checkpoint="best")
     assert not (tmp_path / "no").exists()
 
@@ -196,7 +197,7 @@ def test_half_of_a_pair_is_taken_on_request_and_a_hint_given_else(workdir, tmp_p
     translate(model=workdir, input=tmp_path / "photos", output=tmp_path / "whole")
     # The run's direction is BtoA: its input is the right half.
     assert "pair.png is twice as wide as high" in (hint := capsys.readouterr().err)
-    assert "--crop=right takes its input half" in hint
+    assert "training, crop=right takes its input half" in hint
     for side, half in (("left", pixels[:, :32]), ("right", pixels[:, 32:])):
         translate(model=workdir, input=tmp_path / "photos", output=tmp_path / side, crop=side)
         np.testing.assert_array_equal(read_picture(tmp_path / side / "pair.png"), Translator(workdir)(half))
@@ -207,6 +208,19 @@ def test_half_of_a_pair_is_taken_on_request_and_a_hint_given_else(workdir, tmp_p
     assert "63 px wide" in capsys.readouterr().err
 
 
+def test_the_card_of_a_saved_model_tells_which_half_is_the_input(workdir, tmp_path, capsys):
+    save_picture(tmp_path / "photos" / "pair.png", 32, 64)
+    generator, config, step = load_generator(workdir)
+    about = describe_run(workdir, config, step)
+    version = export_saved_model(generator, tmp_path / "saved", verify=False, about=about)
+    hints = []
+    for text in ((version / "model_card.json").read_text(), "{"):
+        (version / "model_card.json").write_text(text)
+        translate(model=version, input=tmp_path / "photos", output=tmp_path / "out")
+        hints.append(capsys.readouterr().err)
+    assert "crop=right takes" in hints[0] and "crop=left or right takes" in hints[1]
+
+
 @pytest.mark.parametrize(
     "settings, reason",
     [
@@ -215,9 +229,12 @@ def test_half_of_a_pair_is_taken_on_request_and_a_hint_given_else(workdir, tmp_p
         ({"model": "m", "input": "photos"}, "--output is missing"),
         ({"model": "m", "input": "photos", "output": "photos"}, "is the folder of the inputs"),
         ({"model": "m", "input": "photos/a.png", "output": "photos"}, "is the folder of the inputs"),
-        ({"model": "m", "input": "photos", "output": "photos/a.png"}, "takes a folder"),
+        (
+            {"model": "m", "input": "photos", "output": "photos/a.png"},
+            "`output` takes a folder, and photos/a",
+        ),
         ({"model": "m", "input": "nested/x", "output": "nested"}, "nested/x/a.png is an input"),
-        ({"model": "m", "input": "empty", "output": "out"}, "no JPEG, PNG or BMP .* --input=empty"),
+        ({"model": "m", "input": "empty", "output": "out"}, "no JPEG, PNG or BMP image matches empty"),
         ({"model": "m", "input": "*.gif", "output": "out"}, "no JPEG, PNG or BMP"),
         ({"model": "m", "input": "photos", "output": "out"}, "there is no m"),
         ({"model": "photos", "input": "photos", "output": "out"}, "photos is neither"),
@@ -272,7 +289,7 @@ def test_files_of_other_kinds_are_counted(tmp_path, monkeypatch, capsys):
     for name in ("a.png", "b.webp", "c.WEBP", "d.tif", "README", ".e.gif", "out/index.html"):
         Path("in", name).touch()
     assert find_inputs("in", Path("in/out")) == (Path("in"), [Path("in/a.png")])
-    warning = "warning: --input=in: 2 .webp, 1 .tif, 1 README are not JPEG, PNG or BMP and are left out\n"
+    warning = "warning: in: 2 .webp, 1 .tif, 1 README are not JPEG, PNG or BMP and are left out\n"
     counts = capsys.readouterr().err
     assert sorted(counts.split()) == sorted(warning.split())
     with pytest.raises(

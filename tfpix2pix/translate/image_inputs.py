@@ -1,28 +1,94 @@
-"""From --input to the files it names, and from these to the names of what is written."""
+"""Finds the image files that a person means, and gives the outputs of each file a name.
+
+TensorFlow is not imported.
+"""
 
 import collections
 import glob
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.listing import join_some
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.catalogue import IMAGE_SUFFIXES
 
+ARRAY_SUFFIX = ".npy"
 
-def find_inputs(pattern: str, output: Path) -> tuple[Path, list[Path]]:
-    """Finds what --input names; warns of files of other kinds, which are left out.
+
+class InputFile(NamedTuple):
+    """A file to translate.
+
+    Attributes:
+      path: where it is.
+      title: its path below the folder of the inputs, for people.
+      name: what its outputs are called, without a suffix; a subfolder is part of it.
+    """
+
+    path: Path
+    title: str
+    name: str
+
+    @property
+    def suffix(self) -> str:
+        """Returns the suffix in lower case."""
+        return self.path.suffix.lower()
+
+
+def find_files(
+    pattern: str, output: Path, list_outputs: Callable[[InputFile], Sequence[str]]
+) -> list[InputFile]:
+    """Finds the files to translate, and makes sure that no output overwrites one of them.
 
     Args:
-      pattern: a file, a folder or a glob.
-      output: a folder whose contents are no inputs.
+      pattern: a file, a folder, or a glob.
+      output: folder of the outputs.
+      list_outputs: returns the outputs of a file, relative to `output`.
 
     Returns:
-      The folder that names are relative to, and the image files, sorted.
+      The files, sorted.
 
     Raises:
-      UsageError: when there are none, or `output` is their folder.
+      UsageError: when there are none, or an output would overwrite one.
+    """
+    root, paths = find_inputs(pattern, output)
+    titles = [path.relative_to(root) for path in paths]
+    files = [
+        InputFile(path, str(title), name)
+        for path, title, name in zip(paths, titles, name_outputs(titles), strict=True)
+    ]
+    taken = {path.resolve() for path in paths}
+    for written in (output / each for file in files for each in list_outputs(file)):
+        if written.resolve() in taken:
+            raise UsageError(f"{written} is an input; choose another `output`")
+    return files
+
+
+def list_outputs(name: str, suffix: str = ".png", samples: int = 1) -> list[str]:
+    """Returns the files that the outputs of an input are written to: arrays for arrays, PNG for all others.
+
+    Args:
+      name: of the outputs, without a suffix.
+      suffix: of the input, in lower case.
+      samples: number of outputs.
+    """
+    suffix = suffix if suffix == ARRAY_SUFFIX else ".png"
+    return [f"{name}_{n}{suffix}" for n in range(1, samples + 1)] if samples > 1 else [f"{name}{suffix}"]
+
+
+def find_inputs(pattern: str, output: Path) -> tuple[Path, list[Path]]:
+    """Finds image files, and warns of files of other kinds, which are left out.
+
+    Args:
+      pattern: a file, a folder, or a glob.
+      output: a folder whose contents do not count as inputs.
+
+    Returns:
+      The folder of the inputs, below which their names are unique, and the files, sorted.
+
+    Raises:
+      UsageError: when there are none, or `output` is the folder of the inputs.
     """
     path = Path(pattern)
     if path.is_file():
@@ -34,15 +100,15 @@ def find_inputs(pattern: str, output: Path) -> tuple[Path, list[Path]]:
         root = Path(*plain[: next((i for i, part in enumerate(path.parts) if glob.has_magic(part)), 0)])
         files = list(map(Path, glob.glob(pattern, recursive=True)))
     if output.exists() and not output.is_dir():
-        raise UsageError(f"--output takes a folder, and {output} is a file")
+        raise UsageError(f"`output` takes a folder, and {output} is a file")
     if output.resolve() == root.resolve():
-        raise UsageError(f"--output={output} is the folder of the inputs; choose another one")
+        raise UsageError(f"{output} is the folder of the inputs; choose another `output`")
     if root.resolve() in output.resolve().parents and not path.is_file():
         files = [file for file in files if output.resolve() not in file.resolve().parents]
     if not path.is_file():
         files = _sift(pattern, [file for file in files if file.is_file() and not _is_hidden(file, root)])
     if not files:
-        raise UsageError(f"no JPEG, PNG or BMP image matches --input={pattern}")
+        raise UsageError(f"no JPEG, PNG or BMP image matches {pattern}")
     return root, sorted(files)
 
 
@@ -51,13 +117,13 @@ def _is_hidden(file: Path, root: Path) -> bool:
 
 
 def _sift(pattern: str, files: Sequence[Path]) -> list[Path]:
-    """Returns the images among files, and says how many others there are."""
+    """Returns the images among files, and warns of the others."""
     images = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
     kinds = (file.suffix.lower() or file.name for file in files)
     others = collections.Counter(kind for kind in kinds if kind not in IMAGE_SUFFIXES)
     if others:
         counts = join_some([f"{count} {kind}" for kind, count in others.most_common()])
-        ignored = f"--input={pattern}: {counts} are not JPEG, PNG or BMP"
+        ignored = f"{pattern}: {counts} are not JPEG, PNG or BMP"
         if not images:
             raise UsageError(f"{ignored}; convert them to PNG or JPEG")
         warn(f"{ignored} and are left out")
@@ -65,9 +131,10 @@ def _sift(pattern: str, files: Sequence[Path]) -> list[Path]:
 
 
 def name_outputs(files: Sequence[Path]) -> list[str]:
-    """Returns a name without suffix for each file: its own, or with its suffix where others share it.
+    """Returns a name without a suffix for the outputs of each file.
 
-    Names that differ in case alone count as the same, as on some disks they are.
+    It is the name of the file; where several files share it, their suffixes become part of it. Names that
+    differ only in upper and lower case count as the same, because they are the same on some disks.
     """
     names = [str(file.with_suffix("")) for file in files]
     while True:
@@ -78,11 +145,3 @@ def name_outputs(files: Sequence[Path]) -> list[str]:
         if longer == names:
             return names
         names = longer
-
-
-def check_outputs(inputs: Iterable[Path], outputs: Iterable[Path]) -> None:
-    """Raises UsageError when an output would overwrite an input."""
-    taken = {file.resolve() for file in inputs}
-    for output in outputs:
-        if output.resolve() in taken:
-            raise UsageError(f"{output} is an input; choose another --output")

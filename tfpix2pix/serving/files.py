@@ -1,0 +1,131 @@
+"""Translates image files with a model on a running TensorFlow Serving, many at once."""
+
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from tfpix2pix.export.names import DEFAULT_SIGNATURE
+from tfpix2pix.pipelines.base import staging
+from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.base.progress import show_progress
+from tfpix2pix.serving.remote_model import RemoteModel, ServingError
+from tfpix2pix.translate.image_inputs import InputFile, list_outputs
+
+PERCENTILES = (50, 90, 99)
+# Failures of a single image. Every other failure would meet all images.
+_OF_ONE_IMAGE = ("INVALID_ARGUMENT", "OUT_OF_RANGE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "INTERNAL")
+
+
+class Outcome(NamedTuple):
+    """What became of the files.
+
+    Attributes:
+      latencies_sec: seconds between request and answer, of each image that was translated.
+      elapsed_sec: seconds between the first request and the last answer.
+      failed: number of images that could not be translated.
+    """
+
+    latencies_sec: list[float]
+    elapsed_sec: float
+    failed: int
+
+
+class _RefusedError(UserError):
+    """One image could not be translated."""
+
+
+def translate_files(
+    model: RemoteModel,
+    files: Sequence[InputFile],
+    output: Path,
+    *,
+    signature: str = DEFAULT_SIGNATURE,
+    noise_seed: int | None = None,
+    concurrency: int = 4,
+) -> Outcome:
+    """Translates image files; each one that fails is named on standard error, and the others are translated.
+
+    Args:
+      model: the model on its server. It is closed when all is lost.
+      files: what to translate.
+      output: folder for the outputs, PNG files.
+      signature: a signature that takes image files.
+      noise_seed: seed of the noise; None leaves the noise to the server.
+      concurrency: number of requests at once.
+
+    Returns:
+      What became of the files.
+
+    Raises:
+      UsageError: when the model's signatures do not allow that.
+      UserError: when no server answers any more.
+    """
+    model.read_signatures()  # A server or model that is missing is reported once, not for each image.
+
+    def translate_file(file: InputFile) -> float:
+        (name,) = list_outputs(file.name)
+        return _translate_file(model, file.path, output / name, signature, noise_seed)
+
+    start, latencies_sec = time.perf_counter(), list[float]()
+    pool = ThreadPoolExecutor(concurrency)
+    try:
+        tasks = [pool.submit(translate_file, file) for file in files]
+        with show_progress("translating", len(tasks), "images") as bar:
+            for task in as_completed(tasks):
+                try:
+                    latencies_sec.append(task.result())
+                except _RefusedError as error:
+                    bar.write(f"error: {error}", file=sys.stderr)
+                bar.update()
+    except BaseException as error:
+        model.close()  # What other threads still wait for is of no use any more.
+        if isinstance(error, ServingError):
+            raise UserError(f"{error}. {len(latencies_sec)} of {len(tasks)} images are done") from error
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return Outcome(latencies_sec, time.perf_counter() - start, len(files) - len(latencies_sec))
+
+
+def _translate_file(
+    model: RemoteModel, file: Path, output: Path, signature: str, noise_seed: int | None
+) -> float:
+    """Returns the seconds between request and answer."""
+    try:
+        contents = file.read_bytes()
+    except OSError as error:
+        raise _RefusedError(f"{file} cannot be read: {error.strerror}") from error
+    start = time.perf_counter()
+    try:
+        (picture,) = model.translate([contents], signature, noise_seed)
+    except ServingError as error:
+        if error.code in _OF_ONE_IMAGE:
+            raise _RefusedError(f"{file}: {error}") from error
+        raise
+    latency_sec = time.perf_counter() - start
+    staging.write_file(output, picture)
+    return latency_sec
+
+
+def summarize(latencies_sec: Sequence[float], elapsed_sec: float) -> str:
+    """Returns throughput, and the latencies that 50, 90 and 99 percent of the requests did not exceed.
+
+    Args:
+      latencies_sec: seconds between request and answer, of each image that was translated.
+      elapsed_sec: seconds between the first request and the last answer.
+    """
+    count = len(latencies_sec)
+    text = (
+        f"{count} image{'' if count == 1 else 's'} in {elapsed_sec:.1f} s, {count / elapsed_sec:.3g} images/s"
+    )
+    if not count:
+        return text
+    # This method picks latencies that occurred, and no values between them.
+    values = np.percentile(latencies_sec, PERCENTILES, method="inverted_cdf") * 1000
+    columns = (f"p{percent} {value:.0f} ms" for percent, value in zip(PERCENTILES, values, strict=True))
+    return f"{text}; latency {', '.join(columns)}"
