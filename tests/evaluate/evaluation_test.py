@@ -131,7 +131,7 @@ def test_a_folder_holds_one_evaluation_and_all_its_metrics(workdir, tmp_path, ca
     notice = (
         f"{tmp_path} holds results of another evaluation, which this one replaces: l1.json, psnr.json, "
         "histogram_intersection.json, diversity.json (other checkpoint_step, model, noise_seed); "
-        "--output=ANOTHER keeps both"
+        "another output folder keeps both"
     )
     assert notice in capsys.readouterr().err.splitlines()
     assert _read(tmp_path / "l1.json")["evaluation"]["noise_seed"] == 77
@@ -238,9 +238,9 @@ def test_label_maps_are_scored_directly(workdir, tmp_path):
         ({"metrics": ["l1", "nonsense"]}, "no such metric: nonsense .*histogram_intersection"),
         ({"metrics": ["fcn_score"]}, "fcn_score needs a segmentation network: give --segmenter"),
         ({"metrics": ["label_accuracy"]}, "generates photos: take fcn_score"),
-        ({"image_size": "12"}, "--image_size must be at least"),
-        ({"direction": "left"}, "--direction must be one of"),
-        ({"palette": "camvid"}, "--palette=camvid has other colours"),
+        ({"image_size": "12"}, "image_size`? must be at least"),
+        ({"direction": "left"}, "direction`? must be one of"),
+        ({"palette": "camvid"}, "`palette` camvid has other colours"),
         ({"absent_classes": "half"}, "--absent_classes must be"),
         ({"segmenter": "none.keras"}, "none.keras, which does not exist"),
     ],

@@ -143,9 +143,7 @@ def test_edges_learns_from_photos_and_takes_drawings_or_photos(photos, tmp_path)
     _call(TRANSLATE, "translate", **given, output=tmp_path / "out", draw_edges=True)
     shown = _read(tmp_path / "out" / "index_files" / "photo.jpg").astype(int)
     assert (np.ptp(shown, axis=-1) < 10).all() and 0.5 < (shown > 200).mean() < 1  # a drawing
-    with pytest.raises(
-        UsageError, match="`hole` is for an inpainting model, .* learned another task, edges"
-    ):
+    with pytest.raises(UsageError, match="`hole` is for an inpainting model, .* learned another task, edges"):
         _call(TRANSLATE, "translate", **given, output=tmp_path / "no", hole="center")
 
 

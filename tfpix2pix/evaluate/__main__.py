@@ -3,16 +3,16 @@
     python -m tfpix2pix.evaluate --model=runs/facades
     python -m tfpix2pix.evaluate --model=saved_models/facades --metrics=l1,ssim
 
-A SavedModel is scored as its model_card.json says that it was trained; one without
-takes --dataset, --direction and --image_size. Every example counts once. The results
-go to --output: a file per metric, and index.html with the scores and the pictures,
-worst first or best first. Results of other metrics that are there already stay if they
-are of the same model, data and noise; else they are removed. The same command gives
-the same numbers.
+A SavedModel is scored on what its model_card.json says that it was trained on; one
+without a card takes --dataset, --direction and --image_size. Every example counts
+once. The results are written to --output: a file for each metric, and index.html with
+the scores and the pictures, worst or best first. Results of other metrics that are
+already there stay if they are of the same model, data and noise; else they are
+removed. The same command gives the same numbers.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
@@ -27,60 +27,107 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str]) -> None:
     """Parses flags, evaluates, prints the scores."""
-    flag_values = _define_flags()
+    values = _parse(argv)
+    command_line.import_tensorflow()
+    from tfpix2pix.evaluate.evaluation import evaluate_model
+
+    evaluation = evaluate_model(**values)
+    print(_table(evaluation.results))
+    print(f"report: {evaluation.page}")
+
+
+def _parse(argv: Sequence[str]) -> dict[str, Any]:
+    """Returns the arguments of `evaluate_model`, each of which is a flag of its name."""
+    flag_values = command_line.new_flags()
+    _define_texts(flag_values)
+    _define_choices(flag_values)
     command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
     values = flag_values.flag_values_dict()
     values.pop("help")
     if not values["model"]:
         raise UsageError("--model is missing (--help lists the flags)")
     registry.check_names(values["metrics"] or ())
-
-    command_line.import_tensorflow()
-    from tfpix2pix.evaluate.evaluation import evaluate_model
-    from tfpix2pix.evaluate.gallery import PAGE
-
-    evaluation = evaluate_model(**values)
-    print(_table(evaluation.results))
-    print(f"report: {evaluation.folder / PAGE}")
+    return values
 
 
-def _define_flags() -> flags.FlagValues:
-    flag_values = command_line.new_flags()
+def _define_texts(flag_values: flags.FlagValues) -> None:
     for name, text in (
-        ("model", "folder of a run, of a SavedModel (the newest version), or of one version"),
-        ("checkpoint", "of a run: latest, best or a step (default latest)"),
-        ("output", "folder for the results (default: eval/ in the run; eval/NAME for a SavedModel)"),
-        ("dataset", "name in the catalogue, or of your own set (default: as in training)"),
+        (
+            "model",
+            "Score the model in this folder: a run, a SavedModel, of which the newest version is taken, or "
+            "one version of a SavedModel.",
+        ),
+        ("checkpoint", "Take this checkpoint of a run: latest, best or a step. Default: latest."),
+        (
+            "output",
+            "Write the results to this folder. Default: eval/ in the run, and eval/NAME for a SavedModel.",
+        ),
+        (
+            "dataset",
+            "Score on this dataset: a name in the catalogue, or the name of your own set. Default: as in "
+            "training.",
+        ),
         (
             "data_dir",
-            "folder that holds <dataset>/train|val|test, or the splits (default: the run's, or datasets)",
+            "Look for the dataset in this folder. It holds <dataset>/train, val and test, or these splits "
+            "themselves. Default: the run's folder of data, or datasets.",
         ),
-        ("image_size", "N or HxW, px, that pairs are resized to (default: as in training)"),
-        ("segmenter", "for fcn_score: a .keras file, or the folder of python -m tfpix2pix.metrics.fcn"),
-        ("palette", "classes of the label maps: a dataset's name, or a JSON file (default: the dataset's)"),
-        ("inception_weights", "for fid and kid: file of Keras's InceptionV3 without its top"),
+        ("image_size", "Resize pairs to this size in px, given as N or HxW. Default: as in training."),
+        (
+            "segmenter",
+            "Compute fcn_score with this segmentation network: a .keras file, or a run of "
+            "python -m tfpix2pix.metrics.fcn.",
+        ),
+        (
+            "palette",
+            "Find these classes in label maps: those of a dataset, by its name, or of a JSON file. "
+            "Default: those of --dataset.",
+        ),
+        (
+            "inception_weights",
+            "Compute fid and kid with the weights in this file, of Keras's InceptionV3 without its top.",
+        ),
     ):
         flags.DEFINE_string(name, None, text, flag_values=flag_values)
+
+
+def _define_choices(flag_values: flags.FlagValues) -> None:
     names = ", ".join(registry.NAMES)
-    flags.DEFINE_list("metrics", None, f"of {names} (default: those that apply)", flag_values=flag_values)
+    text = f"Compute these metrics, a comma between them: {names}. Default: all that apply."
+    flags.DEFINE_list("metrics", None, text, flag_values=flag_values)
     for name, default, choices, text in (
-        ("direction", None, ("AtoB", "BtoA"), "left image to right image, or back (default: as in training)"),
-        ("split", "val", catalogue.SPLITS, "which part of the dataset"),
-        ("absent_classes", "skip", registry.ABSENT_CLASSES, "in means over classes, those not in the truth"),
+        (
+            "direction",
+            None,
+            ("AtoB", "BtoA"),
+            "Translate left images to right images, or back. Default: as in training.",
+        ),
+        ("split", "val", catalogue.SPLITS, "Score this split of the dataset."),
+        (
+            "absent_classes",
+            "skip",
+            registry.ABSENT_CLASSES,
+            "Leave classes that the ground truth lacks out of means over classes, or count them as 0.",
+        ),
     ):
         flags.DEFINE_enum(name, default, choices, text, flag_values=flag_values)
     for name, number, least, text in (
-        ("samples_per_image", 4, 1, "outputs of each input that diversity compares"),
+        ("samples_per_image", 4, 1, "Compare this many outputs of each input for diversity."),
         (
             "noise_seed",
             None,
             0,
-            "of the noise (default: the run's seed, so scores are those of its validation)",
+            "Draw the noise from this seed. Default: the run's seed, with which the scores are those of its "
+            "validation.",
         ),
-        ("gallery_size", 200, 0, "most examples that the page shows; scores are always of all"),
+        (
+            "gallery_size",
+            200,
+            0,
+            "Show at most this many examples on the page. The scores are always those of all examples.",
+        ),
     ):
         flags.DEFINE_integer(name, number, text, least, flag_values=flag_values)
-    return flag_values
 
 
 def _table(results: Mapping[str, "Result"]) -> str:

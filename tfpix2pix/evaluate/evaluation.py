@@ -46,42 +46,40 @@ def evaluate_model(
 ) -> Evaluation:
     """Scores a model on a split; writes `<output>/<metric>.json`, and `<output>/index.html` with pictures.
 
-    Other metrics' results that `output` holds already stay, and are on the page again, if
-    they are of the same evaluation: model, step, data, noise. Those of another one are
-    removed, with a notice.
+    Results of other metrics that `output` already holds stay and are shown on the page again, if they are
+    of the same model, step, data and noise. Results of any other evaluation are removed, with a notice.
 
-    Each image gets the noise that it gets in the validations of a training with the
-    same seed, so the scores are those that training reported.
+    Each image gets the noise that the validations of a training with the same seed give it, so the scores
+    are those that the training has reported.
 
     Args:
-      model: a run's workdir, or a SavedModel as `Translator` takes it.
-      output: folder for the results; None: `<workdir>/eval`, or `eval/<name>` for a
-        SavedModel.
-      checkpoint: of a run: `latest` (the default), `best` or a step.
-      dataset: a name, as for training. This and the next three default to the run's, or
-        to what the `model_card.json` of a SavedModel tells; without a card this,
-        `direction` and `image_size` must be given.
-      data_dir: folder that holds the dataset; no card tells it.
+      model: the workdir of a run, or a SavedModel as `Translator` takes it.
+      output: folder for the results; None takes `<workdir>/eval`, and `eval/<name>` for a SavedModel.
+      checkpoint: which checkpoint of a run: `latest` (the default), `best` or a step.
+      dataset: name of the dataset. None takes what the model was trained on, as `Translator.config` says
+        it, and so it does for the next three. Where that is not known, this, `direction` and `image_size`
+        must be given.
+      data_dir: folder that holds the dataset; a SavedModel does not know it.
       direction: `AtoB` or `BtoA`.
       image_size: N or (height, width) px that pairs are resized to.
       split: `train`, `val` or `test`.
-      metrics: names out of `tfpix2pix.metrics.registry`; None: all that apply.
-      segmenter: for `fcn_score`: what `load_segmenter` takes, or returns.
-      palette: classes of the label maps: a dataset's name, or a JSON file; None: the
-        dataset's own.
-      absent_classes: `skip` or `zero`, see `segmentation_scores`.
-      samples_per_image: outputs of each input that `diversity` compares.
-      noise_seed: of the first sample; the n-th after it has `noise_seed + n`. None:
-        the run's seed, or 0.
-      inception_weights: file for `fid` and `kid`.
-      gallery_size: most examples that the page shows, spread over the split; scores
-        are always of all.
+      metrics: names of metrics in `tfpix2pix.metrics.registry`; None takes all that apply.
+      segmenter: for `fcn_score`: what `load_segmenter` takes, or what it returns.
+      palette: classes of the label maps: the name of a dataset, or a JSON file; None takes those of the
+        dataset.
+      absent_classes: `skip` or `zero`; see `segmentation_scores`.
+      samples_per_image: number of outputs of each input that `diversity` compares.
+      noise_seed: seed of the first sample; the n-th sample after it has `noise_seed + n`. None takes the
+        seed of the training, or 0 where that is not known.
+      inception_weights: file of weights for `fid` and `kid`.
+      gallery_size: the largest number of examples on the page, spread over the split. The scores are
+        always those of all examples.
 
     Returns:
       The results, which are in the files too.
 
     Raises:
-      UsageError: for arguments that do not go together; names the flag.
+      UsageError: when arguments do not go together.
       UserError: when a file cannot be read or written.
 
     Example:
@@ -102,7 +100,7 @@ def evaluate_model(
     classes = choose_palette(config.dataset, config.data_dir, palette, network)
     label_side = find_label_side(source, classes)
     if palette is not None and label_side is None:
-        raise UsageError(f"--palette={palette} has other colours than both images of the first pair")
+        raise UsageError(f"`palette` {palette} has other colours than both images of the first pair")
     tools = Tools(
         palette=classes if label_side else None,
         label_side=label_side,
@@ -119,12 +117,7 @@ def evaluate_model(
     description = job.describe()
     kept, others = sift_earlier(folder, description, source.example_ids)
     if others:
-        files = ", ".join(f"{name}.json" for name in others)
-        differences = ", ".join(sorted(set().union(*others.values())))
-        say(
-            f"{folder} holds results of another evaluation, which this one replaces: {files} "
-            f"(other {differences}); --output=ANOTHER keeps both"
-        )
+        _announce_replacement(folder, others)
     evaluation = Evaluation(folder, description, _score(job, gallery))
     for name in others:
         (folder / f"{name}.json").unlink(missing_ok=True)
@@ -133,9 +126,18 @@ def evaluate_model(
     return evaluation
 
 
+def _announce_replacement(folder: Path, others: Mapping[str, Sequence[str]]) -> None:
+    files = ", ".join(f"{name}.json" for name in others)
+    differences = ", ".join(sorted(set().union(*others.values())))
+    say(
+        f"{folder} holds results of another evaluation, which this one replaces: {files} "
+        f"(other {differences}); another output folder keeps both"
+    )
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Job:
-    """What is evaluated, on what, by what."""
+    """The model that is evaluated, the data that it gets, and the metrics that score it."""
 
     translator: Translator
     config: Config
@@ -146,7 +148,7 @@ class _Job:
     noise_seed: int
 
     def describe(self) -> dict[str, Any]:
-        """Returns all that decides the scores, for JSON."""
+        """Returns all that decides the scores, in types of JSON."""
         version, segmenter, tools = self.translator.version, self.tools.segmenter, self.tools
         return {
             "model": self.translator.title,
@@ -175,14 +177,14 @@ def _settle_output(translator: Translator, model: Path, output: str | Path | Non
         served = model_folder(version)
         folder = Path(output or Path("eval") / served.name)
         if served in (folder.resolve(), *folder.resolve().parents):
-            raise UsageError(f"--output={folder} lies in {served}, which a server reads; choose another one")
+            raise UsageError(f"{folder} lies in {served}, which a server reads; choose another `output`")
     if folder.exists() and not folder.is_dir():
-        raise UsageError(f"--output takes a folder, and {folder} is a file")
+        raise UsageError(f"`output` takes a folder, and {folder} is a file")
     return folder
 
 
 def _settle_data(translator: Translator, given: Mapping[str, Any]) -> Config:
-    """Returns the training's configuration with what was given on top, checked as for a training."""
+    """Returns the configuration of the training, in which what was given wins, checked as for a training."""
     trained = translator.config
     if trained is None:
         task = translator.task
@@ -229,12 +231,12 @@ def _score(job: _Job, gallery: Gallery) -> dict[str, Result]:
         with show_progress("evaluating", len(source), "images") as bar:
             return score_split(generate, split, job.metrics, watch)
     except tf.errors.ResourceExhaustedError as error:
-        raise UserError(f"out of memory at {job.config.image_size} px; try --image_size") from error
+        raise UserError(f"out of memory at {job.config.image_size} px; try a smaller `image_size`") from error
 
 
 def _check_channels(images: tf.Tensor, channels: int, verb: str, translator: Translator) -> None:
     if images.shape[-1] != channels:
         raise UsageError(
             f"{translator.title} {verb} {channels} channels, and the dataset has {images.shape[-1]}: "
-            "give the --dataset that it was trained for"
+            "give the `dataset` that it was trained on"
         )

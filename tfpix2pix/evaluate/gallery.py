@@ -13,16 +13,16 @@ KINDS = ("input", "generated", "target")
 
 
 class Gallery:
-    """The pictures of the page: examples spread evenly over the split, at most so many.
+    """The pictures of the page, of examples that are spread evenly over the split.
 
     Args:
-      folder: of the page.
-      example_ids: of the whole split.
-      limit: most examples shown.
+      folder: folder of the page.
+      example_ids: ids of all examples of the split.
+      limit: the largest number of examples that are shown.
 
     Attributes:
-      indices: places in the split of the examples shown.
-      example_ids: of the whole split.
+      indices: places in the split of the examples that are shown.
+      example_ids: ids of all examples of the split.
     """
 
     def __init__(self, folder: Path, example_ids: Sequence[str], limit: int):
@@ -32,7 +32,7 @@ class Gallery:
         self._folder = folder
 
     def clear(self) -> None:
-        """Removes the page, whose pictures are about to change, and pictures that will not be overwritten."""
+        """Removes the page, whose pictures are about to change, and pictures that will not be replaced."""
         self._folder.mkdir(parents=True, exist_ok=True)
         (self._folder / PAGE).unlink(missing_ok=True)
         kept = {self.file(index, kind) for index in self.indices for kind in KINDS}
@@ -42,10 +42,10 @@ class Gallery:
                 path.unlink()
 
     def add(self, start: int, shown: ShownExamples) -> None:
-        """Writes what the page shows of a batch.
+        """Writes the pictures of those examples of a batch that the page shows.
 
         Args:
-          start: place of its first example in the split.
+          start: place of the batch's first example in the split.
           shown: the batch as pictures.
         """
         for index in set(self.indices) & set(range(start, start + len(shown.input))):
@@ -53,5 +53,5 @@ class Gallery:
                 write_png(self._folder / self.file(index, kind), batch[index - start])
 
     def file(self, index: int, kind: str) -> str:
-        """Returns a picture's file, relative to the page."""
+        """Returns the file of a picture, relative to the page."""
         return f"{PICTURES_FOLDER}/{index:06d}_{kind}.png"

@@ -1,4 +1,4 @@
-"""Histograms as a drawing, on a log scale as in the paper's Fig. 7: SVG text, made by hand."""
+"""Draws histograms as SVG text, on a log scale as in the paper's Fig. 7."""
 
 import math
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ def render_histograms(name: str, low: float, high: float, shares: dict[str, Sequ
     """Draws shares of pixels over a quantity.
 
     Args:
-      name: of the quantity.
+      name: what the quantity is called.
       low: where the first bin begins.
       high: where the last bin ends.
-      shares: kind -> share of each bin, in [0, 1]; a kind is also the CSS class of
-        its line. Bins without a share have no line.
+      shares: kind -> share of each bin, in [0, 1]. The kind is also the CSS class of its line, which has
+        gaps at bins without a share.
 
     Returns:
       An `svg` element.
@@ -45,19 +45,25 @@ def render_histograms(name: str, low: float, high: float, shares: dict[str, Sequ
         )
     curves = []
     for kind, values in shares.items():
-        width, path, pen = (high - low) / len(values), [], "M"
-        for place, share in enumerate(values):
-            if not share > 0:
-                pen = "M"
-                continue
-            height = y(math.log10(share))
-            start, end = x(low + place * width), x(low + (place + 1) * width)
-            path.append(f"{pen}{start:.1f},{height:.1f}H{end:.1f}")
-            pen = "L"
-        curves.append(f'<path class="{kind}" d="{"".join(path)}"/>')
+        width = (high - low) / len(values)
+        edges = [x(low + place * width) for place in range(len(values) + 1)]
+        heights = [y(math.log10(share)) if share > 0 else None for share in values]
+        curves.append(f'<path class="{kind}" d="{_draw_steps(edges, heights)}"/>')
     return (
         f'<svg viewBox="0 0 {WIDTH_PX} {HEIGHT_PX}" width="{WIDTH_PX}" height="{HEIGHT_PX}" role="img" '
         f'aria-label="shares of pixels over {name}">{"".join(marks)}{"".join(curves)}'
         f'<text x="{(_LEFT + WIDTH_PX - _RIGHT) / 2}" y="{HEIGHT_PX - 1}" text-anchor="middle">{name}</text>'
         "</svg>"
     )
+
+
+def _draw_steps(edges: Sequence[float], heights: Sequence[float | None]) -> str:
+    """Returns the data of an SVG path: a step for each bin, and a gap where there is no height."""
+    path, pen = [], "M"
+    for start, end, height in zip(edges, edges[1:], heights, strict=False):
+        if height is None:
+            pen = "M"
+            continue
+        path.append(f"{pen}{start:.1f},{height:.1f}H{end:.1f}")
+        pen = "L"
+    return "".join(path)

@@ -78,12 +78,13 @@ def render_report(
     higher_is_better: Mapping[str, bool | None],
     gallery: Gallery,
 ) -> str:
-    """Returns the page; it needs its pictures beside it, and nothing else.
+    """Returns the page of an evaluation, which needs its pictures beside it and nothing else.
 
     Args:
-      description: of the evaluation, as in its JSON files.
-      results: by metric.
-      higher_is_better: by metric; None where neither is better.
+      description: what decided the scores, as the JSON files hold it.
+      results: name of the metric -> its result.
+      higher_is_better: name of the metric -> whether higher scores are better; None where neither higher
+        nor lower ones are.
       gallery: the pictures.
 
     Returns:
@@ -183,24 +184,12 @@ def _render_gallery(
         for score, per_image in result.per_image.items():
             title = name if len(result.per_image) == 1 else f"{name} · {score}"
             values[title], directions[title] = per_image, higher_is_better[name]
-    articles = []
-    for index in gallery.indices:
-        own = {title: float(per_image[index]) for title, per_image in values.items()}
-        title = html.escape(gallery.example_ids[index])
-        texts = [f"<span>{html.escape(name)} {_number(value)}</span>" for name, value in own.items()]
-        figures = "".join(
-            f'<figure><a href="{gallery.file(index, kind)}"><img loading="lazy" alt="{kind} of {title}" '
-            f'src="{gallery.file(index, kind)}" width="{size[1]}" height="{size[0]}"></a>'
-            f"<figcaption>{kind}</figcaption></figure>\n"
-            for kind in KINDS
-        )
-        articles.append(
-            f'<article data-values="{_attribute(own)}">\n<h2>{title}</h2>\n'
-            f"<p>{' '.join(texts)}</p>\n<div>\n{figures}</div>\n</article>\n"
-        )
+    articles = [_render_example(gallery, index, values, size) for index in gallery.indices]
     shown, total = len(gallery.indices), len(gallery.example_ids)
     note = (
-        "" if shown == total else f"<p>{shown} of {total} pairs, spread evenly; the scores are of all.</p>\n"
+        ""
+        if shown == total
+        else f"<p>{shown} of {total} pairs, spread evenly; the scores are those of all pairs.</p>\n"
     )
     options = "".join(f"<option>{html.escape(title)}</option>" for title in values)
     sorting = (
@@ -214,6 +203,25 @@ def _render_gallery(
     )
 
 
+def _render_example(
+    gallery: Gallery, index: int, values: Mapping[str, np.ndarray], size: tuple[int, int]
+) -> str:
+    """Returns the pictures of one example, with its own scores."""
+    own = {title: float(per_image[index]) for title, per_image in values.items()}
+    title = html.escape(gallery.example_ids[index])
+    texts = [f"<span>{html.escape(name)} {_number(value)}</span>" for name, value in own.items()]
+    figures = "".join(
+        f'<figure><a href="{gallery.file(index, kind)}"><img loading="lazy" alt="{kind} of {title}" '
+        f'src="{gallery.file(index, kind)}" width="{size[1]}" height="{size[0]}"></a>'
+        f"<figcaption>{kind}</figcaption></figure>\n"
+        for kind in KINDS
+    )
+    return (
+        f'<article data-values="{_attribute(own)}">\n<h2>{title}</h2>\n'
+        f"<p>{' '.join(texts)}</p>\n<div>\n{figures}</div>\n</article>\n"
+    )
+
+
 def _number(value: float | None) -> str:
     if value is None or math.isnan(value):
         return "–"
@@ -221,6 +229,6 @@ def _number(value: float | None) -> str:
 
 
 def _attribute(values: Mapping[str, float | bool | None]) -> str:
-    # JavaScript's JSON has neither NaN nor infinity, but reads too large a number as the latter.
+    # JSON has neither NaN nor infinity, but JavaScript reads a number that is too large as infinity.
     text = json.dumps(values).replace("NaN", "null").replace("Infinity", "1e999")
     return html.escape(text)

@@ -1,4 +1,4 @@
-"""The files of an evaluation: written, and those of an earlier one read again."""
+"""The files of an evaluation: writes them, and reads those of an earlier one."""
 
 import dataclasses
 import json
@@ -15,9 +15,9 @@ from tfpix2pix.metrics import registry
 from tfpix2pix.metrics.registry import Result
 from tfpix2pix.pipelines.base import staging
 
-# Of single metrics, so that results which differ in them still stand side by side.
+# Settings of single metrics. Results that differ in them may still stand side by side.
 _OF_SINGLE_METRICS = ("samples_per_image", "classes", "absent_classes", "segmenter", "inception_weights")
-# What a metric's file holds beside the details of its result.
+# What the file of a metric holds besides the details of its result.
 _NO_DETAILS = (
     "metric",
     "higher_is_better",
@@ -31,23 +31,37 @@ _NO_DETAILS = (
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What came of an evaluation.
+    """The outcome of an evaluation.
 
     Attributes:
-      folder: holds the files.
+      folder: folder of the files.
       description: all that decided the scores: model, checkpoint, data, noise.
-      results: by metric.
+      results: name of the metric -> its result.
     """
 
     folder: Path
     description: dict[str, Any]
     results: dict[str, Result]
 
+    @property
+    def page(self) -> Path:
+        """Returns the file of the page."""
+        return self.folder / PAGE
+
 
 def sift_earlier(
     folder: Path, description: Mapping[str, Any], example_ids: Sequence[str]
 ) -> tuple[dict[str, dict[str, Any]], dict[str, list[str]]]:
-    """Returns what the folder's files of the same evaluation hold, by metric; and how the others differ."""
+    """Sorts the results that a folder holds into those of the same evaluation and those of others.
+
+    Args:
+      folder: may hold results of an earlier evaluation.
+      description: all that decides the scores of this one.
+      example_ids: ids of all examples of the split.
+
+    Returns:
+      Metric -> contents of its file, for the same evaluation; and metric -> what is different, for others.
+    """
     own = _to_json({name: description[name] for name in description if name not in _OF_SINGLE_METRICS})
     own["example_ids"] = list(example_ids)
     kept, others = {}, {}
@@ -55,7 +69,12 @@ def sift_earlier(
         try:
             contents = json.loads((folder / f"{name}.json").read_text())
             told = {**contents["evaluation"], "example_ids": contents["example_ids"]}
-        except (OSError, ValueError, LookupError, TypeError):  # none, or somebody's own file
+        except (
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+        ):  # No such file, or somebody's own.
             continue
         differences = [key for key, value in own.items() if told.get(key) != value]
         if differences:
@@ -72,12 +91,13 @@ def write_results(
     kept: Mapping[str, dict[str, Any]],
     gallery: Gallery,
 ) -> None:
-    """Writes a file for each metric, and the page of these results and of those that are kept.
+    """Writes a file for each metric, and a page of these results and of the earlier ones that are kept.
 
     Args:
-      evaluation: what to write, and where.
-      higher_is_better: by metric of `evaluation`; None where neither is.
-      example_ids: of the split, in its order.
+      evaluation: the results, and the folder that they are written to.
+      higher_is_better: metric of `evaluation` -> whether higher scores are better; None where neither
+        higher nor lower ones are.
+      example_ids: ids of all examples of the split, in its order.
       kept: earlier results of the same evaluation, as `sift_earlier` returns them.
       gallery: the pictures of the page.
     """
@@ -100,11 +120,11 @@ def write_results(
         if name not in results:
             results[name], directions[name] = _from_json(contents), contents["higher_is_better"]
     page = render_report(evaluation.description, results, directions, gallery)
-    staging.write_file(evaluation.folder / PAGE, page.encode(errors="replace"))
+    staging.write_file(evaluation.page, page.encode(errors="replace"))
 
 
 def _to_json(value: Any) -> Any:
-    """Returns `value` in the types of JSON, which has no numbers that are not finite: they become null."""
+    """Returns `value` in types of JSON. Numbers that are not finite, which JSON lacks, become null."""
     if isinstance(value, Mapping):
         return {key: _to_json(each) for key, each in value.items()}
     if isinstance(value, np.ndarray | list | tuple):
@@ -115,7 +135,7 @@ def _to_json(value: Any) -> Any:
 
 
 def _from_json(contents: Mapping[str, Any]) -> Result:
-    """Returns the result that a metric's file holds."""
+    """Returns the result that the file of a metric holds."""
 
     def read(values: Mapping[str, float | None]) -> dict[str, float]:
         return {name: math.nan if value is None else value for name, value in values.items()}

@@ -1,4 +1,4 @@
-"""A page of pictures, `index.html`: what went in beside what came out."""
+"""Renders pages of pictures, which show what went in beside what came out."""
 
 import dataclasses
 import html
@@ -22,14 +22,14 @@ figcaption { font-size: .8rem; opacity: .7; }
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One input and what became of it.
+    """One input and its outputs.
 
     Attributes:
-      title: of the input.
-      size: (height, width) px of all its pictures.
-      input_file: relative to the page.
-      output_files: likewise.
-      captions: of the outputs; none: `output`, or `output 1`, `output 2`, ...
+      title: what the input is called.
+      size: (height, width) px of all pictures of the row.
+      input_file: file of the input, relative to the page.
+      output_files: files of the outputs, relative to the page.
+      captions: what stands below the outputs; without any, it is `output`, or `output 1`, `output 2`, ...
     """
 
     title: str
@@ -40,12 +40,12 @@ class Row:
 
 
 def render_gallery(title: str, summary: str, rows: Sequence[Row]) -> str:
-    """Returns a page that needs nothing but the named pictures, and works wherever they are moved with it.
+    """Returns a page with a row for each input; it needs only the files of the rows, and moves with them.
 
     Args:
-      title: of the page.
-      summary: a sentence below it.
-      rows: in the order of the page.
+      title: headline of the page.
+      summary: a line below the headline.
+      rows: the rows, from top to bottom.
 
     Returns:
       HTML text.
@@ -55,12 +55,12 @@ def render_gallery(title: str, summary: str, rows: Sequence[Row]) -> str:
 
 
 def render_page(title: str, body: str, style: str = "") -> str:
-    """Returns a page in the style of all of ours.
+    """Returns an HTML page in the style that all pages of the project have.
 
     Args:
-      title: plain text, also its headline.
+      title: title and headline of the page, plain text.
       body: HTML below the headline.
-      style: more CSS.
+      style: CSS that is added to the common style.
     """
     title = html.escape(title)
     return (

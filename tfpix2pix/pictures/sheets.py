@@ -1,4 +1,4 @@
-"""Contact sheets, maps of what the discriminator thinks, PNG files."""
+"""Makes contact sheets and maps of what the discriminator thinks, and writes PNG files."""
 
 from collections.abc import Sequence
 from pathlib import Path
