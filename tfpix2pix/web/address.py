@@ -1,4 +1,7 @@
-"""What every command that serves pages has in common, without FastAPI: its flags, the extra, the socket."""
+"""What all commands that serve pages share: the flags of the address, the check of the extra, the socket.
+
+FastAPI is not imported.
+"""
 
 import dataclasses
 import importlib.util
@@ -18,13 +21,14 @@ _HOST_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 
 @dataclasses.dataclass(frozen=True)
 class Address:
-    """Where a page is served, and for whom.
+    """Where a page is served, and who may ask for it.
 
     Attributes:
       host: name or IP address to listen on.
-      port: 0 takes a free one.
-      allowed_hosts: names under which browsers may reach it, besides localhost and IP addresses.
-      trusted_proxy: IP address of a reverse proxy that tells whom it speaks for; empty without one.
+      port: port to listen on; 0 takes a free one.
+      allowed_hosts: names that browsers may know the server by, besides localhost and IP addresses.
+      trusted_proxy: IP address of a reverse proxy, whose X-Forwarded-For headers are believed; empty
+        without one.
     """
 
     host: str = "127.0.0.1"
@@ -37,21 +41,24 @@ def define_address_flags(flag_values: flags.FlagValues, port: int) -> None:
     """Defines the flags of an `Address`.
 
     Args:
-      flag_values: of the command.
-      port: the default.
+      flag_values: flags of the command.
+      port: the default port.
     """
-    flags.DEFINE_string("host", "127.0.0.1", "name or IP address to listen on", flag_values=flag_values)
-    flags.DEFINE_integer("port", port, "0: any free one", 0, 65535, flag_values=flag_values)
+    flags.DEFINE_string("host", "127.0.0.1", "Listen on this name or IP address.", flag_values=flag_values)
+    flags.DEFINE_integer(
+        "port", port, "Listen on this port. 0 takes any free one.", 0, 65535, flag_values=flag_values
+    )
     flags.DEFINE_list(
         "allowed_hosts",
         [],
-        "names of this server in browsers, such as demo.example.org; IP addresses and localhost need none",
+        "Answer to these names too, a comma between them, such as demo.example.org. IP addresses and "
+        "localhost are always answered to.",
         flag_values=flag_values,
     )
     flags.DEFINE_string(
         "trusted_proxy",
         "",
-        "IP address of a reverse proxy; its X-Forwarded-For tells clients apart",
+        "Tell clients apart by the X-Forwarded-For header of the reverse proxy with this IP address.",
         flag_values=flag_values,
     )
 
@@ -60,7 +67,7 @@ def read_address(values: dict[str, Any]) -> Address:
     """Returns the address that the flags of `define_address_flags` give.
 
     Raises:
-      UsageError: when a name or an address is none.
+      UsageError: when a value is not the name or the address that it should be.
     """
     names = tuple(name.strip().lower() for name in values["allowed_hosts"] if name.strip())
     for name in names:
@@ -86,38 +93,40 @@ def _is_address(text: str) -> bool:
 
 
 def check_packages() -> None:
-    """Raises UserError where the packages of the extra are missing."""
+    """Raises UserError if packages of the extra are missing."""
     missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(f"serving pages needs {', '.join(missing)}: pip install 'tfpix2pix[web]'")
 
 
 def open_socket(address: Address) -> socket.socket:
-    """Listens, so that a taken port is known before anything is loaded; warns beyond this machine.
+    """Opens the socket, so that a port that is taken is known before a model is loaded.
+
+    An address that other machines can reach is warned of.
 
     Args:
-      address: where.
+      address: where to listen.
 
     Returns:
-      The socket; its owner closes it.
+      The socket, which the caller closes.
 
     Raises:
-      UserError: when the port is taken or not allowed, or the host is not this machine's.
+      UserError: when the port is taken or not allowed, or the host is not this machine.
     """
     try:
         family, _, _, _, place = socket.getaddrinfo(
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listening = socket.create_server(place[:2], family=family, backlog=1024)
-    except (OSError, UnicodeError) as error:  # UnicodeError: of a host that cannot be a name
+    except (OSError, UnicodeError) as error:  # UnicodeError: the host cannot be a name.
         raise UserError(
             f"cannot listen on {address.host} port {address.port}: {getattr(error, 'strerror', error)}. "
-            "Another --port (0: any free one) or --host may do"
+            "Another `port` (0 takes any free one) or `host` may do"
         ) from error
     if not ipaddress.ip_address(listening.getsockname()[0].split("%")[0]).is_loopback:
         warn(
             f"{address.host} can be reached from other machines, and nobody is asked for a password; "
-            "--host=127.0.0.1 keeps it here"
+            "127.0.0.1 can be reached from this machine alone"
         )
     return listening
 

@@ -1,10 +1,11 @@
-"""A FastAPI application that is safe to put in front of strangers, and its files.
+"""Makes FastAPI applications that are safe to put in front of strangers, and serves their files.
 
     app = make_application()
-    add_files(app, demo=FOLDER)          # at /static/demo/..., beside /static/base.css
+    add_files(app, demo=FOLDER)          # served at /static/demo/..., beside /static/base.css
     add_page(app, "/", FOLDER / "index.html")
 
-Every error is JSON, {"error": "a sentence"}: raise fastapi.HTTPException(status, "A sentence").
+Every error is answered with JSON, {"error": "A sentence."}. To answer so, raise
+fastapi.HTTPException(status, "A sentence.").
 """
 
 import hashlib
@@ -26,11 +27,11 @@ _TEXT_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript
 
 
 def make_application(*, max_body_bytes: int = MAX_BODY_BYTES, allowed_hosts: tuple[str, ...] = ()) -> FastAPI:
-    """Returns an application without pages; see `protection` for what it refuses.
+    """Returns an application without pages. `protection.py` says what it refuses.
 
     Args:
-      max_body_bytes: most bytes of a request's body, whatever its headers say.
-      allowed_hosts: names under which browsers may reach it, besides localhost and IP addresses.
+      max_body_bytes: the largest number of bytes of a request's body, whatever its headers say.
+      allowed_hosts: names that browsers may know the server by, besides localhost and IP addresses.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(Protection, max_body_bytes=max_body_bytes, allowed_hosts=allowed_hosts)
@@ -52,7 +53,7 @@ def _answer_invalid(_request: Request, error: Any) -> Response:
 
 
 def add_files(app: FastAPI, **folders: Path) -> None:
-    """Serves the files that all pages share, and those of folders. No request names a path of the server.
+    """Serves the files that all pages share, and the files of folders, out of a fixed table.
 
     Args:
       app: the application.
@@ -75,7 +76,7 @@ def add_files(app: FastAPI, **folders: Path) -> None:
 
 
 def add_page(app: FastAPI, path: str, file: Path) -> None:
-    """Serves one file at a path of its own."""
+    """Serves one file at a path."""
     page = _Page(file)
 
     def read_page(request: Request) -> Response:
@@ -85,7 +86,7 @@ def add_page(app: FastAPI, path: str, file: Path) -> None:
 
 
 class _Page:
-    """A file, read once."""
+    """A file that is read once."""
 
     def __init__(self, file: Path):
         self._contents = file.read_bytes()
@@ -95,7 +96,7 @@ class _Page:
         self._tag = f'"{hashlib.sha256(self._contents).hexdigest()[:32]}"'
 
     def answer(self, request: Request) -> Response:
-        # Asked again each time, so that a new version of the package never meets an old script.
+        # Browsers ask again each time, so that a new version of the package never meets an old script.
         headers = {"ETag": self._tag, "Cache-Control": "no-cache"}
         if request.headers.get("if-none-match") == self._tag:
             return Response(status_code=304, headers=headers)

@@ -1,4 +1,4 @@
-"""How much one client may ask, and how much work may wait: 429 and 503, each with Retry-After."""
+"""Limits how much one client may ask for (429) and how much work may wait (503), each with Retry-After."""
 
 import asyncio
 import ipaddress
@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from fastapi import HTTPException, Request
 
-# Of clients that are remembered; the one that asked longest ago is forgotten first.
+# The number of clients that are remembered. The one that asked longest ago is forgotten first.
 MAX_CLIENTS = 10_000
 GONE = 499
 
@@ -20,19 +20,19 @@ Result = TypeVar("Result")
 
 
 class RateLimit:
-    """Requests per client: so many at once, and so many a second in the long run; threads share it.
+    """Limits the requests of each client. Threads may share it.
 
     Args:
-      per_sec: requests a second.
-      burst: requests at once, after a silence.
-      clock: seconds, monotonic.
+      per_sec: requests a second that a client may send in the long run.
+      burst: requests that a client may send at once after a silence.
+      clock: returns monotonic time in seconds.
     """
 
     def __init__(self, per_sec: float, burst: int, clock: Callable[[], float] = time.monotonic):
         self._per_sec = per_sec
         self._burst = burst
         self._clock = clock
-        # Client -> requests left, and when that was so.
+        # Client -> how many requests it had left, and when.
         self._clients: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -40,7 +40,7 @@ class RateLimit:
         """Counts a request.
 
         Raises:
-          HTTPException: 429, when its client asked too much.
+          HTTPException: 429, when its client has asked too much.
         """
         left = self._take(_client_name(request))
         if left < 1:
@@ -50,7 +50,7 @@ class RateLimit:
             )
 
     def _take(self, client: str) -> float:
-        """Returns how many requests a client has left, and takes one of them if there is one."""
+        """Returns how many requests a client has left, and takes one of them, if there are any."""
         with self._lock:
             now = self._clock()
             left, then = self._clients.pop(client, (float(self._burst), now))
@@ -62,7 +62,7 @@ class RateLimit:
 
 
 def _client_name(request: Request) -> str:
-    """Returns the client's address; of IPv6 the network, as one customer has many addresses."""
+    """Returns the address of the client; of IPv6 its network, because one customer has many addresses."""
     host = request.client.host if request.client else ""
     try:
         address = ipaddress.ip_address(host)
@@ -76,10 +76,10 @@ def _client_name(request: Request) -> str:
 
 
 class WorkQueue:
-    """Jobs one after the other in a thread of their own, and no more waiting than they may.
+    """Runs jobs one after the other in a thread of their own, and refuses those that would wait too long.
 
     Args:
-      max_waiting: jobs, besides the one that runs.
+      max_waiting: the largest number of jobs that wait, besides the one that runs.
     """
 
     def __init__(self, max_waiting: int):
@@ -88,17 +88,18 @@ class WorkQueue:
         self._thread = ThreadPoolExecutor(1, "work")
 
     async def run(self, request: Request, job: Callable[[], Result]) -> Result:
-        """Runs a job in its turn, unless its client leaves before that.
+        """Runs a job when its turn comes, unless its client leaves before that.
 
         Args:
-          request: that asked for it, its body read already.
-          job: blocking.
+          request: the request that asked for the job, whose body has been read.
+          job: a function that blocks until it is done.
 
         Returns:
-          What the job returns; it raises what the job raises.
+          What the job returns.
 
         Raises:
-          HTTPException: 503, when the queue is full; 499, when the client left.
+          HTTPException: 503, when the queue is full; 499, when the client has left.
+          Exception: whatever the job raises.
         """
         if self._jobs >= self._max_jobs:
             raise HTTPException(503, "The model is busy with other people's pictures.", {"Retry-After": "1"})
@@ -120,7 +121,7 @@ class WorkQueue:
         self._jobs -= 1
 
     def close(self) -> None:
-        """Lets the job that runs end, and forgets the others."""
+        """Lets the running job end, and drops the jobs that wait."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 

@@ -1,11 +1,11 @@
-"""What stands between the network and an application: who may ask, how much, and what a browser may do.
+"""Stands between the network and an application: decides who may ask, how much, and what a browser may do.
 
-- Host: an IP address, localhost, or a name that was allowed. Else a page elsewhere
-  could reach a server on 127.0.0.1 through a name of its own (DNS rebinding).
-- Origin: of a request that may change something, the page's own.
-- Bodies: counted while they are read, so that no length and no chunking deceives.
-- Answers: the headers that confine a page to what came with it.
-- Failures: one line for the client, the rest in the server's log.
+- The host of a request must be an IP address, localhost, or a name that was allowed. Otherwise a page
+  elsewhere could reach a server on 127.0.0.1 through a name of its own (DNS rebinding).
+- The origin of a request that may change something must be the server's own page.
+- Bodies are counted while they are read, so that neither a wrong length nor chunks deceive.
+- Answers have the headers that confine a page to what came with it.
+- A failure is a sentence to the client; all else about it is in the server's log.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "default-src 'none'",
         "script-src 'self'",
         "style-src 'self'",
-        # blob: pictures that a script made or fetched.
+        # blob: is for pictures that a script has made or fetched.
         "img-src 'self' blob:",
         "connect-src 'self'",
         "form-action 'self'",
@@ -50,12 +50,12 @@ _LOG = logging.getLogger("uvicorn.error")
 
 
 class Protection:
-    """ASGI middleware; see the module.
+    """ASGI middleware that does what the module says.
 
     Args:
-      app: what is protected.
-      max_body_bytes: of a request.
-      allowed_hosts: names, in lower case and without port.
+      app: the application that is protected.
+      max_body_bytes: the largest number of bytes of a request's body.
+      allowed_hosts: names that browsers may know the server by, in lower case and without a port.
     """
 
     def __init__(self, app: ASGIApp, max_body_bytes: int, allowed_hosts: tuple[str, ...] = ()):
@@ -64,7 +64,7 @@ class Protection:
         self._allowed_hosts = ("localhost", *allowed_hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers a request, or lets the application."""
+        """Refuses a request, or lets the application answer it."""
         if scope["type"] != "http":
             return
         has_started = False
@@ -112,7 +112,7 @@ class Protection:
         if name in self._allowed_hosts:
             return True
         try:
-            # Whoever names an address needs no name of ours: nothing can be rebound.
+            # An address cannot be rebound, as a name can.
             return bool(ipaddress.ip_address(name or ""))
         except ValueError:
             return False
@@ -132,7 +132,7 @@ class Protection:
                 return await receive()
             try:
                 message: Any = await asyncio.wait_for(receive(), deadline - clock())
-            except asyncio.TimeoutError:  # of Python 3.10 not yet the built-in one
+            except asyncio.TimeoutError:  # In Python 3.10 it is not the built-in one yet.
                 raise HTTPException(408, "The request did not arrive in time.") from None
             received_bytes += len(message.get("body", b""))
             is_complete = not message.get("more_body", False)

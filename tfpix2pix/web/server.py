@@ -1,4 +1,4 @@
-"""Serves an application until SIGTERM or Ctrl-C."""
+"""Serves an application until SIGTERM or Ctrl-C ends it."""
 
 import contextlib
 import signal
@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from tfpix2pix.web.address import Address, find_url
 
-# Far more than people; so that nobody opens connections without end.
+# Far more than people need, so that nobody opens connections without end.
 MAX_CONNECTIONS = 1000
 SHUTDOWN_SEC = 5
 
@@ -23,7 +23,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """As uvicorn's, but a signal ends the server, not the process: that is the caller's to do."""
+        """Lets a signal end the server, but not the process, as uvicorn would: the caller decides that."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -42,13 +42,13 @@ class _Server(uvicorn.Server):
 
 
 def serve(app: FastAPI, address: Address, listening: socket.socket, title: str) -> None:
-    """Serves until SIGTERM or Ctrl-C; requests in progress have 5 s to end.
+    """Serves an application until SIGTERM or Ctrl-C. Requests in progress then have 5 s to end.
 
     Args:
-      app: what to serve.
-      address: what `listening` was opened for.
-      listening: from `open_socket`; closed at the end.
-      title: printed with the URL on standard output when requests are answered.
+      app: the application.
+      address: the address that `listening` was opened for.
+      listening: the socket from `open_socket`; it is closed at the end.
+      title: what is served; it is printed with the URL as soon as requests are answered.
     """
     config = uvicorn.Config(
         app,

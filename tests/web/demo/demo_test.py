@@ -295,7 +295,7 @@ def test_a_model_elsewhere_is_asked(models, saved_models, protocol):
         (["--model=x", "--trusted_proxy=localhost"], 2, "--trusted_proxy: expected the IP address"),
         (["--model=x", "--trusted_proxy=*"], 2, "received *"),
         (["--model=x", "--serving_url=ftp://h"], 2, "a server's URL is"),
-        (["--model=x", "--serving_url=http://127.0.0.1:9", "--checkpoint=1"], 2, "--checkpoint is for a run"),
+        (["--model=x", "--serving_url=http://127.0.0.1:9", "--checkpoint=1"], 2, "`checkpoint` is for a run"),
         (["--model=x", "--serving_url=http://127.0.0.1:9"], 1, "does not answer"),
         (["--model=x", "surplus"], 2, "unexpected argument: surplus"),
         (["--model=x", "--requests_per_sec=inf"], 2, "inf is not a number in the range [0.01, 1000000.0]"),
@@ -310,7 +310,7 @@ def test_a_wrong_call_says_what_is_wrong(monkeypatch, capsys, tmp_path, flags, s
 
 
 def test_the_least_pixels_are_those_of_the_model(run_folder):
-    sentence = "--max_pixels must be at least 1024, as the model was made for 32x32 px. Received: 1023"
+    sentence = "`max_pixels` must be at least 1024, as the model was made for 32x32 px. Received: 1023"
     with pytest.raises(UsageError, match=re.escape(sentence)):
         main(["demo", "--port=0", f"--model={run_folder}", "--max_pixels=1023"])
 
@@ -358,4 +358,4 @@ def test_the_address_in_use_is_known_before_the_model_is_loaded(tmp_path):
     assert ended.returncode == 1
     reason = runs.last_line(ended)
     assert reason.startswith(f"error: cannot listen on 127.0.0.1 port {port}: Address already in use")
-    assert reason.endswith("Another --port (0: any free one) or --host may do")
+    assert reason.endswith("Another --port (0 takes any free one) or --host may do")

@@ -1,9 +1,9 @@
-"""The demo as a web application: its page, what it says of the model, translations.
+"""The demo as a web application: its page, a description of the model, examples, translations.
 
 GET  /                      the page
 GET  /api/model             what the model takes, as JSON
 GET  /api/examples/{place}  a PNG file
-POST /api/translate?noise_seed=0&samples=4   an image file in, PNG files in base64 out
+POST /api/translate?noise_seed=0&samples=4   takes an image file, returns PNG files in base64
 """
 
 import base64
@@ -22,14 +22,21 @@ from tfpix2pix.web.demo.models import BadPictureError, Painter, UnavailableError
 from tfpix2pix.web.limits import RateLimit, WorkQueue
 
 STATIC_FOLDER = pathlib.Path(__file__).parent / "static"
-# After a silence, as many requests at once as this many seconds allow.
+# After a silence, a client may send the requests of this many seconds at once.
 BURST_SEC = 5
 _HOUR_SEC = 3600
 
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """What one request, one client, and all of them may ask; see the command's flags."""
+    """What one request, one client, and all clients together may ask for.
+
+    Attributes:
+      max_bytes: the largest number of bytes of an uploaded file.
+      max_pixels: the largest number of pixels of an input.
+      max_waiting: the largest number of requests that wait for the model.
+      requests_per_sec: requests a second that each client may send in the long run.
+    """
 
     max_bytes: int = 10_000_000
     max_pixels: int = 2**20
@@ -48,9 +55,9 @@ def make_demo(
 
     Args:
       painter: the model.
-      sheet: what people make for it.
-      examples: to begin with.
-      limits: of requests.
+      sheet: what people make for the model.
+      examples: what people may begin with.
+      limits: limits of requests.
       allowed_hosts: see `make_application`.
     """
     limits = limits or Limits()

@@ -1,4 +1,4 @@
-"""What people give the demo: a drawing in a dataset's classes, lines, or a photo; and examples of it."""
+"""What people make for a model, drawings or photos, and examples of it from the model's dataset."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -27,12 +27,12 @@ class Origin:
     """What is known of a model's training.
 
     Attributes:
-      dataset: its name.
+      dataset: name of the dataset.
       direction: `AtoB` or `BtoA`.
-      task: its name in `pipelines/tasks/registry.py`.
+      task: name of the task; see `pipelines/tasks/registry.py`.
       options: the task's own settings, such as `hole`; those that are left out have their defaults.
-      size: (height, width) px that the network saw.
-      data_dir: folder that holds, or does not hold, the dataset.
+      size: (height, width) of the images in px.
+      data_dir: folder that may hold the dataset.
     """
 
     dataset: str
@@ -45,7 +45,7 @@ class Origin:
 
 @dataclasses.dataclass(frozen=True)
 class Colour:
-    """What a tool can draw: a class, ink; of `rgb` None, a hole."""
+    """Something that a tool can draw: a class, ink, or a hole, whose `rgb` is None."""
 
     name: str
     rgb: tuple[int, int, int] | None
@@ -53,14 +53,14 @@ class Colour:
 
 @dataclasses.dataclass(frozen=True)
 class Sheet:
-    """What people make.
+    """What people make for a model.
 
     Attributes:
-      title: of the model, for people.
-      kind: `labels`, `lines`, `holes` (of a photo) or `photo`.
+      title: what the model is called, for people.
+      kind: `labels`, `lines`, `holes` (in a photo) or `photo`.
       size: (height, width) px.
-      colours: to draw with; the first is the empty sheet, unless that is a photo.
-      center_hole: whether a photo begins with its middle cut out.
+      colours: what people draw with; an empty sheet has the first colour, unless it is a photo.
+      center_hole: whether the middle of a photo is cut out from the beginning.
     """
 
     title: str
@@ -72,7 +72,7 @@ class Sheet:
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """An input of the dataset: its name, and a PNG file."""
+    """An input of the dataset: its name, and the contents of a PNG file."""
 
     name: str
     contents: bytes
@@ -102,7 +102,7 @@ def origin_of_translator(translator: Translator, **chosen: str) -> Origin:
 
 
 def origin_of_name(name: str, **chosen: str) -> Origin:
-    """Returns what is likely of a model that is only known by name."""
+    """Returns what is likely to be true of a model that is only known by its name."""
     spec = catalogue.find_dataset(chosen.get("dataset", name))
     return Origin(spec.name, spec.direction, spec.task, data_dir=chosen.get("data_dir", "datasets"))
 
@@ -111,12 +111,12 @@ def describe_input(origin: Origin, kind: str | None = None, palette: str | None 
     """Returns what people make for a model.
 
     Args:
-      origin: of the model.
-      kind: wins over what follows from the origin.
-      palette: classes of label maps; wins over the dataset's.
+      origin: what is known of the model's training.
+      kind: what people make; None takes what follows from `origin`.
+      palette: classes of label maps: the name of a dataset, or a JSON file; None takes those of the dataset.
 
     Raises:
-      UserError: for label maps whose classes are not known, or a palette that is none.
+      UserError: when the classes of label maps are not known, or `palette` cannot be read.
     """
     classes = find_palette(palette) if palette else _find_classes(origin)
     kind = kind or _guess_kind(origin, classes, bool(palette))
@@ -159,14 +159,15 @@ def _guess_kind(origin: Origin, classes: Palette | None, is_asked_for: bool) -> 
 
 
 def read_examples(origin: Origin, sheet: Sheet) -> tuple[Example, ...]:
-    """Reads the first inputs of the validation split, where the dataset is on disk; downloads nothing.
+    """Reads the first inputs of the validation split, if the dataset is on disk. Nothing is downloaded.
 
     Args:
       origin: names the dataset.
-      sheet: what the examples shall be.
+      sheet: what the examples are examples of.
 
     Returns:
-      At most `MAX_EXAMPLES`; none where there is no such split, with a warning where it is damaged.
+      At most `MAX_EXAMPLES` examples. There are none if there is no such split, or if it is damaged, which
+      is warned of.
     """
     folder = find_dataset_folder(origin.dataset, Path(origin.data_dir))
     is_generated = catalogue.find_dataset(origin.dataset).draw_pair is not None
@@ -196,7 +197,7 @@ def read_examples(origin: Origin, sheet: Sheet) -> tuple[Example, ...]:
 def _encode(image: tf.Tensor, sheet: Sheet) -> bytes:
     if image.dtype != tf.uint8:
         image = to_uint8(image) if image.dtype.is_floating else tf.cast(image // 257, tf.uint8)
-    if sheet.kind == "labels":  # no colour is ever mixed with another's
+    if sheet.kind == "labels":  # A mixture of two colours would be no class.
         resized = tf.image.resize(image, sheet.size, "nearest")
     else:
         resized = tf.cast(tf.round(resize(image, sheet.size)), tf.uint8)

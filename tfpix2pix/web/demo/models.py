@@ -1,4 +1,4 @@
-"""What translates for the demo: a model in this process, or one on a TensorFlow Serving."""
+"""The models that translate for the demo: one in this process, or one on a TensorFlow Serving."""
 
 import logging
 from typing import Protocol
@@ -15,26 +15,26 @@ from tfpix2pix.pipelines.tasks.transforms import to_uint8, to_unit_range
 from tfpix2pix.serving.remote_model import RemoteModel, ServingError
 from tfpix2pix.translate.translator import Translator
 
-# Channels that a browser can send and show.
+# The numbers of channels that a browser can send, and that it can show.
 _IN, _OUT = (1, 3, 4), (1, 2, 3, 4)
 _SIGNATURE = DEFAULT_SIGNATURE + SEEDED
 _LOG = logging.getLogger("uvicorn.error")
 
 
 class BadPictureError(Exception):
-    """An input cannot be translated; the text is a sentence for the person who sent it."""
+    """An input cannot be translated. The text is a sentence for the person who sent it."""
 
 
 class UnavailableError(Exception):
-    """The model cannot be asked now; the text is a sentence for the person who asked."""
+    """The model cannot be asked now. The text is a sentence for the person who asked."""
 
 
 class Painter(Protocol):
-    """A model as the demo sees it. Called from one thread at a time.
+    """A model as the demo sees it. It is called by one thread at a time.
 
     Attributes:
-      title: for people.
-      max_pixels: of an input.
+      title: what the model is called, for people.
+      max_pixels: the largest number of pixels of an input.
     """
 
     title: str
@@ -44,13 +44,13 @@ class Painter(Protocol):
         """Translates an image file into as many PNG files as samples are wanted.
 
         Args:
-          contents: of a JPEG, PNG or BMP file.
-          noise_seed: any integer; its lower 32 bits count.
-          samples: from 1.
+          contents: contents of a JPEG, PNG or BMP file.
+          noise_seed: any integer, of which the lower 32 bits count.
+          samples: number of outputs, at least 1.
 
         Raises:
-          BadPictureError: for a file that cannot be used.
-          UnavailableError: where the model is elsewhere, and away.
+          BadPictureError: when the file cannot be used.
+          UnavailableError: when the model is on a server that does not answer.
         """
 
     def warm_up(self, size: tuple[int, int]) -> None:
@@ -61,13 +61,13 @@ class _Painter:
     def __init__(self, title: str, max_pixels: int):
         self.title = title
         self.max_pixels = max_pixels
-        # Once for all: the header of a JPEG is a loop.
+        # Traced once, because reading the header of a JPEG is a loop.
         self._read_header = tf.function(
             parse_header_in_graph, [tf.TensorSpec([], tf.string)], autograph=False
         )
 
     def check(self, contents: bytes) -> None:
-        """Refuses by the header alone; see `Painter.translate`."""
+        """Raises BadPictureError if the header alone shows that a file cannot be used."""
         if not contents:
             raise BadPictureError("The file is empty.")
         found, height, width, *_ = (value.numpy() for value in self._read_header(tf.constant(contents)))
@@ -84,10 +84,10 @@ class LocalPainter(_Painter):
 
     Args:
       translator: the model.
-      max_pixels: of an input.
+      max_pixels: the largest number of pixels of an input.
 
     Raises:
-      UsageError: for a model of images that browsers do not know.
+      UsageError: when browsers cannot show the model's images.
     """
 
     def __init__(self, translator: Translator, max_pixels: int):
@@ -96,8 +96,8 @@ class LocalPainter(_Painter):
         self._channels, channels_out = task.picture_channels
         if self._channels not in _IN or channels_out not in _OUT:
             raise UsageError(
-                f"{translator.title} makes images of {channels_out} channels from {self._channels}, which "
-                "no browser shows; python -m tfpix2pix.translate takes arrays"
+                f"{translator.title} makes images of {channels_out} channels from {self._channels}, and no "
+                "browser shows such images; python -m tfpix2pix.translate takes arrays"
             )
         self._generate = tf.function(
             complete_pictures(task, translator.generate), reduce_retracing=True, autograph=False
@@ -125,12 +125,12 @@ class RemotePainter(_Painter):
     """A `Painter` on a TensorFlow Serving.
 
     Args:
-      url: of the server.
-      name: of the model there.
-      max_pixels: of an input.
+      url: URL of the server.
+      name: name of the model on the server.
+      max_pixels: the largest number of pixels of an input.
 
     Raises:
-      UserError: when the URL is none, or a package is missing.
+      UserError: when `url` is not the URL of a server, or a package is missing.
     """
 
     def __init__(self, url: str, name: str, max_pixels: int):
@@ -154,7 +154,7 @@ class RemotePainter(_Painter):
         return list(self._model.predict(inputs, _SIGNATURE)[IMAGE_BYTES])
 
     def warm_up(self, size: tuple[int, int]) -> None:
-        """See `Painter`; a server that is away, or has another kind of model, is the caller's to report."""
+        """See `Painter`. Errors of the server pass as they are."""
         self._ask(_encode_blank(size, 3), 0, 1)
 
 
