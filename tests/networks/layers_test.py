@@ -10,7 +10,7 @@ from tests.helpers.references import numpy_layers
 from tfpix2pix.networks import layers
 from tfpix2pix.networks.noise import NoiseDropout, hash_bits
 from tfpix2pix.networks.normalization import StatelessNormalization
-from tfpix2pix.networks.padding import CropLike, PadToMultiple
+from tfpix2pix.networks.padding import CropLike, PadToMultiple, ReflectionPad2D
 
 
 def _uniform(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
@@ -219,3 +219,19 @@ def test_resize_convolution_doubles_and_then_convolves(interpolation, expected, 
     # The corner's 3x3 neighbourhood holds four pixels, the rest is zero padding.
     assert run(column).numpy()[0, 3, 1, 0] == 2 * (expected[2] + expected[3])
     assert layer.compute_output_shape((None, 5, None, 1)) == (None, 10, None, 1)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_reflection_padding_repeats_no_border(known):
+    images = _uniform((2, 5, 4, 3))
+    layer = ReflectionPad2D(3)
+    run = tf.function(layer, input_signature=[tf.TensorSpec(images.shape if known else [None] * 3 + [3])])
+    expected = np.pad(images, ((0, 0), (3, 3), (3, 3), (0, 0)), "reflect")
+    np.testing.assert_array_equal(run(images), expected)
+    assert tuple(layer.compute_output_shape((None, 5, None, 3))) == (None, 11, None, 3)
+    assert ReflectionPad2D.from_config(layer.get_config()).pad_px == 3
+
+
+def test_reflection_padding_refuses_images_that_are_not_larger():
+    with pytest.raises(ValueError, match="needs images of at least 4x4 px. Received: 8x3 px"):
+        ReflectionPad2D(3)(_uniform((1, 8, 3, 1)))

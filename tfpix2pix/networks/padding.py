@@ -1,4 +1,8 @@
-"""Images of any size through networks that need multiples of 2: padded by mirroring, and cropped back."""
+"""Padding by mirroring.
+
+`PadToMultiple` and `CropLike` bring images of any size through networks that need multiples of 2;
+`ReflectionPad2D` stands in front of convolutions.
+"""
 
 import keras
 import tensorflow as tf
@@ -69,3 +73,42 @@ class CropLike(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         images, reference = input_shape
         return (images[0], *reference[1:3], images[3])
+
+
+@keras.utils.register_keras_serializable("tfpix2pix")
+class ReflectionPad2D(keras.layers.Layer):
+    """Mirrors an image's borders outwards by `pad_px` on every side; the outermost pixels are not repeated.
+
+    Residual generators pad like that in front of their convolutions.
+
+    Args:
+      pad_px: pixels that are added to each side.
+
+    Call arguments:
+      images: float tensor [B, H, W, C], H and W larger than `pad_px`.
+
+    Raises:
+      ValueError: when called on smaller images.
+
+    Source: `nn.ReflectionPad2d` in the `ResnetGenerator` of the PyTorch reference.
+    """
+
+    def __init__(self, pad_px: int, **kwargs):
+        super().__init__(**kwargs)
+        self.pad_px = pad_px
+
+    def call(self, images):
+        if any(size is not None and size <= self.pad_px for size in images.shape[1:3]):
+            raise ValueError(
+                f"{self.name} needs images of at least {self.pad_px + 1}x{self.pad_px + 1} px. "
+                f"Received: {images.shape[1]}x{images.shape[2]} px"
+            )
+        pad = [self.pad_px, self.pad_px]
+        return tf.pad(images, [[0, 0], pad, pad, [0, 0]], "REFLECT")
+
+    def compute_output_shape(self, input_shape):
+        height, width = (None if size is None else size + 2 * self.pad_px for size in input_shape[1:3])
+        return (input_shape[0], height, width, input_shape[3])
+
+    def get_config(self):
+        return {**super().get_config(), "pad_px": self.pad_px}
