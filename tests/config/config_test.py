@@ -86,6 +86,8 @@ def test_the_load_size_follows_the_image_size_unless_given():
         ({"task": "colorize", "output_channels": 3}, "--task=colorize has 1 input and 2 output channels"),
         ({"input_channels": 0}, "--input_channels must be at least 1. Received: 0"),
         ({"upsampling": "cubic"}, "--upsampling must be one of transposed, nearest, bilinear"),
+        ({"generator": "resnet"}, "--generator must be one of unet, encoder_decoder. Received: resnet"),
+        ({"discriminator": "pixel"}, "--discriminator must be one of patch. Received: pixel"),
         ({"batchsize": 4}, "no such setting: batchsize"),
     ],
 )
@@ -119,9 +121,10 @@ def test_json_round_trip(settings):
 
 def test_a_run_of_an_older_version_goes_on():
     saved = json.loads(make_config(dataset="facades", lambda_l1=10.0).to_json())
-    for name in ("task", "hole", "input_channels", "output_channels", "upsampling"):
+    for name in ("task", "hole", "input_channels", "output_channels", "upsampling", "discriminator"):
         del saved[name]
     now = make_config(dataset="facades", lambda_l1=10.0)
+    assert now.discriminator == "patch"
     configs.check_resumable(configs.from_json(json.dumps(saved)), now, Path("runs/facades"))
 
 

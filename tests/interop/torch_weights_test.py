@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from tests.helpers import tiny_run
+from tfpix2pix.config.choices import DISCRIMINATORS
 from tfpix2pix.config.config import make_config
 from tfpix2pix.interop import torch_export, torch_files, torch_weights
 from tfpix2pix.methods.build import build_train_step
+from tfpix2pix.networks import discriminators
 from tfpix2pix.networks.build import build_discriminator
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.run import checkpoints
@@ -312,6 +314,20 @@ def test_runs_that_the_reference_has_no_network_for(settings, message, tmp_path)
     with pytest.raises(UserError, match=re.escape(message)):
         _convert(f"--workdir={workdir}", *files)
     assert [path.name for path in tmp_path.iterdir()] == ["ours"]
+
+
+def test_a_discriminator_of_the_users_own_has_no_place_in_the_reference(tmp_path, monkeypatch):
+    def build(input_channels, target_channels, base_filters, conditional):
+        return discriminators.patch_discriminator(
+            16, input_channels, target_channels, base_filters=base_filters
+        )
+
+    monkeypatch.setitem(DISCRIMINATORS, "own", build)
+    config = make_config(dataset="synthetic", image_size=32, depth=5, base_filters=1, discriminator="own")
+    workdir = tiny_run.write_run(tmp_path / "ours", config)
+    files = [f"--output={tmp_path / 'G.npz'}", f"--discriminator={tmp_path / 'D.npz'}"]
+    with pytest.raises(UserError, match="has no such discriminator: --discriminator=own"):
+        _convert(f"--workdir={workdir}", *files)
 
 
 def test_a_bias_that_the_reference_has_no_place_for(recorded, tmp_path):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfpix2pix.config import choices
 from tfpix2pix.methods import losses
 
 # log(1 + e^x) for x = -2, -1, 0, 1, 2, 3.
@@ -62,4 +63,4 @@ def test_l1_loss_refuses_to_broadcast(shape):
 
 
 def test_objectives_are_the_papers():
-    assert losses.OBJECTIVES == ("l1", "gan", "cgan", "l1+gan", "l1+cgan")
+    assert choices.OBJECTIVES == ("l1", "gan", "cgan", "l1+gan", "l1+cgan")

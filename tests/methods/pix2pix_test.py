@@ -12,7 +12,8 @@ import pytest
 import tensorflow as tf
 
 from tests.helpers.references import eager_step
-from tfpix2pix.methods import losses, optimizers
+from tfpix2pix.config import choices
+from tfpix2pix.methods import optimizers
 from tfpix2pix.methods.pix2pix import TrainStep
 from tfpix2pix.networks import discriminators, generators
 
@@ -96,7 +97,7 @@ def _largest_difference(one: keras.Model, other: keras.Model) -> float:
 OBJECTIVES = {"l1": (0, 7), "gan": (1, 0), "cgan": (1, 0), "l1+gan": (1, 7), "l1+cgan": (1, 7)}
 
 
-@pytest.mark.parametrize("objective", losses.OBJECTIVES)
+@pytest.mark.parametrize("objective", choices.OBJECTIVES)
 def test_a_step_agrees_with_one_written_out(objective):
     batch, learning_rate = _draw_batch(), 0.1
     train_step = _build_step(objective, learning_rate, lambda_l1=7.0)
@@ -262,7 +263,7 @@ def test_adam_is_the_papers():
     )
 
 
-@pytest.mark.parametrize("upsampling", generators.UPSAMPLINGS)
+@pytest.mark.parametrize("upsampling", choices.UPSAMPLINGS)
 def test_no_tensor_gets_its_gradient_from_three_places(upsampling):
     # TensorFlow's CPU sum of three or more adds in an order that depends on timing.
     replica_step = tf.function(_build_step(upsampling=upsampling).replica_step)

@@ -7,20 +7,23 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpix2pix.networks import discriminators, generators
+from tfpix2pix.config.choices import GENERATORS as TABLE
+from tfpix2pix.config.choices import STRIDED_CONVOLUTIONS
+from tfpix2pix.networks import discriminators
+from tfpix2pix.pipelines.base.homes import resolve
 
 GENERATORS = {
     f"{name}-{normalization}-{dtype}": functools.partial(
-        build, (16, 16), depth=3, base_filters=2, normalization=normalization, dtype=dtype
+        resolve(TABLE[name]), (16, 16), depth=3, base_filters=2, normalization=normalization, dtype=dtype
     )
-    for name, build in generators.BUILDERS.items()
+    for name in TABLE
     for normalization in ("batch", "instance", "plain_instance", "none")
     for dtype in ("float32", "mixed_bfloat16")
 } | {
     f"{name}-{upsampling}-{dtype}": functools.partial(
-        build, (16, 16), depth=3, base_filters=2, upsampling=upsampling, dtype=dtype
+        resolve(TABLE[name]), (16, 16), depth=3, base_filters=2, upsampling=upsampling, dtype=dtype
     )
-    for name, build in generators.BUILDERS.items()
+    for name in TABLE
     for upsampling, dtype in (("nearest", "float32"), ("bilinear", "mixed_bfloat16"))
 }
 DISCRIMINATORS = {
@@ -32,7 +35,7 @@ DISCRIMINATORS = {
         normalization=normalization,
         dtype=dtype,
     )
-    for side in discriminators.STRIDED_CONVOLUTIONS
+    for side in STRIDED_CONVOLUTIONS
     for conditional, normalization, dtype in (
         (True, "batch", "float32"),
         (False, "instance", "mixed_bfloat16"),
@@ -112,5 +115,5 @@ def test_a_graph_of_unknown_shapes_computes_the_same(name):
 
 def test_every_builder_is_in_the_table():
     built = {_build(name).name for name in NETWORKS}
-    generated = {f"{name}_generator" for name in generators.BUILDERS}
+    generated = {f"{name}_generator" for name in TABLE}
     assert built == generated | {f"patch_discriminator_{side}px" for side in (1, 16, 34, 70, 142, 286, 574)}

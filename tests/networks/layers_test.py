@@ -72,7 +72,7 @@ def test_normalization_of_bfloat16_takes_its_statistics_in_float32():
 
 
 def test_unknown_normalization_is_refused():
-    with pytest.raises(ValueError, match="batch, instance or plain_instance. Received: kind='layer'"):
+    with pytest.raises(ValueError, match="one of batch, instance, plain_instance. Received: kind='layer'"):
         StatelessNormalization("layer")
 
 

@@ -3,17 +3,13 @@
 import dataclasses
 import re
 
+from tfpix2pix.config.choices import LEAST_SIZE, LEAST_SIZES
 from tfpix2pix.config.fields import FIELDS, Config
 from tfpix2pix.config.options import check_values, text
 from tfpix2pix.config.run_config import RunConfig
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.tasks.registry import TASKS, all_options, tasks_with_option
-
-# Image sizes in px from which on a patch of the discriminator lies inside the image.
-LEAST_SIZES = {142: 48, 286: 96, 574: 192}
-# For all other receptive fields.
-LEAST_SIZE = 32
 
 
 def check_common(config: RunConfig) -> None:

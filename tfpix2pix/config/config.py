@@ -12,8 +12,8 @@ from typing import Any
 from absl import flags
 
 from tfpix2pix.config import options
-from tfpix2pix.config.checks import LEAST_SIZES, check, parse_step_range
-from tfpix2pix.config.fields import FIELDS, SERVING_NOISE, Config
+from tfpix2pix.config.checks import check, parse_step_range
+from tfpix2pix.config.fields import FIELDS, Config
 from tfpix2pix.config.options import parse_size
 from tfpix2pix.config.run_config import RunConfig, read_given, read_json, with_load_size
 from tfpix2pix.pipelines import catalogue
@@ -21,8 +21,6 @@ from tfpix2pix.pipelines.tasks.registry import TASKS, all_options, tasks_with_op
 
 __all__ = [
     "FIELDS",
-    "LEAST_SIZES",
-    "SERVING_NOISE",
     "Config",
     "check_resumable",
     "config_from_flags",

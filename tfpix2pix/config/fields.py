@@ -2,20 +2,24 @@
 
 import dataclasses
 
+from tfpix2pix.config.choices import (
+    BEST_METRICS,
+    CONV_KERNELS,
+    DISCRIMINATORS,
+    DROPOUTS,
+    GENERATORS,
+    NORM_BACKENDS,
+    NORMALIZATIONS,
+    OBJECTIVES,
+    RECEPTIVE_FIELDS,
+    SERVING_NOISE,
+    STRATEGIES,
+    UPSAMPLINGS,
+)
 from tfpix2pix.config.options import list_fields, option, redefine
 from tfpix2pix.config.run_config import RunConfig
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.tasks.registry import HOLES, TASKS
-
-STRATEGIES = ("auto", "mirrored", "multiworker", "one_device")
-UPSAMPLINGS = ("transposed", "nearest", "bilinear")
-DROPOUTS = ("paper", "torch", "none")
-# The PyTorch reference has plain_instance: instance normalisation without scale and offset.
-NORMALIZATIONS = ("batch", "instance", "plain_instance", "none")
-RECEPTIVE_FIELDS = (1, 16, 34, 70, 142, 286, 574)
-NORM_BACKENDS = ("own", "addons")
-CONV_KERNELS = ("auto", "native")
-SERVING_NOISE = ("fixed", "random", "off")
 
 
 def _list_tasks() -> str:
@@ -35,7 +39,7 @@ class Config(RunConfig):
         "Translate the left image of a pair, as it is on disk, into the right one (AtoB), or the right "
         "one into the left one (BtoA).",
         group="data",
-        choices=("AtoB", "BtoA"),
+        choices=catalogue.DIRECTIONS,
     )
     task: str = option(
         "pairs",
@@ -73,7 +77,7 @@ class Config(RunConfig):
         "unet",
         "Build a generator of this architecture.",
         group="networks",
-        choices=("unet", "encoder_decoder"),
+        choices=GENERATORS,
     )
     depth: int | None = option(
         None,
@@ -94,6 +98,12 @@ class Config(RunConfig):
         "or nowhere (none).",
         group="networks",
         choices=DROPOUTS,
+    )
+    discriminator: str = option(
+        "patch",
+        "Build a discriminator of this architecture.",
+        group="networks",
+        choices=DISCRIMINATORS,
     )
     receptive_field: int = option(
         70,
@@ -126,7 +136,7 @@ class Config(RunConfig):
         "Minimise these losses of the generator: the L1 distance to the target, the loss of a GAN whose "
         "discriminator sees only the output (gan), or of one that sees the input too (cgan).",
         group="objective",
-        choices=("l1", "gan", "cgan", "l1+gan", "l1+cgan"),
+        choices=OBJECTIVES,
     )
     lambda_l1: float = option(
         100.0,
@@ -138,7 +148,7 @@ class Config(RunConfig):
         "l1",
         "Choose the best checkpoint by this score of the validation; fcn_score needs --segmenter.",
         group="output",
-        choices=("l1", "psnr", "ssim", "fcn_score"),
+        choices=BEST_METRICS,
     )
     segmenter: str = option(
         "",

@@ -5,7 +5,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from tfpix2pix.config.choices import LR_SCHEDULES, PRECISIONS
 from tfpix2pix.config.options import Size, list_fields, option, parse_size
+from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base.errors import UsageError
 
 # Sec. 6.2: jitter resizes 256 px to 286 before the crop.
@@ -56,7 +58,7 @@ class RunConfig:
         "stop",
         "Stop at a training file that cannot be read, or skip it and go on.",
         group="data",
-        choices=("stop", "skip"),
+        choices=catalogue.ON_BAD_IMAGE,
     )
     epochs: int = option(
         200,
@@ -87,7 +89,7 @@ class RunConfig:
         "Keep the learning rate constant, or keep it for the first half of the training and let it fall "
         "to 0 in the second (linear_decay).",
         group="schedule",
-        choices=("constant", "linear_decay"),
+        choices=LR_SCHEDULES,
     )
     seed: int = option(
         0,
@@ -128,7 +130,7 @@ class RunConfig:
         "Compute in this precision. With auto, it is mixed_bfloat16 where the hardware multiplies "
         "bfloat16, and float32 elsewhere.",
         group="machine",
-        choices=("auto", "float32", "mixed_bfloat16", "mixed_float16"),
+        choices=PRECISIONS,
     )
     cache_mib: int = option(
         2048,

@@ -99,7 +99,7 @@ def _define_choices(flag_values: flags.FlagValues) -> None:
         (
             "direction",
             None,
-            ("AtoB", "BtoA"),
+            catalogue.DIRECTIONS,
             "Translate left images to right images, or back. Default: as in training.",
         ),
         ("split", "val", catalogue.SPLITS, "Score this split of the dataset."),

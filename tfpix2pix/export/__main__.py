@@ -19,7 +19,8 @@ from typing import Any
 from absl import flags
 
 from tfpix2pix.config import config as configs
-from tfpix2pix.export.files.formats import NOISES, PACKAGES, TOLERANCES, FileOptions, check_format
+from tfpix2pix.config.choices import FILE_NOISE, SERVING_NOISE
+from tfpix2pix.export.files.formats import PACKAGES, TOLERANCES, FileOptions, check_format
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError
@@ -86,7 +87,7 @@ def _define_flags(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_enum(
         "serving_noise",
         None,
-        configs.SERVING_NOISE,
+        SERVING_NOISE,
         "Give requests without a seed this noise: the same for all, one drawn for each image, or none. "
         "Default: as the run was told.",
         flag_values=flag_values,
@@ -113,7 +114,7 @@ def _define_file_flags(flag_values: flags.FlagValues) -> None:
         (
             "noise",
             None,
-            NOISES,
+            FILE_NOISE,
             "Write a file that takes a noise seed as an input, or one without noise. Default: input.",
         ),
         ("quantization", None, list(TOLERANCES), "Store the weights of a tflite file so. Default: none."),

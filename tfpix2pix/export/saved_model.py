@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfpix2pix.config.config import SERVING_NOISE
+from tfpix2pix.config.choices import SERVING_NOISE
 from tfpix2pix.export.model_card import write_card
 from tfpix2pix.export.names import SAVED_MODEL_FILE
 from tfpix2pix.export.opening import write_task

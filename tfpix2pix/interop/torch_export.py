@@ -6,11 +6,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from tfpix2pix.config.choices import STRIDED_CONVOLUTIONS
 from tfpix2pix.config.config import Config
 from tfpix2pix.interop import torch_files, torch_names
 from tfpix2pix.interop.torch_import import Conversion
 from tfpix2pix.interop.torch_names import PatchDiscriminator, Table, Unet
-from tfpix2pix.networks import discriminators, generators
+from tfpix2pix.networks import generators
 from tfpix2pix.networks.build import build_discriminator, build_generator
 from tfpix2pix.networks.variables import DISCRIMINATOR, model_variables
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
@@ -86,7 +87,11 @@ def _describe_unet(config: Config) -> Unet:
 def _describe_discriminator(config: Config) -> PatchDiscriminator:
     if config.objective == "l1":
         raise UsageError("--discriminator: a run with --objective=l1 has none")
-    strided = discriminators.STRIDED_CONVOLUTIONS[config.receptive_field]
+    if config.discriminator != "patch":
+        raise UserError(
+            f"the PyTorch reference has no such discriminator: --discriminator={config.discriminator}"
+        )
+    strided = STRIDED_CONVOLUTIONS[config.receptive_field]
     channels = config.output_channels + (config.input_channels if "cgan" in config.objective else 0)
     filters = config.discriminator_filters or config.base_filters
     return PatchDiscriminator(strided, filters, channels, **_norm(config))

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from tfpix2pix.config.config import LEAST_SIZES, Config, make_config, parse_size
+from tfpix2pix.config.choices import LEAST_SIZE, LEAST_SIZES, STRIDED_CONVOLUTIONS
+from tfpix2pix.config.config import Config, make_config, parse_size
 from tfpix2pix.config.options import text
 from tfpix2pix.interop import torch_detection, torch_files, torch_names
 from tfpix2pix.interop.torch_names import PatchDiscriminator, Unet
 from tfpix2pix.methods.build import build_train_step
 from tfpix2pix.methods.pix2pix import TrainStep
-from tfpix2pix.networks import discriminators
 from tfpix2pix.networks.variables import model_variables
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
@@ -140,7 +140,9 @@ def _make_config(unet: Unet, patch: PatchDiscriminator | None, given: Mapping[st
             raise UsageError(
                 f"the files have --{name}={value}: leave the flag out. Received: --{name}={text(given[name])}"
             )
-    least_size = LEAST_SIZES.get(given.get("receptive_field", detected.get("receptive_field", 70)), 32)
+    least_size = LEAST_SIZES.get(
+        given.get("receptive_field", detected.get("receptive_field", 70)), LEAST_SIZE
+    )
     size = given.get("image_size", max(2**unet.depth, least_size))
     if min(parse_size(size, "image_size")) < 2**unet.depth:
         raise UsageError(
@@ -153,7 +155,7 @@ def _make_config(unet: Unet, patch: PatchDiscriminator | None, given: Mapping[st
 
 def _read_settings(patch: PatchDiscriminator, unet: Unet, given: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the settings that a discriminator's file decides."""
-    fields = {strided: px for px, strided in discriminators.STRIDED_CONVOLUTIONS.items()}
+    fields = {strided: px for px, strided in STRIDED_CONVOLUTIONS.items()}
     if patch.strided not in fields:
         raise UserError(f"a {patch} has no counterpart here: there are 1 to {max(fields)} strided ones")
     # Its "none" had biases in some versions, and looks like its "instance" then.

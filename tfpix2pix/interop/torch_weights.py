@@ -50,9 +50,11 @@ def main(argv: Sequence[str]) -> None:
         ("workdir", "folder of the run whose weights are written for the reference"),
     ):
         flags.DEFINE_string(name, None, text, flag_values=flag_values)
-    configs.define_flags(flag_values, default_texts=DEFAULTS)
+    # The reference has patch discriminators alone, and --discriminator is a file here.
+    names = tuple(name for name in configs.FIELDS if name != "discriminator")
+    configs.define_flags(flag_values, names, DEFAULTS)
     command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
-    given = {name: flag_values[name].value for name in configs.FIELDS}
+    given = {name: flag_values[name].value for name in names}
     paths = {
         name: flag_values[name].value or "" for name in ("checkpoint", "discriminator", "output", "workdir")
     }

@@ -10,8 +10,6 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-OBJECTIVES = ("l1", "gan", "cgan", "l1+gan", "l1+cgan")
-
 
 @dataclasses.dataclass(frozen=True)
 class Translated:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import keras
 import tensorflow as tf
 
+from tfpix2pix.config.choices import OBJECTIVES
 from tfpix2pix.methods import losses
 from tfpix2pix.methods.losses import LossTerm, Translated
 from tfpix2pix.methods.optimizers import build_adam
@@ -29,7 +30,7 @@ class TrainStep(TranslationStep):
       generator: `[input_image, noise_seed] -> generated_image`.
       discriminator: as `discriminators.patch_discriminator` builds it; None for
         the objective `l1`.
-      objective: one of `losses.OBJECTIVES`. `gan` and `l1+gan` take a
+      objective: one of `choices.OBJECTIVES`. `gan` and `l1+gan` take a
         discriminator of the target alone, `cgan` and `l1+cgan` a conditional one.
       lambda_l1: weight of the L1 loss.
       terms: further terms of the generator's loss, by name; each is reported as
@@ -158,8 +159,8 @@ class TrainStep(TranslationStep):
 
 
 def _check_objective(objective: str, discriminator: keras.Model | None) -> None:
-    if objective not in losses.OBJECTIVES:
-        raise ValueError(f"objective must be one of {losses.OBJECTIVES}. Received: objective={objective!r}")
+    if objective not in OBJECTIVES:
+        raise ValueError(f"objective must be one of {OBJECTIVES}. Received: objective={objective!r}")
     needs_inputs = 2 if "cgan" in objective else 1 if "gan" in objective else 0
     has_inputs = len(discriminator.inputs) if discriminator is not None else 0
     if needs_inputs != has_inputs:

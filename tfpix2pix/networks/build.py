@@ -1,44 +1,128 @@
-"""The networks that a configuration asks for."""
+"""The networks that a configuration asks for.
+
+`GENERATORS` and `DISCRIMINATORS` in `tfpix2pix/config/choices.py` name the function that builds
+each network. A new network is one such function and one entry. This is the contract of an entry:
+
+**What it is called with.** The function is called with keywords, one for each parameter that it
+names, out of the fields of `Config` and these:
+
+    parameter        of              value
+    dtype            both            Keras dtype policy: --precision
+    dropout_rate     generators      0.0 with --dropout=none, else 0.5
+    dropout_place    generators      one of `DROPOUT_PLACES`: --dropout
+    target_channels  discriminators  channels of the image that is judged: --output_channels
+    conditional      discriminators  whether the network sees the input image too: --objective
+    base_filters     discriminators  --discriminator_filters, or --base_filters where that is unset
+
+Other parameters need a default and keep it. A flag that is for one of the two networks alone
+(`GENERATOR_SETTINGS`, `DISCRIMINATOR_SETTINGS`) is refused when the function names none of its
+parameters, so that no flag is without effect.
+
+**What it returns.** A functional Keras model, whose inputs have these names:
+
+    generator      [input_image, noise_seed] -> generated_image
+    discriminator  [input_image, target_image] -> patch_logits, and
+                   target_image -> patch_logits where it is not conditional
+
+Images are float32 [B, H, W, C] in [-1, 1], `noise_seed` is int32 [B, 2], and `patch_logits` are
+float32 [B, h, w, 1] of any h and w. A generator without noise still takes `noise_seed`, and
+ignores it. Initial weights come from Keras's global seed. A forward pass must change no variable
+and draw nothing but from `noise_seed`: that rules out `BatchNormalization` and `Dropout`, for
+which `StatelessNormalization` and `NoiseDropout` are there.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 
-from tfpix2pix.config.config import Config
-from tfpix2pix.networks import discriminators, generators
+from tfpix2pix.config.choices import DISCRIMINATORS, DROPOUT_PLACES, GENERATORS
+from tfpix2pix.config.config import FIELDS, Config
+from tfpix2pix.config.options import text
+from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.base.homes import resolve
+
+DROPOUT_RATE = 0.5  # Sec. 6.1.1
+# Flag -> the parameters of a builder that it decides.
+GENERATOR_SETTINGS = {
+    "depth": ("depth",),
+    "upsampling": ("upsampling",),
+    "dropout": ("dropout", "dropout_rate", "dropout_place"),
+}
+DISCRIMINATOR_SETTINGS = {
+    "receptive_field": ("receptive_field",),
+    "discriminator_filters": ("discriminator_filters", "base_filters"),
+}
 
 
 def build_generator(config: Config) -> keras.Model:
-    """Builds the generator of a configuration, with random weights."""
-    return generators.BUILDERS[config.generator](
-        config.image_size,
-        config.input_channels,
-        config.output_channels,
-        depth=config.depth,
-        base_filters=config.base_filters,
-        normalization=config.normalization,
-        dropout_rate=0.0 if config.dropout == "none" else 0.5,
-        dropout_place="paper" if config.dropout == "none" else config.dropout,
-        upsampling=config.upsampling,
-        conv_kernels=config.conv_kernels,
-        dtype=_dtype(config),
-    )
+    """Builds the generator of a configuration, with random weights.
+
+    Raises:
+      UsageError: for a flag that this generator does not have.
+      ValueError: when the builder breaks its contract.
+    """
+    drops = config.dropout != "none"
+    values = {
+        **vars(config),
+        "dtype": _dtype(config),
+        "dropout_rate": DROPOUT_RATE if drops else 0.0,
+        "dropout_place": config.dropout if drops else DROPOUT_PLACES[0],
+    }
+    flag = f"--generator={config.generator}"
+    model = _call(flag, resolve(GENERATORS[config.generator]), values, GENERATOR_SETTINGS)
+    return _check_inputs(flag, model, ["input_image", "noise_seed"])
 
 
 def build_discriminator(config: Config) -> keras.Model | None:
-    """Builds the discriminator of a configuration; None for the objective `l1`."""
+    """Builds the discriminator of a configuration, with random weights; None for the objective `l1`.
+
+    Raises:
+      UsageError: for a flag that this discriminator does not have.
+      ValueError: when the builder breaks its contract.
+    """
     if config.objective == "l1":
         return None
-    return discriminators.patch_discriminator(
-        config.receptive_field,
-        config.input_channels,
-        config.output_channels,
-        conditional="cgan" in config.objective,
-        base_filters=config.discriminator_filters or config.base_filters,
-        normalization=config.normalization,
-        conv_kernels=config.conv_kernels,
-        dtype=_dtype(config),
-    )
+    conditional = "cgan" in config.objective
+    values = {
+        **vars(config),
+        "dtype": _dtype(config),
+        "target_channels": config.output_channels,
+        "conditional": conditional,
+        "base_filters": config.discriminator_filters or config.base_filters,
+    }
+    flag = f"--discriminator={config.discriminator}"
+    model = _call(flag, resolve(DISCRIMINATORS[config.discriminator]), values, DISCRIMINATOR_SETTINGS)
+    return _check_inputs(flag, model, ["input_image", "target_image"] if conditional else ["target_image"])
 
 
 def _dtype(config: Config) -> str:
-    # A run settles it when it starts (precision.py); without one, arithmetic is plain.
+    # A run settles its precision when it starts (config/precision.py); without a run, arithmetic is plain.
     return "float32" if config.precision == "auto" else config.precision
+
+
+def _call(
+    flag: str,
+    build: Callable[..., keras.Model],
+    values: Mapping[str, Any],
+    settings: Mapping[str, tuple[str, ...]],
+) -> keras.Model:
+    """Calls a builder with the values that it names parameters for."""
+    named = inspect.signature(build).parameters
+    for setting, parameters in settings.items():
+        value = values[setting]
+        if value != FIELDS[setting].default and not any(parameter in named for parameter in parameters):
+            raise UsageError(
+                f"--{setting} has no effect on {flag}; leave it out. Received: --{setting}={text(value)}"
+            )
+    return build(**{name: values[name] for name in named if name in values})
+
+
+def _check_inputs(flag: str, model: keras.Model, expected: list[str]) -> keras.Model:
+    names = [tensor.name for tensor in model.inputs]
+    if names != expected:
+        raise ValueError(
+            f"the network of {flag} must have the inputs {', '.join(expected)}. Received: {', '.join(names)}"
+        )
+    return model

@@ -19,7 +19,6 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-KERNELS = ("auto", "native")
 # The rule: up to these areas of the small map, px, the matmul is ahead; a scatter to few
 # channels is at any area. Measured by benchmarks/convolutions.py on 2 cores in float32 and
 # bfloat16; docs/results.md has the tables.

@@ -2,11 +2,9 @@
 
 import keras
 
+from tfpix2pix.config.choices import STRIDED_CONVOLUTIONS
 from tfpix2pix.networks import layers
 from tfpix2pix.networks.normalization import StatelessNormalization, needs_bias
-
-# Receptive field in px -> number of stride-2 convolutions. 1 px is the PixelGAN, of 1x1 filters.
-STRIDED_CONVOLUTIONS = {1: 0, 16: 1, 34: 2, 70: 3, 142: 4, 286: 5, 574: 6}
 
 
 def patch_discriminator(
@@ -28,7 +26,8 @@ def patch_discriminator(
       target_channels: channels of the real or generated image.
       conditional: whether the net sees the input image too.
       base_filters: filters of the first convolution (64 in the paper).
-      normalization: `batch`, `instance`, `plain_instance` or `none`; see `layers.StatelessNormalization`.
+      normalization: `batch`, `instance`, `plain_instance` or `none`; see
+        `normalization.StatelessNormalization`.
       conv_kernels: `auto` or `native`; see `generators.unet_generator`.
       dtype: Keras dtype policy; logits come out as float32.
 
@@ -39,7 +38,7 @@ def patch_discriminator(
       256x256 at 70 px.
 
     Raises:
-      ValueError: for another receptive field.
+      ValueError: for another receptive field, or an unknown name.
 
     Source: Sec. 3.2.2, 6.1.2; strides and paddings from the original code.
 

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from tfpix2pix.config.choices import NORMALIZATION_KINDS
 from tfpix2pix.networks.layers import WEIGHT_STDDEV
 
 NORM_EPSILON = 1e-5
@@ -30,8 +31,8 @@ class StatelessNormalization(keras.layers.Layer):
     """
 
     def __init__(self, kind: str = "batch", **kwargs):
-        if kind not in ("batch", "instance", "plain_instance"):
-            raise ValueError(f"kind must be batch, instance or plain_instance. Received: kind={kind!r}")
+        if kind not in NORMALIZATION_KINDS:
+            raise ValueError(f"kind must be one of {', '.join(NORMALIZATION_KINDS)}. Received: kind={kind!r}")
         super().__init__(**kwargs)
         self.kind = kind
 

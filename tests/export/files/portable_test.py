@@ -4,15 +4,16 @@ import keras
 import numpy as np
 import pytest
 
+from tfpix2pix.config.choices import GENERATORS
 from tfpix2pix.export.files.portable import build_portable_generator, in_float32
-from tfpix2pix.networks import generators
+from tfpix2pix.pipelines.base.homes import resolve
 
 SEEDS = np.array([[5, -3], [-(2**31), 2**31 - 1]], np.int32)
 
 
 def make_generator(kind: str = "unet", channels: tuple[int, int] = (3, 3), **options) -> keras.Model:
     keras.utils.set_random_seed(0)
-    generator = generators.BUILDERS[kind]((32, 32), *channels, depth=3, base_filters=4, **options)
+    generator = resolve(GENERATORS[kind])((32, 32), *channels, depth=3, base_filters=4, **options)
     for variable in generator.variables:
         variable.assign(variable * 3 + 0.1)
     return generator

@@ -15,8 +15,9 @@ import numpy as np
 import tensorflow as tf
 
 import tfpix2pix
+from tfpix2pix.config.choices import FILE_NOISE
 from tfpix2pix.export.files import runtimes, writers
-from tfpix2pix.export.files.formats import MEAN_TOLERANCES, NOISES, TOLERANCES, FileOptions
+from tfpix2pix.export.files.formats import MEAN_TOLERANCES, TOLERANCES, FileOptions
 from tfpix2pix.export.names import GENERATED_IMAGE
 from tfpix2pix.networks import keras_versions
 from tfpix2pix.networks.inference import compile_generator
@@ -83,7 +84,7 @@ def _describe(rebuilt: keras.Model, path: Path, options: FileOptions) -> dict[st
     report: dict[str, Any] = {
         "format": options.file_format,
         "quantization": options.quantization,
-        "noise": NOISES[not options.with_noise],
+        "noise": FILE_NOISE[not options.with_noise],
         "inputs": {tensor.name: [tensor.dtype, [batch, *tensor.shape[1:]]] for tensor in rebuilt.inputs},
         "outputs": {GENERATED_IMAGE: ["float32", [batch, *rebuilt.output_shape[1:]]]},
         "values": "[-1, 1], channels last",

@@ -15,7 +15,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "tflite": ("ai_edge_litert",),
     "onnx": ("onnx", "tf2onnx", "onnxruntime"),
 }
-NOISES = ("input", "off")
+
 # Quantization -> the largest difference from the generator that is accepted, of values in [-1, 1].
 TOLERANCES = {"none": 1e-3, "float16": 0.02, "int8": 0.5}
 # Quantization -> the largest difference that is accepted on average.

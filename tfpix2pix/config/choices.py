@@ -1,0 +1,52 @@
+"""The names that settings choose from, each list once. TensorFlow is not imported.
+
+Lists that the data layer needs too stand there: directions, and what happens to bad images, in
+`pipelines/catalogue.py`; tasks in `pipelines/tasks/registry.py`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+# Name -> the function that builds the network: as "module:function", which imports nothing until
+# it is used (`pipelines.base.homes`), or the function itself. `tfpix2pix/networks/build.py` says
+# what a builder is called with and what it returns. A script of your own adds a network by adding
+# an entry before it builds the configuration; the flag, its help, its check and config.json follow.
+GENERATORS: dict[str, str | Callable[..., Any]] = {
+    "unet": "tfpix2pix.networks.generators:unet_generator",
+    "encoder_decoder": "tfpix2pix.networks.generators:encoder_decoder_generator",
+}
+DISCRIMINATORS: dict[str, str | Callable[..., Any]] = {
+    "patch": "tfpix2pix.networks.discriminators:patch_discriminator",
+}
+
+# How a decoder block doubles the size.
+UPSAMPLINGS = ("transposed", "nearest", "bilinear")
+# Which decoder blocks drop activations: the paper's first three, or those of the PyTorch reference.
+DROPOUT_PLACES = ("paper", "torch")
+DROPOUTS = (*DROPOUT_PLACES, "none")
+# plain_instance: without scale and offset, as in the PyTorch reference.
+NORMALIZATION_KINDS = ("batch", "instance", "plain_instance")
+NORMALIZATIONS = (*NORMALIZATION_KINDS, "none")
+NORM_BACKENDS = ("own", "addons")
+CONV_KERNELS = ("auto", "native")
+
+# Receptive field of the patch discriminator in px -> the number of its stride-2 convolutions.
+# 1 px is the PixelGAN, which has only 1x1 filters.
+STRIDED_CONVOLUTIONS = {1: 0, 16: 1, 34: 2, 70: 3, 142: 4, 286: 5, 574: 6}
+RECEPTIVE_FIELDS = tuple(STRIDED_CONVOLUTIONS)
+# Every image has at least this height and width, px. Receptive fields that need more for one
+# logit stand with what they need.
+LEAST_SIZE = 32
+LEAST_SIZES = {142: 48, 286: 96, 574: 192}
+
+OBJECTIVES = ("l1", "gan", "cgan", "l1+gan", "l1+cgan")
+LR_SCHEDULES = ("constant", "linear_decay")
+PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+STRATEGIES = ("auto", "mirrored", "multiworker", "one_device")
+# Validation scores that can pick the best checkpoint.
+BEST_METRICS = ("l1", "psnr", "ssim", "fcn_score")
+
+# Which noise a SavedModel uses for requests that bring no seed.
+SERVING_NOISE = ("fixed", "random", "off")
+# Whether a file for another runtime takes the seed of the noise as an input.
+FILE_NOISE = ("input", "off")
