@@ -77,6 +77,11 @@ def test_unknown_dropout_place_is_refused():
         generators.unet_generator((16, 16), base_filters=2, dropout_place="lua")
 
 
+def test_unknown_kernels_are_refused():
+    with pytest.raises(ValueError, match="conv_kernels must be one of auto, native.*'cuda'"):
+        generators.unet_generator((16, 16), base_filters=2, conv_kernels="cuda")
+
+
 def test_relu_slopes_are_those_of_the_paper():
     model = _tiny_unet()
     negative = tf.constant([[[[-1.0, 1.0]]]])

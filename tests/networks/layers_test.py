@@ -72,7 +72,9 @@ def test_normalization_of_bfloat16_takes_its_statistics_in_float32():
 
 
 def test_unknown_normalization_is_refused():
-    with pytest.raises(ValueError, match="one of batch, instance, plain_instance. Received: kind='layer'"):
+    with pytest.raises(
+        ValueError, match="kind must be one of batch, instance, plain_instance. Received: kind='layer'"
+    ):
         StatelessNormalization("layer")
 
 
@@ -235,3 +237,26 @@ def test_reflection_padding_repeats_no_border(known):
 def test_reflection_padding_refuses_images_that_are_not_larger():
     with pytest.raises(ValueError, match="needs images of at least 4x4 px. Received: 8x3 px"):
         ReflectionPad2D(3)(_uniform((1, 8, 3, 1)))
+
+
+@pytest.mark.parametrize("layer_type", [layers.PaddedConv2D, layers.UpConv2D])
+def test_convolutions_apply_their_activation(layer_type):
+    sizes = {"kernel_size": 4, "strides": 2} if layer_type is layers.PaddedConv2D else {}
+    plain, rectified = layer_type(3, **sizes), layer_type(3, activation="relu", **sizes)
+    images = _uniform((1, 6, 6, 2))
+    expected = np.maximum(plain(images), 0)
+    rectified(images)
+    rectified.set_weights(plain.get_weights())
+    assert np.min(plain(images)) < 0
+    np.testing.assert_array_equal(rectified(images), expected)
+
+
+def test_a_dilated_or_grouped_convolution_agrees_with_kerass():
+    images = _uniform((1, 9, 8, 4))
+    padded = np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)))
+    for settings in ({"kernel_size": 3, "dilation_rate": 2}, {"kernel_size": 4, "strides": 2, "groups": 2}):
+        layer, plain = layers.PaddedConv2D(6, pad_px=2, **settings), tf.keras.layers.Conv2D(6, **settings)
+        outputs, _ = layer(images), plain(padded)
+        plain.set_weights(layer.get_weights())
+        np.testing.assert_allclose(outputs, plain(padded), atol=1e-5)
+        assert tuple(layer.compute_output_shape(images.shape)) == tuple(outputs.shape)

@@ -7,6 +7,7 @@ nothing, so that what is exported is what was trained.
 import keras
 import tensorflow as tf
 
+from tfpix2pix.config.choices import CONV_KERNELS
 from tfpix2pix.networks import convolutions
 
 # Sec. 6.2 and the original code: N(0, 0.02) weights, N(1, 0.02) norm scales, epsilon 1e-5.
@@ -22,8 +23,7 @@ def weight_initializer() -> keras.initializers.Initializer:
 class PaddedConv2D(keras.layers.Conv2D):
     """`Conv2D` with an explicit zero padding of `pad_px` on every side, as in the original code.
 
-    `padding="same"` pads the same only for even sizes at stride 2, and not at
-    all the same at stride 1 with an even kernel.
+    With a 4x4 kernel, `padding="same"` pads like that only at stride 2 and for even sizes.
 
     Args:
       filters: output channels.
@@ -34,7 +34,8 @@ class PaddedConv2D(keras.layers.Conv2D):
       **kwargs: as in `keras.layers.Conv2D`.
 
     Raises:
-      ValueError: when called on images that, padded, are smaller than the kernel.
+      ValueError: for unknown `conv_kernels`, or when called on images that are smaller
+        than the kernel even with their padding.
     """
 
     def __init__(
@@ -50,20 +51,27 @@ class PaddedConv2D(keras.layers.Conv2D):
             kwargs.pop(fixed, None)
         super().__init__(filters, kernel_size, strides, padding="valid", **kwargs)
         self.pad_px = pad_px
-        self.conv_kernels = conv_kernels
+        self.conv_kernels = _check_kernels(conv_kernels)
 
     def call(self, images):
         # TensorFlow returns uninitialised memory instead of an error.
-        smallest_px = self.kernel_size[0] - 2 * self.pad_px
+        smallest_px = self._reach_px[0] - 2 * self.pad_px
         if any(size is not None and size < smallest_px for size in images.shape[1:3]):
             raise ValueError(
                 f"{self.name} needs images of at least {smallest_px}x{smallest_px} px. "
                 f"Received: {images.shape[1]}x{images.shape[2]} px; use larger images or a shallower network"
             )
-        if (self.kernel_size, self.strides, self.pad_px) == ((4, 4), (2, 2), 1):
+        if (self.kernel_size, self.strides, self.pad_px, self.groups) == ((4, 4), (2, 2), 1, 1):
             kernel = tf.cast(self.kernel, images.dtype)
-            return _biased(self, convolutions.conv2d(images, kernel, self.conv_kernels))
+            return _finish(self, convolutions.conv2d(images, kernel, self.conv_kernels))
         return super().call(images)
+
+    @property
+    def _reach_px(self) -> tuple[int, int]:
+        """Height and width that the dilated kernel covers."""
+        sides = zip(self.kernel_size, self.dilation_rate, strict=True)
+        height, width = ((kernel - 1) * dilation + 1 for kernel, dilation in sides)
+        return height, width
 
     def convolution_op(self, images, kernel):
         # Not `padding=` of the convolution itself: on a CPU its bfloat16 gradient
@@ -73,8 +81,8 @@ class PaddedConv2D(keras.layers.Conv2D):
 
     def compute_output_shape(self, input_shape):
         height, width = (
-            None if size is None else (size + 2 * self.pad_px - kernel) // stride + 1
-            for size, kernel, stride in zip(input_shape[1:3], self.kernel_size, self.strides, strict=True)
+            None if size is None else (size + 2 * self.pad_px - reach) // stride + 1
+            for size, reach, stride in zip(input_shape[1:3], self._reach_px, self.strides, strict=True)
         )
         return (input_shape[0], height, width, self.filters)
 
@@ -84,7 +92,7 @@ class PaddedConv2D(keras.layers.Conv2D):
 
 @keras.utils.register_keras_serializable("tfpix2pix")
 class UpConv2D(keras.layers.Conv2DTranspose):
-    """`Conv2DTranspose` of a 4x4 kernel that doubles the size.
+    """`Conv2DTranspose` with a 4x4 kernel that doubles the size.
 
     Args:
       filters: output channels.
@@ -96,11 +104,11 @@ class UpConv2D(keras.layers.Conv2DTranspose):
         for fixed in ("kernel_size", "strides", "padding", "output_padding", "data_format"):
             kwargs.pop(fixed, None)
         super().__init__(filters, 4, 2, padding="same", **kwargs)
-        self.conv_kernels = conv_kernels
+        self.conv_kernels = _check_kernels(conv_kernels)
 
     def call(self, images):
         kernel = tf.cast(self.kernel, images.dtype)
-        return _biased(self, convolutions.conv2d_transpose(images, kernel, self.conv_kernels))
+        return _finish(self, convolutions.conv2d_transpose(images, kernel, self.conv_kernels))
 
     def get_config(self):
         return {**super().get_config(), "conv_kernels": self.conv_kernels}
@@ -139,5 +147,16 @@ class ResizeConv2D(PaddedConv2D):
         return {**super().get_config(), "interpolation": self.interpolation}
 
 
-def _biased(layer: keras.layers.Layer, images: tf.Tensor) -> tf.Tensor:
-    return tf.nn.bias_add(images, tf.cast(layer.bias, images.dtype)) if layer.use_bias else images
+def _check_kernels(conv_kernels: str) -> str:
+    if conv_kernels not in CONV_KERNELS:
+        raise ValueError(
+            f"conv_kernels must be one of {', '.join(CONV_KERNELS)}. Received: conv_kernels={conv_kernels!r}"
+        )
+    return conv_kernels
+
+
+def _finish(layer: keras.layers.Layer, images: tf.Tensor) -> tf.Tensor:
+    """Does what Keras's convolutions do after the convolution."""
+    if layer.use_bias:
+        images = tf.nn.bias_add(images, tf.cast(layer.bias, images.dtype))
+    return layer.activation(images)
