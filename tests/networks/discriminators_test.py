@@ -1,11 +1,12 @@
 """The discriminators' literal sizes, and their receptive fields measured from gradients."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tfpix2pix.networks import discriminators
-from tfpix2pix.networks.keras_versions import variable_path
+from tfpix2pix.networks.keras_versions import tf_variable, variable_path
 
 
 # Sec. 6.1.2, with a norm's scale and offset, and a bias in the first and the last convolution.
@@ -120,3 +121,88 @@ def test_without_an_offset_in_the_norms_every_convolution_has_a_bias():
         )
         assert all(layer.use_bias for layer in model.layers if layer.name.endswith("_conv"))
         assert not [variable for variable in model.variables if "_norm" in variable_path(variable)]
+
+
+def _draw_pair() -> list[np.ndarray]:
+    return list(np.random.default_rng(0).uniform(-1, 1, (2, 2, 48, 40, 3)).astype("float32"))
+
+
+@pytest.mark.parametrize(
+    ("receptive_field", "sizes"),
+    [
+        (1, [(48, 40, 4), (48, 40, 8), (48, 40, 1)]),
+        (16, [(24, 20, 4), (23, 19, 8), (22, 18, 1)]),
+        (70, [(24, 20, 4), (12, 10, 8), (6, 5, 16), (5, 4, 32), (4, 3, 1)]),
+    ],
+)
+def test_features_are_the_activations_of_the_blocks_and_then_the_logits(receptive_field, sizes):
+    model = discriminators.patch_discriminator(receptive_field, base_filters=4)
+    for training in (True, False):
+        *features, logits = discriminators.with_features(model)(_draw_pair(), training=training)
+        assert [tuple(output.shape) for output in (*features, logits)] == [(2, *size) for size in sizes]
+        np.testing.assert_array_equal(logits, model(_draw_pair(), training=training))
+        block = keras.Model(model.inputs, model.get_layer(f"patch_{len(features)}_relu").output)
+        np.testing.assert_array_equal(features[-1], block(_draw_pair(), training=training))
+
+
+def test_gradients_of_features_reach_the_weights_and_the_images():
+    model = discriminators.patch_discriminator(16, conditional=False, base_filters=4)
+    featured = discriminators.with_features(model)
+    assert [id(weight) for weight in featured.trainable_weights] == [
+        id(weight) for weight in model.trainable_weights
+    ]
+    images = tf.constant(_draw_pair()[0])
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        *features, _ = featured(images, training=True)
+        loss = sum(tf.reduce_mean(tf.abs(feature)) for feature in features)
+    *gradients, to_images = tape.gradient(loss, [*(tf_variable(w) for w in model.trainable_weights), images])
+    *blocks, kernel_of_logits, bias_of_logits = gradients
+    assert (kernel_of_logits, bias_of_logits) == (None, None)
+    assert all(np.abs(gradient).max() > 0 for gradient in (*blocks, to_images))
+
+
+def test_features_follow_the_weights_of_the_discriminator():
+    model = discriminators.patch_discriminator(16, base_filters=4)
+    featured = discriminators.with_features(model)
+    before = featured(_draw_pair())
+    model.set_weights([weight * 2 for weight in model.get_weights()])
+    np.testing.assert_array_equal(featured(_draw_pair())[-1], model(_draw_pair()))
+    assert np.abs(featured(_draw_pair())[0] - before[0]).max() > 1e-3
+
+
+def test_features_of_half_precision_come_with_logits_in_float32():
+    model = discriminators.patch_discriminator(16, base_filters=4, dtype="mixed_bfloat16")
+    outputs = discriminators.with_features(model)(_draw_pair())
+    assert [output.dtype for output in outputs] == [tf.bfloat16, tf.bfloat16, tf.float32]
+
+
+def _own_discriminator(first_filters: int = 4) -> keras.Model:
+    """Nonlinearities in every form that counts, a normalization, and a sigmoid that gives the output."""
+    images = inputs = keras.Input((None, None, 3), name="target_image")
+    images = keras.layers.Conv2D(first_filters, 3, activation="relu")(images)
+    images = keras.layers.ELU()(keras.layers.Conv2D(5, 3)(images))
+    images = keras.layers.BatchNormalization()(keras.layers.Conv2D(6, 3, activation="linear")(images))
+    images = keras.layers.Activation("tanh")(images)
+    return keras.Model(inputs, keras.layers.Conv2D(1, 3, activation="sigmoid")(images), name="own")
+
+
+def test_features_of_a_discriminator_of_the_users_own():
+    model, images = _own_discriminator(), _draw_pair()[0]
+    outputs = discriminators.with_features(model)(images)
+    assert [output.shape[-1] for output in outputs] == [4, 5, 6, 1]
+    np.testing.assert_array_equal(outputs[-1], model(images))
+
+
+def test_features_of_models_that_share_their_layers_are_each_models_own():
+    first = _own_discriminator()
+    target_image = keras.Input((None, None, 3), name="target_image")
+    second = keras.Model(target_image, first(-target_image))
+    shared = keras.models.clone_model(first, clone_function=lambda layer: layer)
+    images = _draw_pair()[0]
+    for output, expected in zip(
+        discriminators.with_features(shared)(images), discriminators.with_features(first)(images), strict=True
+    ):
+        np.testing.assert_array_equal(output, expected)
+    with pytest.raises(ValueError, match="has no features: no layer before its logits"):
+        discriminators.with_features(second)

@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = name_face(
         "unet_generator": "generators",
         "encoder_decoder_generator": "generators",
         "patch_discriminator": "discriminators",
+        "with_features": "discriminators",
         "build_generator": "build",
         "build_discriminator": "build",
         "compile_generator": "inference",

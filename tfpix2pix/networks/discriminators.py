@@ -1,9 +1,12 @@
 """The paper's patch discriminators as functional Keras models."""
 
+from typing import Any
+
 import keras
 
 from tfpix2pix.config.choices import STRIDED_CONVOLUTIONS
 from tfpix2pix.networks import layers
+from tfpix2pix.networks.keras_versions import layer_calls
 from tfpix2pix.networks.normalization import StatelessNormalization, needs_bias
 
 
@@ -89,3 +92,51 @@ def _convolution(images, filters, kernel_size, strides, name, **options):
         name=f"{name}_conv",
         **options,
     )(images)
+
+
+def with_features(discriminator: keras.Model) -> keras.Model:
+    """Returns a discriminator that gives its features too, as a loss that matches features needs them.
+
+    A feature is the output of a layer that applies a nonlinearity: of `LeakyReLU`, `ReLU`, `PReLU`
+    or `ELU`, or of a layer whose own `activation` is not linear, such as `Conv2D(activation="relu")`.
+    The layer that gives the logits does not count. Nonlinearities that are not layers of the model
+    itself, but operations or layers of a model inside it, are not found.
+
+    Args:
+      discriminator: any functional model with one output, such as `patch_discriminator` builds.
+
+    Returns:
+      A functional model of the same layers, so of the same weights, with the same inputs. Its
+      outputs are a list: the features in the order of the layers, float [B, h, w, F] in the
+      layers' own precision, and then what `discriminator` returns.
+
+    Raises:
+      ValueError: when no layer counts.
+
+    Source: the features are those of pix2pixHD (Wang et al., CVPR 2018, Sec. 3.2).
+
+    Example:
+    >>> model = with_features(patch_discriminator(16, base_filters=8))
+    >>> [output.shape[-1] for output in model.outputs]
+    [8, 16, 1]
+    """
+    (logits,) = discriminator.outputs
+    features = [
+        output
+        for layer, outputs in layer_calls(discriminator)
+        if _is_nonlinear(layer)
+        for output in outputs
+        if output is not logits
+    ]
+    if not features:
+        raise ValueError(
+            f"{discriminator.name} has no features: no layer before its logits is an activation layer or "
+            "has an activation of its own"
+        )
+    return keras.Model(discriminator.input, [*features, logits], name=f"{discriminator.name}_features")
+
+
+def _is_nonlinear(layer: Any) -> bool:
+    kinds = (keras.layers.LeakyReLU, keras.layers.ReLU, keras.layers.PReLU, keras.layers.ELU)
+    linear = (None, keras.activations.linear)
+    return isinstance(layer, kinds) or getattr(layer, "activation", None) not in linear

@@ -33,6 +33,21 @@ def tf_variable(variable: Any) -> tf.Variable:
     return variable if isinstance(variable, tf.Variable) else variable.value
 
 
+def layer_calls(model: Any) -> list[tuple[Any, list[Any]]]:
+    """Returns the calls that a functional model is made of, in the order in which it makes them.
+
+    Args:
+      model: a functional Keras model.
+
+    Returns:
+      For each call the layer, or the operation, and its symbolic outputs. `layer.output` would
+      be that of the layer's first call, which is another model's where models share the layer.
+    """
+    depths = sorted(model._nodes_by_depth, reverse=True)
+    nodes = [node for depth in depths for node in model._nodes_by_depth[depth] if not node.is_input]
+    return [(node.operation if IS_KERAS_3 else node.layer, tf.nest.flatten(node.outputs)) for node in nodes]
+
+
 def export_archive() -> Any:
     """Returns an empty `ExportArchive`, which writes SavedModels."""
     # Keras 2 has it only where TensorFlow shows Keras.
