@@ -3,8 +3,11 @@
 import importlib
 from typing import Any
 
+# `module:name`, or the object itself.
+Home = Any
 
-def resolve(home: Any) -> Any:
+
+def resolve(home: Home) -> Any:
     """Returns the object that an entry of a table names.
 
     Args:

@@ -1,5 +1,6 @@
 """One step against a plain one written out by hand, and what several of them promise together."""
 
+import dataclasses
 import math
 import os
 import subprocess
@@ -13,9 +14,14 @@ import tensorflow as tf
 
 from tests.helpers.references import eager_step
 from tfpix2pix.config import choices
+from tfpix2pix.config.config import Config, make_config
+from tfpix2pix.config.options import option
 from tfpix2pix.methods import optimizers
+from tfpix2pix.methods.build import build_train_step
+from tfpix2pix.methods.losses import LossTerm
 from tfpix2pix.methods.pix2pix import TrainStep
 from tfpix2pix.networks import discriminators, generators
+from tfpix2pix.networks.discriminators import with_features
 
 ROOT = Path(__file__).resolve().parents[2]
 GAN_NAMES = {
@@ -286,3 +292,64 @@ def test_processes_agree_bit_for_bit():
     checksums = {output for output, _ in outputs}
     assert len(checksums) == 1
     assert len(checksums.pop().strip()) == 64
+
+
+def test_a_term_reads_features_of_the_updated_discriminator():
+    """With weights 0 but for a term, the generator's loss is the term; its target features have no gradient."""
+    seen = {}
+
+    def compute(pair):
+        seen["shapes"] = [features.shape for features in pair.target_features]
+        distances = [
+            tf.reduce_mean(tf.abs(real - generated), [1, 2, 3])
+            for real, generated in zip(pair.target_features, pair.generated_features, strict=True)
+        ]
+        return tf.reduce_mean(tf.stack(distances), 0)
+
+    generator = generators.unet_generator((32, 32), depth=3, base_filters=4)
+    discriminator = discriminators.patch_discriminator(16, base_filters=4)
+    step = TrainStep(
+        generator, discriminator, lambda_l1=0.0, terms={"match": LossTerm(2.0, compute, reads_features=True)}
+    )
+    batch = {
+        "input_image": tf.random.stateless_uniform([1, 32, 32, 3], [0, 1], -1, 1),
+        "target_image": tf.random.stateless_uniform([1, 32, 32, 3], [0, 2], -1, 1),
+        "noise_seed": tf.zeros([1, 2], tf.int32),
+    }
+    generated_image = generator([batch["input_image"], batch["noise_seed"]], training=True)
+    losses = step(batch)
+    assert seen["shapes"] == [(1, 16, 16, 4), (1, 15, 15, 8)]
+    model = with_features(discriminator)  # of weights that this step has updated
+    features = [
+        model([batch["input_image"], image], training=True)[:-1]
+        for image in (batch["target_image"], generated_image)
+    ]
+    expected = np.mean([np.abs(real - fake).mean() for real, fake in zip(*features, strict=True)])
+    assert losses["match_loss"].numpy() == pytest.approx(expected, rel=1e-5)
+    total = losses["generator_gan_loss"] + 2.0 * losses["match_loss"]
+    assert losses["generator_loss"].numpy() == pytest.approx(float(total), rel=1e-6)
+
+
+def test_a_term_cannot_read_features_without_a_discriminator():
+    term = LossTerm(1.0, lambda pair: pair.target_features, reads_features=True)
+    with pytest.raises(ValueError, match="objective='l1' has no discriminator whose features"):
+        TrainStep(generators.unet_generator((32, 32), base_filters=4), objective="l1", terms={"match": term})
+
+
+def squared_difference(pair):
+    return tf.reduce_mean((pair.target_image - pair.generated_image) ** 2, [1, 2, 3])
+
+
+def test_a_setting_that_names_a_term_is_all_that_a_new_loss_takes():
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class WithL2(Config):
+        lambda_l2: float = option(0.0, "Weigh L2.", group="objective", minimum=0, term=squared_difference)
+
+    settings = dataclasses.asdict(make_config(dataset="synthetic", image_size=32, depth=3, base_filters=4))
+    assert build_train_step(WithL2(**settings), 1).loss_names[-3:] == (
+        "generator_gan_loss",
+        "l1_loss",
+        "generator_loss",
+    )
+    step = build_train_step(WithL2(**settings, lambda_l2=3.0), 1)
+    assert step.terms["l2"].weight == 3.0 and "l2_loss" in step.loss_names

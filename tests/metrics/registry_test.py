@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from tfpix2pix.config.choices import METRICS
 from tfpix2pix.metrics import registry
-from tfpix2pix.metrics.registry import NAMES, Tools, build_metrics
+from tfpix2pix.metrics.registry import Tools, build_metrics
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.labels.palettes import Palette
 
@@ -47,7 +48,7 @@ def test_an_unknown_name_lists_the_known_ones():
         registry.check_names(["l2", "l1", "lpips"])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", METRICS)
 def test_a_name_is_that_of_a_documented_function(name):
     assert registry._find(name).__name__ == name
     assert len(registry.describe(name)) > 20

@@ -17,11 +17,11 @@ from tfpix2pix.run.generator import load_generator
 from tfpix2pix.train.training import train_and_evaluate
 
 
-def build_one_layer(config):
+def build_one_layer(input_channels, output_channels):
     """Returns a generator of one convolution."""
-    images = keras.Input((None, None, config.input_channels))
-    seeds = keras.Input((2,), dtype="int32")
-    outputs = keras.layers.Conv2D(config.output_channels, 3, padding="same", activation="tanh", name="one")
+    images = keras.Input((None, None, input_channels), name="input_image")
+    seeds = keras.Input((2,), dtype="int32", name="noise_seed")
+    outputs = keras.layers.Conv2D(output_channels, 3, padding="same", activation="tanh", name="one")
     return keras.Model([images, seeds], outputs(images))
 
 
@@ -46,9 +46,11 @@ def data_dir(tmp_path_factory):
 
 def test_an_own_generator_is_trained_resumed_and_opened(data_dir, tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    train_and_evaluate(runs.tiny_config(data_dir, steps=4), whole, generator=build_one_layer)
+    train_and_evaluate(runs.tiny_config(data_dir, steps=4, depth=None), whole, generator=build_one_layer)
     for steps in (2, 4):
-        result = train_and_evaluate(runs.tiny_config(data_dir, steps=steps), parts, generator=build_one_layer)
+        result = train_and_evaluate(
+            runs.tiny_config(data_dir, steps=steps, depth=None), parts, generator=build_one_layer
+        )
     runs.assert_same_state(runs.read_state(parts, 4), runs.read_state(whole, 4))
     assert [layer.name for layer in result.generator.layers][-1] == "one"
     generator, _, step = load_generator(parts, generator=build_one_layer)
@@ -57,7 +59,7 @@ def test_an_own_generator_is_trained_resumed_and_opened(data_dir, tmp_path):
 
 
 def test_a_run_says_which_own_parts_it_needs(data_dir, tmp_path):
-    config = runs.tiny_config(data_dir, steps=1)
+    config = runs.tiny_config(data_dir, steps=1, depth=None)
     train_and_evaluate(config, tmp_path, generator=build_one_layer)
     own = json.loads((tmp_path / "config.json").read_text())["own"]
     assert own == {"generator": f"{__name__}.build_one_layer"}

@@ -7,6 +7,8 @@ Lists that the data layer needs too stand there: directions, and what happens to
 from collections.abc import Callable
 from typing import Any
 
+from tfpix2pix.pipelines.base.homes import Home
+
 # Name -> the function that builds the network: as "module:function", which imports nothing until
 # it is used (`pipelines.base.homes`), or the function itself. `tfpix2pix/networks/build.py` says
 # what a builder is called with and what it returns. A script of your own adds a network by adding
@@ -17,6 +19,24 @@ GENERATORS: dict[str, str | Callable[..., Any]] = {
 }
 DISCRIMINATORS: dict[str, str | Callable[..., Any]] = {
     "patch": "tfpix2pix.networks.discriminators:patch_discriminator",
+}
+
+# Name -> the function that builds the networks and the training step; `tfpix2pix/methods/build.py` says what
+# it is called with.
+METHODS: dict[str, Home] = {"pix2pix": "tfpix2pix.methods.pix2pix:build_step"}
+
+# Name -> the function that builds the metric; `tfpix2pix/metrics/registry.py` says what a metric is.
+METRICS: dict[str, Home] = {
+    "l1": "tfpix2pix.metrics.image_quality:l1",
+    "psnr": "tfpix2pix.metrics.image_quality:psnr",
+    "ssim": "tfpix2pix.metrics.image_quality:ssim",
+    "hole_l1": "tfpix2pix.metrics.image_quality:hole_l1",
+    "fcn_score": "tfpix2pix.metrics.segmentation_scores:fcn_score",
+    "label_accuracy": "tfpix2pix.metrics.label_accuracy:label_accuracy",
+    "histogram_intersection": "tfpix2pix.metrics.histograms:histogram_intersection",
+    "diversity": "tfpix2pix.metrics.diversity:diversity",
+    "fid": "tfpix2pix.metrics.inception:fid",
+    "kid": "tfpix2pix.metrics.inception:kid",
 }
 
 # How a decoder block doubles the size.
@@ -43,8 +63,6 @@ OBJECTIVES = ("l1", "gan", "cgan", "l1+gan", "l1+cgan")
 LR_SCHEDULES = ("constant", "linear_decay")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 STRATEGIES = ("auto", "mirrored", "multiworker", "one_device")
-# Validation scores that can pick the best checkpoint.
-BEST_METRICS = ("l1", "psnr", "ssim", "fcn_score")
 
 # Which noise a SavedModel uses for requests that bring no seed.
 SERVING_NOISE = ("fixed", "random", "off")

@@ -3,11 +3,12 @@
 import dataclasses
 
 from tfpix2pix.config.choices import (
-    BEST_METRICS,
     CONV_KERNELS,
     DISCRIMINATORS,
     DROPOUTS,
     GENERATORS,
+    METHODS,
+    METRICS,
     NORM_BACKENDS,
     NORMALIZATIONS,
     OBJECTIVES,
@@ -131,6 +132,12 @@ class Config(RunConfig):
         group="networks",
         choices=NORMALIZATIONS,
     )
+    method: str = option(
+        "pix2pix",
+        "Train by this method.",
+        group="objective",
+        choices=METHODS,
+    )
     objective: str = option(
         "l1+cgan",
         "Minimise these losses of the generator: the L1 distance to the target, the loss of a GAN whose "
@@ -148,7 +155,7 @@ class Config(RunConfig):
         "l1",
         "Choose the best checkpoint by this score of the validation; fcn_score needs --segmenter.",
         group="output",
-        choices=BEST_METRICS,
+        choices=METRICS,
     )
     segmenter: str = option(
         "",

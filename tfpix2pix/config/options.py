@@ -12,6 +12,7 @@ from typing import Any, get_origin
 from absl import flags
 
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.base.homes import Home
 
 # The groups of options, in the order in which they are shown.
 GROUPS = ("data", "networks", "objective", "schedule", "output", "machine")
@@ -26,6 +27,8 @@ def option(
     choices: Collection = (),
     may_change: bool = False,
     minimum: float | None = None,
+    term: Home | None = None,
+    reads_features: bool = False,
 ) -> Any:
     """Returns a dataclass field that is also the flag of the same name.
 
@@ -37,6 +40,9 @@ def option(
       choices: the values that the field may have; empty if it may have any.
       may_change: whether a run may be resumed with another value.
       minimum: the least value of a number.
+      term: where the setting is the weight of a term of the generator's loss, the
+        function that computes the term; see `methods/losses.py: find_terms`.
+      reads_features: whether that term looks at the discriminator's features.
     """
     metadata = {
         "help": help,
@@ -44,6 +50,8 @@ def option(
         "choices": choices,
         "may_change": may_change,
         "minimum": minimum,
+        "term": term,
+        "reads_features": reads_features,
     }
     return dataclasses.field(default=default, metadata=metadata)
 

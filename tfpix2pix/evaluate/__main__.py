@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
+from tfpix2pix.config.choices import METRICS
 from tfpix2pix.metrics import registry
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base import command_line
@@ -92,7 +93,7 @@ def _define_texts(flag_values: flags.FlagValues) -> None:
 
 
 def _define_choices(flag_values: flags.FlagValues) -> None:
-    names = ", ".join(registry.NAMES)
+    names = ", ".join(METRICS)
     text = f"Compute these metrics, a comma between them: {names}. Default: all that apply."
     flags.DEFINE_list("metrics", None, text, flag_values=flag_values)
     for name, default, choices, text in (

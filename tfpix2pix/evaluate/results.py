@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from tfpix2pix.config.choices import METRICS
 from tfpix2pix.evaluate.gallery import PAGE, Gallery
 from tfpix2pix.evaluate.report import render_report
-from tfpix2pix.metrics import registry
 from tfpix2pix.metrics.registry import Result
 from tfpix2pix.pipelines.base import staging
 
@@ -65,7 +65,7 @@ def sift_earlier(
     own = _to_json({name: description[name] for name in description if name not in _OF_SINGLE_METRICS})
     own["example_ids"] = list(example_ids)
     kept, others = {}, {}
-    for name in registry.NAMES:
+    for name in METRICS:
         try:
             contents = json.loads((folder / f"{name}.json").read_text())
             told = {**contents["evaluation"], "example_ids": contents["example_ids"]}

@@ -15,7 +15,7 @@ from tfpix2pix.config.options import text
 from tfpix2pix.interop import torch_detection, torch_files, torch_names
 from tfpix2pix.interop.torch_names import PatchDiscriminator, Unet
 from tfpix2pix.methods.build import build_train_step
-from tfpix2pix.methods.pix2pix import TrainStep
+from tfpix2pix.methods.step import TranslationStep
 from tfpix2pix.networks.variables import model_variables
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
@@ -86,7 +86,7 @@ def import_run(
     return Conversion(config, 0, unet, patch, notes)
 
 
-def _write_run(workdir: Path, train_step: TrainStep, config: Config, record: Mapping[str, Any]) -> None:
+def _write_run(workdir: Path, train_step: TranslationStep, config: Config, record: Mapping[str, Any]) -> None:
     with staging.staged_folder(workdir) as staged:
         run = staged / workdir.name
         write_config(run, config, None)

@@ -10,6 +10,10 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from tfpix2pix.config.config import Config
+from tfpix2pix.config.options import list_fields
+from tfpix2pix.pipelines.base.homes import resolve
+
 
 @dataclasses.dataclass(frozen=True)
 class Translated:
@@ -45,6 +49,22 @@ class LossTerm:
     weight: float
     compute: Callable[[Translated], tf.Tensor]
     reads_features: bool = False
+
+
+def find_terms(config: Config) -> dict[str, LossTerm]:
+    """Returns the terms that a configuration asks for: those of its settings that name one and are not 0.
+
+    A setting `lambda_<name>` in `config/fields.py` with `term="module:function"` makes a term
+    `<name>`; the function takes `Translated` and returns float32 [B].
+    """
+    terms = {}
+    for field in list_fields(config).values():
+        weight = getattr(config, field.name)
+        if field.metadata["term"] and weight:
+            compute = resolve(field.metadata["term"])
+            reads_features = field.metadata["reads_features"]
+            terms[field.name.removeprefix("lambda_")] = LossTerm(weight, compute, reads_features)
+    return terms
 
 
 def discriminator_real_loss(real_logits: tf.Tensor) -> tf.Tensor:

@@ -1,16 +1,21 @@
 """pix2pix, the method of the paper: one step of D, then one of G (Isola et al., CVPR 2017)."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tfpix2pix.config.choices import OBJECTIVES
+from tfpix2pix.config.config import Config
 from tfpix2pix.methods import losses
 from tfpix2pix.methods.losses import LossTerm, Translated
-from tfpix2pix.methods.optimizers import build_adam
+from tfpix2pix.methods.optimizers import LinearDecay, build_adam
 from tfpix2pix.methods.step import Batch, TranslationStep, descend
+from tfpix2pix.networks.build import Builder, build_discriminator, build_generator
+from tfpix2pix.networks.discriminators import with_features
 from tfpix2pix.networks.keras_versions import scale_loss
+from tfpix2pix.networks.tfa_normalization import use_addons
 from tfpix2pix.networks.variables import DISCRIMINATOR, GENERATOR, trained_variables
 
 GAN_LOSS_NAMES = (
@@ -77,6 +82,13 @@ class TrainStep(TranslationStep):
         self.conditional = "cgan" in objective
         self.lambda_l1 = lambda_l1 if "l1" in objective else 0.0
         self.terms = dict(terms or {})
+        self._features: keras.Model | None = None
+        if any(term.reads_features for term in self.terms.values()):
+            if discriminator is None:
+                raise ValueError(
+                    f"objective={objective!r} has no discriminator whose features a term could read"
+                )
+            self._features = with_features(discriminator)
         self.generator_optimizer = generator_optimizer or build_adam()
         self.generator_optimizer.build(generator.trainable_variables)
         if discriminator is not None:
@@ -88,7 +100,7 @@ class TrainStep(TranslationStep):
     def replica_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Takes one step on this replica's batch and counts it."""
         input_image, target_image = batch["input_image"], batch["target_image"]
-        values = {}
+        values, features = {}, []
         with tf.GradientTape() as tape:
             generated_image = self.generator([input_image, batch["noise_seed"]], training=True)
             l1 = self.share(losses.l1_loss(target_image, generated_image))
@@ -97,14 +109,17 @@ class TrainStep(TranslationStep):
                 # D first, then G against the updated D (Sec. 3.3).
                 with tape.stop_recording():
                     values = self._update_discriminator(batch, generated_image)
-                generated_logits = self.discriminate(input_image, generated_image, training=True)
+                *features, generated_logits = self._judge(input_image, generated_image)
                 gan = self.share(losses.generator_gan_loss(generated_logits))
                 values["generator_gan_loss"] = gan
                 generator_loss += gan
-            translated = Translated(input_image, target_image, generated_image)
-            for name, term in self.terms.items():
-                values[f"{name}_loss"] = self.share(term.compute(translated))
-                generator_loss += term.weight * values[f"{name}_loss"]
+            if self.terms:
+                with tape.stop_recording():
+                    real = self._judge(input_image, target_image)[:-1] if self._features else []
+                pair = Translated(input_image, target_image, generated_image, tuple(real), tuple(features))
+                for name, term in self.terms.items():
+                    values[f"{name}_loss"] = self.share(tf.cast(term.compute(pair), tf.float32))
+                    generator_loss += term.weight * values[f"{name}_loss"]
             scaled_loss = scale_loss(self.generator_optimizer, generator_loss)
         descend(tape, scaled_loss, self.generator, self.generator_optimizer, batch)
         # Counts wait for the batch as the weights do.
@@ -129,12 +144,20 @@ class TrainStep(TranslationStep):
             "discriminator_generated_loss": generated,
         }
 
+    def _judge(self, input_image: tf.Tensor, target_image: tf.Tensor) -> list[tf.Tensor]:
+        """Returns the features, where a term reads them, and the logits."""
+        if self._features is None:
+            return [self.discriminate(input_image, target_image, training=True)]
+        return self._features(self._inputs(input_image, target_image), training=True)
+
     def discriminate(
         self, input_image: tf.Tensor, target_image: tf.Tensor, training: bool = False
     ) -> tf.Tensor:
         """Returns the patch logits, float32 [B, h, w, 1], whether or not D sees the input."""
-        inputs = [input_image, target_image] if self.conditional else target_image
-        return self.discriminator(inputs, training=training)
+        return self.discriminator(self._inputs(input_image, target_image), training=training)
+
+    def _inputs(self, input_image: tf.Tensor, target_image: tf.Tensor) -> Any:
+        return [input_image, target_image] if self.conditional else target_image
 
     @property
     def loss_names(self) -> tuple[str, ...]:
@@ -169,3 +192,28 @@ def _check_objective(objective: str, discriminator: keras.Model | None) -> None:
             f"objective={objective!r} takes {wanted[needs_inputs]}. "
             f"Received: a discriminator with {has_inputs} inputs"
         )
+
+
+def build_step(config: Config, total_steps: int, own_generator: Builder | None = None) -> TrainStep:
+    """Builds networks, optimizers and step; see `methods/build.py`."""
+
+    def build_optimizer() -> keras.optimizers.Optimizer:
+        rate = config.learning_rate
+        schedule = LinearDecay(rate, total_steps) if config.lr_schedule == "linear_decay" else rate
+        return build_adam(schedule, loss_scaling=config.precision == "mixed_float16")
+
+    generator, discriminator = build_generator(config, own_generator), build_discriminator(config)
+    if config.norm_backend == "addons":
+        generator = use_addons(generator)
+        discriminator = use_addons(discriminator) if discriminator is not None else None
+    return TrainStep(
+        generator,
+        discriminator,
+        objective=config.objective,
+        lambda_l1=config.lambda_l1,
+        terms=losses.find_terms(config),
+        generator_optimizer=build_optimizer(),
+        discriminator_optimizer=build_optimizer() if discriminator is not None else None,
+        global_batch_size=config.batch_size,
+        jit_compile=config.jit_compile,
+    )

@@ -9,6 +9,5 @@ __getattr__, __dir__, __all__ = name_face(
         "Metric": "registry",
         "Tools": "registry",
         "Examples": "registry",
-        "NAMES": "registry",
     },
 )

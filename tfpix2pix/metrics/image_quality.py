@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfpix2pix.metrics.registry import Examples, Metric, NotApplicableError, Partials, Result, Tools
 
 # The direction in which each score is better.
-HIGHER_IS_BETTER = {"l1": False, "psnr": True, "ssim": True, "hole_l1": False, "fcn_score": True}
+HIGHER_IS_BETTER = {"l1": False, "psnr": True, "ssim": True, "hole_l1": False}
 
 
 def compute_image_quality(target_image: tf.Tensor, generated_image: tf.Tensor) -> dict[str, tf.Tensor]:

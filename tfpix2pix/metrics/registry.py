@@ -7,7 +7,6 @@ share its work.
 """
 
 import dataclasses
-import importlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,27 +14,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from tfpix2pix.config.choices import METRICS
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.base.homes import resolve
 
 if TYPE_CHECKING:  # which import TensorFlow, and a list of names needs none
     import tensorflow as tf
 
     from tfpix2pix.pipelines.labels.palettes import Palette
 
-# Name -> the module that defines the function of that name.
-_HOMES = {
-    "l1": "image_quality",
-    "psnr": "image_quality",
-    "ssim": "image_quality",
-    "hole_l1": "image_quality",
-    "fcn_score": "segmentation_scores",
-    "label_accuracy": "label_accuracy",
-    "histogram_intersection": "histograms",
-    "diversity": "diversity",
-    "fid": "inception",
-    "kid": "inception",
-}
-NAMES = tuple(_HOMES)
 # Only by default with --inception_weights: else they would download theirs.
 _DOWNLOADING = ("fid", "kid")
 ABSENT_CLASSES = ("skip", "zero")
@@ -186,7 +173,7 @@ def build_metrics(names: Iterable[str] | None, tools: Tools) -> dict[str, Metric
     if names is not None:
         return {name: _find(name)(tools) for name in names}
     metrics = {}
-    for name in NAMES:
+    for name in METRICS:
         if name in _DOWNLOADING and tools.inception_weights is None:
             continue
         try:
@@ -199,8 +186,8 @@ def build_metrics(names: Iterable[str] | None, tools: Tools) -> dict[str, Metric
 
 def check_names(names: Iterable[str]) -> None:
     """Raises UsageError for a name that is no metric's; lists those that are."""
-    if unknown := [name for name in names if name not in _HOMES]:
-        raise UsageError(f"no such metric: {', '.join(unknown)} (there are {', '.join(NAMES)})")
+    if unknown := [name for name in names if name not in METRICS]:
+        raise UsageError(f"no such metric: {', '.join(unknown)} (there are {', '.join(METRICS)})")
 
 
 def describe(name: str) -> str:
@@ -210,4 +197,4 @@ def describe(name: str) -> str:
 
 def _find(name: str) -> BuildMetric:
     check_names([name])
-    return getattr(importlib.import_module(f"tfpix2pix.metrics.{_HOMES[name]}"), name)
+    return resolve(METRICS[name])

@@ -1,19 +1,18 @@
 """Opens the trained generator of a run."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import keras
 
 from tfpix2pix.config.config import Config
-from tfpix2pix.networks.build import build_generator
+from tfpix2pix.networks.build import Builder, build_generator
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.run import checkpoints
 from tfpix2pix.run.folder import read_config, read_own
 
 
 def load_generator(
-    workdir: str | Path, which: str = "latest", generator: Callable[[Config], keras.Model] | None = None
+    workdir: str | Path, which: str = "latest", generator: Builder | None = None
 ) -> tuple[keras.Model, Config, int]:
     """Builds a run's generator and restores its weights.
 
@@ -39,6 +38,6 @@ def load_generator(
             f"load_generator(workdir, generator={own.rpartition('.')[2]}), or use the SavedModel of the run"
         )
     step = checkpoints.find_step(workdir, which)
-    built = (generator or build_generator)(config)
+    built = build_generator(config, generator)
     checkpoints.restore_generator(workdir, step, built)
     return built, config, step

@@ -13,6 +13,7 @@ from tfpix2pix.export.run import export_run
 from tfpix2pix.methods.build import build_train_step
 from tfpix2pix.methods.step import TranslationStep
 from tfpix2pix.metrics.registry import BuildMetric
+from tfpix2pix.networks.build import Builder
 from tfpix2pix.networks.tfa_normalization import load_addons
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError
@@ -48,7 +49,7 @@ def train_and_evaluate(
     config: Config,
     workdir: str | Path | None = None,
     *,
-    generator: Callable[[Config], keras.Model] | None = None,
+    generator: Builder | None = None,
     build_step: Callable[[Config, int], TranslationStep] | None = None,
     metrics: Mapping[str, BuildMetric] | None = None,
 ) -> Result:
@@ -60,9 +61,9 @@ def train_and_evaluate(
     Args:
       config: from `make_config`.
       workdir: folder of the run; None: `runs/<dataset>`.
-      generator: builds a generator of your own, `[input_image, noise_seed] ->
-        generated_image`, in place of the configuration's. `load_generator` needs it
-        again to open the run.
+      generator: builds a generator of your own in place of the configuration's; the head
+        of `tfpix2pix/networks/build.py` says what it is called with and what it returns.
+        `load_generator` needs it again to open the run.
       build_step: builds a training step of your own out of the configuration and the
         number of steps of the whole training, in place of the method's. It is called
         after the seed is set, inside the strategy's scope.
