@@ -9,12 +9,15 @@ import sys
 import zipfile
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.helpers.resnet import resnet_generator
 from tests.helpers.tiny_run import CONFIG, write_run
-from tfpix2pix.export.files.formats import TOLERANCES
+from tfpix2pix.export.files.export_file import export_file
+from tfpix2pix.export.files.formats import PACKAGES, TOLERANCES, FileOptions
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.synthetic.facades import draw_pair
 from tfpix2pix.run.generator import load_generator
@@ -136,7 +139,8 @@ def test_a_file_replaces_another_once_it_was_compared(workdir, tmp_path, monkeyp
     output.mkdir()
     (output / "synthetic.keras").write_text("before")
     monkeypatch.setitem(TOLERANCES, "none", 0.0)
-    with pytest.raises(UserError, match="synthetic.keras was not written: it is up to .* off the generator"):
+    message = "synthetic.keras was not written: its values differ from .*; every layer agrees"
+    with pytest.raises(UserError, match=message):
         export(workdir, output, "keras")
     assert [(path.name, path.read_text()) for path in output.iterdir()] == [("synthetic.keras", "before")]
     monkeypatch.undo()
@@ -172,3 +176,58 @@ def test_a_missing_package_names_the_extra(workdir, monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
     with pytest.raises(UserError, match=r"needs tf2onnx: pip install 'tfpix2pix\[export\]'"):
         main(["export", f"--workdir={workdir}", "--format=onnx"])
+
+
+def make_resnet(*behind: keras.layers.Layer) -> keras.Model:
+    """Returns a user's own generator, and further layers behind it."""
+    keras.utils.set_random_seed(0)
+    generator = resnet_generator(3, 3, base_filters=4)
+    for variable in generator.variables:
+        variable.assign(variable * 1.5 + 0.02)  # initial weights hardly reach the output
+    images = generator.output
+    for layer in behind:
+        images = layer(images)
+    return keras.Model(generator.input, images)
+
+
+@pytest.mark.parametrize("file_format", PACKAGES)
+def test_a_residual_generator_of_the_users_own_is_exported(file_format, tmp_path):
+    for package in PACKAGES[file_format]:
+        pytest.importorskip(package, reason="needs tfpix2pix[export]")
+    path = tmp_path / f"resnet.{file_format}"
+    report = export_file(make_resnet(), path, FileOptions(file_format, (32, 48)))
+    assert path.is_file() and report["max_error"] < 2e-5 and report["mean_error"] < 2e-6
+
+
+class Boost(keras.layers.Layer):
+    """A layer that only the user has, and that forgets its factor when it is copied."""
+
+    def __init__(self, factor: float = 1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def call(self, images):
+        return images * self.factor
+
+    def get_config(self):
+        return super().get_config()
+
+
+@pytest.mark.parametrize(
+    ("file_format", "factor", "message"),
+    [
+        (
+            "onnx",
+            0.5,
+            r"by up to 0.*; the first layer that differs .* boost \(Boost\): by up to 0",
+        ),
+        ("keras", 1.0, r"was not written: Keras does not ship boost \(Boost\), so it could not open"),
+    ],
+)
+def test_a_layer_that_only_the_user_has(file_format, factor, message, tmp_path):
+    for package in PACKAGES[file_format]:
+        pytest.importorskip(package, reason="needs tfpix2pix[export]")
+    generator = make_resnet(Boost(factor, name="boost"))
+    with pytest.raises(UserError, match=message):
+        export_file(generator, tmp_path / "out" / "file", FileOptions(file_format, (32, 32)))
+    assert list(tmp_path.iterdir()) == []

@@ -107,12 +107,17 @@ def _compare(reference: keras.Model, path: Path, options: FileOptions) -> dict[s
     }[options.file_format]
     answers = open_file(path)(images, seeds)
     expected = compile_generator(reference)(images, seeds).numpy()
-    error = np.abs(answers.astype(np.float64) - expected)
+    same_shape = answers.shape == expected.shape
+    error = np.abs(answers.astype(np.float64) - expected) if same_shape else np.full(1, np.inf)
     tolerance = TOLERANCES[options.quantization], MEAN_TOLERANCES[options.quantization]
     if not (error.max() <= tolerance[0] and error.mean() <= tolerance[1]):
+        from tfpix2pix.export.files import portable  # which Keras 2 cannot import
+
+        reason = portable.describe_difference(reference, images, seeds, options.with_noise)
         raise UserError(
-            f"{path.name} was not written: it is up to {error.max():.2g} off the generator, "
-            f"{error.mean():.2g} on average; more than {tolerance[0]:g} and {tolerance[1]:g}"
+            f"{path.name} was not written: its values differ from the generator's by up to "
+            f"{error.max():.2g}, and by {error.mean():.2g} on average, where {tolerance[0]:g} and "
+            f"{tolerance[1]:g} are allowed; {reason}"
         )
     return {
         "max_error": float(error.max()),

@@ -1,22 +1,27 @@
-"""The generator in Keras's own layers, at one image size: what other runtimes understand.
+"""The generator in Keras's own layers, at one image size, which is what other runtimes understand.
 
-The layers of this project are there for training and for images of any size.
-Here each becomes what Keras ships, so that the file needs nothing of ours, and
-the noise is made of operations that LiteRT and ONNX Runtime have.
+The layers of this project are made for training and for images of any size. Here each of them
+becomes what Keras ships, so that a file needs nothing of ours, and the noise is made of
+operations that LiteRT and ONNX Runtime have.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from tfpix2pix.networks import layers
+from tfpix2pix.export.files import rebuilt_layers
+from tfpix2pix.networks import keras_versions, layers
 from tfpix2pix.networks.noise import NoiseDropout
-from tfpix2pix.networks.normalization import NORM_EPSILON, StatelessNormalization
-from tfpix2pix.networks.padding import CropLike, PadToMultiple, _mirrored_indices
+from tfpix2pix.networks.normalization import StatelessNormalization
+from tfpix2pix.networks.padding import CropLike, PadToMultiple, ReflectionPad2D, _mirrored_indices
+from tfpix2pix.pipelines.base.errors import UserError
 
+# The share of a layer's largest value up to which the rebuilt layer may differ: rounding stays
+# far below it, and a wrong layer far above.
+LAYER_TOLERANCE = 1e-3
 _GOLDEN_RATIO = 0x9E3779B9
 _ROUNDS = ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 1))
 
@@ -26,98 +31,174 @@ def build_portable_generator(
 ) -> keras.Model:
     """Rebuilds a generator from Keras's own layers, with the same weights, in float32.
 
+    Layers that are neither Keras's nor this project's are copied as they are; `find_foreign_layers`
+    lists them.
+
     Args:
-      generator: `[input_image, noise_seed] -> generated_image`.
+      generator: a functional model `[input_image, noise_seed] -> generated_image`.
       image_size: (height, width) in px, the only one that the result takes.
       with_noise: whether the result takes a seed; without one nothing is dropped.
 
     Returns:
       `[input_image, noise_seed] -> generated_image`, or `input_image -> generated_image`:
-      float32 [B, H, W, C] in [-1, 1], int32 [B, 2]. Each image is normalised by its
-      own statistics, in training too.
+      float32 [B, H, W, C] in [-1, 1], int32 [B, 2]. Our normalization takes each image's own
+      statistics, in training too.
+
+    Raises:
+      UserError: when a layer cannot be copied.
 
     Example:
     >>> generator = unet_generator((32, 32), base_filters=4)
     >>> build_portable_generator(generator, (40, 50)).output_shape
     (None, 40, 50, 3)
     """
-    input_image = keras.Input((*image_size, generator.inputs[0].shape[-1]), name="input_image")
-    noise_seed = keras.Input((2,), dtype="int32", name="noise_seed")
-
-    def call(layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(layer, NoiseDropout):
-            return _drop(layer, *args[0]) if with_noise else args[0][0]
-        return _rebuild(layer)(*args)
-
-    # The layers go through as they are: `call` replaces them.
-    rebuilt = keras.models.clone_model(
-        generator, [input_image, noise_seed], clone_function=lambda layer: layer, call_function=call
-    )
-    inputs = [input_image, noise_seed] if with_noise else input_image
-    return keras.Model(inputs, rebuilt.outputs[0], name=generator.name)
+    inputs = _build_inputs(generator, image_size)
+    outputs = _Rebuilding(with_noise).run(generator, inputs)
+    return keras.Model(inputs if with_noise else inputs[0], outputs, name=generator.name)
 
 
 def in_float32(generator: keras.Model, with_noise: bool = True) -> keras.Model:
-    """Copies a generator with this project's layers; files of other formats are compared with it.
+    """Returns a generator in float32 with the layers that it has; files are compared with it.
 
     Args:
       generator: see `build_portable_generator`.
       with_noise: whether the noise drops anything.
+
+    Returns:
+      A copy, or `generator` itself where nothing in it has to change.
     """
+    if with_noise and all(layer.compute_dtype == "float32" for layer in _flat_layers(generator)):
+        return generator
 
-    def copy(layer: keras.layers.Layer) -> keras.layers.Layer:
-        config = {**layer.get_config(), "dtype": "float32"}
-        if isinstance(layer, NoiseDropout) and not with_noise:
-            config["rate"] = 0.0
-        return type(layer).from_config(config)
+    def copy(layer: Any) -> Any:
+        if not isinstance(layer, keras.layers.Layer):
+            return layer
+        changes = {"rate": 0.0} if isinstance(layer, NoiseDropout) and not with_noise else {}
+        return _copy(layer, **changes)
 
-    copied = keras.models.clone_model(generator, clone_function=copy)
+    copied = keras.models.clone_model(generator, clone_function=copy, recursive=True)
     copied.set_weights(generator.get_weights())
     return copied
 
 
-def _rebuild(layer: keras.layers.Layer) -> Callable:
-    """Returns what does the same, with the same weights."""
-    if isinstance(layer, PadToMultiple):
-        return lambda images: _pad(images, layer.multiple_px)
-    if isinstance(layer, CropLike):
-        return _crop
-    if isinstance(layer, layers.ResizeConv2D):
-        resize = keras.layers.UpSampling2D(2, interpolation=layer.interpolation, name=f"{layer.name}_resize")
-        convolve = _with_weights(_convolution(keras.layers.Conv2D, layer), layer)
-        return lambda images: convolve(resize(images))
-    if isinstance(layer, layers.PaddedConv2D):
-        return _with_weights(_convolution(keras.layers.Conv2D, layer), layer)
-    if isinstance(layer, layers.UpConv2D):
-        return _with_weights(_convolution(keras.layers.Conv2DTranspose, layer), layer)
-    if isinstance(layer, StatelessNormalization):
-        affine = bool(layer.weights)
-        norm = keras.layers.GroupNormalization(
-            -1, epsilon=NORM_EPSILON, center=affine, scale=affine, name=layer.name
+def find_foreign_layers(model: keras.Model) -> list[str]:
+    """Returns the layers that Keras does not ship, each as `name (class)`."""
+    foreign = (layer for layer in _flat_layers(model) if type(layer).__module__.split(".")[0] != "keras")
+    return [_describe(layer) for layer in foreign]
+
+
+def describe_difference(
+    generator: keras.Model, images: np.ndarray, seeds: np.ndarray, with_noise: bool = True
+) -> str:
+    """Returns a sentence that names the first layer at which the rebuilt generator differs, and by how much.
+
+    Args:
+      generator: what `in_float32` returned.
+      images: float32 [B, H, W, C]; they fix the size at which layers are compared.
+      seeds: int32 [B, 2].
+      with_noise: see `build_portable_generator`.
+    """
+    rebuilding = _Rebuilding(with_noise)
+    inputs = _build_inputs(generator, images.shape[1:3])
+    rebuilding.run(generator, inputs)
+    calls = keras_versions.layer_calls(generator)
+    theirs = keras.Model(inputs, rebuilding.outputs).predict_on_batch([images, seeds])
+    ours = keras.Model(generator.inputs, [outputs for _, outputs in calls])([images, seeds], training=False)
+    for (layer, _), our_values, their_values in zip(calls, ours, theirs, strict=True):
+        for our_value, their_value in zip(our_values, their_values, strict=True):
+            expected, answer = np.asarray(our_value, np.float64), np.asarray(their_value, np.float64)
+            named = f"the first layer that differs when it is rebuilt is {_describe(layer)}"
+            if expected.shape != answer.shape:
+                return f"{named}: its shape is {answer.shape} instead of {expected.shape}"
+            error, largest = np.abs(answer - expected).max(), np.abs(expected).max()
+            if not error <= LAYER_TOLERANCE * largest:
+                return f"{named}: by up to {error:.2g}, where the generator's values reach {largest:.2g}"
+    return "every layer agrees when it is rebuilt, so the file's format or its runtime makes the difference"
+
+
+def _build_inputs(generator: keras.Model, image_size: tuple[int, int]) -> list[Any]:
+    return [
+        keras.Input((*image_size, generator.inputs[0].shape[-1]), name="input_image"),
+        keras.Input((2,), dtype="int32", name="noise_seed"),
+    ]
+
+
+def _flat_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _flat_layers(layer)
+        else:
+            yield layer
+
+
+def _describe(layer: Any) -> str:
+    return f"{layer.name} ({type(layer).__name__})"
+
+
+def _copy(layer: keras.layers.Layer, **changes: Any) -> keras.layers.Layer:
+    try:
+        return type(layer).from_config({**layer.get_config(), "dtype": "float32", **changes})
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise UserError(
+            f"the layer {_describe(layer)} cannot be rebuilt from its get_config(): {error}"
+        ) from error
+
+
+class _Rebuilding:
+    """Calls of layers turned into calls of what does the same with the same weights.
+
+    A layer is rebuilt once, however often it is called.
+
+    Attributes:
+      outputs: what each call of the outermost model returned, flattened.
+    """
+
+    def __init__(self, with_noise: bool):
+        self.outputs: list[list[Any]] = []
+        self._with_noise = with_noise
+        self._rebuilt: dict[int, Callable] = {}
+
+    def run(self, model: keras.Model, inputs: list[Any]) -> Any:
+        """Rebuilds a model on symbolic inputs; returns its symbolic output."""
+
+        def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+            outputs = self.call(layer, *args, **kwargs)
+            self.outputs.append(keras.tree.flatten(outputs))
+            return outputs
+
+        return _clone(model, inputs, call).outputs[0]
+
+    def call(self, layer: Any, *args: Any, **kwargs: Any) -> Any:
+        if id(layer) not in self._rebuilt:
+            self._rebuilt[id(layer)] = self._rebuild(layer, *args)
+        return self._rebuilt[id(layer)](*args, **kwargs)
+
+    def _rebuild(self, layer: Any, *args: Any) -> Callable:
+        if not isinstance(layer, keras.layers.Layer):
+            return layer  # an operation, such as the sum of two tensors
+        if isinstance(layer, keras.Model):
+            return self._rebuild_model(layer, *args)
+        if type(layer) is NoiseDropout:
+            return lambda inputs, **_: _drop(layer, *inputs) if self._with_noise else inputs[0]
+        if type(layer) in _FORMS:
+            return _FORMS[type(layer)](layer)
+        return rebuilt_layers.with_weights(_copy(layer), layer)
+
+    def _rebuild_model(self, model: keras.Model, inputs: Any) -> keras.Model:
+        inside = keras.tree.map_structure(
+            lambda tensor: keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype), inputs
         )
-        return _with_weights(norm, layer)
-    return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
+        if isinstance(model, keras.Sequential):
+            outputs = inside
+            for layer in model.layers:
+                outputs = self.call(layer, outputs)
+            return keras.Model(inside, outputs, name=model.name)
+        return _clone(model, inside, self.call)
 
 
-def _convolution(kind: type[keras.layers.Layer], layer: keras.layers.Layer) -> keras.layers.Layer:
-    # On the even sizes inside the network "same" pads as the paper does.
-    return kind(
-        layer.filters,
-        layer.kernel_size,
-        layer.strides,
-        padding="same",
-        use_bias=layer.use_bias,
-        name=layer.name,
-    )
-
-
-def _with_weights(rebuilt: keras.layers.Layer, layer: keras.layers.Layer) -> Callable:
-    def call(images):
-        outputs = rebuilt(images)
-        rebuilt.set_weights(layer.get_weights())
-        return outputs
-
-    return call
+def _clone(model: keras.Model, inputs: Any, call: Callable) -> keras.Model:
+    # The layers go through as they are: `call` replaces them.
+    return keras.models.clone_model(model, inputs, clone_function=lambda layer: layer, call_function=call)
 
 
 def _pad(images, multiple_px: int):
@@ -136,8 +217,12 @@ def _crop(inputs):
     return images[:, top : top + height, left : left + width, :]
 
 
+def _reflect(images, pad_px: int):
+    return ops.pad(images, ((0, 0), (pad_px, pad_px), (pad_px, pad_px), (0, 0)), mode="reflect")
+
+
 def _drop(layer: NoiseDropout, activations, noise_seed):
-    """Drops what `layers.NoiseDropout` drops, by operations that the other runtimes have."""
+    """Drops what `NoiseDropout` drops, by operations that the other runtimes have."""
     places = np.arange(np.prod(activations.shape[1:]), dtype=np.int32)
     places = places.reshape(1, *activations.shape[1:])
     seeds = ops.reshape(noise_seed, (-1, 2, 1, 1, 1))
@@ -149,7 +234,10 @@ def _drop(layer: NoiseDropout, activations, noise_seed):
 
 
 def _hash_bits(*words):
-    """`layers.hash_bits`, as int32: neither runtime multiplies or compares uint32, ONNX has no bitcast."""
+    """Does what `noise.hash_bits` does, in int32.
+
+    Neither runtime multiplies or compares uint32, and ONNX has no bitcast.
+    """
     mixed = _as_int32(_GOLDEN_RATIO)
     for word in words:
         mixed = ops.bitwise_xor(mixed, word)
@@ -162,3 +250,16 @@ def _hash_bits(*words):
 def _as_int32(bits: int) -> np.ndarray:
     # In a list, because Keras forgets the type of a single number when it saves a model.
     return np.array([bits], np.uint32).view(np.int32)
+
+
+# Layer -> a function that takes one and returns what does the same. Subclasses may do something
+# else, so they are copied like other layers.
+_FORMS: dict[type, Callable[[Any], Callable]] = {
+    layers.PaddedConv2D: rebuilt_layers.rebuild_convolution,
+    layers.ResizeConv2D: rebuilt_layers.rebuild_resizing,
+    layers.UpConv2D: rebuilt_layers.rebuild_transposed,
+    StatelessNormalization: rebuilt_layers.rebuild_normalization,
+    PadToMultiple: lambda layer: lambda images, **_: _pad(images, layer.multiple_px),
+    ReflectionPad2D: lambda layer: lambda images, **_: _reflect(images, layer.pad_px),
+    CropLike: lambda layer: lambda inputs, **_: _crop(inputs),
+}

@@ -9,8 +9,8 @@ import numpy.typing as npt
 from tfpix2pix.export.names import DEFAULT_SIGNATURE, GENERATED_IMAGE, INPUT_IMAGE, NOISE_SEED
 
 Images = npt.NDArray[np.float32]
-# (input_image [B, H, W, C] in [-1, 1], noise_seed int32 [B, 2]) -> generated_image. A
-# file without noise ignores the seed.
+# (input_image [B, H, W, C] in [-1, 1], noise_seed int32 [B, 2]) -> generated_image. The
+# seed is ignored where the file has no noise.
 Generate = Callable[[Images, npt.NDArray[np.int32]], Images]
 
 

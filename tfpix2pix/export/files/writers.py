@@ -9,13 +9,25 @@ import keras
 import tensorflow as tf
 
 from tfpix2pix.export.names import DEFAULT_SIGNATURE, GENERATED_IMAGE
+from tfpix2pix.pipelines.base.errors import UserError
 
 # The first opset with BitwiseXor, which the noise needs.
 ONNX_OPSET = 18
 
 
 def write_keras(generator: keras.Model, path: Path) -> None:
-    """Writes a `.keras` file."""
+    """Writes a `.keras` file, which Keras opens without further code.
+
+    Raises:
+      UserError: when the generator has layers that Keras does not ship.
+    """
+    from tfpix2pix.export.files import portable  # which Keras 2 cannot import
+
+    if foreign := portable.find_foreign_layers(generator):
+        raise UserError(
+            f"{path.name} was not written: Keras does not ship {', '.join(foreign)}, so it could not open "
+            "the file; use Keras's or tfpix2pix's layers instead, or another --format"
+        )
     generator.save(path)
 
 
@@ -24,9 +36,10 @@ def write_tflite(generator: keras.Model, path: Path, quantization: str = "none")
 
     Args:
       generator: see `portable.build_portable_generator`.
-      path: of the file; a folder beside it is made on the way.
-      quantization: `none`; `float16`: weights of half the size; `int8`: weights of a
-        quarter, one scale per output channel, and activations quantised as they come.
+      path: where the file goes; a folder beside it is made on the way.
+      quantization: `none` leaves the weights as they are. `float16` halves their size. `int8`
+        makes it a quarter, with one scale per output channel, and quantizes activations as
+        they come.
     """
     # By way of a SavedModel: its variables become constants and its names stay.
     folder = path.with_name("saved_model")
@@ -65,7 +78,7 @@ def _signature(generator: keras.Model, batch_size: int | None) -> dict[str, tf.T
 
 
 def _by_name(generator: keras.Model):
-    """Returns the generator with arguments and result called as in the SavedModel's signatures."""
+    """Returns the generator with the names of arguments and result that a SavedModel's signatures have."""
 
     def generate(input_image):
         return {GENERATED_IMAGE: generator(input_image, training=False)}

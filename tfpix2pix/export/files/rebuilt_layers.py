@@ -1,0 +1,81 @@
+"""This project's layers that have weights, each as Keras's own layers with the same weights.
+
+A function here takes one of our layers and returns what is called in its place.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from tfpix2pix.networks import layers
+from tfpix2pix.networks.normalization import NORM_EPSILON, StatelessNormalization
+
+_SHARED_SETTINGS = ("filters", "kernel_size", "strides", "dilation_rate", "groups", "activation", "use_bias")
+
+
+def with_weights(rebuilt: keras.layers.Layer, layer: keras.layers.Layer) -> Callable:
+    """Returns a layer that has the weights of another one from its first call on."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        outputs = rebuilt(*args, **kwargs)
+        rebuilt.set_weights(layer.get_weights())
+        return outputs
+
+    return call
+
+
+def rebuild_convolution(layer: layers.PaddedConv2D) -> Callable:
+    """Rebuilds a convolution: with `same` padding where that is exact, else with explicit zeros."""
+    built: dict[str, Callable] = {}
+    pad = keras.layers.ZeroPadding2D(layer.pad_px, name=f"{layer.name}_pad")
+
+    def call(images: Any, **_: Any) -> Any:
+        padding = "same" if _same_is_exact(layer, images.shape[1:3]) else "valid"
+        if padding not in built:
+            name = f"{layer.name}_{padding}" if built else layer.name
+            built[padding] = _like(keras.layers.Conv2D, layer, padding, name)
+        return built[padding](pad(images) if padding == "valid" and layer.pad_px else images)
+
+    return call
+
+
+def _same_is_exact(layer: layers.PaddedConv2D, size: tuple[int, int]) -> bool:
+    """Returns whether `padding="same"` starts where the layer does, and takes as many steps."""
+    for size_px, kernel, stride, dilation in zip(
+        size, layer.kernel_size, layer.strides, layer.dilation_rate, strict=True
+    ):
+        reach, steps = (kernel - 1) * dilation + 1, -(-size_px // stride)
+        before = max((steps - 1) * stride + reach - size_px, 0) // 2
+        if before != layer.pad_px or steps != (size_px + 2 * layer.pad_px - reach) // stride + 1:
+            return False
+    return True
+
+
+def rebuild_resizing(layer: layers.ResizeConv2D) -> Callable:
+    """Rebuilds a layer that resizes and convolves."""
+    resize = keras.layers.UpSampling2D(2, interpolation=layer.interpolation, name=f"{layer.name}_resize")
+    convolve = rebuild_convolution(layer)
+    return lambda images, **_: convolve(resize(images))
+
+
+def rebuild_transposed(layer: layers.UpConv2D) -> Callable:
+    """Rebuilds a transposed convolution, which pads as `same` does at every size."""
+    rebuilt = _like(keras.layers.Conv2DTranspose, layer, "same", layer.name)
+    return lambda images, **_: rebuilt(images)
+
+
+def rebuild_normalization(layer: StatelessNormalization) -> Callable:
+    """Rebuilds a normalization, with each image's own statistics."""
+    affine = bool(layer.weights)
+    norm = keras.layers.GroupNormalization(
+        -1, epsilon=NORM_EPSILON, center=affine, scale=affine, name=layer.name
+    )
+    rebuilt = with_weights(norm, layer)
+    return lambda images, **_: rebuilt(images)
+
+
+def _like(kind: type[keras.layers.Layer], layer: keras.layers.Layer, padding: str, name: str) -> Callable:
+    config = layer.get_config()
+    settings = {setting: config[setting] for setting in _SHARED_SETTINGS if setting in config}
+    return with_weights(kind(**settings, padding=padding, name=name), layer)
