@@ -28,7 +28,8 @@ Images are float32 [B, H, W, C] in [-1, 1], `noise_seed` is int32 [B, 2], and `p
 float32 [B, h, w, 1] of any h and w. A generator without noise still takes `noise_seed`, and
 ignores it. Initial weights come from Keras's global seed. A forward pass must change no variable
 and draw nothing but from `noise_seed`: that rules out `BatchNormalization` and `Dropout`, for
-which `StatelessNormalization` and `NoiseDropout` are there.
+which `StatelessNormalization` and `NoiseDropout` are there. `NoiseDropout` must be a layer of the
+model itself, not of a model inside it, so that --serving_noise=off finds it.
 """
 
 import inspect

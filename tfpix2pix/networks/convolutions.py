@@ -3,7 +3,7 @@
 Both are made of the same three products of a large map [B, 2h, 2w, C], a small
 map [B, h, w, F] and a kernel [4, 4, C, F], in which Keras stores both kinds:
 
-    product     from             to      is
+    product     from             to      is used for
     gather      large, kernel    small   a convolution; a transposed one's input gradient
     scatter     small, kernel    large   a transposed convolution; a plain one's input gradient
     correlate   large, small     kernel  the kernel's gradient of either
@@ -19,9 +19,9 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-# The rule: up to these areas of the small map, px, the matmul is ahead; a scatter to few
-# channels is at any area. Measured by benchmarks/convolutions.py on 2 cores in float32 and
-# bfloat16; docs/results.md has the tables.
+# Up to these areas of the small map, in px, a matmul is faster; a scatter to few channels is
+# faster at any area. benchmarks/convolutions.py measured it on 2 cores in float32 and bfloat16;
+# docs/results.md has the tables.
 MAX_MATMUL_AREA = {"gather": 8 * 8, "scatter": 8 * 8, "correlate": 16 * 16}
 
 
@@ -37,10 +37,11 @@ def takes_matmul(product: str, area, kernel_shape, kernels: str = "auto"):
       product: `gather`, `scatter` or `correlate`.
       area: of the small map, px; a tensor where it is known only when the graph runs.
       kernel_shape: [4, 4, C, F].
-      kernels: `auto`: as measured, on a GPU never; `native`: never.
+      kernels: `auto` takes a matmul where it was measured to be faster, and never on a
+        GPU; `native` never takes one.
 
     Returns:
-      bool; a bool tensor where `area` is one and decides.
+      A bool, or a bool tensor where `area` is a tensor and decides.
     """
     if kernels == "native" or _has_gpu():
         return False
@@ -108,7 +109,7 @@ def _chooser(area: int, kernel: tf.Tensor, kernels: str) -> Callable[[str], bool
     return lambda product: takes_matmul(product, area, kernel.shape, kernels)
 
 
-# Maps whose size is known only when the graph runs, as in a SavedModel: it decides then.
+# In a SavedModel the size of a map is known only when the graph runs, so the graph decides.
 
 
 def _conv2d_of_any_size(images: tf.Tensor, kernel: tf.Tensor, kernels: str) -> tf.Tensor:

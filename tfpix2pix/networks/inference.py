@@ -11,13 +11,16 @@ from tfpix2pix.pipelines.tasks.tasks import Task
 
 
 def cast_kernels(generator: keras.Model) -> keras.Model:
-    """Returns an equal generator for use alone, its kernels stored in the precision they are multiplied in.
+    """Returns an equal generator whose kernels are stored in the precision that they are multiplied in.
 
-    Half the size in half precision, and faster: each call casts 54 million weights
-    otherwise. What is in float32 comes back as it is.
+    In half precision it has half the size, and it is faster, because the other one casts
+    54 million weights in each call. It cannot be trained.
 
     Args:
       generator: a functional model; later changes of its weights do not reach the copy.
+
+    Returns:
+      The copy, or `generator` itself where it computes in float32.
     """
     convolutions = (layers.PaddedConv2D, layers.UpConv2D)
     if all(layer.compute_dtype == "float32" for layer in generator.layers if isinstance(layer, convolutions)):
@@ -40,7 +43,7 @@ Generate = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 def compile_generator(generator: keras.Model) -> Generate:
-    """Compiles a generator once for all sizes, each image normalised by its own statistics."""
+    """Compiles a generator once for all sizes; each image is normalised by its own statistics."""
     images = tf.TensorSpec([None, None, None, generator.inputs[0].shape[-1]], tf.float32)
     seeds = tf.TensorSpec([None, 2], tf.int32)
     return tf.function(
@@ -49,7 +52,7 @@ def compile_generator(generator: keras.Model) -> Generate:
 
 
 def complete_pictures(task: Task, generate: Generate) -> Generate:
-    """Returns what takes and gives pictures, as tasks speak of them, by way of a generator."""
+    """Returns a function from a task's pictures to its pictures, which a generator computes in between."""
 
     def generate_picture(picture: tf.Tensor, noise_seed: tf.Tensor) -> tf.Tensor:
         example = task.read_picture(picture)
@@ -59,21 +62,21 @@ def complete_pictures(task: Task, generate: Generate) -> Generate:
 
 
 def sample_seed(noise_seed: int, sample: int = 0) -> tf.Tensor:
-    """Returns the noise of the n-th sample of any image, int32 [2].
+    """Returns the seed of the n-th sample of any image, int32 [2].
 
     Args:
       noise_seed: any integer; its lower 32 bits count.
-      sample: which sample, from 0.
+      sample: the number of the sample, from 0.
     """
     return tf.cast(tf.constant([noise_seed, sample], tf.int64), tf.int32)
 
 
-# Beyond [-1, 1] floats overshoot by a resampling filter; further out is another range.
+# Filters that resize images overshoot [-1, 1] by less than this; values further out have another range.
 OVERSHOOT = 0.5
 
 
 def silence(generator: keras.Model) -> keras.Model:
-    """Returns a generator of the same layers and weights, but for the noise, which drops nothing."""
+    """Returns a generator with the same layers and weights, except that its noise drops nothing."""
 
     def choose(layer: keras.layers.Layer) -> keras.layers.Layer:
         if not isinstance(layer, NoiseDropout):

@@ -50,7 +50,7 @@ def layer_calls(model: Any) -> list[tuple[Any, list[Any]]]:
 
 def export_archive() -> Any:
     """Returns an empty `ExportArchive`, which writes SavedModels."""
-    # Keras 2 has it only where TensorFlow shows Keras.
+    # Keras 2 has it only under the name that TensorFlow gives to Keras.
     return (keras if IS_KERAS_3 else tf.keras).export.ExportArchive()
 
 
@@ -79,7 +79,7 @@ else:
             self.update_step(gradient, variable, self.learning_rate)
 
     class LossScaleOptimizer(LossScaleOptimizerV3):  # type: ignore[no-redef]
-        """Keras 2's, which undoes the scale itself, as that of Keras 3 does."""
+        """Keras 2's optimizer, which undoes the scale of the loss itself, as Keras 3's does."""
 
         @property
         def dynamic_scale(self):

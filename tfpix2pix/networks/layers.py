@@ -116,7 +116,9 @@ class UpConv2D(keras.layers.Conv2DTranspose):
 
 @keras.utils.register_keras_serializable("tfpix2pix")
 class ResizeConv2D(PaddedConv2D):
-    """Doubles the size by resizing, then convolves 3x3: no checkerboard, as no pixel gets more kernel taps.
+    """Doubles the size by resizing, then convolves 3x3.
+
+    It leaves no checkerboard pattern, because all pixels get equally many taps of the kernel.
 
     Args:
       filters: output channels.

@@ -9,7 +9,7 @@ class NoiseDropout(keras.layers.Layer):
     """Dropout whose mask is a pure function of a seed given per example: the paper's z.
 
     It is on in training and in inference alike (Sec. 3.1), keeps no seed of its
-    own, and gives an image the same mask whatever it is batched with.
+    own, and gives an image the same mask in every batch.
 
     Args:
       rate: share of the activations that are dropped, in [0, 1).

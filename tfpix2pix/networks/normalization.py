@@ -18,9 +18,9 @@ class StatelessNormalization(keras.layers.Layer):
     are kept.
 
     Args:
-      kind: `batch`: with `training=True` the statistics are those of the whole
-        (replica) batch, otherwise each image's own. `instance`: always each
-        image's own. At batch size 1 the two are the same. `plain_instance`:
+      kind: `batch` takes the statistics of the whole (replica) batch with
+        `training=True`, and each image's own otherwise. `instance` always takes each
+        image's own; at batch size 1 the two are the same. `plain_instance` is
         `instance` without scale and offset.
 
     Call arguments:
@@ -52,11 +52,11 @@ class StatelessNormalization(keras.layers.Layer):
             gamma, beta = tf.cast(self.gamma, tf.float32), tf.cast(self.beta, tf.float32)
         one_group = images.shape[0] == 1 or (self.kind == "batch" and training)
         if one_group and images.dtype != tf.float64:
-            # One pass over memory instead of ten; there is none for float64.
+            # It goes over memory once instead of ten times, and does not exist for float64.
             return tf.raw_ops.FusedBatchNormV3(
                 x=images, scale=gamma, offset=beta, mean=[], variance=[], epsilon=NORM_EPSILON
             ).y
-        # At most two readers for each tensor: see "AddN" in docs/fidelity.md.
+        # No tensor has more than two readers; "AddN" in docs/fidelity.md says why.
         values = tf.cast(images, tf.float32)
         centred = values - tf.reduce_mean(values, [1, 2], keepdims=True)
         variance = tf.reduce_mean(tf.square(centred), [1, 2], keepdims=True)

@@ -17,7 +17,7 @@ class PadToMultiple(keras.layers.Layer):
     `CropLike` undoes it.
 
     Args:
-      multiple_px: 2 to the number of downsamplings.
+      multiple_px: what the sides become multiples of, which is 2 to the number of downsamplings.
 
     Call arguments:
       images: float tensor [B, H, W, C] of any size.

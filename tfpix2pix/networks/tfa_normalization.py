@@ -37,7 +37,7 @@ def _layer_type() -> type[keras.layers.Layer]:
     layer_type: Any = load_addons().layers.InstanceNormalization
 
     class InstanceNormalization(layer_type):
-        """That of the addons, without its warning that each copy overwrites the groups it was copied with."""
+        """The layer of the addons, without its warning that a copy overwrites the groups it was made with."""
 
         def get_config(self):
             return {name: value for name, value in super().get_config().items() if name != "groups"}
@@ -62,7 +62,7 @@ def use_addons(model: keras.Model) -> keras.Model:
     def choose(layer: keras.layers.Layer) -> keras.layers.Layer:
         if not isinstance(layer, StatelessNormalization) or layer.kind != "instance":
             return layer
-        # In float32 whatever the precision, as ours.
+        # Like our own layer, it computes in float32 in every precision.
         return layer_type(epsilon=NORM_EPSILON, name=layer.name, dtype="float32")
 
     copy = keras.models.clone_model(model, clone_function=choose)

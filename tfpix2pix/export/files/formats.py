@@ -27,7 +27,7 @@ class FileOptions(NamedTuple):
 
     Attributes:
       file_format: `keras`, `tflite` or `onnx`.
-      image_size: (height, width) in px, the only size that the file takes.
+      image_size: (height, width) in px, at least 32 each; the only size that the file takes.
       with_noise: whether the file takes a noise seed, int32 [B, 2]; without one, nothing is dropped.
       quantization: of the weights of a `tflite` file: `none`, `float16` or `int8`.
     """
