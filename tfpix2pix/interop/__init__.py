@@ -1,4 +1,4 @@
-"""Weights from and to pytorch-CycleGAN-and-pix2pix."""
+"""Converts weights of pytorch-CycleGAN-and-pix2pix into runs, and the networks of runs into such weights."""
 
 from tfpix2pix.pipelines.base.face import name_face
 

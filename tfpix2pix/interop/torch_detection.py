@@ -1,4 +1,4 @@
-"""Which network of the PyTorch reference a state dict is of; what is wrong with one that fits none."""
+"""Finds the network of the PyTorch reference that a state dict belongs to, or says why there is none."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -11,9 +11,9 @@ from tfpix2pix.pipelines.base.errors import UsageError, UserError
 
 State = Mapping[str, np.ndarray]
 
-# Around a network: DataParallel and DistributedDataParallel; torch.compile.
+# Prefixes that wrappers put before names: DataParallel and DistributedDataParallel; torch.compile.
 WRAPPERS = ("module.", "_orig_mod.")
-# How many tensors a message names of each kind.
+# A message names at most this many tensors of each kind.
 NAMED = 6
 
 
@@ -27,21 +27,21 @@ def unwrap(state: State) -> dict[str, np.ndarray]:
 
 
 def split_statistics(state: State) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Returns the weights, and the names of the running statistics that stood among them."""
+    """Separates the weights from the running statistics; returns the weights and the statistics' names."""
     statistics = [name for name in state if name.rpartition(".")[2] in torch_names.RUNNING_STATISTICS]
     return {name: state[name] for name in state if name not in set(statistics)}, statistics
 
 
 def detect_unet(weights: State, source: object) -> Unet:
-    """Finds the U-Net that weights are of.
+    """Finds the U-Net that weights belong to.
 
     Args:
       weights: from `split_statistics`.
-      source: what messages call them: a file.
+      source: the file that the weights come from, for messages.
 
     Raises:
-      UsageError: when they are of a discriminator.
-      UserError: when they are of another network, or some are missing, too many,
+      UsageError: if they belong to a discriminator.
+      UserError: if they belong to another network, or if some are missing, too many,
         of a wrong shape or not finite; the message names them.
     """
     _refuse_resnet(weights, source)
@@ -69,7 +69,7 @@ def detect_unet(weights: State, source: object) -> Unet:
 
 
 def detect_discriminator(weights: State, source: object) -> PatchDiscriminator:
-    """Finds the discriminator that weights are of; see `detect_unet`."""
+    """Finds the discriminator that weights belong to; arguments and errors are as in `detect_unet`."""
     _refuse_resnet(weights, source)
     if "model.model.0.weight" in weights:
         raise UsageError(f"{source} holds a generator: give it as --checkpoint")
@@ -104,7 +104,7 @@ def _refuse_resnet(weights: State, source: object) -> None:
 
 
 def _find_discriminator(weights: State) -> str | None:
-    """Returns the name of the `Sequential` whose first convolution is there."""
+    """Returns the name of the `Sequential` that holds the discriminator; None if there is none."""
     return next((prefix for prefix in ("model", "net") if _shape(weights, f"{prefix}.0.weight")), None)
 
 
@@ -125,7 +125,7 @@ def _check_norm(network: Unet | PatchDiscriminator, source: object) -> None:
 
 
 def _compare(weights: State, table: Table, network: object, source: object) -> None:
-    """Raises UserError when the weights are not exactly the network's."""
+    """Raises UserError if the weights are not exactly those of the network."""
     faults = []
     if missing := [name for name in table if name not in weights]:
         faults.append(f"missing: {_some(missing)}")

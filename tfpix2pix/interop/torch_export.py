@@ -1,4 +1,4 @@
-"""State dicts for the PyTorch reference from a run."""
+"""Writes the networks of a run as state dicts for the PyTorch reference."""
 
 import contextlib
 from pathlib import Path
@@ -25,18 +25,18 @@ def export_weights(
     """Writes a run's networks as state dicts that the reference loads with `strict=True`.
 
     Args:
-      workdir: of the run.
-      output: file for the generator.
-      discriminator: file for the discriminator; None: it is not written.
-      which: checkpoint: `latest`, `best` or a step.
+      workdir: folder of the run.
+      output: file to write the generator to.
+      discriminator: file to write the discriminator to; None: it is not written.
+      which: the checkpoint: `latest`, `best` or a step.
 
     Returns:
       What was converted.
 
     Raises:
-      UsageError: when there is no such run or checkpoint, or a file is there already.
-      UserError: when the reference has no such network, or a file cannot be written:
-        then there is none.
+      UsageError: if there is no such run or checkpoint, or a file exists already.
+      UserError: if the reference has no such network, or a file cannot be written;
+        then neither file is left.
     """
     files = [output] if discriminator is None else [output, discriminator]
     for file in files:
@@ -60,7 +60,7 @@ def export_weights(
 
 
 def read_weights(model: keras.Model) -> dict[str, np.ndarray]:
-    """Returns our name, `layer/weight`, -> value of every weight of a network."""
+    """Returns the value of every weight of a network, by our name `layer/weight`."""
     return {name.removeprefix("/"): variable.numpy() for name, variable in model_variables("", model).items()}
 
 

@@ -1,4 +1,4 @@
-"""State dicts on disk, as NumPy arrays by name: what PyTorch, NumPy and safetensors write."""
+"""Reads and writes state dicts, as NumPy arrays by name, in the formats of PyTorch, NumPy and safetensors."""
 
 import importlib.util
 import io
@@ -13,11 +13,11 @@ import numpy as np
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 
-# Suffix -> the package that it takes, in the extra `torch`; None: nothing but NumPy.
+# Suffix -> the package that it needs, which is in the extra `torch`; None: it needs only NumPy.
 PACKAGES = {".pth": "torch", ".pt": "torch", ".npz": None, ".safetensors": "safetensors"}
-# How the files of torch.save begin: archives, and the pickles of before PyTorch 1.6.
+# The files of torch.save begin like this: archives, and before PyTorch 1.6 pickles.
 _TORCH_STARTS = (b"PK\x03\x04", b"\x80")
-# What the readers raise for files that are cut short, altered, or something else.
+# The readers raise these for files that are cut short, altered, or of another kind.
 _UNREADABLE = (
     pickle.UnpicklingError,
     zipfile.BadZipFile,
@@ -34,11 +34,11 @@ State = dict[str, np.ndarray]
 
 
 def check_readable(path: Path) -> None:
-    """Checks that a file is there, its kind is known, and so is what reads it.
+    """Checks that a file exists, its suffix is known, and the package to read it is installed.
 
     Raises:
-      UsageError: for another suffix, or no file there.
-      UserError: for a missing package; the message names the extra.
+      UsageError: if the suffix is another one, or there is no such file.
+      UserError: if the package is missing; the message names the extra.
     """
     _check_suffix(path)
     if not path.is_file():
@@ -51,11 +51,11 @@ def check_readable(path: Path) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Checks that nothing has a file's name yet, its kind is known, and what writes it is there.
+    """Checks that a file does not exist, its suffix is known, and the package to write it is installed.
 
     Raises:
-      UsageError: for another suffix, or a file that is there already.
-      UserError: for a missing package; the message names the extra.
+      UsageError: if the suffix is another one, or the file exists already.
+      UserError: if the package is missing; the message names the extra.
     """
     _check_suffix(path)
     if path.exists():
@@ -83,11 +83,11 @@ def read_state(path: Path) -> State:
       path: `.pth`, `.pt`, `.npz` or `.safetensors`.
 
     Returns:
-      Name -> value; floating point as float32.
+      Name -> value; floating point values are float32.
 
     Raises:
-      UsageError: for another suffix, or no file there.
-      UserError: for a missing package, or a file that is no state dict.
+      UsageError: if the suffix is another one, or there is no such file.
+      UserError: if the package is missing, or the file does not hold a state dict.
     """
     check_readable(path)
     read = {".npz": _read_npz, ".safetensors": _read_safetensors}.get(path.suffix, _read_torch)
@@ -107,18 +107,18 @@ def read_state(path: Path) -> State:
 
 
 def write_state(path: Path, state: Mapping[str, np.ndarray]) -> None:
-    """Writes a state dict; the file appears whole or not at all, and replaces none.
+    """Writes a state dict. The file appears whole or not at all, and does not replace another one.
 
     Args:
       path: `.pth`, `.pt`, `.npz` or `.safetensors`.
       state: name -> value.
 
     Raises:
-      UsageError: for another suffix, or a file that is there already.
-      UserError: for a missing package, or a file that cannot be written.
+      UsageError: if the suffix is another one, or the file exists already.
+      UserError: if the package is missing, or the file cannot be written.
     """
     check_writable(path)
-    # In memory one after the other: what PyTorch and safetensors share memory with must be contiguous.
+    # PyTorch and safetensors share memory with the arrays, which must therefore be contiguous.
     values = {name: value.copy(order="C") for name, value in state.items()}
     buffer = io.BytesIO()
     if path.suffix == ".npz":

@@ -1,4 +1,4 @@
-"""A run from state dicts of the PyTorch reference."""
+"""Makes a run of state dicts of the PyTorch reference."""
 
 import json
 import re
@@ -22,7 +22,7 @@ from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.run import checkpoints
 from tfpix2pix.run.folder import write_config
 
-# What was read, and what of it has no place here, beside the run's configuration.
+# This file, beside the run's configuration, says what was read and what differs.
 RECORD_FILE = "torch_weights.json"
 
 
@@ -30,11 +30,11 @@ class Conversion(NamedTuple):
     """What was converted.
 
     Attributes:
-      config: of the run.
-      step: of the checkpoint.
-      generator: the reference's network.
-      discriminator: likewise, or None.
-      notes: what differs between the two sides, a sentence each.
+      config: settings of the run.
+      step: step of the checkpoint.
+      generator: the generator as the reference describes it.
+      discriminator: the discriminator as the reference describes it, or None.
+      notes: sentences that say what differs between the two sides.
     """
 
     config: Config
@@ -47,20 +47,21 @@ class Conversion(NamedTuple):
 def import_run(
     checkpoint: Path, workdir: Path, discriminator: Path | None = None, **given: Any
 ) -> Conversion:
-    """Writes a run of step 0 whose weights are the reference's; the optimizers start anew.
+    """Writes a run at step 0 with the weights of the reference; the optimizers start anew.
 
     Args:
-      checkpoint: state dict of the generator.
-      workdir: of the new run; it appears whole or not at all.
-      discriminator: state dict of the discriminator; None: it starts with random weights.
+      checkpoint: file with the state dict of the generator.
+      workdir: folder of the new run; it appears whole or not at all.
+      discriminator: file with the state dict of the discriminator; None: the
+        discriminator starts with random weights.
       **given: fields of `Config` that the files do not tell.
 
     Returns:
       What was converted.
 
     Raises:
-      UsageError: when a setting contradicts the files, or `workdir` is there already.
-      UserError: when a file is not of a network that has a counterpart here.
+      UsageError: if a setting contradicts the files, or `workdir` exists already.
+      UserError: if a file holds a network that has no counterpart here.
     """
     if workdir.exists():
         raise UsageError(f"{workdir} is there already: --output takes a new folder")
@@ -100,13 +101,13 @@ def assign_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> lis
 
     Args:
       model: the network.
-      weights: our name -> value; biases that it lacks become 0.
+      weights: values by our names; biases that are missing here become 0.
 
     Returns:
-      The names of those biases.
+      The names of the biases that became 0.
 
     Raises:
-      ValueError: when other weights are missing, or some have no place.
+      ValueError: if other weights are missing, or the network has no place for some.
     """
     variables = {name.removeprefix("/"): variable for name, variable in model_variables("", model).items()}
     zeroed = [name for name in variables if name not in weights]

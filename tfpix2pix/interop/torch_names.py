@@ -1,9 +1,10 @@
 """Where the PyTorch reference keeps each weight, its shape there, and the axis order that turns it into ours.
 
-Our names are `layer/weight`, theirs are paths through nested `Sequential`s. A
-convolution is [out, in, k, k] there, a transposed one [in, out, k, k]; ours are
-[k, k, in, out] and [k, k, out, in]: for both the same transposition, nothing is
-flipped. Both sides concatenate the skip first, then the decoder.
+Our names are `layer/weight`; theirs are paths through nested `Sequential`s. The
+kernel of a convolution is [out, in, k, k] there and [k, k, in, out] here. That of a
+transposed convolution is [in, out, k, k] there and [k, k, out, in] here. So both
+need the same transposition, and nothing is flipped. Both sides concatenate the
+skip first, then the decoder.
 """
 
 import dataclasses
@@ -12,9 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-# What norms there keep besides weights, and pix2pix never reads: see docs/torch_weights.md.
+# The norms of the reference keep these besides their weights. Its pix2pix does not read them
+# unless it is told --eval: see docs/torch_weights.md.
 RUNNING_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
-# The reference's U-Net has no fewer downsamplings; further ones are 8 times as wide as the first.
+# The reference's U-Net has at least these downsamplings. Further ones have 8 times as many filters
+# as the first.
 LEAST_DEPTH = 5
 
 
@@ -24,11 +27,11 @@ class Unet:
 
     Attributes:
       depth: number of downsamplings.
-      base_filters: of the first block.
-      input_channels: of the input image.
-      output_channels: of the generated image.
-      affine: whether its norms have scale and offset: batch norm.
-      biased: whether every convolution has a bias: instance norm.
+      base_filters: number of filters of the first block.
+      input_channels: channels of the input image.
+      output_channels: channels of the generated image.
+      affine: whether its norms have scale and offset, as batch norm has.
+      biased: whether every convolution has a bias, as with instance norm.
     """
 
     depth: int
@@ -50,11 +53,13 @@ class PatchDiscriminator:
     """A discriminator of the reference.
 
     Attributes:
-      strided: number of stride-2 convolutions, its `n_layers`; 0: `pixel`.
-      base_filters: of the first block.
-      channels: that it sees, those of input and target image together.
-      affine: whether its norms have scale and offset: batch norm.
-      biased: whether every convolution has a bias: instance norm.
+      strided: number of stride-2 convolutions, which the reference calls `n_layers`;
+        0 for its `pixel` discriminator.
+      base_filters: number of filters of the first block.
+      channels: number of channels that it sees: those of the input image and of the
+        target image together, or those of the target image alone.
+      affine: whether its norms have scale and offset, as batch norm has.
+      biased: whether every convolution has a bias, as with instance norm.
     """
 
     strided: int
@@ -69,29 +74,29 @@ class PatchDiscriminator:
 
 
 class Place(NamedTuple):
-    """What a tensor of the reference is.
+    """Which of our weights a tensor of the reference corresponds to.
 
     Attributes:
       ours: name of our weight.
-      shape: there.
+      shape: shape of the tensor in the reference.
     """
 
     ours: str
     shape: tuple[int, ...]
 
 
-# Their name -> what it is.
+# Name of a tensor in the reference -> which of our weights it corresponds to.
 Table = Mapping[str, Place]
 
 
 def unet_table(unet: Unet) -> dict[str, Place]:
-    """Returns every weight of a U-Net, by its name there."""
+    """Returns every weight of a U-Net by its name in the reference."""
     table: dict[str, Place] = {}
     block, outer = "model", unet.output_channels
     for number in range(1, unet.depth + 1):
         outermost, innermost = number == 1, number == unet.depth
         filters = unet.base_filters * min(2 ** (number - 1), 8)
-        # Down: (ReLU), convolution, (norm); the nested block; up: ReLU, convolution, (norm).
+        # A block holds: (ReLU), convolution, (norm); the nested block; ReLU, convolution, (norm).
         down = 0 if outermost else 1
         up = 3 if outermost or innermost else 5
         shape = (filters, unet.input_channels if outermost else outer, 4, 4)
@@ -108,7 +113,7 @@ def unet_table(unet: Unet) -> dict[str, Place]:
 
 
 def discriminator_table(discriminator: PatchDiscriminator) -> dict[str, Place]:
-    """Returns every weight of a discriminator, by its name there."""
+    """Returns every weight of a discriminator by its name in the reference."""
     pixel = discriminator.strided == 0
     prefix, side = ("net", 1) if pixel else ("model", 4)
     blocks = 2 if pixel else discriminator.strided + 1
@@ -123,28 +128,29 @@ def discriminator_table(discriminator: PatchDiscriminator) -> dict[str, Place]:
         if discriminator.affine and number > 1:
             table |= _affine(f"{ours}_norm", f"{prefix}.{place + 1}", filters)
         inputs = filters
-    # The pixel discriminator's last convolution follows the inner ones, the others' always has a bias.
+    # The last convolution always has a bias, except in the pixel discriminator: there it is like the
+    # inner ones.
     biased, shape = discriminator.biased or not pixel, (1, inputs, side, side)
     return table | _convolution("patch_logits_conv", f"{prefix}.{3 * blocks - 1}", shape, 1, biased)
 
 
 def to_ours(tensors: Mapping[str, np.ndarray], table: Table) -> dict[str, np.ndarray]:
-    """Returns our name -> value in our layout.
+    """Returns our weights, in our layout, by our names.
 
     Args:
-      tensors: the reference's name -> value in its layout, one for each of `table`.
+      tensors: the reference's tensors, in its layout, by its names; one for each of `table`.
       table: from `unet_table` or `discriminator_table`.
     """
     return {place.ours: _transpose(tensors[theirs], (2, 3, 1, 0)) for theirs, place in table.items()}
 
 
 def to_theirs(weights: Mapping[str, np.ndarray], table: Table) -> dict[str, np.ndarray]:
-    """Returns the reference's name -> value in its layout; `to_ours` turned around."""
+    """Returns the reference's tensors, in its layout, by its names: the inverse of `to_ours`."""
     return {theirs: _transpose(weights[place.ours], (3, 2, 0, 1)) for theirs, place in table.items()}
 
 
 def initial_statistics(table: Table) -> dict[str, np.ndarray]:
-    """Returns the running statistics of a network's batch norms as they are at the start of a training."""
+    """Returns the running statistics that a network's batch norms have when a training starts."""
     statistics: dict[str, np.ndarray] = {}
     for theirs, place in table.items():
         if place.ours.endswith("/gamma"):

@@ -4,14 +4,15 @@ r"""Turns weights of the PyTorch reference (pytorch-CycleGAN-and-pix2pix) into a
     python -m tfpix2pix.interop.torch_weights --checkpoint=latest_net_G.pth \
         --discriminator=latest_net_D.pth --output=runs/facades --direction=BtoA
 
-translate, evaluate, export and train take the run. With --workdir, the other way:
+translate, evaluate, export and train take the run. With --workdir, the command writes
+the networks of a run for the reference:
 
     python -m tfpix2pix.interop.torch_weights --workdir=runs/facades --output=latest_net_G.pth \
         --discriminator=latest_net_D.pth
 
 Files are .pth or .safetensors (pip install 'tfpix2pix[torch]'), or .npz. All other
-flags are settings of the run, as train takes them, that the files do not tell;
-docs/torch_weights.md has more.
+flags are settings of the run that the files do not tell; they are those of train.
+docs/torch_weights.md says more.
 """
 
 import shlex
@@ -31,7 +32,7 @@ from tfpix2pix.pipelines.base.progress import say
 if TYPE_CHECKING:
     from tfpix2pix.interop.torch_import import Conversion
 
-# Of settings that have another default here than in training.
+# Descriptions of the defaults that differ from those of training.
 DEFAULTS = {
     "dataset": "the name of --output",
     "dropout": "torch",
@@ -41,7 +42,7 @@ DEFAULTS = {
 
 
 def main(argv: Sequence[str]) -> None:
-    """Parses flags, converts, says what became of what."""
+    """Parses flags, converts, prints what was converted."""
     flag_values = command_line.new_flags()
     for name, text in (
         ("checkpoint", "file of the reference's generator; with --workdir: latest (default), best or a step"),
@@ -104,7 +105,7 @@ def _describe_import(result: "Conversion", workdir: Path) -> str:
 
 
 def _train_command(config: configs.Config, workdir: Path) -> str:
-    """Returns the command that goes on with a run: every setting that is not the default."""
+    """Returns the train command that goes on with a run; every changed setting is a flag in it."""
     default = configs.make_config(dataset=config.dataset, image_size=config.image_size)
     changed = [
         f"--{name}={str(value).lower() if isinstance(value, bool) else settings.text(value)}"
