@@ -5,7 +5,7 @@ from tfpix2pix.pipelines.base.face import name_face
 __getattr__, __dir__, __all__ = name_face(
     __name__,
     {
-        "export_file": "export_file",
+        "FileOptions": "formats",
         "build_portable_generator": "portable",
     },
 )
