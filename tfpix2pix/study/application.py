@@ -1,4 +1,4 @@
-"""The pages and requests of a study; what they may do is decided in `study_sessions`."""
+"""The page and the requests of a study. What a request may do is decided in `sessions.py`."""
 
 import hashlib
 from collections.abc import Callable
@@ -14,8 +14,8 @@ from tfpix2pix.study.sessions import StudySessions
 from tfpix2pix.web.application import add_files, make_application
 from tfpix2pix.web.limits import RateLimit
 
-COOKIE_AGE_SEC = 400 * 24 * 3600  # the most that browsers keep
-# A classroom behind one address may begin at once; a script may not fill the disk.
+COOKIE_AGE_SEC = 400 * 24 * 3600  # Browsers keep no cookie for longer.
+# A classroom behind one address may begin at once, but a script may not fill the disk.
 STARTS_PER_SEC, STARTS_AT_ONCE = 2.0, 200
 _HOUR_MS = 3_600_000.0
 _WEEK_MS = 7 * 24 * _HOUR_MS
@@ -36,7 +36,7 @@ class Opened(_Body):
 
 
 class Start(Opened):
-    """Consent, and what the link and the browser tell."""
+    """A person consents; the ids come from the link, the rest from the browser."""
 
     consent: Literal[True]
     token: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -52,7 +52,7 @@ class Shown(_Body):
 
 
 class Chosen(Shown):
-    """An answer, and what the page measured."""
+    """A person has answered; the times were measured by the page."""
 
     chosen_side: Literal["left", "right"]
     left_ms: Annotated[float, Field(ge=0, le=_HOUR_MS)]
@@ -66,9 +66,9 @@ def make_study_application(
     """Returns the application of a study.
 
     Args:
-      sessions: of the study.
-      page: its HTML.
-      cookie_key: tells this study's cookie from that of another one on the same host.
+      sessions: sessions of the study.
+      page: HTML of the page.
+      cookie_key: distinguishes this study's cookie from the cookies of other studies on the same host.
       allowed_hosts: see `make_application`.
     """
     app = make_application(max_body_bytes=4096, allowed_hosts=allowed_hosts)
@@ -120,7 +120,7 @@ def _add_trials(app: FastAPI, sessions: StudySessions, find_session: Callable[[R
 
     @app.get("/images/{address}")
     def read_image(address: str, session: Annotated[Session, Depends(find_session)]) -> Response:
-        # Not as a file: its date and size in the headers would be the same in every session.
+        # Not as a file, whose date in the headers would tell the image in every session.
         return Response(sessions.find_image(session, address).read_bytes(), media_type="image/png")
 
     @app.post("/api/trials/{index}/shown")

@@ -1,4 +1,4 @@
-"""Makes the folder of a study: images of one size and format, names that say nothing, texts to edit."""
+"""Makes the folder of a study: images of one size and format under names that say nothing, texts to edit."""
 
 import dataclasses
 import hashlib
@@ -27,7 +27,7 @@ from tfpix2pix.study.folder import (
 )
 from tfpix2pix.study.images import Picture, StudyImages
 
-# Cells across a broken image: nobody who looks takes it for a photo.
+# The number of cells across a broken image. Nobody who looks takes such an image for a photo.
 MOSAIC_CELLS = 8
 CONSENT = """\
 You are invited to take part in a study about computer-generated images. You will see pairs of images, one \
@@ -54,24 +54,23 @@ PRACTICE = "- The first {trials} are for practice: after each you are told wheth
 
 
 def create_study(study_dir: Path, images: StudyImages, study: Study) -> Study:
-    """Makes a study's folder, whole or not at all.
+    """Makes the folder of a study, which appears whole or not at all.
 
     Args:
-      study_dir: must not exist yet.
-      images: what to show.
-      study: title, seed, protocol, size of the images; its algorithms and examples
-        are those of `images`.
+      study_dir: the folder, which must not exist yet.
+      images: the images that people are shown.
+      study: gives title, seed, protocol and size of the images. Its algorithms and examples are replaced
+        by those of `images`.
 
     Returns:
       The study as it was written.
 
     Raises:
-      UsageError: when there is a study already, the images do not go together or are
-        too few.
+      UsageError: when `study_dir` exists, or the images do not go together or are too few.
       UserError: when an image cannot be read.
     """
     if study_dir.exists():
-        raise UsageError(f"{study_dir} exists already; choose another --study_dir")
+        raise UsageError(f"{study_dir} exists already; choose another `study_dir`")
     check_count(len(images.example_ids), study.protocol)
     with staging.staged_folder(study_dir) as staging_dir:
         (staging_dir / IMAGES_FOLDER).mkdir()
@@ -89,13 +88,13 @@ def _warn_of_pairing(study: Study) -> None:
     count, trials = len(study.examples), study.protocol.trials
     if study.protocol.pairing == "different" and count < 2 * trials:
         warn(
-            f"--pairing=different: with {trials} trials and {count} examples a person sees some real images "
+            f"pairing=different: with {trials} trials and {count} examples a person sees some real images "
             f"and, in other trials, what was generated for them. With {2 * trials} examples nobody does"
         )
 
 
 def _write_examples(folder: Path, images: StudyImages, study: Study) -> Iterator[Example]:
-    """Writes the images of every example whose real image is new."""
+    """Writes the images of each example, except where its real image is that of an earlier example."""
     seen: dict[bytes, str] = {}
     with show_progress("images", len(images.example_ids), "examples") as bar:
         for example_id, (real, generated) in zip(images.example_ids, images.read(), strict=True):
@@ -121,8 +120,8 @@ def _check_pictures(example_id: str, real: Picture, generated: dict[str, Picture
     height, width = study.image_size
     if abs(real.shape[1] / real.shape[0] - width / height) > 0.02 * width / height:
         raise UsageError(
-            f"{example_id} has {_size(real)} px, and --image_size={height}x{width} would change its "
-            f"proportions; --image_size={real.shape[0]}x{real.shape[1]} keeps them"
+            f"{example_id} has {_size(real)} px, and the `image_size` {height}x{width} would change its "
+            f"proportions; {_size(real)} keeps them"
         )
 
 
@@ -135,7 +134,7 @@ def _write_example(
 ) -> Example:
     def write(picture: Picture, *kind: str) -> str:
         token = _draw_token(study.seed, example_id, *kind)
-        # One resampling and one encoder for all, so that neither tells which is which.
+        # All images are resampled and encoded alike, so that neither tells which image is real.
         resized = resize(picture, study.image_size).numpy() if _changes(picture, study) else picture
         contents = np.clip(np.round(resized), 0, 255).astype(np.uint8)
         write_png(image_file(folder, token), contents)
@@ -156,7 +155,7 @@ def _draw_token(seed: int, *address: str) -> str:
 
 
 def _break(real: Picture) -> Picture:
-    """Returns a picture of a few coarse cells, each of one colour."""
+    """Returns the picture as a few coarse cells, each of one colour."""
     rows, columns = (
         (np.arange(size) * MOSAIC_CELLS // size) * size // MOSAIC_CELLS for size in real.shape[:2]
     )
@@ -165,7 +164,7 @@ def _break(real: Picture) -> Picture:
 
 def _write_texts(folder: Path, study: Study) -> None:
     protocol = study.protocol
-    # As long as a session took that answered without haste.
+    # So long took a session that was answered without haste.
     trial_sec = 2 * protocol.exposure_sec + protocol.least_gap_sec + protocol.most_gap_sec + 1.5
     session_sec = 60 + protocol.trials * trial_sec + protocol.practice_trials * protocol.feedback_sec
     minutes = max(1, round(session_sec / 60))

@@ -1,14 +1,14 @@
-"""The folder of a real-vs-fake study, and `study.json`: what is shown to people, and how.
+"""The folder of a real-vs-fake study, and `study.json`, which says what is shown to people and how.
 
     study.json          this module's `Study`
-    images/<token>.png  every image, under a name that does not tell real from generated
+    images/<token>.png  all images, under names that do not tell real from generated ones
     consent.md          what people agree to; plain paragraphs, yours to edit
-    instructions.md     what they are told to do; likewise
-    secret.key          makes completion codes and the addresses of images; never published
-    answers.sqlite      sessions and answers, see `study_store`
+    instructions.md     what people are told to do; plain paragraphs, yours to edit
+    secret.key          makes completion codes and the addresses of images; keep it secret
+    answers.sqlite      sessions and answers; see `store.py`
 
-Who analyses a study needs `load_study(study_dir)` and the dataclasses below;
-`study.protocol.exposure_sec` is what the measured exposures are compared with.
+To analyse a study, take `load_study(study_dir)` and the dataclasses below. Measured exposures are to be
+compared with `study.protocol.exposure_sec`.
 """
 
 import dataclasses
@@ -33,26 +33,26 @@ ANSWERS_FILE = "answers.sqlite"
 VERSION = 1
 PAIRINGS = ("same", "different")
 _TOKEN = re.compile(r"[0-9a-f]{32}")
-# Names become labels of tables, files and plots.
+# Names of algorithms become labels of tables, files and plots.
 _NAME = re.compile(r"[\w][\w.+ -]{0,63}")
 
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
-    """What happens in a session; the defaults are the paper's.
+    """What happens in a session. The defaults are those of the paper.
 
     Attributes:
-      practice_trials: with feedback; they do not count.
-      test_trials: without feedback.
-      vigilance_trials: among the test trials, with an image that is unmistakably broken.
+      practice_trials: number of trials with feedback, which do not count.
+      test_trials: number of trials without feedback, which count.
+      vigilance_trials: number of trials among the test trials with an unmistakably broken image.
       exposure_sec: how long each image is shown.
-      least_gap_sec: shortest blank before an image; drawn per image.
-      most_gap_sec: longest.
-      feedback_sec: how long the answer to a practice trial is shown.
-      pairing: `same`: both images of a trial are of one example; `different`: of
-        two, as in the paper's study of maps.
+      least_gap_sec: the shortest blank before an image. Each blank is drawn at random.
+      most_gap_sec: the longest blank before an image.
+      feedback_sec: how long the right answer to a practice trial is shown.
+      pairing: `same`, if both images of a trial are of one example; `different`, if they are of two, as in
+        the paper's study of maps.
 
-    Source: Sec. 3.4 of the paper; gaps and feedback from its published study code.
+    Source: Sec. 3.4 of the paper; gaps and feedback are those of its published study code.
     """
 
     practice_trials: int = 10
@@ -66,7 +66,7 @@ class Protocol:
 
     @property
     def trials(self) -> int:
-        """Returns how many trials a session has."""
+        """Returns the number of trials of a session."""
         return self.practice_trials + self.test_trials + self.vigilance_trials
 
 
@@ -75,10 +75,10 @@ class Example:
     """One real image and what each algorithm made of its input.
 
     Attributes:
-      example_id: the images' name in the folders they came from.
+      example_id: name of the images in the folders that they came from.
       real: token of the real image.
-      generated: token of each algorithm's image.
-      vigilance: token of the broken image; empty where there are no such trials.
+      generated: algorithm -> token of its image.
+      vigilance: token of the broken image; empty in a study without vigilance trials.
     """
 
     example_id: str
@@ -97,14 +97,14 @@ class Study:
     """A study as `study.json` holds it.
 
     Attributes:
-      title: heading of its pages.
+      title: heading of the pages.
       seed: decides the sides and the order of every session.
-      algorithms: names; a person sees images of one of them.
-      examples: each has an image of every algorithm.
+      algorithms: names of the algorithms. A person sees images of one of them.
+      examples: the examples, each with an image of every algorithm.
       protocol: what happens in a session.
       image_size: (height, width) px of every image.
-      completion_url: link at the end, back to a crowd platform; empty: none.
-      version: of the format.
+      completion_url: link at the end, back to a crowd platform; empty if there is none.
+      version: version of the file's format.
     """
 
     title: str
@@ -118,10 +118,10 @@ class Study:
 
 
 def save_study(study_dir: Path, study: Study) -> None:
-    """Checks a study and writes its `study.json`, atomically.
+    """Checks a study and writes its `study.json`, whole or not at all.
 
     Raises:
-      UsageError: when the study cannot be run as it is; says why.
+      UsageError: when the study cannot be run as it is.
     """
     check_study(study)
     text = json.dumps(dataclasses.asdict(study), indent=1, ensure_ascii=False) + "\n"
@@ -132,12 +132,15 @@ def load_study(study_dir: str | Path) -> Study:
     """Returns the study in a folder.
 
     Raises:
-      UsageError: when the folder holds none.
-      UserError: when `study.json` cannot be used; says why.
+      UsageError: when the folder holds no study.
+      UserError: when `study.json` cannot be used.
     """
     path = Path(study_dir) / STUDY_FILE
     if not path.is_file():
-        raise UsageError(f"{study_dir} holds no study: there is no {STUDY_FILE}. study create makes one")
+        raise UsageError(
+            f"{study_dir} holds no study: there is no {STUDY_FILE}. "
+            "python -m tfpix2pix.study create makes one"
+        )
     try:
         contents = json.loads(path.read_text("utf-8"))
         protocol = _parse(Protocol, contents.pop("protocol"))
@@ -152,7 +155,7 @@ def load_study(study_dir: str | Path) -> Study:
 
 
 def fingerprint(study: Study) -> str:
-    """Returns a hash of all that decides what people are shown; not of the title and the link."""
+    """Returns a hash of all that decides what people are shown, which title and link do not."""
     shown = dataclasses.asdict(dataclasses.replace(study, title="", completion_url=""))
     return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()
 
@@ -168,15 +171,15 @@ def check_images(study_dir: Path, study: Study) -> None:
         for token in example.tokens:
             if not image_file(study_dir, token).is_file():
                 raise UserError(
-                    f"{image_file(study_dir, token)} is missing; an image of {example.example_id}"
+                    f"{image_file(study_dir, token)} is missing; it is an image of {example.example_id}"
                 )
 
 
 def read_secret(study_dir: Path) -> bytes:
-    """Returns the key of completion codes and of the addresses of images.
+    """Returns the key that makes completion codes and the addresses of images.
 
     Raises:
-      UserError: when it is missing or damaged.
+      UserError: when the key is missing or damaged.
     """
     file = study_dir / SECRET_FILE
     try:
@@ -189,27 +192,27 @@ def read_secret(study_dir: Path) -> bytes:
 
 
 def check_study(study: Study) -> None:
-    """Raises UsageError, naming the field, when a study cannot be run."""
+    """Raises UsageError, which names the field, when a study cannot be run."""
     if study.version != VERSION:
         raise UsageError(f"the study has version {study.version}, and this program reads version {VERSION}")
     check_protocol(study.protocol)
     check_algorithms(study.algorithms)
     check_texts(study.title, study.completion_url)
     if len(study.image_size) != 2 or min(study.image_size) < 1:
-        raise UsageError(f"image_size must be height and width in px. Received: {study.image_size}")
+        raise UsageError(f"`image_size` must be height and width in px. Received: {study.image_size}")
     _check_examples(study)
 
 
 def check_texts(title: str, completion_url: str) -> None:
-    """Raises UsageError, naming the field, for texts that the pages could not bear."""
+    """Raises UsageError, which names the field, for texts that the pages cannot have."""
     if completion_url and not re.fullmatch(r"https?://\S+", completion_url):
-        raise UsageError(f"completion_url must start with https://. Received: {completion_url}")
+        raise UsageError(f"`completion_url` must start with https://. Received: {completion_url}")
     if not title.strip():
-        raise UsageError("title must not be empty")
+        raise UsageError("`title` must not be empty")
 
 
 def check_algorithms(names: tuple[str, ...]) -> None:
-    """Raises UsageError for names that files and tables could not bear."""
+    """Raises UsageError for names that files and tables cannot have."""
     if not names or len({name.lower() for name in names}) < len(names):
         raise UsageError(f"algorithms must be named, each differently. Received: {', '.join(names)}")
     for name in names:
@@ -218,30 +221,33 @@ def check_algorithms(names: tuple[str, ...]) -> None:
 
 
 def check_protocol(protocol: Protocol) -> None:
-    """Raises UsageError, naming the field, for a protocol that cannot be followed."""
+    """Raises UsageError, which names the field, for a protocol that cannot be followed."""
     for name in ("practice_trials", "vigilance_trials"):
         if getattr(protocol, name) < 0:
-            raise UsageError(f"{name} must be 0 or more. Received: {getattr(protocol, name)}")
+            raise UsageError(f"`{name}` must be 0 or more. Received: {getattr(protocol, name)}")
     if protocol.test_trials < 1:
-        raise UsageError(f"test_trials must be 1 or more. Received: {protocol.test_trials}")
+        raise UsageError(f"`test_trials` must be 1 or more. Received: {protocol.test_trials}")
     if not 0.05 <= protocol.exposure_sec <= 60:
-        raise UsageError(f"exposure_sec must be from 0.05 to 60. Received: {protocol.exposure_sec}")
+        raise UsageError(f"`exposure_sec` must be from 0.05 to 60. Received: {protocol.exposure_sec}")
     if not 0 <= protocol.least_gap_sec <= protocol.most_gap_sec <= 60:
         gaps = f"{protocol.least_gap_sec} and {protocol.most_gap_sec}"
-        raise UsageError(f"0 <= least_gap_sec <= most_gap_sec <= 60 must hold. Received: {gaps}")
+        raise UsageError(
+            f"`least_gap_sec` and `most_gap_sec` must be from 0 to 60, and the first must not be larger. "
+            f"Received: {gaps}"
+        )
     if not 0 <= protocol.feedback_sec <= 60:
-        raise UsageError(f"feedback_sec must be from 0 to 60. Received: {protocol.feedback_sec}")
+        raise UsageError(f"`feedback_sec` must be from 0 to 60. Received: {protocol.feedback_sec}")
     if protocol.pairing not in PAIRINGS:
-        raise UsageError(f"pairing must be {' or '.join(PAIRINGS)}. Received: {protocol.pairing}")
+        raise UsageError(f"`pairing` must be {' or '.join(PAIRINGS)}. Received: {protocol.pairing}")
 
 
 def check_count(examples: int, protocol: Protocol) -> None:
-    """Raises UsageError for fewer examples than a session has trials."""
+    """Raises UsageError if there are fewer examples than a session has trials."""
     if examples < protocol.trials:
         raise UsageError(
             f"a session of {protocol.practice_trials} practice, {protocol.test_trials} test and "
             f"{protocol.vigilance_trials} vigilance trials needs {protocol.trials} different examples, and "
-            f"there are {examples}. Add images, or ask for fewer with --practice_trials and --test_trials"
+            f"there are {examples}. Add images, or ask for fewer `practice_trials` and `test_trials`"
         )
 
 
@@ -249,7 +255,7 @@ def _check_examples(study: Study) -> None:
     protocol = study.protocol
     check_count(len(study.examples), protocol)
     if protocol.pairing == "different" and len(study.examples) < 2:
-        raise UsageError("pairing=different needs two examples or more")
+        raise UsageError("`pairing=different` needs two examples or more")
     tokens: list[str] = []
     for example in study.examples:
         if set(example.generated) != set(study.algorithms):
@@ -264,7 +270,7 @@ def _check_examples(study: Study) -> None:
 
 
 def _parse(kind: Any, values: Mapping[str, Any]) -> Any:
-    """Returns a dataclass out of JSON, each value of the type that its field has."""
+    """Returns a dataclass made of values from JSON, each of the type that its field has."""
     fields = {field.name: field for field in dataclasses.fields(kind)}
     if unknown := set(values) - set(fields):
         raise UsageError(f"there is no field {', '.join(sorted(unknown))}")

@@ -23,12 +23,12 @@ JPEG_SUFFIXES = (".jpg", ".jpeg")
 
 @dataclasses.dataclass(frozen=True)
 class StudyImages:
-    """Real images, and those of each algorithm for the same inputs.
+    """Real images, and the images that each algorithm has generated for the same inputs.
 
     Attributes:
-      algorithms: names.
-      example_ids: in the order of `read`.
-      read: yields each example's real picture, and the generated one by algorithm.
+      algorithms: names of the algorithms.
+      example_ids: names of the examples, in the order of `read`.
+      read: yields for each example the real picture, and algorithm -> generated picture.
     """
 
     algorithms: tuple[str, ...]
@@ -37,21 +37,22 @@ class StudyImages:
 
 
 def choose_evenly(names: Sequence[str], limit: int | None) -> list[str]:
-    """Returns at most `limit` names, spread evenly over all."""
+    """Returns at most `limit` names, spread evenly over all of them; None stands for all."""
     count = len(names) if limit is None else min(limit, len(names))
     return [names[place * len(names) // count] for place in range(count)]
 
 
 def find_in_folders(real: Path, generated: Mapping[str, Path], limit: int | None = None) -> StudyImages:
-    """Finds the examples of which every folder has an image, by the files' names without suffix.
+    """Finds the examples of which every folder has an image of the same name, whatever its suffix.
 
     Args:
       real: folder of the real images.
-      generated: folder of each algorithm's images.
-      limit: most examples, spread evenly over the names; None: all.
+      generated: algorithm -> folder of its images.
+      limit: the largest number of examples, spread evenly over the names; None takes all.
 
     Raises:
-      UsageError: when a folder is missing or holds two images of a name.
+      UsageError: when a folder is missing, holds two images of one name, or has no name in common with the
+        others.
     """
     folders = {"": real, **generated}
     files = {name: _index_folder(folder) for name, folder in folders.items()}
@@ -180,7 +181,7 @@ def _index_folder(folder: Path) -> dict[str, Path]:
 def _warn_of_compression(
     folders: Mapping[str, Path], files: Mapping[str, Mapping[str, Path]], names: Sequence[str]
 ) -> None:
-    """Warns when only some folders hold JPEG, whose traces can be seen and tell which is which."""
+    """Warns when only some folders hold JPEG files, whose traces can tell real from generated images."""
     kinds = {
         folder: any(files[name][example].suffix.lower() in JPEG_SUFFIXES for example in names)
         for name, folder in folders.items()
@@ -189,6 +190,6 @@ def _warn_of_compression(
         jpeg = ", ".join(str(folder) for folder, is_jpeg in kinds.items() if is_jpeg)
         other = ", ".join(str(folder) for folder, is_jpeg in kinds.items() if not is_jpeg)
         warn(
-            f"{jpeg}: JPEG; {other}: not. Traces of compression can tell real from generated; "
-            "better use images stored alike"
+            f"{jpeg}: JPEG; {other}: not. Traces of compression can tell real from generated images; "
+            "it is better to use images that are stored alike"
         )

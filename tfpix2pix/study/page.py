@@ -1,4 +1,4 @@
-"""The page of a study: its frame from the package, its words from the study's folder."""
+"""Renders the page of a study: its frame comes from the package, its words from the study's folder."""
 
 import html
 import re
@@ -16,9 +16,9 @@ def render_page(study_dir: Path, study: Study, is_preview: bool) -> str:
     """Returns the page as HTML.
 
     Args:
-      study_dir: holds the texts.
-      study: which.
-      is_preview: whether to say that nothing is recorded.
+      study_dir: folder of the study, which holds the texts.
+      study: the study.
+      is_preview: whether the page says that nothing is recorded.
 
     Raises:
       UserError: when a text cannot be read.
@@ -33,13 +33,12 @@ def render_page(study_dir: Path, study: Study, is_preview: bool) -> str:
 
 
 def render_text(text: str) -> str:
-    """Returns plain paragraphs as HTML; markup in them stays text.
+    """Returns plain paragraphs as HTML. HTML in them stays text.
 
-    A blank line ends a paragraph; `# ` and `## ` begin headings, `- ` and `1. ` the
-    items of lists.
+    A blank line ends a paragraph. `# ` and `## ` begin headings, `- ` and `1. ` the items of lists.
 
     Args:
-      text: of `consent.md` or `instructions.md`.
+      text: contents of `consent.md` or `instructions.md`.
     """
     blocks: list[tuple[str, list[str]]] = []
     for line in text.splitlines():

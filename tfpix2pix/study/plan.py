@@ -1,6 +1,6 @@
-"""Who sees what in a study: a pure function of its seed, so that a session goes on as it began.
+"""Decides who sees what in a study, by its seed alone, so that a session goes on as it has begun.
 
-Every draw is a hash of its address, which no version of a library changes.
+Every draw is a hash of its address, and so it does not depend on the version of any library.
 """
 
 import dataclasses
@@ -13,17 +13,17 @@ from tfpix2pix.study.records import SIDES
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """Two images, and which is which.
+    """Two images, of which one is real.
 
     Attributes:
-      index: 0, 1, 2, ... within the session.
-      practice: see `study_records.Answer`, as for the next four.
-      vigilance: see there.
-      example_id: see there.
-      real_example_id: see there.
-      real_side: see there.
-      images: tokens by side; `left` is shown first.
-      gaps_sec: blank before the first image, and between the two.
+      index: place in the session, from 0.
+      practice: whether the trial is for practice: it has feedback and does not count.
+      vigilance: whether the generated image is unmistakably broken.
+      example_id: example of the generated image.
+      real_example_id: example of the real image.
+      real_side: side of the real image, `left` or `right`.
+      images: side -> token of the image; `left` is shown first.
+      gaps_sec: length of the blank before the first image, and of the blank between the two.
     """
 
     index: int
@@ -37,12 +37,12 @@ class Trial:
 
 
 def assign_session(study: Study, ordinal: int, counts: Mapping[str, int]) -> tuple[str, int]:
-    """Returns a session's algorithm, one of those with the fewest sessions, and its seed.
+    """Returns the algorithm of a session, which is one of those with the fewest sessions, and its seed.
 
     Args:
-      study: which.
-      ordinal: of the session, from 0.
-      counts: sessions by algorithm; none for those that are missing.
+      study: the study.
+      ordinal: number of the session, from 0.
+      counts: algorithm -> number of its sessions; 0 for algorithms that are missing.
     """
     fewest = min(counts.get(name, 0) for name in study.algorithms)
     candidates = [name for name in study.algorithms if counts.get(name, 0) == fewest]
@@ -51,18 +51,18 @@ def assign_session(study: Study, ordinal: int, counts: Mapping[str, int]) -> tup
 
 
 def plan_session(study: Study, algorithm: str, seed: int) -> tuple[Trial, ...]:
-    """Returns the trials of a session: no example twice, sides and order by chance.
+    """Returns the trials of a session: each example occurs once, and sides and order are random.
 
     Args:
-      study: which.
-      algorithm: whose images.
-      seed: of the session.
+      study: the study.
+      algorithm: the algorithm whose images are shown.
+      seed: seed of the session.
     """
     protocol = study.protocol
     order = sorted(study.examples, key=lambda example: _draw(seed, "order", example.example_id))
     counted = sorted(range(protocol.practice_trials, protocol.trials), key=lambda i: _draw(seed, "kind", i))
     vigilant = set(counted[: protocol.vigilance_trials])
-    # With twice as many examples as trials, nobody sees the real image of a generated one.
+    # With twice as many examples as trials, nobody sees both images of an example.
     shift = len(order) // 2 if protocol.pairing == "different" else 0
     trials = []
     for index in range(protocol.trials):
@@ -87,7 +87,7 @@ def plan_session(study: Study, algorithm: str, seed: int) -> tuple[Trial, ...]:
 
 
 def _draw(*address: int | str) -> float:
-    """Returns a number from [0, 1), uniform over addresses."""
+    """Returns a number in [0, 1), uniformly distributed over addresses."""
     # A name with a slash in it must not be mistaken for two parts.
     text = "/".join(f"{len(str(part))}:{part}" for part in address)
     return (int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 11) / 2**53

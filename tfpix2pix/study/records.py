@@ -1,4 +1,4 @@
-"""What is kept of a study: who took part, and what they answered."""
+"""The records of a study: who took part, and what they answered."""
 
 import dataclasses
 
@@ -51,22 +51,22 @@ CREATE TABLE IF NOT EXISTS answers (
 
 @dataclasses.dataclass(frozen=True)
 class Session:
-    """A person's one session.
+    """The one session of a person.
 
     Attributes:
-      session_id: random; not known to anybody but the server.
-      ordinal: 0, 1, 2, ... in the order of arrival; a person who was removed leaves a gap.
-      worker_id: of the crowd platform; None when the link had none.
-      assignment_id: likewise.
-      hit_id: likewise; the platform's name for the task.
-      algorithm: whose images the person sees.
-      seed: of the sides and the order.
-      viewport: size of the browser's window, css px, as `1280x720`.
-      visit: how often the pages of the session were opened.
+      session_id: a random name that only the server knows.
+      ordinal: number of the session in the order of arrival, from 0. A person who was removed leaves a gap.
+      worker_id: the crowd platform's id of the person; None if the link had none.
+      assignment_id: the crowd platform's id of the assignment; None if the link had none.
+      hit_id: the crowd platform's id of the task; None if the link had none.
+      algorithm: the algorithm whose images the person sees.
+      seed: decides the sides and the order.
+      viewport: size of the browser's window in CSS px, such as `1280x720`.
+      visit: how often the page of the session was opened.
       created_at: when consent was given.
       seen_at: when the person last did something.
-      finished_at: when the last answer was stored; None: unfinished.
-      completion_code: shown at the end; None: unfinished.
+      finished_at: when the last answer was stored; None if the session is unfinished.
+      completion_code: the code that is shown at the end; None if the session is unfinished.
     """
 
     session_id: str
@@ -86,24 +86,24 @@ class Session:
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """What a person said of one trial.
+    """The answer of a person to one trial.
 
     Attributes:
-      session_id: whose.
-      trial_index: 0, 1, 2, ... within the session.
-      practice: a trial with feedback, which does not count.
-      vigilance: a trial whose generated image was unmistakably broken.
-      example_id: of the generated image.
-      real_example_id: of the real image; the same unless pairing is `different`.
-      real_side: `left` (shown first) or `right`: where the real image was.
+      session_id: session of the person.
+      trial_index: place of the trial in the session, from 0.
+      practice: whether the trial was for practice: it had feedback and does not count.
+      vigilance: whether the generated image was unmistakably broken.
+      example_id: example of the generated image.
+      real_example_id: example of the real image; the same, unless the pairing is `different`.
+      real_side: side of the real image: `left`, which is shown first, or `right`.
       chosen_side: the side that the person said is FAKE.
-      correct: the person found the generated image. A test trial that is not
-        correct is one in which the generated image was judged real.
+      correct: whether the person found the generated image. If a test trial is not correct, the generated
+        image was judged real.
       shown_real_ms: measured exposure of the real image.
-      shown_generated_ms: of the generated one.
-      exposures: how often the trial was shown: more than 1 after a reload in its middle.
-      response_ms: from the end of the second exposure to the answer.
-      answered_at: when it was stored.
+      shown_generated_ms: measured exposure of the generated image.
+      exposures: how often the trial was shown. It is more than once after a reload in its middle.
+      response_ms: time between the end of the second exposure and the answer.
+      answered_at: when the answer was stored.
     """
 
     session_id: str

@@ -1,8 +1,8 @@
-"""What a person may do in a study, and when: the rules, apart from how requests travel.
+"""The rules of a study: what a person may do, and when. How requests travel is decided elsewhere.
 
-A session's page is opened in a *visit*; only the newest counts, so that a second
-tab takes over and the first one stops, also when it is another worker's. The correct
-side leaves the server after the answer to a practice trial, and in no other way.
+The page of a session is opened in a *visit*. Only the newest visit counts, so that a second tab takes over
+and the first one stops, even if it is another worker's. The server tells the correct side only after the
+answer to a practice trial.
 """
 
 import dataclasses
@@ -22,9 +22,11 @@ from tfpix2pix.study.plan import Trial, assign_session, plan_session
 from tfpix2pix.study.records import SIDES, Answer, Session
 from tfpix2pix.study.store import OtherAnswerStoredError, Store, TakesPartAlreadyError
 
-# How much sooner than its exposures allow an answer may come: clocks are no better.
+# An answer may come so much sooner than its exposures allow, because clocks are not more exact.
 EARLY_SEC = 0.1
-_CODE_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # 32, none like another
+_CODE_ALPHABET = (
+    "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # 32 letters and digits that nobody mistakes for each other.
+)
 _CODE_LENGTH = 10
 
 
@@ -32,14 +34,14 @@ class StudySessions:
     """The sessions of a study.
 
     Args:
-      study_dir: its folder.
-      study: what is in it.
-      store: where sessions and answers are kept.
-      secret: of the completion codes and the addresses of images.
-      abandoned_after_sec: an unfinished session idle for so long no longer counts
-        in the balance of algorithms; the person may still go on with it.
-      requires_worker_id: whether a link without a worker id is refused.
-      is_preview: whether a browser may take part again.
+      study_dir: folder of the study.
+      study: the study in that folder.
+      store: keeps sessions and answers.
+      secret: key of the completion codes and of the addresses of images.
+      abandoned_after_sec: an unfinished session that is idle for longer no longer counts when algorithms
+        are assigned, though the person may still go on with it.
+      requires_worker_id: whether links without a worker id are refused.
+      is_preview: whether a browser may take part again and again.
     """
 
     def __init__(
@@ -65,7 +67,7 @@ class StudySessions:
         )
 
     def find(self, token: str | None, worker_id: str | None = None) -> Session | None:
-        """Returns the session of a token, if there is one and no other worker has it."""
+        """Returns the session of a token; None if there is none, or it is another worker's."""
         session = self._store.find_session(_hash(token)) if token else None
         if session and worker_id and session.worker_id not in (None, worker_id):
             return None
@@ -81,24 +83,24 @@ class StudySessions:
         hit_id: str | None,
         viewport: str,
     ) -> str:
-        """Begins a session.
+        """Begins a session, unless the browser has one.
 
         Args:
-          token: of the browser, if it has one.
-          new_token: drawn by the page for a new session. The same one again is the same
-            session, as its first reply may have been lost.
-          worker_id: see `Session`, as for the others.
-          assignment_id: see there.
-          hit_id: see there.
-          viewport: see there.
+          token: token that the browser has of an earlier session, if any.
+          new_token: token that the page has drawn for a new session. The same token again means the same
+            session, because the first reply may have been lost.
+          worker_id: the crowd platform's id of the person, if the link has one.
+          assignment_id: the crowd platform's id of the assignment, if the link has one.
+          hit_id: the crowd platform's id of the task, if the link has one.
+          viewport: size of the browser's window in CSS px, such as `1280x720`.
 
         Returns:
-          The token of the browser's session; it goes on with the one that it has, unless
-          that is another worker's.
+          The token of the browser's session. It is the one that the browser has, unless that is another
+          worker's.
 
         Raises:
-          HTTPException: 403 without the worker id that is needed; 409 when the worker
-            takes part already.
+          HTTPException: 403, when a worker id is required and missing; 409, when the worker takes part
+            already.
         """
         if token and self.find(token, worker_id):
             return token
@@ -127,7 +129,7 @@ class StudySessions:
         return new_token
 
     def open_visit(self, session: Session) -> dict[str, Any]:
-        """Opens a session's page; returns all that the page must know, and where to go on."""
+        """Notes that the page of a session is opened; returns what the page must know, and where to go on."""
         protocol = self.study.protocol
         session = dataclasses.replace(session, visit=self._store.begin_visit(session.session_id))
         return {
@@ -142,7 +144,7 @@ class StudySessions:
         }
 
     def describe_trial(self, session: Session, visit: str, index: int) -> dict[str, Any]:
-        """Returns where a trial's images are, and its gaps; of the next trial, and of the one after it."""
+        """Returns where the images of a trial are, and its gaps, for the next trial and the one after it."""
         self._check_visit(session, visit)
         trial = self._find_trial(session, index, ahead=1)
         return {
@@ -155,8 +157,8 @@ class StudySessions:
         """Returns the file behind an address.
 
         Raises:
-          HTTPException: 404 for any address but those of the next two trials in the
-            newest visit; 410 when its trial was shown.
+          HTTPException: 404 for any address but those of the next two trials in the newest visit; 410, when
+            the trial has been shown.
         """
         following = self._store.count_answers(session.session_id)
         for trial in self._trials(session)[following : following + 2]:
@@ -183,22 +185,22 @@ class StudySessions:
         shown_ms: dict,
         response_ms: float,
     ) -> dict[str, Any]:
-        """Stores an answer; the same one again is no error, as its first reply may have been lost.
+        """Stores an answer. The same answer may come again, because the first reply may have been lost.
 
         Args:
-          session: whose.
-          visit: of the page.
-          index: of the next trial.
-          chosen_side: the one said to be fake.
-          shown_ms: measured exposures by side.
-          response_ms: see `Answer`.
+          session: session of the person.
+          visit: visit of the page.
+          index: place of the next trial in the session.
+          chosen_side: the side that the person said is fake.
+          shown_ms: side -> measured exposure of its image.
+          response_ms: time between the end of the second exposure and the answer.
 
         Returns:
-          For a practice trial what was right, and at the end the completion code.
+          The right answer to a practice trial, and the completion code at the end.
 
         Raises:
-          HTTPException: 409 when it is not this trial's turn, it was not shown, or it has
-            another answer; 404 when there is no such trial.
+          HTTPException: 409, when it is another trial's turn, or the trial was not shown or has another
+            answer; 404, when there is no such trial.
         """
         self._check_visit(session, visit)
         trial = self._find_trial(session, index, behind=1)
@@ -238,7 +240,7 @@ class StudySessions:
         return self._plan(session.algorithm, session.seed)
 
     def _find_trial(self, session: Session, index: int, behind: int = 0, ahead: int = 0) -> Trial:
-        """Returns a trial when its turn has come, give or take."""
+        """Returns a trial, if it is at most `behind` trials before, or `ahead` trials after, the next one."""
         trials = self._trials(session)
         if not 0 <= index < len(trials):
             raise HTTPException(404, "There is no such trial.")
@@ -261,7 +263,7 @@ class StudySessions:
             raise HTTPException(409, "The answer came before both images were shown. Please reload the page.")
 
     def _name_visit(self, session: Session) -> str:
-        # Not its number, which a visit of another session may have.
+        # The number alone would not do, because a visit of another session may have the same.
         return self._sign(f"visit/{session.session_id}/{session.visit}").hex()[:32]
 
     def _address(self, session: Session, index: int, side: str) -> str:
@@ -276,5 +278,5 @@ class StudySessions:
 
 
 def _hash(token: str) -> str:
-    # Whoever reads the answers cannot go on with a session.
+    # Tokens are kept as hashes, so that nobody who reads the answers can go on with a session.
     return hashlib.sha256(token.encode()).hexdigest()

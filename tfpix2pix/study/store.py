@@ -1,13 +1,12 @@
-"""`answers.sqlite`: who took part in a study and what they answered, stored before anybody is told so.
+"""Keeps who took part in a study and what they answered in `answers.sqlite`, before anybody is told so.
 
-Who analyses a study needs this much:
+To analyse a study:
 
     with open_store(study_dir / ANSWERS_FILE) as store:
         sessions, answers = store.read_sessions(), store.read_answers()
 
-`Session` and `Answer` are in `study_records`. An answer is one row for ever:
-UNIQUE(session_id, trial_index). Times of the day are UTC as ISO 8601. The file may
-be read while a server writes it.
+`Session` and `Answer` are in `records.py`. An answer is one row that never changes, by
+UNIQUE(session_id, trial_index). Times are UTC in ISO 8601. The file may be read while a server writes it.
 """
 
 import contextlib
@@ -30,39 +29,39 @@ _FLAGS = ("practice", "vigilance", "correct")
 
 
 class TakesPartAlreadyError(Exception):
-    """The worker id or the token has a session."""
+    """The worker id or the token has a session already."""
 
 
 class OtherAnswerStoredError(Exception):
-    """The trial has an answer, and it is a different one."""
+    """The trial has a different answer already."""
 
 
 def open_store(path: Path | None) -> "Store":
-    """Opens the answers of a study; makes the file if it is missing.
+    """Opens the answers of a study, and makes the file if it is missing.
 
     Args:
-      path: of `answers.sqlite`; None: in memory, for a preview.
+      path: where `answers.sqlite` is; None keeps the answers of a preview in memory.
 
     Raises:
-      UserError: when it cannot be opened or is no such file.
+      UserError: when the file cannot be opened, or is something else.
     """
     try:
         if path:
-            path.touch(mode=0o600)  # it holds who took part
+            path.touch(mode=0o600)  # It says who took part.
         return Store(path)
     except (sqlite3.Error, OSError) as error:
         raise UserError(f"{path} cannot be used as the study's answers: {error}") from error
 
 
 def format_time(time: datetime.datetime) -> str:
-    """Returns a time of the day as the store writes it; such texts sort as the times do."""
+    """Returns a time as the store writes it. Such texts sort as the times do."""
     return time.astimezone(datetime.timezone.utc).isoformat(timespec="milliseconds")
 
 
 class Store:
-    """Sessions and answers; every method that writes has committed, to disk, when it returns.
+    """Sessions and answers. When a method that writes returns, what it wrote is on disk.
 
-    Threads share it; so do processes, each with a store of its own.
+    Threads may share a store. Processes may share a file, each with a store of its own.
     """
 
     def __init__(self, path: Path | None):
@@ -92,7 +91,10 @@ class Store:
             self._connection.close()
 
     def bind(self, fingerprint: str) -> None:
-        """Ties the answers to a study; see `study_folder.fingerprint`.
+        """Ties the answers to a study.
+
+        Args:
+          fingerprint: what `folder.fingerprint` returns for the study.
 
         Raises:
           UserError: when there are sessions of the study as it was before a change.
@@ -114,7 +116,7 @@ class Store:
             return [Session(*row) for row in rows]
 
     def read_answers(self, session_id: str | None = None) -> list[Answer]:
-        """Returns all answers, or those of one session, by session's arrival and trial."""
+        """Returns all answers, or those of one session, in the order of sessions and of trials."""
         names = ", ".join(f"answers.{name}" for name in _ANSWER_NAMES)
         where = "" if session_id is None else "WHERE session_id = :session_id"
         order = "ORDER BY ordinal, trial_index"
@@ -124,14 +126,14 @@ class Store:
         return [_to_answer(row) for row in rows]
 
     def find_session(self, token_hash: str) -> Session | None:
-        """Returns the session that belongs to a token, if any."""
+        """Returns the session of a token; None if there is none."""
         query = f"SELECT {_SESSION_COLUMNS} FROM sessions WHERE token_hash = ?"
         with self._lock:
             row = self._connection.execute(query, (token_hash,)).fetchone()
         return Session(*row) if row else None
 
     def count_answers(self, session_id: str) -> int:
-        """Returns how many trials of a session are answered; they are the first ones."""
+        """Returns how many trials of a session are answered. They are the first ones."""
         with self._lock:
             return _count(self._connection, "answers WHERE session_id = ?", session_id)
 
@@ -150,27 +152,26 @@ class Store:
         """Adds a session.
 
         Args:
-          session_id: new.
-          token_hash: of the token that the person's browser keeps.
-          worker_id: of the crowd platform, if it named one.
-          assignment_id: likewise.
-          hit_id: likewise.
-          viewport: see `Session`.
-          assign: takes the session's ordinal and how many sessions each algorithm has,
-            and returns its algorithm and seed; called inside the transaction, so that
-            no two sessions see the same counts.
-          abandoned_after_sec: an unfinished session that was idle for so long does not
-            count for its algorithm.
+          session_id: a new name.
+          token_hash: hash of the token that the person's browser keeps.
+          worker_id: the crowd platform's id of the person, if any.
+          assignment_id: the crowd platform's id of the assignment, if any.
+          hit_id: the crowd platform's id of the task, if any.
+          viewport: size of the browser's window in CSS px, such as `1280x720`.
+          assign: takes the number of the session and algorithm -> number of its sessions; returns algorithm
+            and seed of the session. It is called inside the transaction, so that no two sessions see the
+            same numbers.
+          abandoned_after_sec: unfinished sessions that are idle for longer do not count for their algorithm.
 
         Raises:
-          TakesPartAlreadyError: when the worker id or the token has one.
+          TakesPartAlreadyError: when the worker id or the token has a session already.
         """
         time = datetime.datetime.now(datetime.timezone.utc)
         abandoned_before = format_time(time - datetime.timedelta(seconds=abandoned_after_sec))
         with self._transaction() as connection:
             if _count(connection, "sessions WHERE token_hash = ? OR worker_id = ?", token_hash, worker_id):
                 raise TakesPartAlreadyError
-            # Not their count: a person's data may have been removed.
+            # The number of sessions would not do, because a person's data may have been removed.
             (ordinal,) = connection.execute("SELECT COALESCE(MAX(ordinal) + 1, 0) FROM sessions").fetchone()
             counts = connection.execute(
                 "SELECT algorithm, COUNT(*) FROM sessions"
@@ -186,7 +187,7 @@ class Store:
             )
 
     def begin_visit(self, session_id: str) -> int:
-        """Notes that the session's page was opened; returns how many times so far."""
+        """Notes that the page of a session was opened; returns how often it has been."""
         with self._transaction() as connection:
             _touch(connection, session_id)
             connection.execute("UPDATE sessions SET visit = visit + 1 WHERE session_id = ?", (session_id,))
@@ -194,30 +195,30 @@ class Store:
             return int(connection.execute(query, (session_id,)).fetchone()[0])
 
     def record_exposure(self, session_id: str, trial_index: int, visit: int) -> None:
-        """Notes that a trial is about to be shown; once per visit."""
+        """Notes that a trial is about to be shown. Only the first time in a visit counts."""
         with self._transaction() as connection:
             values = (session_id, trial_index, visit, _touch(connection, session_id))
             connection.execute("INSERT OR IGNORE INTO exposures VALUES (?, ?, ?, ?)", values)
 
     def find_exposure(self, session_id: str, trial_index: int, visit: int) -> datetime.datetime | None:
-        """Returns when `record_exposure` was first called with these, if ever."""
+        """Returns when a trial was first shown in a visit; None if it was not."""
         query = "SELECT shown_at FROM exposures WHERE session_id = ? AND trial_index = ? AND visit = ?"
         with self._lock:
             row = self._connection.execute(query, (session_id, trial_index, visit)).fetchone()
         return datetime.datetime.fromisoformat(row[0]) if row else None
 
     def record_answer(self, answer: Answer, completion_code: str | None = None) -> bool:
-        """Stores an answer; `exposures` and `answered_at` are filled in here.
+        """Stores an answer, and fills in its `exposures` and `answered_at`.
 
         Args:
-          answer: of the next unanswered trial, or one that is stored already.
-          completion_code: with the last answer of a session, which it finishes.
+          answer: the answer to the next unanswered trial, or one that is stored already.
+          completion_code: the code that comes with the last answer of a session; it finishes the session.
 
         Returns:
-          False when the same answer was stored before, by a request that was repeated.
+          Whether the answer is new. It is not if a request was repeated.
 
         Raises:
-          OtherAnswerStoredError: when the trial has another answer.
+          OtherAnswerStoredError: when the trial has another answer already.
         """
         key = (answer.session_id, answer.trial_index)
         with self._transaction() as connection:

@@ -1,4 +1,4 @@
-"""What the answers of a study say: fooling rates, their differences, what was left out."""
+"""Computes what the answers of a study say: fooling rates, their differences, what was left out."""
 
 import dataclasses
 import itertools
@@ -27,16 +27,17 @@ SIGNIFICANCE_LEVEL = 0.05
 
 @dataclasses.dataclass(frozen=True)
 class AlgorithmResult:
-    """What a study says of one algorithm; None where nobody counts.
+    """What a study says of one algorithm. Where nobody counts, it says None.
 
     Attributes:
-      algorithm: its name.
-      people: sessions that count.
-      trials: test trials that count.
-      fooling_rate: percent of them in which the generated image was judged real.
-      response_sec: lower quartile, median and upper quartile of their response times.
-      first_called_fake_percent: of them; 50 where people favour neither place.
-      practice_correct_percent: of the practice trials of the same people.
+      algorithm: name of the algorithm.
+      people: number of sessions that count.
+      trials: number of test trials that count.
+      fooling_rate: percent of these trials in which the generated image was judged real.
+      response_sec: lower quartile, median and upper quartile of the response times in these trials.
+      first_called_fake_percent: percent of these trials in which the first image was called fake. It is
+        about 50 if people favour neither place.
+      practice_correct_percent: percent of correct answers in the practice trials of the same people.
     """
 
     algorithm: str
@@ -50,15 +51,15 @@ class AlgorithmResult:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """Two algorithms' fooling rates.
+    """The fooling rates of two algorithms, compared.
 
     Attributes:
-      first: name.
-      second: name.
+      first: name of one algorithm.
+      second: name of the other.
       difference: first minus second, in percentage points.
-      p_value: two-sided, from the bootstrap.
-      p_value_holm: corrected for all pairs of the study.
-      significant: whether the corrected one is below 0.05.
+      p_value: two-sided p-value, from the bootstrap.
+      p_value_holm: the p-value, corrected for all pairs of the study.
+      significant: whether the corrected p-value is below 0.05.
     """
 
     first: str
@@ -71,13 +72,14 @@ class Comparison:
 
 @dataclasses.dataclass(frozen=True)
 class Results:
-    """All that `results.json` holds but the study's protocol, the rules and the seed.
+    """All that `results.json` holds, except for the protocol, the rules and the seed.
 
     Attributes:
-      algorithms: in the study's order.
-      comparisons: of all pairs.
-      sessions: how many were `begun`, `counted`, and excluded, by reason.
-      trials: test trials `answered` in sessions that count, `counted`, and excluded, by reason.
+      algorithms: what the study says of each algorithm, in the study's order.
+      comparisons: comparisons of all pairs.
+      sessions: how many sessions were `begun`, `counted`, and excluded for each reason.
+      trials: how many test trials of sessions that count were `answered`, `counted`, and excluded for each
+        reason.
       last_answer_at: when the newest answer was stored.
     """
 
@@ -99,12 +101,12 @@ def compute_results(
     """Computes what a study says.
 
     Args:
-      study: that was run.
-      sessions: all of it.
-      answers: all of these sessions.
+      study: the study.
+      sessions: all its sessions.
+      answers: all answers of these sessions.
       selection: which of them count.
-      resamples: of the bootstrap.
-      seed: of the bootstrap.
+      resamples: number of resamples of the bootstrap.
+      seed: seed of the bootstrap.
 
     Returns:
       The results.
@@ -120,7 +122,7 @@ def compute_results(
         for algorithm in study.algorithms
     }
     resampled = {
-        # Each has a stream of its own: what is said of an algorithm does not depend on the others.
+        # Each has random numbers of its own, so that its results do not depend on the other algorithms.
         algorithm: resample_rates(
             *_count(own, selection), np.random.default_rng([seed, *algorithm.encode()]), resamples
         )
@@ -170,7 +172,7 @@ def _summarize(
 
 
 def _count(sessions: Sequence[Session], selection: Selection) -> tuple[list[int], list[int]]:
-    """Returns trials in which each person was fooled, and trials of each."""
+    """Returns for each person the number of trials in which they were fooled, and of all their trials."""
     trials = [selection.trials[session.session_id] for session in sessions]
     return [sum(not answer.correct for answer in own) for own in trials], [len(own) for own in trials]
 

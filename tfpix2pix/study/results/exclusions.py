@@ -1,4 +1,4 @@
-"""Which sessions and trials of a study count, by rules that are stated, and counted, in its results."""
+"""Decides which sessions and trials of a study count, by rules that its results state."""
 
 import collections
 import dataclasses
@@ -14,21 +14,21 @@ FAILED_VIGILANCE = "failed_vigilance"
 TOO_FEW_TRIALS = "too_few_trials"
 NOT_SHOWN_ONCE = "not_shown_once"
 EXPOSURE_OFF = "exposure_off"
-# In the order in which they are asked: what fails two rules is counted under the first.
+# In the order in which they are checked: what fails two rules is counted under the first.
 SESSION_REASONS = (UNFINISHED, FAILED_VIGILANCE, TOO_FEW_TRIALS)
 TRIAL_REASONS = (NOT_SHOWN_ONCE, EXPOSURE_OFF)
 
 
 @dataclasses.dataclass(frozen=True)
 class Rules:
-    """What is left out of a study's results.
+    """Rules for what is left out of the results of a study.
 
     Attributes:
-      exposure_tolerance_ms: a test trial counts when both images were shown for the
-        protocol's time, give or take this much: by default three frames at 60 Hz.
-      least_vigilance_percent: a session counts when at least so many of its vigilance
-        trials, if it has some, were answered correctly.
-      least_trials_percent: a session counts when at least so many of its test trials do.
+      exposure_tolerance_ms: a test trial counts if the exposures of both images differ from the protocol's
+        by at most this. The default is three frames at 60 Hz.
+      least_vigilance_percent: a session counts if at least this share of its vigilance trials, if it has
+        any, was answered correctly.
+      least_trials_percent: a session counts if at least this share of its test trials counts.
     """
 
     exposure_tolerance_ms: float = 50.0
@@ -36,24 +36,25 @@ class Rules:
     least_trials_percent: float = 50.0
 
     def check(self) -> None:
-        """Raises UsageError, naming the field, for rules that cannot be followed."""
+        """Raises UsageError, which names the field, for rules that cannot be followed."""
         if not (math.isfinite(self.exposure_tolerance_ms) and self.exposure_tolerance_ms > 0):
-            raise UsageError(f"exposure_tolerance_ms must be above 0. Received: {self.exposure_tolerance_ms}")
+            raise UsageError(
+                f"`exposure_tolerance_ms` must be above 0. Received: {self.exposure_tolerance_ms}"
+            )
         for name in ("least_vigilance_percent", "least_trials_percent"):
             if not 0 <= getattr(self, name) <= 100:
-                raise UsageError(f"{name} must be from 0 to 100. Received: {getattr(self, name)}")
+                raise UsageError(f"`{name}` must be from 0 to 100. Received: {getattr(self, name)}")
 
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """What counts.
+    """What counts, and why the rest does not.
 
     Attributes:
-      sessions: those that count, in the order of arrival.
-      trials: session_id -> its test trials that count; of the sessions that count.
-      session_reasons: session_id -> why it does not count.
-      trial_reasons: (session_id, trial_index) -> why this test trial does not count,
-        in sessions that do.
+      sessions: the sessions that count, in the order of arrival.
+      trials: session_id of a session that counts -> its test trials that count.
+      session_reasons: session_id -> why the session does not count.
+      trial_reasons: (session_id, trial_index) -> why this test trial of a session that counts does not.
     """
 
     sessions: tuple[Session, ...]
@@ -62,25 +63,25 @@ class Selection:
     trial_reasons: Mapping[tuple[str, int], str]
 
     def find_reason(self, answer: Answer) -> str:
-        """Returns why an answer's session or trial does not count; empty: it does."""
+        """Returns why the session or the trial of an answer does not count; an empty text if it counts."""
         key = (answer.session_id, answer.trial_index)
         return self.session_reasons.get(answer.session_id) or self.trial_reasons.get(key, "")
 
 
 def is_test_trial(answer: Answer) -> bool:
-    """Tells whether a trial is neither practice nor vigilance."""
+    """Returns whether a trial is neither for practice nor for vigilance."""
     return not (answer.practice or answer.vigilance)
 
 
 def select_answers(
     sessions: Sequence[Session], answers: Sequence[Answer], protocol: Protocol, rules: Rules
 ) -> Selection:
-    """Sorts out what counts.
+    """Selects the sessions and test trials that count.
 
     Args:
-      sessions: of the study.
-      answers: of these sessions; others are left alone.
-      protocol: that the sessions follow.
+      sessions: sessions of the study.
+      answers: answers of these sessions; other answers are ignored.
+      protocol: protocol of the study.
       rules: what is left out.
 
     Returns:
@@ -123,7 +124,7 @@ def _judge_trial(answer: Answer, protocol: Protocol, rules: Rules) -> str:
     if answer.exposures != 1:
         return NOT_SHOWN_ONCE
     for shown_ms in (answer.shown_real_ms, answer.shown_generated_ms):
-        # Put so that a time that is no number fails it too.
+        # NaN fails this comparison too.
         if not abs(shown_ms - 1000 * protocol.exposure_sec) <= rules.exposure_tolerance_ms:
             return EXPOSURE_OFF
     return ""

@@ -1,4 +1,4 @@
-"""Fooling rates as a drawing, with their intervals and the line of chance: SVG text, made by hand."""
+"""Draws fooling rates with their intervals and the line of chance, as SVG text."""
 
 import html
 import unicodedata
@@ -11,7 +11,7 @@ WIDTH_PX = 720
 _ROW_PX, _TOP, _BOTTOM, _RIGHT = 44, 34, 46, 96
 _LETTER_PX = 7.2
 _LONGEST_NAME = 30
-# A background of its own: readable on a page of any colour, and in a viewer that knows no dark mode.
+# The drawing has its own background, so that it can be read on a page of any colour.
 _STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #1c2024; }
 rect { fill: #ffffff; }
@@ -35,12 +35,12 @@ def render_rates(title: str, rates: Mapping[str, Estimate], people: Sequence[int
     """Draws fooling rates.
 
     Args:
-      title: of the drawing, printable.
-      rates: algorithm -> its fooling rate, in percent; at least one.
-      people: how many judged each algorithm.
+      title: title of the drawing, printable text.
+      rates: algorithm -> its fooling rate in percent, for at least one algorithm.
+      people: number of people who judged each algorithm.
 
     Returns:
-      A file's text: an `svg` element that names what it shows in words too.
+      An `svg` element, which says in words too what it shows.
     """
     height = _TOP + _ROW_PX * len(rates) + _BOTTOM
     left = 24 + _LETTER_PX * max(_count_letters(_shorten(name)) for name in rates)

@@ -1,4 +1,4 @@
-"""The results of a study as Markdown: what was found, how sure it is, what was left out."""
+"""Renders the results of a study as Markdown: what was found, how sure it is, what was left out."""
 
 import html
 import re
@@ -9,9 +9,9 @@ from tfpix2pix.study.results.analysis import SIGNIFICANCE_LEVEL, AlgorithmResult
 from tfpix2pix.study.results.exclusions import Rules
 
 PLOT_FILE = "fooling_rates.svg"
-# Simulated, intervals of 10 people hold the truth about as often as they claim, of 5 less often.
+# In simulations, intervals of 10 people hold the truth about as often as they claim; of 5, less often.
 FEW_PEOPLE = 10
-# Sec. 3.4: what was judged, the rate and its "+-".
+# Sec. 3.4 of the paper: what was judged, the fooling rate and its "+-".
 PUBLISHED = (
     ("map → photo, L1+cGAN", "18.9 ± 2.5 %"),
     ("map → photo, L1", "0.8 %"),
@@ -22,19 +22,19 @@ PUBLISHED = (
 
 
 def clean_text(text: str) -> str:
-    """Returns a person's text as one printable line."""
+    """Returns a text that a person wrote as one printable line."""
     return "".join(filter(str.isprintable, " ".join(text.split())))
 
 
 def render_markdown(study: Study, results: Results, rules: Rules, resamples: int, seed: int) -> str:
-    """Returns the page; it shows the plot that lies beside it.
+    """Returns the page of the results, which shows the plot beside it.
 
     Args:
-      study: that was run.
-      results: of it.
+      study: the study.
+      results: results of the study.
       rules: what was left out.
-      resamples: of the bootstrap.
-      seed: of the bootstrap.
+      resamples: number of resamples of the bootstrap.
+      seed: seed of the bootstrap.
 
     Returns:
       Markdown text.

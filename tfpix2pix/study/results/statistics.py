@@ -1,7 +1,7 @@
 """Statistics of the real-vs-fake study: fooling rates, two-level bootstrap, differences, Holm's correction.
 
-NumPy alone. A person enters as two counts: the test trials, and those of them in
-which the generated image was judged real. Rates are in percent of trials.
+A person enters as two numbers: their test trials, and those of them in which they judged the generated image
+real. Rates are in percent of trials. The module needs only NumPy.
 """
 
 import dataclasses
@@ -12,19 +12,19 @@ import numpy.typing as npt
 
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
-# Draws held in memory at once; a study of any size then needs tens of MB.
+# The number of draws in memory at once. A study of any size then needs tens of MB.
 _DRAWS_AT_ONCE = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """A number, and what the bootstrap says of its uncertainty; all in percent, or percentage points.
+    """A number and its uncertainty by the bootstrap, in percent or in percentage points.
 
     Attributes:
-      value: of the answers as they are.
+      value: the number that the answers give as they are.
       standard_error: standard deviation over the resamples.
-      low: end of the percentile interval.
-      high: the other end.
+      low: lower end of the percentile interval.
+      high: upper end of the percentile interval.
     """
 
     value: float
@@ -35,11 +35,11 @@ class Estimate:
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """The difference between two algorithms' fooling rates.
+    """The difference between the fooling rates of two algorithms.
 
     Attributes:
       estimate: first minus second, in percentage points.
-      p_value: two-sided, in [0, 1]: twice the share of resamples on the rarer side of zero.
+      p_value: two-sided p-value in [0, 1]: twice the share of resamples on the rarer side of zero.
     """
 
     estimate: Estimate
@@ -50,14 +50,14 @@ def fooling_rate(fooled: npt.ArrayLike, trials: npt.ArrayLike) -> float:
     """Computes the share of test trials in which the generated image was judged real.
 
     Args:
-      fooled: trials of each person in which it was, integers [people].
-      trials: all trials of each person, integers >= 1 [people].
+      fooled: number of each person's trials in which it was, integers [people].
+      trials: number of all trials of each person, integers [people], at least 1.
 
     Returns:
-      Percent, over the trials of all people together.
+      Percent of the trials of all people together.
 
     Raises:
-      ValueError: for counts that cannot be.
+      ValueError: when the numbers are impossible.
 
     Source: paper, Sec. 3.4.
     """
@@ -68,19 +68,19 @@ def fooling_rate(fooled: npt.ArrayLike, trials: npt.ArrayLike) -> float:
 def resample_rates(
     fooled: npt.ArrayLike, trials: npt.ArrayLike, rng: np.random.Generator, resamples: int = RESAMPLES
 ) -> np.ndarray:
-    """Computes the fooling rates of bootstrap resamples: people first, then each person's trials.
+    """Computes the fooling rates of bootstrap resamples, in which people are drawn, then trials of each.
 
     Args:
-      fooled: as for `fooling_rate`.
-      trials: as for `fooling_rate`.
-      rng: where the draws come from.
-      resamples: how many, >= 1.
+      fooled: number of each person's trials in which the generated image was judged real, integers [people].
+      trials: number of all trials of each person, integers [people], at least 1.
+      rng: makes the draws.
+      resamples: number of resamples, at least 1.
 
     Returns:
-      Percent, float64 [resamples].
+      Percent of trials, float64 [resamples].
 
     Raises:
-      ValueError: for counts that cannot be.
+      ValueError: when the numbers are impossible.
 
     Source: paper, Sec. 3.4.
     """
@@ -90,7 +90,7 @@ def resample_rates(
     rates = []
     for start in range(0, resamples, rows):
         drawn = rng.integers(people, size=(min(rows, resamples - start), people))
-        # To draw n yes-or-no trials with replacement and count the yeses is to draw from a binomial.
+        # The number of yeses among n yes-or-no trials that are drawn with replacement is binomial.
         yeses = rng.binomial(trials[drawn], shares[drawn])
         rates.append(100 * yeses.sum(axis=1) / trials[drawn].sum(axis=1))
     return np.concatenate(rates)
@@ -100,9 +100,9 @@ def estimate(value: float, resampled: np.ndarray, confidence: float = CONFIDENCE
     """Summarizes resamples as a standard error and a percentile interval.
 
     Args:
-      value: what was resampled, of the answers as they are.
-      resampled: its resamples, [resamples].
-      confidence: of the interval, in (0, 1).
+      value: the number that the answers give as they are.
+      resampled: the same number for each resample, [resamples].
+      confidence: confidence level of the interval, in (0, 1).
 
     Returns:
       The estimate.
@@ -113,32 +113,32 @@ def estimate(value: float, resampled: np.ndarray, confidence: float = CONFIDENCE
 
 
 def compare(first: float, second: float, resampled: tuple[np.ndarray, np.ndarray]) -> Difference:
-    """Compares two algorithms that different people judged.
+    """Compares two algorithms that were judged by different people.
 
     Args:
       first: fooling rate of one algorithm, in percent.
-      second: that of the other.
-      resampled: resamples of both, each [resamples], drawn independently.
+      second: fooling rate of the other.
+      resampled: resamples of both, each [resamples], drawn independently of each other.
 
     Returns:
       The difference.
     """
     differences = resampled[0] - resampled[1]
     rarer = min(np.count_nonzero(differences <= 0), np.count_nonzero(differences >= 0))
-    # One is added because the answers as they are count as a resample: p is never 0.
+    # One is added because the answers as they are count as a resample. So p is never 0.
     p_value = min(1.0, float(2 * (rarer + 1) / (len(differences) + 1)))
     return Difference(estimate(first - second, differences), p_value)
 
 
 def correct_for_multiplicity(p_values: Sequence[float]) -> list[float]:
-    """Corrects p-values of a family of comparisons by Holm's method.
+    """Corrects the p-values of a family of comparisons by Holm's method.
 
     Args:
-      p_values: of all comparisons, each in [0, 1].
+      p_values: p-values of all comparisons, each in [0, 1].
 
     Returns:
-      Corrected p-values, in the order given: rejecting those below a level makes
-      one false rejection or more at most that often.
+      Corrected p-values in the same order. If those below a level are rejected, the probability of any
+      false rejection is at most that level.
 
     Source: S. Holm, A simple sequentially rejective multiple test procedure, 1979.
     """

@@ -1,7 +1,7 @@
-"""The results of a study: `STUDY/results/` with Markdown, JSON, the raw answers as CSV, and a plot.
+"""Writes the results of a study to its folder `results`: Markdown, JSON, the raw answers as CSV, and a plot.
 
-They are a function of study.json, answers.sqlite, the rules and the seed: written
-again, they are the same, byte for byte.
+They follow from study.json, answers.sqlite, the rules and the seed alone: written again, they are the same,
+byte for byte.
 """
 
 import csv
@@ -40,27 +40,29 @@ _CSV_COLUMNS = (
 def write_results(
     study_dir: str | Path, rules: Rules | None = None, resamples: int = RESAMPLES, seed: int = 0
 ) -> str:
-    """Computes a study's results and writes them to its folder `results`; the server may be running.
+    """Computes the results of a study and writes them to its folder `results`.
+
+    The study may be served meanwhile.
 
     Args:
-      study_dir: the study's folder.
-      rules: what is left out; None: the defaults of `Rules`.
-      resamples: of the bootstrap, from 100 to 1,000,000.
-      seed: of the bootstrap, >= 0.
+      study_dir: folder of the study.
+      rules: what is left out; None takes the defaults of `Rules`.
+      resamples: number of resamples of the bootstrap, from 100 to 1,000,000.
+      seed: seed of the bootstrap, at least 0.
 
     Returns:
       The text of `results.md`.
 
     Raises:
-      UsageError: when the folder holds no study, or for rules that cannot be followed.
+      UsageError: when the folder holds no study, or the rules cannot be followed.
       UserError: when nobody has finished a session that counts; nothing is written then.
     """
     rules = rules or Rules()
     rules.check()
     if not 100 <= resamples <= 1_000_000:
-        raise UsageError(f"resamples must be from 100 to 1,000,000. Received: {resamples}")
+        raise UsageError(f"`resamples` must be from 100 to 1,000,000. Received: {resamples}")
     if seed < 0:
-        raise UsageError(f"seed must be 0 or more. Received: {seed}")
+        raise UsageError(f"`seed` must be 0 or more. Received: {seed}")
     study, folder = load_study(study_dir), Path(study_dir) / RESULTS_FOLDER
     sessions, answers = _read(Path(study_dir), study)
     selection = select_answers(sessions, answers, study.protocol, rules)
@@ -85,11 +87,14 @@ def write_results(
 def _read(study_dir: Path, study: Study) -> tuple[list[Session], list[Answer]]:
     path = study_dir / ANSWERS_FILE
     if not path.is_file():
-        raise UserError(f"nobody has taken part yet: there is no {path}. study serve shows it to people")
+        raise UserError(
+            f"nobody has taken part yet: there is no {path}. "
+            "python -m tfpix2pix.study serve shows the study to people"
+        )
     try:
         with open_store(path) as store:
             store.bind(fingerprint(study))
-            # In this order: a session read as finished has all its answers.
+            # Sessions are read first, so that those that are finished have all their answers.
             sessions, answers = store.read_sessions(), store.read_answers()
     except sqlite3.Error as error:
         raise UserError(f"{path} cannot be read: {error}") from error
@@ -116,7 +121,7 @@ def _render_json(study: Study, results: Results, rules: Rules, resamples: int, s
 
 
 def _render_csv(sessions: Sequence[Session], answers: Sequence[Answer], selection: Selection) -> str:
-    """Returns all answers; neither worker ids nor the names of sessions, which are nobody else's business."""
+    """Returns all answers, without worker ids and names of sessions, which are nobody else's business."""
     by_id = {session.session_id: session for session in sessions}
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
