@@ -62,6 +62,7 @@ setup(
     # tfpix2pix/pipelines is a link to pipelines/.
     packages=find_packages(include=["tfpix2pix*"]),
     package_data={"tfpix2pix": ["py.typed"], "": ["static/*"]},
+    entry_points={"console_scripts": ["tfpix2pix = tfpix2pix.__main__:run"]},
     install_requires=[
         # 2.15 is for tensorflow-addons; 2.16 and 2.17 were not tried.
         "tensorflow>=2.15,!=2.16.*,!=2.17.*",

@@ -157,7 +157,12 @@ def test_the_rules_speak_of_what_exists():
 
 def test_the_root_of_the_package_holds_rooms():
     names = {path.name for path in (ROOT / "tfpix2pix").iterdir() if path.name != "__pycache__"}
-    assert {name for name in names if "." in name} == {"__init__.py", "quickstart.py", "py.typed"}
+    assert {name for name in names if "." in name} == {
+        "__init__.py",
+        "__main__.py",
+        "quickstart.py",
+        "py.typed",
+    }
 
 
 def test_every_room_says_what_it_is_for_and_names_its_face():

@@ -42,6 +42,15 @@ def test_holds_every_file_of_the_package(wheel):
     assert kept == files - {"tfpix2pix/pipelines"}  # the link
 
 
+def test_installs_the_command(wheel):
+    archive = zipfile.ZipFile(wheel)
+    (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/entry_points.txt"))
+    assert archive.read(name).decode().split("\n")[:2] == [
+        "[console_scripts]",
+        "tfpix2pix = tfpix2pix.__main__:run",
+    ]
+
+
 def test_trains_outside_the_repository_beside_other_pipelines(wheel, tmp_path):
     """Offline: the dependencies come from this environment. `make wheel-test` installs them too."""
     (tmp_path / "pipelines.py").write_text("raise ImportError('somebody else's module')\n")

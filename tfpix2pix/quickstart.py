@@ -1,9 +1,9 @@
-"""The whole line in a few minutes, offline: train on generated facades, score, show, export.
+"""Trains on generated facades, scores, shows and exports, in a few minutes and offline.
 
     python -m tfpix2pix.quickstart
 
-Scores stand beside two trivial baselines: the mean training photo, and the input
-itself. The same command again finds everything done.
+The scores stand beside those of two trivial baselines: the mean training photo, and
+the input itself. The same command again finds that everything is done.
 """
 
 import shlex
