@@ -172,7 +172,7 @@ def test_not_an_image_is_refused_with_the_servers_sentence(connect, protocol):
         ("RESOURCE_EXHAUSTED", 'cannot take a request of that size, or not now: it\'s "so"'),
         ("DEADLINE_EXCEEDED", 'took too long: it\'s "so"'),
         ("PERMISSION_DENIED", 'does not allow it: it\'s "so"'),
-        ("UNIMPLEMENTED", 'is no TensorFlow Serving that knows this request: it\'s "so"'),
+        ("UNIMPLEMENTED", 'is not a TensorFlow Serving that knows this request: it\'s "so"'),
         ("INTERNAL", 'failed: INTERNAL, it\'s "so"'),
     ],
 )

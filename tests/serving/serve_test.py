@@ -171,16 +171,16 @@ def test_a_file_that_somebody_changed_is_kept(folder, program):
     (folder / "monitoring.config").write_text("# Written by tfpix2pix.serving.serve at each start. Gone\n")
     shutil.rmtree(folder / 'ma"ps')
     process = run(folder, path)
-    assert process.stderr.splitlines()[0] == f"warning: {own} is not ours any more and is used as it is"
-    assert own.read_text() == kept and "monitoring.config is not ours" in process.stderr
+    assert process.stderr.splitlines()[0] == f"warning: {own} is somebody's own, so it is used as it is"
+    assert own.read_text() == kept and "monitoring.config is somebody's own" in process.stderr
 
 
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("nowhere", [], "there is no folder .*nowhere; --saved_models takes the one that holds the models"),
+        ("nowhere", [], "there is no folder .*nowhere; `saved_models` takes the one that holds the models"),
         ("saved models/empty", [], "no .*/empty/NAME/VERSION/saved_model.pb; python -m tfpix2pix.export"),
-        ("saved models/facades", [], "this is the folder of one model: --saved_models=.*/saved models"),
+        ("saved models/facades", [], "this is the folder of one model: give `saved_models=.*/saved models`"),
         ("saved models", ["--grpc_port=8501"], "--rest_port and --grpc_port are both 8501"),
         ("saved models", ["--rest_port=0"], "rest_port"),
         ("saved models", ["facades"], "unexpected argument: facades"),

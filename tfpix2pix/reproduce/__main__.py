@@ -1,15 +1,16 @@
-"""Reruns a table of the paper: trains every row, scores it, prints it beside what was published.
+"""Reruns a table of the paper: trains each row, scores it, and prints it beside what was published.
 
     python -m tfpix2pix.reproduce --table=1 --dataset=cityscapes
 
-Each row is a run of its own below --workdir, and so is the segmentation network that
-scores them, unless --segmenter names one. The same command again goes on where it
-stopped; rows that two tables share are trained once. Every other flag of train holds
-for all rows alike.
+Each row is a run of its own below --workdir. So is the segmentation network that
+scores the rows, unless --segmenter names one. The same command again goes on where it
+stopped, and rows that two tables share are trained once. Every other flag is one of
+train, and holds for all rows alike.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
@@ -20,7 +21,7 @@ from tfpix2pix.pipelines.catalogue import SPLITS
 from tfpix2pix.reproduce.grid import reproduce_table
 from tfpix2pix.reproduce.paper_tables import TABLES
 
-# What the rows of a table differ in, or what is the grid's own affair.
+# Settings in which the rows of a table differ, and settings that the grid makes itself.
 _SETTLED = (
     "objective",
     "generator",
@@ -30,43 +31,56 @@ _SETTLED = (
     "saved_model_dir",
     "segmenter",
 )
+_SHARED = tuple(name for name in configs.FIELDS if name not in _SETTLED)
 
 
 def main(argv: Sequence[str]) -> None:
     """Parses flags, runs the grid, prints the table."""
+    values = _parse(argv)
+    text = reproduce_table(
+        int(values["table"]),
+        Path(values["workdir"] or Path("runs") / "reproduce" / values["dataset"]),
+        {name: values[name] for name in _SHARED if values[name] is not None},
+        split=values["split"],
+        segmenter=values["segmenter"],
+        palette=values["palette"],
+        fcn_settings={"epochs": values["fcn_epochs"], "width": values["fcn_width"]},
+    )
+    print(text)
+
+
+def _parse(argv: Sequence[str]) -> dict[str, Any]:
     flag_values = command_line.new_flags()
-    shared = tuple(name for name in configs.FIELDS if name not in _SETTLED)
-    configs.define_flags(flag_values, shared)
-    numbers = [str(number) for number in TABLES]
-    titles = "; ".join(f"{number}: {table.title}" for number, table in TABLES.items())
-    flags.DEFINE_enum("table", None, numbers, titles, flag_values=flag_values)
-    flags.DEFINE_enum("split", "val", SPLITS, "the split that is scored", flag_values=flag_values)
-    for name, default, text in (
-        ("workdir", None, "folder of the grid (default: runs/reproduce/<dataset>)"),
-        ("segmenter", None, "a .keras file or an FCN's folder; default: <workdir>/fcn, trained first"),
-        ("palette", None, "classes of the label maps: a dataset's name or a JSON file (default: its own)"),
+    configs.define_flags(flag_values, _SHARED)
+    titles = "; ".join(f"{number}, {table.title}" for number, table in TABLES.items())
+    for name, default, choices, text in (
+        ("table", None, list(map(str, TABLES)), f"Rerun this table: {titles}."),
+        ("split", "val", SPLITS, "Score this split of the dataset."),
     ):
-        flags.DEFINE_string(name, default, text, flag_values=flag_values)
-    flags.DEFINE_integer("fcn_epochs", None, "epochs of that FCN (default: its own)", flag_values=flag_values)
-    flags.DEFINE_float("fcn_width", None, "width of that FCN (default: its own)", flag_values=flag_values)
+        flags.DEFINE_enum(name, default, choices, text, flag_values=flag_values)
+    for name, text in (
+        ("workdir", "Write all runs and the table to this folder. Default: runs/reproduce/<dataset>."),
+        (
+            "segmenter",
+            "Score with this segmentation network: a .keras file, or a run of python -m "
+            "tfpix2pix.metrics.fcn. Default: <workdir>/fcn, which is trained first.",
+        ),
+        (
+            "palette",
+            "Find these classes in label maps: those of a dataset, by its name, or of a JSON file. "
+            "Default: those of --dataset.",
+        ),
+    ):
+        flags.DEFINE_string(name, None, text, flag_values=flag_values)
+    text = "Train <workdir>/fcn for this many epochs. Default: as python -m tfpix2pix.metrics.fcn does."
+    flags.DEFINE_integer("fcn_epochs", None, text, flag_values=flag_values)
+    text = "Give <workdir>/fcn this width. Default: as python -m tfpix2pix.metrics.fcn does."
+    flags.DEFINE_float("fcn_width", None, text, flag_values=flag_values)
     command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
     values = flag_values.flag_values_dict()
     if not values["table"] or not values["dataset"]:
         raise UsageError("expected --table=NUMBER --dataset=NAME (--help shows more)")
-    given = {name: values[name] for name in shared if values[name] is not None}
-    workdir = Path(values["workdir"] or Path("runs") / "reproduce" / values["dataset"])
-
-    print(
-        reproduce_table(
-            int(values["table"]),
-            workdir,
-            given,
-            split=values["split"],
-            segmenter=values["segmenter"],
-            palette=values["palette"],
-            fcn_settings={"epochs": values["fcn_epochs"], "width": values["fcn_width"]},
-        )
-    )
+    return values
 
 
 if __name__ == "__main__":

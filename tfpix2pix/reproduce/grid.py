@@ -1,6 +1,6 @@
-"""Runs the grid of one of the paper's tables and sets the scores beside the published ones.
+"""Trains and scores the rows of one of the paper's tables, and sets the scores beside the published ones.
 
-Training runs in processes of their own; TensorFlow is imported when the first row is scored.
+Each training runs in a process of its own. TensorFlow is imported when the first row is scored.
 """
 
 import dataclasses
@@ -32,13 +32,13 @@ _POLL_SEC = 0.5
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """A trained and scored row of a table.
+    """A row of a table that was trained and scored.
 
     Attributes:
-      row: of the table.
-      workdir: of its run.
-      scores: by name of `SCORES`.
-      ground_truth: the same of the real photos; empty where they are not scored.
+      row: the row.
+      workdir: folder of its run.
+      scores: name in `SCORES` -> score.
+      ground_truth: name in `SCORES` -> score of the real photos; empty where they are not scored.
     """
 
     row: Row
@@ -59,29 +59,31 @@ def reproduce_table(
 ) -> str:
     """Trains and scores every row; writes `table<N>.md`, `.json` and `.html` to `workdir`.
 
-    What is there already is not done again; what a killed run left is gone on with.
+    Trainings that are finished are not done again, and trainings that were interrupted go on.
 
     Args:
-      number: of the table: 1, 2, 3 or 6.
-      workdir: folder of the grid; each row's run is a folder in it.
+      number: number of the table: 1, 2, 3 or 6.
+      workdir: folder of all runs; the run of each row is a folder in it.
       given: fields of `Config` that hold for all rows, among them `dataset`.
       split: the split that is scored.
-      segmenter: what `load_segmenter` takes; None: `<workdir>/fcn`, trained first.
-      palette: as for `evaluate_model`.
-      fcn_settings: of the training of that FCN, where not the same as `given`.
+      segmenter: the segmentation network, as `load_segmenter` takes it; None takes `<workdir>/fcn`, which
+        is trained first.
+      palette: classes of the label maps, as `evaluate_model` takes them.
+      fcn_settings: settings of the training of `<workdir>/fcn` that are not the same as `given`.
 
     Returns:
-      The table, as in `table<N>.md`.
+      The table, as it is in `table<N>.md`.
 
     Raises:
+      UsageError: when settings do not go together.
       UserError: when a training fails; what was done is kept.
-      TrainingStopped: on Ctrl-C or SIGTERM, once the training at hand has saved.
+      TrainingStopped: on Ctrl-C or SIGTERM, after the current training has saved.
     """
     table = TABLES[number]
     configs = [_configure(table, row, given) for row in table.rows]
     fcn = Path(segmenter or workdir / "fcn") if table.metric == "fcn_score" else None
     if segmenter and not Path(segmenter).exists():
-        raise UsageError(f"--segmenter: there is no {segmenter}")
+        raise UsageError(f"there is no {segmenter}, which `segmenter` names")
     if fcn and not segmenter:
         _train_fcn(fcn, given, {**(fcn_settings or {}), "palette": palette})
     for position, (row, config) in enumerate(zip(table.rows, configs, strict=True)):
@@ -118,7 +120,7 @@ def _score(
 
 
 def name_run(config: Config) -> str:
-    """Returns the name of a row's folder: what rows differ in."""
+    """Returns the name of the folder of a row, which consists of the settings in which rows differ."""
     parts = [config.generator, config.objective]
     if config.objective != "l1":
         parts.append(f"{config.receptive_field}px")
@@ -135,7 +137,7 @@ def _configure(table: Table, row: Row, given: Mapping[str, Any]) -> Config:
 
 
 def _train(config: Config, run: Path) -> None:
-    """Trains in a process of its own: a strategy and its memory last as long as their process."""
+    """Trains in a process of its own, because a strategy and its memory last as long as their process."""
     options = {name: value for name, value in dataclasses.asdict(config).items() if value not in (None, "")}
     if not config.jitter:
         options.pop("load_size")
@@ -146,7 +148,7 @@ def _train_fcn(folder: Path, given: Mapping[str, Any], own: Mapping[str, Any]) -
     say(f"the segmentation network: {folder}")
     shared = {name: given[name] for name in _FCN_SHARES if name in given}
     before = {}
-    if (folder / CONFIG_FILE).is_file():  # an earlier table's, which this one shares
+    if (folder / CONFIG_FILE).is_file():  # An earlier table has begun it, and this one shares it.
         saved = json.loads((folder / CONFIG_FILE).read_text())["config"]
         before = {name: saved[name] for name in own}
     chosen = {name: value for name, value in own.items() if value is not None}
@@ -158,7 +160,7 @@ def _run_module(module: str, options: Mapping[str, Any]) -> None:
     command = [sys.executable, "-m", module, *texts]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
     with noted_signals() as signals:
-        # In a session of its own, so that Ctrl-C reaches it once: from here.
+        # The process is in a session of its own, so that Ctrl-C reaches it only once, from here.
         process = subprocess.Popen(
             command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
         )
@@ -215,7 +217,7 @@ def _write(number: int, workdir: Path, cells: Sequence[Cell], config: Config, sp
 
 
 def _render_pictures(number: int, workdir: Path, cells: Sequence[Cell], config: Config) -> str:
-    """Returns the page that shows the same inputs across the rows, as the paper's figures do."""
+    """Returns a page that shows what each row makes of the same inputs, as the paper's figures do."""
     from tfpix2pix.evaluate.gallery import PICTURES_FOLDER
 
     folders = [cell.workdir.relative_to(workdir) / "eval" / PICTURES_FOLDER for cell in cells]
@@ -235,7 +237,7 @@ def _render_pictures(number: int, workdir: Path, cells: Sequence[Cell], config: 
 
 
 def _compare(table: Table, cells: Sequence[Cell], better: str, worse: str) -> dict[str, Any]:
-    """Tells for each score whether it orders two rows as the paper's does; None where the paper ties."""
+    """Returns for each score whether it orders two rows as the paper does; None if the paper has a tie."""
     by_title = {cell.row.title: cell for cell in cells}
     first, second = by_title[better], by_title[worse]
     holds = {}

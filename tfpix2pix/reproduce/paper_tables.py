@@ -1,4 +1,4 @@
-"""The paper's tables of scores as plain data: what each row trains, what was published, what it shows."""
+"""The paper's tables of scores as plain data: what each row trains, what was published, what they show."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -13,8 +13,8 @@ class Row:
     """One row of a table.
 
     Attributes:
-      title: as in the paper.
-      settings: of the training, by field of `Config`; what all rows share is left out.
+      title: title of the row in the paper.
+      settings: field of `Config` -> its value, for settings that not all rows share.
       published: the paper's per-pixel accuracy, per-class accuracy and class IoU.
     """
 
@@ -28,12 +28,12 @@ class Table:
     """One table.
 
     Attributes:
-      title: what it compares.
+      title: what the table compares.
       metric: `fcn_score` for labels -> photo, `label_accuracy` for photo -> labels.
-      rows: in the paper's order.
-      orders: (better, worse) titles of rows, for each comparison that the paper draws.
-      batch_size: that it was trained with.
-      ground_truth: the published scores of the real photos, where there are some.
+      rows: the rows in the paper's order.
+      orders: titles of a better and a worse row, for each comparison that the paper makes.
+      batch_size: batch size of the trainings.
+      ground_truth: the published scores of the real photos, if there are any.
     """
 
     title: str
@@ -45,7 +45,7 @@ class Table:
 
     @property
     def direction(self) -> str:
-        """Of the translation, where label maps are on the right of a pair."""
+        """Returns the direction of the translation. Label maps are on the right side of a pair."""
         return "BtoA" if self.metric == "fcn_score" else "AtoB"
 
 
@@ -53,7 +53,7 @@ def _row(title: str, published: tuple[float, float, float], **settings: Any) -> 
     return Row(title, MappingProxyType(settings), published)
 
 
-# Cityscapes, v3 of the paper. The per-class values of Table 2 are not confirmed.
+# From v3 of the paper, on Cityscapes. The per-class values of Table 2 are not confirmed.
 TABLES: Mapping[int, Table] = MappingProxyType(
     {
         1: Table(

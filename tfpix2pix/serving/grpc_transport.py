@@ -1,4 +1,4 @@
-"""TensorFlow Serving over gRPC, with the official definitions of tensorflow-serving-api."""
+"""Asks TensorFlow Serving over gRPC, with the official definitions of tensorflow-serving-api."""
 
 import urllib.parse
 from collections.abc import Callable, Mapping
@@ -19,27 +19,27 @@ from tfpix2pix.serving.transport import (
 )
 
 _OPTIONS = {
-    # A picture of 2,000 x 2,000 px may be a PNG of more than the 4 MB that gRPC receives by default.
+    # A PNG file of 2,000 x 2,000 px may have more than the 4 MB that gRPC receives by default.
     "grpc.max_receive_message_length": -1,
     "grpc.max_send_message_length": -1,
-    # Or else gRPC itself waits for up to two minutes before it sees that a server is back.
+    # Otherwise gRPC waits for up to two minutes before it sees that a server is back.
     "grpc.initial_reconnect_backoff_ms": 200,
     "grpc.max_reconnect_backoff_ms": 2000,
     "grpc.min_reconnect_backoff_ms": 5000,
-    # As REST: straight to the server.
+    # Requests go straight to the server, as those of REST do.
     "grpc.enable_http_proxy": 0,
 }
 
 
 class GrpcTransport:
-    """Requests as protocol buffers, over one channel.
+    """Sends requests as protocol buffers, over one channel.
 
     Args:
       url: grpc or grpcs (TLS), with a port.
-      model: name on the server.
-      version: number, label, or None for the newest.
-      timeout_sec: deadline of an attempt.
-      headers: to send along, as metadata.
+      model: name of the model on the server.
+      version: number or label of the version; None takes the newest.
+      timeout_sec: how long an attempt may take.
+      headers: headers that every request sends as metadata.
 
     Raises:
       UserError: when tensorflow-serving-api is not installed.
@@ -60,7 +60,7 @@ class GrpcTransport:
         except ImportError as error:
             raise UserError(
                 f"gRPC needs the package tensorflow-serving-api ({error}): "
-                "pip install 'tfpix2pix[serving]'. REST does without: --url=http://HOST:8501"
+                "pip install 'tfpix2pix[serving]'. REST does not need it: give `url=http://HOST:8501`"
             ) from error
         options = list(_OPTIONS.items())
         if url.scheme == "grpcs":
@@ -72,7 +72,7 @@ class GrpcTransport:
         self._model = model
         self._version = version
         self._timeout_sec = timeout_sec
-        # HTTP/2 knows names in lower case only.
+        # HTTP/2 takes names in lower case only.
         self._metadata = [(name.lower(), value) for name, value in headers.items()]
 
     def predict(self, inputs: Arrays, name: str, signature: Signature) -> dict[str, np.ndarray]:
@@ -86,7 +86,7 @@ class GrpcTransport:
         try:
             for key, array in inputs.items():
                 request.inputs[key].CopyFrom(tf.make_tensor_proto(array))
-        except ValueError as error:  # protocol buffers end at 2 GB
+        except ValueError as error:  # Protocol buffers cannot be larger than 2 GB.
             raise TransportError("RESOURCE_EXHAUSTED", str(error)) from error
         response = self._call(self._prediction_service.Predict, request)
         arrays = {key: tf.make_ndarray(tensor) for key, tensor in response.outputs.items()}
@@ -117,7 +117,7 @@ class GrpcTransport:
         return parse_status(json_format.MessageToDict(response, preserving_proto_field_name=True))
 
     def close(self) -> None:
-        """Closes the channel, which cancels what waits for an answer."""
+        """Closes the channel. Requests that wait for an answer fail."""
         self._channel.close()
 
     def _fill(self, model_spec: Any) -> None:
@@ -133,8 +133,8 @@ class GrpcTransport:
         try:
             return method(request, timeout=self._timeout_sec, metadata=self._metadata)
         except grpc.RpcError as error:
-            # A server that shuts down cancels its calls; when this side did, nobody asks again.
+            # A server that shuts down cancels its calls. If this side has, nobody asks again anyway.
             code = error.code().name.replace("CANCELLED", "UNAVAILABLE")
             raise TransportError(code, error.details() or "") from error
-        except ValueError as error:  # the channel is closed
+        except ValueError as error:  # The channel is closed.
             raise TransportError("CANCELLED", str(error)) from error

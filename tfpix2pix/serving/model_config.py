@@ -1,4 +1,4 @@
-"""The files that tell TensorFlow Serving which models to load, how to batch, and where its metrics are."""
+"""Writes the files that tell TensorFlow Serving which models to load, how to batch, where to show metrics."""
 
 import json
 import os
@@ -13,12 +13,12 @@ MODELS_FILE = "models.config"
 BATCHING_FILE = "batching_parameters.txt"
 MONITORING_FILE = "monitoring.config"
 METRICS_PATH = "/monitoring/prometheus/metrics"
-# Without it a file is somebody's own.
+# A file without this line is somebody's own.
 _MARK = "# Written by tfpix2pix.serving.serve at each start. Without this line it is left as it is.\n"
 
 
 def find_models(folder: Path) -> list[str]:
-    """Returns the names of the models in a folder, those with a version at least, sorted.
+    """Returns the names of the models in a folder that have a version, sorted.
 
     Raises:
       UsageError: when there are none.
@@ -28,19 +28,22 @@ def find_models(folder: Path) -> list[str]:
     if names:
         return sorted(names)
     if not folder.is_dir():
-        raise UsageError(f"there is no folder {folder}; --saved_models takes the one that holds the models")
+        raise UsageError(f"there is no folder {folder}; `saved_models` takes the one that holds the models")
     hint = "python -m tfpix2pix.export writes one"
     if any(file.parent.name.isdecimal() for file in folder.glob(f"*/{SAVED_MODEL_FILE}")):
-        hint = f"this is the folder of one model: --saved_models={folder.parent}"
+        hint = f"this is the folder of one model: give `saved_models={folder.parent}`"
     raise UsageError(f"no {folder}/NAME/VERSION/{SAVED_MODEL_FILE}; {hint}")
 
 
 def render_configs(folder: Path, names: Sequence[str]) -> dict[str, str]:
-    """Returns file name -> text, protocol buffers in text form.
+    """Renders the files, which are protocol buffers in text form.
 
     Args:
-      folder: of the models.
-      names: of the models, folders in it.
+      folder: folder of the models.
+      names: names of the models, which are folders in it.
+
+    Returns:
+      File name -> text.
     """
     models = "".join(
         "  config {\n"
@@ -62,10 +65,14 @@ def render_configs(folder: Path, names: Sequence[str]) -> dict[str, str]:
 
 
 def write_configs(folder: Path, texts: dict[str, str]) -> list[Path]:
-    """Writes the files into the folder, but for those that somebody made their own.
+    """Writes the files to the folder, except where a file is somebody's own.
+
+    Args:
+      folder: folder of the models.
+      texts: file name -> text.
 
     Returns:
-      The files that were left as they are.
+      The files that are somebody's own, which were left as they are.
     """
     kept = []
     for name, text in texts.items():

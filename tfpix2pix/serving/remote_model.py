@@ -1,4 +1,4 @@
-"""A model on a running TensorFlow Serving."""
+"""Asks a model on a running TensorFlow Serving, over REST or gRPC."""
 
 import random
 import re
@@ -17,11 +17,11 @@ from tfpix2pix.serving.transport import DTYPES, STRING, Signature, Status, Trans
 
 FIRST_DELAY_SEC = 0.25
 LONGEST_DELAY_SEC = 8.0
-# AVAILABLE, because a model may become so between its denial and the look at its state.
+# AVAILABLE is among them because a model may become available between the refusal and the look at its state.
 _COMING = ("START", "LOADING", "AVAILABLE")
 
 Result = TypeVar("Result")
-# gRPC's code -> what it means to the person who asked.
+# Code of gRPC -> what it means to the person who asked.
 _TEXTS = {
     "UNAVAILABLE": "{title} does not answer{tried}: {detail}. Is the server running, and is that its port "
     "(usually 8501 for http://, 8500 for grpc://)? python -m tfpix2pix.serving.serve starts one",
@@ -32,17 +32,17 @@ _TEXTS = {
     "RESOURCE_EXHAUSTED": "{title} cannot take a request of that size, or not now: {detail}. Send smaller "
     "images, or raise the limit of the server, of its gRPC channel (grpc.max_receive_message_length) or of "
     "the proxy in front of it",
-    "UNIMPLEMENTED": "{url} is no TensorFlow Serving that knows this request: {detail}",
+    "UNIMPLEMENTED": "{url} is not a TensorFlow Serving that knows this request: {detail}",
     "UNAUTHENTICATED": "{url} wants to know who asks: {detail}",
     "PERMISSION_DENIED": "{url} does not allow it: {detail}",
 }
 
 
 class ServingError(UserError):
-    """A server did not do what it was asked; the text says which, what, and what to do.
+    """A server did not do what it was asked. The text says which server, what happened, and what to do.
 
     Attributes:
-      code: one of gRPC's names, such as UNAVAILABLE, over REST too.
+      code: one of gRPC's names of errors, such as UNAVAILABLE, over REST too.
     """
 
     def __init__(self, code: str, text: str):
@@ -53,26 +53,25 @@ class ServingError(UserError):
 class RemoteModel:
     """A model on a running TensorFlow Serving, over REST or gRPC. Threads may share it.
 
-    An attempt that finds no server, a server that is starting (UNAVAILABLE, HTTP 502
-    or 503) or a model that is loading is made again, after delays that double from
-    0.25 s to 8 s, shortened at random by up to a half so that clients do not come
-    back all at once. Translating changes nothing on the server, so that is harmless.
-    Nothing else is tried again: a refused request stays refused, and one that took
-    too long would take as long.
+    A request is repeated if there is no server, if the server is starting (UNAVAILABLE, HTTP 502 or 503), or
+    if the model is loading. That is harmless, because translating changes nothing on the server. The delays
+    between attempts double from 0.25 s to 8 s, and each is shortened at random by up to a half, so that
+    clients do not come back all at once. No other request is repeated: what was refused stays refused, and
+    what took too long would take as long again.
 
     Args:
-      url: `http://`, `https://` (REST), `grpc://` or `grpcs://` (gRPC), host and port.
-      model: its name on the server.
-      version: number, or label, or None for the newest.
-      timeout_sec: that an attempt may take.
-      retries: attempts after the first.
-      headers: for a gateway in front of the server.
-      row_format: of REST requests: lists of `instances`, or one object of `inputs`.
-      notify: called with a sentence when an outage begins.
+      url: `http://` or `https://` for REST, `grpc://` or `grpcs://` for gRPC, with host and port.
+      model: name of the model on the server.
+      version: number or label of the version; None takes the newest.
+      timeout_sec: how long an attempt may take.
+      retries: number of attempts after the first one.
+      headers: headers for a gateway in front of the server.
+      row_format: whether REST requests are lists of `instances`, and not one object of `inputs`.
+      notify: a function that is called with a sentence when an outage begins.
 
     Raises:
-      UsageError: for a URL that is none.
-      UserError: for gRPC without the package tensorflow-serving-api.
+      UsageError: when `url` is not the URL of a server.
+      UserError: when gRPC is asked for and the package tensorflow-serving-api is missing.
     """
 
     def __init__(
@@ -104,23 +103,23 @@ class RemoteModel:
         self.close()
 
     def close(self) -> None:
-        """Ends the connections; what waits for an answer fails."""
+        """Ends the connections. Requests that wait for an answer fail."""
         self._closed.set()
         self._transport.close()
 
     def read_status(self) -> Status:
-        """Returns version -> state (START, LOADING, AVAILABLE, UNLOADING, END).
+        """Returns version -> state: START, LOADING, AVAILABLE, UNLOADING or END.
 
         Raises:
-          ServingError: when the server does not answer, or knows no such model.
+          ServingError: when the server does not answer, or does not know the model.
         """
         return self._insist(self._transport.read_status)
 
     def read_signatures(self) -> dict[str, Signature]:
-        """Returns signature name -> what it takes and gives; asks the server once.
+        """Returns signature name -> signature. The server is asked only once.
 
         Raises:
-          ServingError: when the server does not answer, or knows no such model or version.
+          ServingError: when the server does not answer, or does not know the model or the version.
         """
         if self._signatures is None:
             self._signatures = self._insist(self._transport.read_signatures)
@@ -132,14 +131,14 @@ class RemoteModel:
         """Runs a signature.
 
         Args:
-          inputs: name -> array; strings as bytes.
-          signature: its name.
+          inputs: name of the input -> array; strings are bytes.
+          signature: name of the signature.
 
         Returns:
-          Output name -> array; strings as object arrays of bytes.
+          Name of the output -> array; strings are object arrays of bytes.
 
         Raises:
-          UsageError: when the model has no such signature, or that has other inputs.
+          UsageError: when the model does not have the signature, or the signature has other inputs.
           ServingError: when the server refuses, fails, or cannot be reached.
         """
         found = self._find_signature(signature)
@@ -160,15 +159,15 @@ class RemoteModel:
 
         Args:
           images: contents of PNG or JPEG files, of any sizes.
-          signature: one that takes files.
-          noise_seed: another one gives other outputs, the same whatever the batch; None
-            leaves the noise to the server. Its lower 32 bits count.
+          signature: name of a signature that takes files.
+          noise_seed: seed of the noise, of which the lower 32 bits count. The outputs of an image depend on
+            it, and not on the batch. None leaves the noise to the server.
 
         Returns:
           Contents of PNG files, in the order of `images`.
 
         Raises:
-          UsageError: when the model's signatures do not allow that.
+          UsageError: when the model has no such signature, or the signature does not take files.
           ServingError: when the server refuses, fails, or cannot be reached.
         """
         if noise_seed is not None and not signature.endswith(SEEDED):
@@ -184,7 +183,7 @@ class RemoteModel:
             )
         inputs: dict[str, npt.ArrayLike] = {files[0]: np.array(images, object)}
         if seeds:
-            # The seed of an image's first sample, as everywhere in the project.
+            # As everywhere in the project, this is the seed of the first sample of an image.
             seed = np.array([(noise_seed or 0) & 0xFFFFFFFF, 0], np.uint32).view(np.int32)
             inputs[seeds[0]] = np.tile(seed, (len(images), 1))
         return list(self.predict(inputs, signature)[pictures[0]])
@@ -204,7 +203,7 @@ class RemoteModel:
         raise UsageError(f"{self._title} has no signature {name}; it has {_join(sorted(signatures))}{hint}")
 
     def _insist(self, ask: Callable[[], Result]) -> Result:
-        """Asks until there is an answer, as the class says."""
+        """Asks until there is an answer, or no more reason to repeat the request."""
         attempt = 0
         while True:
             try:
@@ -223,7 +222,7 @@ class RemoteModel:
             attempt += 1
 
     def _look_up(self, error: TransportError) -> TransportError:
-        """Tells a model that is loading, and versions that are there, from one that is not."""
+        """Finds out whether a model that was not found is loading, or which versions there are."""
         try:
             status = self._transport.read_status()
         except TransportError:
@@ -243,7 +242,7 @@ class RemoteModel:
 
 
 def draw_delay_sec(attempt: int) -> float:
-    """Returns how long to wait after the attempt of that number, from 0."""
+    """Returns how long to wait after an attempt, whose number counts from 0."""
     return min(LONGEST_DELAY_SEC, FIRST_DELAY_SEC * 2**attempt) * random.uniform(0.5, 1)
 
 
@@ -264,16 +263,16 @@ def _open_transport(
         raise UsageError(f"a server's URL is http://HOST:8501 or grpc://HOST:8500. Received: {url}")
     if parts.scheme in ("http", "https"):
         return RestTransport(parts, model, version, timeout_sec, headers, row_format)
-    from tfpix2pix.serving.grpc_transport import GrpcTransport  # the package behind it is an extra
+    from tfpix2pix.serving.grpc_transport import GrpcTransport  # It needs an extra.
 
     return GrpcTransport(parts, model, version, timeout_sec, headers)
 
 
 def _first_line(detail: str) -> str:
-    """Returns what a server says without the names of graph nodes around it."""
+    """Returns the sentence in a server's answer, without the names of graph nodes around it."""
     lines = re.sub(r"\{\{.*?\}\} ?", "", detail).strip().splitlines()
     sentence = lines[0].strip() if lines else "no reason given"
-    # How TensorFlow words an assertion of the model's own.
+    # TensorFlow reports an assertion of the model in these words.
     asserted = re.search(r"assertion failed: \[(.*?)\](?: \[Condition|$)", sentence)
     return asserted[1] if asserted else sentence
 

@@ -1,4 +1,4 @@
-"""TensorFlow Serving over REST, with the standard library alone."""
+"""Asks TensorFlow Serving over REST. This needs only the standard library and NumPy."""
 
 import base64
 import contextlib
@@ -25,9 +25,9 @@ from tfpix2pix.serving.transport import (
     parse_status,
 )
 
-# A server that is there accepts at once, however long it then thinks.
+# A server that is there accepts a connection at once, however long its answer takes.
 CONNECT_TIMEOUT_SEC = 5.0
-# TensorFlow Serving's own mapping, backwards, and what proxies in front of it answer.
+# HTTP status -> code: TensorFlow Serving's own table, turned around, and what proxies in front of it answer.
 _CODES = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
@@ -44,15 +44,15 @@ _CODES = {
 
 
 class RestTransport:
-    """Requests as JSON, over connections that are kept and shared.
+    """Sends requests as JSON, over connections that are kept and that threads share.
 
     Args:
-      url: http or https, a path in front of `/v1` included.
-      model: name on the server.
-      version: number, label, or None for the newest.
-      timeout_sec: that an attempt waits for a silent server.
-      headers: to send along.
-      row_format: whether requests are lists of `instances`, or one object of `inputs`.
+      url: http or https, with the path in front of `/v1`, if any.
+      model: name of the model on the server.
+      version: number or label of the version; None takes the newest.
+      timeout_sec: how long an attempt waits for a silent server.
+      headers: headers of every request.
+      row_format: whether requests are lists of `instances`, and not one object of `inputs`.
     """
 
     def __init__(
@@ -90,11 +90,11 @@ class RestTransport:
         return parse_signatures(document["metadata"]["signature_def"])
 
     def read_status(self) -> Status:
-        """Asks for the model itself."""
+        """Asks for the status of the model."""
         return parse_status(self._ask("GET", self._model_path))
 
     def close(self) -> None:
-        """Closes every connection, so that what waits for an answer stops waiting."""
+        """Closes every connection. Requests that wait for an answer fail."""
         with self._lock:
             self._is_closed = True
             for connection in self._busy:
@@ -123,13 +123,15 @@ class RestTransport:
             code = _CODES.get(status, "INTERNAL" if status >= 500 else "UNKNOWN")
             raise TransportError(code, str(detail or f"HTTP status {status}"))
         if document is None:
-            raise TransportError("UNKNOWN", "the answer is not that of TensorFlow Serving: no JSON object")
+            raise TransportError(
+                "UNKNOWN", "the answer is not that of TensorFlow Serving: it is not a JSON object"
+            )
         return document
 
     def _exchange(
         self, method: str, path: str, body: bytes | None, is_new: bool = False
     ) -> tuple[int, bytes]:
-        """Returns status and contents, over a kept connection unless a new one is asked for."""
+        """Returns status and contents of the answer, over a kept connection or over a new one."""
         try:
             connection = self._connect() if is_new else self._idle.get_nowait()
         except queue.Empty:
@@ -148,7 +150,7 @@ class RestTransport:
             connection.close()
             if is_new:
                 raise
-            # A kept connection may have ended in the meantime; asking twice is harmless.
+            # A kept connection may have ended in the meantime, and asking twice is harmless.
             return self._exchange(method, path, body, is_new=True)
         except BaseException:
             connection.close()
@@ -175,7 +177,7 @@ class RestTransport:
 
 
 def _parse_json(contents: bytes) -> dict[str, Any] | None:
-    # TensorFlow Serving escapes apostrophes in errors, which JSON forbids.
+    # TensorFlow Serving escapes apostrophes in errors, though JSON forbids that.
     for text in (contents, contents.replace(rb"\'", b"'")):
         with contextlib.suppress(ValueError):
             document = json.loads(text)
@@ -187,10 +189,10 @@ def encode_request(inputs: Arrays, name: str, row_format: bool) -> dict[str, Any
     """Returns the body of a request.
 
     Args:
-      inputs: name -> array.
-      name: of the signature.
-      row_format: an object per example, for which all arrays need the same first
-        dimension; otherwise one object of whole arrays.
+      inputs: name of the input -> array.
+      name: name of the signature.
+      row_format: whether the body has an object for each example, for which all arrays need the same first
+        dimension, and not one object of whole arrays.
     """
     columns = {key: _encode(array.tolist()) for key, array in inputs.items()}
     if not row_format:
@@ -206,9 +208,9 @@ def _encode(value: Any) -> Any:
 
 
 def decode_answer(answer: Mapping[str, Any], signature: Signature) -> dict[str, np.ndarray]:
-    """Returns the arrays of an answer to either format.
+    """Returns the arrays of an answer to a request of either format.
 
-    The name of a single output is left out of answers, so the signature supplies it.
+    Answers leave out the name of a single output, so it is taken from the signature.
     """
     names = list(signature.outputs)
     try:

@@ -1,4 +1,4 @@
-"""What client and server exchange, whichever way it travels."""
+"""What clients and servers exchange, both over REST and over gRPC."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 STRING = "DT_STRING"
-# The types that TensorFlow Serving has a JSON form for, and half precision, which gRPC carries.
+# The types that TensorFlow Serving can write as JSON, and half precision, which only gRPC can carry.
 DTYPES: dict[str, type] = {
     STRING: object,
     "DT_BOOL": np.bool_,
@@ -23,7 +23,7 @@ DTYPES: dict[str, type] = {
     "DT_FLOAT": np.float32,
     "DT_DOUBLE": np.float64,
 }
-# Version -> its state, such as AVAILABLE or LOADING.
+# Version -> state, such as AVAILABLE or LOADING.
 Status = dict[int, str]
 Arrays = Mapping[str, np.ndarray]
 
@@ -32,8 +32,8 @@ class TransportError(Exception):
     """A request failed.
 
     Attributes:
-      code: one of gRPC's names, such as UNAVAILABLE, over REST too.
-      detail: what the server or the system says.
+      code: one of gRPC's names of errors, such as UNAVAILABLE, over REST too.
+      detail: what the server or the system says about it.
     """
 
     def __init__(self, code: str, detail: str):
@@ -44,7 +44,7 @@ class TransportError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class TensorSpec:
-    """An input or output: TensorFlow's name of its type; its shape, None for any size."""
+    """Type and shape of an input or output: TensorFlow's name of the type; sizes, None for any size."""
 
     dtype: str
     shape: tuple[int | None, ...] | None
@@ -52,29 +52,29 @@ class TensorSpec:
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """What a signature takes and gives, by name."""
+    """A signature: name -> type and shape of each input, and of each output."""
 
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
 
 
 class Transport(Protocol):
-    """One way to a model on a server. Safe to share between threads.
+    """A way to ask a model on a server. Threads may share it.
 
-    Every method but `close` raises TransportError.
+    Every method but `close` raises TransportError when it fails.
     """
 
     def predict(self, inputs: Arrays, name: str, signature: Signature) -> dict[str, np.ndarray]:
-        """Runs the signature called `name`; strings travel in object arrays of bytes."""
+        """Runs the signature of that name. Strings travel in object arrays of bytes."""
 
     def read_signatures(self) -> dict[str, Signature]:
-        """Asks for the signatures of the version."""
+        """Asks for the signatures of the version of the model."""
 
     def read_status(self) -> Status:
-        """Asks for the state of every version."""
+        """Asks for the state of every version of the model."""
 
     def close(self) -> None:
-        """Ends connections and what waits for an answer."""
+        """Ends the connections. Requests that wait for an answer fail."""
 
 
 def parse_signatures(document: Mapping[str, Any]) -> dict[str, Signature]:
@@ -93,7 +93,7 @@ def parse_signatures(document: Mapping[str, Any]) -> dict[str, Signature]:
     return {
         name: Signature(parse_specs(definition.get("inputs", {})), parse_specs(definition.get("outputs", {})))
         for name, definition in document["signature_def"].items()
-        # TensorFlow's own, without inputs: it initialises.
+        # Names that begin so are TensorFlow's own signatures, which initialise the model.
         if not name.startswith("__")
     }
 
