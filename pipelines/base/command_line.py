@@ -1,7 +1,7 @@
-"""How every command of the project starts and ends: flags, exit status, the last line of stderr.
+"""How every command of the project starts and ends: its flags, its --help, its exit status.
 
-Exit status: 0 on success, 2 on a usage error, 1 on failure. The reason is the
-last line of standard error.
+A command ends with status 0 when it has succeeded, with 2 when it was called wrongly,
+and with 1 when it has failed; the last line of standard error then gives the reason.
 """
 
 import gc
@@ -10,18 +10,27 @@ import math
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
 
 from absl import flags
 
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 
+# Of the text of --help, in columns.
+_HELP_WIDTH = 96
+# absl keeps flags by the module that defines them; a group is such a module with this prefix.
+_GROUP = "group of flags: "
+# Flags that are there without being a command's own.
+_OF_ABSL = ("help", "flagfile", "undefok")
+
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow: faster, and without its start-up chatter unless TF_CPP_MIN_LOG_LEVEL is set.
+    """Imports TensorFlow faster than usual, and without its start-up messages.
 
-    A quarter of the import, and more of what follows, would otherwise go into looking
-    for garbage among half a million objects that stay until the process ends.
+    The messages are shown if TF_CPP_MIN_LOG_LEVEL is set. Garbage collection is off
+    meanwhile: a quarter of the import would go into searching half a million objects
+    that stay until the process ends. They are exempt from later collections too.
     """
     if "tensorflow" in sys.modules:
         return
@@ -39,8 +48,8 @@ def import_tensorflow() -> None:
 
 
 def _import_quietly() -> None:
-    # Part of the chatter goes to the process's stderr before any log level counts,
-    # so that is turned aside meanwhile, and shown should the import fail.
+    # TensorFlow writes some messages straight to the process's stderr before it looks at
+    # any log level. They go to a file meanwhile, and are shown if the import fails.
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as chatter:
@@ -58,8 +67,17 @@ def _import_quietly() -> None:
             os.close(stderr)
 
 
-def parse_flags(flag_values: flags.FlagValues, summary: str, argv: Sequence[str]) -> list[str]:
-    """Parses `argv` into `flag_values`; answers --help; returns the positional arguments.
+def parse_flags(
+    flag_values: flags.FlagValues,
+    summary: str,
+    argv: Sequence[str],
+) -> list[str]:
+    """Parses the flags of a command, answers --help, and returns the positional arguments.
+
+    Args:
+      flag_values: the flags, which get their values.
+      summary: the text that --help shows above the flags.
+      argv: the name of the command, then what was typed behind it.
 
     Raises:
       UsageError: for unknown flags and values that do not parse.
@@ -70,12 +88,12 @@ def parse_flags(flag_values: flags.FlagValues, summary: str, argv: Sequence[str]
     except flags.Error as error:
         raise UsageError(f"{str(error).strip()} (--help lists the flags)") from error
     if flag_values["help"].value:
-        print(f"{summary.strip()}\n\nFlags:")
-        print(_flags_help(flag_values))
+        print(f"{summary.strip()}\n\n{_flags_help(flag_values)}")
         raise SystemExit(0)
     for name in flag_values:
         value = flag_values[name].value
-        if isinstance(value, float) and math.isnan(value):  # which no bounds exclude
+        # The bounds of a flag do not exclude nan.
+        if isinstance(value, float) and math.isnan(value):
             raise UsageError(f"flag --{name}: nan is not a number (--help lists the flags)")
     return list(arguments)
 
@@ -90,42 +108,78 @@ def _plain_help(argument: str) -> str:
     return "--help" if argument in ("-h", "-help", "--helpfull", "--helpshort") else argument
 
 
+def group_flags(flag_values: flags.FlagValues, group: str, names: Iterable[str]) -> None:
+    """Puts flags into a group.
+
+    --help first shows the flags that are in no group, and then each group under its
+    name, in the order in which they were filled.
+    """
+    for name in names:
+        flag_values.register_flag_by_module(_GROUP + group, flag_values[name])
+
+
 def _flags_help(flag_values: flags.FlagValues) -> str:
-    own = [flag_values[name] for name in flag_values if name not in ("help", "flagfile", "undefok")]
-    lines = []
-    for flag in sorted({id(flag): flag for flag in own}.values(), key=lambda flag: flag.name):
-        values = "|".join(flag.parser.enum_values) if hasattr(flag.parser, "enum_values") else ""
-        text = flag.help.removeprefix(f"<{values}>: ")  # absl says it again
-        default = "" if flag.default is None else f" (default {flag.default})"
-        lines.append(f"  --{flag.name}{'=' + values if values else ''}\n      {text}{default}")
-    return "\n".join(lines)
+    by_module = flag_values.flags_by_module_dict().items()
+    groups = {name: members for name, members in by_module if name.startswith(_GROUP)}
+    grouped = [flag for members in groups.values() for flag in members]
+    # Every name of a flag has an entry of its own; each flag is shown once.
+    own = dict.fromkeys(flag_values[name] for name in flag_values if name not in _OF_ABSL)
+    sections = {"flags": [flag for flag in own if flag not in grouped], **groups}
+    return "\n\n".join(
+        "\n".join([f"{name.removeprefix(_GROUP).capitalize()}:", *map(_describe_flag, members)])
+        for name, members in sections.items()
+        if members
+    )
+
+
+def _describe_flag(flag: flags.Flag) -> str:
+    choices = "|".join(getattr(flag.parser, "enum_values", ()))
+    title = f"--{flag.name}"
+    if flag.boolean:
+        title = f"--{flag.name}, --no{flag.name}"
+    elif choices:
+        title = f"--{flag.name}={choices}"
+    # absl puts the choices of an enumeration before its help.
+    text = flag.help.removeprefix(f"<{choices}>: ")
+    text = text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+    if flag.default not in (None, ""):
+        text += f" Default: {flag.default}."
+    wrapped = textwrap.fill(
+        text, _HELP_WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6, break_on_hyphens=False
+    )
+    return f"  {title}\n{wrapped}"
 
 
 def new_flags() -> flags.FlagValues:
     """Returns an empty set of flags that knows --help, separate from absl's global one."""
     flag_values = flags.FlagValues()
     flag_values.set_gnu_getopt()  # flags may follow positional arguments
-    flags.DEFINE_bool("help", False, "show this text and stop", flag_values=flag_values)
+    flags.DEFINE_bool("help", False, "Show this text and stop.", flag_values=flag_values)
     return flag_values
 
 
 def run(main: Callable[[Sequence[str]], int | None]) -> None:
-    """Runs `main(argv)` and ends the process as the module's docstring says."""
-    reason: str | None = None
-    try:
-        status = main(sys.argv) or 0
-    except UserError as error:
-        reason, status = str(error), error.exit_status
-    except BrokenPipeError:  # `command | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 1
-    except OSError as error:
-        reason = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
-        status = 1
-    except KeyboardInterrupt:
-        reason, status = "stopped by Ctrl-C", 1
+    """Runs `main(argv)` and ends the process as the docstring of this module says."""
+    status, reason = _call(main)
     sys.stdout.flush()
     if reason is not None:
-        # Not sooner: a half-read checkpoint warns when the failure lets go of it.
+        # Nothing is printed sooner: when the error lets go of a half-read checkpoint,
+        # TensorFlow warns of that, and the reason has to be the last line.
         print(f"error: {reason}", file=sys.stderr)
     sys.exit(status)
+
+
+def _call(main: Callable[[Sequence[str]], int | None]) -> tuple[int, str | None]:
+    """Returns the exit status of `main`, and the reason if it failed."""
+    try:
+        return main(sys.argv) or 0, None
+    except UserError as error:
+        return error.exit_status, str(error)
+    except BrokenPipeError:
+        # The reader of our output has ended, as `head` does; what is left goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1, None
+    except OSError as error:
+        return 1, f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
+    except KeyboardInterrupt:
+        return 1, "stopped by Ctrl-C"

@@ -1,6 +1,7 @@
 """The train command as people call it: processes, exit status, messages."""
 
 import json
+import re
 import resource
 import shlex
 import signal
@@ -32,9 +33,14 @@ def test_help_lists_the_contract_and_does_not_wait_for_tensorflow():
     )
     process = runs.run([sys.executable, "-c", text])
     assert process.returncode == 0, process.stderr
-    listed = {line.split("=")[0].strip() for line in process.stdout.splitlines() if line.startswith("  --")}
+    listed = {
+        re.split("[=,]", line)[0].strip() for line in process.stdout.splitlines() if line.startswith("  --")
+    }
     assert {f"--{name}" for name in FLAGS} <= listed
     assert "unet|encoder_decoder" in process.stdout and "facades " in process.stdout
+    headings = [line for line in process.stdout.splitlines() if re.fullmatch(r"[A-Z]\w+:", line)]
+    groups = ["Data:", "Networks:", "Objective:", "Schedule:", "Output:", "Machine:"]
+    assert headings == ["Datasets:", "Flags:", *groups]
 
 
 def test_a_dry_run_shows_the_settings_and_writes_nothing(tmp_path):

@@ -11,6 +11,7 @@ from typing import Any, get_origin
 
 from absl import flags
 
+from tfpix2pix.pipelines.base.command_line import group_flags
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.homes import Home
 
@@ -128,6 +129,7 @@ def define_flags(
             flags.DEFINE_integer(name, None, help_text, flag_values=flag_values)
         else:
             flags.DEFINE_string(name, None, help_text, flag_values=flag_values)
+        group_flags(flag_values, field.metadata["group"], [name])
 
 
 def text(value: Any) -> str:

@@ -99,9 +99,34 @@ def test_help(capsys, argument):
     with pytest.raises(SystemExit) as caught:
         command_line.parse_flags(_flags(), "Trains things.", ["x", argument])
     assert caught.value.code == 0
-    text = capsys.readouterr().out
-    assert text.startswith("Trains things.\n")
-    assert "--steps\n      steps to train\n" in text and "--mode=a|b\n      which way (default a)\n" in text
+    assert capsys.readouterr().out.startswith("Trains things.\n\nFlags:\n  --steps\n      Steps to train.\n")
+
+
+def test_help_lists_the_commands_own_flags_then_each_group_and_how_to_turn_off_a_switch(capsys):
+    flag_values = command_line.new_flags()
+    define = {"flag_values": flag_values}
+    command_line.flags.DEFINE_bool("mirror", None, "Mirror half of the images.", **define)
+    command_line.flags.DEFINE_enum("mode", "a", ["a", "b"], "which way", **define)
+    command_line.flags.DEFINE_integer(
+        "steps", None, "Train for this many steps." + " More is better." * 6, **define
+    )
+    command_line.flags.DEFINE_string("workdir", None, "folder of the run", **define)
+    command_line.group_flags(flag_values, "data", ["mirror"])
+    command_line.group_flags(flag_values, "schedule", ["steps"])
+    with pytest.raises(SystemExit):
+        command_line.parse_flags(flag_values, "Trains.", ["x", "--help"])
+    assert capsys.readouterr().out == (
+        "Trains.\n\n"
+        "Flags:\n"
+        "  --mode=a|b\n      Which way. Default: a.\n"
+        "  --workdir\n      Folder of the run.\n\n"
+        "Data:\n"
+        "  --mirror, --nomirror\n      Mirror half of the images.\n\n"
+        "Schedule:\n"
+        "  --steps\n"
+        "      Train for this many steps. More is better. More is better. More is better. More is better.\n"
+        "      More is better. More is better.\n"
+    )
 
 
 @pytest.mark.parametrize("level, chatter", [(None, False), ("0", True)])
