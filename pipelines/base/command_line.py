@@ -11,10 +11,11 @@ import os
 import sys
 import tempfile
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from absl import flags
 
+from tfpix2pix.pipelines.base import naming
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 
 # Of the text of --help, in columns.
@@ -71,6 +72,8 @@ def parse_flags(
     flag_values: flags.FlagValues,
     summary: str,
     argv: Sequence[str],
+    *,
+    aliases: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Parses the flags of a command, answers --help, and returns the positional arguments.
 
@@ -78,11 +81,14 @@ def parse_flags(
       flag_values: the flags, which get their values.
       summary: the text that --help shows above the flags.
       argv: the name of the command, then what was typed behind it.
+      aliases: argument of the library -> flag of this command, where the two have
+        different names, for the messages of errors.
 
     Raises:
       UsageError: for unknown flags and values that do not parse.
       SystemExit: with status 0 after --help.
     """
+    naming.set_flags(flag_values, aliases or {})
     try:
         arguments = flag_values([argv[0], *[_plain_help(argument) for argument in argv[1:]]])[1:]
     except flags.Error as error:
@@ -160,12 +166,13 @@ def new_flags() -> flags.FlagValues:
 
 def run(main: Callable[[Sequence[str]], int | None]) -> None:
     """Runs `main(argv)` and ends the process as the docstring of this module says."""
-    status, reason = _call(main)
-    sys.stdout.flush()
-    if reason is not None:
-        # Nothing is printed sooner: when the error lets go of a half-read checkpoint,
-        # TensorFlow warns of that, and the reason has to be the last line.
-        print(f"error: {reason}", file=sys.stderr)
+    with naming.running_a_command():
+        status, reason = _call(main)
+        sys.stdout.flush()
+        if reason is not None:
+            # Nothing is printed sooner: when the error lets go of a half-read checkpoint,
+            # TensorFlow warns of that, and the reason has to be the last line.
+            print(f"error: {naming.name_flags(reason)}", file=sys.stderr)
     sys.exit(status)
 
 

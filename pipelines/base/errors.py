@@ -4,13 +4,16 @@ import re
 
 
 class UserError(Exception):
-    """A failure that the person at the keyboard can act on; its text is the whole message."""
+    """A failure that a person can act on. Its text is the whole message, and needs no traceback.
+
+    The text writes the name of an argument in backticks, as `naming` explains.
+    """
 
     exit_status = 1
 
 
-class UsageError(UserError):
-    """The command was called wrongly: a flag, a name, a combination."""
+class UsageError(UserError, ValueError):
+    """A function or a command was called with an argument, or a combination of them, that cannot work."""
 
     exit_status = 2
 
@@ -18,7 +21,8 @@ class UsageError(UserError):
 def shorten(error: Exception) -> str:
     """Returns the first line of an error's message, without what TensorFlow adds to it.
 
-    Of a long one the ends: paths stand between, and a reason may be at either.
+    Of a line of more than 200 characters, the first and the last 100 are returned: the
+    reason may stand at either end, and paths stand between.
     """
     lines = str(getattr(error, "message", None) or error).strip().splitlines()
     text = re.sub(r"{{.*?}} | \[Op:.*", "", lines[0]) if lines else type(error).__name__

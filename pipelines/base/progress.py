@@ -1,8 +1,13 @@
-"""What a person reads on standard error: notices, warnings, and how far a long task has come."""
+"""What a person reads on standard error: notices, warnings, and how far a long task has come.
+
+Notices and warnings write arguments in backticks, as errors do; see `naming`.
+"""
 
 import sys
 
 from tqdm import tqdm
+
+from tfpix2pix.pipelines.base.naming import name_flags
 
 SECONDS_BETWEEN_LINES = 10
 
@@ -40,9 +45,9 @@ def show_progress(description: str, total: int | None, unit: str, done: int = 0)
 
 def say(text: str) -> None:
     """Prints a notice on standard error; standard output is for results."""
-    print(text, file=sys.stderr, flush=True)
+    print(name_flags(text), file=sys.stderr, flush=True)
 
 
 def warn(text: str) -> None:
     """Prints a warning on standard error, above the progress bar if one is shown."""
-    tqdm.write(f"warning: {text}", file=sys.stderr)
+    tqdm.write(f"warning: {name_flags(text)}", file=sys.stderr)

@@ -55,39 +55,39 @@ def test_the_load_size_follows_the_image_size_unless_given():
 @pytest.mark.parametrize(
     "settings, message",
     [
-        ({"image_size": "0x64"}, "--image_size takes N or HxW"),
-        ({"image_size": "64x"}, "--image_size takes N or HxW"),
-        ({"image_size": 16}, "--image_size must be at least 32 px"),
-        ({"seed": 2**32}, "--seed must be below 2**32"),
-        ({"image_size": 64, "depth": 7}, "--depth must be at most 6 for this --image_size"),
-        ({"lambda_l1": float("inf")}, "--lambda_l1 must be finite"),
-        ({"steps": "3"}, "--steps must be int. Received: '3'"),
-        ({"image_size": 95, "receptive_field": 286}, "--image_size must be at least 96 px"),
-        ({"image_size": 47, "receptive_field": 142}, "--image_size must be at least 48 px"),
-        ({"image_size": 191, "receptive_field": 574}, "--image_size must be at least 192 px"),
-        ({"image_size": 64, "load_size": 63}, "--load_size must not be smaller than --image_size, 64x64"),
-        ({"load_size": 300, "jitter": False}, "--load_size has no effect without --jitter"),
+        ({"image_size": "0x64"}, "`image_size` takes N or HxW"),
+        ({"image_size": "64x"}, "`image_size` takes N or HxW"),
+        ({"image_size": 16}, "`image_size` must be at least 32 px"),
+        ({"seed": 2**32}, "`seed` must be below 2**32"),
+        ({"image_size": 64, "depth": 7}, "`depth` must be at most 6 for this `image_size`"),
+        ({"lambda_l1": float("inf")}, "`lambda_l1` must be finite"),
+        ({"steps": "3"}, "`steps` must be of type int. Received: '3'"),
+        ({"image_size": 95, "receptive_field": 286}, "`image_size` must be at least 96 px"),
+        ({"image_size": 47, "receptive_field": 142}, "`image_size` must be at least 48 px"),
+        ({"image_size": 191, "receptive_field": 574}, "`image_size` must be at least 192 px"),
+        ({"image_size": 64, "load_size": 63}, "`load_size` must not be smaller than `image_size`, 64x64"),
+        ({"load_size": 300, "jitter": False}, "`load_size` has no effect without `jitter`"),
         (
             {"receptive_field": 71},
-            "--receptive_field must be one of 1, 16, 34, 70, 142, 286, 574. Received: 71",
+            "`receptive_field` must be one of 1, 16, 34, 70, 142, 286, 574. Received: 71",
         ),
-        ({"objective": "wgan"}, "--objective must be one of l1, gan, cgan, l1+gan, l1+cgan. Received: wgan"),
-        ({"steps": 0}, "--steps must be at least 1. Received: 0"),
-        ({"learning_rate": -1.0}, "--learning_rate must be at least 0. Received: -1.0"),
-        ({"learning_rate": float("nan")}, "--learning_rate must be finite. Received: nan"),
-        ({"depth": 1}, "--depth must be at least 2. Received: 1"),
-        ({"profile_steps": "9:3"}, "--profile_steps takes A:B with A < B"),
+        ({"objective": "wgan"}, "`objective` must be one of l1, gan, cgan, l1+gan, l1+cgan. Received: wgan"),
+        ({"steps": 0}, "`steps` must be at least 1. Received: 0"),
+        ({"learning_rate": -1.0}, "`learning_rate` must be at least 0. Received: -1.0"),
+        ({"learning_rate": float("nan")}, "`learning_rate` must be finite. Received: nan"),
+        ({"depth": 1}, "`depth` must be at least 2. Received: 1"),
+        ({"profile_steps": "9:3"}, "`profile_steps` takes A:B with A < B"),
         ({"dataset": "../facades"}, "`dataset` is a name, not a path"),
-        ({"dataset": "colorization", "task": "pairs"}, "--dataset=colorization is a set of single photos"),
-        ({"task": "segment"}, "--task must be one of pairs, colorize, inpaint, edges. Received: segment"),
-        ({"task": "edges", "direction": "BtoA"}, "--direction is for pairs, and --task=edges learns from"),
-        ({"hole": "random"}, "--hole is for --task=inpaint. Received: --task=pairs"),
-        ({"task": "inpaint", "hole": "left"}, "--hole must be one of center, random. Received: left"),
-        ({"task": "colorize", "output_channels": 3}, "--task=colorize has 1 input and 2 output channels"),
-        ({"input_channels": 0}, "--input_channels must be at least 1. Received: 0"),
-        ({"upsampling": "cubic"}, "--upsampling must be one of transposed, nearest, bilinear"),
-        ({"generator": "resnet"}, "--generator must be one of unet, encoder_decoder. Received: resnet"),
-        ({"discriminator": "pixel"}, "--discriminator must be one of patch. Received: pixel"),
+        ({"dataset": "colorization", "task": "pairs"}, "`dataset=colorization` is a set of single photos"),
+        ({"task": "segment"}, "`task` must be one of pairs, colorize, inpaint, edges. Received: segment"),
+        ({"task": "edges", "direction": "BtoA"}, "`direction` is for pairs, and `task=edges` learns from"),
+        ({"hole": "random"}, "`hole` is for `task=inpaint`. Received: `task=pairs`"),
+        ({"task": "inpaint", "hole": "left"}, "`hole` must be one of center, random. Received: left"),
+        ({"task": "colorize", "output_channels": 3}, "`task=colorize` has 1 input and 2 output channels"),
+        ({"input_channels": 0}, "`input_channels` must be at least 1. Received: 0"),
+        ({"upsampling": "cubic"}, "`upsampling` must be one of transposed, nearest, bilinear"),
+        ({"generator": "resnet"}, "`generator` must be one of unet, encoder_decoder. Received: resnet"),
+        ({"discriminator": "pixel"}, "`discriminator` must be one of patch. Received: pixel"),
         ({"batchsize": 4}, "no such setting: batchsize"),
     ],
 )
@@ -219,13 +219,13 @@ def test_a_changed_setting_is_named_with_both_values():
         configs.check_resumable(saved, now, Path("runs/facades"))
     message = str(caught.value)
     assert message.startswith("runs/facades holds a run with other settings: ")
-    assert "--image_size was 256x256, is 128x128" in message
-    assert "--lambda_l1 was 100.0, is 10.0" in message
-    assert "--seed was 0, is 1" in message
-    assert "--batch_size" not in message
+    assert "`image_size` was 256x256, is 128x128" in message
+    assert "`lambda_l1` was 100.0, is 10.0" in message
+    assert "`seed` was 0, is 1" in message
+    assert "`batch_size`" not in message
 
 
 def test_more_steps_would_change_a_decay_that_depends_on_them():
     saved = make_config(steps=10, lr_schedule="linear_decay")
-    with pytest.raises(UsageError, match="--steps was 10, is 20"):
+    with pytest.raises(UsageError, match="`steps` was 10, is 20"):
         configs.check_resumable(saved, make_config(steps=20, lr_schedule="linear_decay"), Path("run"))

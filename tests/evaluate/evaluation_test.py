@@ -236,12 +236,12 @@ def test_label_maps_are_scored_directly(workdir, tmp_path):
     ("settings", "message"),
     [
         ({"metrics": ["l1", "nonsense"]}, "no such metric: nonsense .*histogram_intersection"),
-        ({"metrics": ["fcn_score"]}, "fcn_score needs a segmentation network: give --segmenter"),
+        ({"metrics": ["fcn_score"]}, "fcn_score needs a segmentation network: give `segmenter`"),
         ({"metrics": ["label_accuracy"]}, "generates photos: take fcn_score"),
-        ({"image_size": "12"}, "image_size`? must be at least"),
-        ({"direction": "left"}, "direction`? must be one of"),
+        ({"image_size": "12"}, "`image_size` must be at least"),
+        ({"direction": "left"}, "`direction` must be one of"),
         ({"palette": "camvid"}, "`palette` camvid has other colours"),
-        ({"absent_classes": "half"}, "--absent_classes must be"),
+        ({"absent_classes": "half"}, "`absent_classes` must be"),
         ({"segmenter": "none.keras"}, "none.keras, which does not exist"),
     ],
 )

@@ -26,7 +26,7 @@ def test_four_samples_are_numpys():
 
 def test_it_asks_for_its_samples():
     assert diversity(Tools(samples_per_image=6)).samples == 6
-    with pytest.raises(NotApplicableError, match="--samples_per_image=2"):
+    with pytest.raises(NotApplicableError, match="`samples_per_image=2`"):
         diversity(Tools(samples_per_image=1))
 
 

@@ -107,7 +107,7 @@ def test_label_maps_have_no_such_features(build):
 
 
 def test_a_missing_weights_file_is_named(tmp_path):
-    with pytest.raises(UserError, match="--inception_weights=.*none.h5: there is no such file"):
+    with pytest.raises(UserError, match="`inception_weights=.*none.h5`: there is no such file"):
         load_inception(tmp_path / "none.h5")
 
 

@@ -39,7 +39,7 @@ def test_those_that_were_asked_for():
 
 
 def test_a_segmenter_that_cannot_be_used_is_no_default_to_pass_over():
-    with pytest.raises(UsageError, match="give --palette"):
+    with pytest.raises(UsageError, match="give `palette`"):
         build_metrics(None, Tools(segmenter=Segmenter()))
 
 
@@ -55,9 +55,9 @@ def test_a_name_is_that_of_a_documented_function(name):
 
 
 @pytest.mark.parametrize(
-    ("settings", "flag"),
-    [({"absent_classes": "one"}, "--absent_classes"), ({"samples_per_image": 0}, "--samples")],
+    ("settings", "argument"),
+    [({"absent_classes": "one"}, "`absent_classes`"), ({"samples_per_image": 0}, "`samples_per_image`")],
 )
-def test_bad_settings_name_the_flag(settings, flag):
-    with pytest.raises(UsageError, match=flag):
+def test_bad_settings_name_the_argument(settings, argument):
+    with pytest.raises(UsageError, match=argument):
         Tools(**settings)

@@ -134,10 +134,10 @@ def test_label_accuracy_takes_the_nearest_colour_and_void_for_a_miss():
 @pytest.mark.parametrize(
     ("build", "tools", "remedy"),
     [
-        (fcn_score, Tools(PALETTE, "input"), "--segmenter"),
-        (fcn_score, Tools(None, None, NearestColour()), "--palette"),
+        (fcn_score, Tools(PALETTE, "input"), "`segmenter`"),
+        (fcn_score, Tools(None, None, NearestColour()), "`palette`"),
         (fcn_score, Tools(PALETTE, "target", NearestColour()), "label_accuracy"),
-        (label_accuracy, Tools(), "--palette"),
+        (label_accuracy, Tools(), "`palette`"),
         (label_accuracy, Tools(PALETTE, "input"), "fcn_score"),
     ],
 )

@@ -162,6 +162,6 @@ def test_without_the_package_the_extra_is_named(monkeypatch):
 
 
 def test_only_instance_normalisation_has_a_choice():
-    with pytest.raises(UsageError, match="--norm_backend=addons is for --normalization=instance"):
+    with pytest.raises(UsageError, match="`norm_backend=addons` is for `normalization=instance`"):
         make_config(norm_backend="addons")
     assert make_config(norm_backend="addons", normalization="instance").norm_backend == "addons"

@@ -172,7 +172,7 @@ def test_a_finished_run_says_so_and_does_nothing(data_dir, whole, capsys):
 
 
 def test_a_changed_setting_is_refused(data_dir, whole):
-    with pytest.raises(UsageError, match="--lambda_l1 was 100.0, is 5.0"):
+    with pytest.raises(UsageError, match="`lambda_l1` was 100.0, is 5.0"):
         train_and_evaluate(runs.tiny_config(data_dir, steps=12, lambda_l1=5.0, **EVERY), whole.workdir)
 
 

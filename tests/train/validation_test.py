@@ -112,7 +112,7 @@ def test_a_segmenter_changes_nothing_but_the_score(data_dir, segmenter, tmp_path
 
 
 def test_the_score_takes_a_segmenter():
-    with pytest.raises(UsageError, match="--best_metric=fcn_score takes --segmenter"):
+    with pytest.raises(UsageError, match="`best_metric=fcn_score` takes `segmenter`"):
         make_config(dataset="camvid", best_metric="fcn_score")
 
 
@@ -122,7 +122,7 @@ def test_segmenters_that_do_not_fit_leave_no_run(data_dir, tmp_path):
             _write_segmenter(tmp_path / "five.keras", 5),
             "five.keras finds 5 classes, and not the 11 of the label maps",
         ),
-        (tmp_path / "nil.keras", "--segmenter takes a folder"),
+        (tmp_path / "nil.keras", "`segmenter` takes a folder"),
     ]
     for path, reason in cases:
         with pytest.raises(UsageError, match=reason):

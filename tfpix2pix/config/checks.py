@@ -19,11 +19,11 @@ def check_common(config: RunConfig) -> None:
     is_smaller = any(load < side for side, load in zip(config.image_size, config.load_size, strict=True))
     if config.jitter and is_smaller:
         raise UsageError(
-            f"--load_size must not be smaller than --image_size, {text(config.image_size)}. "
+            f"`load_size` must not be smaller than `image_size`, {text(config.image_size)}. "
             f"Received: {text(config.load_size)}"
         )
     if config.seed >= 2**32:
-        raise UsageError(f"--seed must be below 2**32. Received: {config.seed}")
+        raise UsageError(f"`seed` must be below 2**32. Received: {config.seed}")
 
 
 def check(config: Config) -> None:
@@ -32,7 +32,7 @@ def check(config: Config) -> None:
     _check_task(config)
     _check_networks(config)
     if config.best_metric == "fcn_score" and not config.segmenter:
-        raise UsageError("--best_metric=fcn_score takes --segmenter, the network that gives the score")
+        raise UsageError("`best_metric=fcn_score` takes `segmenter`, the network that gives the score")
     parse_step_range(config.profile_steps)
 
 
@@ -46,7 +46,7 @@ def parse_step_range(value: str) -> tuple[int, int] | None:
         return None
     match = re.fullmatch(r"(\d+):(\d+)", value)
     if not match or int(match[1]) >= int(match[2]):
-        raise UsageError(f"--profile_steps takes A:B with A < B, such as 10:20. Received: {value}")
+        raise UsageError(f"`profile_steps` takes A:B with A < B, such as 10:20. Received: {value}")
     return int(match[1]), int(match[2])
 
 
@@ -55,16 +55,16 @@ def _check_networks(config: Config) -> None:
     least_size = LEAST_SIZES.get(config.receptive_field, LEAST_SIZE) if has_discriminator else LEAST_SIZE
     if min(config.image_size) < least_size:
         raise UsageError(
-            f"--image_size must be at least {least_size} px on each side with "
-            f"--receptive_field={config.receptive_field}. Received: {text(config.image_size)}"
+            f"`image_size` must be at least {least_size} px on each side with "
+            f"`receptive_field={config.receptive_field}`. Received: {text(config.image_size)}"
         )
     deepest = min(config.image_size).bit_length() - 1
     if config.depth is not None and config.depth > deepest:
-        raise UsageError(f"--depth must be at most {deepest} for this --image_size. Received: {config.depth}")
+        raise UsageError(f"`depth` must be at most {deepest} for this `image_size`. Received: {config.depth}")
     if config.norm_backend == "addons" and config.normalization != "instance":
         raise UsageError(
-            "--norm_backend=addons is for --normalization=instance. "
-            f"Received: --normalization={config.normalization}"
+            "`norm_backend=addons` is for `normalization=instance`. "
+            f"Received: `normalization={config.normalization}`"
         )
 
 
@@ -73,18 +73,18 @@ def _check_task(config: Config) -> None:
     if TASKS[config.spec.task].from_photos and not spec.from_photos:
         names = [name for name, each in TASKS.items() if each.from_photos]
         raise UsageError(
-            f"--dataset={config.dataset} is a set of single photos; "
-            f"--task takes {', '.join(names[:-1])} or {names[-1]}"
+            f"`dataset={config.dataset}` is a set of single photos; "
+            f"`task` takes {', '.join(names[:-1])} or {names[-1]}"
         )
     if spec.from_photos and config.direction != "AtoB":
-        raise UsageError(f"--direction is for pairs, and --task={task} learns from single photos")
+        raise UsageError(f"`direction` is for pairs, and `task={task}` learns from single photos")
     for name in all_options():
         if name not in spec.options and getattr(config, name) != FIELDS[name].default:
             owners = " or ".join(tasks_with_option(name))
-            raise UsageError(f"--{name} is for --task={owners}. Received: --task={task}")
+            raise UsageError(f"`{name}` is for `task={owners}`. Received: `task={task}`")
     expected = spec.find_channels(dataclasses.asdict(config))
     if expected and (config.input_channels, config.output_channels) != expected:
         raise UsageError(
-            f"--task={task} has {expected[0]} input and {expected[1]} output channels; "
-            "drop --input_channels and --output_channels"
+            f"`task={task}` has {expected[0]} input and {expected[1]} output channels; "
+            "drop `input_channels` and `output_channels`"
         )

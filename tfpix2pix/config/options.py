@@ -91,18 +91,20 @@ def accepted_types(field: dataclasses.Field) -> tuple[type, ...]:
 
 
 def check_values(settings: Any) -> None:
-    """Raises UsageError, naming the flag, for a value that its field does not allow."""
+    """Raises UsageError, naming the setting, for a value that its field does not allow."""
     for name, field in list_fields(settings).items():
         value, rules = getattr(settings, name), field.metadata
         if rules["choices"] and value not in rules["choices"]:
             choices = ", ".join(map(str, rules["choices"]))
-            raise UsageError(f"--{name} must be one of {choices}. Received: {value}")
+            raise UsageError(f"`{name}` must be one of {choices}. Received: {value}")
         if value is not None and not isinstance(value, accepted_types(field)):
-            raise UsageError(f"--{name} must be {accepted_types(field)[0].__name__}. Received: {value!r}")
+            raise UsageError(
+                f"`{name}` must be of type {accepted_types(field)[0].__name__}. Received: {value!r}"
+            )
         if isinstance(value, float) and not math.isfinite(value):
-            raise UsageError(f"--{name} must be finite. Received: {value}")
+            raise UsageError(f"`{name}` must be finite. Received: {value}")
         if rules["minimum"] is not None and value is not None and not value >= rules["minimum"]:
-            raise UsageError(f"--{name} must be at least {rules['minimum']}. Received: {value}")
+            raise UsageError(f"`{name}` must be at least {rules['minimum']}. Received: {value}")
 
 
 def define_flags(
@@ -149,7 +151,7 @@ def parse_size(value: Any, name: str) -> Size:
     """
     match = re.fullmatch(r"(\d+)(?:[x,](\d+))?", str(value).strip("()[] ").replace(" ", ""))
     if not match or int(match[1]) < 1 or int(match[2] or 1) < 1:
-        raise UsageError(f"--{name} takes N or HxW, such as 256 or 256x512. Received: {value}")
+        raise UsageError(f"`{name}` takes N or HxW, such as 256 or 256x512. Received: {value}")
     return int(match[1]), int(match[2] or match[1])
 
 
@@ -180,7 +182,7 @@ def check_resumable(saved: Any, now: Any, workdir: Any, may_change: Collection[s
       may_change: fields that may differ, besides those that always may.
     """
     changed = [
-        f"--{name} was {text(getattr(saved, name))}, is {text(getattr(now, name))}"
+        f"`{name}` was {text(getattr(saved, name))}, is {text(getattr(now, name))}"
         for name, field in list_fields(saved).items()
         if not field.metadata["may_change"] and name not in may_change
         if getattr(saved, name) != getattr(now, name)
@@ -188,5 +190,5 @@ def check_resumable(saved: Any, now: Any, workdir: Any, may_change: Collection[s
     if changed:
         raise UsageError(
             f"{workdir} holds a run with other settings: {'; '.join(changed)}. "
-            "Give the same flags to go on with it, or another --workdir to start anew"
+            "Give the same settings to go on with it, or another `workdir` to start anew"
         )

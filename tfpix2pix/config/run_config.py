@@ -157,7 +157,7 @@ def read_given(kind: type[RunConfig], given: Mapping[str, Any]) -> dict[str, Any
         raise UsageError(f"no such setting: {', '.join(unknown)} (there are {', '.join(names)})")
     values = {name: value for name, value in given.items() if value is not None}
     if "load_size" in values and values.get("jitter") is False:
-        raise UsageError("--load_size has no effect without --jitter; drop one of the two")
+        raise UsageError("`load_size` has no effect without `jitter`; drop one of the two")
     for name in ("image_size", "load_size"):
         if name in values:
             values[name] = parse_size(values[name], name)

@@ -10,7 +10,7 @@ def diversity(tools: Tools) -> Metric:
     """Spread of the outputs of one input under different noise; 0 where the noise has no effect."""
     if tools.samples_per_image < 2:
         raise NotApplicableError(
-            "diversity compares samples with each other: give --samples_per_image=2 or more"
+            "diversity compares samples with each other: give `samples_per_image=2` or more"
         )
     return Metric(_measure, _combine, higher_is_better=None, samples=tools.samples_per_image)
 

@@ -143,7 +143,7 @@ def load_inception(weights: Path | None) -> Extract:
       UserError: when there is no such file, or no network; names the flag.
     """
     if weights is not None and not weights.is_file():
-        raise UserError(f"--inception_weights={weights}: there is no such file")
+        raise UserError(f"`inception_weights={weights}`: there is no such file")
     try:
         with contextlib.redirect_stdout(sys.stderr):  # Keras reports the download there
             network = keras.applications.InceptionV3(
@@ -156,11 +156,11 @@ def load_inception(weights: Path | None) -> Extract:
     except Exception as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(
-            f"--inception_weights={weights} does not hold the weights of Keras's InceptionV3 without its "
+            f"`inception_weights={weights}` does not hold the weights of Keras's InceptionV3 without its "
             f"top: {reason}"
             if weights
             else f"the weights of InceptionV3 cannot be downloaded ({reason}): give their file with "
-            "--inception_weights (inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5)"
+            "`inception_weights` (inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5)"
         ) from error
 
     @tf.function(reduce_retracing=True, autograph=False)

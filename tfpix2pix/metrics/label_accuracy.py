@@ -9,7 +9,7 @@ def label_accuracy(tools: Tools) -> Metric:
     """The FCN-score's three numbers for generated label maps; a pixel's class is its nearest colour's."""
     palette = tools.palette
     if palette is None:
-        raise NotApplicableError("label_accuracy needs label maps, and their classes: give --palette")
+        raise NotApplicableError("label_accuracy needs label maps, and their classes: give `palette`")
     if tools.label_side == "input":
         raise NotApplicableError(
             "label_accuracy judges generated label maps, and this model generates photos: take fcn_score"

@@ -72,9 +72,9 @@ class Tools:
     def __post_init__(self) -> None:
         if self.absent_classes not in ABSENT_CLASSES:
             rules = ", ".join(ABSENT_CLASSES)
-            raise UsageError(f"--absent_classes must be one of {rules}. Received: {self.absent_classes}")
+            raise UsageError(f"`absent_classes` must be one of {rules}. Received: {self.absent_classes}")
         if self.samples_per_image < 1:
-            raise UsageError(f"--samples_per_image must be at least 1. Received: {self.samples_per_image}")
+            raise UsageError(f"`samples_per_image` must be at least 1. Received: {self.samples_per_image}")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

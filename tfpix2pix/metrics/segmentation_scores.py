@@ -17,11 +17,11 @@ def fcn_score(tools: Tools) -> Metric:
     segmenter, palette = tools.segmenter, tools.palette
     if segmenter is None:
         raise NotApplicableError(
-            "fcn_score needs a segmentation network: give --segmenter, a .keras file or the folder of one "
+            "fcn_score needs a segmentation network: give `segmenter`, a .keras file or the folder of one "
             "that python -m tfpix2pix.metrics.fcn has trained"
         )
     if palette is None:
-        raise NotApplicableError("fcn_score needs label maps, and their classes: give --palette")
+        raise NotApplicableError("fcn_score needs label maps, and their classes: give `palette`")
     if tools.label_side == "target":
         raise NotApplicableError(
             "fcn_score judges generated photos, and this model generates label maps: take label_accuracy"
@@ -32,7 +32,7 @@ def fcn_score(tools: Tools) -> Metric:
     if not fits or (segmenter.palette and segmenter.palette.names != palette.names):
         raise UsageError(
             f"{segmenter.title} finds {segmenter.num_classes} classes, and not the {num_classes} of the "
-            f"label maps ({', '.join(palette.names)}): give a --segmenter that was trained on these"
+            f"label maps ({', '.join(palette.names)}): give a `segmenter` that was trained on these"
         )
 
     def measure(examples: Examples) -> Partials:

@@ -162,8 +162,8 @@ def test_a_folder_that_cannot_be_written(workdir, tmp_path):
         (["--image_size=64"], "--image_size is for a file"),
         (["--format=onnx", "--quantization=int8"], "--quantization is for --format=tflite"),
         (["--format=keras", "--keep_versions=2"], "--keep_versions is for a SavedModel"),
-        (["--format=keras", "--image_size=wide"], "image_size"),
-        (["--format=keras", "--image_size=8"], "image_size`? must be at least 32 px"),
+        (["--format=keras", "--image_size=wide"], "`image_size` takes N or HxW"),
+        (["--format=keras", "--image_size=8"], "`image_size` must be at least 32 px"),
     ],
 )
 def test_flags_that_do_not_go_together(workdir, tmp_path, arguments, reason):

@@ -170,18 +170,18 @@ def test_vgg_weights_from_a_file(tmp_path, has_top, whole):
 def test_vgg_files_that_are_not(tmp_path):
     network = fcn8s(2, 1 / 64, normalization="none")
     with pytest.raises(
-        UsageError, match="--vgg_weights takes imagenet, none or an .h5 file. Received: nil.h5"
+        UsageError, match="`vgg_weights` takes imagenet, none or an .h5 file. Received: nil.h5"
     ):
         load_vgg_weights(network, "nil.h5")
     (tmp_path / "bad.h5").write_text("x")
-    with pytest.raises(UserError, match="bad.h5 cannot be read as an .h5 file of Keras"):
+    with pytest.raises(UserError, match="bad.h5` cannot be read as an .h5 file of Keras"):
         load_vgg_weights(network, str(tmp_path / "bad.h5"))
     keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save(tmp_path / "other.h5")
-    with pytest.raises(UserError, match="other.h5 does not hold VGG-16: block1_conv1 is not in it"):
+    with pytest.raises(UserError, match="other.h5` does not hold VGG-16: block1_conv1 is not in it"):
         load_vgg_weights(network, str(tmp_path / "other.h5"))
     _tiny_vgg(False).save(tmp_path / "narrow.h5")
     with pytest.raises(
-        UserError, match=r"narrow.h5 .* the shape of block1_conv1 is \(3, 3, 3, 8\), expected"
+        UserError, match=r"narrow.h5` .* the shape of block1_conv1 is \(3, 3, 3, 8\), expected"
     ):
         load_vgg_weights(fcn8s(2, 1 / 4, normalization="none"), str(tmp_path / "narrow.h5"))
 

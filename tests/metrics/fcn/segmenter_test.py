@@ -57,7 +57,7 @@ def test_networks_of_other_shapes_are_refused():
 @pytest.mark.parametrize("name", ["net.pb", "missing.keras"])
 def test_files_of_other_kinds_are_refused(tmp_path, name):
     (tmp_path / "net.pb").write_text("x")
-    with pytest.raises(UsageError, match=f"--segmenter takes a folder .* Received: .*{name}"):
+    with pytest.raises(UsageError, match=f"`segmenter` takes a folder .* Received: .*{name}"):
         load_segmenter(tmp_path / name)
 
 

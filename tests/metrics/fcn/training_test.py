@@ -158,12 +158,12 @@ def test_a_finished_run_says_so_and_keeps_its_scores(learned, data_dir, capsys):
 
 
 def test_a_changed_setting_is_refused(learned, data_dir):
-    with pytest.raises(UsageError, match="other settings: --learning_rate was 0.005, is 0.1"):
+    with pytest.raises(UsageError, match="other settings: `learning_rate` was 0.005, is 0.1"):
         train_fcn(_config(data_dir, steps=60, learning_rate=0.1), learned[0])
 
 
 def test_more_steps_are_refused_where_the_schedule_depends_on_them(learned, data_dir):
-    with pytest.raises(UsageError, match="--steps was 60, is 80"):
+    with pytest.raises(UsageError, match="`steps` was 60, is 80"):
         train_fcn(_config(data_dir, steps=80, learning_rate=5e-3), learned[0])
 
 
@@ -288,18 +288,18 @@ def test_rare_classes_weigh_more():
     ("settings", "reason"),
     [
         ({"lr": 1}, "no such setting: lr"),
-        ({"image_size": "0"}, "--image_size takes N or HxW"),
-        ({"width": 0.0}, "--width must be at least 0.01. Received: 0.0"),
+        ({"image_size": "0"}, "`image_size` takes N or HxW"),
+        ({"width": 0.0}, "`width` must be at least 0.01. Received: 0.0"),
         (
             {"vgg_weights": "imagenet", "width": 0.5},
-            "--vgg_weights goes with --width=1. Received: --width=0.5",
+            "`vgg_weights` goes with `width=1`. Received: `width=0.5`",
         ),
-        ({"load_size": 20, "image_size": 30}, "--load_size must not be smaller than --image_size, 30x30"),
-        ({"jitter": False, "load_size": 300}, "--load_size has no effect without --jitter"),
+        ({"load_size": 20, "image_size": 30}, "`load_size` must not be smaller than `image_size`, 30x30"),
+        ({"jitter": False, "load_size": 300}, "`load_size` has no effect without `jitter`"),
         ({"dataset": "a/b"}, "`dataset` is a name, not a path"),
-        ({"precision": "mixed_float16"}, "--precision must be one of float32, mixed_bfloat16"),
-        ({"seed": 2**32}, "--seed must be below"),
-        ({"steps": 1.5}, "--steps must be int. Received: 1.5"),
+        ({"precision": "mixed_float16"}, "`precision` must be one of float32, mixed_bfloat16"),
+        ({"seed": 2**32}, "`seed` must be below"),
+        ({"steps": 1.5}, "`steps` must be of type int. Received: 1.5"),
     ],
 )
 def test_settings_that_cannot_work_are_named(settings, reason):
@@ -319,6 +319,6 @@ def test_settings_follow_from_others():
 def test_help_and_mistakes(tmp_path):
     shown = runs.run([sys.executable, "-m", "tfpix2pix.metrics.fcn", "--help"])
     assert shown.returncode == 0 and "--vgg_weights" in shown.stdout
-    assert "Default: 0.25; 1 with --vgg_weights." in shown.stdout
+    assert "Default: 0.25; 1 with --vgg_weights." in " ".join(shown.stdout.split())
     mistaken = runs.run([sys.executable, "-m", "tfpix2pix.metrics.fcn", "--width=x"])
     assert mistaken.returncode == 2 and "--width" in runs.last_line(mistaken)

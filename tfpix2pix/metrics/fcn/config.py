@@ -88,7 +88,7 @@ def make_config(**given: Any) -> FcnConfig:
     if values.get("vgg_weights", SCRATCH) != SCRATCH:
         values = {"width": 1.0, "learning_rate": 1e-4, **values}
         if values["width"] != 1:
-            raise UsageError(f"--vgg_weights goes with --width=1. Received: --width={values['width']}")
+            raise UsageError(f"`vgg_weights` goes with `width=1`. Received: `width={values['width']}`")
     config = FcnConfig(**values)
     check_common(config)
     return config

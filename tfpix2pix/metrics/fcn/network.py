@@ -212,12 +212,12 @@ def load_vgg_weights(network: keras.Model, weights: str) -> None:
         f"block{block}_conv{i + 1}" for block, (_, count) in enumerate(VGG_BLOCKS, 1) for i in range(count)
     }
     if missing := names - set(by_layer):
-        raise UserError(f"--vgg_weights={weights} does not hold VGG-16: {min(missing)} is not in it")
+        raise UserError(f"`vgg_weights={weights}` does not hold VGG-16: {min(missing)} is not in it")
     for name in (*sorted(names), *(set(_TOP) & set(by_layer))):
         layer, (kernel, bias) = network.get_layer(_TOP.get(name, name)), by_layer[name]
         if kernel.size != np.prod(layer.kernel.shape):
             raise UserError(
-                f"--vgg_weights={weights} does not hold VGG-16: the shape of {name} is {kernel.shape}, "
+                f"`vgg_weights={weights}` does not hold VGG-16: the shape of {name} is {kernel.shape}, "
                 f"expected {tuple(layer.kernel.shape)}"
             )
         layer.set_weights([kernel.reshape(layer.kernel.shape), bias])
@@ -228,16 +228,16 @@ def _fetch_vgg() -> LayerWeights:
         vgg = keras.applications.VGG16(weights="imagenet")
     except Exception as error:  # whatever the network raises, Keras passes on
         raise UserError(
-            f"the VGG-16 weights cannot be fetched ({error}). Without a network give --vgg_weights=FILE "
+            f"the VGG-16 weights cannot be fetched ({error}). Without a network give `vgg_weights=FILE` "
             "with vgg16_weights_tf_dim_ordering_tf_kernels.h5 of keras.applications, or "
-            "--vgg_weights=none to train from scratch"
+            "`vgg_weights=none` to train from scratch"
         ) from error
     return {layer.name: layer.get_weights() for layer in vgg.layers if layer.weights}
 
 
 def _read_vgg(file: Path) -> LayerWeights:
     if not file.is_file():
-        raise UsageError(f"--vgg_weights takes imagenet, none or an .h5 file. Received: {file}, no such file")
+        raise UsageError(f"`vgg_weights` takes imagenet, none or an .h5 file. Received: {file}, no such file")
     try:
         with h5py.File(file) as root:
             group = root["model_weights"] if "model_weights" in root else root
@@ -247,4 +247,4 @@ def _read_vgg(file: Path) -> LayerWeights:
                 if len(layer.attrs.get("weight_names", ())) == 2
             }
     except (OSError, KeyError, AttributeError) as error:
-        raise UserError(f"--vgg_weights={file} cannot be read as an .h5 file of Keras: {error}") from error
+        raise UserError(f"`vgg_weights={file}` cannot be read as an .h5 file of Keras: {error}") from error

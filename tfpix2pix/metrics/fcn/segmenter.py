@@ -89,7 +89,7 @@ def load_segmenter(path: str | Path) -> KerasSegmenter:
     if path.suffix not in KERAS_SUFFIXES or not path.is_file():
         what = "is neither" if path.exists() else "does not exist"
         raise UsageError(
-            "--segmenter takes a folder that python -m tfpix2pix.metrics.fcn wrote, or a .keras or .h5 file. "
+            "`segmenter` takes a folder that python -m tfpix2pix.metrics.fcn wrote, or a .keras or .h5 file. "
             f"Received: {path}, which {what}"
         )
     try:
