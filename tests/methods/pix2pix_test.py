@@ -295,7 +295,7 @@ def test_processes_agree_bit_for_bit():
 
 
 def test_a_term_reads_features_of_the_updated_discriminator():
-    """With weights 0 but for a term, the generator's loss is the term; its target features have no gradient."""
+    """The discriminator is updated first, as for the GAN's own loss."""
     seen = {}
 
     def compute(pair):

@@ -1,5 +1,6 @@
 """FCN-8s on the VGG-16 layout, the network behind the FCN-score."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -130,57 +131,68 @@ def fcn8s(
     if normalization not in ("group", "none"):
         raise ValueError(f"normalization must be 'group' or 'none'. Received: {normalization!r}")
 
-    def convolve(features, filters: int, kernel_size: int, name: str):
-        convolution = keras.layers.Conv2D(
-            scale_filters(filters, width),
-            kernel_size,
-            padding="same",
-            use_bias=normalization == "none",
-            kernel_initializer="he_normal",
-            dtype=dtype,
-            name=name,
-        )
-        features = convolution(features)
-        if normalization == "group":
-            features = GroupNormalization(dtype=dtype, name=f"{name}_norm")(features)
-        return keras.layers.ReLU(dtype=dtype, name=f"{name}_relu")(features)
-
-    def score(features, name: str):
-        return keras.layers.Conv2D(num_classes, 1, kernel_initializer="zeros", dtype=dtype, name=name)(
-            features
-        )
-
-    def upsample(scores, factor: int, name: str, dtype: str = dtype):
-        return keras.layers.Conv2DTranspose(
-            num_classes,
-            2 * factor,
-            factor,
-            padding="same",
-            use_bias=False,
-            kernel_initializer=BilinearInitializer(),
-            trainable=factor == 2,
-            dtype=dtype,
-            name=name,
-        )(scores)
-
+    blocks = _Blocks(num_classes, width, normalization, dtype)
     images = keras.Input((None, None, 3), name="images")
     features = PadToMultiple(32, dtype="float32")(images)
     features = VggPreprocessing(dtype="float32")(features)
     pools = []
     for block, (filters, count) in enumerate(VGG_BLOCKS, 1):
         for place in range(1, count + 1):
-            features = convolve(features, filters, 3, f"block{block}_conv{place}")
+            features = blocks.convolve(features, filters, 3, f"block{block}_conv{place}")
         features = keras.layers.MaxPooling2D(2, dtype=dtype, name=f"block{block}_pool")(features)
         pools.append(features)
-    features = convolve(features, FC_FILTERS, 7, "fc6")
-    features = convolve(features, FC_FILTERS, 1, "fc7")
-    scores = upsample(score(features, "score_fc7"), 2, "upscore_fc7")
-    scores = keras.layers.Add(dtype=dtype)([scores, score(pools[3], "score_pool4")])
-    scores = upsample(scores, 2, "upscore_pool4")
-    scores = keras.layers.Add(dtype=dtype)([scores, score(pools[2], "score_pool3")])
-    logits = upsample(scores, 8, "upscore", dtype="float32")
+    features = blocks.convolve(features, FC_FILTERS, 7, "fc6")
+    features = blocks.convolve(features, FC_FILTERS, 1, "fc7")
+    scores = blocks.upsample(blocks.score(features, "score_fc7"), 2, "upscore_fc7")
+    scores = keras.layers.Add(dtype=dtype)([scores, blocks.score(pools[3], "score_pool4")])
+    scores = blocks.upsample(scores, 2, "upscore_pool4")
+    scores = keras.layers.Add(dtype=dtype)([scores, blocks.score(pools[2], "score_pool3")])
+    logits = blocks.upsample(scores, 8, "upscore", dtype="float32")
     logits = CropLike(dtype="float32")([logits, images])
     return keras.Model(images, logits, name="fcn8s")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Blocks:
+    """What the network is made of; see `fcn8s` for the attributes."""
+
+    num_classes: int
+    width: float
+    normalization: str
+    dtype: str
+
+    def convolve(self, features, filters: int, kernel_size: int, name: str):
+        convolution = keras.layers.Conv2D(
+            scale_filters(filters, self.width),
+            kernel_size,
+            padding="same",
+            use_bias=self.normalization == "none",
+            kernel_initializer="he_normal",
+            dtype=self.dtype,
+            name=name,
+        )
+        features = convolution(features)
+        if self.normalization == "group":
+            features = GroupNormalization(dtype=self.dtype, name=f"{name}_norm")(features)
+        return keras.layers.ReLU(dtype=self.dtype, name=f"{name}_relu")(features)
+
+    def score(self, features, name: str):
+        return keras.layers.Conv2D(
+            self.num_classes, 1, kernel_initializer="zeros", dtype=self.dtype, name=name
+        )(features)
+
+    def upsample(self, scores, factor: int, name: str, dtype: str | None = None):
+        return keras.layers.Conv2DTranspose(
+            self.num_classes,
+            2 * factor,
+            factor,
+            padding="same",
+            use_bias=False,
+            kernel_initializer=BilinearInitializer(),
+            trainable=factor == 2,
+            dtype=dtype or self.dtype,
+            name=name,
+        )(scores)
 
 
 def build_network(config: FcnConfig, num_classes: int) -> keras.Model:
