@@ -127,7 +127,7 @@ def encoder_decoder_generator(
 ) -> keras.Model:
     """Builds the encoder-decoder: the U-Net without its skips.
 
-    Args, result and source are those of `unet_generator`.
+    Args, returns, errors and source are the same as those of `unet_generator`.
 
     Example:
     >>> encoder_decoder_generator((64, 64), base_filters=8).name
