@@ -99,6 +99,14 @@ def test_an_own_step_is_trained_and_its_losses_are_written(data_dir, tmp_path):
     np.testing.assert_array_equal(generator.get_weights()[0], result.generator.get_weights()[0])
 
 
+def test_a_setting_that_an_own_generator_does_not_have_is_refused_and_leaves_no_run(data_dir, tmp_path):
+    with pytest.raises(UsageError, match="depth has no effect on a generator of your own"):
+        train_and_evaluate(
+            runs.tiny_config(data_dir, steps=1, depth=3), tmp_path / "run", generator=build_one_layer
+        )
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_step_and_a_generator_exclude_each_other(data_dir, tmp_path):
     with pytest.raises(UsageError, match="`build_step` builds the generator too"):
         train_and_evaluate(

@@ -101,10 +101,7 @@ def train_and_evaluate(
         load_size = config.load_size if config.jitter else config.image_size
         train_source = keep_resized(splits.open_split(config, "train"), load_size, config.cache_mib)
         val_source = splits.open_split(config, "val")
-        judge = None
-        if placement.is_chief:
-            judge = build_judgement(config, val_source, metrics)
-            write_config(workdir, config, train_source, own)
+        judge = build_judgement(config, val_source, metrics) if placement.is_chief else None
 
         def build(total_steps: int) -> TranslationStep:
             if not build_step:
@@ -113,6 +110,8 @@ def train_and_evaluate(
             return build_step(config, total_steps)
 
         training = Training(config, workdir, (train_source, val_source), build, placement)
+        if placement.is_chief:
+            write_config(workdir, config, train_source, own)  # Only now: networks may refuse a setting.
         training.run(judge(training.train_step) if judge else None)
         trained = training.train_step.generator
         saved_model = None
