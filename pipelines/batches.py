@@ -7,7 +7,8 @@ going through the steps before it.
 
 import dataclasses
 import hashlib
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -18,12 +19,18 @@ from tfpix2pix.pipelines.labels.palettes import resize_ids
 from tfpix2pix.pipelines.tasks import transforms
 
 Batch = dict[str, tf.Tensor]
+Function = TypeVar("Function", bound=Callable)
 
 _EPOCH_STRIDE = 2**32  # more examples than any source has
 NUM_NOISE_SEEDS = 2**31  # as many numbers as int32 has from 0 upwards
 
 
-@tf.autograph.experimental.do_not_convert
+def _without_autograph(function: Function) -> Function:
+    """Keeps AutoGraph from rewriting a function. Unlike TensorFlow's own decorator it has types."""
+    return tf.autograph.experimental.do_not_convert(function)
+
+
+@_without_autograph
 def build_dataset(
     source: Source,
     *,

@@ -33,7 +33,7 @@ def evaluate_model(
     dataset: str | None = None,
     data_dir: str | Path | None = None,
     direction: str | None = None,
-    image_size: Any = None,
+    image_size: int | str | tuple[int, int] | None = None,
     split: str = "val",
     metrics: Sequence[str] | None = None,
     segmenter: str | Path | Segmenter | None = None,
@@ -61,7 +61,7 @@ def evaluate_model(
         must be given.
       data_dir: folder that holds the dataset; a SavedModel does not know it.
       direction: `AtoB` or `BtoA`.
-      image_size: N or (height, width) px that pairs are resized to.
+      image_size: N, "HxW" or (height, width) in px that pairs are resized to.
       split: `train`, `val` or `test`.
       metrics: names of metrics in `tfpix2pix.metrics.registry`; None takes all that apply.
       segmenter: for `fcn_score`: what `load_segmenter` takes, or what it returns.
