@@ -134,9 +134,9 @@ def test_a_resnet_of_cyclegan_is_recognised():
 
 
 def test_files_that_are_swapped(recorded):
-    with pytest.raises(UsageError, match="holds a discriminator: give it as --discriminator"):
+    with pytest.raises(UsageError, match="holds a discriminator: give it as `discriminator`"):
         torch_detection.detect_unet(_weights(recorded, "pixel"), FILE)
-    with pytest.raises(UsageError, match="holds a generator: give it as --checkpoint"):
+    with pytest.raises(UsageError, match="holds a generator: give it as `checkpoint`"):
         torch_detection.detect_discriminator(_weights(recorded, "batch"), FILE)
 
 

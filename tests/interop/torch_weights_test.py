@@ -132,7 +132,7 @@ def test_the_configuration_holds_what_was_detected(recorded, tmp_path, capsys):
     assert "U-Net of 6 downsamplings, 1 filters, 3 -> 3 channels, batch norm" in output
     assert "PatchGAN of 2 strided convolutions, 3 filters, 6 channels, batch norm, 34 px" in output
     assert "33 running statistics were left out" in notes
-    assert "--dropout=none" in notes
+    assert "dropout=none" in notes
 
 
 def test_dropout_is_where_the_reference_has_it(recorded, tmp_path):
@@ -228,11 +228,11 @@ def test_training_goes_on_by_the_printed_command(recorded, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--depth=5"], "the files have --depth=6: leave the flag out. Received: --depth=5"),
-        (["--normalization=instance"], "the files have --normalization=batch: leave the flag out"),
-        (["--receptive_field=70"], "the files have --receptive_field=34"),
-        (["--discriminator_filters=1"], "the files have --discriminator_filters=3"),
-        (["--objective=l1+gan"], "--objective must be cgan or l1+cgan with this --discriminator"),
+        (["--depth=5"], "the files have `depth=6`: leave it out. Received: `depth=5`"),
+        (["--normalization=instance"], "the files have `normalization=batch`: leave it out"),
+        (["--receptive_field=70"], "the files have `receptive_field=34`"),
+        (["--discriminator_filters=1"], "the files have `discriminator_filters=3`"),
+        (["--objective=l1+gan"], "`objective` must be cgan or l1+cgan with this `discriminator`"),
     ],
 )
 def test_settings_that_contradict_the_files(recorded, options, message, tmp_path):
@@ -252,7 +252,7 @@ def test_files_of_different_runs(recorded, generator, discriminator, tmp_path):
 
 
 def test_images_that_are_too_small_for_the_files(recorded, tmp_path):
-    with pytest.raises(UsageError, match=r"--image_size must be at least 64 for a U-Net .* Received: 32x64"):
+    with pytest.raises(UsageError, match=r"`image_size` must be at least 64 for a U-Net .* Received: 32x64"):
         _import(tmp_path, recorded, "batch", None, "--image_size=32x64")
 
 
@@ -274,7 +274,7 @@ def test_files_appear_both_or_none(recorded, tmp_path):
 
 def test_a_folder_that_is_there_stays_as_it_is(recorded, tmp_path):
     (tmp_path / "synthetic").mkdir()
-    with pytest.raises(UsageError, match="synthetic is there already"):
+    with pytest.raises(UsageError, match="synthetic exists already"):
         _import(tmp_path, recorded, "batch")
     assert not list((tmp_path / "synthetic").iterdir())
 
@@ -301,10 +301,10 @@ def test_usage_errors(arguments, message, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"depth": 3}, "no such generator: --depth=3"),
-        ({"generator": "encoder_decoder"}, "no such generator: --generator=encoder_decoder"),
-        ({"upsampling": "nearest"}, "no such generator: --upsampling=nearest"),
-        ({"objective": "l1"}, "a run with --objective=l1 has none"),
+        ({"depth": 3}, "no such generator: `depth=3`"),
+        ({"generator": "encoder_decoder"}, "no such generator: `generator=encoder_decoder`"),
+        ({"upsampling": "nearest"}, "no such generator: `upsampling=nearest`"),
+        ({"objective": "l1"}, "a run with `objective=l1` has no `discriminator`"),
     ],
 )
 def test_runs_that_the_reference_has_no_network_for(settings, message, tmp_path):
@@ -326,7 +326,7 @@ def test_a_discriminator_of_the_users_own_has_no_place_in_the_reference(tmp_path
     config = make_config(dataset="synthetic", image_size=32, depth=5, base_filters=1, discriminator="own")
     workdir = tiny_run.write_run(tmp_path / "ours", config)
     files = [f"--output={tmp_path / 'G.npz'}", f"--discriminator={tmp_path / 'D.npz'}"]
-    with pytest.raises(UserError, match="has no such discriminator: --discriminator=own"):
+    with pytest.raises(UserError, match="has no such discriminator: `discriminator=own`"):
         _convert(f"--workdir={workdir}", *files)
 
 

@@ -47,7 +47,8 @@ def detect_unet(weights: State, source: object) -> Unet:
     _refuse_resnet(weights, source)
     if _find_discriminator(weights):
         raise UsageError(
-            f"{source} holds a discriminator: give it as --discriminator, and the generator's file"
+            f"{source} holds a discriminator: give it as `discriminator`, and the generator's file as "
+            "`checkpoint`"
         )
     first, last = _shape(weights, "model.model.0.weight"), _shape(weights, "model.model.3.weight")
     if not (first and last):
@@ -72,7 +73,7 @@ def detect_discriminator(weights: State, source: object) -> PatchDiscriminator:
     """Finds the discriminator that weights belong to; arguments and errors are as in `detect_unet`."""
     _refuse_resnet(weights, source)
     if "model.model.0.weight" in weights:
-        raise UsageError(f"{source} holds a generator: give it as --checkpoint")
+        raise UsageError(f"{source} holds a generator: give it as `checkpoint`")
     prefix = _find_discriminator(weights)
     if not prefix:
         raise UserError(

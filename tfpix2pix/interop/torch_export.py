@@ -67,7 +67,7 @@ def read_weights(model: keras.Model) -> dict[str, np.ndarray]:
 def _describe_unet(config: Config) -> Unet:
     depth = config.depth or generators.depth_for(config.image_size)
     faults = [
-        f"--{name}={value}"
+        f"`{name}={value}`"
         for name, value, fits in (
             ("generator", config.generator, config.generator == "unet"),
             ("upsampling", config.upsampling, config.upsampling == "transposed"),
@@ -86,10 +86,10 @@ def _describe_unet(config: Config) -> Unet:
 
 def _describe_discriminator(config: Config) -> PatchDiscriminator:
     if config.objective == "l1":
-        raise UsageError("--discriminator: a run with --objective=l1 has none")
+        raise UsageError("a run with `objective=l1` has no `discriminator`")
     if config.discriminator != "patch":
         raise UserError(
-            f"the PyTorch reference has no such discriminator: --discriminator={config.discriminator}"
+            f"the PyTorch reference has no such discriminator: `discriminator={config.discriminator}`"
         )
     strided = STRIDED_CONVOLUTIONS[config.receptive_field]
     channels = config.output_channels + (config.input_channels if "cgan" in config.objective else 0)

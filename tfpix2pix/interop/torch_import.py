@@ -64,7 +64,7 @@ def import_run(
       UserError: if a file holds a network that has no counterpart here.
     """
     if workdir.exists():
-        raise UsageError(f"{workdir} is there already: --output takes a new folder")
+        raise UsageError(f"{workdir} exists already: choose a new folder")
     weights, statistics = _read(checkpoint)
     unet = torch_detection.detect_unet(weights, checkpoint)
     patch, patch_weights = None, dict[str, np.ndarray]()
@@ -139,7 +139,7 @@ def _make_config(unet: Unet, patch: PatchDiscriminator | None, given: Mapping[st
     for name, value in detected.items():
         if given.get(name, value) != value:
             raise UsageError(
-                f"the files have --{name}={value}: leave the flag out. Received: --{name}={text(given[name])}"
+                f"the files have `{name}={value}`: leave it out. Received: `{name}={text(given[name])}`"
             )
     least_size = LEAST_SIZES.get(
         given.get("receptive_field", detected.get("receptive_field", 70)), LEAST_SIZE
@@ -147,7 +147,7 @@ def _make_config(unet: Unet, patch: PatchDiscriminator | None, given: Mapping[st
     size = given.get("image_size", max(2**unet.depth, least_size))
     if min(parse_size(size, "image_size")) < 2**unet.depth:
         raise UsageError(
-            f"--image_size must be at least {2**unet.depth} for a {unet}. Received: {text(size)}"
+            f"`image_size` must be at least {2**unet.depth} for a {unet}. Received: {text(size)}"
         )
     return make_config(
         **{"image_size": size, "dropout": "torch", "precision": "float32", **given, **detected}
@@ -173,7 +173,7 @@ def _read_settings(patch: PatchDiscriminator, unet: Unet, given: Mapping[str, An
     objective = given.get("objective", wanted[1])
     if objective not in wanted:
         raise UsageError(
-            f"--objective must be {' or '.join(wanted)} with this --discriminator. Received: {objective}"
+            f"`objective` must be {' or '.join(wanted)} with this `discriminator`. Received: {objective}"
         )
     as_wide = patch.base_filters == unet.base_filters and "discriminator_filters" not in given
     return {
@@ -195,10 +195,10 @@ def _describe_differences(
     if noisy:
         notes.append(
             "dropout is where the reference has it, and on when translating, as there without --eval; "
-            "files do not tell of --no_dropout: if it was given, give --dropout=none"
+            "files do not tell of --no_dropout: if the model was trained with it, take dropout=none"
         )
     if zeroed:
         notes.append(f"biases that the reference does not have there are 0: {', '.join(zeroed)}")
     if patch is None and config.objective != "l1":
-        notes.append("the discriminator starts with random weights; --discriminator takes its file")
+        notes.append("the discriminator starts with random weights, because its file was not given")
     return [*notes, "both optimizers start anew"]

@@ -41,55 +41,76 @@ DEFAULTS = {
 }
 
 
+# The reference has patch discriminators alone, and --discriminator is a file here.
+_SETTINGS = tuple(name for name in configs.FIELDS if name != "discriminator")
+
+
 def main(argv: Sequence[str]) -> None:
     """Parses flags, converts, prints what was converted."""
-    flag_values = command_line.new_flags()
-    for name, text in (
-        ("checkpoint", "file of the reference's generator; with --workdir: latest (default), best or a step"),
-        ("discriminator", "file of the discriminator: read, or written with --workdir"),
-        ("output", "folder of the new run, such as runs/facades; with --workdir: file for the generator"),
-        ("workdir", "folder of the run whose weights are written for the reference"),
-    ):
-        flags.DEFINE_string(name, None, text, flag_values=flag_values)
-    # The reference has patch discriminators alone, and --discriminator is a file here.
-    names = tuple(name for name in configs.FIELDS if name != "discriminator")
-    configs.define_flags(flag_values, names, DEFAULTS)
-    command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
-    given = {name: flag_values[name].value for name in names}
-    paths = {
-        name: flag_values[name].value or "" for name in ("checkpoint", "discriminator", "output", "workdir")
-    }
-    _check(paths, given)
-    discriminator = Path(paths["discriminator"]) if paths["discriminator"] else None
-    output = Path(paths["output"])
-    check = torch_files.check_writable if paths["workdir"] else torch_files.check_readable
-    for file in (output if paths["workdir"] else Path(paths["checkpoint"]), discriminator):
-        if file is not None:
-            check(file)
+    values = _parse(argv)
+    workdir, discriminator, output = (_path(values[name]) for name in ("workdir", "discriminator", "output"))
+    assert output  # noqa: S101 - checked with the flags
     command_line.import_tensorflow()
     from tfpix2pix.interop import torch_export, torch_import
 
-    if paths["workdir"]:
-        workdir, which = Path(paths["workdir"]), paths["checkpoint"] or "latest"
+    if workdir:
+        which = values["checkpoint"] or "latest"
         result = torch_export.export_weights(workdir, output, discriminator, which)
         print(_describe_export(result, output, discriminator))
     else:
-        result = torch_import.import_run(Path(paths["checkpoint"]), output, discriminator, **given)
+        settings_given = {name: values[name] for name in _SETTINGS}
+        result = torch_import.import_run(Path(values["checkpoint"]), output, discriminator, **settings_given)
         print(_describe_import(result, output))
     for note in result.notes:
         say(f"note: {note}")
 
 
-def _check(paths: Mapping[str, str], given: Mapping[str, Any]) -> None:
-    if not paths["output"] or not (paths["workdir"] or paths["checkpoint"]):
+def _parse(argv: Sequence[str]) -> dict[str, Any]:
+    """Returns the flags. What can be checked without TensorFlow is checked."""
+    flag_values = command_line.new_flags()
+    for name, text in (
+        (
+            "checkpoint",
+            "Read the reference's generator from this file. With --workdir, take this checkpoint: latest, "
+            "best or a step. Default: latest.",
+        ),
+        ("discriminator", "Read the discriminator from this file. With --workdir, write it there."),
+        (
+            "output",
+            "Write the new run to this folder, such as runs/facades. With --workdir, write the generator to "
+            "this file.",
+        ),
+        ("workdir", "Write the networks of the run in this folder for the reference."),
+    ):
+        flags.DEFINE_string(name, None, text, flag_values=flag_values)
+    configs.define_flags(flag_values, _SETTINGS, DEFAULTS)
+    command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
+    values = flag_values.flag_values_dict()
+    _check(values)
+    return values
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None
+
+
+def _check(values: Mapping[str, Any]) -> None:
+    workdir, discriminator, output = (_path(values[name]) for name in ("workdir", "discriminator", "output"))
+    generator = output if workdir else _path(values["checkpoint"])
+    if not output or not generator:
         raise UsageError(
             "expected --checkpoint=FILE --output=DIR, or --workdir=RUN --output=FILE (--help shows more)"
         )
-    needless = [f"--{name}" for name, value in given.items() if value is not None]
-    if paths["workdir"] and needless:
+    needless = [f"--{name}" for name in _SETTINGS if values[name] is not None]
+    if workdir and needless:
         raise UsageError(f"with --workdir the settings are the run's: leave out {', '.join(needless)}")
-    if paths["workdir"] and Path(paths["discriminator"]) == Path(paths["output"]):
+    if workdir and discriminator == output:
         raise UsageError("--output and --discriminator are the same file")
+    for file in filter(None, (generator, discriminator)):
+        if workdir:
+            torch_files.check_writable(file)
+        else:
+            torch_files.check_readable(file)
 
 
 def _describe_import(result: "Conversion", workdir: Path) -> str:
