@@ -82,7 +82,7 @@ def test_help_answers_without_tensorflow(tmp_path):
         (["--workdir={workdir}", "--checkpoint=7"], "no checkpoint 7.*one of 1, 2"),
         (["--workdir={workdir}", "--name=a/b"], "--name is a name, not a path.*a/b"),
         (["--workdir={workdir}", "extra"], "expected --workdir=RUN"),
-        (["--workdir={workdir}", "--max_pixels=1023"], "--max_pixels must be at least 1024.*32x32"),
+        (["--workdir={workdir}", "--max_pixels=1023"], "`max_pixels` must be at least 1024.*32x32"),
         (["--workdir={workdir}", "--keep_versions=0"], "keep_versions"),
         (["--workdir={workdir}", "--serving_noise=loud"], "serving_noise"),
         (["--wrong"], "wrong"),

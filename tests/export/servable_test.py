@@ -277,11 +277,11 @@ def test_versions_count_up_from_the_highest_and_old_ones_are_deleted(generator, 
 @pytest.mark.parametrize(
     "settings, reason",
     [
-        ({"noise": "loud"}, "--serving_noise must be one of fixed, random, off. Received: loud"),
-        ({"keep_versions": 0}, "--keep_versions must be at least 1. Received: 0"),
+        ({"noise": "loud"}, "`noise` must be one of fixed, random, off. Received: loud"),
+        ({"keep_versions": 0}, "`keep_versions` must be at least 1. Received: 0"),
         (
             {"max_pixels": 99, "image_size": (10, 10)},
-            "--max_pixels must be at least 100.*10x10.*Received: 99",
+            "`max_pixels` must be at least 100.*10x10.*Received: 99",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""`model_card.json`: what a servable is, where it comes from, what it takes."""
+"""Writes `model_card.json`, which says what a servable is, where it comes from, and what it takes."""
 
 import dataclasses
 import json
@@ -23,12 +23,12 @@ _NOISE = {
 
 
 def describe_run(workdir: Path, config: Config, step: int) -> dict[str, Any]:
-    """Returns what a run says of the model at one of its checkpoints.
+    """Returns what a run says of the model at one of its checkpoints, in types of JSON.
 
     Args:
-      workdir: of the run.
-      config: of the run.
-      step: of the checkpoint.
+      workdir: folder of the run.
+      config: configuration of the run.
+      step: step of the checkpoint.
     """
     metadata = checkpoints.read_metadata(workdir, step)
     spec = config.spec
@@ -41,7 +41,7 @@ def describe_run(workdir: Path, config: Config, step: int) -> dict[str, Any]:
             "validation": metadata.get("scores", {}),
             "evaluation": _read_evaluation(workdir, config, step),
         },
-        # Not where things were on that machine.
+        # Settings that may change, such as folders of that machine, are left out.
         "config": {
             name: getattr(config, name) for name, field in FIELDS.items() if not field.metadata["may_change"]
         },
@@ -49,7 +49,7 @@ def describe_run(workdir: Path, config: Config, step: int) -> dict[str, Any]:
 
 
 def _read_evaluation(workdir: Path, config: Config, step: int) -> dict[str, Any]:
-    """Returns metric -> split and scores, of this checkpoint's evaluations on its own kind of data."""
+    """Returns metric -> split and scores, for evaluations of this checkpoint on the data of its training."""
     own = {
         "checkpoint_step": step,
         "dataset": config.dataset,
@@ -63,7 +63,7 @@ def _read_evaluation(workdir: Path, config: Config, step: int) -> dict[str, Any]
             evaluation = result["evaluation"]
             if all(evaluation[name] == value for name, value in own.items()):
                 scores[result["metric"]] = {"split": evaluation["split"], **result["scores"]}
-        except (ValueError, LookupError, TypeError):  # somebody's own file
+        except (ValueError, LookupError, TypeError):  # It is somebody's own file.
             continue
     return scores
 
@@ -71,13 +71,13 @@ def _read_evaluation(workdir: Path, config: Config, step: int) -> dict[str, Any]
 def write_card(
     version: Path, about: Mapping[str, Any], contract: Contract, endpoints: Mapping[str, Endpoint]
 ) -> None:
-    """Writes the card.
+    """Writes the card of a SavedModel.
 
     Args:
       version: folder of the SavedModel.
-      about: where the model comes from; see `describe_run`.
-      contract: what it promises.
-      endpoints: signature name -> endpoint.
+      about: where the model comes from, as `describe_run` returns it.
+      contract: what the SavedModel promises.
+      endpoints: name of the signature -> endpoint.
     """
     task = contract.task
     card = {

@@ -1,4 +1,4 @@
-"""Writes the SavedModel that TensorFlow Serving runs: `<folder>/<version>/`, tried before it appears."""
+"""Writes the SavedModel that TensorFlow Serving runs, and tries it before it appears."""
 
 import contextlib
 import io
@@ -41,32 +41,32 @@ def export_saved_model(
 ) -> Path:
     """Writes a generator as the next version of a servable model.
 
-    A server that polls `folder` sees the version whole or not at all.
-    `saved_models/README.md` documents the signatures.
+    A server that polls `folder` sees the version whole or not at all. `saved_models/README.md` documents
+    the signatures.
 
     Args:
       generator: `[input_image, noise_seed] -> generated_image`.
-      folder: of the model, such as `saved_models/facades`.
-      noise_seed: of the noise of every image, where it is `fixed`.
-      verify: whether to load the result in a fresh process, as TensorFlow Serving
-        does, and compare its answers with the generator's before it is published.
-      task: what was learned; files and integers that are sent to the model are its
-        pictures.
-      noise: of requests that bring no seed: `fixed`, `random` or `off`.
-      max_pixels: larger images are refused, files before they are decoded; None: 2**24,
-        or those of `image_size` if they are more.
-      image_size: (height, width) in px of the warm-up requests, that is of most requests.
-      keep_versions: versions to keep, the newest; None: all. The others are deleted
-        once the new one is there.
-      about: entries of the model card: where the model comes from; JSON types.
+      folder: folder of the model, such as `saved_models/facades`.
+      noise_seed: seed of the noise of every image, if `noise` is `fixed`.
+      verify: whether the result is loaded in a fresh process, as TensorFlow Serving loads it, and its
+        answers are compared with the generator's before it is published.
+      task: what was learned. Files and integers that are sent to the model are the task's pictures. None
+        means pairs.
+      noise: the noise of requests that bring no seed: `fixed`, `random` or `off`.
+      max_pixels: images of more pixels are refused, files before they are decoded. None takes 2**24, or the
+        pixels of `image_size` if those are more.
+      image_size: (height, width) in px of the warm-up requests, which should be the size of most requests.
+      keep_versions: number of versions that are kept. Older ones are deleted once the new one is there.
+        None keeps all.
+      about: entries of the model card that say where the model comes from, in types of JSON.
 
     Returns:
-      `<folder>/<version>`; the version is the next free integer.
+      The folder of the version, `<folder>/<version>`. The version is the next free integer.
 
     Raises:
-      UsageError: for settings that do not go together.
-      UserError: when the disk does not take it, or what was written does not
-        answer as the generator does; nothing is left then.
+      UsageError: when settings do not go together.
+      UserError: when the SavedModel cannot be written, or does not answer as the generator does; nothing is
+        left then.
 
     Example:
     >>> generator = unet_generator((32, 32), base_filters=4)
@@ -97,20 +97,20 @@ def export_saved_model(
         raise UserError(f"could not write a SavedModel to {folder} ({reason}); nothing is left") from error
     finally:
         with contextlib.suppress(OSError):
-            folder.rmdir()  # only ever succeeds when it is empty
+            folder.rmdir()  # This succeeds only where the folder is empty.
     return version
 
 
 def _check(noise: str, max_pixels: int, image_size: tuple[int, int], keep_versions: int | None) -> None:
     if noise not in SERVING_NOISE:
-        raise UsageError(f"--serving_noise must be one of {', '.join(SERVING_NOISE)}. Received: {noise}")
+        raise UsageError(f"`noise` must be one of {', '.join(SERVING_NOISE)}. Received: {noise}")
     if keep_versions is not None and keep_versions < 1:
-        raise UsageError(f"--keep_versions must be at least 1. Received: {keep_versions}")
-    # A server that cannot warm a model up does not load it.
+        raise UsageError(f"`keep_versions` must be at least 1. Received: {keep_versions}")
+    # A server does not load a model whose warm-up requests fail.
     height, width = image_size
     if max_pixels < height * width:
         raise UsageError(
-            f"--max_pixels must be at least {height * width}, as the model was made for "
+            f"`max_pixels` must be at least {height * width}, as the model was made for "
             f"{height}x{width} px. Received: {max_pixels}"
         )
 
@@ -121,7 +121,7 @@ def _list_versions(folder: Path) -> list[int]:
 
 
 def _write(endpoints: Mapping[str, Endpoint], model: Path) -> None:
-    # Without `track(generator)`: it would store every weight twice.
+    # `track(generator)` is left out, because it would store every weight twice.
     archive = keras_versions.export_archive()
     for name, endpoint in endpoints.items():
         archive.add_endpoint(name, endpoint.function, list(endpoint.inputs))
@@ -130,7 +130,7 @@ def _write(endpoints: Mapping[str, Endpoint], model: Path) -> None:
 
 
 def _delete_versions(folder: Path, keep_versions: int, staged: Path) -> None:
-    """Deletes all versions but the newest; each disappears whole, by a rename."""
+    """Deletes all versions but the newest. Each disappears whole, by a rename."""
     versions = [
         number for number in _list_versions(folder) if (folder / str(number) / SAVED_MODEL_FILE).is_file()
     ]

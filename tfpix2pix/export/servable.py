@@ -1,7 +1,7 @@
-"""A SavedModel as TensorFlow Serving sees it: loaded by the session loader, called by signature.
+"""Runs a SavedModel as TensorFlow Serving does: the session loader loads it, and signatures are called.
 
-As a command it is the fresh process in which an export is tried before it is
-published: `python -m tfpix2pix.export.servable MODEL REQUESTS.npz ANSWERS.npz`.
+`python -m tfpix2pix.export.servable MODEL REQUESTS.npz ANSWERS.npz` is the fresh process in which an export
+is tried before it is published.
 """
 
 import sys
@@ -16,14 +16,14 @@ import tensorflow as tf
 class Servable:
     """A SavedModel in a session of its own.
 
-    `tf.saved_model.load` is more forgiving than TensorFlow Serving: what works
-    there may lack its variables here.
+    `tf.saved_model.load` is more forgiving than TensorFlow Serving: a SavedModel that works there may lack
+    its variables here.
 
     Args:
-      folder: of one version, with `saved_model.pb` in it.
+      folder: folder of one version, which holds `saved_model.pb`.
 
     Attributes:
-      signatures: name -> SignatureDef.
+      signatures: name of the signature -> SignatureDef.
     """
 
     def __init__(self, folder: str | Path):
@@ -35,11 +35,11 @@ class Servable:
         """Runs one signature.
 
         Args:
-          signature: its name.
-          inputs: name -> array.
+          signature: name of the signature.
+          inputs: name of the input -> array.
 
         Returns:
-          Output name -> array.
+          Name of the output -> array.
         """
         definition = self.signatures[signature]
         feeds = {definition.inputs[name].name: value for name, value in inputs.items()}
@@ -48,7 +48,7 @@ class Servable:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Answers the requests of a file, arrays named `signature/input`, with arrays `signature/output`."""
+    """Reads requests, arrays named `signature/input`, and writes answers, arrays named `signature/output`."""
     model, requests_file, answers_file = argv[1:]
     requests: dict[str, dict[str, np.ndarray]] = {}
     with np.load(requests_file, allow_pickle=True) as arrays:

@@ -1,4 +1,7 @@
-"""The signatures of a servable: files, integers or floats in, the same out. None of them assigns anything."""
+"""Builds the signatures of a servable, which take files, integers or floats and return the same.
+
+None of them assigns anything.
+"""
 
 import dataclasses
 from collections.abc import Callable
@@ -42,11 +45,11 @@ class Contract:
     """What a servable promises.
 
     Attributes:
-      task: files and integers that are sent to it are the task's pictures.
-      noise: of requests without a seed: `fixed`, `random`, or `off`, which keeps all
-        that the dropout would drop.
-      noise_seed: of `fixed`.
-      max_pixels: most pixels of an image.
+      task: the task, whose pictures the files and integers of requests are.
+      noise: the noise of requests without a seed: `fixed`, `random`, or `off`, with which the dropout drops
+        nothing.
+      noise_seed: seed of the noise, if it is `fixed`.
+      max_pixels: the largest number of pixels of an image.
     """
 
     task: Task
@@ -60,9 +63,9 @@ class Endpoint:
     """One signature.
 
     Attributes:
-      function: of the tensors that `inputs` describes.
-      inputs: name, type and shape of each.
-      output: its name.
+      function: function of the tensors that `inputs` describes.
+      inputs: name, type and shape of each input.
+      output: name of the output.
     """
 
     function: Callable[..., dict[str, tf.Tensor]]
@@ -71,7 +74,7 @@ class Endpoint:
 
 
 def takes_files(task: Task) -> bool:
-    """Tells whether pictures with so many channels exist as PNG files."""
+    """Returns whether the pictures of a task have as many channels as PNG files can have."""
     return all(channels in (1, 2, 3, 4) for channels in task.picture_channels)
 
 
@@ -80,10 +83,10 @@ def build_endpoints(generator: keras.Model, contract: Contract) -> dict[str, End
 
     Args:
       generator: `[input_image, noise_seed] -> generated_image`.
-      contract: see there.
+      contract: what the servable promises.
 
     Returns:
-      Signature name -> endpoint.
+      Name of the signature -> endpoint.
     """
     generator = cast_kernels(generator)
     translators = _build_translators(compile_generator(generator), contract)
@@ -99,7 +102,7 @@ def build_endpoints(generator: keras.Model, contract: Contract) -> dict[str, End
 
 @dataclasses.dataclass(frozen=True)
 class _Translator:
-    """What two signatures share: the input, the output's name, the way from one to the other."""
+    """What a signature without a seed and the one with a seed share."""
 
     given: tf.TensorSpec
     output: str
@@ -107,14 +110,14 @@ class _Translator:
 
 
 def _build_translators(generate: Generate, contract: Contract) -> dict[str, _Translator]:
-    """Returns signature name -> translator."""
+    """Returns name of the signature -> translator."""
     channels = contract.task.channels[0], contract.task.picture_channels[0]
     runs: dict[str, tuple[tf.TensorSpec, Run]] = {
         FLOAT32: (_image_spec(channels[0], tf.float32), _run_floats(generate, contract)),
         UINT8: (_image_spec(channels[1], tf.uint8), _run_integers(generate, contract, to_uint8)),
         UINT16: (_image_spec(channels[1], tf.uint16), _run_integers(generate, contract, to_uint16)),
     }
-    # Compiled, so that what signatures share is in the file once.
+    # Functions are compiled, so that what several signatures share is in the file once.
     translators = {
         name: _Translator(spec, GENERATED_IMAGE, tf.function(run, [spec, _SEEDS], autograph=False))
         for name, (spec, run) in runs.items()
@@ -144,8 +147,8 @@ def _unseeded(translator: _Translator, contract: Contract) -> Endpoint:
     def translate(given: tf.Tensor) -> dict[str, tf.Tensor]:
         shape = tf.stack([tf.shape(given)[0], 2])
         if contract.noise == "random":
-            # Not `tf.random.uniform`: after `tf.random.set_seed` its seed would be part of the graph,
-            # and every server would begin with the same noise. Without one, the system draws it.
+            # `tf.random.uniform` will not do: after `tf.random.set_seed` its seed would be part of the
+            # graph, and every server would begin with the same noise. Here the system draws the seed.
             noise_seed = tf.raw_ops.RandomUniformInt(shape=shape, minval=-(2**31), maxval=2**31 - 1)
         else:
             noise_seed = tf.broadcast_to(fixed_seed, shape)
@@ -186,7 +189,7 @@ def _run_files(generate: Generate, contract: Contract) -> Run:
             lambda: to_unit_range(decode_image(contents, channels)),
         )
         generated = generate_pictures(picture[None], seed[None])[0]
-        # The output has the input's depth.
+        # The output has the depth of the input.
         return tf.cond(
             is_deep,
             lambda: tf.io.encode_png(to_uint16(generated)),
@@ -194,7 +197,7 @@ def _run_files(generate: Generate, contract: Contract) -> Run:
         )
 
     def run(image_bytes: tf.Tensor, noise_seed: tf.Tensor) -> tf.Tensor:
-        # One by one, because each may have a size of its own.
+        # Files are translated one by one, because each may have a size of its own.
         elements = (tf.range(tf.shape(image_bytes)[0]), image_bytes, noise_seed)
         return tf.map_fn(translate_file, elements, fn_output_signature=tf.string)
 

@@ -1,4 +1,4 @@
-"""Tries a SavedModel before it is published: a fresh process must answer as the generator does."""
+"""Tries a SavedModel before it is published: in a fresh process, it must answer as the generator does."""
 
 import math
 import os
@@ -28,11 +28,11 @@ from tfpix2pix.networks.inference import Generate, compile_generator, complete_p
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.tasks.transforms import to_uint8, to_uint16, to_unit_range
 
-# Largest difference from the Keras model, of values in [-1, 1]. Half precision
-# rounds at other places once TensorFlow has fused operations.
+# The largest difference from the Keras model that is accepted, of values in [-1, 1]. Half precision rounds
+# at other places once TensorFlow has fused operations.
 TOLERANCE = 1e-5
 HALF_TOLERANCE = 0.1
-# By which colours may widen a difference of the network's output, on the way from CIE Lab to sRGB.
+# The conversion from CIE Lab to sRGB may widen a difference of the network's output by this factor.
 _WIDENING = 16
 
 
@@ -78,7 +78,7 @@ def verify(generator: keras.Model, contract: Contract, model: Path) -> None:
 
 
 def _make_trials(generator: keras.Model, contract: Contract, seeds: np.ndarray) -> dict[str, _Trial]:
-    """Returns signature name -> trial."""
+    """Returns name of the signature -> trial."""
     task = contract.task
     halved = any(layer.compute_dtype in ("bfloat16", "float16") for layer in generator.layers)
     tolerance = HALF_TOLERANCE if halved else TOLERANCE
@@ -132,14 +132,14 @@ def _round(answers: _Answers, to_integers: Callable[[np.ndarray], tf.Tensor]) ->
 
 def _translate(generate: Generate, images: Iterable[tf.Tensor], seeds: np.ndarray) -> list[np.ndarray]:
     """Translates images one by one, float32 [H, W, C] of any sizes."""
-    # On the CPU, as in the other process: a GPU rounds differently.
+    # The CPU is used, as in the other process, because a GPU rounds differently.
     with tf.device("CPU:0"):
         pairs = zip(images, seeds, strict=True)
         return [generate(image[None], tf.constant(seed[None]))[0].numpy() for image, seed in pairs]
 
 
 def _ask_fresh_process(model: Path, requests: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Runs `tfpix2pix.export.servable` on the model; it finds the modules that this process finds."""
+    """Runs `tfpix2pix.export.servable` on the model, with the modules that this process finds."""
     requests_file, answers_file = model.with_name("requests.npz"), model.with_name("answers.npz")
     np.savez(requests_file, **requests)
     environment = {

@@ -1,4 +1,4 @@
-"""Requests that TensorFlow Serving makes itself while it loads a model: nobody waits for the first ones.
+"""Writes the requests that TensorFlow Serving makes itself while it loads a model, so that nobody waits.
 
 Source: TensorFlow Serving, saved_model_warmup.md: at most 1000 PredictionLog records in a TFRecord file.
 """
@@ -11,8 +11,8 @@ import tensorflow as tf
 from tfpix2pix.export.names import NOISE_SEED, WARMUP_FILE
 from tfpix2pix.export.signatures import Endpoint
 
-# Numbers of the fields in prediction_log.proto, predict.proto and model.proto. Written
-# by hand, as tensorflow-serving-api, which knows them, need not be there for an export.
+# Numbers of the fields in prediction_log.proto, predict.proto and model.proto. They stand here because
+# tensorflow-serving-api, which knows them, need not be installed for an export.
 _PREDICT_LOG, _REQUEST, _MODEL_SPEC, _SIGNATURE_NAME, _INPUTS, _KEY, _VALUE = 6, 1, 1, 3, 2, 1, 2
 
 
@@ -23,9 +23,9 @@ def write_warmup(
 
     Args:
       version: folder of the SavedModel.
-      endpoints: signature name -> endpoint.
-      file_channels: of the images that are sent as files.
-      image_size: (height, width) px.
+      endpoints: name of the signature -> endpoint.
+      file_channels: number of channels of images that are sent as files.
+      image_size: (height, width) of the image in px.
     """
     file = version / WARMUP_FILE
     file.parent.mkdir(exist_ok=True)
@@ -39,8 +39,8 @@ def encode_prediction_log(signature: str, inputs: Mapping[str, bytes]) -> bytes:
     """Returns a PredictionLog.
 
     Args:
-      signature: its name.
-      inputs: name -> TensorProto.
+      signature: name of the signature.
+      inputs: name of the input -> TensorProto.
     """
     request = _field(_MODEL_SPEC, _field(_SIGNATURE_NAME, signature.encode()))
     for name, tensor in inputs.items():
@@ -50,7 +50,7 @@ def encode_prediction_log(signature: str, inputs: Mapping[str, bytes]) -> bytes:
 
 def _make_input(spec: tf.TensorSpec, file_channels: int, image_size: tuple[int, int]) -> bytes:
     if spec.dtype == tf.string:
-        # Gray will do: the time does not depend on the pixels.
+        # The time does not depend on the pixels, so gray will do.
         picture = tf.fill([*image_size, file_channels], tf.constant(127, tf.uint8))
         return tf.make_tensor_proto([tf.io.encode_png(picture).numpy()]).SerializeToString()
     shape = [1, 2] if spec.name == NOISE_SEED else [1, *image_size, spec.shape[-1]]
@@ -59,7 +59,7 @@ def _make_input(spec: tf.TensorSpec, file_channels: int, image_size: tuple[int, 
 
 
 def _field(number: int, contents: bytes) -> bytes:
-    """Returns a field of bytes, text or a message, as protocol buffers are written."""
+    """Returns a field that holds bytes, a text or a message, in the format of protocol buffers."""
     length, digits = len(contents), []
     while length >= 0x80:
         digits.append(length & 0x7F | 0x80)
