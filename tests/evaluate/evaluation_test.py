@@ -131,7 +131,7 @@ def test_a_folder_holds_one_evaluation_and_all_its_metrics(workdir, tmp_path, ca
     notice = (
         f"{tmp_path} holds results of another evaluation, which this one replaces: l1.json, psnr.json, "
         "histogram_intersection.json, diversity.json (other checkpoint_step, model, noise_seed); "
-        "another output folder keeps both"
+        "`output=ANOTHER` keeps both"
     )
     assert notice in capsys.readouterr().err.splitlines()
     assert _read(tmp_path / "l1.json")["evaluation"]["noise_seed"] == 77

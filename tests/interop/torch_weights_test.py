@@ -132,7 +132,7 @@ def test_the_configuration_holds_what_was_detected(recorded, tmp_path, capsys):
     assert "U-Net of 6 downsamplings, 1 filters, 3 -> 3 channels, batch norm" in output
     assert "PatchGAN of 2 strided convolutions, 3 filters, 6 channels, batch norm, 34 px" in output
     assert "33 running statistics were left out" in notes
-    assert "dropout=none" in notes
+    assert "`dropout=none`" in notes
 
 
 def test_dropout_is_where_the_reference_has_it(recorded, tmp_path):

@@ -124,7 +124,7 @@ def test_inpaint_resumes_fills_holes_and_keeps_the_rest(photos, tmp_path, capsys
     runs.write_image(tmp_path / "given/marked.png", picture[..., :3])
     with pytest.raises(UserError, match="1 of 1 images could not be translated"):
         _call(TRANSLATE, "translate", **model, output=tmp_path / "none")
-    assert "marked.png has no transparent pixels to fill; hole=center" in capsys.readouterr().err
+    assert "marked.png has no transparent pixels to fill; `hole=center`" in capsys.readouterr().err
     _call(TRANSLATE, "translate", **model, output=tmp_path / "middle", hole="center")
     changed = np.any(_read(tmp_path / "middle" / "marked.png") != picture[..., :3], axis=-1)
     assert changed[10:30, 15:45].mean() > 0.9

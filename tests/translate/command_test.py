@@ -197,7 +197,7 @@ def test_half_of_a_pair_is_taken_on_request_and_a_hint_given_else(workdir, tmp_p
     translate(model=workdir, input=tmp_path / "photos", output=tmp_path / "whole")
     # The run's direction is BtoA: its input is the right half.
     assert "pair.png is twice as wide as high" in (hint := capsys.readouterr().err)
-    assert "training, crop=right takes its input half" in hint
+    assert "training, `crop=right` takes its input half" in hint
     for side, half in (("left", pixels[:, :32]), ("right", pixels[:, 32:])):
         translate(model=workdir, input=tmp_path / "photos", output=tmp_path / side, crop=side)
         np.testing.assert_array_equal(read_picture(tmp_path / side / "pair.png"), Translator(workdir)(half))
@@ -218,7 +218,7 @@ def test_the_card_of_a_saved_model_tells_which_half_is_the_input(workdir, tmp_pa
         (version / "model_card.json").write_text(text)
         translate(model=version, input=tmp_path / "photos", output=tmp_path / "out")
         hints.append(capsys.readouterr().err)
-    assert "crop=right takes" in hints[0] and "crop=left or right takes" in hints[1]
+    assert "`crop=right` takes" in hints[0] and "`crop` takes" in hints[1]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from tfpix2pix.evaluate.results import Evaluation, sift_earlier, write_results
 from tfpix2pix.export.names import CARD_FILE
 from tfpix2pix.export.opening import model_folder
 from tfpix2pix.metrics import registry
+from tfpix2pix.metrics.fcn.segmenter import load_segmenter
 from tfpix2pix.metrics.label_maps import choose_palette, find_label_side
 from tfpix2pix.metrics.registry import Examples, Metric, Result, Segmenter, Tools
 from tfpix2pix.metrics.scoring import Split, score_split
@@ -96,7 +97,7 @@ def evaluate_model(
     given = {"dataset": dataset, "data_dir": folder_of_data, "direction": direction, "image_size": image_size}
     config = _settle_data(translator, {name: value for name, value in given.items() if value is not None})
     source = splits.open_split(config, split)
-    network = _load_segmenter(segmenter)
+    network = load_segmenter(segmenter) if isinstance(segmenter, str | Path) else segmenter
     classes = choose_palette(config.dataset, config.data_dir, palette, network)
     label_side = find_label_side(source, classes)
     if palette is not None and label_side is None:
@@ -131,7 +132,7 @@ def _announce_replacement(folder: Path, others: Mapping[str, Sequence[str]]) -> 
     differences = ", ".join(sorted(set().union(*others.values())))
     say(
         f"{folder} holds results of another evaluation, which this one replaces: {files} "
-        f"(other {differences}); another output folder keeps both"
+        f"(other {differences}); `output=ANOTHER` keeps both"
     )
 
 
@@ -198,14 +199,6 @@ def _settle_data(translator: Translator, given: Mapping[str, Any]) -> Config:
         return make_config(**own, **task.options, **given)
     checked = make_config(**{"dataset": trained.dataset, **given})
     return dataclasses.replace(trained, **{name: getattr(checked, name) for name in given})
-
-
-def _load_segmenter(segmenter: str | Path | Segmenter | None) -> Segmenter | None:
-    if not isinstance(segmenter, str | Path):
-        return segmenter
-    from tfpix2pix.metrics.fcn.segmenter import load_segmenter
-
-    return load_segmenter(segmenter)
 
 
 def _score(job: _Job, gallery: Gallery) -> dict[str, Result]:

@@ -66,7 +66,9 @@ def _parse(argv: Sequence[str]) -> dict[str, Any]:
     flag_values = command_line.new_flags()
     _define_flags(flag_values)
     _define_file_flags(flag_values)
-    arguments = command_line.parse_flags(flag_values, __doc__ or "", argv)
+    # The files for other runtimes have a flag called --noise, and no argument.
+    aliases = {"noise": "serving_noise"}
+    arguments = command_line.parse_flags(flag_values, __doc__ or "", argv, aliases=aliases)
     values = flag_values.flag_values_dict()
     if arguments or not values["workdir"]:
         raise UsageError("expected --workdir=RUN, with --output=DIR or without it (--help shows more)")

@@ -195,7 +195,7 @@ def _describe_differences(
     if noisy:
         notes.append(
             "dropout is where the reference has it, and on when translating, as there without --eval; "
-            "files do not tell of --no_dropout: if the model was trained with it, take dropout=none"
+            "files do not tell of --no_dropout: if the model was trained with it, give `dropout=none`"
         )
     if zeroed:
         notes.append(f"biases that the reference does not have there are 0: {', '.join(zeroed)}")

@@ -12,6 +12,7 @@ import numpy as np
 from tfpix2pix.export.names import DEFAULT_SIGNATURE
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.base.naming import name_flags
 from tfpix2pix.pipelines.base.progress import show_progress
 from tfpix2pix.serving.remote_model import RemoteModel, ServingError
 from tfpix2pix.translate.image_inputs import InputFile, list_outputs
@@ -80,7 +81,7 @@ def translate_files(
                 try:
                     latencies_sec.append(task.result())
                 except _RefusedError as error:
-                    bar.write(f"error: {error}", file=sys.stderr)
+                    bar.write(f"error: {name_flags(str(error))}", file=sys.stderr)
                 bar.update()
     except BaseException as error:
         model.close()  # What other threads still wait for is of no use any more.

@@ -88,7 +88,7 @@ def _warn_of_pairing(study: Study) -> None:
     count, trials = len(study.examples), study.protocol.trials
     if study.protocol.pairing == "different" and count < 2 * trials:
         warn(
-            f"pairing=different: with {trials} trials and {count} examples a person sees some real images "
+            f"`pairing=different`: with {trials} trials and {count} examples a person sees some real images "
             f"and, in other trials, what was generated for them. With {2 * trials} examples nobody does"
         )
 

@@ -31,14 +31,15 @@ def define_sources(flag_values: flags.FlagValues) -> None:
         (
             "model",
             "Take the images of this run or SavedModel, given as PATH or NAME=PATH. The real images are "
-            "those of its dataset. May be repeated.",
+            "those of its dataset. This may be repeated.",
         ),
         (
             "generated",
-            "Take the images of an algorithm from this folder, given as NAME=FOLDER. May be repeated.",
+            "Take the images of an algorithm from this folder, given as NAME=FOLDER. This may be repeated.",
         ),
     ):
         flags.DEFINE_multi_string(name, None, text, flag_values=flag_values)
+        flag_values[name].help = text  # absl says in words of its own that it may be repeated.
     for name, text in (
         ("real", "Take the real images from this folder."),
         (

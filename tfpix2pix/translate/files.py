@@ -14,6 +14,7 @@ from tfpix2pix.pictures.page import Row, render_gallery
 from tfpix2pix.pictures.sheets import write_png
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.pipelines.base.naming import name_flags
 from tfpix2pix.pipelines.base.progress import say, show_progress
 from tfpix2pix.pipelines.files.image_files import (
     BadImageError,
@@ -67,7 +68,7 @@ def translate_files(
                 picture = _read_picture(file.path, header, translator.task, options)
                 rows.append(_translate_file(translator, file, picture, output, options))
             except BadImageError as error:
-                bar.write(f"error: {error}", file=sys.stderr)
+                bar.write(f"error: {name_flags(str(error))}", file=sys.stderr)
             bar.update()
     notices.warn()
     samples = options.samples_per_image
@@ -112,15 +113,17 @@ class _Notices:
             self._may_hint = False
             say(
                 f"note: {file} is twice as wide as high. If it is a pair for training, "
-                f"crop={self._find_input_half()} takes its input half"
+                f"{self._name_crop()} takes its input half"
             )
 
-    def _find_input_half(self) -> str:
+    def _name_crop(self) -> str:
         try:
             config = self._translator.config
         except UserError:  # A damaged card does not keep a SavedModel from translating.
             config = None
-        return "left or right" if config is None else "left" if config.direction == "AtoB" else "right"
+        if config is None:
+            return "`crop`"
+        return "`crop=left`" if config.direction == "AtoB" else "`crop=right`"
 
     def warn(self) -> None:
         """Warns of the files that are stored turned."""
@@ -151,7 +154,7 @@ def _cut_hole(file: Path, picture: np.ndarray, options: Options) -> np.ndarray:
         picture = picture.copy()
         picture[..., 3][center_mask(picture.shape[:2]).numpy()[..., 0] > 0] = lowest
     elif not np.any(picture[..., 3] == lowest):
-        raise BadImageError(f"{file} has no transparent pixels to fill; hole=center cuts out the middle")
+        raise BadImageError(f"{file} has no transparent pixels to fill; `hole=center` cuts out the middle")
     return picture
 
 

@@ -126,7 +126,7 @@ def open_socket(address: Address) -> socket.socket:
     if not ipaddress.ip_address(listening.getsockname()[0].split("%")[0]).is_loopback:
         warn(
             f"{address.host} can be reached from other machines, and nobody is asked for a password; "
-            "127.0.0.1 can be reached from this machine alone"
+            "`host=127.0.0.1` keeps it here"
         )
     return listening
 

@@ -26,7 +26,7 @@ def write_keras(generator: keras.Model, path: Path) -> None:
     if foreign := portable.find_foreign_layers(generator):
         raise UserError(
             f"{path.name} was not written: Keras does not ship {', '.join(foreign)}, so it could not open "
-            "the file; use Keras's or tfpix2pix's layers instead, or another --format"
+            "the file; use Keras's or tfpix2pix's layers instead, or another `format`"
         )
     generator.save(path)
 
