@@ -5,6 +5,7 @@ from pathlib import Path
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base import homes
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.base.progress import say
 from tfpix2pix.pipelines.files import sources
 from tfpix2pix.pipelines.labels import id_maps
 from tfpix2pix.pipelines.labels.palettes import Palette
@@ -24,6 +25,7 @@ def open_split(
     cache_mib: int = 2048,
     task: Task | None = None,
     palette: Palette | None = None,
+    val_percent: int = 10,
 ) -> sources.Source:
     """Opens one split of a dataset; downloads the dataset if it is not there.
 
@@ -31,7 +33,7 @@ def open_split(
       dataset: a name in the catalogue, the name of your own set, or an entry like those of the
         catalogue.
       split: `train`, `val` or `test`.
-      data_dir: folder that holds `<dataset>/<split>`, or the splits themselves.
+      data_dir: folder that holds the dataset's folder, or the splits themselves.
       direction: `AtoB` or `BtoA`; None for the dataset's own.
       image_size: (height, width) in px, at which generated pairs are drawn. Pairs in files keep
         their sizes.
@@ -40,9 +42,11 @@ def open_split(
       task: what is learned; None for pairs of three channels.
       palette: the classes of label maps that hold class ids; None for the dataset's own, see
         `id_maps.find_classes`.
+      val_percent: the share of the training pairs, in percent, that validates where the dataset has
+        neither `val/` nor `test/`. They are the same ones at every call.
 
     Returns:
-      The pairs.
+      The pairs. A line on standard error says where they were found.
 
     Raises:
       UserError: if the data is missing, cannot be downloaded, or cannot be used.
@@ -68,11 +72,12 @@ def open_split(
             f"`dataset={spec.name}` is a set of pairs side by side, and `task={task.name}` takes single "
             "photos. Take `dataset=synthetic`, which has some, or name a set of your own"
         )
-    source = sources.open_source(folder, split, direction, on_bad_image, cache_mib, task)
+    source = sources.open_source(folder, split, direction, on_bad_image, cache_mib, task, val_percent)
+    say(source.told)
     if task and task.from_photos:
         return source
     palette = palette or id_maps.find_classes(spec, folder)
-    return id_maps.colour_id_maps(source, folder / split, direction, palette)
+    return id_maps.colour_id_maps(source, direction, palette)
 
 
 def find_classes(dataset: str, data_dir: str | Path = "datasets") -> Palette | None:

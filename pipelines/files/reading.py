@@ -8,18 +8,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfpix2pix.pipelines.base.progress import warn
+from tfpix2pix.pipelines.files.finding import Files, Found, find_split
 from tfpix2pix.pipelines.files.image_files import ARRAY_SUFFIX, decode_image
 from tfpix2pix.pipelines.files.pair_files import (
     RGB,
-    Files,
     Format,
     Images,
     Measured,
-    count_unread,
     decode_pair,
-    find_pairs,
-    find_photos,
     measure_pair,
     separate,
 )
@@ -51,13 +47,9 @@ class Reading:
         formats = tuple(Format(channels) for channels in task.channels)
         return cls(formats) if direction == "AtoB" else cls(formats[::-1], reverse=True)
 
-    def find(self, split_folder: Path) -> dict[str, Files]:
-        """Returns the files of each pair by name; see `pair_files`."""
-        pairs = find_pairs(split_folder) if len(self.formats) == 2 else find_photos(split_folder)
-        if num_unread := count_unread(split_folder, pairs):
-            inside = " and ".join(f"{file.parent.name}/" for file in next(iter(pairs.values())))
-            warn(f"{split_folder}: ignored {num_unread} images beside {inside}, which alone are read")
-        return pairs
+    def find(self, folder: Path, split: str, val_percent: int) -> Found:
+        """Returns the files of each pair of a split by name; see `finding.find_split`."""
+        return find_split(folder, split, len(self.formats) == 1, val_percent)
 
     def measure(self, files: Files) -> Measured:
         """Returns what the headers of a pair's files say; see `measure_pair`."""

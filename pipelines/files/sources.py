@@ -18,9 +18,10 @@ import tensorflow as tf
 
 from tfpix2pix.pipelines.catalogue import DIRECTIONS, ON_BAD_IMAGE
 from tfpix2pix.pipelines.files.bad_files import report_bad, sift
+from tfpix2pix.pipelines.files.finding import Files
 from tfpix2pix.pipelines.files.image_files import BadImageError, warn_of_orientation
 from tfpix2pix.pipelines.files.memory import PixelStore, new_memory, read_arrays
-from tfpix2pix.pipelines.files.pair_files import Files, Images, decode_pair
+from tfpix2pix.pipelines.files.pair_files import Images, decode_pair
 from tfpix2pix.pipelines.files.reading import Reader, Reading
 from tfpix2pix.pipelines.synthetic.facades import draw_pair, pair_index
 from tfpix2pix.pipelines.tasks.tasks import Task
@@ -43,6 +44,11 @@ class Source:
       task: makes examples of the images.
       load: decodes the files of a pair.
       content: a digest of the files that the pairs come from; empty if there are none.
+      origins: the files that each pair comes from, also if the pixels are in memory; empty if there
+        are none.
+      label_side: which of the two files of a pair is a map of classes, 0 or 1; None if the names of
+        the folders do not tell.
+      told: one line that says where the pairs were found; empty if they come from no files.
     """
 
     example_ids: tuple[str, ...]
@@ -53,6 +59,9 @@ class Source:
     task: Task = Task()
     load: Loader = decode_pair
     content: str = ""
+    origins: tuple[Files, ...] = ()
+    label_side: int | None = None
+    told: str = ""
 
     def __len__(self) -> int:
         return len(self.example_ids)
@@ -105,14 +114,15 @@ def open_source(
     on_bad_image: str = "stop",
     cache_mib: int = 2048,
     task: Task | None = None,
+    val_percent: int = 0,
 ) -> Source:
     """Opens the image files of one split and checks them.
 
     Args:
-      folder: holds a folder for each split. The folder of a split holds side-by-side files, or two
-        folders, `input/` and `target/` or `photos/` and `labels/`, with files of the same names
-        (suffixes may differ). For a task that learns from photos it holds photos, or a folder
-        `photos/` of them.
+      folder: holds the splits in one of the layouts that `layouts.find_folders` knows: side-by-side
+        files, or two folders, such as `input/` and `target/`, with files of the same names (suffixes
+        may differ). For a task that learns from photos a split holds photos, or a folder `photos/`
+        of them.
       split: `train`, `val` or `test`.
       direction: `AtoB` or `BtoA`.
       on_bad_image: `stop` raises an error for files that cannot be used, and `skip` leaves them out.
@@ -121,6 +131,8 @@ def open_source(
       cache_mib: images are decoded once and kept if they fit this many MiB; otherwise every read
         decodes its file.
       task: what is learned; None for pairs of three channels.
+      val_percent: the share of the training pairs, in percent, that validates where the folder holds
+        neither `val/` nor `test/`; 0 for an error there.
 
     Returns:
       The pairs in natural order of their names (1, 2, 10). All input images have one type, which
@@ -134,7 +146,8 @@ def open_source(
     check_choices(direction, on_bad_image)
     task = task or Task()
     reading = Reading.of(task, direction)
-    pairs = reading.find(folder / split)
+    found = reading.find(folder, split, val_percent)
+    pairs = found.pairs
     headers, bad_headers = sift(lambda name: reading.measure(pairs[name]), pairs, f"Checking {split}")
     turned = [file for header in headers.values() for file in header.turned]
     warn_of_orientation(str(folder / split), turned)
@@ -160,7 +173,19 @@ def open_source(
     kept = tuple(pairs[name] for name in names)
     read = store.reader(names) if fits else reading.reader(kept)
     content = hashlib.sha256(b"".join(headers[name].digest for name in names)).hexdigest()
-    return Source(names, read, task.channels, skipped, () if fits else kept, task, reading.load, content)
+    return Source(
+        names,
+        read,
+        task.channels,
+        skipped,
+        files=() if fits else kept,
+        task=task,
+        load=reading.load,
+        content=content,
+        origins=kept,
+        label_side=found.label_side,
+        told=found.tell(reading.reverse),
+    )
 
 
 def open_synthetic(

@@ -1,8 +1,8 @@
 """Label maps that hold class ids instead of colours: they are found, and read in their palette's colours.
 
-A label map in `labels/` (or in gtFine/, where it is one of Cityscapes) that is a gray PNG of 8 bits
-holds class ids, from 0 to K - 1; any other value is void. Networks and people see colours, so the
-label map is read as the colour map that it stands for.
+A label map in `labels/`, `masks/` and such (or in gtFine/, where it is one of Cityscapes) that is a gray
+PNG of 8 bits holds class ids, from 0 to K - 1; any other value is void. Networks and people see colours,
+so the label map is read as the colour map that it stands for.
 """
 
 import dataclasses
@@ -17,12 +17,10 @@ from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.catalogue import DatasetSpec
 from tfpix2pix.pipelines.files import cityscapes
 from tfpix2pix.pipelines.files.image_headers import PNG_GRAY, parse_png_type
-from tfpix2pix.pipelines.files.pair_files import find_pairs
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.labels.palettes import VOID, Palette, colour_table, dataset_palette, find_palette
 
 PALETTE_FILE = "palette.json"  # in a dataset's folder, beside its splits
-LABELS_FOLDER = "labels"
 
 
 def find_classes(spec: DatasetSpec, folder: Path | None) -> Palette | None:
@@ -45,23 +43,25 @@ def find_classes(spec: DatasetSpec, folder: Path | None) -> Palette | None:
     return find_palette(str(file)) if file and file.is_file() else None
 
 
-def colour_id_maps(source: Source, split_folder: Path, direction: str, palette: Palette | None) -> Source:
+def colour_id_maps(source: Source, direction: str, palette: Palette | None) -> Source:
     """Returns the pairs with their label maps in colours, if the files hold class ids.
 
     Args:
       source: the pairs as they are read.
-      split_folder: the folder that they come from.
-      direction: `AtoB` or `BtoA`; label maps are on the right (B).
+      direction: `AtoB` or `BtoA`.
       palette: the classes; None leaves gray label maps gray.
 
     Raises:
       UserError: if only some of the label maps hold ids, or if the palette has no colour for void.
     """
-    place = 1 if direction == "AtoB" else 0
-    if palette is None or source.channels[place] != 3:
+    side = source.label_side
+    if palette is None or side is None:
         return source
-    files = _label_files(split_folder)
-    if not files or not _hold_ids(files):
+    place = side if direction == "AtoB" else 1 - side
+    if source.channels[place] != 3:
+        return source
+    files = [pair[side] for pair in source.origins]
+    if not _hold_ids(files):
         return source
     if not len(palette.void):
         raise UserError(
@@ -76,12 +76,6 @@ def colour_id_maps(source: Source, split_folder: Path, direction: str, palette: 
         return tuple(images)
 
     return dataclasses.replace(source, read=read)
-
-
-def _label_files(split_folder: Path) -> Sequence[Path]:
-    if not split_folder.is_dir() or (split_folder / LABELS_FOLDER).is_dir():
-        return [files[1] for files in find_pairs(split_folder).values()]
-    return ()
 
 
 def _table(file: Path, palette: Palette) -> npt.NDArray[np.uint8]:

@@ -11,8 +11,9 @@ from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.progress import show_progress
 from tfpix2pix.pipelines.base.staging import publish, staged_folder
 from tfpix2pix.pipelines.catalogue import SPLITS
+from tfpix2pix.pipelines.files.finding import Files, match_by_stem
 from tfpix2pix.pipelines.files.image_files import warn_of_orientation
-from tfpix2pix.pipelines.files.pair_files import Files, decode_pair, match_by_stem, measure_pair
+from tfpix2pix.pipelines.files.pair_files import decode_pair, measure_pair
 
 
 def combine_folders(input_folder: Path, target_folder: Path, output_folder: Path) -> int:

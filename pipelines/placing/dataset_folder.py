@@ -14,21 +14,26 @@ from tfpix2pix.pipelines.catalogue import (
     CATALOGUE,
     IMAGE_SUFFIXES,
     SPLITS,
-    TWO_FOLDERS,
     DatasetSpec,
     check_name,
+    find_dataset,
 )
-from tfpix2pix.pipelines.files import cityscapes
+from tfpix2pix.pipelines.files import cityscapes, layouts
 from tfpix2pix.pipelines.placing.archives import unpack_archive
 from tfpix2pix.pipelines.placing.downloads import download, forget_download, local_file
 
 
 def find_dataset_folder(name: str, data_dir: Path) -> Path | None:
-    """Returns the folder that holds train/, val/ or test/ of a dataset; None if there is none.
+    """Returns the folder that holds the splits of a dataset; None if there is none.
 
-    The folder is `data_dir/name`, or else `data_dir` itself.
+    The folder is `data_dir/name`, or else `data_dir` itself. A set that is not downloaded may also have
+    no splits: its images lie in the folder itself, or in two folders, such as `masks/` and `images/`.
     """
-    return next((folder for folder in (data_dir / name, data_dir) if splits_in(folder)), None)
+    places = (data_dir / name, data_dir)
+    with_splits = next((folder for folder in places if splits_in(folder)), None)
+    if with_splits or find_dataset(name).url:
+        return with_splits
+    return next((folder for folder in places if layouts.holds_unsplit(folder)), None)
 
 
 def prepare_dataset(spec: DatasetSpec, data_dir: Path, *archives: Path) -> Path:
@@ -142,7 +147,7 @@ def _download(spec: DatasetSpec, partial: Path) -> None:
 def _find_dataset_inside(spec: DatasetSpec, archive: str, unpacked: Path) -> Path:
     """Returns the folder with the splits, whatever folders the archive wraps around it."""
     folder = unpacked
-    while not splits_in(folder) and not cityscapes.is_official(folder):
+    while not splits_in(folder) and not cityscapes.is_official(folder) and not layouts.find_two(folder):
         wrapped = [entry for entry in folder.iterdir() if entry.is_dir()]
         if len(wrapped) != 1:
             break
@@ -156,8 +161,9 @@ def _find_dataset_inside(spec: DatasetSpec, archive: str, unpacked: Path) -> Pat
 
 
 def splits_in(folder: Path) -> list[str]:
-    """Returns which of train, val and test a folder holds."""
-    return [split for split in SPLITS if (folder / split).is_dir()] or cityscapes.official_splits(folder)
+    """Returns which of train, val and test a folder holds, under whatever names."""
+    found = [split for split in SPLITS if layouts.find_folders(folder, split)]
+    return found or cityscapes.official_splits(folder)
 
 
 def _find_fault(spec: DatasetSpec, folder: Path) -> str | None:
@@ -165,6 +171,8 @@ def _find_fault(spec: DatasetSpec, folder: Path) -> str | None:
     if fault := cityscapes.find_fault(folder):
         return fault
     splits = splits_in(folder)
+    if not splits and not spec.counts and layouts.holds_unsplit(folder):
+        return None
     if not splits:
         return "there is no folder train/, val/ or test/"
     for split in spec.counts:
@@ -183,17 +191,14 @@ def _find_fault(spec: DatasetSpec, folder: Path) -> str | None:
 
 def _image_sizes(folder: Path, split: str) -> Mapping[str, Mapping[str, int]]:
     """Returns the size in bytes of each image of a split by its name, for each of its one or two folders."""
-    if not (folder / split).is_dir():
+    folders = layouts.find_folders(folder, split)
+    if not folders:
         pairs = cityscapes.find_official_pairs(folder, split)
         return {
             f"{place}/{split}": {files[side].name: files[side].stat().st_size for files in pairs.values()}
             for side, place in enumerate((cityscapes.PHOTOS, cityscapes.LABELS))
         }
-    places = [split]
-    for names in TWO_FOLDERS:
-        if (folder / split / names[0]).is_dir():
-            places = [f"{split}/{name}" for name in names]
-    return {place: _images_in(folder / place) for place in places}
+    return {str(inside.relative_to(folder)): _images_in(inside) for inside in folders}
 
 
 def _images_in(folder: Path) -> Mapping[str, int]:
@@ -208,7 +213,11 @@ def _images_in(folder: Path) -> Mapping[str, int]:
 
 
 def _describe(folder: Path) -> str:
-    counts = {split: _image_sizes(folder, split) for split in splits_in(folder)}
+    splits = splits_in(folder)
+    if not splits:
+        inside = layouts.find_unsplit(folder) or (layouts.find_photo_folder(folder),)
+        return f"{len(_images_in(inside[0]))} without splits"
+    counts = {split: _image_sizes(folder, split) for split in splits}
     return ", ".join(f"{split} {len(next(iter(places.values())))}" for split, places in counts.items())
 
 

@@ -141,11 +141,11 @@ def test_what_is_there_is_not_replaced(tmp_path, data_dir, make):
 
 
 def test_a_folder_of_ones_own_without_splits_says_what_it_lacks(data_dir):
-    for name in ("A/1.png", "B/1.png"):
+    for name in ("x/1.png", "y/1.png"):
         (data_dir / "mine" / name).parent.mkdir(parents=True)
         (data_dir / "mine" / name).touch()
     lack = (
-        f"{data_dir}/mine holds A/, B/; expected folders train/ and val/, .* --combine INPUT_DIR TARGET_DIR"
+        f"{data_dir}/mine holds x/, y/; expected folders train/ and val/, .* --combine INPUT_DIR TARGET_DIR"
     )
     with pytest.raises(UserError, match=lack):
         prepare_dataset(MINE, data_dir)

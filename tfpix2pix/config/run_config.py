@@ -34,6 +34,14 @@ class RunConfig:
         group="data",
         may_change=True,
     )
+    val_percent: int = option(
+        10,
+        "Validate on this share of the training examples, in percent, where the dataset has neither a val/ "
+        "nor a test/ folder. They are chosen by their names and are not trained on. With 0 it is an error "
+        "that these folders are missing.",
+        group="data",
+        minimum=0,
+    )
     image_size: Size = option(
         (256, 256),
         "Train on images of this size in px, given as N or HxW.",

@@ -34,5 +34,6 @@ def open_split(config: Config, split: str) -> Source:
         image_size=config.image_size,
         on_bad_image=config.on_bad_image,
         cache_mib=config.cache_mib,
+        val_percent=config.val_percent,
         task=make_task(config),
     )

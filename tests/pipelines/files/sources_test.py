@@ -267,8 +267,8 @@ def test_two_files_for_one_side_of_a_pair(tmp_path):
         ([], "train: no such folder; .* holds nothing$"),
         (["val/1.png"], "train: no such folder; .* holds val/$"),
         (
-            ["train/A/1.png", "train/B/1.png"],
-            "train holds A/, B/; expected .* folders input/ and target/, or photos/ and labels/$",
+            ["train/x/1.png", "train/y/1.png"],
+            "train holds x/, y/; expected .* folders input/ and target/, or photos/ and labels/$",
         ),
         (["train/.DS_Store", "train/a.txt"], "train holds .DS_Store, a.txt; expected JPEG, PNG or BMP"),
         (["train/input/1.png"], "train/target: no such folder; .*train holds input/$"),

@@ -27,7 +27,9 @@ def _write(folder, label_maps, palette=PALETTE, names=("photos", "labels")):
 
 
 def _read(folder, direction="AtoB", **options):
-    source = datasets.open_split("mine", "train", data_dir=folder, direction=direction, **options)
+    source = datasets.open_split(
+        "mine", "train", data_dir=folder, direction=direction, val_percent=0, **options
+    )
     return [image.numpy() for image in source.read(tf.constant(0, tf.int64))]
 
 

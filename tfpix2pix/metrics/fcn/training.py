@@ -125,6 +125,7 @@ def open_split(config: FcnConfig, split: str, palette: Palette) -> Source:
         image_size=config.image_size,
         on_bad_image=config.on_bad_image,
         cache_mib=config.cache_mib,
+        val_percent=config.val_percent,
         palette=palette,
     )
     return with_class_ids(source, palette)

@@ -1,0 +1,196 @@
+"""From a dataset's folder to the files of each pair of a split; a share validates where nothing else does."""
+
+import collections
+import hashlib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.base.listing import describe_folder, join_some
+from tfpix2pix.pipelines.base.progress import warn
+from tfpix2pix.pipelines.files import cityscapes, layouts
+from tfpix2pix.pipelines.files.image_files import list_image_files
+
+_SIDE_BY_SIDE = (
+    "JPEG, PNG or BMP files (or .npy arrays) with the two images side by side, "
+    "or folders input/ and target/, or photos/ and labels/"
+)
+_ONE_PER_PAIR = "JPEG, PNG or BMP files (or .npy arrays), one per pair"
+_PHOTOS = "JPEG, PNG or BMP photos, here or in a folder photos/"
+_SHARE_SEED = 0
+
+Files = tuple[Path, ...]  # one side-by-side file, the left and the right image, or a photo
+
+
+class Found(NamedTuple):
+    """The files of a split, and where they were found.
+
+    Attributes:
+      pairs: the files of each pair, or of each photo, by its name, in natural order.
+      place: the folder that holds them all, for people.
+      sides: what A and B are called, for people; empty for photos.
+      note: what else a person should know, as a sentence without a full stop; may be empty.
+      label_side: which of the two files of a pair is a map of classes, 0 or 1; None if the names of
+        the folders do not tell.
+    """
+
+    pairs: Mapping[str, Files]
+    place: Path
+    sides: tuple[str, ...] = ()
+    note: str = ""
+    label_side: int | None = None
+
+    def tell(self, reverse: bool) -> str:
+        """Returns one line that says what was found.
+
+        Args:
+          reverse: whether B is the input.
+        """
+        marked = [f"{side} ({mark})" for side, mark in zip(self.sides, "AB", strict=bool(self.sides))]
+        kind = ("pair" if marked else "photo") + ("" if len(self.pairs) == 1 else "s")
+        roles = f"; input {marked[reverse]}, target {marked[not reverse]}" if marked else ""
+        return f"{self.place}: {len(self.pairs)} {kind}{roles}{'; ' if self.note else ''}{self.note}"
+
+
+def find_split(folder: Path, split: str, from_photos: bool = False, val_percent: int = 0) -> Found:
+    """Finds the files of one split.
+
+    Without a folder for validation, `test/` stands in for it, and without that one, a share of the
+    training pairs, which are then no training pairs. The share depends on the names of the pairs alone.
+
+    Args:
+      folder: the dataset's folder.
+      split: `train`, `val` or `test`.
+      from_photos: whether single photos are looked for, and not pairs.
+      val_percent: the share in percent; 0 if training pairs may not validate.
+
+    Raises:
+      UserError: if there are no such files, or if an image has no partner; the message says what
+        there is.
+    """
+    if cityscapes.is_official(folder) and not (folder / split).is_dir():
+        return _find_official(folder, split, from_photos)
+    own, note = _folders_of(folder, split, from_photos), ""
+    if not own and split == "val" and (own := _folders_of(folder, "test", from_photos)):
+        note = "there is no folder val/, so test/ validates"
+    validates = _folders_of(folder, "val", from_photos) or _folders_of(folder, "test", from_photos)
+    pool = _folders_of(folder, "train", from_photos) or _unsplit(folder, from_photos)
+    if pool and val_percent and split in ("train", "val") and not validates:
+        found = _find_in(pool, from_photos)
+        if len(found.pairs) > 1:
+            return _share(found, split, val_percent)
+    return _find_in(own or (folder / split,), from_photos)._replace(note=note)
+
+
+def _folders_of(folder: Path, split: str, from_photos: bool) -> layouts.Folders:
+    if not from_photos:
+        return layouts.find_folders(folder, split)
+    inside = layouts.find_split_folder(folder, split)
+    return (inside,) if inside else ()
+
+
+def _unsplit(folder: Path, from_photos: bool) -> layouts.Folders:
+    if not from_photos:
+        return layouts.find_unsplit(folder)
+    return (folder,) if layouts.holds_unsplit(folder) else ()
+
+
+def _find_in(folders: layouts.Folders, from_photos: bool) -> Found:
+    if from_photos:
+        inside = layouts.find_photo_folder(folders[0])
+        found = Found(_by_name(_images_in(inside, _PHOTOS)), folders[0])
+    elif len(folders) == 1:
+        return Found(_by_name(_images_in(folders[0], _SIDE_BY_SIDE)), folders[0], ("left half", "right half"))
+    else:
+        place = Path(os.path.commonpath(folders))
+        sides = tuple(f"{folder.relative_to(place)}/" for folder in folders)
+        found = Found(match_by_stem(*folders), place, sides, "", layouts.find_label_side(folders))
+    _warn_of_unread(found)
+    return found
+
+
+def _warn_of_unread(found: Found) -> None:
+    """Warns of images that lie beside the folders in which the pairs of a split were found."""
+    files = next(iter(found.pairs.values()))
+    if files[0].parent != found.place and (num_unread := len(list_image_files(found.place)[0])):
+        inside = " and ".join(f"{file.parent.name}/" for file in files)
+        warn(f"{found.place}: ignored {num_unread} images beside {inside}, which alone are read")
+
+
+def _find_official(folder: Path, split: str, from_photos: bool) -> Found:
+    if from_photos:
+        return Found(cityscapes.find_official_photos(folder, split), folder / cityscapes.PHOTOS / split)
+    sides = tuple(f"{name}/{split}/" for name in (cityscapes.PHOTOS, cityscapes.LABELS))
+    return Found(cityscapes.find_official_pairs(folder, split), folder, sides, "", 1)
+
+
+def _share(found: Found, split: str, val_percent: int) -> Found:
+    held = hold_out(found.pairs, val_percent)
+    pairs = {name: files for name, files in found.pairs.items() if (name in held) == (split == "val")}
+    note = (
+        f"there is no folder val/ or test/, so {len(held)} of the {len(found.pairs)} "
+        f"(`val_percent={val_percent}`), drawn by their names, validate"
+    )
+    return found._replace(pairs=pairs, note=note)
+
+
+def hold_out(names: Iterable[str], percent: int) -> set[str]:
+    """Returns the names that validate: always the same ones of the same names.
+
+    Args:
+      names: the names of all pairs, at least two.
+      percent: the share that validates; at least one name does, and at least one does not.
+    """
+
+    def draw(name: str) -> bytes:
+        return hashlib.sha256(f"{_SHARE_SEED} {name}".encode("utf-8", "surrogateescape")).digest()
+
+    names = list(names)
+    count = min(max(1, round(len(names) * percent / 100)), len(names) - 1)
+    return set(sorted(names, key=draw)[:count])
+
+
+def _by_name(files: Sequence[Path]) -> dict[str, Files]:
+    stems = collections.Counter(file.stem for file in files)
+    return {file.stem if stems[file.stem] == 1 else file.name: (file,) for file in files}
+
+
+def match_by_stem(input_folder: Path, target_folder: Path) -> dict[str, Files]:
+    """Returns the two files of each pair by their common stem, in natural order.
+
+    Raises:
+      UserError: if a folder holds no images, two images of one stem, or one without a partner.
+    """
+    inputs, targets = _by_stem(input_folder), _by_stem(target_folder)
+    alone = [str(file) for stem, file in inputs.items() if stem not in targets]
+    alone += [str(file) for stem, file in targets.items() if stem not in inputs]
+    if alone:
+        raise UserError(
+            f"{len(alone)} images have no partner of the same name: {join_some(alone)}. "
+            "Add the partners, or remove these (`on_bad_image=skip` is for files that cannot be read)"
+        )
+    return {stem: (file, targets[stem]) for stem, file in inputs.items()}
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    files = _images_in(folder, _ONE_PER_PAIR)
+    by_stem = {file.stem: file for file in files}
+    if twice := [str(file) for file in files if by_stem[file.stem] != file]:
+        raise UserError(f"{folder} holds more than one image of the same name: {join_some(twice)}")
+    return by_stem
+
+
+def _images_in(folder: Path, expected: str) -> list[Path]:
+    if not folder.is_dir():
+        missing = f"{folder}: no such folder; {folder.parent} {describe_folder(folder.parent)}"
+        if folder.name == "val":
+            missing += ". Training takes val/ to validate: move some of the pairs of train/ into it"
+        raise UserError(missing)
+    files, num_ignored = list_image_files(folder)
+    if not files:
+        raise UserError(f"{folder} {describe_folder(folder)}; expected {expected}")
+    if num_ignored:
+        warn(f"{folder}: ignored {num_ignored} files that are not JPEG, PNG or BMP")
+    return files
