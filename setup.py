@@ -31,7 +31,6 @@ TEST = [
     *BROWSER,
     "pytest>=8",
     "pytest-xdist>=3.6",
-    "pillow>=10",
     "scikit-image>=0.22",
     SAFETENSORS,
     *NOTEBOOK,
@@ -43,7 +42,6 @@ TEST_KERAS2 = [
     *SERVING,
     "pytest>=8",
     "pytest-xdist>=3.6",
-    "pillow>=10",
     "scikit-image>=0.22",
     SAFETENSORS,
 ]
@@ -74,6 +72,9 @@ setup(
         "numpy>=1.26",
         "absl-py>=2.1",
         "tqdm>=4.66",
+        # What reads WebP, GIF and TIFF files.
+        "pillow>=10",
+        "tifffile>=2023.7",
     ],
     extras_require={
         "addons": ADDONS,

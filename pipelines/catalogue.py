@@ -24,7 +24,20 @@ DIRECTIONS = ("AtoB", "BtoA")
 ON_BAD_IMAGE = ("stop", "skip")
 # The names that two folders may have: one for the left images of the pairs (A), one for the right (B).
 TWO_FOLDERS = (("input", "target"), ("photos", "labels"))
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".npy")
+IMAGE_SUFFIXES = (
+    ".jpg",
+    ".jpeg",
+    ".jpe",
+    ".jfif",
+    ".png",
+    ".bmp",
+    ".tif",
+    ".tiff",
+    ".webp",
+    ".gif",
+    ".npy",
+)
+FORMATS = "JPEG, PNG, BMP, TIFF, WebP or GIF"
 ARCHIVE_HOST = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets"
 
 

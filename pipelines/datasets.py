@@ -26,6 +26,7 @@ def open_split(
     task: Task | None = None,
     palette: Palette | None = None,
     val_percent: int = 10,
+    exif: bool = True,
 ) -> sources.Source:
     """Opens one split of a dataset; downloads the dataset if it is not there.
 
@@ -44,6 +45,7 @@ def open_split(
         `id_maps.find_classes`.
       val_percent: the share of the training pairs, in percent, that validates where the dataset has
         neither `val/` nor `test/`. They are the same ones at every call.
+      exif: whether photos are turned as their EXIF orientation says.
 
     Returns:
       The pairs. A line on standard error says where they were found.
@@ -72,7 +74,7 @@ def open_split(
             f"`dataset={spec.name}` is a set of pairs side by side, and `task={task.name}` takes single "
             "photos. Take `dataset=synthetic`, which has some, or name a set of your own"
         )
-    source = sources.open_source(folder, split, direction, on_bad_image, cache_mib, task, val_percent)
+    source = sources.open_source(folder, split, direction, on_bad_image, cache_mib, task, val_percent, exif)
     say(source.told)
     if task and task.from_photos:
         return source

@@ -10,15 +10,16 @@ from typing import NamedTuple
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.listing import describe_folder, join_some
 from tfpix2pix.pipelines.base.progress import warn
+from tfpix2pix.pipelines.catalogue import FORMATS
 from tfpix2pix.pipelines.files import cityscapes, layouts
 from tfpix2pix.pipelines.files.image_files import list_image_files
 
 _SIDE_BY_SIDE = (
-    "JPEG, PNG or BMP files (or .npy arrays) with the two images side by side, "
+    f"{FORMATS} files (or .npy arrays) with the two images side by side, "
     "or folders input/ and target/, or photos/ and labels/"
 )
-_ONE_PER_PAIR = "JPEG, PNG or BMP files (or .npy arrays), one per pair"
-_PHOTOS = "JPEG, PNG or BMP photos, here or in a folder photos/"
+_ONE_PER_PAIR = f"{FORMATS} files (or .npy arrays), one per pair"
+_PHOTOS = f"{FORMATS} photos, here or in a folder photos/"
 _SHARE_SEED = 0
 
 Files = tuple[Path, ...]  # one side-by-side file, the left and the right image, or a photo
@@ -192,5 +193,5 @@ def _images_in(folder: Path, expected: str) -> list[Path]:
     if not files:
         raise UserError(f"{folder} {describe_folder(folder)}; expected {expected}")
     if num_ignored:
-        warn(f"{folder}: ignored {num_ignored} files that are not JPEG, PNG or BMP")
+        warn(f"{folder}: ignored {num_ignored} files that are not {FORMATS}")
     return files

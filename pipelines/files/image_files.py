@@ -1,13 +1,15 @@
 """Image files: which files of a folder are images, how large they are, and their pixels.
 
-JPEG, PNG and BMP files are told apart by their content, whatever their suffix. Arrays are .npy files.
+Formats are told apart by their content, whatever the suffix of the file. Arrays are .npy files.
 """
 
+import contextlib
+import io
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +18,12 @@ import tensorflow as tf
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.catalogue import IMAGE_SUFFIXES
-from tfpix2pix.pipelines.files.image_headers import BMP_START, PNG_START, UPRIGHT, parse_header
+from tfpix2pix.pipelines.files import other_formats
+from tfpix2pix.pipelines.files.decoding import decode_image
+from tfpix2pix.pipelines.files.image_headers import JPEG_START, parse_header
+from tfpix2pix.pipelines.files.number_arrays import Pixels, load_array, open_array, stored_type, to_channels
+from tfpix2pix.pipelines.files.orientation import UPRIGHT, swaps_sides, turn
 from tfpix2pix.pipelines.tasks.transforms import to_unit_range
-
-Pixels = npt.NDArray[Any]  # [H, W, C]: uint8, uint16, or float32 in [-1, 1]
 
 ARRAY_SUFFIX = ".npy"
 TURN_THEM = "turn their pixels, as `mogrify -auto-orient` does, or save them anew"
@@ -54,60 +58,16 @@ def _natural_key(file: Path) -> tuple[list[str | int], str]:
     return [int(part) if place % 2 else part for place, part in enumerate(parts)], file.name
 
 
-def decode_image(contents: tf.Tensor, channels: int = 3, dtype: tf.DType = tf.uint8) -> tf.Tensor:
-    """Decodes a JPEG, PNG or BMP file; in a graph too, so that a servable reads what training read.
-
-    Args:
-      contents: scalar string, the bytes of the file.
-      channels: 3 for colour: gray is repeated, and alpha is dropped, so that the colours of
-        transparent pixels count. 1 for gray: colours become their luma. 4 for colour and alpha: an
-        image without alpha is opaque. 2 for gray and alpha, which only a PNG that holds them has.
-      dtype: uint8, which takes the upper 8 bits of a 16-bit PNG; or uint16, over whose whole range
-        8 bits are spread.
-
-    Returns:
-      [H, W, channels] of that type.
-    """
-    is_bmp = tf.equal(tf.strings.substr(contents, 0, len(BMP_START)), BMP_START)
-    is_png = tf.equal(tf.strings.substr(contents, 0, len(PNG_START)), PNG_START)
-
-    def decode_bmp() -> tf.Tensor:
-        image = tf.io.decode_bmp(contents)
-        return tf.gather(image, tf.minimum([0, 1, 2], tf.shape(image)[2] - 1), axis=2)
-
-    def decode_jpeg_or_png(channels: int = 3) -> tf.Tensor:
-        # TensorFlow's default DCT is wrong by up to 20 of 255 levels; this one equals Pillow's exactly.
-        return tf.io.decode_jpeg(contents, channels=channels, dct_method="INTEGER_ACCURATE")
-
-    def decode_png() -> tf.Tensor:
-        return tf.io.decode_png(contents, 0 if channels == 2 else channels, dtype)
-
-    def decode_gray_bmp() -> tf.Tensor:
-        return tf.io.decode_png(tf.io.encode_png(decode_bmp()), 1)
-
-    def decode_other() -> tf.Tensor:
-        if channels == 1:
-            image = tf.cond(is_bmp, decode_gray_bmp, lambda: decode_jpeg_or_png(1))
-        else:
-            image = tf.cond(is_bmp, decode_bmp, decode_jpeg_or_png)
-        if channels == 4:
-            image = tf.pad(image, [[0, 0], [0, 0], [0, 1]], constant_values=255)
-        return tf.cast(image, dtype) * 257 if dtype == tf.uint16 else image
-
-    if channels == 3 and dtype == tf.uint8:
-        image = tf.cond(is_bmp, decode_bmp, decode_jpeg_or_png)
-    else:
-        image = tf.cond(is_png, decode_png, decode_other)
-    return tf.ensure_shape(image, [None, None, channels])
-
-
-def load_image(file: Path, channels: int = 3, dtype: npt.DTypeLike = np.uint8) -> Pixels:
+def load_image(file: Path, channels: int = 3, dtype: npt.DTypeLike = np.uint8, exif: bool = True) -> Pixels:
     """Reads a file: an image as `decode_image` does, or an array of numbers as it is.
 
     Args:
       file: an image or an array.
-      channels: channels of the result; an array must have as many itself.
-      dtype: uint8, uint16 or float32; it must hold the values of an array.
+      channels: channels of the result; an array must have as many itself, and so must an image that is
+        neither gray nor RGB, with alpha or without.
+      dtype: uint8, uint16 or float32; it must hold the values of an array. Of 16-bit images uint8 takes
+        the upper 8 bits.
+      exif: whether the image is turned as its EXIF orientation says.
 
     Returns:
       [H, W, channels]; integers over their whole range, or floats in [-1, 1].
@@ -116,16 +76,46 @@ def load_image(file: Path, channels: int = 3, dtype: npt.DTypeLike = np.uint8) -
       BadImageError: if the file cannot be read or decoded.
     """
     dtype = np.dtype(dtype)
-    if file.suffix.lower() == ARRAY_SUFFIX:
-        return _load_array(file, channels, dtype)
-    stored = np.uint16 if dtype == np.uint16 or (dtype == np.float32 and _is_deep(file)) else np.uint8
+    with _naming(file):
+        if file.suffix.lower() == ARRAY_SUFFIX:
+            pixels = load_array(file, channels)
+        else:
+            contents = file.read_bytes()
+            kind = other_formats.tell_format(contents[: other_formats.START_BYTES])
+            if kind:
+                pixels = to_channels(other_formats.decode(contents, kind), channels)
+                if pixels.dtype == np.uint16 and dtype == np.uint8:
+                    pixels = (pixels >> 8).astype(np.uint8)
+            else:
+                pixels = _decode(contents, channels, dtype)
+            if exif and (kind or contents.startswith(JPEG_START)):
+                pixels = turn(pixels, _read_stored_header(file).orientation)
+        if np.result_type(pixels.dtype, dtype) != dtype:
+            raise ValueError(f"holds {pixels.dtype}; expected {dtype}")
+    return widen(pixels, dtype)
+
+
+def _decode(contents: bytes, channels: int, dtype: np.dtype) -> Pixels:
+    """Decodes what TensorFlow can; floats take all 16 bits that a PNG may have."""
+    is_deep = dtype == np.uint16 or (dtype == np.float32 and parse_header(io.BytesIO(contents))[3] == 16)
+    stored = tf.uint16 if is_deep else tf.uint8
     try:
-        pixels = decode_image(tf.constant(file.read_bytes()), channels, tf.as_dtype(stored)).numpy()
+        return decode_image(tf.constant(contents), channels, stored, exif=False).numpy()
+    except (tf.errors.OpError, ValueError) as error:
+        raise ValueError("is damaged or cut short and cannot be decoded") from error
+
+
+@contextlib.contextmanager
+def _naming(file: Path) -> Iterator[None]:
+    """Raises BadImageError with the file's name in place of errors that say what is wrong with a file."""
+    try:
+        yield
     except OSError as error:
         raise BadImageError(f"{file} cannot be read: {error.strerror}") from error
-    except (tf.errors.OpError, ValueError) as error:
-        raise BadImageError(f"{file} is damaged or cut short and cannot be decoded") from error
-    return widen(pixels, dtype)
+    except struct.error as error:
+        raise BadImageError(f"{file} has a damaged header") from error
+    except ValueError as error:
+        raise BadImageError(f"{file} {error}") from error
 
 
 def widen(pixels: Pixels, dtype: npt.DTypeLike) -> Pixels:
@@ -137,48 +127,17 @@ def widen(pixels: Pixels, dtype: npt.DTypeLike) -> Pixels:
     return pixels.astype(np.uint16) * np.uint16(257)
 
 
-def _is_deep(file: Path) -> bool:
-    return read_header(file).dtype == np.uint16
-
-
-def _open_array(file: Path) -> npt.NDArray[Any]:
-    """Returns an array [H, W, C] whose values are still on disk."""
-    try:
-        array = np.lib.format.open_memmap(file, mode="r")
-    except OSError as error:
-        raise BadImageError(f"{file} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise BadImageError(f"{file} is not a .npy file of numbers, or it is cut short") from error
-    if array.ndim not in (2, 3) or 0 in array.shape:
-        raise BadImageError(f"{file} has shape {array.shape}; expected [H, W, C] or [H, W]")
-    if array.dtype not in (np.uint8, np.uint16) and array.dtype.kind != "f":
-        raise BadImageError(f"{file} holds {array.dtype}; expected uint8, uint16, or floats in [-1, 1]")
-    return array if array.ndim == 3 else array[..., None]
-
-
-def _load_array(file: Path, channels: int, dtype: np.dtype) -> Pixels:
-    array = _open_array(file)
-    if array.shape[2] != channels:
-        raise BadImageError(f"{file} has {array.shape[2]} channels; expected {channels}")
-    pixels = np.array(array, np.float32 if array.dtype.kind == "f" else array.dtype)
-    if pixels.dtype == np.float32 and not np.abs(pixels).max() <= 1:
-        raise BadImageError(
-            f"{file} holds values from {pixels.min():g} to {pixels.max():g}; floats must be in [-1, 1]"
-        )
-    if np.result_type(pixels.dtype, dtype) != dtype:
-        raise BadImageError(f"{file} holds {array.dtype}; expected {dtype}")
-    return widen(pixels, dtype)
-
-
 class Header(NamedTuple):
     """What the header of a file says of the image.
 
     Attributes:
-      height: number of rows of pixels, as they are stored.
-      width: number of columns of pixels, as they are stored.
+      height: number of rows of pixels.
+      width: number of columns of pixels.
       channels: number of channels.
       dtype: a type that holds the values.
-      orientation: the EXIF orientation of a JPEG, from 1 to 8, which is not applied; 1 for others.
+      orientation: the EXIF orientation, from 1 to 8, which is not applied; 1 if there is none.
+      in_graph: whether `decode_image` gives the pixels that are wanted: the file is of a format that
+        TensorFlow decodes, and is not turned.
     """
 
     height: int
@@ -186,11 +145,12 @@ class Header(NamedTuple):
     channels: int
     dtype: np.dtype
     orientation: int = UPRIGHT
+    in_graph: bool = True
 
     @property
     def shown_size(self) -> tuple[int, int]:
-        """(height, width) with the orientation applied; from 5 on it includes a quarter turn."""
-        return (self.width, self.height) if self.orientation >= 5 else (self.height, self.width)
+        """(height, width) with the orientation applied, which may be a quarter turn."""
+        return (self.width, self.height) if swaps_sides(self.orientation) else (self.height, self.width)
 
 
 def read_image_size(file: Path) -> tuple[int, int]:
@@ -198,35 +158,46 @@ def read_image_size(file: Path) -> tuple[int, int]:
     return read_header(file)[:2]
 
 
-def read_header(file: Path) -> Header:
+def read_header(file: Path, exif: bool = True) -> Header:
     """Reads the header of an image or an array, and nothing more of the file.
 
+    Args:
+      file: an image or an array.
+      exif: whether the image will be turned as its EXIF orientation says. The size is then that of the
+        turned image, and the orientation that remains is upright.
+
     Raises:
-      BadImageError: if the file is empty or cannot be read, or if it is neither a JPEG, PNG or BMP
-        that `decode_image` decodes nor an array of images.
+      BadImageError: if the file is empty or cannot be read, or if it is neither an image that
+        `load_image` decodes nor an array of images.
     """
+    with _naming(file):
+        header = _read_stored_header(file)
+        if not header.height or not header.width:
+            raise ValueError(f"has no pixels: {header.width}x{header.height}")
+    if not exif or header.orientation == UPRIGHT:
+        return header
+    height, width = header.shown_size
+    return header._replace(height=height, width=width, orientation=UPRIGHT, in_graph=False)
+
+
+def _read_stored_header(file: Path) -> Header:
     if file.suffix.lower() == ARRAY_SUFFIX:
-        array = _open_array(file)
+        array = open_array(file)
         height, width, channels = array.shape
-        return Header(
-            height, width, channels, np.dtype(np.float32) if array.dtype.kind == "f" else array.dtype
-        )
-    try:
-        with file.open("rb") as stream:
+        return Header(height, width, channels, stored_type(array.dtype), in_graph=False)
+    with file.open("rb") as stream:
+        kind = other_formats.tell_format(stream.read(other_formats.START_BYTES))
+        if not kind:
+            stream.seek(0)
             height, width, channels, bits, orientation = parse_header(stream)
-    except OSError as error:
-        raise BadImageError(f"{file} cannot be read: {error.strerror}") from error
-    except struct.error as error:
-        raise BadImageError(f"{file} has a damaged header") from error
-    except ValueError as error:
-        raise BadImageError(f"{file} {error}") from error
-    if not height or not width:
-        raise BadImageError(f"{file} has no pixels: {width}x{height}")
-    return Header(height, width, channels, np.dtype(np.uint16 if bits == 16 else np.uint8), orientation)
+            dtype = np.dtype(np.uint16 if bits == 16 else np.uint8)
+            return Header(height, width, channels, dtype, orientation)
+    described = other_formats.describe(file, kind)
+    return Header(*described, in_graph=False)
 
 
 def warn_of_orientation(title: str, files: Sequence[Path]) -> None:
-    """Warns that the EXIF orientation of JPEG files is not applied.
+    """Warns that the EXIF orientation of files is not applied.
 
     Args:
       title: where the files are.
@@ -234,6 +205,6 @@ def warn_of_orientation(title: str, files: Sequence[Path]) -> None:
     """
     if files:
         warn(
-            f"{title}: the EXIF orientation of {len(files)} JPEG files is not applied, "
+            f"{title}: the EXIF orientation of {len(files)} files is not applied, "
             f"the first: {files[0]}; {TURN_THEM}"
         )

@@ -4,16 +4,22 @@ The tables of the three formats stand here, and nowhere else. There are two read
 SavedModel checks files inside its graph, where no Python runs.
 """
 
-import re
 import struct
 from typing import BinaryIO
 
 import tensorflow as tf
 
+from tfpix2pix.pipelines.catalogue import FORMATS
+from tfpix2pix.pipelines.files.orientation import (
+    EXIF_START,
+    UPRIGHT,
+    parse_orientation,
+    parse_orientation_in_graph,
+)
+
 PNG_START = b"\x89PNG\r\n\x1a\n"
 JPEG_START = b"\xff\xd8\xff"
 BMP_START = b"BM"
-UPRIGHT = 1  # the orientation of pixels that are stored as they are shown
 PNG_GRAY = 0  # the colour type of a PNG with one channel
 # Channels by colour type. Colour type 3 is a palette, whose colours the decoder looks up.
 _PNG_CHANNELS = {PNG_GRAY: 1, 2: 3, 3: 3, 4: 2, 6: 4}
@@ -27,7 +33,6 @@ _JPEG_SEGMENTS = (0xC4, 0xCC, 0xDB, 0xDC, 0xDD, 0xFE, *range(0xE0, 0xF0))
 _JPEG_EXIF = 0xE1
 # The largest profile and preview that files carry take some 300 segments of 64 KiB.
 _MAX_SEGMENTS = 1000
-_ORIENTATION_TAG = 0x0112
 # The BMP files that the decoder reads correctly: gray ones with this palette, and others with this order.
 _GRAY_PALETTE = b"".join(bytes([level, level, level, 0]) for level in range(256))
 _BGR_MASKS = struct.pack("<III", 0xFF0000, 0xFF00, 0xFF)
@@ -59,7 +64,7 @@ def parse_header(stream: BinaryIO) -> tuple[int, int, int, int, int]:
         return height, width, _PNG_CHANNELS[colour_type], bits, UPRIGHT
     if start.startswith(BMP_START):
         return (*_parse_bmp(stream), 8, UPRIGHT)
-    raise ValueError("is not a JPEG, PNG or BMP image" if start else "is empty (0 bytes)")
+    raise ValueError(f"is not a {FORMATS} image" if start else "is empty (0 bytes)")
 
 
 def parse_png_type(start: bytes) -> tuple[int, int] | None:
@@ -78,7 +83,7 @@ def parse_png_type(start: bytes) -> tuple[int, int] | None:
 
 def _parse_jpeg(stream: BinaryIO) -> tuple[int, int, int, int, int]:
     stream.seek(2)
-    orientation = UPRIGHT
+    has_exif, orientation = False, UPRIGHT
     while True:
         first, marker, length = struct.unpack(">BBH", stream.read(4))
         if first == 0xFF and marker in _JPEG_FRAMES:
@@ -86,29 +91,14 @@ def _parse_jpeg(stream: BinaryIO) -> tuple[int, int, int, int, int]:
             return height, width, channels, 8, orientation
         if first != 0xFF or length < 2:
             raise ValueError("has a damaged header")
-        if marker == _JPEG_EXIF and orientation == UPRIGHT:
-            orientation = _parse_orientation(stream.read(length - 2))
+        if marker == _JPEG_EXIF:
+            segment = stream.read(length - 2)
+            # As in the graph, the first segment of EXIF counts.
+            if not has_exif and segment.startswith(EXIF_START):
+                has_exif, orientation = True, parse_orientation(segment)
         else:
             # A marker may be padded with more FF bytes.
             stream.seek(-3 if marker == 0xFF else length - 2, 1)
-
-
-def _parse_orientation(segment: bytes) -> int:
-    """Returns `UPRIGHT` for other segments and damaged EXIF too, because the pixels may be whole."""
-    exif = re.match(rb"Exif\0\0(II|MM)", segment)
-    if not exif:
-        return UPRIGHT
-    tiff, order = segment[6:], "<" if exif[1] == b"II" else ">"
-    try:
-        (directory,) = struct.unpack_from(f"{order}I", tiff, 4)
-        (num_entries,) = struct.unpack_from(f"{order}H", tiff, directory)
-        for entry in range(num_entries):
-            tag, value = struct.unpack_from(f"{order}H6xH", tiff, directory + 2 + 12 * entry)
-            if tag == _ORIENTATION_TAG:
-                return value if value in range(1, 9) else UPRIGHT
-    except struct.error:
-        pass
-    return UPRIGHT
 
 
 def _parse_bmp(stream: BinaryIO) -> tuple[int, int, int]:
@@ -164,19 +154,37 @@ def _png_in_graph(contents: tf.Tensor, start: tf.Tensor) -> GraphHeader:
 
 
 def _jpeg_in_graph(contents: tf.Tensor) -> GraphHeader:
-    place = _find_jpeg_frame(contents)
+    place, _ = _find_jpeg_frame(contents)
     frame = _read_bytes(contents, tf.abs(place), 10)
     return place > 0, _number(frame[5:7]), _number(frame[7:9]), frame[9], frame[4]
 
 
-def _find_jpeg_frame(contents: tf.Tensor) -> tf.Tensor:
-    """Returns the place of the start of frame, int64; negative where a decoder would look elsewhere."""
+def find_orientation_in_graph(contents: tf.Tensor) -> tf.Tensor:
+    """Returns the EXIF orientation of a file, int64; it is `UPRIGHT` if the file is no JPEG or tells none."""
+
+    def find_in_jpeg() -> tf.Tensor:
+        _, place = _find_jpeg_frame(contents)
+        body = _number(_read_bytes(contents, place + 2, 2)) - 2
+        count = tf.where(place > 0, tf.maximum(body, 0), 0)
+        return parse_orientation_in_graph(_substring(contents, place + 4, count))
+
+    is_jpeg = tf.equal(tf.strings.substr(contents, 0, len(JPEG_START)), JPEG_START)
+    return tf.cond(is_jpeg, find_in_jpeg, lambda: tf.constant(UPRIGHT, tf.int64))
+
+
+def _find_jpeg_frame(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Finds the start of frame of a JPEG, and its EXIF.
+
+    Returns:
+      The place of the start of frame, int64, negative where a decoder would look elsewhere; and the place
+      of the first segment with EXIF before it, 0 if there is none.
+    """
 
     def is_frame(place: tf.Tensor) -> tf.Tensor:
         start = _read_bytes(contents, place, 2)
         return tf.equal(start[0], 0xFF) & _is_one_of(start[1], _JPEG_FRAMES)
 
-    def skip_segment(place: tf.Tensor) -> tuple[tf.Tensor]:
+    def skip_segment(place: tf.Tensor, exif: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         start = _read_bytes(contents, place, 4)
         length = _number(start[2:])
         skipped = tf.case(
@@ -188,15 +196,17 @@ def _find_jpeg_frame(contents: tf.Tensor) -> tf.Tensor:
             ],
             default=lambda: -place,
         )
-        return (skipped,)
+        has_exif = tf.equal(start[1], _JPEG_EXIF) & tf.equal(exif, 0)
+        has_exif &= tf.equal(_substring(contents, place + 4, len(EXIF_START)), EXIF_START)
+        return skipped, tf.where(has_exif, place, exif)
 
-    (place,) = tf.while_loop(
-        lambda place: (place > 0) & ~is_frame(tf.abs(place)),
+    place, exif = tf.while_loop(
+        lambda place, _: (place > 0) & ~is_frame(tf.abs(place)),
         skip_segment,
-        (tf.constant(2, tf.int64),),
+        (tf.constant(2, tf.int64), tf.constant(0, tf.int64)),
         maximum_iterations=_MAX_SEGMENTS,
     )
-    return tf.where(is_frame(tf.abs(place)), place, -tf.abs(place))
+    return tf.where(is_frame(tf.abs(place)), place, -tf.abs(place)), exif
 
 
 def _bmp_in_graph(contents: tf.Tensor, start: tf.Tensor) -> GraphHeader:
@@ -217,11 +227,9 @@ def _bmp_in_graph(contents: tf.Tensor, start: tf.Tensor) -> GraphHeader:
     return found, height, width, tf.where(is_gray, one, three), eight
 
 
-def _substring(contents: tf.Tensor, place: tf.Tensor | int, count: int) -> tf.Tensor:
+def _substring(contents: tf.Tensor, place: tf.Tensor | int, count: tf.Tensor | int) -> tf.Tensor:
     length = tf.cast(tf.strings.length(contents), tf.int64)
-    return tf.strings.substr(
-        contents, tf.minimum(tf.cast(place, tf.int64), length), tf.constant(count, tf.int64)
-    )
+    return tf.strings.substr(contents, tf.minimum(tf.cast(place, tf.int64), length), tf.cast(count, tf.int64))
 
 
 def _read_bytes(contents: tf.Tensor, place: tf.Tensor | int, count: int) -> tf.Tensor:

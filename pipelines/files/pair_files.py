@@ -23,10 +23,17 @@ Images = npt.NDArray[Any]  # uint8, uint16, or float32 in [-1, 1]
 
 
 class Format(NamedTuple):
-    """How one image of every pair is read: its channels, and a type that holds it in all pairs."""
+    """How one image of every pair is read: the arguments of `load_image` after the file.
+
+    Attributes:
+      channels: number of its channels.
+      dtype: a type that holds it in all pairs.
+      exif: whether it is turned as its EXIF orientation says.
+    """
 
     channels: int = 3
     dtype: np.dtype = np.dtype(np.uint8)
+    exif: bool = True
 
 
 RGB = Format()
@@ -39,12 +46,14 @@ class Measured(NamedTuple):
       size: (height, width) in px, which all images of the pair share.
       dtypes: the type of each image as it is stored.
       turned: the files whose EXIF orientation is not upright.
+      in_graph: whether TensorFlow operations give the pixels that are wanted; see `Header`.
       digest: tells the files from others of the same names, in whatever folder they are.
     """
 
     size: tuple[int, int]
     dtypes: list[np.dtype]
     turned: list[Path]
+    in_graph: bool
     digest: bytes
 
 
@@ -53,12 +62,12 @@ def measure_pair(files: Files, formats: Sequence[Format] = (RGB, RGB)) -> Measur
 
     Args:
       files: the files of the pair.
-      formats: one for each image, of which only the channels count.
+      formats: one for each image, of which the type does not count.
 
     Raises:
       BadImageError: if a header is bad, if the sizes do not make a pair, or if channels are missing.
     """
-    headers = [read_header(file) for file in files]
+    headers = [read_header(file, formats[0].exif) for file in files]
     first, last = headers[0], headers[-1]
     turned = [file for file, header in zip(files, headers, strict=True) if header.orientation != UPRIGHT]
     if last[:2] != first[:2]:
@@ -77,15 +86,16 @@ def measure_pair(files: Files, formats: Sequence[Format] = (RGB, RGB)) -> Measur
         )
     if side_by_side:
         files, headers = files * 2, headers * 2
-    for file, header, (channels, _) in zip(files, headers, formats, strict=True):
-        is_array = file.suffix.lower() == ARRAY_SUFFIX
+    for file, header, (channels, *_) in zip(files, headers, formats, strict=True):
+        is_array = file.suffix.lower() == ARRAY_SUFFIX or header.channels > 4
         if header.channels != channels and (is_array or channels not in (1, 3)):
             raise BadImageError(
                 f"{file} has {header.channels} channels where {channels} were asked for "
                 "(`input_channels`, `output_channels`)"
             )
     width = first.width // 2 if side_by_side else first.width
-    return Measured((first.height, width), [header.dtype for header in headers], turned, digest)
+    dtypes, in_graph = [header.dtype for header in headers], all(header.in_graph for header in headers)
+    return Measured((first.height, width), dtypes, turned, in_graph, digest)
 
 
 def decode_pair(files: Files, formats: Sequence[Format] = (RGB, RGB)) -> tuple[Images, ...]:
@@ -105,7 +115,7 @@ def separate(
     Args:
       files: one file for each image, or one for both, as `load` takes it.
       formats: one for each image.
-      load: function from (file, channels, dtype) to an image, which is an array or a tensor.
+      load: function from (file, channels, dtype, exif) to an image, which is an array or a tensor.
       split: `np.split` for arrays, `tf.split` for tensors.
     """
     if len(files) == len(formats):

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfpix2pix.pipelines.files.decoding import decode_image
 from tfpix2pix.pipelines.files.finding import Files, Found, find_split
-from tfpix2pix.pipelines.files.image_files import ARRAY_SUFFIX, decode_image
 from tfpix2pix.pipelines.files.pair_files import (
     RGB,
     Format,
@@ -40,11 +40,11 @@ class Reading:
     draw: Callable[[Any], Any] | None = None
 
     @classmethod
-    def of(cls, task: Task, direction: str) -> "Reading":
+    def of(cls, task: Task, direction: str, exif: bool) -> "Reading":
         """Returns how the images of a task are read, as if all files had 8 bits; see `widened`."""
         if task.from_photos:
-            return cls((RGB,), draw=task.draw_input)
-        formats = tuple(Format(channels) for channels in task.channels)
+            return cls((RGB._replace(exif=exif),), draw=task.draw_input)
+        formats = tuple(Format(channels, exif=exif) for channels in task.channels)
         return cls(formats) if direction == "AtoB" else cls(formats[::-1], reverse=True)
 
     def find(self, folder: Path, split: str, val_percent: int) -> Found:
@@ -62,9 +62,7 @@ class Reading:
           dtypes: the types of the images of each pair, as they are stored.
         """
         sides = [np.result_type(*set(side)) for side in zip(*dtypes, strict=True)]
-        formats = (
-            Format(each.channels, dtype) for each, dtype in zip(self.formats, sides, strict=bool(sides))
-        )
+        formats = (each._replace(dtype=dtype) for each, dtype in zip(self.formats, sides, strict=bool(sides)))
         return dataclasses.replace(self, formats=tuple(formats) if sides else self.formats)
 
     @property
@@ -81,12 +79,16 @@ class Reading:
             return (self.draw(images[0]), *images)
         return images[::-1] if self.reverse else images
 
-    def reader(self, pairs: Sequence[Files]) -> Reader:
-        """Returns a function that decodes the files of a pair anew at every call."""
+    def reader(self, pairs: Sequence[Files], in_graph: bool) -> Reader:
+        """Returns a function that decodes the files of a pair anew at every call.
+
+        Args:
+          pairs: the files of each pair.
+          in_graph: whether TensorFlow operations give the pixels that are wanted; see `Measured`.
+        """
         with tf.device("CPU:0"):
             paths = tf.constant([[str(file) for file in files] for files in pairs])
-        has_arrays = any(file.suffix.lower() == ARRAY_SUFFIX for files in pairs for file in files)
-        if not self.draw and not has_arrays:
+        if not self.draw and in_graph:
             return lambda index: self._decode(tf.unstack(paths[index]))
 
         def load(names: np.ndarray) -> tuple[Images, ...]:
@@ -100,8 +102,8 @@ class Reading:
         return read
 
     def _decode(self, paths: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
-        def load(path: tf.Tensor, channels: int, dtype: np.dtype) -> tf.Tensor:
-            return decode_image(tf.io.read_file(path), channels, tf.as_dtype(dtype))
+        def load(path: tf.Tensor, channels: int, dtype: np.dtype, _: bool) -> tf.Tensor:
+            return decode_image(tf.io.read_file(path), channels, tf.as_dtype(dtype), exif=False)
 
         images = separate(paths, self.formats, load, tf.split)
         return images[::-1] if self.reverse else images

@@ -9,7 +9,7 @@ from photos gets the photo alone, or the photo with the drawing that the task ma
 import contextlib
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +115,7 @@ def open_source(
     cache_mib: int = 2048,
     task: Task | None = None,
     val_percent: int = 0,
+    exif: bool = True,
 ) -> Source:
     """Opens the image files of one split and checks them.
 
@@ -133,6 +134,7 @@ def open_source(
       task: what is learned; None for pairs of three channels.
       val_percent: the share of the training pairs, in percent, that validates where the folder holds
         neither `val/` nor `test/`; 0 for an error there.
+      exif: whether photos are turned as their EXIF orientation says.
 
     Returns:
       The pairs in natural order of their names (1, 2, 10). All input images have one type, which
@@ -145,7 +147,7 @@ def open_source(
     """
     check_choices(direction, on_bad_image)
     task = task or Task()
-    reading = Reading.of(task, direction)
+    reading = Reading.of(task, direction, exif)
     found = reading.find(folder, split, val_percent)
     pairs = found.pairs
     headers, bad_headers = sift(lambda name: reading.measure(pairs[name]), pairs, f"Checking {split}")
@@ -154,24 +156,15 @@ def open_source(
     reading = reading.widened(header.dtypes for header in headers.values())
     store = PixelStore({name: header.size for name, header in headers.items()}, reading.results)
     fits = store.num_bytes <= cache_mib * 2**20
-    if fits:
-        store.allocate()
-
-    def load(name: str) -> None:
-        images = reading.load(pairs[name])
-        if fits:
-            store.put(name, images)
-
-    names: tuple[str, ...] = tuple(headers)
-    bad_pixels: list[str] = []
+    names, bad_pixels = tuple(headers), list[str]()
     if fits or on_bad_image == "skip":
-        decoded, bad_pixels = sift(load, headers, f"Decoding {split}")
-        names = tuple(decoded)
+        names, bad_pixels = _decode_all(reading, pairs, names, store if fits else None, f"Decoding {split}")
     skipped = (*bad_headers, *bad_pixels)
     if skipped:
         report_bad(skipped, len(pairs), on_bad_image)
     kept = tuple(pairs[name] for name in names)
-    read = store.reader(names) if fits else reading.reader(kept)
+    in_graph = all(headers[name].in_graph for name in names)
+    read = store.reader(names) if fits else reading.reader(kept, in_graph)
     content = hashlib.sha256(b"".join(headers[name].digest for name in names)).hexdigest()
     return Source(
         names,
@@ -186,6 +179,22 @@ def open_source(
         label_side=found.label_side,
         told=found.tell(reading.reverse),
     )
+
+
+def _decode_all(
+    reading: Reading, pairs: Mapping[str, Files], names: Iterable[str], store: PixelStore | None, title: str
+) -> tuple[tuple[str, ...], list[str]]:
+    """Decodes pairs into a store, if there is one; returns the names of the good ones, and the errors."""
+    if store:
+        store.allocate()
+
+    def load(name: str) -> None:
+        images = reading.load(pairs[name])
+        if store:
+            store.put(name, images)
+
+    decoded, reasons = sift(load, names, title)
+    return tuple(decoded), reasons
 
 
 def open_synthetic(

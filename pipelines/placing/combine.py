@@ -12,7 +12,6 @@ from tfpix2pix.pipelines.base.progress import show_progress
 from tfpix2pix.pipelines.base.staging import publish, staged_folder
 from tfpix2pix.pipelines.catalogue import SPLITS
 from tfpix2pix.pipelines.files.finding import Files, match_by_stem
-from tfpix2pix.pipelines.files.image_files import warn_of_orientation
 from tfpix2pix.pipelines.files.pair_files import decode_pair, measure_pair
 
 
@@ -44,12 +43,9 @@ def combine_folders(input_folder: Path, target_folder: Path, output_folder: Path
             ThreadPoolExecutor() as pool,
             show_progress(f"Joining into {output_folder}", len(pairs), "pairs") as bar,
         ):
-            turned: list[Path] = []
-            for found in pool.map(lambda name: _write_pair(pairs[name], combined / name), pairs):
-                turned += found
+            for _ in pool.map(lambda name: _write_pair(pairs[name], combined / name), pairs):
                 bar.update()
         publish(combined, output_folder)
-    warn_of_orientation(str(output_folder), turned)
     return len(pairs)
 
 
@@ -79,9 +75,7 @@ def _describe(splits: tuple[str, ...]) -> str:
     return "/, ".join(splits) + "/" if splits else "no splits"
 
 
-def _write_pair(pair: Files, path: Path) -> list[Path]:
-    """Writes one pair; returns those of its two files whose EXIF orientation is not upright."""
-    turned = measure_pair(pair).turned
+def _write_pair(pair: Files, path: Path) -> None:
+    measure_pair(pair)
     side_by_side = np.concatenate(decode_pair(pair), axis=1)
     path.write_bytes(tf.io.encode_png(side_by_side).numpy())
-    return turned

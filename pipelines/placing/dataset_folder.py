@@ -12,6 +12,7 @@ from tfpix2pix.pipelines.base.listing import describe_folder
 from tfpix2pix.pipelines.base.staging import is_unfinished, publish, staged_folder
 from tfpix2pix.pipelines.catalogue import (
     CATALOGUE,
+    FORMATS,
     IMAGE_SUFFIXES,
     SPLITS,
     DatasetSpec,
@@ -181,7 +182,7 @@ def _find_fault(spec: DatasetSpec, folder: Path) -> str | None:
     for split in splits:
         for place, sizes in _image_sizes(folder, split).items():
             if not sizes:
-                return f"{place}/ holds no JPEG, PNG or BMP images"
+                return f"{place}/ holds no {FORMATS} images"
             if len(sizes) != spec.counts.get(split, len(sizes)):
                 return f"{place}/ holds {len(sizes)} images instead of {spec.counts[split]}"
             if empty := next((name for name, size in sizes.items() if not size), None):

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, ImageOps
 
 from tests.helpers.tiny_run import build_generator
 from tfpix2pix.config.config import make_config
@@ -149,6 +149,19 @@ def test_a_fresh_process_answers_as_the_generator_does(generator, exported, tmp_
         levels = as_levels(translate_alone(generator, picture))
         assert np.abs(decode(contents) - levels).max() <= 1
         assert np.abs(decode(contents).astype(int) - decode(alone)).max() <= 1
+
+
+def test_a_photo_is_turned_as_its_exif_orientation_says(exported):
+    photo, exif = Image.fromarray(draw_pixels(32, 64, 3)), Image.Exif()
+    exif[0x0112] = 6
+    buffer = io.BytesIO()
+    photo.save(buffer, "JPEG", exif=exif)
+    with Image.open(buffer) as image:
+        upright = encode(np.asarray(ImageOps.exif_transpose(image)))
+    translate = tf.saved_model.load(str(exported)).signatures["serving_default"]
+    turned, expected = translate(tf.constant([buffer.getvalue(), upright]))["image_bytes"].numpy()
+    assert decode(turned).shape == (64, 32, 3)
+    np.testing.assert_array_equal(decode(turned), decode(expected))
 
 
 def test_signatures_are_those_of_the_documentation(exported):

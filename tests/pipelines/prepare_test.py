@@ -108,7 +108,11 @@ def test_a_folder_that_holds_the_splits_itself(tmp_path, data_dir):
             r"train/ holds 2 images instead of 3\. To use it as it is: `dataset=my_mine`",
         ),
         ({"train": 3}, {}, "there is no folder val/"),
-        ({"train": 3, "val": 1}, {"facades/test/readme.txt": b"x"}, "test/ holds no JPEG, PNG or BMP images"),
+        (
+            {"train": 3, "val": 1},
+            {"facades/test/readme.txt": b"x"},
+            "test/ holds no JPEG, PNG, BMP, ",
+        ),
         ({"train": 3}, {"facades/val/1.png": b""}, r"val/1.png is empty \(0 bytes\)"),
         ({}, {"facades/photos/1.jpg": b"x"}, "there is no folder train/, val/ or test/"),
         ({}, {"a/train/1.jpg": b"x", "b/train/1.jpg": b"x"}, "there is no folder train/, val/ or test/"),

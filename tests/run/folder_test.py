@@ -11,7 +11,7 @@ from tests.helpers import runs
 from tfpix2pix.pipelines import datasets
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.files import sources
-from tfpix2pix.run.folder import check_config, lock, write_config
+from tfpix2pix.run.folder import check_config, lock, settle_config, write_config
 
 
 def _begin(workdir: Path, data_dir: Path) -> None:
@@ -90,3 +90,14 @@ def test_a_set_without_files_is_known_by_its_names(tmp_path):
     assert training_set.keys() == {"examples", "ids_sha256"}
     with pytest.raises(UsageError, match="2 examples then, 2 now, with other names"):
         write_config(tmp_path, config, sources.from_arrays(pixels, pixels, ["a", "b"]))
+
+
+def test_a_run_that_began_before_exif_was_read_goes_on_without_it(data_dir, tmp_path):
+    _begin(tmp_path, data_dir)
+    file = tmp_path / "config.json"
+    contents = json.loads(file.read_text())
+    now = runs.tiny_config(data_dir)
+    assert settle_config(tmp_path, now).exif
+    del contents["config"]["exif"]
+    file.write_text(json.dumps(contents))
+    assert not settle_config(tmp_path, now).exif

@@ -23,7 +23,7 @@ def check_common(config: RunConfig) -> None:
             f"Received: {text(config.load_size)}"
         )
     if config.val_percent >= 100:
-        raise UsageError(f"--val_percent must be below 100. Received: {config.val_percent}")
+        raise UsageError(f"`val_percent` must be below 100. Received: {config.val_percent}")
     if config.seed >= 2**32:
         raise UsageError(f"`seed` must be below 2**32. Received: {config.seed}")
 

@@ -42,6 +42,11 @@ class RunConfig:
         group="data",
         minimum=0,
     )
+    exif: bool = option(
+        True,
+        "Turn photos as their EXIF orientation says, so that they are read as people see them.",
+        group="data",
+    )
     image_size: Size = option(
         (256, 256),
         "Train on images of this size in px, given as N or HxW.",
@@ -180,7 +185,8 @@ def with_load_size(kind: type[RunConfig], values: Mapping[str, Any]) -> dict[str
 
 def read_json(text: str) -> dict[str, Any]:
     """Returns the settings in a text that `RunConfig.to_json` wrote, as `make_config` takes them."""
-    values: dict[str, Any] = json.loads(text)
+    # Runs of versions that had no such setting have read the pixels as they are stored.
+    values: dict[str, Any] = {"exif": False, **json.loads(text)}
     if values.get("jitter") is False:
         # Without jitter the load size has no effect, and make_config refuses it.
         values.pop("load_size", None)

@@ -26,7 +26,16 @@ from tfpix2pix.run.folder import CONFIG_FILE, read_config
 from tfpix2pix.run.interruption import TrainingStopped, noted_signals
 
 SHOWN_EXAMPLES = 8
-_FCN_SHARES = ("dataset", "data_dir", "image_size", "on_bad_image", "cache_mib", "seed", "val_percent")
+_FCN_SHARES = (
+    "dataset",
+    "data_dir",
+    "image_size",
+    "on_bad_image",
+    "cache_mib",
+    "seed",
+    "val_percent",
+    "exif",
+)
 _POLL_SEC = 0.5
 
 

@@ -1,5 +1,6 @@
 """The folder of a run: its configuration file, its lock."""
 
+import dataclasses
 import fcntl
 import hashlib
 import json
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from tfpix2pix.config import precision
 from tfpix2pix.config.config import Config, check_resumable, from_json
+from tfpix2pix.config.run_config import RunConfig
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.progress import warn
@@ -20,6 +22,7 @@ if TYPE_CHECKING:  # sources import TensorFlow, and a dry run needs none
 
 CONFIG_FILE = "config.json"
 Settings = TypeVar("Settings")
+AnyConfig = TypeVar("AnyConfig", bound=RunConfig)
 
 
 class WritesJson(Protocol):
@@ -63,8 +66,19 @@ def settle_config(workdir: Path, config: Config) -> Config:
     before = read_config(workdir) if (workdir / CONFIG_FILE).is_file() else None
     config = precision.settle(config, before)
     if before:
+        config = keep_reading(workdir, config)
         check_resumable(before, config, workdir)
     return config
+
+
+def keep_reading(workdir: Path, config: AnyConfig) -> AnyConfig:
+    """Returns `config` without `exif` for a run that was begun before there was such a setting.
+
+    It has read the pixels as they are stored, and goes on with them.
+    """
+    path = workdir / CONFIG_FILE
+    is_older = path.is_file() and "exif" not in json.loads(path.read_text())["config"]
+    return dataclasses.replace(config, exif=False) if is_older else config
 
 
 def check_config(workdir: Path, config: Config) -> None:

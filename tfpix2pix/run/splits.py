@@ -35,5 +35,6 @@ def open_split(config: Config, split: str) -> Source:
         on_bad_image=config.on_bad_image,
         cache_mib=config.cache_mib,
         val_percent=config.val_percent,
+        exif=config.exif,
         task=make_task(config),
     )

@@ -97,7 +97,7 @@ def test_equal_stems_keep_their_suffix(tmp_path):
 
 BAD_FILES = [
     ("empty.jpg", lambda file: file.touch(), r"empty.jpg is empty \(0 bytes\)"),
-    ("text.png", lambda file: file.write_text("hello"), "text.png is not a JPEG, PNG or BMP image"),
+    ("text.png", lambda file: file.write_text("hello"), "text.png is not a JPEG, PNG, BMP, TIFF,"),
     ("odd.png", lambda file: _write(file, _image(0, 6, 9)), "odd.png is 9 pixels wide"),
     ("gone.png", lambda file: file.symlink_to("nowhere.png"), "gone.png cannot be read: No such file"),
     ("short.jpg", _write_cut_short, "short.jpg is damaged or cut short"),
@@ -168,11 +168,11 @@ def test_an_exif_orientation_is_warned_of_once_per_split(tmp_path, capsys):
     for name, orientation in (("1", 1), ("2", 6), ("3", 3)):
         _write_turned(tmp_path / f"train/{name}.jpg", _image(0), orientation)
     _write_turned(tmp_path / "val/1.jpg", _image(0), 1)
-    sources.open_source(tmp_path, "train", "AtoB")
-    sources.open_source(tmp_path, "val", "AtoB")
+    sources.open_source(tmp_path, "train", "AtoB", exif=False)
+    sources.open_source(tmp_path, "val", "AtoB", exif=False)
     (warning,) = capsys.readouterr().err.splitlines()
     assert warning.startswith(
-        f"warning: {tmp_path}/train: the EXIF orientation of 2 JPEG files is not applied, "
+        f"warning: {tmp_path}/train: the EXIF orientation of 2 files is not applied, "
         f"the first: {tmp_path}/train/2.jpg; "
     )
     assert "mogrify -auto-orient" in warning
@@ -183,10 +183,12 @@ def test_an_exif_orientation_that_parts_a_pair_is_named(tmp_path):
     _write(tmp_path / "train/target/1.png", _image(0, 8, 6))
     cause = "must have the same size; the EXIF orientation of .*input/1.jpg is not applied: turn their pixels"
     with pytest.raises(sources.BadImageError, match=cause):
-        sources.open_source(tmp_path, "train", "AtoB")
+        sources.open_source(tmp_path, "train", "AtoB", exif=False)
+    assert len(sources.open_source(tmp_path, "train", "AtoB")) == 1
     _write(tmp_path / "train/target/1.png", _image(0, 8, 7))
-    with pytest.raises(sources.BadImageError, match="must have the same size$"):
-        sources.open_source(tmp_path, "train", "AtoB")
+    for exif in (True, False):
+        with pytest.raises(sources.BadImageError, match="must have the same size$"):
+            sources.open_source(tmp_path, "train", "AtoB", exif=exif)
 
 
 @pytest.fixture
@@ -270,7 +272,7 @@ def test_two_files_for_one_side_of_a_pair(tmp_path):
             ["train/x/1.png", "train/y/1.png"],
             "train holds x/, y/; expected .* folders input/ and target/, or photos/ and labels/$",
         ),
-        (["train/.DS_Store", "train/a.txt"], "train holds .DS_Store, a.txt; expected JPEG, PNG or BMP"),
+        (["train/.DS_Store", "train/a.txt"], "train holds .DS_Store, a.txt; expected JPEG, PNG, BMP, TIFF,"),
         (["train/input/1.png"], "train/target: no such folder; .*train holds input/$"),
         (["train/input/1.png", "train/target/1.txt"], "train/target holds 1.txt; expected .* one per pair$"),
     ],

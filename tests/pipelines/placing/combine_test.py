@@ -82,15 +82,14 @@ def test_names_with_dots(folders):
     assert (folders[2] / "frame.002.png").exists()
 
 
-def test_an_exif_orientation_is_warned_of(folders, capsys):
-    write_image(folders[0] / "1.png")
+def test_photos_are_turned_as_their_exif_orientation_says(folders):
+    left = write_image(folders[0] / "1.png", size=(4, 6))
     folders[1].mkdir()
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (6, 4)).save(folders[1] / "1.jpg", exif=exif)
     combine_folders(*folders)
-    (warning,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("warning"))
-    assert f"EXIF orientation of 1 JPEG files is not applied, the first: {folders[1]}/1.jpg" in warning
+    np.testing.assert_array_equal(read_image(folders[2] / "1.png"), np.hstack([left, np.zeros_like(left)]))
 
 
 def test_unmatched_names_are_listed(folders):
@@ -136,7 +135,7 @@ def test_folders_without_images(folders):
     refuse(folders, "target is not a folder")
     folders[1].mkdir()
     (folders[1] / "1.txt").write_text("x")
-    refuse(folders, "target holds 1.txt; expected JPEG, PNG or BMP files")
+    refuse(folders, "target holds 1.txt; expected JPEG, PNG, BMP, TIFF, WebP or GIF files")
 
 
 def test_an_existing_output_is_not_replaced(folders):

@@ -21,7 +21,7 @@ from tfpix2pix.pipelines.catalogue import find_dataset
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.labels.palettes import Palette, dataset_palette, find_palette, with_class_ids
 from tfpix2pix.run.distribution import Placement
-from tfpix2pix.run.folder import CONFIG_FILE, lock, read_settings, write_config
+from tfpix2pix.run.folder import CONFIG_FILE, keep_reading, lock, read_settings, write_config
 from tfpix2pix.run.loop import Training
 from tfpix2pix.run.records import Judgement
 
@@ -58,6 +58,7 @@ def train_fcn(config: FcnConfig, workdir: Path) -> FcnResult:
       TrainingStopped: on Ctrl-C or SIGTERM, after saving.
     """
     check_config(workdir, config)
+    config = keep_reading(workdir, config)
     palette = config_palette(config)
     with lock(workdir):
         train_source, val_source = (open_split(config, split, palette) for split in ("train", "val"))
@@ -93,7 +94,7 @@ def check_config(workdir: Path, config: FcnConfig) -> None:
     saved = read_settings(workdir, from_json)
     # More steps are fine where no schedule depends on their number.
     may_change = ("epochs", "steps") if saved.lr_schedule == "constant" else ()
-    check_resumable(saved, config, workdir, may_change)
+    check_resumable(saved, keep_reading(workdir, config), workdir, may_change)
 
 
 def _write_palette(workdir: Path, palette: Palette) -> None:
@@ -126,6 +127,7 @@ def open_split(config: FcnConfig, split: str, palette: Palette) -> Source:
         on_bad_image=config.on_bad_image,
         cache_mib=config.cache_mib,
         val_percent=config.val_percent,
+        exif=config.exif,
         palette=palette,
     )
     return with_class_ids(source, palette)

@@ -1,0 +1,70 @@
+"""Pixels that are numbers: .npy files, and what holds for floats and channels in whatever file they are.
+
+The functions raise ValueError; the text says what is wrong, to follow the file's name.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Pixels = npt.NDArray[Any]  # [H, W, C]: uint8, uint16, or float32 in [-1, 1]
+
+
+def open_array(file: Path) -> npt.NDArray[Any]:
+    """Returns an array [H, W, C] of a .npy file; its values are still on disk."""
+    try:
+        array = np.lib.format.open_memmap(file, mode="r")
+    except ValueError as error:
+        raise ValueError("is not a .npy file of numbers, or it is cut short") from error
+    if array.ndim not in (2, 3) or 0 in array.shape:
+        raise ValueError(f"has shape {array.shape}; expected [H, W, C] or [H, W]")
+    stored_type(array.dtype)
+    return array if array.ndim == 3 else array[..., None]
+
+
+def load_array(file: Path, channels: int) -> Pixels:
+    """Returns the pixels of a .npy file."""
+    array = open_array(file)
+    if array.shape[2] != channels:
+        raise ValueError(f"has {array.shape[2]} channels; expected {channels}")
+    return check_range(np.array(array, stored_type(array.dtype)))
+
+
+def stored_type(dtype: np.dtype) -> np.dtype:
+    """Returns the type in which pixels of another type are kept."""
+    if dtype not in (np.uint8, np.uint16) and dtype.kind != "f":
+        raise ValueError(f"holds {dtype}; expected uint8, uint16, or floats in [-1, 1]")
+    return np.dtype(np.float32) if dtype.kind == "f" else dtype
+
+
+def check_range(pixels: Pixels) -> Pixels:
+    """Returns the pixels, of which floats must be in [-1, 1]."""
+    if pixels.dtype == np.float32 and not np.abs(pixels).max() <= 1:
+        raise ValueError(f"holds values from {pixels.min():g} to {pixels.max():g}; floats must be in [-1, 1]")
+    return pixels
+
+
+def to_channels(pixels: Pixels, channels: int) -> Pixels:
+    """Returns an image of other channels, as `decode_image` does: gray, gray and alpha, RGB or RGBA."""
+    given = pixels.shape[2]
+    if given == channels:
+        return pixels
+    if given > 4 or channels not in (1, 3, 4):
+        raise ValueError(f"has {given} channels; expected {channels}")
+    colours = pixels[..., : 1 if given <= 2 else 3]
+    if channels == 1:
+        return colours if given == 2 else luma(colours)
+    colours = np.broadcast_to(colours, (*pixels.shape[:2], 3))
+    if channels == 3:
+        return np.ascontiguousarray(colours)
+    opaque = 1 if pixels.dtype.kind == "f" else np.iinfo(pixels.dtype).max
+    alpha = pixels[..., -1:] if given == 2 else np.full_like(pixels[..., :1], opaque)
+    return np.concatenate([colours, alpha], axis=2)
+
+
+def luma(colours: Pixels) -> Pixels:
+    """Returns the gray image of an RGB image, [H, W, 1], by the weights of ITU-R BT.601."""
+    gray = colours.astype(np.float64) @ np.array([[0.299], [0.587], [0.114]])
+    return (gray if colours.dtype.kind == "f" else np.rint(gray)).astype(colours.dtype)
