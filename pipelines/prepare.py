@@ -23,7 +23,8 @@ from absl import flags
 from tfpix2pix.pipelines.base.command_line import import_tensorflow, new_flags, parse_flags, run
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.catalogue import CATALOGUE, find_dataset
-from tfpix2pix.pipelines.placing.dataset_folder import prepare_dataset, splits_in
+from tfpix2pix.pipelines.placing.advice import splits_in
+from tfpix2pix.pipelines.placing.dataset_folder import prepare_dataset
 
 
 def main(argv: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 import collections
 import hashlib
 import os
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +11,7 @@ from typing import NamedTuple
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.listing import describe_folder, join_some
 from tfpix2pix.pipelines.base.progress import warn
-from tfpix2pix.pipelines.catalogue import FORMATS
+from tfpix2pix.pipelines.catalogue import FORMATS, TWO_FOLDERS
 from tfpix2pix.pipelines.files import cityscapes, layouts
 from tfpix2pix.pipelines.files.image_files import list_image_files
 
@@ -103,13 +104,26 @@ def _find_in(folders: layouts.Folders, from_photos: bool) -> Found:
         inside = layouts.find_photo_folder(folders[0])
         found = Found(_by_name(_images_in(inside, _PHOTOS)), folders[0])
     elif len(folders) == 1:
-        return Found(_by_name(_images_in(folders[0], _SIDE_BY_SIDE)), folders[0], ("left half", "right half"))
+        expected = _SIDE_BY_SIDE + _how_to_name(folders[0])
+        return Found(_by_name(_images_in(folders[0], expected)), folders[0], ("left half", "right half"))
     else:
         place = Path(os.path.commonpath(folders))
         sides = tuple(f"{folder.relative_to(place)}/" for folder in folders)
         found = Found(match_by_stem(*folders), place, sides, "", layouts.find_label_side(folders))
     _warn_of_unread(found)
     return found
+
+
+def _how_to_name(folder: Path) -> str:
+    """Returns the commands that give two folders of images names that are known; empty without such two."""
+    inside = sorted(each for each in folder.iterdir() if layouts.has_images(each)) if folder.is_dir() else []
+    if len(inside) != 2:
+        return ""
+    moves = [
+        f"mv {shlex.quote(str(each))} {shlex.quote(str(folder / name))}"
+        for each, name in zip(inside, TWO_FOLDERS[0], strict=True)
+    ]
+    return f". If {inside[0].name}/ holds the inputs: {moves[0]} && {moves[1]}"
 
 
 def _warn_of_unread(found: Found) -> None:

@@ -14,14 +14,19 @@ from tfpix2pix.pipelines.catalogue import (
     CATALOGUE,
     FORMATS,
     IMAGE_SUFFIXES,
-    SPLITS,
     DatasetSpec,
     check_name,
     find_dataset,
 )
 from tfpix2pix.pipelines.files import cityscapes, layouts
+from tfpix2pix.pipelines.placing.advice import PREPARE, splits_in, suggest
 from tfpix2pix.pipelines.placing.archives import unpack_archive
 from tfpix2pix.pipelines.placing.downloads import download, forget_download, local_file
+
+_JOIN_THEM = (
+    "Move the pairs into them; inputs in one folder and targets in another are joined by "
+    f"{PREPARE} --combine INPUT_DIR TARGET_DIR --output=DIR"
+)
 
 
 def find_dataset_folder(name: str, data_dir: Path) -> Path | None:
@@ -79,8 +84,7 @@ def _find_complete(spec: DatasetSpec, data_dir: Path, by_hand: bool) -> Path | N
         if by_hand and target.is_dir():
             raise UserError(
                 f"{target} {describe_folder(target)}; expected folders train/ and val/, each with pairs. "
-                "Move the pairs into them; inputs in one folder and targets in another are joined by "
-                "python -m tfpix2pix.pipelines.prepare --combine INPUT_DIR TARGET_DIR --output=DIR"
+                + (suggest(spec.name, data_dir) or _JOIN_THEM)
             )
         if target.exists() or target.is_symlink():
             raise UserError(
@@ -161,12 +165,6 @@ def _find_dataset_inside(spec: DatasetSpec, archive: str, unpacked: Path) -> Pat
     return folder
 
 
-def splits_in(folder: Path) -> list[str]:
-    """Returns which of train, val and test a folder holds, under whatever names."""
-    found = [split for split in SPLITS if layouts.find_folders(folder, split)]
-    return found or cityscapes.official_splits(folder)
-
-
 def _find_fault(spec: DatasetSpec, folder: Path) -> str | None:
     """Returns what a dataset's folder lacks, as a sentence; None if it is complete."""
     if fault := cityscapes.find_fault(folder):
@@ -228,14 +226,15 @@ def _explain_by_hand(spec: DatasetSpec, data_dir: Path) -> str:
         f"There is no folder {folder / spec.name}, and no train/, val/ or test/ in {folder} (`data_dir`), "
         f"which {describe_folder(folder)}."
     )
+    what = f"{spec.name} is not one of {', '.join(CATALOGUE)}."
     if spec.name in CATALOGUE:
-        return f"{spec.name} cannot be downloaded. {spec.note} {place} {_ways_out(spec)}"
-    return f"{spec.name} is not one of {', '.join(CATALOGUE)}. {place} {_ways_out(spec)}"
+        what = f"{spec.name} cannot be downloaded. {spec.note}"
+    return f"{what} {place} {suggest(spec.name, data_dir) or _ways_out(spec)}"
 
 
 def _ways_out(spec: DatasetSpec) -> str:
     return (
-        f"Ways on: python -m tfpix2pix.pipelines.prepare --dataset={spec.name} --archive=FILE with a tar "
+        f"Ways on: {PREPARE} --dataset={spec.name} --archive=FILE with a tar "
         f"or zip file of it; `data_dir=DIR` where DIR/{spec.name} holds train, val and test; "
         "or `dataset=synthetic`, which needs no files"
     )

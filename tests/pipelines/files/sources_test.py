@@ -270,7 +270,8 @@ def test_two_files_for_one_side_of_a_pair(tmp_path):
         (["val/1.png"], "train: no such folder; .* holds val/$"),
         (
             ["train/x/1.png", "train/y/1.png"],
-            "train holds x/, y/; expected .* folders input/ and target/, or photos/ and labels/$",
+            "train holds x/, y/; expected .* folders input/ and target/, .*. If x/ holds the inputs: "
+            "mv .*/train/x .*/train/input && mv .*/train/y .*/train/target$",
         ),
         (["train/.DS_Store", "train/a.txt"], "train holds .DS_Store, a.txt; expected JPEG, PNG, BMP, TIFF,"),
         (["train/input/1.png"], "train/target: no such folder; .*train holds input/$"),
