@@ -4,7 +4,8 @@ r"""Puts a dataset in place: downloads it, or takes a local archive, then checks
   python -m tfpix2pix.pipelines.prepare --dataset=my_set --archive=my_set.zip
   python -m tfpix2pix.pipelines.prepare --dataset=cityscapes \
       --archive=leftImg8bit_trainvaltest.zip,gtFine_trainvaltest.zip
-  python -m tfpix2pix.pipelines.prepare --combine INPUT_DIR TARGET_DIR --output=datasets/my_set
+  python -m tfpix2pix.pipelines.prepare --combine INPUT_DIR TARGET_DIR --output=datasets/my_set \
+      --val_percent=10
 
 The dataset appears as <data_dir>/<dataset> when it is complete, and not before. A download
 that was cut short goes on where it ended. If the dataset is in place already, the command
@@ -12,9 +13,10 @@ does nothing.
 
 With --combine it joins two folders of images into side-by-side PNG files. The two images of
 a pair have the same name in both folders. Instead of images, the two folders may hold
-folders train, val and test of them.
+folders train, val and test of them; if they do not, --val_percent writes train and val.
 """
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,8 +24,7 @@ from absl import flags
 
 from tfpix2pix.pipelines.base.command_line import import_tensorflow, new_flags, parse_flags, run
 from tfpix2pix.pipelines.base.errors import UsageError
-from tfpix2pix.pipelines.catalogue import CATALOGUE, find_dataset
-from tfpix2pix.pipelines.placing.advice import splits_in
+from tfpix2pix.pipelines.catalogue import CATALOGUE, find_dataset, is_name
 from tfpix2pix.pipelines.placing.dataset_folder import prepare_dataset
 
 
@@ -37,13 +38,24 @@ def main(argv: Sequence[str]) -> None:
         ("output", None, "Let --combine make this folder."),
     ):
         flags.DEFINE_string(name, default, text, flag_values=flag_values)
+    flags.DEFINE_integer(
+        "val_percent",
+        None,
+        "Let --combine write this share of the pairs, in percent, to val and the others to train.",
+        lower_bound=1,
+        upper_bound=99,
+        flag_values=flag_values,
+    )
     flags.DEFINE_bool("combine", False, "Join INPUT_DIR and TARGET_DIR into pairs.", flag_values=flag_values)
     arguments = parse_flags(flag_values, __doc__ or "", argv)
     values = flag_values.flag_values_dict()
     if values["combine"]:
         if len(arguments) != 2 or not values["output"] or values["dataset"] or values["archive"]:
             raise UsageError("expected --combine INPUT_DIR TARGET_DIR --output=DIR")
-        _combine(*map(Path, (*arguments, values["output"])))
+        inputs, targets, output = map(Path, (*arguments, values["output"]))
+        _combine(inputs, targets, output, values["val_percent"] or 0)
+    elif values["val_percent"]:
+        raise UsageError("--val_percent is for --combine; training takes it too")
     elif arguments or values["output"] or not values["dataset"]:
         raise UsageError("expected --dataset=NAME, with --archive=FILE or not (--help shows more)")
     elif find_dataset(values["dataset"]).draw_pair:
@@ -53,7 +65,7 @@ def main(argv: Sequence[str]) -> None:
         prepare_dataset(find_dataset(values["dataset"]), Path(values["data_dir"]), *archives)
 
 
-def _combine(input_folder: Path, target_folder: Path, output_folder: Path) -> None:
+def _combine(input_folder: Path, target_folder: Path, output_folder: Path, val_percent: int) -> None:
     import_tensorflow()
     import tensorflow as tf
 
@@ -61,17 +73,15 @@ def _combine(input_folder: Path, target_folder: Path, output_folder: Path) -> No
 
     # Only files are read and written, so the GPUs are left to those who train on them.
     tf.config.set_visible_devices([], "GPU")
-    num_pairs = combine_folders(input_folder, target_folder, output_folder)
-    print(f"{num_pairs} pairs are in {output_folder}, input on the left: {_how_to_train(output_folder)}")
+    num_pairs = combine_folders(input_folder, target_folder, output_folder, val_percent)
+    command = _how_to_train(output_folder)
+    print(f"{num_pairs} pairs are in {output_folder}, input on the left. Train on them: {command}")
 
 
 def _how_to_train(folder: Path) -> str:
-    if splits_in(folder):
-        return "train on them with --direction=AtoB"
-    return (
-        f"move most of them into {folder / 'train'} and the others into {folder / 'val'}, "
-        f"then train on them with --dataset=NAME --data_dir={folder} --direction=AtoB"
-    )
+    name, data_dir = (folder.name, folder.parent) if is_name(folder.name) else ("my_set", folder)
+    place = f"--dataset={name} --data_dir={shlex.quote(str(data_dir))}"
+    return f"python -m tfpix2pix.train {place} --direction=AtoB"
 
 
 if __name__ == "__main__":

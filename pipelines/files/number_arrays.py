@@ -51,12 +51,13 @@ def to_channels(pixels: Pixels, channels: int) -> Pixels:
     given = pixels.shape[2]
     if given == channels:
         return pixels
-    if given > 4 or channels not in (1, 3, 4):
+    if given > 4 or channels > 4 or (given, channels) in ((3, 2), (4, 2)):
         raise ValueError(f"has {given} channels; expected {channels}")
     colours = pixels[..., : 1 if given <= 2 else 3]
     if channels == 1:
         return colours if given == 2 else luma(colours)
-    colours = np.broadcast_to(colours, (*pixels.shape[:2], 3))
+    if channels > 2:
+        colours = np.broadcast_to(colours, (*pixels.shape[:2], 3))
     if channels == 3:
         return np.ascontiguousarray(colours)
     opaque = 1 if pixels.dtype.kind == "f" else np.iinfo(pixels.dtype).max

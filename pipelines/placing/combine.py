@@ -7,34 +7,48 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.progress import show_progress
 from tfpix2pix.pipelines.base.staging import publish, staged_folder
 from tfpix2pix.pipelines.catalogue import SPLITS
-from tfpix2pix.pipelines.files.finding import Files, match_by_stem
-from tfpix2pix.pipelines.files.pair_files import decode_pair, measure_pair
+from tfpix2pix.pipelines.files.finding import Files, hold_out, match_by_stem
+from tfpix2pix.pipelines.files.image_files import load_image, read_header, widen
+from tfpix2pix.pipelines.files.number_arrays import to_channels
+from tfpix2pix.pipelines.files.pair_files import Format, measure_pair
+
+# Of gray, gray and alpha, RGB and RGBA, the later one holds the earlier ones; but see `_write_pair`.
+_PNG_CHANNELS = (1, 2, 3, 4)
 
 
-def combine_folders(input_folder: Path, target_folder: Path, output_folder: Path) -> int:
+def combine_folders(
+    input_folder: Path, target_folder: Path, output_folder: Path, val_percent: int = 0
+) -> int:
     """Writes one PNG for each pair, with the input image on the left and the target image on the right.
 
-    The pixels are those that training would read from the two files, with 8 bits and three channels.
-    The output folder appears when all pairs are written.
+    The pixels are those of the two files, turned as their EXIF orientation says. The PNG has 16 bits if
+    one of the files has, and alpha if one of them has. The output folder appears when all pairs are
+    written.
 
     Args:
       input_folder: holds images, or folders train/, val/ and test/ of them.
       target_folder: has the same layout, and files of the same names (suffixes may differ).
       output_folder: the folder to make; it gets the same layout.
+      val_percent: above 0, pairs of folders without splits are written to train/, and this share of
+        them in percent to val/.
 
     Returns:
       The number of pairs.
 
     Raises:
-      UserError: if the folders or two images do not match, or if an image is damaged.
+      UsageError: for `val_percent` with folders that hold splits.
+      UserError: if the folders or two images do not match, if an image is damaged, or if a PNG cannot
+        hold its values.
     """
     if output_folder.exists():
         raise UserError(f"{output_folder} exists already; name a new folder, or move that one away")
     pairs = _find_pairs(input_folder, target_folder)
+    if val_percent:
+        pairs = _divide(pairs, val_percent)
     with staged_folder(output_folder) as staging:
         combined = staging / "combined"
         for name in pairs:
@@ -67,6 +81,18 @@ def _find_pairs(input_folder: Path, target_folder: Path) -> Mapping[str, Files]:
     return pairs
 
 
+def _divide(pairs: Mapping[str, Files], val_percent: int) -> Mapping[str, Files]:
+    """Returns the pairs with the paths that they get below train/ and val/."""
+    if any(Path(path).name != path for path in pairs):
+        raise UsageError("`val_percent` divides images, and the two folders hold splits already")
+    if len(pairs) < 2:
+        raise UserError("`val_percent` takes two pairs at least: one to train on and one to validate")
+    held = hold_out([Path(path).stem for path in pairs], val_percent)
+    return {
+        str(Path("val" if Path(path).stem in held else "train", path)): files for path, files in pairs.items()
+    }
+
+
 def _splits_of(folder: Path) -> tuple[str, ...]:
     return tuple(split for split in SPLITS if (folder / split).is_dir())
 
@@ -76,6 +102,21 @@ def _describe(splits: tuple[str, ...]) -> str:
 
 
 def _write_pair(pair: Files, path: Path) -> None:
-    measure_pair(pair)
-    side_by_side = np.concatenate(decode_pair(pair), axis=1)
-    path.write_bytes(tf.io.encode_png(side_by_side).numpy())
+    headers = [read_header(file) for file in pair]
+    for file, header in zip(pair, headers, strict=True):
+        if header.dtype == np.float32 or header.channels > max(_PNG_CHANNELS):
+            held = f"{header.channels} channels of {header.dtype}"
+            raise UserError(
+                f"{file} holds {held}, which a PNG cannot hold. Training reads it as it is: "
+                "leave the images in two folders, input/ and target/"
+            )
+    dtype = np.result_type(*(header.dtype for header in headers))
+    channels = _PNG_CHANNELS[max(_PNG_CHANNELS.index(header.channels) for header in headers)]
+    if {header.channels for header in headers} == {2, 3}:
+        channels = 4
+    measure_pair(pair, [Format(header.channels) for header in headers])
+    images = [
+        widen(to_channels(load_image(file, header.channels, header.dtype), channels), dtype)
+        for file, header in zip(pair, headers, strict=True)
+    ]
+    path.write_bytes(tf.io.encode_png(np.concatenate(images, axis=1)).numpy())

@@ -148,7 +148,8 @@ def test_a_folder_of_ones_own_without_splits_says_what_it_lacks(data_dir):
     for name in ("x/1.png", "y/1.png"):
         (data_dir / "mine" / name).parent.mkdir(parents=True)
         (data_dir / "mine" / name).touch()
-    lack = f"{data_dir}/mine holds x/, y/; expected folders train/ and val/, .* --combine {data_dir}/mine/x {data_dir}/mine/y"
+    mine = data_dir / "mine"
+    lack = f"{mine} holds x/, y/; expected folders train/ and val/, .* --combine {mine}/x {mine}/y"
     with pytest.raises(UserError, match=lack):
         prepare_dataset(MINE, data_dir)
 

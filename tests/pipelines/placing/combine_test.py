@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.pipelines.files import finding, image_files
 from tfpix2pix.pipelines.placing.combine import combine_folders
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -17,12 +18,12 @@ CHANNELS = {"L": 1, "RGB": 3, "RGBA": 4}
 
 
 def write_image(path, seed=0, size=(6, 4), mode="RGB"):
-    """Writes noise of (width, height) pixels; returns it as uint8 [H, W, 3]."""
+    """Writes noise of (width, height) pixels; returns it as uint8 [H, W, 3], or [H, W, 4] with alpha."""
     shape = (size[1], size[0], CHANNELS[mode])
     pixels = np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels.squeeze()).save(path)
-    return np.repeat(pixels, 3, axis=2) if mode == "L" else pixels[..., :3]
+    return np.repeat(pixels, 3, axis=2) if mode == "L" else pixels
 
 
 def read_image(path):
@@ -47,6 +48,8 @@ def test_input_left_target_right_without_loss(folders):
     for seed, (stem, (suffix, mode)) in enumerate(kinds.items()):
         left = write_image(folders[0] / f"{stem}.{suffix}", seed, mode=mode)
         right = write_image(folders[1] / f"{stem}.bmp", seed + 10)
+        if mode == "RGBA":
+            right = np.pad(right, [(0, 0), (0, 0), (0, 1)], constant_values=255)
         expected[f"{stem}.png"] = np.hstack([left, right])
     assert combine_folders(*folders) == 4
     assert sorted(path.name for path in folders[2].iterdir()) == sorted(expected)
@@ -162,9 +165,76 @@ def test_the_command(folders):
     cwd = folders[2].parent
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert "1 pairs are in out, input on the left: train on them with --direction=AtoB" in done.stdout
+    assert (
+        "1 pairs are in out, input on the left. Train on them: python -m tfpix2pix.train --da" in done.stdout
+    )
     assert (folders[2] / "train/1.png").exists()
-    command[-3:] = ["input/flat", "target/flat", "--output=flat"]
+    write_image(folders[0] / "flat/2.png")
+    write_image(folders[1] / "flat/2.png")
+    command[-3:] = ["input/flat", "target/flat", "--output=a set", "--val_percent=50"]
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
-    assert "move most of them into flat/train and the others into flat/val, then train" in done.stdout
-    assert "--data_dir=flat --direction=AtoB" in done.stdout
+    assert done.returncode == 0, done.stderr
+    assert "Train on them: python -m tfpix2pix.train --dataset=my_set --data_dir='a set' --dir" in done.stdout
+    written = sorted(str(path.relative_to(cwd / "a set")) for path in (cwd / "a set").rglob("*.png"))
+    assert written == ["train/1.png", "val/2.png"]
+
+
+def test_16_bits_and_class_ids_are_kept(folders):
+    left = np.arange(24, dtype=np.uint16).reshape(4, 6) * 100
+    for folder in folders[:2]:
+        folder.mkdir()
+    Image.fromarray(left).save(folders[0] / "1.png")
+    right = write_image(folders[1] / "1.png")
+    Image.fromarray(left).save(folders[0] / "2.png")
+    Image.fromarray(left + 7).save(folders[1] / "2.png")
+    combine_folders(*folders)
+    joined = image_files.load_image(folders[2] / "1.png", 3, np.uint16)
+    np.testing.assert_array_equal(joined[:, :6], np.repeat(left[..., None], 3, 2))
+    np.testing.assert_array_equal(joined[:, 6:], right.astype(np.uint16) * 257)
+    np.testing.assert_array_equal(read_image(folders[2] / "2.png"), np.hstack([left, left + 7]))
+
+
+@pytest.mark.parametrize(
+    "modes, joined", [("L LA", "LA"), ("LA RGB", "RGBA"), ("L L", "L"), ("L RGBA", "RGBA")]
+)
+def test_alpha_is_kept(folders, modes, joined):
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 6, 4), np.uint8)
+    for folder, mode in zip(folders, modes.split(), strict=False):
+        folder.mkdir()
+        Image.fromarray(pixels).convert(mode).save(folder / "1.png")
+    combine_folders(*folders)
+    halves = [Image.fromarray(pixels).convert(mode).convert(joined) for mode in modes.split()]
+    with Image.open(folders[2] / "1.png") as picture:
+        assert picture.mode == joined
+        np.testing.assert_array_equal(picture, np.hstack([np.asarray(half) for half in halves]))
+
+
+def test_what_a_png_cannot_hold_is_refused_by_name(folders):
+    write_image(folders[0] / "1.png")
+    folders[1].mkdir()
+    np.save(folders[1] / "1.npy", np.zeros((4, 6, 3), np.float32))
+    refuse(folders, r"target/1.npy holds 3 channels of float32, which a PNG cannot hold. .* two folders")
+    np.save(folders[1] / "1.npy", np.zeros((4, 6, 5), np.uint8))
+    refuse(folders, r"target/1.npy holds 5 channels of uint8, which a PNG cannot hold")
+
+
+def test_a_share_is_written_to_val(folders):
+    names = [str(number) for number in range(20)]
+    for name in names:
+        for folder in folders[:2]:
+            write_image(folder / f"{name}.png")
+    assert combine_folders(*folders, val_percent=10) == 20
+    splits = {
+        split: sorted(path.stem for path in (folders[2] / split).iterdir()) for split in ("train", "val")
+    }
+    assert sorted(splits["train"] + splits["val"]) == sorted(names)
+    # Training would set aside the same ones.
+    assert set(splits["val"]) == finding.hold_out(names, 10)
+    assert len(splits["val"]) == 2
+
+
+def test_folders_with_splits_are_not_divided(folders):
+    for folder in folders[:2]:
+        write_image(folder / "train/1.png")
+    with pytest.raises(UsageError, match="hold splits already"):
+        combine_folders(*folders, val_percent=10)
