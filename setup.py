@@ -70,6 +70,8 @@ setup(
         # TensorBoard imports pkg_resources, which newer setuptools no longer has.
         "setuptools<81",
         "numpy>=1.26",
+        # 10.1 brings letters of any size for the captions of sheets.
+        "pillow>=10.1",
         "absl-py>=2.1",
         "tqdm>=4.66",
         # What reads WebP, GIF and TIFF files.

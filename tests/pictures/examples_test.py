@@ -62,3 +62,17 @@ def test_a_sheet_takes_pictures_and_images_alike():
     pictures = [np.full((2, 3, 4, 3), value, np.uint8) for value in (0, 153)]
     np.testing.assert_array_equal(contact_sheet(pictures), sheet)
     np.testing.assert_array_equal(contact_sheet([tf.constant(picture) for picture in pictures]), sheet)
+
+
+def test_titles_stand_above_their_columns_and_change_nothing_below():
+    columns = [np.full((2, 30, 60, 3), value, np.uint8) for value in (0, 90, 153)]
+    sheet = contact_sheet(columns)
+    titled = contact_sheet(columns, ("input", "", "a title that is far too wide for it"))
+    assert titled.shape == (20 + 72, 196, 3)
+    np.testing.assert_array_equal(titled[20:], sheet)
+    ink = (titled[:20] < 128).any((0, 2))
+    assert ink[4:64].any() and not ink[68:128].any() and ink[132:192].any()
+    # The gaps stay white: a title that is too wide is cut off.
+    assert not ink[:4].any() and not ink[64:68].any() and not ink[192:].any()
+    places = np.flatnonzero(ink[4:64])
+    assert abs(places.min() - (59 - places.max())) <= 2, "a title that fits is centred"

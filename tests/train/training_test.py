@@ -81,12 +81,16 @@ def test_metrics_hold_everything_at_its_step(whole):
     assert validated[1]["validation/l1"] == whole.scores["l1"]
 
 
-def test_tensorboard_has_the_same_scalars(whole, events):
+def test_tensorboard_has_the_same_scalars_with_the_losses_in_a_group_of_their_own(whole, events):
+    moved = {f"training/{name}": f"progress/{name}" for name in ("epoch", "learning_rate")}
     for line in runs.read_metrics(whole.workdir):
         for name, value in line.items():
             if name != "step":
-                assert _points(events, name)[line["step"]] == pytest.approx(value, rel=1e-6)
-    assert set(_points(events, "training/images_per_sec")) == {3, 6, 9, 12}
+                points = _points(events, moved.get(name, name))
+                assert points[line["step"]] == pytest.approx(value, rel=1e-6)
+    assert set(_points(events, "progress/images_per_sec")) == {3, 6, 9, 12}
+    tags = events.Tags()["tensors"]
+    assert {tag for tag in tags if tag.startswith("training/")} == {f"training/{name}" for name in LOSSES}
 
 
 @pytest.mark.parametrize("name, columns", [("pictures", 3), ("patches", 2)])
@@ -95,8 +99,10 @@ def test_pictures_can_be_seen(whole, events, name, columns):
     assert set(sheets) == {6, 12}
     for step, sheet in sheets.items():
         image = tf.io.decode_png(sheet[2]).numpy()
-        assert image.shape == (2 * 36 + 4, columns * 36 + 4, 3)
-        assert image.std() > 5
+        assert image.shape == (20 + 2 * 36 + 4, columns * 36 + 4, 3)
+        assert image[20:].std() > 5
+        captions = image[:20]
+        assert all((captions[:, left : left + 32] < 128).any() for left in range(4, 36 * columns, 36))
         file = whole.workdir / "samples" / f"step-{step:08d}-{name}.png"
         np.testing.assert_array_equal(tf.io.decode_png(file.read_bytes()).numpy(), image)
 

@@ -5,22 +5,30 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image, ImageDraw, ImageFont
 
 from tfpix2pix.pictures.examples import show_image
 from tfpix2pix.pipelines.base import staging
 
 GAP_PX = 4
+CAPTION_PX = 20
+# From the largest to the smallest; a text that is too long even then is cut off.
+_FONT_SIZES = (13, 5)
 
 
-def contact_sheet(columns: Sequence[np.ndarray | tf.Tensor]) -> np.ndarray:
+def contact_sheet(
+    columns: Sequence[np.ndarray | tf.Tensor], titles: Sequence[str] | None = None
+) -> np.ndarray:
     """Lays images out on white: each example has a row, each kind of image a column.
 
     Args:
       columns: pictures, uint8 [B, H, W, 3]; or images, float32 [B, H, W, C] in [-1, 1], which
         `show_image` turns into pictures. All have the same B, H and W.
+      titles: a caption above each column; None leaves the captions out.
 
     Returns:
-      uint8 [B * (H + gap) + gap, columns * (W + gap) + gap, 3].
+      uint8 [caption + B * (H + gap) + gap, columns * (W + gap) + gap, 3], where the caption is
+      `CAPTION_PX` high, and 0 without titles.
     """
     images = [np.asarray(column) if column.dtype == tf.uint8 else show_image(column) for column in columns]
     rows, height, width = images[0].shape[:3]
@@ -30,7 +38,24 @@ def contact_sheet(columns: Sequence[np.ndarray | tf.Tensor]) -> np.ndarray:
         for y, image in enumerate(column):
             top, left = GAP_PX + y * (height + GAP_PX), GAP_PX + x * (width + GAP_PX)
             sheet[top : top + height, left : left + width] = image
-    return sheet
+    if titles is None:
+        return sheet
+    captions = np.full((CAPTION_PX, sheet.shape[1], 3), 255, np.uint8)
+    for x, title in enumerate(titles):
+        left = GAP_PX + x * (width + GAP_PX)
+        captions[:, left : left + width] = _draw_caption(title, width)
+    return np.concatenate([captions, sheet])
+
+
+def _draw_caption(text: str, width: int) -> np.ndarray:
+    """Returns the text in the largest letters that fit, uint8 [CAPTION_PX, width, 3]."""
+    for size in range(*_FONT_SIZES, -1):
+        font = ImageFont.load_default(size)
+        if font.getlength(text) <= width:
+            break
+    picture = Image.new("RGB", (width, CAPTION_PX), "white")
+    ImageDraw.Draw(picture).text((width / 2, CAPTION_PX / 2 + 1), text, "black", font, anchor="mm")
+    return np.asarray(picture)
 
 
 def patch_map(patch_logits: tf.Tensor, image_size: tuple[int, int]) -> tf.Tensor:

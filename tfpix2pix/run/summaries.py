@@ -17,6 +17,9 @@ from tfpix2pix.config import options
 from tfpix2pix.config.config import Config, describe
 from tfpix2pix.pipelines.base import staging
 
+# What `training` holds besides the losses, which are all that TensorBoard shows in that group.
+_PROGRESS = ("epoch", "learning_rate", "images_per_sec")
+
 
 class Summaries:
     """Writes scalars to TensorBoard and metrics.jsonl, pictures to TensorBoard.
@@ -44,11 +47,15 @@ class Summaries:
             )
 
     def scalars(self, step: int, group: str, values: Mapping[str, float]) -> None:
-        """Writes one line of metrics.jsonl and one point for each value, all named `group/name`."""
-        named = {f"{group}/{name}": value for name, value in values.items()}
+        """Writes one line of metrics.jsonl and one point for each value, all named `group/name`.
+
+        In TensorBoard, what is no loss of a training stands in the group `progress`.
+        """
         with self._writer.as_default(step=step):
-            for name, value in named.items():
-                tf.summary.scalar(name, value)
+            for name, value in values.items():
+                shown_in = "progress" if group == "training" and name in _PROGRESS else group
+                tf.summary.scalar(f"{shown_in}/{name}", value)
+        named = {f"{group}/{name}": value for name, value in values.items()}
         with self._metrics_path.open("a") as metrics:
             metrics.write(json.dumps({"step": step, **named}) + "\n")
 

@@ -1,7 +1,7 @@
 """The validation of a generator while it is trained: scores of a split, and pictures of a few examples."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -16,7 +16,7 @@ from tfpix2pix.metrics.label_maps import choose_palette, find_label_side
 from tfpix2pix.metrics.registry import BuildMetric, Metric, Tools, build_metrics, headline_score
 from tfpix2pix.metrics.scoring import BATCH_SIZE, Split, score_split
 from tfpix2pix.pictures import sheets
-from tfpix2pix.pictures.examples import show_examples
+from tfpix2pix.pictures.examples import ShownExamples, show_examples
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.batches import build_dataset
 from tfpix2pix.pipelines.files.sources import Source
@@ -130,7 +130,8 @@ def sample_sheets(
 
     Returns:
       `pictures`: input, generated and target, an example a row; `patches`: what
-      the discriminator thinks of generated and target. Each uint8 [H, W, 3].
+      the discriminator thinks of generated and target. Each uint8 [H, W, 3] with
+      titles above its columns.
     """
     dataset = build_dataset(source, image_size=image_size, batch_size=1, training=False, seed=seed)
     shown, judged = [], []
@@ -143,9 +144,12 @@ def sample_sheets(
                 train_step.discriminate(input_image, image) for image in (generated_image, target_image)
             ]
             judged.append([sheets.patch_map(values, image_size) for values in logits])
-    rows_of: dict[str, list] = {"pictures": shown, "patches": judged}
+    sheets_of: dict[str, tuple[list, Sequence[str]]] = {
+        "pictures": (shown, ShownExamples._fields),
+        "patches": (judged, ("of generated", "of target")),
+    }
     return {
-        name: sheets.contact_sheet([tf.concat(column, 0) for column in zip(*rows, strict=True)])
-        for name, rows in rows_of.items()
+        name: sheets.contact_sheet([tf.concat(column, 0) for column in zip(*rows, strict=True)], titles)
+        for name, (rows, titles) in sheets_of.items()
         if rows
     }

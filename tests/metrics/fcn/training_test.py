@@ -121,8 +121,8 @@ def test_metrics_hold_losses_scores_and_each_class(learned):
 
 def test_the_picture_shows_photo_prediction_and_truth(learned):
     sheet = np.array(Image.open(learned[0] / "samples" / "step-00000060-pictures.png"))
-    assert sheet.shape == (2 * 36 + 4, 3 * 36 + 4, 3)
-    truth = sheet[4:36, 76:108].reshape(-1, 3)
+    assert sheet.shape == (20 + 2 * 36 + 4, 3 * 36 + 4, 3)
+    truth = sheet[24:56, 76:108].reshape(-1, 3)
     assert {tuple(colour) for colour in truth} == {(0, 160, 0), (90, 90, 255), (255, 0, 0), (0, 0, 0)}
 
 
@@ -255,8 +255,8 @@ def test_a_validation_counts_every_pixel_once_and_shows_examples_from_all_over()
     confusion, sheet = find_classes(KerasSegmenter(network, "sky"), source, palette, config)
     # Photos 0, 4, 8 are of class a, 1, 5 sky, 2, 6 of c.
     np.testing.assert_array_equal(confusion / 1024, [[0, 3, 0, 0], [0, 2, 0, 0], [0, 2, 0, 0]])
-    assert sheet.shape == (4 * 36 + 4, 3 * 36 + 4, 3)
-    np.testing.assert_array_equal(sheet[10::36, 10, 0], [0, 40, 80, 120])
+    assert sheet.shape == (20 + 4 * 36 + 4, 3 * 36 + 4, 3)
+    np.testing.assert_array_equal(sheet[30::36, 10, 0], [0, 40, 80, 120])
 
 
 def test_two_at_once_are_refused(data_dir, tmp_path):

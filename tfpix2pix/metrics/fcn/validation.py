@@ -73,4 +73,4 @@ def find_classes(
         shown.append([tf.gather(column, tf.constant(chosen, tf.int32)) for column in columns])
         seen += len(predicted_ids)
     columns = [tf.concat(column, 0) for column in zip(*shown, strict=True)]
-    return confusion, contact_sheet(columns)
+    return confusion, contact_sheet(columns, ("photo", "predicted", "truth"))
