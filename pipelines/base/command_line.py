@@ -1,13 +1,17 @@
 """How every command of the project starts and ends: its flags, its --help, its exit status.
 
 A command ends with status 0 when it has succeeded, with 2 when it was called wrongly,
-and with 1 when it has failed; the last line of standard error then gives the reason.
+and with 1 when it has failed; the last line of standard error then gives the reason,
+after `error:`. When Ctrl-C or SIGTERM stops it, it ends with status 130 or 143, as shells
+report these signals, and its last line says so without `error:`.
 """
 
+import contextlib
 import gc
 import importlib
 import math
 import os
+import signal
 import sys
 import tempfile
 import textwrap
@@ -16,7 +20,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from absl import flags
 
 from tfpix2pix.pipelines.base import naming
-from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.pipelines.base.errors import Stopped, UsageError, UserError
 
 # Of the text of --help, in columns.
 _HELP_WIDTH = 96
@@ -172,21 +176,44 @@ def run(main: Callable[[Sequence[str]], int | None]) -> None:
         if reason is not None:
             # Nothing is printed sooner: when the error lets go of a half-read checkpoint,
             # TensorFlow warns of that, and the reason has to be the last line.
-            print(f"error: {naming.name_flags(reason)}", file=sys.stderr)
+            print(naming.name_flags(reason), file=sys.stderr)
     sys.exit(status)
 
 
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM came. Whatever cleans up after Ctrl-C cleans up after this."""
+
+
+def _stop_at_sigterm() -> None:
+    """Lets SIGTERM end a command as Ctrl-C does; a second SIGTERM kills it at once."""
+
+    def stop(number: int, _frame: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        raise _Terminated
+
+    # A command that another one runs finds the handler there; where the signal is ignored, it stays so.
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        with contextlib.suppress(ValueError):  # outside the main thread, to which signals belong
+            signal.signal(signal.SIGTERM, stop)
+
+
 def _call(main: Callable[[Sequence[str]], int | None]) -> tuple[int, str | None]:
-    """Returns the exit status of `main`, and the reason if it failed."""
+    """Returns the exit status of `main`, and the last line if it failed or was stopped."""
     try:
+        _stop_at_sigterm()
         return main(sys.argv) or 0, None
+    except Stopped as stopped:
+        return stopped.exit_status, str(stopped)
     except UserError as error:
-        return error.exit_status, str(error)
+        return error.exit_status, f"error: {error}"
     except BrokenPipeError:
         # The reader of our output has ended, as `head` does; what is left goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1, None
     except OSError as error:
-        return 1, f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
+        reason = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
+        return 1, f"error: {reason}"
+    except _Terminated:
+        return 128 + signal.SIGTERM, "stopped by SIGTERM"
     except KeyboardInterrupt:
-        return 1, "stopped by Ctrl-C"
+        return 128 + signal.SIGINT, "stopped by Ctrl-C"

@@ -1,6 +1,7 @@
 """The errors that a person can act on."""
 
 import re
+import signal
 
 
 class UserError(Exception):
@@ -16,6 +17,19 @@ class UsageError(UserError, ValueError):
     """A function or a command was called with an argument, or a combination of them, that cannot work."""
 
     exit_status = 2
+
+
+class Stopped(UserError):
+    """A signal ended a command before it was done. This is no failure, and its text is shown as it is.
+
+    Args:
+      text: the whole message.
+      signal_name: `SIGINT` or `SIGTERM`; the exit status is 128 and its number, as shells report it.
+    """
+
+    def __init__(self, text: str, signal_name: str):
+        super().__init__(text)
+        self.exit_status = 128 + signal.Signals[signal_name]
 
 
 def shorten(error: Exception) -> str:

@@ -350,7 +350,7 @@ def test_interrupted_while_downloading(server, data_dir, tmp_path):
     wait_until(lambda: partial.exists() and partial.stat().st_size > 500_000)
     process.send_signal(signal.SIGINT)
     status, _, reason = finish(process)
-    assert (status, reason) == (1, "error: stopped by Ctrl-C")
+    assert (status, reason) == (130, "stopped by Ctrl-C")
     assert names_in(data_dir) == ["facades.tar.gz.partial", "facades.tar.gz.partial.json"]
 
 

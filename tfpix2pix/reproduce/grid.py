@@ -187,7 +187,7 @@ def _run_module(module: str, options: Mapping[str, Any]) -> None:
             process.terminate()
             raise
     if signals:
-        raise TrainingStopped(f"stopped by {signals[0]}. Run the same command to go on")
+        raise TrainingStopped(f"stopped by {signals[0]}. Run the same command to go on", signals[0])
     if process.returncode:
         raise UserError(
             f"{module} ended with status {process.returncode}, for the reason above; what was done is kept. "

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.base.errors import Stopped
 
 
-class TrainingStopped(UserError):
+class TrainingStopped(Stopped):
     """Ctrl-C or SIGTERM ended the run early; everything is saved."""
 
 

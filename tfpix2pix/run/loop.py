@@ -137,7 +137,8 @@ class Training(Generic[StepType]):
                 if stopping and self.step < self.total_steps:
                     raise TrainingStopped(
                         f"stopped by {stopping[0]} at step {self.step} of {self.total_steps}; "
-                        f"saved in {self.workdir}. Run the same command to go on"
+                        f"saved in {self.workdir}. Run the same command to go on",
+                        stopping[0],
                     )
 
     def _batches(self) -> tf.data.Dataset | tf.distribute.DistributedDataset:

@@ -1,3 +1,4 @@
+import signal
 import subprocess
 import sys
 
@@ -21,7 +22,8 @@ def _run(text):
         ("errors.UsageError('no such flag')", 2, "error: no such flag"),
         ("FileNotFoundError(2, 'No such file', 'a.png')", 1, "error: No such file: a.png"),
         ("OSError('odd')", 1, "error: odd"),
-        ("KeyboardInterrupt", 1, "error: stopped by Ctrl-C"),
+        ("KeyboardInterrupt", 130, "stopped by Ctrl-C"),
+        ("errors.Stopped('saved', 'SIGTERM')", 143, "saved"),
     ],
 )
 def test_exit_status_and_reason(raised, status, reason):
@@ -41,7 +43,19 @@ def test_the_reason_comes_after_what_the_failure_let_go_of(raised):
     )
     first, last = process.stderr.splitlines()
     assert first == "warning: not all was read"
-    assert last.startswith("error: ")
+    assert last in ("stopped by Ctrl-C", "error: no")
+
+
+@pytest.mark.parametrize(
+    "name, status, line", [("SIGINT", 130, "stopped by Ctrl-C"), ("SIGTERM", 143, "stopped by SIGTERM")]
+)
+def test_a_signal_ends_every_command_with_its_own_status_and_no_error(name, status, line):
+    text = f"{IMPORTS}import time\ndef main(argv):\n  print('ready', flush=True)\n  time.sleep(60)\n"
+    process = runs.start([sys.executable, "-c", f"{text}command_line.run(main)"])
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.Signals[name])
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (status, f"{line}\n")
 
 
 @pytest.mark.parametrize("returned, status", [("None", 0), ("0", 0), ("1", 1)])
