@@ -74,7 +74,7 @@ def test_a_run_of_an_older_version_goes_on_and_knows_its_images_from_then(data_d
 @pytest.mark.parametrize("name", ["o.txt", "o.txt/runs/1"])
 def test_a_file_is_no_workdir(tmp_path, name):
     (tmp_path / "o.txt").touch()
-    refusal = f"--workdir={tmp_path / name} takes a folder, and {tmp_path}/o.txt is a file"
+    refusal = f"`workdir={tmp_path / name}` takes a folder, and {tmp_path}/o.txt is a file"
     with pytest.raises(UsageError, match=refusal):
         check_config(tmp_path / name, runs.tiny_config(tmp_path))
     with pytest.raises(UsageError, match=refusal), lock(tmp_path / name):

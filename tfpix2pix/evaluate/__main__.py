@@ -12,12 +12,15 @@ removed. The same command gives the same numbers.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from tfpix2pix.config.choices import METRICS
+from tfpix2pix.export.versions import find_version
 from tfpix2pix.metrics import registry
+from tfpix2pix.metrics.fcn.config import check_segmenter
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str]) -> None:
     """Parses flags, evaluates, prints the scores."""
     values = _parse(argv)
+    find_version(Path(values["model"]))  # fails where there is no model, sooner than TensorFlow starts
+    if values["segmenter"]:
+        check_segmenter(values["segmenter"])
     command_line.import_tensorflow()
     from tfpix2pix.evaluate.evaluation import evaluate_model
 

@@ -12,7 +12,7 @@ from tfpix2pix.config.config import Config, make_config
 from tfpix2pix.evaluate.gallery import Gallery
 from tfpix2pix.evaluate.results import Evaluation, sift_earlier, write_results
 from tfpix2pix.export.names import CARD_FILE
-from tfpix2pix.export.opening import model_folder
+from tfpix2pix.export.versions import model_folder
 from tfpix2pix.metrics import registry
 from tfpix2pix.metrics.fcn.segmenter import load_segmenter
 from tfpix2pix.metrics.label_maps import choose_palette, find_label_side

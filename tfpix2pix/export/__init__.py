@@ -6,6 +6,6 @@ __getattr__, __dir__, __all__ = name_face(
     __name__,
     {
         "export_saved_model": "saved_model",
-        "find_version": "opening",
+        "find_version": "versions",
     },
 )

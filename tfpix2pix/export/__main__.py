@@ -24,6 +24,7 @@ from tfpix2pix.export.files.formats import PACKAGES, TOLERANCES, FileOptions, ch
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.run.folder import check_writable, read_config
 
 SAVED_MODEL = "saved_model"
 _SAVED_MODEL_FLAGS = ("serving_noise", "max_pixels", "keep_versions")
@@ -33,6 +34,8 @@ _FILE_FLAGS = ("noise", "image_size", "quantization")
 def main(argv: Sequence[str]) -> None:
     """Parses flags, restores the generator, exports it, says what to do with it."""
     values = _parse(argv)
+    read_config(Path(values["workdir"]))  # fails where there is no run, sooner than TensorFlow starts
+    check_writable(Path(values["output"]), "output")
     command_line.import_tensorflow()
     from tfpix2pix.export.files.export_file import export_file
     from tfpix2pix.export.run import export_run

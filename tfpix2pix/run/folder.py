@@ -82,8 +82,10 @@ def keep_reading(workdir: Path, config: AnyConfig) -> AnyConfig:
 
 
 def check_config(workdir: Path, config: Config) -> None:
-    """Raises UsageError as `settle_config` does, or for a file; settles nothing, and needs no TensorFlow."""
-    _check_folder(workdir)
+    """Raises UsageError as `settle_config` does, or for folders that cannot be written; needs no TensorFlow."""
+    check_writable(workdir, "workdir")
+    if config.export:
+        check_writable(Path(config.saved_model_dir), "saved_model_dir")
     if (workdir / CONFIG_FILE).is_file():
         settle_config(workdir, config)
 
@@ -175,10 +177,14 @@ def _fingerprint(source: "Source") -> dict[str, int | str]:
     return {"examples": len(source), "ids_sha256": ids, **content}
 
 
-def _check_folder(workdir: Path) -> None:
-    for path in (workdir, *workdir.parents):
+def check_writable(folder: Path, setting: str) -> None:
+    """Raises UsageError, naming the setting, if a folder is a file or lies in one, or cannot be written."""
+    for path in (folder, *folder.parents):
         if path.exists() and not path.is_dir():
-            raise UsageError(f"--workdir={workdir} takes a folder, and {path} is a file; choose another one")
+            raise UsageError(f"`{setting}={folder}` takes a folder, and {path} is a file; choose another one")
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise UsageError(f"`{setting}={folder}` cannot be written: you may not write to {nearest}")
 
 
 @contextmanager
@@ -188,7 +194,7 @@ def lock(workdir: Path) -> Iterator[None]:
     Raises:
       UserError: when another process holds it, or it is a file.
     """
-    _check_folder(workdir)
+    check_writable(workdir, "workdir")
     workdir.mkdir(parents=True, exist_ok=True)
     with (workdir / ".lock").open("a+") as file:
         try:

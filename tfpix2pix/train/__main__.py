@@ -14,6 +14,7 @@ from pathlib import Path
 from absl import flags
 
 from tfpix2pix.config import config as configs
+from tfpix2pix.metrics.fcn.config import check_segmenter
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.run.folder import check_config
@@ -33,6 +34,8 @@ def main(argv: Sequence[str]) -> int:
     workdir = Path(flag_values["workdir"].value or Path("runs") / config.dataset)
     print(f"  {'workdir':24s} {workdir}\n{configs.describe(config)}", flush=True)
     check_config(workdir, config)
+    if config.segmenter:
+        check_segmenter(config.segmenter)
     if flag_values["dry_run"].value:
         return 0
     command_line.import_tensorflow()

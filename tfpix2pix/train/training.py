@@ -21,7 +21,7 @@ from tfpix2pix.pipelines.base.progress import say
 from tfpix2pix.pipelines.batches import keep_resized
 from tfpix2pix.run import splits
 from tfpix2pix.run.distribution import check_placement, make_strategy
-from tfpix2pix.run.folder import check_own, lock, settle_config, write_config
+from tfpix2pix.run.folder import check_config, check_own, lock, settle_config, write_config
 from tfpix2pix.run.loop import Training
 from tfpix2pix.train.validation import build_judgement
 
@@ -88,6 +88,7 @@ def train_and_evaluate(
         raise UsageError("`build_step` builds the generator too: give it or `generator`, not both")
     workdir = Path(workdir or Path("runs") / config.dataset)
     asked = config.precision
+    check_config(workdir, config)
     config = settle_config(workdir, config)
     own = {"generator": generator, "build_step": build_step}
     check_own(workdir, own)

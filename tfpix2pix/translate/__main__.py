@@ -19,6 +19,7 @@ from typing import Any
 
 from absl import flags
 
+from tfpix2pix.export.versions import find_version
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.translate.image_inputs import find_files, list_outputs
@@ -29,6 +30,7 @@ def main(argv: Sequence[str]) -> None:
     """Parses flags, finds the images, translates them."""
     values = _parse(argv)
     options = Options(**{field.name: values[field.name] for field in dataclasses.fields(Options)})
+    find_version(Path(values["model"]))  # fails where there is no model, sooner than TensorFlow starts
     output = Path(values["output"])
     files = find_files(
         values["input"],

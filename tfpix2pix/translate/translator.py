@@ -9,7 +9,8 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tfpix2pix.config.config import Config
-from tfpix2pix.export.opening import find_version, load_saved_model, read_config, read_task
+from tfpix2pix.export.opening import load_saved_model, read_config, read_task
+from tfpix2pix.export.versions import find_version
 from tfpix2pix.networks.inference import (
     OVERSHOOT,
     Generate,

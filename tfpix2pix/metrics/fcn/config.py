@@ -1,16 +1,19 @@
 """The configuration of a training of FCN-8s. TensorFlow is not imported."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 from tfpix2pix.config.checks import check_common
 from tfpix2pix.config.options import list_fields, option, redefine
 from tfpix2pix.config.run_config import RunConfig, read_given, read_json, with_load_size
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.run.folder import read_settings
 
 SCRATCH = "none"
 # This file in the folder of a run names its classes, in the order of the scores.
 PALETTE_FILE = "palette.json"
+KERAS_SUFFIXES = (".keras", ".h5")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -97,3 +100,29 @@ def make_config(**given: Any) -> FcnConfig:
 def from_json(text: str) -> FcnConfig:
     """Returns the configuration that `FcnConfig.to_json` wrote."""
     return make_config(**read_json(text))
+
+
+def read_run(folder: Path) -> FcnConfig:
+    """Returns the configuration of the run in a folder.
+
+    Raises:
+      UsageError: if the folder does not hold a run of this kind.
+      UserError: if the configuration cannot be read.
+    """
+    try:
+        return read_settings(folder, from_json)
+    except UsageError as error:
+        raise UsageError(f"{folder} holds no run of python -m tfpix2pix.metrics.fcn: {error}") from error
+
+
+def check_segmenter(path: str | Path) -> None:
+    """Raises UsageError where there is no segmentation network: neither a run nor a Keras model."""
+    path = Path(path)
+    if path.is_dir():
+        read_run(path)
+    elif path.suffix not in KERAS_SUFFIXES or not path.is_file():
+        what = "is neither" if path.exists() else "does not exist"
+        raise UsageError(
+            "`segmenter` takes a folder that python -m tfpix2pix.metrics.fcn wrote, or a .keras or .h5 file. "
+            f"Received: {path}, which {what}"
+        )

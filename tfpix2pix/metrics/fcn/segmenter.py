@@ -5,15 +5,13 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from tfpix2pix.metrics.fcn.config import PALETTE_FILE, from_json
+from tfpix2pix.metrics.fcn.config import PALETTE_FILE, check_segmenter, read_run
 from tfpix2pix.metrics.fcn.network import build_network
 from tfpix2pix.metrics.fcn.step import PREFIX
 from tfpix2pix.pipelines.base.errors import UsageError, UserError, shorten
 from tfpix2pix.pipelines.labels.palettes import IGNORED, Palette, find_palette
 from tfpix2pix.run import checkpoints
-from tfpix2pix.run.folder import read_settings
 
-KERAS_SUFFIXES = (".keras", ".h5")
 CONTRACT = (
     "a segmenter takes float32 images [B, H, W, 3] in [-1, 1] and returns the scores of 2 to 255 classes, "
     "[B, h, w, K]"
@@ -84,14 +82,9 @@ def load_segmenter(path: str | Path) -> KerasSegmenter:
       UserError: when it cannot be read, or is no segmentation network.
     """
     path = Path(path)
+    check_segmenter(path)
     if path.is_dir():
         return _open_run(path)
-    if path.suffix not in KERAS_SUFFIXES or not path.is_file():
-        what = "is neither" if path.exists() else "does not exist"
-        raise UsageError(
-            "`segmenter` takes a folder that python -m tfpix2pix.metrics.fcn wrote, or a .keras or .h5 file. "
-            f"Received: {path}, which {what}"
-        )
     try:
         network = keras.models.load_model(path, compile=False)
     except Exception as error:  # whatever a foreign file makes Keras raise
@@ -100,10 +93,7 @@ def load_segmenter(path: str | Path) -> KerasSegmenter:
 
 
 def _open_run(folder: Path) -> KerasSegmenter:
-    try:
-        config = read_settings(folder, from_json)
-    except UsageError as error:
-        raise UsageError(f"{folder} holds no run of python -m tfpix2pix.metrics.fcn: {error}") from error
+    config = read_run(folder)
     palette = find_palette(str(folder / PALETTE_FILE))
     try:
         step = checkpoints.find_step(folder, "best")

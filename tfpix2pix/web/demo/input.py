@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpix2pix.export.opening import model_folder
+from tfpix2pix.export.versions import model_folder
 from tfpix2pix.pipelines import catalogue, datasets
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.progress import warn

@@ -1,0 +1,48 @@
+"""What cannot run fails at once: before TensorFlow is imported, which takes seconds, and before training."""
+
+import sys
+
+import pytest
+
+from tests.helpers import runs
+
+COMMAND = """
+import importlib, sys
+from tfpix2pix.pipelines.base import command_line
+module = importlib.import_module(sys.argv[1])
+del sys.argv[1]
+try:
+    command_line.run(module.main)
+finally:
+    assert "tensorflow" not in sys.modules and "keras" not in sys.modules
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "flags", "reason"),
+    [
+        ("export", ["--workdir=nope"], "nope holds no run: there is no config.json"),
+        ("export", ["--workdir=run", "--output=a_file/models"], "--output=a_file/models takes a folder"),
+        ("translate", ["--model=nope", "--input=a_file", "--output=out"], "there is no nope; --model takes"),
+        ("evaluate", ["--model=nope"], "there is no nope; --model takes"),
+        ("evaluate", ["--model=run", "--segmenter=nope"], "Received: nope, which does not exist"),
+        ("train", ["--dataset=facades", "--segmenter=nope"], "Received: nope, which does not exist"),
+        ("train", ["--dataset=facades", "--workdir=a_file"], "--workdir=a_file takes a folder"),
+        (
+            "train",
+            ["--dataset=facades", "--saved_model_dir=a_file/b"],
+            "--saved_model_dir=a_file/b takes a folder",
+        ),
+    ],
+)
+def test_it_fails_without_tensorflow(tmp_path, command, flags, reason):
+    (tmp_path / "a_file").touch()
+    (tmp_path / "run").mkdir()
+    text = '{"config": %s, "training_set": null}' % runs.tiny_config(tmp_path).to_json()
+    (tmp_path / "run" / "config.json").write_text(text)
+    before = sorted(tmp_path.rglob("*"))
+    arguments = [f"tfpix2pix.{command}.__main__", *flags]
+    process = runs.run([sys.executable, "-c", COMMAND, *arguments], cwd=tmp_path)
+    assert process.returncode == 2, process.stderr
+    assert runs.last_line(process).startswith("error: ") and reason in runs.last_line(process)
+    assert sorted(tmp_path.rglob("*")) == before
