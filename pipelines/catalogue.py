@@ -9,6 +9,7 @@ import re
 import shlex
 import types
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from tfpix2pix.pipelines.base.errors import UsageError
@@ -240,6 +241,19 @@ def custom_dataset(name: str) -> DatasetSpec:
 def is_name(text: str) -> bool:
     """Tells whether `text` can name a dataset or a model: it must be the name of a folder, not a path."""
     return re.fullmatch(r"\w[\w.-]*", text) is not None
+
+
+def name_folder(folder: Path) -> str:
+    """Returns the name of a dataset of somebody's own pairs, made from the name of their folder.
+
+    It is never a name of the catalogue: that would stand for another dataset and for its recipe.
+
+    Example:
+    >>> name_folder(Path("/home/me/my pairs")), name_folder(Path("photos/facades"))
+    ('my_pairs', 'my_facades')
+    """
+    name = re.sub(r"^\W|[^\w.-]", "_", folder.resolve().name) or "pairs"
+    return f"my_{name}" if name in CATALOGUE else name
 
 
 def check_name(dataset: str) -> None:

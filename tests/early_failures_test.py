@@ -31,14 +31,14 @@ finally:
         (
             "train",
             ["--dataset=facades", "--saved_model_dir=a_file/b"],
-            "--saved_model_dir=a_file/b takes a folder",
+            "a_file/b takes a folder",
         ),
     ],
 )
 def test_it_fails_without_tensorflow(tmp_path, command, flags, reason):
     (tmp_path / "a_file").touch()
     (tmp_path / "run").mkdir()
-    text = '{"config": %s, "training_set": null}' % runs.tiny_config(tmp_path).to_json()
+    text = f'{{"config": {runs.tiny_config(tmp_path).to_json()}, "training_set": null}}'
     (tmp_path / "run" / "config.json").write_text(text)
     before = sorted(tmp_path.rglob("*"))
     arguments = [f"tfpix2pix.{command}.__main__", *flags]

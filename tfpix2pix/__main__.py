@@ -6,7 +6,6 @@ does the same as `python -m tfpix2pix.train --dataset=facades`.
 """
 
 import ast
-import difflib
 import importlib.util
 import runpy
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 import tfpix2pix
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.base.suggestions import suggest
 
 # Command -> the module that runs it. The first line of the module's docstring says what it does.
 COMMANDS = {
@@ -43,9 +43,9 @@ def main(argv: Sequence[str]) -> None:
     elif name == "--version":
         print(tfpix2pix.__version__)
     elif name not in COMMANDS:
-        similar = difflib.get_close_matches(name, COMMANDS, 1)
-        suggestion = f"; did you mean {similar[0]}?" if similar else ""
-        raise UsageError(f"there is no command {name}{suggestion} (tfpix2pix --help lists the commands)")
+        raise UsageError(
+            f"there is no command {name}{suggest(name, COMMANDS)} (tfpix2pix --help lists the commands)"
+        )
     else:
         sys.argv = [f"{argv[0]} {name}", *arguments]
         # The command ends the process itself, with its own exit status.

@@ -11,6 +11,7 @@ import gc
 import importlib
 import math
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from absl import flags
 
 from tfpix2pix.pipelines.base import naming
 from tfpix2pix.pipelines.base.errors import Stopped, UsageError, UserError
+from tfpix2pix.pipelines.base.suggestions import suggest
 
 # Of the text of --help, in columns.
 _HELP_WIDTH = 96
@@ -96,7 +98,8 @@ def parse_flags(
     try:
         arguments = flag_values([argv[0], *[_plain_help(argument) for argument in argv[1:]]])[1:]
     except flags.Error as error:
-        raise UsageError(f"{str(error).strip()} (--help lists the flags)") from error
+        reason = f"{str(error).strip()}{_suggest_value(flag_values, str(error))}"
+        raise UsageError(f"{reason} (--help lists the flags)") from error
     if flag_values["help"].value:
         print(f"{summary.strip()}\n\n{_flags_help(flag_values)}")
         raise SystemExit(0)
@@ -106,6 +109,13 @@ def parse_flags(
         if isinstance(value, float) and math.isnan(value):
             raise UsageError(f"flag --{name}: nan is not a number (--help lists the flags)")
     return list(arguments)
+
+
+def _suggest_value(flag_values: flags.FlagValues, message: str) -> str:
+    """Returns what absl's message about a flag's value lacks: the choice that was meant."""
+    match = re.match(r"flag --(\w+)=(.*?): ", message)
+    choices = getattr(flag_values[match[1]].parser, "enum_values", ()) if match else ()
+    return suggest(match[2], choices) if match else ""
 
 
 def refuse_arguments(arguments: Sequence[str]) -> None:

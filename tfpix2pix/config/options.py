@@ -14,6 +14,7 @@ from absl import flags
 from tfpix2pix.pipelines.base.command_line import group_flags
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.homes import Home
+from tfpix2pix.pipelines.base.suggestions import suggest
 
 # The groups of options, in the order in which they are shown.
 GROUPS = ("data", "networks", "objective", "schedule", "output", "machine")
@@ -96,7 +97,8 @@ def check_values(settings: Any) -> None:
         value, rules = getattr(settings, name), field.metadata
         if rules["choices"] and value not in rules["choices"]:
             choices = ", ".join(map(str, rules["choices"]))
-            raise UsageError(f"`{name}` must be one of {choices}. Received: {value}")
+            meant = suggest(str(value), map(str, rules["choices"]))
+            raise UsageError(f"`{name}` must be one of {choices}. Received: {value}{meant}")
         if value is not None and not isinstance(value, accepted_types(field)):
             raise UsageError(
                 f"`{name}` must be of type {accepted_types(field)[0].__name__}. Received: {value!r}"

@@ -82,7 +82,7 @@ def keep_reading(workdir: Path, config: AnyConfig) -> AnyConfig:
 
 
 def check_config(workdir: Path, config: Config) -> None:
-    """Raises UsageError as `settle_config` does, or for folders that cannot be written; needs no TensorFlow."""
+    """Raises UsageError as `settle_config` does, or if folders cannot be written; needs no TensorFlow."""
     check_writable(workdir, "workdir")
     if config.export:
         check_writable(Path(config.saved_model_dir), "saved_model_dir")

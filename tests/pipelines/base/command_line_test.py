@@ -83,6 +83,7 @@ def _flags():
     command_line.flags.DEFINE_integer("steps", None, "steps to train", flag_values=flag_values)
     command_line.flags.DEFINE_float("rate", 1.0, "of something", 0.0, 2.0, flag_values=flag_values)
     command_line.flags.DEFINE_enum("mode", "a", ["a", "b"], "which way", flag_values=flag_values)
+    command_line.flags.DEFINE_enum("side", "left", ["left", "right"], "of pairs", flag_values=flag_values)
     return flag_values
 
 
@@ -98,6 +99,7 @@ def test_arguments_and_flags_in_any_order():
         ("--stepps=3", "stepps"),
         ("--steps=many", "--steps=many"),
         ("--mode=c", "a|b"),
+        ("--side=Lefft", "<left|right>; did you mean left? (--help"),
         ("--rate=3", "--rate=3"),
         ("--rate=nan", "--rate: nan"),
     ],
