@@ -127,7 +127,7 @@ def encoder_decoder_generator(
 ) -> keras.Model:
     """Builds the encoder-decoder: the U-Net without its skips.
 
-    Args, returns, errors and source are the same as those of `unet_generator`.
+    The arguments, the result, the errors and the source are those of `unet_generator`.
 
     Example:
     >>> encoder_decoder_generator((64, 64), base_filters=8).name
