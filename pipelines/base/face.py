@@ -1,4 +1,4 @@
-"""The public names of a room, imported when they are used: `import` of a room alone costs nothing."""
+"""The public names of a room, which are imported when they are used, so that importing a room is fast."""
 
 import importlib
 from collections.abc import Callable, Mapping

@@ -42,7 +42,7 @@ def parse_step_range(value: str) -> tuple[int, int] | None:
     """Returns (first, last) of "A:B", or None for an empty text.
 
     Raises:
-      UsageError: for anything else.
+      UsageError: for any other text.
     """
     if not value:
         return None

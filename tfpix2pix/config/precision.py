@@ -1,4 +1,4 @@
-"""`--precision=auto`: the arithmetic that suits the machine, chosen once in a run's life."""
+"""`precision=auto`: a run chooses the precision that suits its machine when it starts, and keeps it."""
 
 import dataclasses
 import os
@@ -8,9 +8,10 @@ from pathlib import Path
 from tfpix2pix.config.config import Config
 
 CPU_INFO = Path("/proc/cpuinfo")
-# As Linux names what multiplies bfloat16 matrices on x86, where TensorFlow's oneDNN kernels use it.
+# These instructions of x86 multiply bfloat16 matrices, and the oneDNN kernels of TensorFlow use them. The
+# names are those that Linux gives them.
 CPU_FEATURES = {"avx512_bf16", "amx_bf16"}
-# NVIDIA's Ampere and later.
+# GPUs of NVIDIA multiply bfloat16 matrices from the Ampere generation on.
 LEAST_COMPUTE_CAPABILITY = (8, 0)
 
 
@@ -18,8 +19,9 @@ def settle(config: Config, before: Config | None) -> Config:
     """Returns `config` with its precision decided.
 
     Args:
-      config: as asked for.
-      before: of the run's earlier start, whose choice stays; None for a new run.
+      config: the configuration that was asked for.
+      before: the configuration with which the run began, whose precision stays; None for a
+        new run.
     """
     if config.precision != "auto":
         return config
@@ -29,7 +31,7 @@ def settle(config: Config, before: Config | None) -> Config:
 def choose_precision() -> str:
     """Returns `mixed_bfloat16` where the hardware multiplies bfloat16, else `float32`.
 
-    On a CPU without it bfloat16 is emulated, many times slower.
+    Other CPUs emulate bfloat16, which is many times slower.
     """
     import tensorflow as tf
 
@@ -40,14 +42,14 @@ def choose_precision() -> str:
         ]
         fast = min(capabilities) >= LEAST_COMPUTE_CAPABILITY
     else:
-        # TensorFlow reads this variable likewise; without oneDNN bfloat16 is many times slower.
+        # TensorFlow reads the variable in the same way. Without oneDNN, bfloat16 is many times slower.
         has_onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1").lower() not in ("0", "false")
         fast = has_onednn and bool(CPU_FEATURES & read_cpu_features(CPU_INFO))
     return "mixed_bfloat16" if fast else "float32"
 
 
 def read_cpu_features(file: Path) -> set[str]:
-    """Returns the features that Linux lists of the first core; none on other systems."""
+    """Returns the features of the first core that Linux lists; on other systems, an empty set."""
     if not file.is_file():
         return set()
     match = re.search(r"^(?:flags|Features)\s*:(.*)$", file.read_text(), re.MULTILINE)

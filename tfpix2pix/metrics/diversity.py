@@ -1,4 +1,4 @@
-"""How much the output changes with the noise: the question that the paper leaves open (Sec. 3.1)."""
+"""How much the output changes with the noise, a question that the paper leaves open (Sec. 3.1)."""
 
 import numpy as np
 import tensorflow as tf
@@ -7,7 +7,7 @@ from tfpix2pix.metrics.registry import Examples, Metric, NotApplicableError, Par
 
 
 def diversity(tools: Tools) -> Metric:
-    """Spread of the outputs of one input under different noise; 0 where the noise has no effect."""
+    """Spread of the outputs of one input under different noise; it is 0 if the noise has no effect."""
     if tools.samples_per_image < 2:
         raise NotApplicableError(
             "diversity compares samples with each other: give `samples_per_image=2` or more"
@@ -16,15 +16,15 @@ def diversity(tools: Tools) -> Metric:
 
 
 def compute_diversity(samples: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Returns how far samples of the same input are apart.
+    """Returns how much samples of the same input differ.
 
     Args:
-      samples: float32 [S, B, H, W, C] in [-1, 1], S at least 2.
+      samples: float32 [S, B, H, W, C] in [-1, 1]; S is at least 2.
 
     Returns:
-      `standard_deviation`: of each value over the S samples (with S - 1 in the
-      denominator), averaged over the image. `pairwise_l1`: mean absolute
-      difference of two samples, over all pairs. Each float32 [B].
+      Two scores, each float32 [B]. `standard_deviation` is that of each value over the S
+      samples (with S - 1 in the denominator), averaged over the image. `pairwise_l1` is
+      the mean absolute difference of two samples, averaged over all pairs.
     """
     count = samples.shape[0]
     variance = tf.reduce_sum(tf.square(samples - tf.reduce_mean(samples, axis=0)), axis=0) / (count - 1)

@@ -6,13 +6,13 @@ import numpy.typing as npt
 from tfpix2pix.metrics.registry import Examples, Metric, NotApplicableError, Partials, Pictures, Result, Tools
 from tfpix2pix.pipelines.tasks.lab import rgb_to_lab
 
-# Bins one unit wide, about a just noticeable difference; a and b of sRGB lie in
-# [-108, 99]. The paper names none.
+# The paper does not say which bins it uses. Ours are one unit wide, which is about the least
+# difference that people notice. The a and b of sRGB lie in [-108, 99].
 RANGES = {"L": (0, 100), "a": (-110, 110), "b": (-110, 110)}
 
 
 def histogram_intersection(tools: Tools) -> Metric:
-    """Overlap of the histograms of L, a and b with the ground truth's, in [0, 1]."""
+    """Overlap of the histograms of L, a and b with those of the ground truth, in [0, 1]."""
     if tools.label_side == "target":
         raise NotApplicableError(
             "histogram_intersection compares the colours of photos, and this model generates label maps: "
@@ -28,8 +28,8 @@ def count_colours(pictures: Pictures) -> dict[str, npt.NDArray[np.int32]]:
       pictures: uint8 [B, H, W, 3], sRGB.
 
     Returns:
-      For each of `RANGES`, int32 [B, bins]. Values beyond a range, which only
-      rounding makes, are counted at its ends.
+      Counts, int32 [B, bins], for each name in `RANGES`. Values outside a range, which
+      only rounding can cause, are counted in its first or last bin.
     """
     lab = rgb_to_lab(np.asarray(pictures, np.float32) / 255).numpy()
     counts = {}
@@ -42,15 +42,15 @@ def count_colours(pictures: Pictures) -> dict[str, npt.NDArray[np.int32]]:
 
 
 def intersect(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Returns the overlap of histograms: the sum of the lesser shares.
+    """Returns the overlap of two histograms: the sum over all bins of the smaller share.
 
     Args:
       first: counts [..., bins].
       second: counts of the same shape.
 
     Returns:
-      float64 [...] in [0, 1]: 1 for equal shares, 0 where no bin is shared; NaN
-      where one of the two is empty.
+      float64 [...] in [0, 1]: 1 if all shares are equal, 0 if no bin is filled in both,
+      NaN if one of the two is empty.
     """
     return np.minimum(_shares(first), _shares(second)).sum(-1)
 

@@ -1,7 +1,7 @@
-"""Pixel scores of a generated image against the target: what they are, not what they miss.
+"""Scores that compare a generated image with its target pixel by pixel.
 
-A GAN's gain is hardly visible in them: on real facades the L1 of a blur and of
-sharp windows in the right places is nearly the same. Look at the pictures too.
+They hardly show what a GAN gains: on real facades a blur has nearly the same L1 as
+sharp windows in the right places. Look at the pictures too.
 """
 
 import tensorflow as tf
@@ -16,28 +16,29 @@ def compute_image_quality(target_image: tf.Tensor, generated_image: tf.Tensor) -
     """Returns the three scores of each image.
 
     Args:
-      target_image: float32 [B, H, W, C] in [-1, 1]; H and W at least 11 px.
-      generated_image: the same shape and range.
+      target_image: float32 [B, H, W, C] in [-1, 1]; H and W are at least 11 px.
+      generated_image: tensor of the same shape and range.
 
     Returns:
-      `l1`: mean absolute difference, in [0, 2]. `psnr`: dB, of a range of 2.
-      `ssim`: in [-1, 1], Gaussian window of 11 px. Each float32 [B].
+      Three scores, each float32 [B]. `l1` is the mean absolute difference, in [0, 2].
+      `psnr` is the peak signal-to-noise ratio in dB, for a range of 2. `ssim` is the
+      structural similarity, in [-1, 1], with a Gaussian window of 11 px.
     """
     return {
         "l1": tf.reduce_mean(tf.abs(target_image - generated_image), axis=[1, 2, 3]),
         "psnr": tf.image.psnr(target_image, generated_image, max_val=2.0),
-        # SSIM's constants assume values from 0.
+        # The constants of SSIM assume that values start at 0.
         "ssim": tf.image.ssim(target_image + 1, generated_image + 1, max_val=2.0),
     }
 
 
 def compute_hole_l1(target_image: tf.Tensor, generated_image: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Returns the mean absolute difference in the hole.
+    """Returns the mean absolute difference in the hole of each image.
 
     Args:
       target_image: float32 [B, H, W, C] in [-1, 1].
-      generated_image: the same shape and range.
-      mask: float32 [B, H, W, 1], 1 in the hole, which is not empty.
+      generated_image: tensor of the same shape and range.
+      mask: float32 [B, H, W, 1]; 1 in the hole and 0 elsewhere. No hole is empty.
 
     Returns:
       float32 [B] in [0, 2].
@@ -52,7 +53,7 @@ def l1(_: Tools) -> Metric:
 
 
 def psnr(_: Tools) -> Metric:
-    """Peak signal-to-noise ratio, dB; infinite for an image that equals its target."""
+    """Peak signal-to-noise ratio in dB; it is infinite for an image that equals its target."""
     return _metric("psnr")
 
 

@@ -1,8 +1,7 @@
-"""Distances between the features of generated and real photos under InceptionV3: FID and KID.
+"""FID and KID: distances between the features that InceptionV3 finds in generated and in real photos.
 
-The network is Keras's, trained on ImageNet by Keras's authors. The published
-FIDs come from another set of Inception weights, so compare only scores of this
-module with each other.
+The weights are those that Keras publishes, trained on ImageNet. Published FIDs come
+from other weights, so scores of this module can only be compared with each other.
 """
 
 import contextlib
@@ -29,21 +28,28 @@ Extract = Callable[[Pictures], np.ndarray]
 
 
 def fid(tools: Tools) -> Metric:
-    """Frechet distance between Gaussians fitted to the features of all photos."""
+    """Frechet distance between two Gaussians that fit the features of generated and of real photos."""
     return Metric(_measure(tools), combine_fid, higher_is_better=False)
 
 
 def kid(tools: Tools) -> Metric:
-    """Squared maximum mean discrepancy of the features: unbiased, so for small splits too."""
+    """Squared maximum mean discrepancy of the features; it is unbiased, so it suits small splits too."""
     return Metric(_measure(tools), combine_kid, higher_is_better=False)
 
 
 def combine_fid(features: Partials) -> Result:
-    """Returns the FID of `generated` and `target`, each [N, features]."""
+    """Returns the FID.
+
+    Args:
+      features: `generated` and `target`, each [N, features].
+
+    Raises:
+      UserError: for a single image.
+    """
     count = _check_count(features, "fid")
     if count < NUM_FEATURES:
         warn(
-            f"fid of {count} images, fewer than its {NUM_FEATURES} features, is too high and depends on "
+            f"the fid of {count} images, fewer than its {NUM_FEATURES} features, is too high and depends on "
             "their number: compare only splits of the same size, or take kid"
         )
     moments = []
@@ -54,17 +60,22 @@ def combine_fid(features: Partials) -> Result:
 
 
 def combine_kid(features: Partials, max_subsets: int = 100, subset_size: int = 1000) -> Result:
-    """Returns mean and standard deviation of the KID over random subsets.
+    """Returns the mean and the standard deviation of the KID over random subsets.
+
+    The defaults are those of the authors' code.
 
     Args:
       features: `generated` and `target`, each [N, features].
-      max_subsets: subsets drawn, where N is more than one holds.
-      subset_size: images in a subset. The defaults are those of the authors' code.
+      max_subsets: number of subsets that are drawn if N is larger than one subset.
+      subset_size: number of images in a subset.
+
+    Raises:
+      UserError: for a single image.
     """
     count = _check_count(features, "kid")
     size = min(count, subset_size)
     draws = np.random.default_rng(SUBSET_SEED)
-    # Of a small split there is but one subset: all of it.
+    # A small split has only one subset, which is all of it.
     subsets = max_subsets if count > size else 1
     values = [
         kernel_distance(
@@ -89,12 +100,12 @@ def frechet_distance(
 
     Args:
       first_mean: float64 [D].
-      first_covariance: float64 [D, D], symmetric, no negative eigenvalues.
+      first_covariance: float64 [D, D], symmetric, without negative eigenvalues.
       second_mean: float64 [D].
-      second_covariance: likewise.
+      second_covariance: float64 [D, D], symmetric, without negative eigenvalues.
 
-    Source: Heusel et al. 2017, Sec. 4. The trace of the root of C1 C2 is that of
-    the root of S C2 S, S = C1^(1/2), which is symmetric and so has real roots.
+    Source: Heusel et al. 2017, Sec. 4. With S = C1^(1/2), the root of C1 C2 has the same
+    trace as the root of S C2 S, which is symmetric and therefore has real eigenvalues.
     """
     values, vectors = np.linalg.eigh(np.atleast_2d(first_covariance))
     root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
@@ -108,7 +119,7 @@ def kernel_distance(first: np.ndarray, second: np.ndarray) -> float:
     """Returns the unbiased estimate of the squared MMD with the kernel (x . y / D + 1)^3.
 
     Args:
-      first: [N, D], N at least 2.
+      first: [N, D]; N is at least 2.
       second: [N, D].
 
     Source: Binkowski et al. 2018, Sec. 4; Gretton et al. 2012, Lemma 6.
@@ -118,14 +129,14 @@ def kernel_distance(first: np.ndarray, second: np.ndarray) -> float:
 
     def kernel(left: np.ndarray, right: np.ndarray) -> np.ndarray:
         base = left @ right.T / dimensions + 1
-        return base * base * base  # ten times as fast as a power
+        return base * base * base  # This is ten times as fast as a power.
 
     own = sum(each.sum() - np.trace(each) for each in (kernel(first, first), kernel(second, second)))
     return float(own / (size * (size - 1)) - 2 * kernel(first, second).mean())
 
 
 def measure_features(extract: Extract, examples: Examples) -> Partials:
-    """Returns the features of both kinds of photos, [B, features]."""
+    """Returns the features of generated and of real photos, [B, features] each."""
     return {
         "generated": extract(examples.generated_picture),
         "target": extract(examples.target_picture),
@@ -136,31 +147,36 @@ def load_inception(weights: Path | None) -> Extract:
     """Builds InceptionV3 up to its last pooling.
 
     Args:
-      weights: file of weights without the top, as Keras publishes it; None lets
-        Keras download it.
+      weights: file of weights without the top, as Keras publishes it; None lets Keras
+        download it.
+
+    Returns:
+      A function: pictures, uint8 [B, H, W, 3] -> features, float32 [B, 2048].
 
     Raises:
-      UserError: when there is no such file, or no network; names the flag.
+      UserError: if the file does not exist or holds other weights, or if the download
+        fails.
     """
     if weights is not None and not weights.is_file():
         raise UserError(f"`inception_weights={weights}`: there is no such file")
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # Keras reports the download there
+        # Keras reports its download on standard output, which is for results.
+        with contextlib.redirect_stdout(sys.stderr):
             network = keras.applications.InceptionV3(
                 include_top=False,
                 weights=str(weights) if weights else "imagenet",
                 pooling="avg",
                 input_shape=(*IMAGE_SIZE, 3),
             )
-    # Keras raises a plain Exception when a download fails, and others for what is no weights file.
+    # Keras raises a plain Exception if a download fails, and various errors for other files.
     except Exception as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(
             f"`inception_weights={weights}` does not hold the weights of Keras's InceptionV3 without its "
             f"top: {reason}"
             if weights
-            else f"the weights of InceptionV3 cannot be downloaded ({reason}): give their file with "
-            "`inception_weights` (inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5)"
+            else f"the weights of InceptionV3 cannot be downloaded ({reason}): give their file, "
+            "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5, as `inception_weights`"
         ) from error
 
     @tf.function(reduce_retracing=True, autograph=False)
@@ -173,7 +189,7 @@ def load_inception(weights: Path | None) -> Extract:
 
 @functools.lru_cache(maxsize=1)
 def _measure(tools: Tools) -> Callable[[Examples], Partials]:
-    # The same function for both metrics, which makes them share the features.
+    # Both metrics get the same function, so that they share the features.
     if tools.label_side == "target":
         raise NotApplicableError("fid and kid compare photos, and this model generates label maps")
     return functools.partial(measure_features, load_inception(tools.inception_weights))
@@ -182,5 +198,5 @@ def _measure(tools: Tools) -> Callable[[Examples], Partials]:
 def _check_count(features: Partials, name: str) -> int:
     count = len(features["generated"])
     if count < 2:
-        raise UserError(f"{name} compares distributions, and one image is none: give a split with more")
+        raise UserError(f"{name} compares distributions of images: give a split with more than one image")
     return count

@@ -1,4 +1,4 @@
-"""Generated label maps, scored directly: no network in between (Table 6)."""
+"""The scores of generated label maps, which need no segmentation network (Table 6)."""
 
 from tfpix2pix.metrics.registry import Examples, Metric, NotApplicableError, Partials, Result, Tools
 from tfpix2pix.metrics.segmentation_scores import confusion_matrices, summarise
@@ -6,10 +6,10 @@ from tfpix2pix.pipelines.labels.palettes import class_ids
 
 
 def label_accuracy(tools: Tools) -> Metric:
-    """The FCN-score's three numbers for generated label maps; a pixel's class is its nearest colour's."""
+    """The three scores of a labelling for generated label maps; the nearest colour is a pixel's class."""
     palette = tools.palette
     if palette is None:
-        raise NotApplicableError("label_accuracy needs label maps, and their classes: give `palette`")
+        raise NotApplicableError("label_accuracy needs label maps whose classes are known: give `palette`")
     if tools.label_side == "input":
         raise NotApplicableError(
             "label_accuracy judges generated label maps, and this model generates photos: take fcn_score"

@@ -12,8 +12,8 @@ from tfpix2pix.pipelines import datasets
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.labels.palettes import Palette, class_ids, colour_ids, find_palette, resize_ids
 
-# Mean distance of a label map's colours from the palette's, in levels of 0 to 255:
-# facades' JPEGs have 5 to 12, photos 29 (CamVid) to 70 (facades).
+# The largest mean distance of a label map's colours from the palette's, in levels of 0 to 255. The
+# JPEG files of facades have 5 to 12, and photos have 29 (CamVid) to 70 (facades).
 LABEL_MAP_DISTANCE = 20
 
 
@@ -23,10 +23,10 @@ def choose_palette(
     """Returns the classes that were asked for, or else the dataset's, or else the segmenter's.
 
     Args:
-      dataset: its name.
-      data_dir: folder that holds it; its `palette.json` counts.
-      palette: a dataset's name or a JSON file.
-      segmenter: may know its classes.
+      dataset: name of the dataset.
+      data_dir: folder that holds the dataset, which may have a `palette.json`.
+      palette: name of a dataset, or a JSON file; None if nothing was asked for.
+      segmenter: a network that may know its classes.
     """
     if palette is not None:
         return find_palette(str(palette))
@@ -39,10 +39,10 @@ def find_label_side(source: Source, palette: Palette | None) -> str | None:
 
     Args:
       source: the pairs.
-      palette: of the label maps.
+      palette: classes of the label maps.
 
     Returns:
-      `input` or `target`: the one that has the palette's colours; None if neither has.
+      `input` or `target`, whichever has the colours of the palette; None if neither has.
     """
     distances = {}
     images = source.read(tf.constant(0, tf.int64)) if palette else ()
@@ -61,20 +61,21 @@ def read_label_ids(
     image_size: tuple[int, int],
     batch_size: int,
 ) -> Iterable[Pictures | None]:
-    """Yields the class ids of every label map, in order and in batches; without label maps, None for ever.
+    """Yields the class ids of every label map, in order and in batches.
 
-    They are found in the label map as it is on disk, then resized: no colour is
-    ever mixed with another's.
+    Ids are found in the label map as it is on disk and resized afterwards, so that
+    colours of different classes are never mixed.
 
     Args:
       source: the pairs.
-      palette: of the label maps; None where there are none.
-      label_side: `input` or `target`; None where there are none.
-      image_size: (height, width) px of the ids.
-      batch_size: label maps at a time.
+      palette: classes of the label maps; None if there are no label maps.
+      label_side: `input` or `target`; None if there are no label maps.
+      image_size: (height, width) in px of the ids.
+      batch_size: number of label maps in a batch.
 
     Returns:
-      uint8 [B, H, W], 255 where there is no class.
+      Batches of uint8 [B, H, W], with 255 where a pixel has no class. Without label maps,
+      None again and again, without an end.
     """
     if palette is None or label_side is None:
         return itertools.repeat(None)

@@ -1,9 +1,10 @@
-"""The metrics: one's name is its function, its key in the results and its file's name.
+"""What a metric is, and how metrics are found by their names.
 
-A metric is two pure functions: `measure` turns a batch into arrays with a row per
-example, and `combine` turns those of the whole split into scores. So a split of any
-length goes through memory a batch at a time, and metrics that share a `measure`
-share its work.
+The name of a metric is the name of the function that builds it, of its entry in the
+results, and of its file. A metric consists of two pure functions. `measure` turns a
+batch into arrays that have a row for each example. `combine` turns the rows of the
+whole split into scores. So only one batch of images is in memory at a time, however
+long the split is, and metrics that have the same `measure` share its work.
 """
 
 import dataclasses
@@ -18,12 +19,12 @@ from tfpix2pix.config.choices import METRICS
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.homes import resolve
 
-if TYPE_CHECKING:  # which import TensorFlow, and a list of names needs none
+if TYPE_CHECKING:  # These import TensorFlow, which the names of metrics do not need.
     import tensorflow as tf
 
     from tfpix2pix.pipelines.labels.palettes import Palette
 
-# Only by default with --inception_weights: else they would download theirs.
+# Without a file of weights these download one, so they are computed by default only if there is a file.
 _DOWNLOADING = ("fid", "kid")
 ABSENT_CLASSES = ("skip", "zero")
 
@@ -34,7 +35,10 @@ Partials = Mapping[str, np.ndarray]
 class Segmenter(Protocol):
     """A segmentation network: float32 images [B, H, W, 3] in [-1, 1] -> class ids [B, H, W].
 
-    Its `palette` names its classes, where that is known.
+    Attributes:
+      num_classes: number of classes that it finds.
+      title: what messages call it.
+      palette: names and colours of its classes; None if they are not known.
     """
 
     num_classes: int
@@ -47,17 +51,17 @@ class Segmenter(Protocol):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Tools:
-    """What metrics may need beside images.
+    """What metrics may need besides images.
 
     Attributes:
       palette: classes of the dataset's label maps.
-      label_side: which image of a pair is the label map, `input` or `target`;
-        None where neither is.
-      segmenter: for `fcn_score`.
-      absent_classes: how classes that the ground truth lacks count in means over
-        classes: `skip` leaves them out, `zero` counts them as 0.
-      samples_per_image: outputs of one input that `diversity` compares.
-      inception_weights: file for `fid` and `kid`; None lets Keras download it.
+      label_side: which image of a pair is the label map, `input` or `target`; None if
+        neither is.
+      segmenter: the network that `fcn_score` needs.
+      absent_classes: how a mean over classes counts those that the ground truth does
+        not have: `skip` leaves them out, `zero` counts them as 0.
+      samples_per_image: number of outputs of the same input that `diversity` compares.
+      inception_weights: file of weights for `fid` and `kid`; None lets Keras download it.
       has_holes: whether the task is inpainting.
     """
 
@@ -79,16 +83,16 @@ class Tools:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Examples:
-    """A batch, as metrics see it.
+    """A batch of B examples, as metrics see it.
 
     Attributes:
-      target_image: float32 [B, H, W, C] in [-1, 1], as the generator's.
-      generated_samples: float32 [S, B, H, W, C] in [-1, 1]; the first of the S
-        samples is the one that is judged, each has noise of its own.
-      target_picture: uint8 [B, H, W, 3], what a person sees.
-      generated_picture: uint8 [B, H, W, 3].
-      label_ids: uint8 [B, H, W], class ids of the label map; None where there is none.
-      mask: float32 [B, H, W, 1], 1 in the holes of inpainting; None for other tasks.
+      target_image: float32 [B, H, W, C] in [-1, 1]; what the generator should have made.
+      generated_samples: float32 [S, B, H, W, C] in [-1, 1]; S outputs of each input,
+        each with other noise. Most metrics judge the first.
+      target_picture: uint8 [B, H, W, 3]; the target as people see it.
+      generated_picture: uint8 [B, H, W, 3]; the first output as people see it.
+      label_ids: uint8 [B, H, W]; class ids of the label map, or None if there is none.
+      mask: float32 [B, H, W, 1]; 1 in the holes of inpainting. None for other tasks.
     """
 
     target_image: "tf.Tensor"
@@ -104,11 +108,11 @@ class Result:
     """What a metric says of a split.
 
     Attributes:
-      scores: of the generated images, by name.
-      ground_truth: the same scores of the target images, where a metric has them:
-        the ceiling.
-      per_image: float [N] by name, for the gallery to sort by.
-      details: more for the file, such as scores per class.
+      scores: scores of the generated images, by name.
+      ground_truth: the same scores of the target images, if the metric computes them;
+        generated images can hardly exceed them.
+      per_image: scores of each of the N images, float [N], by name; the page sorts by them.
+      details: whatever else belongs in the file, such as scores of each class.
     """
 
     scores: dict[str, float]
@@ -119,15 +123,15 @@ class Result:
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
-    """A way to judge.
+    """A way to judge generated images.
 
     Attributes:
-      measure: batch -> arrays [B, ...].
-      combine: the same arrays over the split, [N, ...] -> result.
-      higher_is_better: None where neither is.
-      samples: how many samples of each input `measure` looks at.
-      headline: the score that stands for the metric where one number is needed, as
-        in validations; empty for the score of the metric's own name.
+      measure: turns a batch into arrays [B, ...].
+      combine: turns the same arrays of the whole split, [N, ...], into a result.
+      higher_is_better: whether a higher score is better; None if neither direction is.
+      samples: number of outputs of each input that `measure` looks at.
+      headline: name of the score that stands for the metric where one number is needed,
+        as in validations; if it is empty, that is the score of the metric's own name.
     """
 
     measure: Callable[[Examples], Partials]
@@ -137,7 +141,7 @@ class Metric:
     headline: str = ""
 
 
-# A metric's function: what it may need -> the metric.
+# The function that builds a metric, from what the metric may need.
 BuildMetric = Callable[[Tools], Metric]
 
 
@@ -145,7 +149,7 @@ def headline_score(name: str, metric: Metric, result: Result) -> float:
     """Returns the one score that stands for a metric.
 
     Raises:
-      UsageError: where the metric has several scores, and none of them stands for it.
+      UsageError: if the metric has several scores, and none of them stands for it.
     """
     headline = metric.headline or name
     if headline not in result.scores:
@@ -155,20 +159,20 @@ def headline_score(name: str, metric: Metric, result: Result) -> float:
 
 
 class NotApplicableError(UsageError):
-    """A metric cannot judge this model, or lacks something; the text says what to give."""
+    """A metric cannot judge this model, or needs something that it was not given; the text says what."""
 
 
 def build_metrics(names: Iterable[str] | None, tools: Tools) -> dict[str, Metric]:
     """Builds the named metrics.
 
     Args:
-      names: of metrics; None takes all that `tools` are enough for, and `fcn_score`
-        must be had where there is a segmenter.
-      tools: what they may need.
+      names: names of metrics. None takes all metrics that `tools` are enough for; then
+        a segmenter that `fcn_score` cannot use is an error.
+      tools: what the metrics may need.
 
     Raises:
-      UsageError: for a name that is none, or a metric that cannot be had; says what
-        to give.
+      UsageError: if there is no metric of a name, or if it cannot judge this model; the
+        message says what to give.
     """
     if names is not None:
         return {name: _find(name)(tools) for name in names}
@@ -179,19 +183,20 @@ def build_metrics(names: Iterable[str] | None, tools: Tools) -> dict[str, Metric
         try:
             metrics[name] = _find(name)(tools)
         except NotApplicableError:
-            if name == "fcn_score" and tools.segmenter:  # what else was it given for?
+            # Whoever gives a segmenter wants this score.
+            if name == "fcn_score" and tools.segmenter:
                 raise
     return metrics
 
 
 def check_names(names: Iterable[str]) -> None:
-    """Raises UsageError for a name that is no metric's; lists those that are."""
+    """Raises UsageError if there is no metric of one of these names; the message lists all metrics."""
     if unknown := [name for name in names if name not in METRICS]:
         raise UsageError(f"no such metric: {', '.join(unknown)} (there are {', '.join(METRICS)})")
 
 
 def describe(name: str) -> str:
-    """Returns what a metric is, in one line."""
+    """Returns one line that says what a metric is."""
     return (_find(name).__doc__ or "").splitlines()[0]
 
 

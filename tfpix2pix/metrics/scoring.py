@@ -17,7 +17,7 @@ from tfpix2pix.pipelines.files.sources import Source
 
 BATCH_SIZE = 4  # No score depends on it, because each image is normalised by its own statistics.
 
-# It is shown each batch before that is measured.
+# A function that is shown each batch before the batch is measured.
 Watch = Callable[[Examples, ShownExamples], None]
 
 
@@ -30,7 +30,7 @@ class Split:
       image_size: (height, width) px that pairs are resized to.
       noise_seed: seed of the noise; each example gets noise of its own.
       tools: what metrics may need; its palette and label side find the class ids.
-      batch_size: images at a time.
+      batch_size: number of images that are translated at a time.
     """
 
     source: Source
@@ -98,7 +98,7 @@ def _translate(
 
 
 def _sample_seeds(noise_seed: tf.Tensor, sample: int) -> tf.Tensor:
-    """Returns the noise of the n-th sample: that of the next seeds, at the same places."""
+    """Returns the seeds of the n-th sample, which are those of a split whose `noise_seed` is n higher."""
     moved = tf.cast(noise_seed, tf.int64) + [sample, 0]
     return tf.cast(moved % NUM_NOISE_SEEDS, tf.int32)
 

@@ -1,4 +1,4 @@
-"""The scores of a labelling (Sec. 3.4), from one confusion matrix over a whole split; the FCN-score."""
+"""The FCN-score (Sec. 3.4): the scores of a labelling, from one confusion matrix of a whole split."""
 
 from collections.abc import Mapping, Sequence
 
@@ -21,13 +21,13 @@ def fcn_score(tools: Tools) -> Metric:
             "that python -m tfpix2pix.metrics.fcn has trained"
         )
     if palette is None:
-        raise NotApplicableError("fcn_score needs label maps, and their classes: give `palette`")
+        raise NotApplicableError("fcn_score needs label maps whose classes are known: give `palette`")
     if tools.label_side == "target":
         raise NotApplicableError(
             "fcn_score judges generated photos, and this model generates label maps: take label_accuracy"
         )
     num_classes = len(palette)
-    # One more is a class of its own for what is void.
+    # A network may have one more class, for pixels that are void.
     fits = segmenter.num_classes in (num_classes, num_classes + 1)
     if not fits or (segmenter.palette and segmenter.palette.names != palette.names):
         raise UsageError(
@@ -54,17 +54,17 @@ def fcn_score(tools: Tools) -> Metric:
 def confusion_matrices(
     label_ids: npt.ArrayLike | None, predicted_ids: npt.ArrayLike, num_classes: int
 ) -> npt.NDArray[np.int32]:
-    """Counts, for each image, pixels of class i that were taken for class j.
+    """Counts, in each image, the pixels of class i that were taken for class j.
 
     Args:
-      label_ids: integers [B, H, W], the truth; ids of no class, such as 255, are
-        not counted.
-      predicted_ids: integers [B, H, W]; ids of no class are misses.
-      num_classes: k.
+      label_ids: integers [B, H, W], the ground truth; pixels whose id is not that of a
+        class, such as 255, are not counted.
+      predicted_ids: integers [B, H, W]; an id that is not that of a class is a miss.
+      num_classes: k, the number of classes.
 
     Returns:
-      int32 [B, k, k + 1], n_ij of the paper; the last column counts pixels that
-      were taken for none of the classes.
+      int32 [B, k, k + 1], the n_ij of the paper; the last column counts pixels that were
+      taken for none of the classes.
 
     Raises:
       ValueError: if the shapes differ.
@@ -87,7 +87,8 @@ def class_scores(confusion: np.ndarray) -> dict[str, np.ndarray]:
       confusion: counts [..., k, k + 1], see `confusion_matrices`.
 
     Returns:
-      `accuracy` and `iou`: float64 [..., k]; NaN for classes that the truth lacks.
+      `accuracy` and `iou`, each float64 [..., k]; NaN for classes that do not occur in the
+      ground truth.
     """
     confusion = confusion.astype(np.int64)
     hits, labelled = np.diagonal(confusion, axis1=-2, axis2=-1), confusion.sum(-1)
@@ -100,12 +101,13 @@ def segmentation_scores(confusion: np.ndarray, absent_classes: str = "skip") -> 
 
     Args:
       confusion: counts [..., k, k + 1], see `confusion_matrices`.
-      absent_classes: classes that the truth lacks: `skip` takes the means over the
-        others; `zero` counts them as 0, as the original's code does.
+      absent_classes: what becomes of classes that do not occur in the ground truth:
+        `skip` takes the means over the other classes, `zero` counts them as 0, as the
+        original code does.
 
     Returns:
-      `pixel_accuracy`, `class_accuracy`, `class_iou`: float64 [...] in [0, 1]; with
-      `skip`, NaN where no pixel has a class.
+      `pixel_accuracy`, `class_accuracy` and `class_iou`, each float64 [...] in [0, 1]; with
+      `skip` they are NaN if no pixel has a class.
     """
     confusion = confusion.astype(np.int64)
     hits = np.diagonal(confusion, axis1=-2, axis2=-1).sum(-1)
@@ -119,13 +121,13 @@ def segmentation_scores(confusion: np.ndarray, absent_classes: str = "skip") -> 
 
 
 def summarise(partials: Mapping[str, np.ndarray], names: Sequence[str], absent_classes: str) -> Result:
-    """Turns confusion matrices of all images into scores, also per class and per image.
+    """Turns the confusion matrices of all images into scores, also of each class and of each image.
 
     Args:
-      partials: `generated`, and where known `target`: [N, k, k + 1].
-      names: of the k classes.
-      absent_classes: see `segmentation_scores`; an image's own scores always skip
-        the classes that it lacks.
+      partials: `generated`, and `target` if it is known, each [N, k, k + 1].
+      names: names of the k classes.
+      absent_classes: `skip` or `zero`, as for `segmentation_scores`. The scores of a single
+        image always skip the classes that it does not have.
     """
     totals = {kind: matrices.sum(axis=0, dtype=np.int64) for kind, matrices in partials.items()}
     scores = {

@@ -50,7 +50,7 @@ def test_networks_of_other_shapes_are_refused():
     two = keras.Model((images := keras.Input((8, 8, 3))), [images, images])
     cases = [flat, two, _channel_scores(channels=1, classes=2), _channel_scores(classes=1)]
     for network in cases:
-        with pytest.raises(UserError, match=r"mine is no segmenter: .* \[B, H, W, 3\] .* Received: \[\("):
+        with pytest.raises(UserError, match=r"mine is not a segmenter: .* \[B, H, W, 3\] .* Received: \[\("):
             KerasSegmenter(network, "mine")
 
 
@@ -68,7 +68,7 @@ def test_a_file_that_is_no_model_is_named(tmp_path):
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="holds no run of python -m tfpix2pix.metrics.fcn"):
+    with pytest.raises(UsageError, match="was not written by python -m tfpix2pix.metrics.fcn"):
         load_segmenter(tmp_path)
 
 

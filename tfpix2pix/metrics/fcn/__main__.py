@@ -2,9 +2,9 @@
 
     python -m tfpix2pix.metrics.fcn --dataset=camvid
 
-The run is written to --workdir (default runs/fcn_<dataset>): checkpoints,
-TensorBoard logs, metrics.jsonl, sample pictures. The same command again goes on
-where it stopped; Ctrl-C saves first. Give the workdir to --segmenter.
+The run is written to --workdir: checkpoints, TensorBoard logs, metrics.jsonl and sample
+pictures. Ctrl-C saves a checkpoint before it stops, and the same command goes on from there.
+train, evaluate and reproduce take the folder of the run as --segmenter.
 """
 
 import shlex
@@ -19,11 +19,11 @@ from tfpix2pix.pipelines.base import command_line
 
 
 def main(argv: Sequence[str]) -> int:
-    """Parses flags, builds the configuration, trains."""
+    """Parses the flags, builds the configuration, and trains."""
     flag_values = command_line.new_flags()
     define_flags(flag_values, FIELDS.values(), DEFAULT_TEXTS)
     flags.DEFINE_string(
-        "workdir", None, "folder of the run (default: runs/fcn_<dataset>)", flag_values=flag_values
+        "workdir", None, "Write the run to this folder. Default: runs/fcn_<dataset>.", flag_values=flag_values
     )
     command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
     config = make_config(**{name: flag_values[name].value for name in FIELDS})

@@ -13,21 +13,22 @@ from tfpix2pix.metrics.fcn.config import FcnConfig
 from tfpix2pix.networks.padding import CropLike, PadToMultiple
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 
-# VGG-16: filters and number of the 3x3 convolutions of each block.
+# The number of filters and the number of 3x3 convolutions in each block of VGG-16.
 VGG_BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 FC_FILTERS = 4096
-# What the published VGG-16 weights expect to be subtracted from 0..255, in BGR order.
+# The published weights of VGG-16 expect that these are subtracted from values of 0 to 255, in BGR order.
 VGG_MEANS = (103.939, 116.779, 123.68)
 CHANNELS_PER_GROUP = 8
 NORM_EPSILON = 1e-5
-_TOP = {"fc1": "fc6", "fc2": "fc7"}  # VGG-16's names -> those of the FCN paper
+# Name of a layer in VGG-16 -> its name in the FCN paper.
+_TOP = {"fc1": "fc6", "fc2": "fc7"}
 
 LayerWeights = Mapping[str, Sequence[np.ndarray]]
 
 
 @keras.utils.register_keras_serializable("tfpix2pix")
 class VggPreprocessing(keras.layers.Layer):
-    """Turns RGB in [-1, 1] into what VGG-16 was trained on: BGR, 0 to 255 less the means.
+    """Turns RGB in [-1, 1] into what VGG-16 was trained on: BGR in 0 to 255, minus the means.
 
     Call arguments:
       images: float tensor [B, H, W, 3].
@@ -44,17 +45,17 @@ class VggPreprocessing(keras.layers.Layer):
 
 @keras.utils.register_keras_serializable("tfpix2pix")
 class GroupNormalization(keras.layers.Layer):
-    """Normalises groups of channels by each image's own statistics.
+    """Normalises groups of channels by the statistics of each image.
 
-    What an image gives depends on nothing that it is batched with. Unlike Keras's
-    layer it reads no tensor more than twice, which keeps training exact: see
-    "AddN" in docs/fidelity.md.
+    The result for an image does not depend on the other images of its batch. Unlike the
+    layer of Keras, this one reads no tensor more than twice, which keeps training exact;
+    "AddN" in docs/fidelity.md explains why.
 
     Args:
-      group_size: channels per group.
+      group_size: number of channels in a group.
 
     Call arguments:
-      images: float tensor [B, H, W, C], C a multiple of `group_size`.
+      images: float tensor [B, H, W, C]; C is a multiple of `group_size`.
 
     Source: Wu and He, Group Normalization, 2018.
     """
@@ -93,7 +94,10 @@ class GroupNormalization(keras.layers.Layer):
 
 @keras.utils.register_keras_serializable("tfpix2pix")
 class BilinearInitializer(keras.initializers.Initializer):
-    """Makes a transposed convolution that upsamples each channel bilinearly by half its kernel's size."""
+    """Initialises a transposed convolution to upsample each channel bilinearly.
+
+    The factor is half the size of the kernel.
+    """
 
     def __call__(self, shape, dtype=None):
         side, _, filters, _ = shape
@@ -106,23 +110,29 @@ class BilinearInitializer(keras.initializers.Initializer):
 def fcn8s(
     num_classes: int, width: float = 1.0, normalization: str = "group", dtype: str = "float32"
 ) -> keras.Model:
-    """Builds FCN-8s: VGG-16 without its classifier, scored at strides 32, 16 and 8.
+    """Builds FCN-8s: VGG-16 without its classifier, which scores classes at strides 32, 16 and 8.
 
-    Where the original pads the image by 100 px, every convolution here keeps its
-    size and the image is mirrored out to a multiple of 32 px. There is no dropout.
+    The original pads the image by 100 px. Here each convolution keeps the size of its
+    input, and the image is mirrored at its borders to a multiple of 32 px. There is no
+    dropout.
 
     Args:
-      num_classes: K.
-      width: multiplies the filters of all layers but the scores; 1 is VGG-16.
-      normalization: `group`, to train from scratch, or `none`, as VGG-16 is.
+      num_classes: K, the number of classes.
+      width: factor for the number of filters in all layers but those that score; 1 gives
+        VGG-16.
+      normalization: `group`, which trains from scratch, or `none`, as in VGG-16.
       dtype: Keras dtype policy, such as `mixed_bfloat16`.
 
     Returns:
-      images, float32 [B, H, W, 3] in [-1, 1] of any size -> logits, float32 [B, H, W, K].
+      A model: images, float32 [B, H, W, 3] in [-1, 1] of any size -> logits, float32
+      [B, H, W, K].
 
-    Source: Long, Shelhamer and Darrell, Fully Convolutional Networks, 2015 (score
-    layers start at zero, upsampling starts bilinear, the last one stays so);
-    Simonyan and Zisserman, 2015 (layout). The normalisation is ours.
+    Raises:
+      ValueError: for another normalization.
+
+    Source: Long, Shelhamer and Darrell, Fully Convolutional Networks, 2015: layers that
+    score start at zero, upsampling starts bilinear, and the last upsampling stays so. The
+    layout is that of Simonyan and Zisserman, 2015. The normalisation is ours.
 
     Example:
     >>> fcn8s(11, width=0.125)(tf.zeros([1, 45, 70, 3])).shape
@@ -196,28 +206,29 @@ class _Blocks:
 
 
 def build_network(config: FcnConfig, num_classes: int) -> keras.Model:
-    """Builds the network of a configuration, with random weights."""
+    """Builds the network that a configuration describes, with random weights."""
     return fcn8s(num_classes, config.width, normalization=config.normalization, dtype=config.precision)
 
 
 def scale_filters(filters: int, width: float) -> int:
-    """Returns `filters` times `width`, in whole groups of the normalisation."""
+    """Returns `filters` times `width`, rounded to whole groups of the normalisation."""
     return max(1, round(filters * width / CHANNELS_PER_GROUP)) * CHANNELS_PER_GROUP
 
 
 def load_vgg_weights(network: keras.Model, weights: str) -> None:
-    """Copies VGG-16's weights into an FCN-8s of width 1 without normalisation.
+    """Copies the weights of VGG-16 into an FCN-8s of width 1 without normalisation.
 
-    fc1 and fc2 become the convolutions fc6 and fc7, as in the FCN paper; a file
-    without the top leaves those two as they are.
+    fc1 and fc2 become the convolutions fc6 and fc7, as in the FCN paper. A file without
+    these two leaves fc6 and fc7 as they are.
 
     Args:
-      network: from `fcn8s`.
-      weights: `imagenet`, fetched by Keras, or an .h5 file of `keras.applications.VGG16`.
+      network: a model that `fcn8s` built.
+      weights: `imagenet`, which Keras downloads, or an .h5 file of
+        `keras.applications.VGG16`.
 
     Raises:
-      UsageError: when the file does not exist.
-      UserError: when the weights cannot be fetched or read.
+      UsageError: if the file does not exist.
+      UserError: if the weights cannot be downloaded or read, or do not fit.
     """
     by_layer = _fetch_vgg() if weights == "imagenet" else _read_vgg(Path(weights))
     names = {
@@ -238,18 +249,20 @@ def load_vgg_weights(network: keras.Model, weights: str) -> None:
 def _fetch_vgg() -> LayerWeights:
     try:
         vgg = keras.applications.VGG16(weights="imagenet")
-    except Exception as error:  # whatever the network raises, Keras passes on
+    except Exception as error:  # Keras raises various errors if a download fails.
         raise UserError(
-            f"the VGG-16 weights cannot be fetched ({error}). Without a network give `vgg_weights=FILE` "
-            "with vgg16_weights_tf_dim_ordering_tf_kernels.h5 of keras.applications, or "
-            "`vgg_weights=none` to train from scratch"
+            f"the weights of VGG-16 cannot be downloaded ({error}). Without a connection give their file, "
+            "vgg16_weights_tf_dim_ordering_tf_kernels.h5 of keras.applications, as `vgg_weights`, or train "
+            "from scratch with `vgg_weights=none`"
         ) from error
     return {layer.name: layer.get_weights() for layer in vgg.layers if layer.weights}
 
 
 def _read_vgg(file: Path) -> LayerWeights:
     if not file.is_file():
-        raise UsageError(f"`vgg_weights` takes imagenet, none or an .h5 file. Received: {file}, no such file")
+        raise UsageError(
+            f"`vgg_weights` takes imagenet, none or an .h5 file. Received: {file}, which does not exist"
+        )
     try:
         with h5py.File(file) as root:
             group = root["model_weights"] if "model_weights" in root else root

@@ -1,4 +1,4 @@
-"""Opens a segmentation network: one that `metrics.fcn` has trained, or any Keras model."""
+"""How a segmentation network is opened, whether `metrics.fcn` has trained it or it is any Keras model."""
 
 from pathlib import Path
 
@@ -19,16 +19,17 @@ CONTRACT = (
 
 
 class KerasSegmenter:
-    """A segmentation network, as a function of images.
+    """A segmentation network as a function of images.
 
     Args:
-      network: images, float32 [B, H, W, 3] in [-1, 1] -> scores, float [B, h, w, K].
-        Where its sizes are not those of the images, both are resized bilinearly.
-      title: what to call it.
-      palette: its classes, where known.
+      network: a model: images, float32 [B, H, W, 3] in [-1, 1] -> scores, float
+        [B, h, w, K]. If it takes images of one size only, they are resized for it, and
+        its scores are resized to the size of the images, both bilinearly.
+      title: what messages call it.
+      palette: names and colours of its classes; None if they are not known.
 
     Raises:
-      UserError: when the network has other inputs or outputs.
+      UserError: if the network has other inputs or outputs.
     """
 
     def __init__(self, network: keras.Model, title: str, palette: Palette | None = None):
@@ -37,7 +38,7 @@ class KerasSegmenter:
         is_one_to_one = len(inputs) == len(outputs) == 1 and all(len(shape) == 4 for shape in shapes)
         if not is_one_to_one or shapes[0][3] != 3 or not 2 <= (shapes[1][3] or 0) <= IGNORED:
             found = f"{shapes[: len(inputs)]} -> {shapes[len(inputs) :]}"
-            raise UserError(f"{title} is no segmenter: {CONTRACT}. Received: {found}")
+            raise UserError(f"{title} is not a segmenter: {CONTRACT}. Received: {found}")
         self.num_classes: int = shapes[1][3]
         self.title = title
         self.palette = palette
@@ -70,16 +71,16 @@ def load_segmenter(path: str | Path) -> KerasSegmenter:
     """Opens a segmentation network.
 
     Args:
-      path: the workdir of `python -m tfpix2pix.metrics.fcn`, of which the best
-        checkpoint is taken, or else the latest; or a .keras or .h5 file of a Keras
-        model, float32 images [B, H, W, 3] in [-1, 1] -> scores [B, h, w, K].
+      path: folder of a run of `python -m tfpix2pix.metrics.fcn`, whose best checkpoint is
+        taken, or the latest one if no validation has run; or a .keras or .h5 file of a
+        Keras model: images, float32 [B, H, W, 3] in [-1, 1] -> scores [B, h, w, K].
 
     Returns:
-      A function of images; it has `num_classes`, `title` and `palette`.
+      A function of images, which has `num_classes`, `title` and `palette`.
 
     Raises:
-      UsageError: when there is no such network.
-      UserError: when it cannot be read, or is no segmentation network.
+      UsageError: if there is no such network.
+      UserError: if it cannot be read, or is not a segmentation network.
     """
     path = Path(path)
     check_segmenter(path)
@@ -87,7 +88,7 @@ def load_segmenter(path: str | Path) -> KerasSegmenter:
         return _open_run(path)
     try:
         network = keras.models.load_model(path, compile=False)
-    except Exception as error:  # whatever a foreign file makes Keras raise
+    except Exception as error:  # Keras raises various errors for files that it cannot read.
         raise UserError(f"{path} cannot be read as a Keras model: {shorten(error)}") from error
     return KerasSegmenter(network, path.name)
 

@@ -1,4 +1,4 @@
-"""One training step of FCN-8s: the loss of the pixels that have a class, and Adam."""
+"""One training step of FCN-8s: Adam lowers the loss over the pixels that have a class."""
 
 from typing import Any
 
@@ -12,16 +12,17 @@ from tfpix2pix.networks.variables import trained_variables
 from tfpix2pix.pipelines.files.sources import Source
 
 PREFIX = "fcn"
-ADAM_BETA_1 = 0.9  # Adam's own; the 0.5 of GANs slows a single network down
+# This is the default of Adam; the 0.5 of GANs makes the training of a single network slower.
+ADAM_BETA_1 = 0.9
 
 
 class FcnStep(Step):
-    """One step: the loss of a batch, and Adam.
+    """One training step: Adam lowers the loss of a batch.
 
     Args:
-      network: images -> logits.
-      class_weights: [K], of each class's pixels in the loss.
-      learning_rate: a number or a schedule.
+      network: a model: images -> logits.
+      class_weights: [K]; the weight that the pixels of each class have in the loss.
+      learning_rate: a number or a Keras schedule.
     """
 
     inputs = ("input_image", "target_ids")
@@ -39,7 +40,7 @@ class FcnStep(Step):
 
     @property
     def loss_names(self) -> tuple[str, ...]:
-        """The one loss."""
+        """The name of the only loss."""
         return ("loss",)
 
     @property
@@ -60,12 +61,13 @@ class FcnStep(Step):
 
 
 def cross_entropy(target_ids: tf.Tensor, logits: tf.Tensor, class_weights: tf.Tensor) -> tf.Tensor:
-    """Returns the mean softmax cross-entropy of the pixels that have a class; 0 where none has.
+    """Returns the mean softmax cross-entropy over the pixels that have a class, or 0 if none has.
 
     Args:
-      target_ids: uint8 [B, H, W]; `labels.IGNORED` and others beyond K do not count.
+      target_ids: uint8 [B, H, W]; pixels whose id is K or more, such as `palettes.IGNORED`,
+        do not count.
       logits: float [B, H, W, K].
-      class_weights: float32 [K], factors of each class's pixels.
+      class_weights: float32 [K]; factors for the pixels of each class.
     """
     num_classes = class_weights.shape[0]
     ids = tf.cast(target_ids, tf.int32)
@@ -77,9 +79,10 @@ def cross_entropy(target_ids: tf.Tensor, logits: tf.Tensor, class_weights: tf.Te
 
 
 def balance_classes(source: Source, num_classes: int) -> np.ndarray:
-    """Returns the median frequency of the classes over each one's own, [K]; 0 for a class that is absent.
+    """Returns for each of the K classes the median frequency of all classes divided by its own.
 
-    A class's frequency is its share of the pixels of the images that have it.
+    The frequency of a class is its share of the pixels in the images that have it. A class
+    that does not occur gets 0.
 
     Source: Eigen and Fergus, 2015, as in SegNet.
     """

@@ -21,13 +21,13 @@ def validate(segmenter: KerasSegmenter, source: Source, palette: Palette, config
     """Scores a segmentation network on a split.
 
     Args:
-      segmenter: images -> class ids.
+      segmenter: the network: images -> class ids.
       source: photos and class ids.
       palette: the classes.
-      config: its image and batch size.
+      config: the settings, of which the image size and the batch size are used.
 
     Returns:
-      The paper's three scores, the IoU of each class that occurs, and a picture.
+      The three scores of the paper, the IoU of each class that occurs, and a picture.
     """
     confusion, sheet = find_classes(segmenter, source, palette, config)
     scores = {name: float(value) for name, value in segmentation_scores(confusion).items()}
@@ -39,18 +39,18 @@ def validate(segmenter: KerasSegmenter, source: Source, palette: Palette, config
 def find_classes(
     segmenter: KerasSegmenter, source: Source, palette: Palette, config: FcnConfig
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Finds the classes of every photo of a split, each once.
+    """Finds the classes in every photo of a split once.
 
     Args:
-      segmenter: images -> class ids.
+      segmenter: the network: images -> class ids.
       source: photos and class ids.
       palette: the classes.
-      config: its image and batch size.
+      config: the settings, of which the image size and the batch size are used.
 
     Returns:
-      The confusion matrix of the whole split, int64 [K, K + 1], see
-      `segmentation_scores`; and a picture of a few examples from all over it: photo,
-      predicted classes, true classes, uint8 [H, W, 3].
+      The confusion matrix of the whole split, int64 [K, K + 1], as `segmentation_scores`
+      takes it; and a picture, uint8 [H, W, 3], that shows photo, predicted classes and true
+      classes of a few examples from different parts of the split.
     """
     num_classes = len(palette)
     confusion = np.zeros((num_classes, num_classes + 1), np.int64)
@@ -68,7 +68,7 @@ def find_classes(
         confusion += confusion_matrices(batch["target_ids"], predicted_ids, num_classes).sum(0, np.int64)
         coloured = (colour_ids(ids, palette) for ids in (predicted_ids, batch["target_ids"]))
         columns = [batch["input_image"], *map(to_unit_range, coloured)]
-        # Neighbours are often alike: frames of one drive.
+        # Examples next to each other are often alike, as frames of one drive are.
         chosen = [place - seen for place in places if seen <= place < seen + len(predicted_ids)]
         shown.append([tf.gather(column, tf.constant(chosen, tf.int32)) for column in columns])
         seen += len(predicted_ids)
