@@ -112,11 +112,11 @@ def read_run(folder: Path) -> FcnConfig:
     try:
         return read_settings(folder, from_json)
     except UsageError as error:
-        raise UsageError(f"{folder} holds no run of python -m tfpix2pix.metrics.fcn: {error}") from error
+        raise UsageError(f"{folder} was not written by python -m tfpix2pix.metrics.fcn: {error}") from error
 
 
 def check_segmenter(path: str | Path) -> None:
-    """Raises UsageError where there is no segmentation network: neither a run nor a Keras model."""
+    """Raises UsageError if there is neither a run of this kind nor a file of a Keras model."""
     path = Path(path)
     if path.is_dir():
         read_run(path)
