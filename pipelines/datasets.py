@@ -27,6 +27,7 @@ def open_split(
     palette: Palette | None = None,
     val_percent: int = 10,
     exif: bool = True,
+    pairs: str | Path | None = None,
 ) -> sources.Source:
     """Opens one split of a dataset; downloads the dataset if it is not there.
 
@@ -46,6 +47,9 @@ def open_split(
       val_percent: the share of the training pairs, in percent, that validates where the dataset has
         neither `val/` nor `test/`. They are the same ones at every call.
       exif: whether photos are turned as their EXIF orientation says.
+      pairs: a CSV file that lists the pairs, in place of a folder; see `pair_lists.read_list`. The
+        dataset is then only a name, and the direction is `AtoB` unless it is given: from the column
+        input to the column target.
 
     Returns:
       The pairs. A line on standard error says where they were found.
@@ -61,14 +65,20 @@ def open_split(
     """
     transforms.check_size(image_size, "image_size")
     spec = catalogue.find_dataset(dataset) if isinstance(dataset, str) else dataset
-    direction, data_dir = direction or spec.direction, Path(data_dir)
+    direction, data_dir = direction or ("AtoB" if pairs else spec.direction), Path(data_dir)
+    if pairs and (spec.draw_pair or (task and task.from_photos)):
+        what = f"`dataset={spec.name}` is generated" if spec.draw_pair else "the task takes single photos"
+        raise UsageError(f"`pairs` lists the files of pairs, and {what}")
     sources.check_choices(direction, on_bad_image)
     if spec.draw_pair:
         if split not in spec.counts:
             raise ValueError(f"split must be one of {', '.join(spec.counts)}. Received: {split}")
         draw = homes.resolve(spec.draw_pair)
         return sources.open_synthetic(split, direction, spec.counts[split], image_size, task=task, draw=draw)
-    folder = find_dataset_folder(spec.name, data_dir) or prepare_dataset(spec, data_dir)
+    if pairs:
+        folder = Path(pairs)
+    else:
+        folder = find_dataset_folder(spec.name, data_dir) or prepare_dataset(spec, data_dir)
     if task and task.from_photos and spec.url and not (folder / split / "photos").is_dir():
         raise UsageError(
             f"`dataset={spec.name}` is a set of pairs side by side, and `task={task.name}` takes single "
@@ -78,7 +88,7 @@ def open_split(
     say(source.told)
     if task and task.from_photos:
         return source
-    palette = palette or id_maps.find_classes(spec, folder)
+    palette = palette or id_maps.find_classes(spec, folder.parent if pairs else folder)
     return id_maps.colour_id_maps(source, direction, palette)
 
 

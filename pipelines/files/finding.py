@@ -14,6 +14,7 @@ from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.catalogue import FORMATS, TWO_FOLDERS
 from tfpix2pix.pipelines.files import cityscapes, layouts
 from tfpix2pix.pipelines.files.image_files import list_image_files
+from tfpix2pix.pipelines.files.pair_lists import read_list
 
 _SIDE_BY_SIDE = (
     f"{FORMATS} files (or .npy arrays) with the two images side by side, "
@@ -63,7 +64,7 @@ def find_split(folder: Path, split: str, from_photos: bool = False, val_percent:
     training pairs, which are then no training pairs. The share depends on the names of the pairs alone.
 
     Args:
-      folder: the dataset's folder.
+      folder: the dataset's folder, or a CSV file that lists its pairs; see `pair_lists.read_list`.
       split: `train`, `val` or `test`.
       from_photos: whether single photos are looked for, and not pairs.
       val_percent: the share in percent; 0 if training pairs may not validate.
@@ -72,6 +73,8 @@ def find_split(folder: Path, split: str, from_photos: bool = False, val_percent:
       UserError: if there are no such files, or if an image has no partner; the message says what
         there is.
     """
+    if not folder.is_dir() and folder.suffix.lower() == ".csv":
+        return _find_listed(folder, split, val_percent)
     if cityscapes.is_official(folder) and not (folder / split).is_dir():
         return _find_official(folder, split, from_photos)
     own, note = _folders_of(folder, split, from_photos), ""
@@ -141,11 +144,24 @@ def _find_official(folder: Path, split: str, from_photos: bool) -> Found:
     return Found(cityscapes.find_official_pairs(folder, split), folder, sides, "", 1)
 
 
+def _find_listed(file: Path, split: str, val_percent: int) -> Found:
+    splits = read_list(file)
+    found = Found(splits.get(split, {}), file, ("column input", "column target"))
+    if split == "val" and not found.pairs and "test" in splits:
+        return found._replace(pairs=splits["test"], note="it lists no val, so test validates")
+    pool = splits.get("train", {})
+    if split in ("train", "val") and not splits.keys() & {"val", "test"} and val_percent and len(pool) > 1:
+        return _share(found._replace(pairs=pool), split, val_percent)
+    if not found.pairs:
+        raise UserError(f"{file} lists no pairs of {split}, which the column split would tell")
+    return found
+
+
 def _share(found: Found, split: str, val_percent: int) -> Found:
     held = hold_out(found.pairs, val_percent)
     pairs = {name: files for name, files in found.pairs.items() if (name in held) == (split == "val")}
     note = (
-        f"there is no folder val/ or test/, so {len(held)} of the {len(found.pairs)} "
+        f"there is no val or test, so {len(held)} of the {len(found.pairs)} "
         f"(`val_percent={val_percent}`), drawn by their names, validate"
     )
     return found._replace(pairs=pairs, note=note)

@@ -123,7 +123,7 @@ def open_source(
       folder: holds the splits in one of the layouts that `layouts.find_folders` knows: side-by-side
         files, or two folders, such as `input/` and `target/`, with files of the same names (suffixes
         may differ). For a task that learns from photos a split holds photos, or a folder `photos/`
-        of them.
+        of them. In place of a folder, it may be a CSV file; see `pair_lists.read_list`.
       split: `train`, `val` or `test`.
       direction: `AtoB` or `BtoA`.
       on_bad_image: `stop` raises an error for files that cannot be used, and `skip` leaves them out.

@@ -70,7 +70,7 @@ def _recipe_settings(given: Mapping[str, Any]) -> dict[str, Any]:
         "task": task,
         "input_channels": inputs,
         "output_channels": outputs,
-        "direction": "AtoB" if task_spec.from_photos else spec.direction,
+        "direction": "AtoB" if task_spec.from_photos or given.get("pairs") else spec.direction,
         "epochs": spec.recipe.epochs,
         "batch_size": spec.recipe.batch_size,
         "jitter": spec.recipe.jitter or "load_size" in given,

@@ -34,6 +34,13 @@ class RunConfig:
         group="data",
         may_change=True,
     )
+    pairs: str = option(
+        "",
+        "Train on the pairs that this CSV file lists, with the columns input, target and, if there are "
+        "splits, split; its paths are relative to the file. The dataset is then only a name.",
+        group="data",
+        may_change=True,
+    )
     val_percent: int = option(
         10,
         "Validate on this share of the training examples, in percent, where the dataset has neither a val/ "

@@ -35,6 +35,7 @@ _FCN_SHARES = (
     "seed",
     "val_percent",
     "exif",
+    "pairs",
 )
 _POLL_SEC = 0.5
 

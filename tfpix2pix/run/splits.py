@@ -36,5 +36,6 @@ def open_split(config: Config, split: str) -> Source:
         cache_mib=config.cache_mib,
         val_percent=config.val_percent,
         exif=config.exif,
+        pairs=config.pairs or None,
         task=make_task(config),
     )

@@ -103,9 +103,7 @@ def test_a_share_of_the_training_pairs_validates_where_nothing_else_does(tmp_pat
     names = [f"photo {number}" for number in range(30)]
     for name in names:
         _write(tmp_path / f"mine/{inside}{name}.png", INPUT, TARGET)
-    told = (
-        "there is no folder val/ or test/, so 6 of the 30 (`val_percent=20`), drawn by their names, validate"
-    )
+    told = "there is no val or test, so 6 of the 30 (`val_percent=20`), drawn by their names, validate"
     splits = {}
     for split in ("train", "val"):
         splits[split] = datasets.open_split("mine", split, data_dir=tmp_path, val_percent=20).example_ids
@@ -131,7 +129,7 @@ def test_two_folders_without_splits(tmp_path, capsys):
         _write(tmp_path / f"mine/images/{number}.jpg", TARGET)
     assert len(datasets.open_split("mine", "train", data_dir=tmp_path)) == 3
     assert len(datasets.open_split("mine", "val", data_dir=tmp_path / "mine")) == 1
-    assert "input masks/ (A), target images/ (B); there is no folder val/" in capsys.readouterr().err
+    assert "input masks/ (A), target images/ (B); there is no val or test" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("inside", ["", "images/", "photos/"])
@@ -140,7 +138,7 @@ def test_a_flat_folder_of_photos(tmp_path, capsys, inside):
         _write(tmp_path / f"mine/{inside}{number}.png", INPUT)
     task = make_task("inpaint")
     assert len(datasets.open_split("mine", "train", data_dir=tmp_path, task=task)) == 3
-    assert f"{tmp_path}/mine: 3 photos; there is no folder val/" in capsys.readouterr().err
+    assert f"{tmp_path}/mine: 3 photos; there is no val or test" in capsys.readouterr().err
     assert len(datasets.open_split("mine", "val", data_dir=tmp_path, task=task)) == 1
 
 

@@ -128,6 +128,7 @@ def open_split(config: FcnConfig, split: str, palette: Palette) -> Source:
         cache_mib=config.cache_mib,
         val_percent=config.val_percent,
         exif=config.exif,
+        pairs=config.pairs or None,
         palette=palette,
     )
     return with_class_ids(source, palette)
