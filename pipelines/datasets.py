@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import tensorflow as tf
+
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base import homes
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.progress import say
-from tfpix2pix.pipelines.files import sources
+from tfpix2pix.pipelines.files import sources, value_warnings
 from tfpix2pix.pipelines.labels import id_maps
 from tfpix2pix.pipelines.labels.palettes import Palette
 from tfpix2pix.pipelines.placing.dataset_folder import find_dataset_folder, prepare_dataset
@@ -86,10 +88,21 @@ def open_split(
         )
     source = sources.open_source(folder, split, direction, on_bad_image, cache_mib, task, val_percent, exif)
     say(source.told)
-    if task and task.from_photos:
-        return source
-    palette = palette or id_maps.find_classes(spec, folder.parent if pairs else folder)
-    return id_maps.colour_id_maps(source, direction, palette)
+    if not (task and task.from_photos):
+        palette = palette or id_maps.find_classes(spec, folder.parent if pairs else folder)
+        source = id_maps.colour_id_maps(source, direction, palette)
+    if split == "train":  # the other splits are like it
+        _warn_of_values(source, folder / split if folder.is_dir() else folder)
+    return source
+
+
+def _warn_of_values(source: sources.Source, place: Path) -> None:
+    indices = range(min(len(source), value_warnings.LOOKED_AT))
+    try:
+        pairs = [[image.numpy() for image in source.read(tf.constant(index, tf.int64))] for index in indices]
+    except tf.errors.OpError:
+        return  # a damaged file is named when training reaches it
+    value_warnings.warn_of_sides(place, pairs)
 
 
 def find_classes(dataset: str, data_dir: str | Path = "datasets") -> Palette | None:

@@ -23,6 +23,7 @@ from tfpix2pix.pipelines.files.image_files import BadImageError, warn_of_orienta
 from tfpix2pix.pipelines.files.memory import PixelStore, new_memory, read_arrays
 from tfpix2pix.pipelines.files.pair_files import Images, decode_pair
 from tfpix2pix.pipelines.files.reading import Reader, Reading
+from tfpix2pix.pipelines.files.value_warnings import LOOKED_AT, warn_of_values
 from tfpix2pix.pipelines.synthetic.facades import draw_pair, pair_index
 from tfpix2pix.pipelines.tasks.tasks import Task
 
@@ -251,7 +252,8 @@ def from_arrays(
       example_ids: N names; None for "0", "1" and so on.
 
     Returns:
-      The pairs in the given order.
+      The pairs in the given order. There is a warning if the values look as if they were in another
+      range, such as floats from 0 to 1.
 
     Raises:
       ValueError: if types, shapes or ranges do not match; the message names the argument.
@@ -269,6 +271,8 @@ def from_arrays(
             "input_images and target_images must be [N, H, W, C] with equal N, H, W above 0. "
             f"Received: {shapes[0]} and {shapes[1]}"
         )
+    for name, images in (("input_images", input_images), ("target_images", target_images)):
+        warn_of_values(name, list(images[:LOOKED_AT]))
     ids = tuple(map(str, range(len(input_images))) if example_ids is None else example_ids)
     if len(ids) != len(input_images):
         raise ValueError(f"example_ids must name {len(input_images)} pairs. Received: {len(ids)} names")

@@ -2,7 +2,8 @@
 
 A label map in `labels/`, `masks/` and such (or in gtFine/, where it is one of Cityscapes) that is a gray
 PNG of 8 bits holds class ids, from 0 to K - 1; any other value is void. Networks and people see colours,
-so the label map is read as the colour map that it stands for.
+so the label map is read as the colour map that it stands for. So is a PNG in colours, or with a palette,
+whose colours are gray levels that are ids.
 """
 
 import dataclasses
@@ -16,10 +17,19 @@ import tensorflow as tf
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.catalogue import DatasetSpec
 from tfpix2pix.pipelines.files import cityscapes
+from tfpix2pix.pipelines.files.image_files import load_image
 from tfpix2pix.pipelines.files.image_headers import PNG_GRAY, parse_png_type
 from tfpix2pix.pipelines.files.sources import Source
-from tfpix2pix.pipelines.labels.palettes import VOID, Palette, colour_table, dataset_palette, find_palette
+from tfpix2pix.pipelines.labels.palettes import (
+    IGNORED,
+    VOID,
+    Palette,
+    colour_table,
+    dataset_palette,
+    find_palette,
+)
 
+_LOOKED_AT = 8  # so many label maps in colours are looked at
 PALETTE_FILE = "palette.json"  # in a dataset's folder, beside its splits
 
 
@@ -61,7 +71,7 @@ def colour_id_maps(source: Source, direction: str, palette: Palette | None) -> S
     if source.channels[place] != 3:
         return source
     files = [pair[side] for pair in source.origins]
-    if not _hold_ids(files):
+    if not _hold_ids(files, palette):
         return source
     if not len(palette.void):
         raise UserError(
@@ -82,7 +92,7 @@ def _table(file: Path, palette: Palette) -> npt.NDArray[np.uint8]:
     return cityscapes.official_colour_table(file, colour_table(palette))
 
 
-def _hold_ids(files: Sequence[Path]) -> bool:
+def _hold_ids(files: Sequence[Path], palette: Palette) -> bool:
     """Tells whether label maps hold ids; raises UserError if some do and others do not."""
     gray = [_is_id_map(file) for file in files]
     if any(gray) and not all(gray):
@@ -90,7 +100,21 @@ def _hold_ids(files: Sequence[Path]) -> bool:
             f"{files[gray.index(True)]} is gray, as class ids are, and {files[gray.index(False)]} is not: "
             "make all label maps of a split gray, or all coloured"
         )
-    return gray[0]
+    return gray[0] or all(map(_is_gray_in_colours, files[:_LOOKED_AT], [palette] * _LOOKED_AT))
+
+
+def _is_gray_in_colours(file: Path, palette: Palette) -> bool:
+    """Tells whether a PNG in colours, or with a palette, holds ids as red, green and blue alike."""
+    with file.open("rb") as stream:
+        if parse_png_type(stream.read(26)) is None:
+            return False
+    pixels = load_image(file)
+    ids = pixels[..., 0]
+    is_gray = bool((pixels == ids[..., None]).all())
+    are_ids = bool(((ids < len(palette)) | (ids == IGNORED)).all())
+    colours = np.concatenate([palette.colours, palette.void])
+    are_colours = all((colours == level).all(-1).any() for level in np.unique(ids)[:, None])
+    return is_gray and are_ids and not are_colours
 
 
 def _is_id_map(file: Path) -> bool:

@@ -91,3 +91,27 @@ def test_the_classes_of_a_dataset(tmp_path):
     assert datasets.find_classes("mine", tmp_path).names == ("sky", "road")
     assert datasets.find_classes("camvid", tmp_path).names[0] == "sky"
     assert datasets.find_classes("other", tmp_path / "nowhere") is None
+
+
+def _gray_ramp(ids: np.ndarray) -> Image.Image:
+    image = Image.fromarray(ids, "P")
+    image.putpalette([level for level in range(256) for _ in range(3)])
+    return image
+
+
+@pytest.mark.parametrize(
+    "label_map", [_gray_ramp(IDS), Image.fromarray(np.repeat(IDS[..., None], 3, -1))], ids=["P", "RGB"]
+)
+def test_ids_in_any_kind_of_png_are_coloured_alike(tmp_path, label_map):
+    ids = np.where(np.array(label_map.convert("L")) < 2, np.array(label_map.convert("L")), 255)
+    _write(tmp_path, [_gray_ramp(ids) if label_map.mode == "P" else Image.fromarray(np.stack([ids] * 3, -1))])
+    expected = np.array([*list(PALETTE.values())[:2]])[np.minimum(ids, 1)]
+    expected[ids == 255] = PALETTE["void"][0]
+    np.testing.assert_array_equal(_read(tmp_path)[1], expected)
+
+
+def test_a_colour_map_in_black_and_white_holds_no_ids(tmp_path):
+    palette = {"road": [1, 1, 1], "sky": [0, 0, 0], "void": [[9, 9, 9]]}
+    colours = np.array([[[0, 0, 0], [1, 1, 1]]], np.uint8)
+    _write(tmp_path, [Image.fromarray(colours)], palette)
+    np.testing.assert_array_equal(_read(tmp_path)[1], colours)
