@@ -9,6 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+# 0.299, 0.587 and 0.114 in whole numbers, and what is added before the division: those of libpng, so that
+# gray images are the same as ever, bit for bit.
+LUMA_WEIGHTS = (9797, 19234, 3737)
+LUMA_BITS = 15
+LUMA_ROUNDING = {np.uint8: 0, np.uint16: 1 << 14}
+
 Pixels = npt.NDArray[Any]  # [H, W, C]: uint8, uint16, or float32 in [-1, 1]
 
 
@@ -66,6 +72,8 @@ def to_channels(pixels: Pixels, channels: int) -> Pixels:
 
 
 def luma(colours: Pixels) -> Pixels:
-    """Returns the gray image of an RGB image, [H, W, 1], by the weights of ITU-R BT.601."""
-    gray = colours.astype(np.float64) @ np.array([[0.299], [0.587], [0.114]])
-    return (gray if colours.dtype.kind == "f" else np.rint(gray)).astype(colours.dtype)
+    """Returns the gray image of an RGB image, [H, W, 1]: its stored values weighed as in ITU-R BT.601."""
+    if colours.dtype.kind == "f":
+        return (colours @ np.array(LUMA_WEIGHTS, np.float64)[:, None] / 2**LUMA_BITS).astype(colours.dtype)
+    levels = (colours.astype(np.int32) * np.array(LUMA_WEIGHTS, np.int32)).sum(-1, keepdims=True)
+    return ((levels + LUMA_ROUNDING[colours.dtype.type]) >> LUMA_BITS).astype(colours.dtype)

@@ -13,7 +13,7 @@ from tfpix2pix.pipelines.files import finding
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.tasks.tasks import make_task
 
-INPUT, TARGET = (10, 20, 30), (200, 100, 50)
+INPUT, TARGET = (10, 20, 130), (200, 100, 50)
 
 
 def _write(file: Path, *colours: tuple[int, int, int]) -> None:

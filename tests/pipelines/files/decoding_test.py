@@ -1,0 +1,84 @@
+"""Gray from colour, and alpha: what every PNG holds, whatever its chunks, depth and palette."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from tfpix2pix.pipelines.files.decoding import decode_image
+from tfpix2pix.pipelines.files.number_arrays import luma, to_channels
+
+COLOURS = np.array(
+    [[[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 0]], [[10, 20, 30], [90] * 3, [0] * 3, [255] * 3]],
+    np.uint8,
+)
+# 0.299 R + 0.587 G + 0.114 B, rounded.
+GRAY = np.array([[76, 150, 29, 226], [18, 90, 0, 255]])
+
+
+def _png(image: np.ndarray, *chunks: tuple[bytes, bytes]) -> bytes:
+    contents = tf.io.encode_png(image[..., None] if image.ndim == 2 else image).numpy()
+    added = b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in chunks
+    )
+    return contents[:33] + added + contents[33:]
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [(b"sRGB", b"\0"), (b"gAMA", struct.pack(">I", 45455)), (b"gAMA", struct.pack(">I", 100000))],
+)
+def test_gray_does_not_depend_on_what_a_file_tells_of_its_colours(chunk):
+    for image in (COLOURS, COLOURS.astype(np.uint16) * 257):
+        dtype = tf.as_dtype(image.dtype)
+        plain = decode_image(tf.constant(_png(image)), 1, dtype)
+        np.testing.assert_allclose(plain[..., 0].numpy() / (dtype.max // 255), GRAY, atol=1)
+        np.testing.assert_array_equal(decode_image(tf.constant(_png(image, chunk)), 1, dtype), plain)
+
+
+@pytest.mark.parametrize("dtype", [tf.uint8, tf.uint16])
+def test_gray_is_what_older_versions_have_read(dtype):
+    image = np.random.default_rng(0).integers(0, dtype.max + 1, (99, 98, 3)).astype(dtype.as_numpy_dtype)
+    contents = tf.constant(_png(image))
+    before = tf.io.decode_png(contents, 1, dtype)
+    np.testing.assert_array_equal(decode_image(contents, 1, dtype), before)
+    np.testing.assert_array_equal(luma(image), before)
+    gray = np.repeat(image[..., :1], 3, -1)
+    np.testing.assert_array_equal(luma(gray), gray[..., :1])
+
+
+def test_gray_of_floats():
+    image = (COLOURS / 127.5 - 1).astype(np.float32)
+    np.testing.assert_allclose(to_channels(image, 1)[..., 0], GRAY / 127.5 - 1, atol=0.005)
+
+
+def _encode(picture: Image.Image, **options: object) -> bytes:
+    stream = io.BytesIO()
+    picture.save(stream, "PNG", **options)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("dtype", [tf.uint8, tf.uint16])
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_the_alpha_of_few_bits(bits, dtype):
+    indices = (np.arange(48).reshape(6, 8) % 2**bits).astype(np.uint8)
+    picture = Image.fromarray(indices)
+    picture.putpalette(np.random.default_rng(bits).integers(0, 256, 3 * 256).tolist())
+    for options in ({}, {"transparency": 0}):
+        contents = _encode(picture, bits=bits, **options)
+        assert contents[24] == bits
+        with Image.open(io.BytesIO(contents)) as stored:
+            expected = np.asarray(stored.convert("RGBA")).astype(int)
+        decoded = decode_image(tf.constant(contents), 4, dtype).numpy()
+        np.testing.assert_array_equal(decoded // (dtype.max // 255), expected)
+
+
+def test_the_alpha_of_black_and_white():
+    picture = Image.fromarray(np.array([[True, False]]))
+    decoded = decode_image(tf.constant(_encode(picture)), 4)
+    np.testing.assert_array_equal(decoded, [[[255] * 4, [0, 0, 0, 255]]])
