@@ -43,9 +43,8 @@ def main(argv: Sequence[str]) -> None:
     elif name == "--version":
         print(tfpix2pix.__version__)
     elif name not in COMMANDS:
-        raise UsageError(
-            f"there is no command {name}{suggest(name, COMMANDS)} (tfpix2pix --help lists the commands)"
-        )
+        meant = suggest(name, COMMANDS)
+        raise UsageError(f"there is no command {name}{meant} (tfpix2pix --help lists the commands)")
     else:
         sys.argv = [f"{argv[0]} {name}", *arguments]
         # The command ends the process itself, with its own exit status.

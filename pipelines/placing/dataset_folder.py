@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tfpix2pix.pipelines.base import suggestions
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.listing import describe_folder
 from tfpix2pix.pipelines.base.staging import is_unfinished, publish, staged_folder
@@ -226,7 +227,7 @@ def _explain_by_hand(spec: DatasetSpec, data_dir: Path) -> str:
         f"There is no folder {folder / spec.name}, and no train/, val/ or test/ in {folder} (`data_dir`), "
         f"which {describe_folder(folder)}."
     )
-    what = f"{spec.name} is not one of {', '.join(CATALOGUE)}."
+    what = f"{spec.name} is not one of {', '.join(CATALOGUE)}{suggestions.suggest(spec.name, CATALOGUE)}."
     if spec.name in CATALOGUE:
         what = f"{spec.name} cannot be downloaded. {spec.note}"
     return f"{what} {place} {suggest(spec.name, data_dir) or _ways_out(spec)}"

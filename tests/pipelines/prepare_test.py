@@ -186,7 +186,8 @@ def test_sets_without_a_download_say_what_to_do(data_dir):
     ):
         prepare_dataset(CATALOGUE["thermal2color"], data_dir)
     with pytest.raises(
-        UserError, match=r"facade is not one of synthetic, facades, .*`data_dir=DIR` where DIR/facade "
+        UserError,
+        match=r"facade is not one of synthetic, .*; did you mean facades\?.*`data_dir=DIR` where DIR/facade ",
     ):
         prepare_dataset(custom_dataset("facade"), data_dir)
     assert not data_dir.exists()

@@ -15,7 +15,7 @@ from tests.helpers import runs
 FLAGS = """dataset data_dir workdir direction epochs steps batch_size image_size load_size jitter mirror
 generator receptive_field objective lambda_l1 base_filters normalization learning_rate lr_schedule precision
 strategy seed steps_per_call checkpoint_every_steps keep_checkpoints validate_every_steps summary_every_steps
-sample_every_steps on_bad_image export saved_model_dir dry_run best_metric
+sample_every_steps on_bad_image config export saved_model_dir dry_run best_metric
 profile_steps jit_compile""".split()
 TRAIN = [sys.executable, "-m", "tfpix2pix.train"]
 
@@ -66,7 +66,10 @@ def test_a_dry_run_shows_the_settings_and_writes_nothing(tmp_path):
     [
         (["--stepps=3"], "Unknown command line flag 'stepps'"),
         (["--steps=many"], "flag --steps=many"),
-        (["--generator=resnet"], "--generator=resnet"),
+        (
+            ["--generator=unett"],
+            "--generator=unett: value should be one of <unet|encoder_decoder>; did you mean",
+        ),
         (["--image_size=big"], "--image_size takes N or HxW, such as 256 or 256x512. Received: big"),
         (
             ["--receptive_field=71"],
@@ -77,7 +80,7 @@ def test_a_dry_run_shows_the_settings_and_writes_nothing(tmp_path):
     ],
 )
 def test_usage_errors(tmp_path, arguments, reason):
-    process = runs.run([*TRAIN, *arguments], cwd=tmp_path)
+    process = runs.run([*TRAIN, "--dataset=facades", *arguments], cwd=tmp_path)
     assert process.returncode == 2
     assert runs.last_line(process).startswith("error: ") and reason in runs.last_line(process)
     assert not list(tmp_path.iterdir())

@@ -1,10 +1,13 @@
 """Trains pix2pix on paired images.
 
-    python -m tfpix2pix.train --dataset=facades
+    python -m tfpix2pix.train --data_dir=FOLDER          the pairs of your own in a folder
+    python -m tfpix2pix.train --dataset=facades          a dataset of the paper, by its recipe
+    python -m tfpix2pix.train --workdir=runs/facades     goes on with a run, by its own settings
 
 The run is written to --workdir (default runs/<dataset>): checkpoints, TensorBoard
 logs, metrics.jsonl, sample pictures. The same command again goes on where it
-stopped; Ctrl-C saves first.
+stopped; Ctrl-C saves first. --config=FILE takes the settings of a file, such as
+config.json in the folder of another run; flags win over it.
 """
 
 import shlex
@@ -18,20 +21,28 @@ from tfpix2pix.metrics.fcn.config import check_segmenter
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.run.folder import check_config
+from tfpix2pix.train.settings import settle_settings
 
 
 def main(argv: Sequence[str]) -> int:
     """Parses flags, builds the configuration, trains."""
     flag_values = command_line.new_flags()
-    configs.define_flags(flag_values)
-    flags.DEFINE_string(
-        "workdir", None, "folder of the run (default: runs/<dataset>)", flag_values=flag_values
-    )
+    configs.define_flags(flag_values, default_texts={"dataset": "the name of the folder --data_dir"})
+    for name, text in (
+        ("workdir", "Write the run to this folder, or go on with the run in it. Default: runs/<dataset>."),
+        (
+            "config",
+            "Take settings from this JSON or YAML file, such as config.json of a run; flags win over it.",
+        ),
+    ):
+        flags.DEFINE_string(name, None, text, flag_values=flag_values)
     flags.DEFINE_bool("dry_run", False, "print the settings and stop", flag_values=flag_values)
     arguments = command_line.parse_flags(flag_values, f"{__doc__}\n{_datasets()}", argv)
     command_line.refuse_arguments(arguments)
-    config = configs.config_from_flags(flag_values)
-    workdir = Path(flag_values["workdir"].value or Path("runs") / config.dataset)
+    given = {name: flag_values[name].value for name in configs.FIELDS}
+    paths = {name: flag_values[name].value for name in ("workdir", "config")}
+    folder, file = (Path(path) if path else None for path in paths.values())
+    config, workdir = settle_settings(given, folder, file)
     print(f"  {'workdir':24s} {workdir}\n{configs.describe(config)}", flush=True)
     check_config(workdir, config)
     if config.segmenter:
