@@ -4,13 +4,13 @@ import json
 import signal
 import sys
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.helpers import runs
-from tfpix2pix.config.config import make_config
-from tfpix2pix.reproduce.grid import Cell, _configure, _write, name_run
+from tfpix2pix.reproduce.grid import _configure, name_run
 from tfpix2pix.reproduce.paper_tables import TABLES
 
 COLOURS = {"wall": [200, 0, 0], "sky": [0, 0, 200], "tree": [0, 200, 0]}
@@ -32,15 +32,34 @@ def data_dir(tmp_path):
     return tmp_path
 
 
-def test_a_grid_is_stopped_gone_on_with_and_shown(data_dir):
-    workdir = data_dir / "grid"
+@pytest.fixture
+def segmenter(tmp_path):
+    """A network that takes the nearest colour of the palette for the class."""
+    images = keras.Input((None, None, 3))
+    layer = keras.layers.Conv2D(len(COLOURS), 1)
+    network = keras.Model(images, layer(images))
+    colours = np.array(list(COLOURS.values())) / 127.5 - 1
+    layer.set_weights([colours.T[None, None], -np.square(colours).sum(-1) / 2])
+    network.save(tmp_path / "nearest.keras")
+    return tmp_path / "nearest.keras"
+
+
+def _command(data_dir, **own):
     settings = {**runs.SETTINGS, "data_dir": data_dir, "steps": 3, "checkpoint_every_steps": 1}
-    settings |= {"palette": data_dir / "palette.json", "fcn_epochs": 1, "fcn_width": 0.02}
+    settings |= {"palette": data_dir / "palette.json", "table": 2, "workdir": data_dir / "grid", **own}
     for name in ("export", "receptive_field"):  # the grid's own affair
         settings.pop(name)
     options = [f"--{name}={value}" for name, value in settings.items()]
-    command = [sys.executable, "-m", "tfpix2pix.reproduce", "--table=2", f"--workdir={workdir}", *options]
+    return [sys.executable, "-m", "tfpix2pix.reproduce", *options]
 
+
+def _times(folder):
+    return {file: file.stat().st_mtime_ns for file in folder.glob("**/checkpoints/*/state.index")}
+
+
+def test_a_grid_is_stopped_gone_on_with_and_shown(data_dir, segmenter):
+    workdir = data_dir / "grid"
+    command = _command(data_dir, fcn_width=0.02)
     first_row = workdir / "encoder_decoder-l1-batch10"
     process = runs.start(command)
     runs.wait_until(lambda: (first_row / "checkpoints" / "step-00000001").exists(), process)
@@ -49,21 +68,47 @@ def test_a_grid_is_stopped_gone_on_with_and_shown(data_dir):
     assert process.returncode == 143
     assert errors.strip().splitlines()[-1] == "stopped by SIGTERM. Run the same command to go on"
     assert not (workdir / "table2.md").exists()
-    fcn = sorted((workdir / "fcn" / "checkpoints").glob("*/state.index"))
-    written = [file.stat().st_mtime_ns for file in fcn]
+    assert [path.name for path in (workdir / "fcn" / "checkpoints").iterdir()] == ["step-00000003"]
+    written = _times(workdir / "fcn")
 
-    done = runs.run(command)
+    # Three steps make no judge.
+    refused = runs.run(command)
+    assert refused.returncode == 1
+    assert "cannot judge the rows: its pixel_accuracy on real photos is" in runs.last_line(refused)
+    assert "Name a better one with --segmenter" in runs.last_line(refused)
+    assert written and _times(workdir / "fcn") == written
+    assert not (workdir / "table2.md").exists()
+
+    # What one seed has trained is kept.
+    rows = {file: time for folder in workdir.glob("*-batch10") for file, time in _times(folder).items()}
+    done = runs.run([*command, f"--segmenter={segmenter}", "--seeds=2"])
     assert done.returncode == 0, done.stderr
-    assert written and [file.stat().st_mtime_ns for file in fcn] == written
-    table = json.loads((workdir / "table2.json").read_text())
-    assert [row["title"] for row in table["rows"]] == [row.title for row in TABLES[2].rows]
-    for row in table["rows"]:
-        assert 0 <= row["ours"]["class_iou"] <= row["ours"]["pixel_accuracy"] <= 1
-        assert row["ground_truth"] == table["rows"][0]["ground_truth"]
+    now = _times(workdir)
+    assert len(rows) == 4 and {file: now[file] for file in rows} == rows
+    _check_table_of_two_seeds(workdir)
     assert done.stdout.strip() == (workdir / "table2.md").read_text().strip()
     page = (workdir / "table2.html").read_text()
     assert page.count("<article>") == 2 and page.count("<img") == 2 * 6
     assert (workdir / "unet-l1+cgan-70px-batch10/eval/pictures/000001_generated.png").is_file()
+
+
+def _check_table_of_two_seeds(workdir):
+    table = json.loads((workdir / "table2.json").read_text())
+    assert table["seeds"] == [0, 1]
+    for row in table["rows"]:
+        assert 0 <= row["ours"]["class_iou"] <= row["ours"]["pixel_accuracy"] <= 1
+        assert row["ground_truth"] == table["rows"][0]["ground_truth"]
+        first, second = (scores["pixel_accuracy"] for scores in row["by_seed"])
+        assert row["ours"]["pixel_accuracy"] == pytest.approx((first + second) / 2)
+        assert row["spread"]["pixel_accuracy"] == pytest.approx(abs(first - second) / 2**0.5)
+    assert any(row["by_seed"][0] != row["by_seed"][1] for row in table["rows"])
+    saved = json.loads((workdir / "unet-l1-batch10-seed1" / "config.json").read_text())
+    assert saved["config"]["seed"] == 1
+    text, page = ((workdir / f"table2.{kind}").read_text() for kind in ("md", "html"))
+    assert "seed 0, 1\n" in text and "Student's t-test" in text
+    verdict = table["orders"][0]["verdicts"]["class_iou"]
+    assert f"| {verdict} (" in text and f"<td>{verdict} (" in page
+    assert f"L1: class IoU {table['rows'][0]['ours']['class_iou']:.3f}</figcaption>" in page
 
 
 def test_rows_are_what_the_paper_compares():
@@ -81,26 +126,13 @@ def test_rows_are_what_the_paper_compares():
     assert names(6) == ["unet-l1-to-labels", "unet-cgan-70px-to-labels", "unet-l1+cgan-70px-to-labels"]
 
 
-def test_a_table_says_which_orders_hold(tmp_path):
-    table = TABLES[6]
-    ours = [(0.5, 0.3, 0.2), (0.4, 0.3, 0.1), (0.6, 0.2, 0.1)]  # L1, cGAN, L1+cGAN
-    names = ("pixel_accuracy", "class_accuracy", "class_iou")
-    cells = [
-        Cell(row, tmp_path / "run", dict(zip(names, scores, strict=True)), {})
-        for row, scores in zip(table.rows, ours, strict=True)
-    ]
-    text = _write(6, tmp_path, cells, make_config(dataset="camvid"), "val")
-    assert "| cGAN | 0.400 | 0.300 | 0.100 | 0.74 | 0.28 | 0.22 |\n" in text
-    assert "| L1 above L1+cGAN | does not | holds | holds |\n" in text
-    assert "| L1+cGAN above cGAN | holds | does not | does not |\n" in text
-
-
 @pytest.mark.parametrize(
     "arguments, reason",
     [
         (["--table=1"], "expected --table=NUMBER --dataset=NAME"),
         (["--table=4", "--dataset=camvid"], "--table"),
         (["--table=1", "--dataset=camvid", "--split=all"], "--split"),
+        (["--table=1", "--dataset=camvid", "--seeds=0"], "--seeds"),
         (["--table=1", "--dataset=camvid", "--objective=l1"], "objective"),
         (["--table=1", "--dataset=camvid", "--image_size=0"], "--image_size takes N or HxW"),
     ],

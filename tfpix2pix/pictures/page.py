@@ -14,10 +14,13 @@ p { margin: 0 0 1.5rem; opacity: .7; }
 article { margin: 0 0 2rem; }
 h2 { font-size: .95rem; font-weight: 600; margin: 0 0 .4rem; overflow-wrap: anywhere; }
 div { display: flex; flex-wrap: wrap; gap: .75rem; }
-figure { margin: 0; max-width: calc(50% - .4rem); }
+figure { margin: 0; max-width: calc(50% - .4rem); min-width: min(256px, 100%); }
 img { display: block; height: auto; max-width: 100%; }
+img.small { image-rendering: pixelated; }
 figcaption { font-size: .8rem; opacity: .7; }
 """
+
+LEAST_WIDTH_PX = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,19 +42,21 @@ class Row:
     captions: Sequence[str] = ()
 
 
-def render_gallery(title: str, summary: str, rows: Sequence[Row]) -> str:
+def render_gallery(title: str, summary: str, rows: Sequence[Row], notes: str = "", style: str = "") -> str:
     """Returns a page with a row for each input; it needs only the files of the rows, and moves with them.
 
     Args:
       title: headline of the page.
       summary: a line below the headline.
       rows: the rows, from top to bottom.
+      notes: HTML between that line and the rows.
+      style: CSS that is added to the common style.
 
     Returns:
       HTML text.
     """
     summary = html.escape(summary)
-    return render_page(title, f"<p>{summary}</p>\n{''.join(map(_render_row, rows))}")
+    return render_page(title, f"<p>{summary}</p>\n{notes}{''.join(map(_render_row, rows))}", style)
 
 
 def render_page(title: str, body: str, style: str = "") -> str:
@@ -81,9 +86,17 @@ def _render_row(row: Row) -> str:
 
 
 def _render_figure(row: Row, file: str, caption: str) -> str:
-    height, width = row.size
     url, alt = quote(os.fsencode(file)), html.escape(f"{caption} of {row.title}")
     return (
-        f'<figure><a href="{url}"><img loading="lazy" src="{url}" alt="{alt}" '
-        f'width="{width}" height="{height}"></a><figcaption>{html.escape(caption)}</figcaption></figure>\n'
+        f'<figure><a href="{url}"><img loading="lazy" src="{url}" alt="{alt}" {shown_size(row.size)}></a>'
+        f"<figcaption>{html.escape(caption)}</figcaption></figure>\n"
     )
+
+
+def shown_size(size: tuple[int, int]) -> str:
+    """Returns the HTML attributes of a picture of (height, width) px, which is shown at least 256 px wide."""
+    height, width = size
+    if width >= LEAST_WIDTH_PX:
+        return f'width="{width}" height="{height}"'
+    shown_height = round(height * LEAST_WIDTH_PX / width)
+    return f'class="small" width="{LEAST_WIDTH_PX}" height="{shown_height}"'

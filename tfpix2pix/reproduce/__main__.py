@@ -4,8 +4,9 @@
 
 Each row is a run of its own below --workdir. So is the segmentation network that
 scores the rows, unless --segmenter names one. The same command again goes on where it
-stopped, and rows that two tables share are trained once. Every other flag is one of
-train, and holds for all rows alike.
+stopped, and rows that two tables share are trained once. --seeds=3 trains each row
+three times, shows means and spreads, and says which of the paper's comparisons hold.
+Every other flag is one of train, and holds for all rows alike.
 """
 
 from collections.abc import Sequence
@@ -42,6 +43,7 @@ def main(argv: Sequence[str]) -> None:
         Path(values["workdir"] or Path("runs") / "reproduce" / values["dataset"]),
         {name: values[name] for name in _SHARED if values[name] is not None},
         split=values["split"],
+        seeds=values["seeds"],
         segmenter=values["segmenter"],
         palette=values["palette"],
         fcn_settings={"epochs": values["fcn_epochs"], "width": values["fcn_width"]},
@@ -72,7 +74,15 @@ def _parse(argv: Sequence[str]) -> dict[str, Any]:
         ),
     ):
         flags.DEFINE_string(name, None, text, flag_values=flag_values)
-    text = "Train <workdir>/fcn for this many epochs. Default: as python -m tfpix2pix.metrics.fcn does."
+    text = (
+        "Train each row with this many seeds, which follow on --seed, and compare the means. With one seed "
+        "there is no verdict."
+    )
+    flags.DEFINE_integer("seeds", 1, text, 1, flag_values=flag_values)
+    text = (
+        "Train <workdir>/fcn for this many epochs. Default: for as many --steps as the rows where these are "
+        "given, else as python -m tfpix2pix.metrics.fcn does."
+    )
     flags.DEFINE_integer("fcn_epochs", None, text, flag_values=flag_values)
     text = "Give <workdir>/fcn this width. Default: as python -m tfpix2pix.metrics.fcn does."
     flags.DEFINE_float("fcn_width", None, text, flag_values=flag_values)

@@ -10,18 +10,16 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import tfpix2pix
 from tfpix2pix.config import options as settings
 from tfpix2pix.config.config import Config, make_config
-from tfpix2pix.pictures import page as gallery
-from tfpix2pix.pictures.page import render_gallery
-from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.command_line import import_tensorflow
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.progress import say
-from tfpix2pix.reproduce.paper_tables import SCORES, TABLES, Row, Table
+from tfpix2pix.reproduce.paper_tables import TABLES, Row, Table
+from tfpix2pix.reproduce.report import write_table
+from tfpix2pix.reproduce.verdicts import Cell
 from tfpix2pix.run.folder import CONFIG_FILE, read_config
 from tfpix2pix.run.interruption import TrainingStopped, noted_signals
 
@@ -36,25 +34,20 @@ _FCN_SHARES = (
     "val_percent",
     "exif",
     "pairs",
+    "steps",
 )
 _POLL_SEC = 0.5
 
 
-@dataclasses.dataclass(frozen=True)
-class Cell:
-    """A row of a table that was trained and scored.
+class _Training(NamedTuple):
+    """The training of a row with one seed."""
 
-    Attributes:
-      row: the row.
-      workdir: folder of its run.
-      scores: name in `SCORES` -> score.
-      ground_truth: name in `SCORES` -> score of the real photos; empty where they are not scored.
-    """
+    config: Config
+    run: Path
 
-    row: Row
-    workdir: Path
-    scores: Mapping[str, float]
-    ground_truth: Mapping[str, float]
+
+# The rows of a table, each with one training for each seed.
+_Grid = Sequence[tuple[Row, Sequence[_Training]]]
 
 
 def reproduce_table(
@@ -63,19 +56,22 @@ def reproduce_table(
     given: Mapping[str, Any],
     *,
     split: str = "val",
+    seeds: int = 1,
     segmenter: str | None = None,
     palette: str | None = None,
     fcn_settings: Mapping[str, Any] | None = None,
 ) -> str:
     """Trains and scores every row; writes `table<N>.md`, `.json` and `.html` to `workdir`.
 
-    Trainings that are finished are not done again, and trainings that were interrupted go on.
+    Trainings that are finished are not done again, and trainings that were interrupted go on. So a folder
+    that holds one seed goes on to several.
 
     Args:
       number: number of the table: 1, 2, 3 or 6.
       workdir: folder of all runs; the run of each row is a folder in it.
       given: fields of `Config` that hold for all rows, among them `dataset`.
       split: the split that is scored.
+      seeds: number of trainings of each row, whose seeds follow on the given one; their means are compared.
       segmenter: the segmentation network, as `load_segmenter` takes it; None takes `<workdir>/fcn`, which
         is trained first.
       palette: classes of the label maps, as `evaluate_model` takes them.
@@ -86,46 +82,68 @@ def reproduce_table(
 
     Raises:
       UsageError: when settings do not go together.
-      UserError: when a training fails; what was done is kept.
+      UserError: when a training fails, or when the segmentation network scores real photos so low that it
+        cannot judge, as `judge` states it; what was done is kept.
       TrainingStopped: on Ctrl-C or SIGTERM, after the current training has saved.
     """
     table = TABLES[number]
-    configs = [_configure(table, row, given) for row in table.rows]
+    if seeds < 1:
+        raise UsageError(f"`seeds` must be at least 1. Received: {seeds}")
+    grid = [(row, _plan(table, row, given, workdir, seeds)) for row in table.rows]
     fcn = Path(segmenter or workdir / "fcn") if table.metric == "fcn_score" else None
     if segmenter and not Path(segmenter).exists():
         raise UsageError(f"there is no {segmenter}, which `segmenter` names")
     if fcn and not segmenter:
         _train_fcn(fcn, given, {**(fcn_settings or {}), "palette": palette})
-    for position, (row, config) in enumerate(zip(table.rows, configs, strict=True)):
-        say(f"{position + 1} of {len(configs)}: {row.title}")
-        _train(config, workdir / name_run(config))
-    cells = _score(table, configs, workdir, split, fcn, palette)
-    return _write(number, workdir, cells, read_config(cells[0].workdir), split)
+    # All rows have one seed before any has two, so that a table of fewer seeds can soon be had.
+    for turn in range(seeds):
+        for position, (row, trainings) in enumerate(grid):
+            config, run = trainings[turn]
+            seed = f", seed {config.seed}" if seeds > 1 else ""
+            say(f"{position + 1} of {len(grid)}: {row.title}{seed}")
+            _train(config, run)
+    cells = _score(table.metric, grid, split, fcn, palette)
+    return write_table(number, workdir, cells, read_config(cells[0].runs[0]), split)
 
 
-def _score(
-    table: Table, configs: Sequence[Config], workdir: Path, split: str, fcn: Path | None, palette: str | None
-) -> list[Cell]:
+def _plan(table: Table, row: Row, given: Mapping[str, Any], workdir: Path, seeds: int) -> list[_Training]:
+    first = _configure(table, row, given)
+    trainings = []
+    for seed in range(first.seed, first.seed + seeds):
+        # The first seed's folder is named as it was before there were several.
+        name = name_run(first) if seed == first.seed else f"{name_run(first)}-seed{seed}"
+        trainings.append(_Training(dataclasses.replace(first, seed=seed), workdir / name))
+    return trainings
+
+
+def _score(metric: str, grid: _Grid, split: str, fcn: Path | None, palette: str | None) -> list[Cell]:
     import_tensorflow()
     from tfpix2pix.evaluate.evaluation import evaluate_model
     from tfpix2pix.metrics.fcn.segmenter import load_segmenter
+    from tfpix2pix.reproduce import judge
 
     segmenter = load_segmenter(fcn) if fcn else None
     cells = []
-    for row, config in zip(table.rows, configs, strict=True):
-        run = workdir / name_run(config)
-        say(f"scoring {run}")
-        evaluation = evaluate_model(
-            run,
-            run / "eval",
-            split=split,
-            metrics=[table.metric],
-            segmenter=segmenter,
-            palette=palette,
-            gallery_size=SHOWN_EXAMPLES,
-        )
-        result = evaluation.results[table.metric]
-        cells.append(Cell(row, run, result.scores, result.ground_truth))
+    for row, trainings in grid:
+        results = []
+        for _, run in trainings:
+            say(f"scoring {run}")
+            evaluation = evaluate_model(
+                run,
+                run / "eval",
+                split=split,
+                metrics=[metric],
+                segmenter=segmenter,
+                palette=palette,
+                gallery_size=SHOWN_EXAMPLES,
+            )
+            results.append(evaluation.results[metric])
+            if segmenter:
+                judge.check_on_real_photos(segmenter.title, results[0].details["confusion"]["target"])
+        runs = tuple(run for _, run in trainings)
+        cells.append(Cell(row, runs, tuple(result.scores for result in results), results[0].ground_truth))
+    if segmenter:
+        judge.check_below_real_photos(segmenter.title, cells, cells[0].ground_truth)
     return cells
 
 
@@ -157,11 +175,13 @@ def _train(config: Config, run: Path) -> None:
 def _train_fcn(folder: Path, given: Mapping[str, Any], own: Mapping[str, Any]) -> None:
     say(f"the segmentation network: {folder}")
     shared = {name: given[name] for name in _FCN_SHARES if name in given}
+    chosen = {name: value for name, value in own.items() if value is not None}
+    if "epochs" in chosen:
+        shared.pop("steps", None)
     before = {}
     if (folder / CONFIG_FILE).is_file():  # An earlier table has begun it, and this one shares it.
         saved = json.loads((folder / CONFIG_FILE).read_text())["config"]
-        before = {name: saved[name] for name in own}
-    chosen = {name: value for name, value in own.items() if value is not None}
+        before = {name: saved.get(name) for name in (*own, "steps")}
     _run_module("tfpix2pix.metrics.fcn", {**shared, **before, **chosen, "workdir": folder})
 
 
@@ -194,87 +214,3 @@ def _run_module(module: str, options: Mapping[str, Any]) -> None:
             f"{module} ended with status {process.returncode}, for the reason above; what was done is kept. "
             "Run the same command to go on"
         )
-
-
-def _write(number: int, workdir: Path, cells: Sequence[Cell], config: Config, split: str) -> str:
-    """Writes the table as Markdown, JSON and a page of pictures; returns the Markdown."""
-    table = TABLES[number]
-    orders = [_compare(table, cells, *order) for order in table.orders]
-    shared = {
-        "dataset": config.dataset, "split": split, "image_size": config.image_size,
-        "base_filters": config.base_filters, "epochs": config.epochs, "steps": config.steps,
-        "batch_size": config.batch_size, "precision": config.precision, "seed": config.seed,
-    }  # fmt: skip
-    text = _render(number, table, cells, orders, shared)
-    record = {
-        "table": number, "title": table.title, "settings": shared, "tfpix2pix": tfpix2pix.__version__,
-        "rows": [
-            {
-                "title": cell.row.title, "workdir": str(cell.workdir), "ours": cell.scores,
-                "ground_truth": cell.ground_truth,
-                "paper": dict(zip(SCORES, cell.row.published, strict=True)),
-            }
-            for cell in cells
-        ],
-        "orders": orders,
-    }  # fmt: skip
-    staging.write_file(workdir / f"table{number}.json", (json.dumps(record, indent=2) + "\n").encode())
-    staging.write_file(workdir / f"table{number}.md", text.encode())
-    staging.write_file(
-        workdir / f"table{number}.html", _render_pictures(number, workdir, cells, config).encode()
-    )
-    return text
-
-
-def _render_pictures(number: int, workdir: Path, cells: Sequence[Cell], config: Config) -> str:
-    """Returns a page that shows what each row makes of the same inputs, as the paper's figures do."""
-    from tfpix2pix.evaluate.gallery import PICTURES_FOLDER
-
-    folders = [cell.workdir.relative_to(workdir) / "eval" / PICTURES_FOLDER for cell in cells]
-    captions = [*(cell.row.title for cell in cells), "target"]
-    rows = []
-    for file in sorted((workdir / folders[0]).glob("*_input.png")):
-        place = file.name.removesuffix("_input.png")
-        outputs = [str(folder / f"{place}_generated.png") for folder in folders]
-        outputs.append(str(folders[0] / f"{place}_target.png"))
-        rows.append(
-            gallery.Row(
-                f"example {int(place)}", config.image_size, str(folders[0] / file.name), outputs, captions
-            )
-        )
-    summary = f"{config.dataset}: the same inputs, translated by each row's generator"
-    return render_gallery(f"Table {number}: {TABLES[number].title}", summary, rows)
-
-
-def _compare(table: Table, cells: Sequence[Cell], better: str, worse: str) -> dict[str, Any]:
-    """Returns for each score whether it orders two rows as the paper does; None if the paper has a tie."""
-    by_title = {cell.row.title: cell for cell in cells}
-    first, second = by_title[better], by_title[worse]
-    holds = {}
-    for place, name in enumerate(SCORES):
-        published = first.row.published[place] - second.row.published[place]
-        ours = first.scores[name] - second.scores[name]
-        holds[name] = published * ours > 0 if published else None
-    return {"better": better, "worse": worse, "holds": holds}
-
-
-def _render(
-    number: int, table: Table, cells: Sequence[Cell], orders: Sequence[Mapping], shared: Mapping[str, Any]
-) -> str:
-    lines = [f"## Table {number}: {table.title}", ""]
-    told = [f"{name} {settings.text(value)}" for name, value in shared.items() if value is not None]
-    lines += [", ".join(told), ""]
-    lines += ["| | per-pixel | per-class | class IoU | paper: per-pixel | per-class | class IoU |"]
-    lines += ["|---|---|---|---|---|---|---|"]
-    rows = [(cell.row.title, cell.scores, cell.row.published) for cell in cells]
-    if table.ground_truth and cells[0].ground_truth:
-        rows.append(("ground truth", cells[0].ground_truth, table.ground_truth))
-    for title, scores, published in rows:
-        values = [f"{scores[name]:.3f}" for name in SCORES] + [f"{value:.2f}" for value in published]
-        lines.append(f"| {title} | {' | '.join(values)} |")
-    lines += ["", "| the paper's order | per-pixel | per-class | class IoU |", "|---|---|---|---|"]
-    words = {True: "holds", False: "does not", None: "a tie in the paper"}
-    for order in orders:
-        values = [words[order["holds"][name]] for name in SCORES]
-        lines.append(f"| {order['better']} above {order['worse']} | {' | '.join(values)} |")
-    return "\n".join(lines) + "\n"

@@ -1,0 +1,167 @@
+"""The files of a table: Markdown, JSON, and a page with its scores, its verdicts and its pictures."""
+
+import html
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tfpix2pix
+from tfpix2pix.config import options as settings
+from tfpix2pix.config.config import Config
+from tfpix2pix.pictures import page
+from tfpix2pix.pipelines.base import staging
+from tfpix2pix.reproduce.paper_tables import SCORES, TABLES, Table
+from tfpix2pix.reproduce.verdicts import RULE, RULE_OF_ONE_SEED, Cell, Comparison, compare
+
+_HEADS = ("per-pixel", "per-class", "class IoU")
+_SCORES_HEAD = ("", *_HEADS, "paper: per-pixel", *_HEADS[1:])
+_ORDERS_HEAD = ("the paper's order", *_HEADS)
+_STYLE = """
+table { border-collapse: collapse; margin: 0 0 1rem; }
+th, td { padding: .2rem 1.2rem .2rem 0; text-align: left; vertical-align: baseline; }
+th { font-size: .8rem; font-weight: 600; opacity: .7; }
+td { font-variant-numeric: tabular-nums; }
+tr + tr { border-top: 1px solid color-mix(in srgb, currentColor 15%, transparent); }
+"""
+
+_Order = tuple[str, str, dict[str, Comparison]]  # the better row, the worse row, score -> comparison
+
+
+def write_table(number: int, workdir: Path, cells: Sequence[Cell], config: Config, split: str) -> str:
+    """Writes `table<N>.md`, `.json` and `.html` to `workdir`; returns the Markdown.
+
+    Args:
+      number: number of the table.
+      workdir: folder of all runs.
+      cells: the rows, all with the same number of seeds.
+      config: settings of the first run.
+      split: the split that was scored.
+    """
+    table = TABLES[number]
+    by_title = {cell.row.title: cell for cell in cells}
+    orders = [
+        (
+            better,
+            worse,
+            {
+                name: compare(by_title[better], by_title[worse], name, place)
+                for place, name in enumerate(SCORES)
+            },
+        )
+        for better, worse in table.orders
+    ]
+    seeds = tuple(range(config.seed, config.seed + len(cells[0].runs)))
+    shared = {
+        "dataset": config.dataset, "split": split, "image_size": config.image_size,
+        "base_filters": config.base_filters, "epochs": config.epochs, "steps": config.steps,
+        "batch_size": config.batch_size, "precision": config.precision, "seed": config.seed,
+    }  # fmt: skip
+    told = {**shared, "seed": ", ".join(map(str, seeds))}
+    facts = ", ".join(f"{name} {settings.text(value)}" for name, value in told.items() if value is not None)
+    score_rows, order_rows = _score_rows(table, cells), _order_rows(orders)
+    rule = RULE if len(seeds) > 1 else RULE_OF_ONE_SEED
+    lines = [f"## Table {number}: {table.title}", "", facts, ""]
+    lines += _as_markdown(_SCORES_HEAD, score_rows) + [""]
+    lines += _as_markdown(_ORDERS_HEAD, order_rows) + ["", rule]
+    text = "\n".join(lines) + "\n"
+    record = _record(number, shared, seeds, cells, orders)
+    notes = f"<p>{html.escape(facts)}</p>\n{_as_html(_SCORES_HEAD, score_rows)}"
+    notes += f"{_as_html(_ORDERS_HEAD, order_rows)}<p>{html.escape(rule)}</p>\n"
+    pictures = _render_pictures(number, workdir, cells, config, notes)
+    for kind, contents in (("json", json.dumps(record, indent=2) + "\n"), ("md", text), ("html", pictures)):
+        staging.write_file(workdir / f"table{number}.{kind}", contents.encode())
+    return text
+
+
+def _score_rows(table: Table, cells: Sequence[Cell]) -> list[list[str]]:
+    rows = []
+    for cell in cells:
+        spreads = {name: cell.spread(name) for name in SCORES}
+        ours = [
+            f"{cell.mean(name):.3f}" + ("" if spread is None else f" ± {spread:.3f}")
+            for name, spread in spreads.items()
+        ]
+        rows.append([cell.row.title, *ours, *(f"{value:.2f}" for value in cell.row.published)])
+    if table.ground_truth and cells[0].ground_truth:
+        ours = [f"{cells[0].ground_truth[name]:.3f}" for name in SCORES]
+        rows.append(["ground truth", *ours, *(f"{value:.2f}" for value in table.ground_truth)])
+    return rows
+
+
+def _order_rows(orders: Sequence[_Order]) -> list[list[str]]:
+    return [
+        [f"{better} above {worse}", *(str(comparisons[name]) for name in SCORES)]
+        for better, worse, comparisons in orders
+    ]
+
+
+def _as_markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [head, ["---"] * len(head), *rows]
+    return [f"| {' | '.join(cells)} |".replace("|  |", "| |") for cells in lines]
+
+
+def _as_html(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    heads = "".join(f"<th>{html.escape(text)}</th>" for text in head)
+    lines = ("".join(f"<td>{html.escape(text)}</td>" for text in cells) for cells in rows)
+    body = "".join(f"<tr>{line}</tr>\n" for line in lines)
+    return f"<table>\n<tr>{heads}</tr>\n{body}</table>\n"
+
+
+def _record(
+    number: int,
+    shared: Mapping[str, Any],
+    seeds: Sequence[int],
+    cells: Sequence[Cell],
+    orders: Sequence[_Order],
+) -> dict[str, Any]:
+    return {
+        "table": number, "title": TABLES[number].title, "settings": shared, "seeds": seeds,
+        "tfpix2pix": tfpix2pix.__version__,
+        "rows": [
+            {
+                "title": cell.row.title, "workdir": str(cell.runs[0]),
+                "ours": {name: cell.mean(name) for name in SCORES},
+                "spread": {name: cell.spread(name) for name in SCORES},
+                "by_seed": cell.scores, "ground_truth": cell.ground_truth,
+                "paper": dict(zip(SCORES, cell.row.published, strict=True)),
+            }
+            for cell in cells
+        ],
+        "orders": [
+            {
+                "better": better, "worse": worse,
+                "holds": {name: each.holds for name, each in comparisons.items()},
+                "verdicts": {name: each.verdict for name, each in comparisons.items()},
+                "differences": {name: each.difference for name, each in comparisons.items()},
+                "standard_errors": {name: each.standard_error for name, each in comparisons.items()},
+            }
+            for better, worse, comparisons in orders
+        ],
+    }  # fmt: skip
+
+
+def _render_pictures(number: int, workdir: Path, cells: Sequence[Cell], config: Config, notes: str) -> str:
+    """Returns a page that shows what each row makes of the same inputs, as the paper's figures do."""
+    from tfpix2pix.evaluate.gallery import PICTURES_FOLDER
+
+    folders = [cell.runs[0].relative_to(workdir) / "eval" / PICTURES_FOLDER for cell in cells]
+    captions = [f"{cell.row.title}: class IoU {cell.mean('class_iou'):.3f}" for cell in cells]
+    rows = []
+    for file in sorted((workdir / folders[0]).glob("*_input.png")):
+        place = file.name.removesuffix("_input.png")
+        outputs = [str(folder / f"{place}_generated.png") for folder in folders]
+        outputs.append(str(folders[0] / f"{place}_target.png"))
+        rows.append(
+            page.Row(
+                f"example {int(place)}",
+                config.image_size,
+                str(folders[0] / file.name),
+                outputs,
+                [*captions, "target"],
+            )
+        )
+    seed = f" (seed {config.seed})" if len(cells[0].runs) > 1 else ""
+    summary = f"{config.dataset}: the same inputs, translated by each row's generator{seed}"
+    title = f"Table {number}: {TABLES[number].title}"
+    return page.render_gallery(title, summary, rows, notes, _STYLE)
