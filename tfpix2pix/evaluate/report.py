@@ -3,7 +3,7 @@
 import html
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,12 @@ from tfpix2pix.evaluate.gallery import KINDS, Gallery
 from tfpix2pix.evaluate.histogram_plot import render_histograms
 from tfpix2pix.metrics import registry
 from tfpix2pix.metrics.registry import Result
-from tfpix2pix.pictures.page import render_page
+from tfpix2pix.pictures.page import render_page, shown_size
 
+# Two of 255 gray levels, in values from -1 to 1.
+VISIBLE_SPREAD = 4 / 255
+
+_NOTHING = "–"
 _ARROWS = {True: "↑ higher", False: "↓ lower", None: ""}
 
 _STYLE = """
@@ -109,24 +113,37 @@ def render_report(
 
 
 def _render_scores(results: Mapping[str, Result], higher_is_better: Mapping[str, bool | None]) -> str:
-    has_ceiling = any(result.ground_truth for result in results.values())
-    ceiling_head = '<th class="number">ground truth</th>' if has_ceiling else ""
     rows = []
     for name, result in results.items():
-        note = html.escape(registry.describe(name))
         for place, (score, value) in enumerate(result.scores.items()):
-            title = name if len(result.scores) == 1 else f"{name} · {score}"
-            ceiling = (
-                f"<td class=number>{_number(result.ground_truth.get(score))}</td>" if has_ceiling else ""
-            )
+            ceiling = result.ground_truth.get(score)
             rows.append(
-                f"<tr><td>{title}</td><td class=number>{_number(value)}</td>{ceiling}"
-                f'<td class="note better">{_ARROWS[higher_is_better[name]]}</td>'
-                f"<td class=note>{note if place == 0 else ''}</td></tr>\n"
+                (
+                    name if len(result.scores) == 1 else f"{name} · {score}",
+                    _number(value),
+                    "" if ceiling is None else _number(ceiling),
+                    _ARROWS[higher_is_better[name]],
+                    registry.describe(name) if place == 0 else "",
+                )
             )
+    columns = {
+        "metric": "",
+        "score": "number",
+        "ground truth": "number",
+        "better": "note better",
+        "": "note",
+    }
+    return f"<section>\n<h2>Scores</h2>\n{_render_table(columns, rows)}{_tell_diversity(results)}</section>\n"
+
+
+def _tell_diversity(results: Mapping[str, Result]) -> str:
+    """Returns a sentence where the noise changes nothing that can be seen."""
+    spread = results["diversity"].scores["standard_deviation"] if "diversity" in results else math.nan
+    if not spread < VISIBLE_SPREAD:
+        return ""
     return (
-        '<section>\n<h2>Scores</h2>\n<table>\n<tr><th>metric</th><th class="number">score</th>'
-        f"{ceiling_head}<th>better</th><th></th></tr>\n{''.join(rows)}</table>\n</section>\n"
+        "<p>The noise changes nothing visible: outputs of the same input differ by a standard deviation of "
+        f"{spread:.2g}, which is less than two of 255 gray levels ({VISIBLE_SPREAD:.2g}).</p>\n"
     )
 
 
@@ -135,26 +152,40 @@ def _render_classes(name: str, result: Result) -> str:
         return ""
     per_class = result.details["per_class"]
     total = sum(row["pixels"] for row in per_class)
-    columns = [column for column in per_class[0] if column not in ("class", "pixels")]
-    head = "".join(
-        f'<th class="number">{column.replace("_", " ").replace("iou", "IoU")}</th>' for column in columns
-    )
+    scores = [score for score in per_class[0] if score not in ("class", "pixels")]
+    heads = [score.replace("_", " ").replace("iou", "IoU") for score in scores]
     rows = []
     for row in per_class:
         share = row["pixels"] / total if total else math.nan
-        cells = "".join(f"<td class=number>{_number(row[column])}</td>" for column in columns)
-        rows.append(
-            f"<tr><td>{html.escape(row['class'])}</td><td class=number>{share:.2%}</td>{cells}</tr>\n"
-        )
+        rows.append((row["class"], f"{share:.2%}", *(_number(row[score]) for score in scores)))
     absent = {
         "skip": "Classes that the ground truth lacks are left out of the means.",
         "zero": "Classes that the ground truth lacks count as 0 in the means.",
     }[result.details["absent_classes"]]
-    return (
-        f"<section>\n<h2>{name} by class</h2>\n<table>\n"
-        f'<tr><th>class</th><th class="number">pixels</th>{head}'
-        f"</tr>\n{''.join(rows)}</table>\n<p>{absent}</p>\n</section>\n"
+    columns = {"class": "", "pixels": "number", **dict.fromkeys(heads, "number")}
+    return f"<section>\n<h2>{name} by class</h2>\n{_render_table(columns, rows)}<p>{absent}</p>\n</section>\n"
+
+
+def _render_table(columns: Mapping[str, str], rows: Sequence[Sequence[str]]) -> str:
+    """Returns a table without the columns that say nothing.
+
+    Args:
+      columns: head of each column -> CSS classes of its cells.
+      rows: plain texts, one for each column.
+    """
+    told = [any(text not in ("", _NOTHING) for text in texts) for texts in zip(*rows, strict=True)]
+    kept = [(place, *column) for place, column in enumerate(columns.items()) if told[place]]
+    heads = "".join(f"<th{_class(classes, 'number')}>{head}</th>" for _, head, classes in kept)
+    lines = (
+        "".join(f"<td{_class(classes)}>{html.escape(row[place])}</td>" for place, _, classes in kept)
+        for row in rows
     )
+    body = "".join(f"<tr>{line}</tr>\n" for line in lines)
+    return f"<table>\n<tr>{heads}</tr>\n{body}</table>\n"
+
+
+def _class(classes: str, only: str = "") -> str:
+    return f' class="{classes}"' if classes and only in ("", classes) else ""
 
 
 def _render_plots(result: Result) -> str:
@@ -212,7 +243,7 @@ def _render_example(
     texts = [f"<span>{html.escape(name)} {_number(value)}</span>" for name, value in own.items()]
     figures = "".join(
         f'<figure><a href="{gallery.file(index, kind)}"><img loading="lazy" alt="{kind} of {title}" '
-        f'src="{gallery.file(index, kind)}" width="{size[1]}" height="{size[0]}"></a>'
+        f'src="{gallery.file(index, kind)}" {shown_size(size)}></a>'
         f"<figcaption>{kind}</figcaption></figure>\n"
         for kind in KINDS
     )
@@ -224,7 +255,7 @@ def _render_example(
 
 def _number(value: float | None) -> str:
     if value is None or math.isnan(value):
-        return "–"
+        return _NOTHING
     return "∞" if math.isinf(value) else f"{value:.4f}"
 
 
