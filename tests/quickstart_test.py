@@ -1,4 +1,10 @@
+import os
+import subprocess
 import sys
+import venv
+
+import numpy as np
+import pytest
 
 from tests.helpers import runs
 
@@ -12,9 +18,43 @@ def test_two_steps_of_the_quickstart(tmp_path):
     assert runs.last_line(process).endswith("after 2 steps")
     for row in ("pix2pix", "mean training photo", "input itself"):
         assert any(line.startswith(row) and len(line.split()) >= 4 for line in process.stdout.splitlines())
-    assert "\nNext:\n  tensorboard --logdir='a run'\n" in process.stdout
-    assert "translate --model='a run' --input" in process.stdout
+    commands = [line for line in process.stdout.splitlines() if line.startswith("  ")]
+    assert [line.strip() for line in commands][-4:] == [
+        "tensorboard --logdir='a run'",
+        "python -m tfpix2pix.train --data_dir=FOLDER --workdir=runs/mine",
+        "python -m tfpix2pix.evaluate --model=runs/mine",
+        "python -m tfpix2pix.translate --model=runs/mine --input=IMAGES --output=OUT",
+    ]
     with runs.Image.open(tmp_path / "a run" / "contact_sheet.png") as sheet:
-        assert sheet.size == (3 * 132 + 4, 6 * 132 + 4)
+        assert sheet.size == (4 * 132 + 4, 20 + 6 * 132 + 4)
+        pixels = np.asarray(sheet)
+    columns = [pixels[20:, 4 + 132 * place :][:, :128] for place in range(4)]
+    photos = [columns[1][4 + 132 * place :][:128] for place in range(6)]
+    assert all((photo == photos[0]).all() for photo in photos), "the mean photo is the same in all rows"
+    assert not any((columns[place] == columns[1]).all() for place in (0, 2, 3))
     assert (tmp_path / "saved" / "synthetic" / "1" / "saved_model.pb").is_file()
     assert (tmp_path / "a run" / "checkpoints" / "step-00000002" / "checkpoint.json").is_file()
+
+
+@pytest.mark.parametrize(
+    "folder, shown", [("my env", ". 'my env/bin/activate'"), (".venv", ". .venv/bin/activate")]
+)
+def test_the_next_commands_begin_with_an_environment_that_is_not_active(tmp_path, folder, shown):
+    venv.create(tmp_path / folder, system_site_packages=True, symlinks=True)
+    python = tmp_path / folder / "bin" / "python"
+    site = os.pathsep.join(path for path in sys.path if "site-packages" in path)
+    own = runs.environment(PYTHONPATH=f"{runs.ROOT}{os.pathsep}{site}")
+    own.pop("VIRTUAL_ENV", None)
+    code = "from tfpix2pix import quickstart; print(quickstart._activation().strip())"
+
+    def ask(**variables):
+        process = runs.run([python, "-c", code], cwd=tmp_path, env={**own, **variables})
+        assert process.returncode == 0, process.stderr
+        return process.stdout.strip()
+
+    assert ask() == shown
+    assert ask(VIRTUAL_ENV=str(tmp_path)) == shown
+    assert ask(VIRTUAL_ENV=str(tmp_path / folder)) == ""
+    script = f"{shown}\npython -c 'import sys; print(sys.prefix)'"
+    told = subprocess.run(["sh", "-c", script], cwd=tmp_path, env=own, capture_output=True, text=True)
+    assert told.stdout.strip() == str(tmp_path / folder), told.stderr

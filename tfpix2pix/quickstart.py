@@ -6,7 +6,9 @@ The scores stand beside those of two trivial baselines: the mean training photo,
 the input itself. The same command again finds that everything is done.
 """
 
+import os
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,14 +19,19 @@ from tfpix2pix.config.config import make_config
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UserError
 
-# The largest images and the most steps that fit well into six minutes on two CPU cores.
+# Chosen by looking at pictures: the largest images and the most steps that fit into about four minutes on
+# two CPU cores. A learning rate of 2.5 times the paper's, which falls to 0, and resized feature maps give
+# cleaner walls within so few steps.
 STEPS = 2000
 SETTINGS = {
     "dataset": "synthetic",
     "image_size": 128,
     "base_filters": 32,
+    "upsampling": "nearest",
+    "learning_rate": 5e-4,
+    "lr_schedule": "linear_decay",
     "checkpoint_every_steps": 500,
-    "validate_every_steps": 500,
+    "validate_every_steps": 1000,
     "sample_every_steps": 500,
     "summary_every_steps": 100,
 }
@@ -76,16 +83,38 @@ def _table(scores: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def _next_steps(workdir: Path, sheet_path: Path, saved_model: Path | None) -> str:
-    folder = shlex.quote(str(workdir))
+    """Returns what was written, and commands that run as they are when they are pasted into a shell."""
+    activation = _activation()
     return f"""
-Pictures (input, generated, target): {sheet_path}
-SavedModel for TF Serving:           {saved_model}
+Pictures:                  {sheet_path}
+SavedModel for TF Serving: {saved_model}
 
-Next:
-  tensorboard --logdir={folder}
-  python -m tfpix2pix.train --dataset=facades          the paper's main experiment (downloads 30 MB)
-  python -m tfpix2pix.train --dataset=NAME --data_dir=FOLDER    your own pairs
-  python -m tfpix2pix.translate --model={folder} --input=IMAGES --output=OUT"""
+{f"Next, in this folder:{activation}" if activation else "Next:"}
+
+See the curves and the pictures of this training in a browser:
+  tensorboard --logdir={shlex.quote(str(workdir))}
+
+Train on your own pairs. FOLDER holds train/ and val/, and each picture in them is a pair: its left half is
+the input, its right half the target.
+  python -m tfpix2pix.train --data_dir=FOLDER --workdir=runs/mine
+
+Score the trained network, and translate new pictures with it:
+  python -m tfpix2pix.evaluate --model=runs/mine
+  python -m tfpix2pix.translate --model=runs/mine --input=IMAGES --output=OUT"""
+
+
+def _activation() -> str:
+    """Returns the line that activates this Python's environment; empty where that is not needed."""
+    prefix = Path(sys.prefix)
+    activate = prefix / "bin" / "activate"
+    active = os.environ.get("VIRTUAL_ENV")
+    if sys.prefix == sys.base_prefix or not activate.is_file():
+        return ""
+    if active and Path(active).resolve() == prefix.resolve():
+        return ""
+    if activate.is_relative_to(Path.cwd()):
+        activate = activate.relative_to(Path.cwd())
+    return f"\n  . {shlex.quote(str(activate))}"
 
 
 if __name__ == "__main__":

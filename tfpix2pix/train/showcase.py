@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfpix2pix.config.config import Config
-from tfpix2pix.pictures.examples import show_examples
+from tfpix2pix.pictures.examples import show_examples, show_image
 from tfpix2pix.pictures.sheets import contact_sheet, write_png
 from tfpix2pix.pipelines.batches import build_dataset
 from tfpix2pix.run.splits import open_split
@@ -27,13 +27,7 @@ def score_beside_baselines(generator: keras.Model, config: Config) -> dict[str, 
       `MODEL` and each of `BASELINES` -> the scores that `compute_validation_scores` returns: those of the
       generator, of the mean target image of the training split, and of the input image.
     """
-    training = build_dataset(
-        open_split(config, "train"), image_size=config.image_size, batch_size=1, training=False
-    )
-    total, count = 0.0, 0
-    for batch in training:
-        total, count = total + batch["target_image"][0], count + 1
-    mean_photo = total / count
+    mean_photo = compute_mean_photo(config)
     source = open_split(config, "val")
     translators = {
         MODEL: generator,
@@ -46,8 +40,22 @@ def score_beside_baselines(generator: keras.Model, config: Config) -> dict[str, 
     }
 
 
+def compute_mean_photo(config: Config) -> tf.Tensor:
+    """Returns the mean target image of the training split, float32 [H, W, C] in [-1, 1]."""
+    training = build_dataset(
+        open_split(config, "train"), image_size=config.image_size, batch_size=1, training=False
+    )
+    total, count = 0.0, 0
+    for batch in training:
+        total, count = total + batch["target_image"][0], count + 1
+    return total / count
+
+
 def write_contact_sheet(generator: keras.Model, config: Config, file: Path, examples: int) -> None:
-    """Writes a PNG file of the first validation examples: input, generated and target, a row for each.
+    """Writes a PNG file of the first validation examples, a row for each.
+
+    The columns are the input, the mean training photo, which is the same in all rows, the generated
+    image and the target.
 
     Args:
       generator: `[input_image, noise_seed] -> generated_image`.
@@ -61,4 +69,12 @@ def write_contact_sheet(generator: keras.Model, config: Config, file: Path, exam
     )
     batch = next(iter(dataset))
     generated_image = generator([batch["input_image"], batch["noise_seed"]], training=False)
-    write_png(file, contact_sheet(show_examples(source.task, batch, generated_image)))
+    shown = show_examples(source.task, batch, generated_image)
+    mean_photos = show_image(tf.zeros_like(batch["target_image"]) + compute_mean_photo(config))
+    columns = {
+        "input": shown.input,
+        BASELINES[0]: mean_photos,
+        "generated": shown.generated,
+        "target": shown.target,
+    }
+    write_png(file, contact_sheet(list(columns.values()), list(columns)))
