@@ -74,8 +74,7 @@ setup(
         "pillow>=10.1",
         "absl-py>=2.1",
         "tqdm>=4.66",
-        # What reads WebP, GIF and TIFF files.
-        "pillow>=10",
+        # With pillow, what reads WebP, GIF and TIFF files.
         "tifffile>=2023.7",
     ],
     extras_require={

@@ -94,8 +94,8 @@ SavedModel for TF Serving: {saved_model}
 See the curves and the pictures of this training in a browser:
   tensorboard --logdir={shlex.quote(str(workdir))}
 
-Train on your own pairs. FOLDER holds train/ and val/, and each picture in them is a pair: its left half is
-the input, its right half the target.
+Train on your own pairs. FOLDER holds the folders train and val, and each picture in them is a pair: its left
+half is the input, its right half the target.
   python -m tfpix2pix.train --data_dir=FOLDER --workdir=runs/mine
 
 Score the trained network, and translate new pictures with it:
