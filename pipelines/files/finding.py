@@ -1,10 +1,9 @@
 """From a dataset's folder to the files of each pair of a split; a share validates where nothing else does."""
 
-import collections
 import hashlib
 import os
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.catalogue import FORMATS, TWO_FOLDERS
 from tfpix2pix.pipelines.files import cityscapes, layouts
 from tfpix2pix.pipelines.files.image_files import list_image_files
+from tfpix2pix.pipelines.files.matching import Files, compose, match_by_end, match_by_stem, name_files
 from tfpix2pix.pipelines.files.pair_lists import read_list
 
 _SIDE_BY_SIDE = (
@@ -23,8 +23,6 @@ _SIDE_BY_SIDE = (
 _ONE_PER_PAIR = f"{FORMATS} files (or .npy arrays), one per pair"
 _PHOTOS = f"{FORMATS} photos, here or in a folder photos/"
 _SHARE_SEED = 0
-
-Files = tuple[Path, ...]  # one side-by-side file, the left and the right image, or a photo
 
 
 class Found(NamedTuple):
@@ -105,14 +103,16 @@ def _unsplit(folder: Path, from_photos: bool) -> layouts.Folders:
 def _find_in(folders: layouts.Folders, from_photos: bool) -> Found:
     if from_photos:
         inside = layouts.find_photo_folder(folders[0])
-        found = Found(_by_name(_images_in(inside, _PHOTOS)), folders[0])
+        found = Found(name_files(_images_in(inside, _PHOTOS)), folders[0])
     elif len(folders) == 1:
-        expected = _SIDE_BY_SIDE + _how_to_name(folders[0])
-        return Found(_by_name(_images_in(folders[0], expected)), folders[0], ("left half", "right half"))
+        files = _images_in(folders[0], _SIDE_BY_SIDE + _how_to_name(folders[0]))
+        if matched := match_by_end(files):
+            return Found(matched[0], folders[0], matched[1])
+        return Found(name_files(files), folders[0], ("left half", "right half"))
     else:
         place = Path(os.path.commonpath(folders))
         sides = tuple(f"{folder.relative_to(place)}/" for folder in folders)
-        found = Found(match_by_stem(*folders), place, sides, "", layouts.find_label_side(folders))
+        found = Found(match_folders(*folders), place, sides, "", layouts.find_label_side(folders))
     _warn_of_unread(found)
     return found
 
@@ -176,33 +176,20 @@ def hold_out(names: Iterable[str], percent: int) -> set[str]:
     """
 
     def draw(name: str) -> bytes:
-        return hashlib.sha256(f"{_SHARE_SEED} {name}".encode("utf-8", "surrogateescape")).digest()
+        return hashlib.sha256(f"{_SHARE_SEED} {compose(name)}".encode("utf-8", "surrogateescape")).digest()
 
     names = list(names)
     count = min(max(1, round(len(names) * percent / 100)), len(names) - 1)
     return set(sorted(names, key=draw)[:count])
 
 
-def _by_name(files: Sequence[Path]) -> dict[str, Files]:
-    stems = collections.Counter(file.stem for file in files)
-    return {file.stem if stems[file.stem] == 1 else file.name: (file,) for file in files}
-
-
-def match_by_stem(input_folder: Path, target_folder: Path) -> dict[str, Files]:
+def match_folders(input_folder: Path, target_folder: Path) -> dict[str, Files]:
     """Returns the two files of each pair by their common stem, in natural order.
 
     Raises:
       UserError: if a folder holds no images, two images of one stem, or one without a partner.
     """
-    inputs, targets = _by_stem(input_folder), _by_stem(target_folder)
-    alone = [str(file) for stem, file in inputs.items() if stem not in targets]
-    alone += [str(file) for stem, file in targets.items() if stem not in inputs]
-    if alone:
-        raise UserError(
-            f"{len(alone)} images have no partner of the same name: {join_some(alone)}. "
-            "Add the partners, or remove these (`on_bad_image=skip` is for files that cannot be read)"
-        )
-    return {stem: (file, targets[stem]) for stem, file in inputs.items()}
+    return match_by_stem(_by_stem(input_folder), _by_stem(target_folder))
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:

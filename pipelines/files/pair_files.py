@@ -1,14 +1,14 @@
 """The images of a pair: what the headers of its files say of them, and their pixels."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from tfpix2pix.pipelines.files.finding import Files
+from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.files.image_files import (
     ARRAY_SUFFIX,
     TURN_THEM,
@@ -18,6 +18,7 @@ from tfpix2pix.pipelines.files.image_files import (
     read_header,
     read_mark,
 )
+from tfpix2pix.pipelines.files.matching import Files
 
 Images = npt.NDArray[Any]  # uint8, uint16, or float32 in [-1, 1]
 
@@ -96,6 +97,23 @@ def measure_pair(files: Files, formats: Sequence[Format] = (RGB, RGB)) -> Measur
     width = first.width // 2 if side_by_side else first.width
     dtypes, in_graph = [header.dtype for header in headers], all(header.in_graph for header in headers)
     return Measured((first.height, width), dtypes, turned, in_graph, digest)
+
+
+def warn_of_squares(place: Path, pairs: Mapping[str, Files], measured: Mapping[str, Measured]) -> None:
+    """Warns of square files that are cut into halves as pairs are, and may well be single images.
+
+    Args:
+      place: where the files are.
+      pairs: the files of each pair by its name.
+      measured: what is known of the pairs, or of those of them whose headers are good.
+    """
+    halves = [each.size for name, each in measured.items() if len(pairs[name]) < len(each.dtypes)]
+    if halves and all(height == 2 * width for height, width in halves):
+        warn(
+            f"{place}: every file is square, as single images are, and is read as a pair: its left half and "
+            "its right half. If these are single images, put inputs into input/ and targets of the same names "
+            "into target/, or learn from photos alone with `task=colorize`, `task=inpaint` or `task=edges`"
+        )
 
 
 def decode_pair(files: Files, formats: Sequence[Format] = (RGB, RGB)) -> tuple[Images, ...]:

@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfpix2pix.pipelines.files.decoding import decode_image
-from tfpix2pix.pipelines.files.finding import Files, Found, find_split
+from tfpix2pix.pipelines.files.finding import Found, find_split
+from tfpix2pix.pipelines.files.matching import Files
 from tfpix2pix.pipelines.files.pair_files import (
     RGB,
     Format,

@@ -18,10 +18,10 @@ import tensorflow as tf
 
 from tfpix2pix.pipelines.catalogue import DIRECTIONS, ON_BAD_IMAGE
 from tfpix2pix.pipelines.files.bad_files import report_bad, sift
-from tfpix2pix.pipelines.files.finding import Files
 from tfpix2pix.pipelines.files.image_files import BadImageError, warn_of_orientation
+from tfpix2pix.pipelines.files.matching import Files
 from tfpix2pix.pipelines.files.memory import PixelStore, new_memory, read_arrays
-from tfpix2pix.pipelines.files.pair_files import Images, decode_pair
+from tfpix2pix.pipelines.files.pair_files import Images, decode_pair, warn_of_squares
 from tfpix2pix.pipelines.files.reading import Reader, Reading
 from tfpix2pix.pipelines.files.value_warnings import LOOKED_AT, warn_of_values
 from tfpix2pix.pipelines.synthetic.facades import draw_pair, pair_index
@@ -154,6 +154,7 @@ def open_source(
     headers, bad_headers = sift(lambda name: reading.measure(pairs[name]), pairs, f"Checking {split}")
     turned = [file for header in headers.values() for file in header.turned]
     warn_of_orientation(str(folder / split), turned)
+    warn_of_squares(found.place, pairs, headers)
     reading = reading.widened(header.dtypes for header in headers.values())
     store = PixelStore({name: header.size for name, header in headers.items()}, reading.results)
     fits = store.num_bytes <= cache_mib * 2**20

@@ -11,8 +11,9 @@ from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.progress import show_progress
 from tfpix2pix.pipelines.base.staging import publish, staged_folder
 from tfpix2pix.pipelines.catalogue import SPLITS
-from tfpix2pix.pipelines.files.finding import Files, hold_out, match_by_stem
+from tfpix2pix.pipelines.files.finding import hold_out, match_folders
 from tfpix2pix.pipelines.files.image_files import load_image, read_header, widen
+from tfpix2pix.pipelines.files.matching import Files
 from tfpix2pix.pipelines.files.number_arrays import to_channels
 from tfpix2pix.pipelines.files.pair_files import Format, measure_pair
 
@@ -76,7 +77,7 @@ def _find_pairs(input_folder: Path, target_folder: Path) -> Mapping[str, Files]:
         )
     pairs: dict[str, Files] = {}
     for split in input_splits or ("",):
-        matched = match_by_stem(input_folder / split, target_folder / split)
+        matched = match_folders(input_folder / split, target_folder / split)
         pairs |= {str(Path(split, f"{stem}.png")): files for stem, files in matched.items()}
     return pairs
 

@@ -1,0 +1,90 @@
+"""Names of files: every file is an example, and the two files of a pair find each other."""
+
+import unicodedata
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.files import finding, matching, sources
+from tfpix2pix.pipelines.tasks.tasks import make_task
+
+
+def _write(folder: Path, *names: str, size: tuple[int, int] = (8, 4)) -> None:
+    for level, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", size, (level, level, 200)).save(folder / name)
+
+
+def _level(image: tf.Tensor) -> int:
+    return int(image[0, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        (["a.jpg", "a.jpg.png", "a.png", "b.png"], ["a.jpg", "a.jpg.png", "a.png", "b"]),
+        (["a.png", "b.png"], ["a", "b"]),
+        (["1.bmp", "1.png", "2.png"], ["1.bmp", "1.png", "2"]),
+    ],
+)
+def test_every_file_has_a_name_of_its_own(tmp_path, files, names):
+    assert list(matching.name_files([Path(file) for file in files])) == names
+    _write(tmp_path / "train", *files)
+    assert sources.open_source(tmp_path, "train", "AtoB").example_ids == tuple(names)
+
+
+def test_composed_and_decomposed_names_are_a_pair(tmp_path):
+    composed, decomposed = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
+    _write(tmp_path / "train", "input/1.png", f"input/{composed}.png")
+    _write(tmp_path / "train", f"target/{decomposed}.png", "target/1.png")
+    source = sources.open_source(tmp_path, "train", "AtoB")
+    assert source.example_ids == ("1", composed)
+    assert [_level(source.read(tf.constant(index, tf.int64))[1]) for index in (0, 1)] == [1, 0]
+    both = {composed: Path("c.png"), decomposed: Path("d.png")}
+    pairs = matching.match_by_stem(both, dict(reversed(both.items())))
+    assert pairs == {stem: (file, file) for stem, file in both.items()}
+    names = [str(number) for number in range(20)]
+    assert len(finding.hold_out([*names, composed], 50) ^ finding.hold_out([*names, decomposed], 50)) in (
+        0,
+        2,
+    )
+
+
+@pytest.mark.parametrize("ends", [("_A", "_B"), ("-A", "-B"), ("_input", "_target")])
+def test_pairs_by_the_ends_of_their_names(tmp_path, ends):
+    _write(tmp_path / "train", *(f"{number}{end}.png" for number in (10, 9) for end in ends))
+    source = sources.open_source(tmp_path, "train", "AtoB")
+    assert source.example_ids == ("9", "10")
+    assert list(map(_level, source.read(tf.constant(0, tf.int64)))) == [2, 3]
+    assert f"input *_{ends[0][1:]} (A), target *_{ends[1][1:]} (B)" in source.told
+    backward = sources.open_source(tmp_path, "train", "BtoA")
+    assert list(map(_level, backward.read(tf.constant(0, tf.int64)))) == [3, 2]
+
+
+def test_one_file_of_another_name_makes_all_of_them_side_by_side_files(tmp_path):
+    _write(tmp_path / "train", "0_A.png", "0_B.png", "map.png")
+    assert sources.open_source(tmp_path, "train", "AtoB").example_ids == ("0_A", "0_B", "map")
+
+
+def test_single_square_photos_are_warned_of(tmp_path, capsys):
+    _write(tmp_path / "train", "1.png", "2.png", size=(8, 8))
+    sources.open_source(tmp_path, "train", "AtoB")
+    (warning,) = capsys.readouterr().err.splitlines()
+    assert warning.startswith(f"warning: {tmp_path}/train: every file is square, as single images are")
+    assert "put inputs into input/" in warning
+    sources.open_source(tmp_path, "train", "AtoB", task=make_task("inpaint"))
+    _write(tmp_path / "train", "3.png", size=(16, 8))
+    sources.open_source(tmp_path, "train", "AtoB")
+    for side in ("input", "target"):
+        _write(tmp_path / "val", f"{side}/1.png", size=(8, 8))
+    sources.open_source(tmp_path, "val", "AtoB")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_name_without_a_partner_is_still_an_error(tmp_path):
+    _write(tmp_path / "train", "input/1.png", "input/2.png", "target/1.png")
+    with pytest.raises(UserError, match="1 images have no partner of the same name: .*input/2.png"):
+        sources.open_source(tmp_path, "train", "AtoB")
