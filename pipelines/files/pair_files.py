@@ -111,8 +111,8 @@ def warn_of_squares(place: Path, pairs: Mapping[str, Files], measured: Mapping[s
     if halves and all(height == 2 * width for height, width in halves):
         warn(
             f"{place}: every file is square, as single images are, and is read as a pair: its left half and "
-            "its right half. If these are single images, put inputs into input/ and targets of the same names "
-            "into target/, or learn from photos alone with `task=colorize`, `task=inpaint` or `task=edges`"
+            "its right half. If these are single images, put inputs into input/ and targets of the same "
+            "names into target/, or learn from photos alone: `task=colorize`, `task=inpaint` or `task=edges`"
         )
 
 
