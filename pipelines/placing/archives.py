@@ -15,6 +15,7 @@ import shutil
 import stat
 import struct
 import tarfile
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -144,7 +145,8 @@ def _check_name(name: str, shown: str) -> tuple[str, ...]:
         raise _Refused(f"member {shown} has an absolute path")
     if ".." in parts:
         raise _Refused(f"member {shown} leads out of the folder")
-    if "\\" in name or not name.isprintable():
+    # A screenshot's name may have a narrow space, which counts as not printable.
+    if "\\" in name or not all(each.isprintable() or unicodedata.category(each) == "Zs" for each in name):
         # A byte that is not UTF-8 is read as a lone surrogate, which is not printable.
         raise _Refused(f"member {shown} has a backslash or a character in its name that cannot be printed")
     if not name or len(parts) > MAX_DEPTH or any(len(part.encode()) > MAX_NAME_BYTES for part in parts):

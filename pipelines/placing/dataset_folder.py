@@ -155,6 +155,8 @@ def _find_dataset_inside(spec: DatasetSpec, archive: str, unpacked: Path) -> Pat
     folder = unpacked
     while not splits_in(folder) and not cityscapes.is_official(folder) and not layouts.find_two(folder):
         wrapped = [entry for entry in folder.iterdir() if entry.is_dir()]
+        if len(wrapped) > 1:  # documents lie beside the dataset
+            wrapped = [entry for entry in wrapped if splits_in(entry)]
         if len(wrapped) != 1:
             break
         folder = wrapped[0]

@@ -78,6 +78,16 @@ def test_the_folders_around_the_splits_do_not_matter(tmp_path, data_dir, top):
     assert archive.exists()
 
 
+def test_a_folder_beside_the_dataset_and_a_narrow_space_in_a_name(tmp_path, data_dir):
+    name = "Screenshot 9.15.00\u202fAM.png"
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("docs/readme.txt", b"x")
+        archive.writestr(f"other/train/{name}", b"x")
+    prepare_dataset(MINE, data_dir, tmp_path / "a.zip")
+    assert names_in(data_dir / "mine") == ["train"]
+    assert names_in(data_dir / "mine/train") == [name]
+
+
 def test_a_zip_with_input_and_target_folders(tmp_path, data_dir):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         for side in ("input", "target"):
