@@ -86,9 +86,10 @@ def find_two(folder: Path) -> Folders:
     for names in TWO_FOLDERS:
         if all((folder / name).is_dir() for name in names):
             return tuple(folder / name for name in names)
-    inside = _folders_in(folder)
-    # Where images lie beside the folders, the images are the pairs.
+    # Where images lie beside the folders, the images are the pairs. There may be a million of them, so
+    # that only the names in other folders are listed.
     if not has_images(folder):
+        inside = _folders_in(folder)
         for names in _NAMED_PAIRS:
             if all(name in inside for name in names):
                 return tuple(folder / name for name in names)
@@ -97,7 +98,7 @@ def find_two(folder: Path) -> Folders:
         if len(drawn) == len(photos) == 1:
             return folder / drawn[0], folder / photos[0]
     for names in TWO_FOLDERS:
-        if any(name in inside for name in names):
+        if any((folder / name).is_dir() for name in names):
             return tuple(folder / name for name in names)
     return ()
 

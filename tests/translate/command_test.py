@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from tests.helpers.tiny_run import write_run
@@ -114,6 +115,16 @@ def test_photos_are_turned_as_their_exif_orientation_says(workdir, tmp_path, cap
     for orientation, size in ((1, (48, 32)), (6, (32, 48)), (8, (32, 48))):
         with Image.open(tmp_path / f"out/{orientation}.png") as output:
             assert output.size == size
+
+
+def test_a_tiff_of_floats_becomes_an_array(workdir, tmp_path):
+    pixels = np.random.default_rng(0).uniform(-1, 1, (32, 32, 3)).astype(np.float32)
+    (tmp_path / "photos").mkdir()
+    tifffile.imwrite(tmp_path / "photos/a.tif", pixels)
+    translate(model=workdir, input=tmp_path / "photos", output=tmp_path / "out")
+    generated = np.load(tmp_path / "out/a.npy")
+    np.testing.assert_array_equal(generated, Translator(workdir)(pixels))
+    assert generated.dtype == np.float32
 
 
 def test_a_usage_error_is_quick_and_has_status_2(tmp_path):

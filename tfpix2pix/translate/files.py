@@ -162,8 +162,9 @@ def _translate_file(
     translator: Translator, file: InputFile, picture: np.ndarray, output: Path, options: Options
 ) -> Row:
     """Writes the outputs of a picture and what the page shows of it; returns its row of the page."""
-    # No PNG has more than 4 channels.
-    suffix = ARRAY_SUFFIX if translator.task.picture_channels[1] > 4 else file.suffix
+    # No PNG has more than 4 channels, or floats, which a TIFF may have.
+    is_array = translator.task.picture_channels[1] > 4 or picture.dtype == np.float32
+    suffix = ARRAY_SUFFIX if is_array else file.suffix
     shown_files = []
     for sample, output_file in enumerate(list_outputs(file.name, suffix, options.samples_per_image)):
         try:
