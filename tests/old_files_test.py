@@ -15,6 +15,7 @@ import pytest
 import tfpix2pix
 from tests.helpers import runs
 from tfpix2pix.networks.keras_versions import IS_KERAS_3
+from tfpix2pix.networks.scale import Scale
 from tfpix2pix.translate.translator import Translator
 
 FILES = Path(__file__).parent / "helpers" / "before_rooms"
@@ -35,7 +36,9 @@ def test_a_run_translates_as_before(answers):
 
 def test_a_saved_model_translates_as_before(answers):
     images, pictures = answers
-    translated = Translator(FILES / "saved_models" / "synthetic")(images, noise_seed=7)
+    saved = FILES / "saved_models" / "synthetic"
+    assert Translator(saved).scale == Scale("resized", (32, 32))  # by the settings on its card
+    translated = Translator(saved, image_size="native")(images, noise_seed=7)
     assert np.abs(translated.astype(int) - pictures).max() <= 1
 
 

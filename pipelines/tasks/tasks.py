@@ -16,6 +16,7 @@ from tfpix2pix.pipelines.base import homes
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.tasks import lab, registry
 from tfpix2pix.pipelines.tasks.drawings import draw_edges
+from tfpix2pix.pipelines.tasks.transforms import Size, resize
 
 Example = dict[str, tf.Tensor]
 
@@ -25,6 +26,9 @@ _CHROMA = 110.0
 _HOLES = 3
 # The least and the greatest side of a random hole, as a share of the image's side.
 _HOLE_SIDES = (1 / 8, 3 / 8)
+# A pixel of which less than this share lies in a hole is known. It is more than errors of rounding, and too
+# little to be seen.
+_LEAST_HOLE_SHARE = 1e-3
 
 
 class Task:
@@ -76,6 +80,15 @@ class Task:
     def read_picture(self, picture: tf.Tensor) -> Example:
         """Makes an example without a target from the picture that a person gives, [..., H, W, C]."""
         return {"input_image": picture}
+
+    def resize_picture(self, picture: tf.Tensor, size: Size) -> tf.Tensor:
+        """Resizes a picture that a person gives as evaluation resizes images.
+
+        Args:
+          picture: float32 [..., H, W, C].
+          size: (height, width) in px.
+        """
+        return resize(picture, size)
 
     def complete(self, example: Example, generated_image: tf.Tensor) -> tf.Tensor:
         """Returns the picture that a person gets for the network's output.
@@ -157,6 +170,18 @@ class Inpaint(Task):
         """Takes the transparent pixels, whose alpha is -1, for the hole."""
         # A pixel that is transparent in part has a colour, and is not missing.
         return self._cut(picture[..., :3], tf.cast(picture[..., 3:] <= -1, tf.float32))
+
+    def resize_picture(self, picture, size):
+        """Resizes a photo with holes; a pixel that covers any part of a hole becomes part of the hole.
+
+        The colours of the other pixels are means of known pixels alone, so that what is stored in
+        transparent pixels, which nobody sees, does not reach the network.
+        """
+        known = tf.cast(picture[..., 3:] > -1, tf.float32)
+        colours = tf.math.divide_no_nan(resize(picture[..., :3] * known, size), resize(known, size))
+        hole_share = tf.image.resize(1 - known, size, "area")
+        alpha = tf.where(hole_share > _LEAST_HOLE_SHARE, -1.0, 1.0)
+        return tf.concat([colours, alpha], axis=-1)
 
     def complete(self, example, generated_image):
         """Returns the generated pixels in the hole and the known pixels around it."""

@@ -60,25 +60,50 @@ def to_uint16(image: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.clip_by_value(levels, 0.0, _UINT16_MAX), tf.uint16)
 
 
-def resize(image: tf.Tensor, size: Size) -> tf.Tensor:
+def resize(image: tf.Tensor, size: Size | tf.Tensor) -> tf.Tensor:
     """Resizes by bilinear interpolation with half-pixel centres, and with antialiasing where it reduces.
 
     Args:
-      image: [H, W, C], uint8 or float.
-      size: (height, width) in pixels.
+      image: [H, W, C] or [B, H, W, C], uint8 or float.
+      size: (height, width) in pixels, as two numbers or as int32 [2].
 
     Returns:
-      float32 [height, width, C], in the range of `image`.
+      float32 [height, width, C] or [B, height, width, C], in the range of `image`; with the values of
+      `image` if that has the size already.
     """
-    if image.shape[:2] == size:
+    if not tf.is_tensor(size) and image.shape[-3:-1] == size:
         return tf.cast(image, tf.float32)
-    reduces = tf.reduce_any(tf.constant(size) < tf.shape(image)[:2])
+    reduces = tf.reduce_any(tf.convert_to_tensor(size) < tf.shape(image)[-3:-1])
     resized = tf.cond(
         reduces,
         lambda: tf.cast(tf.image.resize(image, size, antialias=True), tf.float32),
         lambda: tf.cast(tf.image.resize(image, size, antialias=False), tf.float32),
     )
-    return tf.ensure_shape(resized, [*size, image.shape[-1]])
+    height, width = (None, None) if tf.is_tensor(size) else size
+    return tf.ensure_shape(resized, [*image.shape[:-3], height, width, image.shape[-1]])
+
+
+def mirror_outwards(image: tf.Tensor, least_size: Size) -> tf.Tensor:
+    """Mirrors the lower and the right border of an image outwards, as often as needed.
+
+    Args:
+      image: [H, W, C] or [B, H, W, C], any type.
+      least_size: (height, width) in pixels that the result has at least.
+
+    Returns:
+      [max(H, height), max(W, width), C], with the batch dimension that `image` has.
+    """
+
+    def enlarge() -> tf.Tensor:
+        larger = image
+        for axis, least in ((-3, least_size[0]), (-2, least_size[1])):
+            side = tf.shape(image)[axis]
+            places = tf.range(tf.maximum(side, least)) % (2 * side)
+            larger = tf.gather(larger, tf.minimum(places, 2 * side - 1 - places), axis=axis)
+        return larger
+
+    is_smaller = tf.reduce_any(tf.shape(image)[-3:-1] < tf.constant(least_size))
+    return tf.cond(is_smaller, enlarge, lambda: image)
 
 
 def random_jitter(

@@ -3,9 +3,14 @@
 import dataclasses
 import json
 
+import numpy as np
+import tensorflow as tf
+
 from tests.helpers.tiny_run import CONFIG, write_run
 from tfpix2pix.export.run import export_run
+from tfpix2pix.export.servable import Servable
 from tfpix2pix.run.generator import load_generator
+from tfpix2pix.translate.translator import Translator
 
 
 def test_the_run_decides_what_the_caller_leaves_open(tmp_path):
@@ -23,4 +28,24 @@ def test_the_run_decides_what_the_caller_leaves_open(tmp_path):
     assert [card["input"]["max_pixels"] for card in cards] == [16777216, 2048]
     for card in cards:
         assert (card["dataset"], card["step"], card["task"]) == ("synthetic", 2, "pairs")
+        assert (card["scale"]["image_size"], card["scale"]["mode"]) == ([32, 32], "resized")
         assert card["config"]["direction"] == "BtoA" and card["config"]["image_size"] == [32, 32]
+
+
+def test_files_are_translated_as_the_translator_translates_them(tmp_path):
+    """At the size of the training, and the export was tried in a fresh process before it appeared."""
+    workdir = write_run(tmp_path / "run")
+    generator, config, step = load_generator(workdir)
+    version = export_run(generator, config, step, workdir, tmp_path / "saved_models" / "mine")
+    pixels = np.random.default_rng(0).integers(0, 256, (15, 17, 3), np.uint8).repeat(6, 0).repeat(6, 1)
+    servable, translator = Servable(version), Translator(workdir)
+    contents = np.array([tf.io.encode_png(pixels).numpy()], object)
+    inputs = {"image_bytes": contents, "noise_seed": np.array([[3, 0]], np.int32)}
+    answer = tf.io.decode_png(servable("serving_default_seeded", inputs)["image_bytes"][0]).numpy()
+    assert np.abs(answer.astype(int) - translator(pixels, 3)).max() <= 1
+    assert np.abs(answer.astype(int) - Translator(version)(pixels, 3)).max() <= 1
+    # Arrays keep their size.
+    inputs = {"input_image": pixels[None], "noise_seed": np.array([[3, 0]], np.int32)}
+    native = servable("uint8_seeded", inputs)["generated_image"][0]
+    assert np.abs(native.astype(int) - Translator(workdir, image_size="native")(pixels, 3)).max() <= 1
+    assert np.abs(native.astype(int) - answer).max() > 20

@@ -14,9 +14,11 @@ from PIL import Image
 from tests.helpers.tiny_run import write_run
 from tfpix2pix.export.model_card import describe_run
 from tfpix2pix.export.saved_model import export_saved_model
+from tfpix2pix.networks import tiles
 from tfpix2pix.pictures.page import Row, render_gallery
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.run.generator import load_generator
+from tfpix2pix.translate import files
 from tfpix2pix.translate.image_inputs import find_inputs, name_outputs
 from tfpix2pix.translate.translator import Translator
 
@@ -186,7 +188,8 @@ def test_samples_differ_and_come_back(workdir, tmp_path):
 
 def test_a_saved_model_gives_the_same_pictures_and_samples(workdir, tmp_path):
     save_picture(tmp_path / "photos" / "x.png", 40, 30)
-    saved = export_saved_model(load_generator(workdir)[0], tmp_path / "saved", verify=False).parent
+    generator = load_generator(workdir)[0]
+    saved = export_saved_model(generator, tmp_path / "saved", verify=False, image_size=(32, 32)).parent
     for model, output in ((workdir, "run"), (saved, "servable")):
         translate(
             model=model,
@@ -201,6 +204,48 @@ def test_a_saved_model_gives_the_same_pictures_and_samples(workdir, tmp_path):
     with pytest.raises(UsageError, match="`checkpoint` is for a run"):
         translate(model=saved, input=tmp_path / "photos", output=tmp_path / "no", checkpoint="best")
     assert not (tmp_path / "no").exists()
+
+
+def test_the_command_says_at_which_size_pictures_are_translated(workdir, tmp_path, capsys):
+    pixels = save_picture(tmp_path / "photos" / "x.png", 70, 90)
+    sentences = {}
+    for name, settings in (
+        ("default", {}),
+        ("trained", {"output_size": "trained"}),
+        ("native", {"image_size": "native"}),
+        ("large", {"image_size": "40x48"}),
+    ):
+        translate(model=workdir, input=tmp_path / "photos", output=tmp_path / name, **settings)
+        sentences[name] = capsys.readouterr().out.splitlines()[0]
+        expected = Translator(workdir, **settings)(pixels)
+        np.testing.assert_array_equal(read_picture(tmp_path / name / "x.png"), expected)
+    each = "size: each picture is resized to"
+    assert sentences == {
+        "default": f"{each} 32x32 px, and its output has its input's size",
+        "trained": f"{each} 32x32 px, and its output has that size",
+        "native": "size: each picture keeps its size; more than 4194304 px are translated in overlapping "
+        "windows of 2048x2048 px",
+        "large": f"{each} 40x48 px, and its output has its input's size",
+    }
+    assert read_picture(tmp_path / "trained" / "x.png").shape == (32, 32, 3)
+    with pytest.raises(UsageError, match="these keep their size"):
+        translate(
+            model=workdir, input=tmp_path / "photos", output=tmp_path / "no",
+            image_size="native", output_size="trained",
+        )  # fmt: skip
+
+
+def test_a_picture_too_large_for_one_piece_is_named(workdir, tmp_path, capsys, monkeypatch):
+    for module in (files, tiles):
+        monkeypatch.setattr(module, "MAX_WHOLE_PIXELS", 2000)
+    save_picture(tmp_path / "photos" / "large.png", 50, 48, "L")
+    save_picture(tmp_path / "photos" / "larger.png", 50, 49, "L")
+    translate(model=workdir, input=tmp_path / "photos", output=tmp_path / "out", image_size="native")
+    error = capsys.readouterr().err
+    assert "large.png has 48 x 50 px, more than the 2000 that" in error and "larger.png" not in error
+    assert read_picture(tmp_path / "out" / "large.png").shape == (50, 48, 3)
+    translate(model=workdir, input=tmp_path / "photos", output=tmp_path / "resized")
+    assert "large.png" not in capsys.readouterr().err
 
 
 def test_half_of_a_pair_is_taken_on_request_and_a_hint_given_else(workdir, tmp_path, capsys):

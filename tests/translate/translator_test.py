@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,9 @@ from tfpix2pix.export import model_card, saved_model
 from tfpix2pix.networks import generators
 from tfpix2pix.networks.inference import compile_generator
 from tfpix2pix.networks.keras_versions import variable_path
+from tfpix2pix.networks.scale import Scale
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.pipelines.tasks.transforms import resize, to_uint8, to_unit_range
 from tfpix2pix.run import checkpoints
 from tfpix2pix.run.generator import load_generator
 from tfpix2pix.translate.translator import Translator, translate_images
@@ -96,7 +99,7 @@ def test_translate_refuses_what_it_would_misread(generator, images, reason):
 def test_translator_of_a_run_and_of_its_saved_model_agree(workdir, saved, generator):
     pixels = draw_pixels(45, 37, 3)
     floats = pixels.astype(np.float32) / 127.5 - 1
-    run, servable = Translator(workdir), Translator(saved)
+    run, servable = Translator(workdir, image_size="native"), Translator(saved)
     assert run.title == f"{workdir}, step 2" and run.config == CONFIG
     assert servable.title == str(saved / "1")
     for noise_seed, sample in ((0, 0), (3, 0), (3, 2), (2**32 - 1, 1)):
@@ -106,6 +109,67 @@ def test_translator_of_a_run_and_of_its_saved_model_agree(workdir, saved, genera
         np.testing.assert_allclose(servable(floats, noise_seed, sample), expected, atol=1e-5)
     assert np.any(run(pixels, 3, 0) != run(pixels, 3, 2))
     assert np.any(run(pixels, 3, 0) != Translator(workdir, "best")(pixels, 3, 0))
+
+
+def test_translator_resizes_to_the_size_of_the_training(workdir, generator):
+    pixels = draw_pixels(90, 71, 3)
+    small = resize(pixels, (32, 32)) / 127.5 - 1
+    expected = translate_images(generator, small, noise_seed=3)
+    run, trained = Translator(workdir), Translator(workdir, output_size="trained")
+    assert run.scale == Scale("resized", (32, 32)) and (run.output_size, trained.output_size) == (
+        "input",
+        "trained",
+    )
+    floats = pixels / 127.5 - 1
+    np.testing.assert_allclose(trained(floats, 3), expected, atol=1e-5)
+    np.testing.assert_allclose(run(floats, 3), resize(expected, (90, 71)), atol=1e-5)
+    assert run(np.stack([pixels] * 2), 3).shape == (2, 90, 71, 3) and trained(pixels).dtype == np.uint8
+    other = Translator(workdir, image_size="40x48", output_size="trained")
+    expected = translate_images(generator, resize(pixels, (40, 48)) / 127.5 - 1, noise_seed=3)
+    np.testing.assert_allclose(other(floats, 3), expected, atol=1e-5)
+
+
+def test_a_picture_of_the_trained_size_gives_the_bits_of_the_network(workdir, generator):
+    pixels = draw_pixels(2, 32, 32, 3)
+    native = Translator(workdir, image_size="native")
+    np.testing.assert_array_equal(Translator(workdir)(pixels, 3), native(pixels, 3))
+    images = to_unit_range(pixels)
+    expected = to_uint8(native.generate(images, tf.constant([[3, 0]] * 2)))
+    np.testing.assert_array_equal(native(pixels, 3), expected)
+
+
+def test_a_saved_model_says_its_size_in_its_card(workdir, generator, tmp_path, capsys):
+    pixels = draw_pixels(90, 71, 3)
+    expected = Translator(workdir)(pixels, 3)
+    about = model_card.describe_run(workdir, CONFIG, 2)
+    version = saved_model.export_saved_model(
+        generator, tmp_path / "told", verify=False, about=about, image_size=(32, 32)
+    )
+    assert np.abs(Translator(version)(pixels, 3).astype(int) - expected).max() <= 1
+    card_file = version / "model_card.json"
+    card = json.loads(card_file.read_text())
+    assert card["scale"]["image_size"] == [32, 32] and card["scale"]["mode"] == "resized"
+    del card["scale"]  # as earlier versions wrote it
+    card_file.write_text(json.dumps(card))
+    assert Translator(version).scale == Scale("resized", (32, 32))
+    del card["config"]
+    card_file.write_text(json.dumps(card))
+    assert Translator(version).scale == Scale()
+    assert "cannot be read" not in capsys.readouterr().err
+    card_file.write_text(json.dumps({**card, "scale": {"mode": "half"}}))
+    assert Translator(version).scale == Scale()
+    assert "pictures are translated at their own size" in capsys.readouterr().err
+
+
+def test_sizes_that_do_not_go_together_are_refused(workdir, saved):
+    for model, settings, reason in (
+        (workdir, {"image_size": "native", "output_size": "trained"}, "these keep their size"),
+        (saved, {"output_size": "trained"}, "these keep their size"),
+        (workdir, {"output_size": "half"}, "must be one of input, trained"),
+        (workdir, {"image_size": "0"}, "image_size"),
+    ):
+        with pytest.raises(UsageError, match=reason):
+            Translator(model, **settings)
 
 
 def test_translator_knows_what_its_model_was_trained_on(workdir, saved, generator, tmp_path):

@@ -64,6 +64,8 @@ LR_SCHEDULES = ("constant", "linear_decay")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 STRATEGIES = ("auto", "mirrored", "multiworker", "one_device")
 
+# Outputs have the size of their input, or the size that the model was trained at.
+OUTPUT_SIZES = ("input", "trained")
 # Which noise a SavedModel uses for requests that bring no seed.
 SERVING_NOISE = ("fixed", "random", "off")
 # Whether a file for another runtime takes the seed of the noise as an input.

@@ -93,6 +93,10 @@ def write_card(
             "size": "any height and width from 1 px, the same for all arrays of a request",
             "max_pixels": contract.max_pixels,
         },
+        "scale": {
+            **contract.scale.to_json(),
+            "meaning": f"files: {contract.scale.describe()}; arrays: each keeps its size",
+        },
         "output": {"picture_channels": task.picture_channels[1], "network_channels": task.channels[1]},
         "noise": {
             "policy": contract.noise,

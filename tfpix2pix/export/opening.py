@@ -16,7 +16,9 @@ from tfpix2pix.export.names import (
     TASK_FILE,
 )
 from tfpix2pix.networks.inference import Generate
+from tfpix2pix.networks.scale import RESIZED, Scale, scale_from_json
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.tasks.tasks import Task, make_task
 
 
@@ -78,10 +80,8 @@ def read_config(version: Path) -> Config | None:
       UserError: when the card cannot be read.
     """
     file = version / CARD_FILE
-    if not file.is_file():
-        return None
     try:
-        told = json.loads(file.read_text()).get("config")
+        told = _read_card(version).get("config")
         if told is None:
             return None
         return from_json(json.dumps({name: value for name, value in told.items() if name in FIELDS}))
@@ -90,3 +90,29 @@ def read_config(version: Path) -> Config | None:
             f"{file} cannot be read ({error}); mend it, or move it away and say yourself what the model "
             "was trained on"
         ) from error
+
+
+def read_scale(version: Path) -> Scale:
+    """Returns the size at which pictures go through a SavedModel, as its card says it.
+
+    A card without it was written by an earlier version: then it is the size of the training. Where the card
+    does not say that either, or cannot be read, which is warned of, pictures keep their size.
+
+    Args:
+      version: folder of the SavedModel.
+    """
+    try:
+        written = _read_card(version).get("scale")
+        if written is not None:
+            return scale_from_json(written)
+        config = read_config(version)
+    except (UserError, ValueError, AttributeError) as error:
+        warn(f"pictures are translated at their own size: {version / CARD_FILE} cannot be read ({error})")
+        return Scale()
+    return Scale() if config is None else Scale(RESIZED, config.image_size)
+
+
+def _read_card(version: Path) -> Any:
+    """Returns what the card of a SavedModel holds, or an empty dictionary where there is no card."""
+    file = version / CARD_FILE
+    return json.loads(file.read_text()) if file.is_file() else {}

@@ -25,8 +25,8 @@ def export_run(
 
     Args:
       generator: the run's generator, with the weights of the checkpoint.
-      config: configuration of the run. It decides the task, the seed of fixed noise, the size of the warm-up
-        requests, and the policy of noise unless `noise` does.
+      config: configuration of the run. It decides the task, the seed of fixed noise, the size that files are
+        resized to, and the policy of noise unless `noise` does.
       step: step of the checkpoint.
       workdir: folder of the run.
       folder: folder of the model, such as `saved_models/facades`.

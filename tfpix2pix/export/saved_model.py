@@ -20,10 +20,13 @@ from tfpix2pix.export.signatures import MAX_PIXELS, Contract, Endpoint, build_en
 from tfpix2pix.export.verification import verify as verify_model
 from tfpix2pix.export.warmup import write_warmup
 from tfpix2pix.networks import keras_versions
+from tfpix2pix.networks.scale import RESIZED, Scale
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError, UserError, shorten
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.tasks.tasks import Task
+
+_USUAL_SIZE = (256, 256)
 
 
 def export_saved_model(
@@ -35,7 +38,7 @@ def export_saved_model(
     *,
     noise: str = "fixed",
     max_pixels: int | None = None,
-    image_size: tuple[int, int] = (256, 256),
+    image_size: tuple[int, int] | None = None,
     keep_versions: int | None = None,
     about: Mapping[str, Any] | None = None,
 ) -> Path:
@@ -55,7 +58,9 @@ def export_saved_model(
       noise: the noise of requests that bring no seed: `fixed`, `random` or `off`.
       max_pixels: images of more pixels are refused, files before they are decoded. None takes 2**24, or the
         pixels of `image_size` if those are more.
-      image_size: (height, width) in px of the warm-up requests, which should be the size of most requests.
+      image_size: (height, width) in px at which the generator was trained. Files are resized to it, and what
+        is generated back to the size of the file; arrays keep their size. The warm-up requests have it. With
+        None, files keep their size too.
       keep_versions: number of versions that are kept. Older ones are deleted once the new one is there.
         None keeps all.
       about: entries of the model card that say where the model comes from, in types of JSON.
@@ -74,17 +79,19 @@ def export_saved_model(
     '1'
     """
     folder = Path(folder)
-    max_pixels = max_pixels or max(MAX_PIXELS, math.prod(image_size))
-    _check(noise, max_pixels, image_size, keep_versions)
+    scale = Scale(RESIZED, image_size) if image_size else Scale()
+    warmup_size = image_size or _USUAL_SIZE
+    max_pixels = max_pixels or max(MAX_PIXELS, math.prod(warmup_size))
+    _check(noise, max_pixels, warmup_size, keep_versions)
     task = task or Task((generator.inputs[0].shape[-1], generator.outputs[0].shape[-1]))
-    contract = Contract(task=task, noise=noise, noise_seed=noise_seed, max_pixels=max_pixels)
+    contract = Contract(task=task, noise=noise, noise_seed=noise_seed, max_pixels=max_pixels, scale=scale)
     try:
         with staging.staged_folder(folder / "version") as staged:
             model = staged / "model"
             endpoints = build_endpoints(generator, contract)
             _write(endpoints, model)
             write_task(model, task)
-            write_warmup(model, endpoints, task.picture_channels[0], image_size)
+            write_warmup(model, endpoints, task.picture_channels[0], warmup_size)
             write_card(model, about or {}, contract, endpoints)
             if verify:
                 verify_model(generator, contract, model)

@@ -25,10 +25,10 @@ from tfpix2pix.networks.inference import (
     Generate,
     cast_kernels,
     compile_generator,
-    complete_pictures,
     sample_seed,
     silence,
 )
+from tfpix2pix.networks.scale import Scale, translate_pictures
 from tfpix2pix.pipelines.files.image_files import decode_image
 from tfpix2pix.pipelines.tasks.tasks import Task
 from tfpix2pix.pipelines.tasks.transforms import to_uint8, to_uint16, to_unit_range
@@ -50,12 +50,14 @@ class Contract:
         nothing.
       noise_seed: seed of the noise, if it is `fixed`.
       max_pixels: the largest number of pixels of an image.
+      scale: the size at which files go through the network. Arrays always keep their size.
     """
 
     task: Task
     noise: str = "fixed"
     noise_seed: int = 0
     max_pixels: int = MAX_PIXELS
+    scale: Scale = Scale()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,7 +169,7 @@ def _run_floats(generate: Generate, contract: Contract) -> Run:
 def _run_integers(
     generate: Generate, contract: Contract, to_integers: Callable[[tf.Tensor], tf.Tensor]
 ) -> Run:
-    generate_pictures = complete_pictures(contract.task, generate)
+    generate_pictures = translate_pictures(contract.task, generate)
 
     def run(input_image: tf.Tensor, noise_seed: tf.Tensor) -> tf.Tensor:
         images = check_images(input_image, input_image.shape[-1], contract.max_pixels)
@@ -177,7 +179,7 @@ def _run_integers(
 
 
 def _run_files(generate: Generate, contract: Contract) -> Run:
-    generate_pictures = complete_pictures(contract.task, generate)
+    generate_pictures = translate_pictures(contract.task, generate, contract.scale)
     channels = contract.task.picture_channels[0]
 
     def translate_file(elements: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> tf.Tensor:

@@ -24,7 +24,8 @@ from tfpix2pix.export.names import (
     UINT16,
 )
 from tfpix2pix.export.signatures import Contract, takes_files
-from tfpix2pix.networks.inference import Generate, compile_generator, complete_pictures, sample_seed, silence
+from tfpix2pix.networks.inference import Generate, compile_generator, sample_seed, silence
+from tfpix2pix.networks.scale import Scale, translate_pictures
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.tasks.transforms import to_uint8, to_uint16, to_unit_range
 
@@ -89,24 +90,27 @@ def _make_trials(generator: keras.Model, contract: Contract, seeds: np.ndarray) 
     pictures = [draws.integers(0, 256, (*size, task.picture_channels[0]), np.uint8) for size in sizes]
     ways = _list_ways(generator, contract, seeds)
 
-    def expect(images: list[np.ndarray], by_task: bool) -> _Answers:
+    def expect(images: list[np.ndarray], scale: Scale | None) -> _Answers:
+        """Returns the answers to floats for the network where there is no scale, and else to pictures."""
         given = [to_unit_range(image) for image in images]
         return {
-            suffix: _translate(complete_pictures(task, generate) if by_task else generate, given, each_seed)
+            suffix: _translate(
+                translate_pictures(task, generate, scale) if scale else generate, given, each_seed
+            )
             for suffix, (generate, each_seed) in ways.items()
         }
 
     floats = to_unit_range(np.stack(inputs)).numpy()
     arrays = INPUT_IMAGE, GENERATED_IMAGE
-    trials = {FLOAT32: _Trial(*arrays, floats, expect(inputs, by_task=False), tolerance)}
-    answers = expect(pictures[:2], by_task=True)
+    trials = {FLOAT32: _Trial(*arrays, floats, expect(inputs, None), tolerance)}
+    answers = expect(pictures[:2], Scale())
     for name, to_integers, step in ((UINT8, to_uint8, 1), (UINT16, to_uint16, 257)):
         given = np.stack(pictures[:2]) * np.array(step, name)
         levels = 1 + tolerance * _WIDENING * np.iinfo(name).max / 2
         trials[name] = _Trial(*arrays, given, _round(answers, to_integers), levels)
     if takes_files(task):
         files = np.array([tf.io.encode_png(picture).numpy() for picture in pictures[1:]], object)
-        answers = _round(expect(pictures[1:], by_task=True), to_uint8)
+        answers = _round(expect(pictures[1:], contract.scale), to_uint8)
         trials[DEFAULT_SIGNATURE] = _Trial(IMAGE_BYTES, IMAGE_BYTES, files, answers, trials[UINT8].tolerance)
     return trials
 

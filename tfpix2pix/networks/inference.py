@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from tfpix2pix.networks import layers
 from tfpix2pix.networks.noise import NoiseDropout
-from tfpix2pix.pipelines.tasks.tasks import Task
 
 
 def cast_kernels(generator: keras.Model) -> keras.Model:
@@ -49,16 +48,6 @@ def compile_generator(generator: keras.Model) -> Generate:
     return tf.function(
         lambda *inputs: generator(inputs, training=False), input_signature=[images, seeds], autograph=False
     )
-
-
-def complete_pictures(task: Task, generate: Generate) -> Generate:
-    """Returns a function from a task's pictures to its pictures, which a generator computes in between."""
-
-    def generate_picture(picture: tf.Tensor, noise_seed: tf.Tensor) -> tf.Tensor:
-        example = task.read_picture(picture)
-        return task.complete(example, generate(example["input_image"], noise_seed))
-
-    return generate_picture
 
 
 def sample_seed(noise_seed: int, sample: int = 0) -> tf.Tensor:

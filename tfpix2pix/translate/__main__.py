@@ -3,7 +3,9 @@
     python -m tfpix2pix.translate --model=runs/facades --input=photos --output=out
     python -m tfpix2pix.translate --model=saved_models/facades --input='photos/**/*.jpg' --output=out
 
-The images may have any size, and be JPEG, PNG or BMP files, or .npy arrays. A folder
+Each image is resized to the size that the model was trained at, as in its
+evaluation, and its output back to the size of the image; --image_size=native leaves
+images as they are. The images may have any size, and be JPEG, PNG or BMP files, or .npy arrays. A folder
 is searched with its subfolders, except for --output inside it. Each output has its
 input's name and subfolder; where two inputs differ only in their suffix, it becomes
 part of the name, as in a.jpg.png. The output of an image is a PNG file, of 16 bits
@@ -19,6 +21,7 @@ from typing import Any
 
 from absl import flags
 
+from tfpix2pix.config.choices import OUTPUT_SIZES
 from tfpix2pix.export.versions import find_version
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError
@@ -41,7 +44,14 @@ def main(argv: Sequence[str]) -> None:
     from tfpix2pix.translate.files import translate_files
     from tfpix2pix.translate.translator import Translator
 
-    print(translate_files(Translator(values["model"], values["checkpoint"]), files, output, options))
+    translator = Translator(
+        values["model"],
+        values["checkpoint"],
+        image_size=values["image_size"],
+        output_size=values["output_size"],
+    )
+    print(f"size: {translator.scale.describe(translator.output_size)}", flush=True)
+    print(translate_files(translator, files, output, options))
 
 
 def _parse(argv: Sequence[str]) -> dict[str, Any]:
@@ -70,6 +80,11 @@ def _define_flags(flag_values: flags.FlagValues) -> None:
             "Translate this image, the images of this folder, or those of a pattern in quotes.",
         ),
         ("output", "Write the outputs and index.html to this folder."),
+        (
+            "image_size",
+            "Resize images to this size in px, given as N or HxW, on their way into the model; with native, "
+            "they keep their own size. Default: the size of the training.",
+        ),
     ):
         flags.DEFINE_string(name, None, text, flag_values=flag_values)
     for name, number, least, text in (
@@ -77,18 +92,28 @@ def _define_flags(flag_values: flags.FlagValues) -> None:
         ("samples_per_image", 1, 1, "Write this many outputs of each image: NAME_1.png, NAME_2.png, ..."),
     ):
         flags.DEFINE_integer(name, number, text, least, flag_values=flag_values)
-    for name, default, choices, text in (
-        ("bits", None, BITS, "Write PNG files of this depth. Default: the depth of the input."),
-        ("hole", None, HOLES, "Cut out the middle of each image, for an inpainting model to fill."),
-        ("crop", "none", CROPS, "Take this half of each image, which is a side-by-side pair."),
-    ):
-        flags.DEFINE_enum(name, default, choices, text, flag_values=flag_values)
     flags.DEFINE_bool(
         "draw_edges",
         False,
         "Draw the edges of each image, which is a photo, for a model of drawings.",
         flag_values=flag_values,
     )
+    _define_choices(flag_values)
+
+
+def _define_choices(flag_values: flags.FlagValues) -> None:
+    for name, default, choices, text in (
+        (
+            "output_size",
+            OUTPUT_SIZES[0],
+            OUTPUT_SIZES,
+            "Write outputs of the size of their input, or of the size at which the model was trained.",
+        ),
+        ("bits", None, BITS, "Write PNG files of this depth. Default: the depth of the input."),
+        ("hole", None, HOLES, "Cut out the middle of each image, for an inpainting model to fill."),
+        ("crop", "none", CROPS, "Take this half of each image, which is a side-by-side pair."),
+    ):
+        flags.DEFINE_enum(name, default, choices, text, flag_values=flag_values)
 
 
 if __name__ == "__main__":

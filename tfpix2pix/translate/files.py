@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tfpix2pix.networks.scale import NATIVE
+from tfpix2pix.networks.tiles import LARGE_WINDOW, MAX_WHOLE_PIXELS
 from tfpix2pix.pictures.examples import show_image, show_input
 from tfpix2pix.pictures.page import Row, render_gallery
 from tfpix2pix.pictures.sheets import write_png
@@ -66,6 +68,7 @@ def translate_files(
                 header = read_header(file.path)
                 notices.see(file.path, header)
                 picture = _read_picture(file.path, header, translator.task, options)
+                notices.see_pixels(file.path, picture)
                 rows.append(_translate_file(translator, file, picture, output, options))
             except BadImageError as error:
                 bar.write(f"error: {name_flags(str(error))}", file=sys.stderr)
@@ -103,6 +106,7 @@ class _Notices:
     def __init__(self, translator: Translator, options: Options):
         self._translator = translator
         self._turned: list[Path] = []
+        self._may_tile = translator.scale.mode == NATIVE
         self._may_hint = options.crop == "none" and not translator.task.from_photos
 
     def see(self, file: Path, header: Header) -> None:
@@ -114,6 +118,17 @@ class _Notices:
             say(
                 f"note: {file} is twice as wide as high. If it is a pair for training, "
                 f"{self._name_crop()} takes its input half"
+            )
+
+    def see_pixels(self, file: Path, picture: np.ndarray) -> None:
+        """Looks at the picture that was read from a file."""
+        height, width = picture.shape[:2]
+        if self._may_tile and height * width > MAX_WHOLE_PIXELS:
+            self._may_tile = False
+            say(
+                f"note: {file} has {width} x {height} px, more than the {MAX_WHOLE_PIXELS} that go through "
+                "the model at once; such images are translated in overlapping windows of "
+                f"{LARGE_WINDOW[1]} x {LARGE_WINDOW[0]} px"
             )
 
     def _name_crop(self) -> str:

@@ -2,6 +2,7 @@
 
 import functools
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -9,16 +10,25 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tfpix2pix.config.config import Config
-from tfpix2pix.export.opening import load_saved_model, read_config, read_task
+from tfpix2pix.export.opening import load_saved_model, read_config, read_scale, read_task
 from tfpix2pix.export.versions import find_version
 from tfpix2pix.networks.inference import (
     OVERSHOOT,
     Generate,
     cast_kernels,
     compile_generator,
-    complete_pictures,
     sample_seed,
 )
+from tfpix2pix.networks.scale import (
+    INPUT,
+    NATIVE,
+    RESIZED,
+    Scale,
+    check_output_size,
+    choose_scale,
+    translate_pictures,
+)
+from tfpix2pix.networks.tiles import tile_large_images
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.tasks.transforms import to_uint8, to_uint16, to_unit_range
 from tfpix2pix.run import splits
@@ -26,7 +36,10 @@ from tfpix2pix.run.generator import load_generator
 
 
 def translate_images(generator: keras.Model, images: npt.ArrayLike, noise_seed: int = 0) -> np.ndarray:
-    """Translates an image, or a batch of equally large ones.
+    """Translates an image, or a batch of equally large ones, at their own size.
+
+    A Keras model does not know at which size it was trained, so nothing is resized: resize the images to that
+    size first, or use a `Translator`, which knows it.
 
     Args:
       generator: `[input_image, noise_seed] -> generated_image`.
@@ -59,6 +72,12 @@ class Translator:
       model: the workdir of a run; or `saved_models/<name>`, of which the newest version is taken; or the
         folder of one version.
       checkpoint: which checkpoint of a run: `latest` (the default), `best` or a step.
+      image_size: the size in px at which images go through the network: N, "HxW" or (height, width), to which
+        they are resized; or `native`, their own size, where those of more than `tiles.MAX_WHOLE_PIXELS` px go
+        through in overlapping windows. None takes the size of the training, or `native` for a SavedModel that
+        does not say it.
+      output_size: `input` brings outputs back to the size of their image; `trained` leaves them at the size
+        at which they were generated.
 
     Attributes:
       title: what was opened, for people.
@@ -67,10 +86,13 @@ class Translator:
       task: what was learned. A call of the translator takes and returns the task's pictures, for example
         photos without colours and with them.
       input_channels: number of channels of the network's input.
-      generate: the network itself, on tensors, with a noise seed for each image.
+      generate: the network itself, on tensors, with a noise seed for each image. It resizes nothing.
+      scale: how images are brought to the size that the network knows.
+      output_size: the same.
+      generate_pictures: what a call does, on float32 tensors in [-1, 1], with a noise seed for each image.
 
     Raises:
-      UsageError: when `model` is neither a run nor a SavedModel, or `checkpoint` does not apply.
+      UsageError: when `model` is neither a run nor a SavedModel, or another argument does not apply.
       UserError: when the model cannot be read.
 
     Example:
@@ -78,7 +100,14 @@ class Translator:
     (40, 50, 3)
     """
 
-    def __init__(self, model: str | Path, checkpoint: str | None = None):
+    def __init__(
+        self,
+        model: str | Path,
+        checkpoint: str | None = None,
+        *,
+        image_size: Any = None,
+        output_size: str = INPUT,
+    ):
         model = Path(model)
         self.step: int | None = None
         self.version = find_version(model)
@@ -88,7 +117,7 @@ class Translator:
             self._run_config = config
             self.title = f"{model}, step {self.step}"
             self.input_channels = generator.inputs[0].shape[-1]
-            self.task = splits.make_task(config)
+            self.task, trained = splits.make_task(config), Scale(RESIZED, config.image_size)
             self.generate = compile_generator(cast_kernels(generator))
         elif checkpoint is not None:
             raise UsageError(
@@ -98,9 +127,14 @@ class Translator:
             self.title = str(self.version)
             self.generate, channels = load_saved_model(self.version)
             self.input_channels = channels[0]
-            self.task = read_task(self.version, channels)
-        self._generate_picture = tf.function(
-            complete_pictures(self.task, self.generate), reduce_retracing=True, autograph=False
+            self.task, trained = read_task(self.version, channels), read_scale(self.version)
+        self.scale, self.output_size = choose_scale(image_size, trained), output_size
+        check_output_size(self.scale, output_size)
+        generate = tile_large_images(self.generate) if self.scale.mode == NATIVE else self.generate
+        self.generate_pictures = tf.function(
+            translate_pictures(self.task, generate, self.scale, output_size),
+            reduce_retracing=True,
+            autograph=False,
         )
 
     @functools.cached_property
@@ -125,13 +159,14 @@ class Translator:
           sample: which one of the many outputs that one `noise_seed` gives, from 0.
 
         Returns:
-          The generated images, of the type that `translate_images` returns.
+          The generated images, of the type that `translate_images` returns, with the height and width of
+          `images`; with `output_size=trained`, those of `scale.image_size`.
 
         Raises:
           ValueError: when `images` have another shape, type or range.
         """
         channels = self.task.picture_channels[0]
-        return _translate(self._generate_picture, channels, images, noise_seed, sample)
+        return _translate(self.generate_pictures, channels, images, noise_seed, sample)
 
 
 def _translate(

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpix2pix.export.names import DEFAULT_SIGNATURE, IMAGE_BYTES, NOISE_SEED, SEEDED
-from tfpix2pix.networks.inference import complete_pictures, sample_seed
+from tfpix2pix.networks.inference import sample_seed
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.files.image_files import decode_image
 from tfpix2pix.pipelines.files.image_headers import parse_header_in_graph
@@ -83,7 +83,7 @@ class LocalPainter(_Painter):
     """A `Painter` in this process.
 
     Args:
-      translator: the model.
+      translator: the model; its scale decides at which size photos go through the network.
       max_pixels: the largest number of pixels of an input.
 
     Raises:
@@ -99,9 +99,7 @@ class LocalPainter(_Painter):
                 f"{translator.title} makes images of {channels_out} channels from {self._channels}, and no "
                 "browser shows such images; python -m tfpix2pix.translate takes arrays"
             )
-        self._generate = tf.function(
-            complete_pictures(task, translator.generate), reduce_retracing=True, autograph=False
-        )
+        self._generate = translator.generate_pictures
 
     def translate(self, contents: bytes, noise_seed: int, samples: int) -> list[bytes]:
         """See `Painter`."""
