@@ -65,12 +65,12 @@ def merge(saved: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
 
     A saved setting that only followed from one that is given now follows from the new value.
     """
-    values = read_json(json.dumps(saved))
+    values = dict(saved)
     changed = [name for name, value in given.items() if not _is_same(name, values.get(name), value)]
     followers = {follower for name in changed for follower in _FOLLOWERS.get(name, ())}
     if "load_size" in values and parse_size(values["load_size"], "load_size") != _usual_load_size(values):
         followers -= {"load_size"}
-    if given.get("jitter") is False:
+    if given.get("jitter", values.get("jitter")) is False:
         followers |= {"load_size"}
     kept = {name: value for name, value in values.items() if name not in followers}
     return {**kept, **given}
@@ -106,7 +106,7 @@ def read_file(file: Path) -> dict[str, Any]:
     except ValueError as error:
         raise UserError(f"{file} cannot be read: {error}") from error
     if isinstance(values, dict) and isinstance(values.get("config"), dict):
-        values = values["config"]
+        values = read_json(json.dumps(values["config"]))  # as a run wrote it, perhaps of an older version
     if not isinstance(values, dict):
         raise UserError(f"{file} does not hold settings: a mapping of names to values is expected")
     return values
