@@ -52,9 +52,19 @@ def test_a_dry_run_shows_the_settings_and_writes_nothing(tmp_path):
         "--image_size=64x128",
         "--nomirror",
     ]
-    process = runs.run(command, cwd=tmp_path)
+    environment = runs.environment()
+    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)  # with it, TensorFlow says more
+    process = runs.run(command, cwd=tmp_path, env=environment)
     assert (process.returncode, process.stderr) == (0, "")
     lines = process.stdout.splitlines()
+    # The data is not there, and is not downloaded.
+    told = dict(line.split(":", 1) for line in lines[-7:])
+    assert (
+        told["data"].strip().startswith("would be downloaded from http://") and "train 49,825" in told["data"]
+    )
+    assert told["steps"].strip() == "37,369"  # 3 epochs of 49,825 examples in batches of 4
+    assert told["run"].strip() == "runs/edges2shoes is new: it would start at step 0"
+    assert "parameters" in told["generator"] and "70 px" in told["discriminator"]
     assert lines[0].split() == ["workdir", "runs/edges2shoes"]
     marked = {line.split()[1]: line.split()[2] for line in lines if line.startswith("*")}
     assert marked == {"dataset": "edges2shoes", "epochs": "3", "image_size": "64x128", "load_size": "72x143"}

@@ -13,7 +13,9 @@ import tfpix2pix
 from tfpix2pix.config.config import FIELDS, Config
 from tfpix2pix.export.names import CARD_FILE
 from tfpix2pix.export.signatures import Contract, Endpoint, takes_files
+from tfpix2pix.pipelines.catalogue import CATALOGUE
 from tfpix2pix.run import checkpoints
+from tfpix2pix.run.folder import count_examples
 
 _NOISE = {
     "fixed": "requests without noise_seed: always the same, so equal requests get equal answers",
@@ -31,10 +33,9 @@ def describe_run(workdir: Path, config: Config, step: int) -> dict[str, Any]:
       step: step of the checkpoint.
     """
     metadata = checkpoints.read_metadata(workdir, step)
-    spec = config.spec
     return {
         "dataset": config.dataset,
-        "recipe": dataclasses.asdict(spec.recipe),
+        "recipe": _find_recipe(workdir, config),
         "task": config.task,
         "step": step,
         "scores": {
@@ -46,6 +47,14 @@ def describe_run(workdir: Path, config: Config, step: int) -> dict[str, Any]:
             name: getattr(config, name) for name, field in FIELDS.items() if not field.metadata["may_change"]
         },
     }
+
+
+def _find_recipe(workdir: Path, config: Config) -> dict[str, Any] | None:
+    """Returns the paper's recipe for the dataset; None for other data and unknown data."""
+    spec, examples = CATALOGUE.get(config.dataset), count_examples(workdir)
+    if spec is None or spec.draw_pair or examples is None:
+        return None
+    return dataclasses.asdict(spec.recipe) if examples == spec.counts.get("train") else None
 
 
 def _read_evaluation(workdir: Path, config: Config, step: int) -> dict[str, Any]:

@@ -105,6 +105,13 @@ def read_own(workdir: Path) -> dict[str, str]:
     return json.loads(path.read_text()).get("own", {}) if path.is_file() else {}
 
 
+def count_examples(workdir: Path) -> int | None:
+    """Returns how many examples the training set of a run has; None if the run has not seen one."""
+    path = workdir / CONFIG_FILE
+    told = json.loads(path.read_text()).get("training_set") if path.is_file() else None
+    return told["examples"] if told else None
+
+
 def check_own(workdir: Path, own: Mapping[str, Any]) -> None:
     """Raises UsageError when the run in `workdir` goes on with other parts of the caller's own."""
     if not (workdir / CONFIG_FILE).is_file():
@@ -142,20 +149,24 @@ def write_config(
     """
     path = workdir / CONFIG_FILE
     training_set = None if train_source is None else _fingerprint(train_source)
+    check_training_set(workdir, config, train_source)
     text = {"config": json.loads(config.to_json()), "training_set": training_set}
     if named := name_own(own or {}):
         text["own"] = named
-    if path.is_file():
-        _check_training_set(path, json.loads(path.read_text()), text)
     staging.write_file(path, (json.dumps(text, indent=2) + "\n").encode())
 
 
-def _check_training_set(path: Path, saved: dict[str, Any], now: dict[str, Any]) -> None:
-    then, here = saved["training_set"], now["training_set"]
-    if not then or not here or all(then[key] == here[key] for key in then.keys() & here.keys()):
+def check_training_set(workdir: Path, config: WritesJson, train_source: "Source | None") -> None:
+    """Raises UsageError, or warns, where the run in `workdir` began on other images; see `write_config`."""
+    path = workdir / CONFIG_FILE
+    if not path.is_file() or train_source is None:
+        return
+    saved, now = json.loads(path.read_text()), json.loads(config.to_json())
+    then, here = saved["training_set"], _fingerprint(train_source)
+    if not then or all(then[key] == here[key] for key in then.keys() & here.keys()):
         return
     have_same_names = then["ids_sha256"] == here["ids_sha256"]
-    folder_then, folder = (text["config"].get("data_dir") for text in (saved, now))
+    folder_then, folder = (text.get("data_dir") for text in (saved["config"], now))
     if have_same_names and folder == folder_then:  # somebody has mended files there
         warn(
             f"training images in {folder} have changed since {path.parent} began; it goes on with them as "

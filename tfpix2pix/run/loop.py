@@ -40,6 +40,11 @@ class BadFileError(UserError):
         self.intact = intact
 
 
+def count_steps(config: RunConfig, examples: int) -> int:
+    """Returns the number of steps of a whole training on so many examples."""
+    return config.steps or -(-config.epochs * examples // config.batch_size)
+
+
 class Training(Generic[StepType]):
     """One start of a training, from the newest checkpoint on.
 
@@ -69,7 +74,7 @@ class Training(Generic[StepType]):
     ):
         self.config, self.workdir, self.placement = config, workdir, placement
         self.train_source, self.val_source = sources
-        self.total_steps = config.steps or -(-config.epochs * len(self.train_source) // config.batch_size)
+        self.total_steps = count_steps(config, len(self.train_source))
         with placement.strategy.scope():
             self.train_step = build_step(self.total_steps)
         self.step = checkpoints.restore_latest(workdir, self.train_step.variables())

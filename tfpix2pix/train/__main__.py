@@ -36,7 +36,8 @@ def main(argv: Sequence[str]) -> int:
         ),
     ):
         flags.DEFINE_string(name, None, text, flag_values=flag_values)
-    flags.DEFINE_bool("dry_run", False, "print the settings and stop", flag_values=flag_values)
+    text = "Open the data, build the networks, print what would be done, and stop. Nothing is written."
+    flags.DEFINE_bool("dry_run", False, text, flag_values=flag_values)
     arguments = command_line.parse_flags(flag_values, f"{__doc__}\n{_datasets()}", argv)
     command_line.refuse_arguments(arguments)
     given = {name: flag_values[name].value for name in configs.FIELDS}
@@ -47,9 +48,12 @@ def main(argv: Sequence[str]) -> int:
     check_config(workdir, config)
     if config.segmenter:
         check_segmenter(config.segmenter)
-    if flag_values["dry_run"].value:
-        return 0
     command_line.import_tensorflow()
+    if flag_values["dry_run"].value:
+        from tfpix2pix.train.dry_run import describe_training
+
+        print(describe_training(config, workdir))
+        return 0
     from tfpix2pix.train.training import train_and_evaluate
 
     result = train_and_evaluate(config, workdir)

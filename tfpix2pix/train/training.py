@@ -17,12 +17,13 @@ from tfpix2pix.networks.build import Builder
 from tfpix2pix.networks.tfa_normalization import load_addons
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError
-from tfpix2pix.pipelines.base.progress import say
+from tfpix2pix.pipelines.base.progress import say, warn
 from tfpix2pix.pipelines.batches import keep_resized
 from tfpix2pix.run import splits
 from tfpix2pix.run.distribution import check_placement, make_strategy
 from tfpix2pix.run.folder import check_config, check_own, lock, settle_config, write_config
 from tfpix2pix.run.loop import Training
+from tfpix2pix.train.fit import find_misfit
 from tfpix2pix.train.validation import build_judgement
 
 
@@ -102,6 +103,8 @@ def train_and_evaluate(
         load_size = config.load_size if config.jitter else config.image_size
         train_source = keep_resized(splits.open_split(config, "train"), load_size, config.cache_mib)
         val_source = splits.open_split(config, "val")
+        if placement.is_chief and (misfit := find_misfit(config, train_source, val_source)):
+            warn(misfit)
         judge = build_judgement(config, val_source, metrics) if placement.is_chief else None
 
         def build(total_steps: int) -> TranslationStep:

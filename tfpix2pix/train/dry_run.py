@@ -1,0 +1,98 @@
+"""What a training would do: its data, its length, its networks, its place. Nothing is written."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import tensorflow as tf
+
+from tfpix2pix.config.config import Config
+from tfpix2pix.networks.build import build_discriminator, build_generator
+from tfpix2pix.pipelines.base.progress import warn
+from tfpix2pix.pipelines.files.sources import Source
+from tfpix2pix.pipelines.placing.dataset_folder import find_dataset_folder
+from tfpix2pix.run import checkpoints, splits
+from tfpix2pix.run.distribution import check_placement, make_strategy
+from tfpix2pix.run.folder import CONFIG_FILE, check_training_set, settle_config
+from tfpix2pix.run.loop import count_steps
+from tfpix2pix.train.fit import find_misfit
+
+# So many examples of a split are looked at for their sizes.
+MOST_EXAMPLES = 100
+
+
+def describe_training(config: Config, workdir: Path) -> str:
+    """Opens the data and builds the networks of a training; returns a line for each thing to know.
+
+    Args:
+      config: the settings.
+      workdir: folder of the run.
+
+    Raises:
+      UsageError: if the training would be refused.
+      UserError: if its data cannot be used.
+    """
+    config = settle_config(workdir, config)
+    lines, examples = _describe_data(config, workdir)
+    total_steps = count_steps(config, examples) if examples else None
+    lines.append(("steps", "unknown" if total_steps is None else f"{total_steps:,}"))
+    generator, discriminator = build_generator(config), build_discriminator(config)
+    lines.append(("generator", f"{config.generator}, {generator.count_params():,} parameters"))
+    if discriminator is not None:
+        parameters = f"{discriminator.count_params():,} parameters"
+        lines.append(("discriminator", f"{config.discriminator}, {config.receptive_field} px, {parameters}"))
+    lines.append(("device", f"{_describe_place(config)}, {config.precision}"))
+    lines.append(("run", _describe_run(workdir, total_steps)))
+    lines.append(("dry run", "nothing was written"))
+    return "\n".join(f"{name + ':':14s} {text}" for name, text in lines)
+
+
+def _describe_data(config: Config, workdir: Path) -> tuple[list[tuple[str, str]], int | None]:
+    """Returns lines, and the number of training examples if it is known."""
+    spec = config.spec
+    if spec.url and not find_dataset_folder(spec.name, Path(config.data_dir)):
+        counts = ", ".join(f"{split} {count:,}" for split, count in spec.counts.items())
+        text = f"would be downloaded from {spec.url} to {config.data_dir}: {counts}"
+        return [("data", text)], spec.counts.get("train")
+    train_source, val_source = (splits.open_split(config, split) for split in ("train", "val"))
+    check_training_set(workdir, config, train_source)
+    if misfit := find_misfit(config, train_source, val_source):
+        warn(misfit)
+    lines = [("train", _describe_source(train_source)), ("val", _describe_source(val_source))]
+    return lines, len(train_source)
+
+
+def _describe_source(source: Source) -> str:
+    looked_at = min(len(source), MOST_EXAMPLES)
+    with source.naming_bad_files(range(looked_at)):
+        images = [source.read(tf.constant(index, tf.int64)) for index in range(looked_at)]
+    sides = [_describe_images(side) for side in zip(*images, strict=True)]
+    sizes = " -> ".join(sides)
+    part = f" (the first {looked_at})" if looked_at < len(source) else ""
+    skipped = f", {len(source.skipped)} skipped" if source.skipped else ""
+    return f"{len(source):,} examples{skipped}, {sizes}{part}"
+
+
+def _describe_images(images: Iterable[tf.Tensor]) -> str:
+    shapes = sorted({tuple(image.shape) for image in images})
+    channels = "/".join(str(count) for count in sorted({shape[2] for shape in shapes}))
+    texts = [f"{height}x{width}" for height, width in sorted({shape[:2] for shape in shapes})]
+    sizes = texts[0] if len(texts) == 1 else f"{len(texts)} sizes from {texts[0]} to {texts[-1]}"
+    return f"{sizes} px of {channels} channels"
+
+
+def _describe_place(config: Config) -> str:
+    if config.strategy == "multiworker":
+        return "the workers of TF_CONFIG, which a dry run does not join"
+    placement = make_strategy(config.strategy)
+    check_placement(placement, config)
+    return str(placement)
+
+
+def _describe_run(workdir: Path, total_steps: int | None) -> str:
+    steps = checkpoints.list_steps(workdir)
+    if not steps:
+        begun = "was begun and has no checkpoint: it" if (workdir / CONFIG_FILE).is_file() else "is new: it"
+        return f"{workdir} {begun} would start at step 0"
+    if total_steps is not None and steps[-1] >= total_steps:
+        return f"{workdir} is finished: {steps[-1]} steps are done"
+    return f"{workdir} would go on from step {steps[-1]}"
