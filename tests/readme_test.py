@@ -1,9 +1,15 @@
 """The Python in the README runs as it is written, and the pages name what exists."""
 
+import json
 import re
+import shlex
+import sys
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
+
+from tests.helpers import runs
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -17,6 +23,44 @@ def test_the_snippet_runs(tmp_path, monkeypatch):
     assert all(np.isfinite(float(value)) for value in names["losses"].values())
     assert names["photos"].shape == (1, 64, 64, 3)
     assert (tmp_path / "saved_models" / "mine" / "1" / "saved_model.pb").is_file()
+
+
+TINY = ["--image_size=32", "--base_filters=2", "--depth=3", "--receptive_field=16", "--steps=2"]
+
+
+def _commands(section: str) -> list[list[str]]:
+    """Returns the commands of a section of the README, without their comments."""
+    text = (ROOT / "README.md").read_text().partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    lines = [
+        line
+        for block in re.findall(r"^```\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+        for line in block.splitlines()
+    ]
+    return [shlex.split(line, comments=True) for line in lines if line.startswith(("python", "tensorboard"))]
+
+
+def test_the_walk_with_ones_own_pairs(tmp_path):
+    draw = np.random.default_rng(0)
+    for split, count in (("train", 3), ("val", 2)):
+        for number in range(count):
+            for side in "AB":
+                pixels = draw.integers(0, 256, (40, 48, 3), np.uint8)
+                runs.write_image(tmp_path / "my_pairs" / split / side / f"{number}.png", pixels)
+    done = []
+    for program, *arguments in _commands("Your own pairs"):
+        if program == "tensorboard":
+            continue
+        tiny = TINY if arguments[1] == "tfpix2pix.train" else []
+        process = runs.run([sys.executable, *arguments, *tiny], cwd=tmp_path)
+        assert process.returncode == 0, f"{arguments}: {process.stderr}"
+        done.append(arguments[1].removeprefix("tfpix2pix."))
+    assert done == ["train", "train", "translate", "evaluate", "export"]
+    config = json.loads((tmp_path / "runs/my_pairs/config.json").read_text())["config"]
+    assert (config["dataset"], config["direction"]) == ("my_pairs", "AtoB")
+    with Image.open(tmp_path / "out" / "0.png") as picture:
+        assert picture.size == (48, 40)
+    assert (tmp_path / "runs/my_pairs/eval/index.html").is_file()
+    assert (tmp_path / "saved_models/my_pairs/2/saved_model.pb").is_file()  # train wrote version 1
 
 
 def _anchors(page: Path) -> set[str]:
