@@ -45,7 +45,8 @@ def make_config(**given: Any) -> Config:
     """Returns the configuration in which `given` wins over the recipe, and the recipe over the defaults.
 
     Without `dataset`, the pairs in `data_dir` are pairs of your own, and the dataset gets
-    the name of that folder. Without both it is facades, the paper's main experiment.
+    the name of that folder, or of the folder of `pairs`. Without all of them it is facades,
+    the paper's main experiment.
 
     Args:
       **given: fields of `Config`; sizes as N, "HxW" or (height, width).
@@ -58,7 +59,9 @@ def make_config(**given: Any) -> Config:
     (143, 143)
     """
     values = read_given(Config, given)
-    if "dataset" not in values and "data_dir" in values:
+    if "dataset" not in values and values.get("pairs"):
+        values["dataset"] = catalogue.name_folder(Path(values["pairs"]).absolute().parent)
+    elif "dataset" not in values and "data_dir" in values:
         values["dataset"] = catalogue.name_folder(Path(values["data_dir"]))
     config = Config(**with_load_size(Config, {**_recipe_settings(values), **values}))
     check(config)

@@ -12,6 +12,8 @@ from tfpix2pix.pipelines.base.errors import UsageError
 
 # Sec. 6.2: jitter resizes 256 px to 286 before the crop.
 JITTER_LOAD_SIZE = 286 / 256
+# Settings that the text of a run holds in any version, and that few people write into a file of their own.
+_OF_EVERY_RUN = {"load_size", "on_bad_image", "precision", "keep_checkpoints"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -192,8 +194,10 @@ def with_load_size(kind: type[RunConfig], values: Mapping[str, Any]) -> dict[str
 
 def read_json(text: str) -> dict[str, Any]:
     """Returns the settings in a text that `RunConfig.to_json` wrote, as `make_config` takes them."""
-    # Runs of versions that had no such setting have read the pixels as they are stored.
-    values: dict[str, Any] = {"exif": False, **json.loads(text)}
+    values: dict[str, Any] = json.loads(text)
+    if _OF_EVERY_RUN <= values.keys():
+        # Runs of versions that had no such setting have read the pixels as they are stored.
+        values.setdefault("exif", False)
     if values.get("jitter") is False:
         # Without jitter the load size has no effect, and make_config refuses it.
         values.pop("load_size", None)

@@ -34,7 +34,7 @@ def settle_settings(
     """Returns the configuration and the folder of the training that a person has asked for.
 
     With `file`, its settings hold, except for those in `given`. With neither `file` nor
-    `dataset`, a run that `workdir` holds goes on with its own settings, except for those
+    `dataset` nor `pairs`, a run that `workdir` holds goes on with its own settings, except for those
     in `given`. Otherwise all settings are in `given`.
 
     Args:
@@ -49,7 +49,7 @@ def settle_settings(
     given = {name: value for name, value in given.items() if value is not None}
     if file:
         config = make_config(**merge(read_file(file), given))
-    elif "dataset" in given:
+    elif "dataset" in given or "pairs" in given:
         config = make_config(**given)
     elif workdir and (workdir / CONFIG_FILE).is_file():
         config = make_config(**merge(json.loads(read_config(workdir).to_json()), given))

@@ -116,3 +116,5 @@ def test_a_run_of_a_version_without_the_setting_reads_pixels_as_they_are_stored(
     assert config.from_json(new.to_json()).exif
     older = {name: value for name, value in json.loads(new.to_json()).items() if name != "exif"}
     assert not config.from_json(json.dumps(older)).exif
+    by_hand = {"dataset": "synthetic", "seed": 3}
+    assert config.from_json(json.dumps(by_hand)).exif

@@ -1,5 +1,6 @@
 """A CSV file in place of folders: what it may hold, and errors that name the line."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,7 @@ def test_inputs_of_one_name_are_told_apart_by_their_lines(folder):
 def test_the_setting(folder):
     file = _write(folder, "input,target", *(f"in/{n}.png,my targets/{n}.png" for n in range(1, 5)))
     config = make_config(pairs=str(file), image_size=32)
-    assert config.direction == "AtoB"
+    assert (config.dataset, config.direction) == (re.sub(r"[^\w.-]", "_", folder.name), "AtoB")
     assert len(splits.open_split(config, "train")) == 3
     assert len(splits.open_split(config, "val")) == 1
 
