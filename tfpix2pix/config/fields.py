@@ -163,6 +163,13 @@ class Config(RunConfig):
         "tfpix2pix.metrics.fcn, or a .keras file.",
         group="output",
     )
+    init_from: str = option(
+        "",
+        "Start with the weights of this run, SavedModel, .keras file, or .pth file of the PyTorch reference, "
+        "with new optimizers, at step 0. A run that goes on ignores it.",
+        group="networks",
+        may_change=True,
+    )
     sample_every_steps: int = option(
         1000,
         "Write sample pictures to TensorBoard every time that this many steps are done.",

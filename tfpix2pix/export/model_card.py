@@ -15,7 +15,7 @@ from tfpix2pix.export.names import CARD_FILE
 from tfpix2pix.export.signatures import Contract, Endpoint, takes_files
 from tfpix2pix.pipelines.catalogue import CATALOGUE
 from tfpix2pix.run import checkpoints
-from tfpix2pix.run.folder import count_examples
+from tfpix2pix.run.folder import count_examples, read_origin
 
 _NOISE = {
     "fixed": "requests without noise_seed: always the same, so equal requests get equal answers",
@@ -32,9 +32,11 @@ def describe_run(workdir: Path, config: Config, step: int) -> dict[str, Any]:
       config: configuration of the run.
       step: step of the checkpoint.
     """
-    metadata = checkpoints.read_metadata(workdir, step)
+    metadata, origin = checkpoints.read_metadata(workdir, step), read_origin(workdir)
     return {
         "dataset": config.dataset,
+        # Not where it was on that machine.
+        "origin": origin and {name: value for name, value in origin.items() if name != "path"},
         "recipe": _find_recipe(workdir, config),
         "task": config.task,
         "step": step,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfpix2pix.networks.variables import GENERATOR, model_variables
@@ -193,6 +194,31 @@ def restore_model(workdir: Path, step: int, name: str, model: keras.Model) -> No
         _read(folder, model_variables(name, model))
     except _UNREADABLE as error:
         raise UserError(f"{folder} cannot be read ({shorten(error)}); try another --checkpoint") from error
+
+
+def read_weights(workdir: Path, step: int, name: str) -> dict[str, np.ndarray]:
+    """Returns one network's weights by `<layer>/<weight>`, without building it; empty if it is not there.
+
+    Args:
+      workdir: of the run.
+      step: which checkpoint.
+      name: of the network, as `model_variables` was given it.
+
+    Raises:
+      UserError: when the checkpoint cannot be read.
+    """
+    folder, weights = checkpoint_folder(workdir, step), {}
+    try:
+        reader = tf.train.load_checkpoint(str(folder / "state"))
+        for key in reader.get_variable_to_shape_map():
+            # TensorFlow escapes the slashes of our names as .S, and dots as two.
+            path = key.removeprefix("state/").partition("/.ATTRIBUTES/")[0]
+            path = path.replace(".S", "/").replace("..", ".")
+            if path.startswith(f"{name}/"):
+                weights[path.removeprefix(f"{name}/")] = reader.get_tensor(key)
+    except _UNREADABLE as error:
+        raise UserError(f"{folder} cannot be read ({shorten(error)}); try another --checkpoint") from error
+    return weights
 
 
 def _read(folder: Path, variables: Variables) -> None:

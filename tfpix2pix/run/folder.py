@@ -112,6 +112,12 @@ def count_examples(workdir: Path) -> int | None:
     return told["examples"] if told else None
 
 
+def read_origin(workdir: Path) -> dict[str, Any] | None:
+    """Returns what the first weights of a run were taken from; None if they were random."""
+    path = workdir / CONFIG_FILE
+    return json.loads(path.read_text()).get("origin") if path.is_file() else None
+
+
 def check_own(workdir: Path, own: Mapping[str, Any]) -> None:
     """Raises UsageError when the run in `workdir` goes on with other parts of the caller's own."""
     if not (workdir / CONFIG_FILE).is_file():
@@ -134,6 +140,7 @@ def write_config(
     config: WritesJson,
     train_source: "Source | None",
     own: Mapping[str, Any] | None = None,
+    origin: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes the configuration and what the training set is.
 
@@ -142,6 +149,7 @@ def write_config(
       config: its settings.
       train_source: its training set; None for a run that has not seen one yet.
       own: functions that the caller has brought in place of the package's, by part.
+      origin: what a new run took its first weights from; None keeps what is written of it.
 
     Raises:
       UsageError: when the run was started on other training images; where some were
@@ -153,6 +161,8 @@ def write_config(
     text = {"config": json.loads(config.to_json()), "training_set": training_set}
     if named := name_own(own or {}):
         text["own"] = named
+    if told := origin or read_origin(workdir):
+        text["origin"] = told
     staging.write_file(path, (json.dumps(text, indent=2) + "\n").encode())
 
 

@@ -21,7 +21,7 @@ from tfpix2pix.metrics.fcn.config import check_segmenter
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.run.folder import check_config
-from tfpix2pix.train.settings import settle_settings
+from tfpix2pix.train.settings import find_origin_kind, settle_settings
 
 
 def main(argv: Sequence[str]) -> int:
@@ -48,6 +48,8 @@ def main(argv: Sequence[str]) -> int:
     check_config(workdir, config)
     if config.segmenter:
         check_segmenter(config.segmenter)
+    if config.init_from:
+        find_origin_kind(Path(config.init_from))
     command_line.import_tensorflow()
     if flag_values["dry_run"].value:
         from tfpix2pix.train.dry_run import describe_training

@@ -15,6 +15,7 @@ from tfpix2pix.run.distribution import check_placement, make_strategy
 from tfpix2pix.run.folder import CONFIG_FILE, check_training_set, settle_config
 from tfpix2pix.run.loop import count_steps
 from tfpix2pix.train.fit import find_misfit
+from tfpix2pix.train.origin import read_origin, start_from
 
 # So many examples of a split are looked at for their sizes.
 MOST_EXAMPLES = 100
@@ -36,6 +37,9 @@ def describe_training(config: Config, workdir: Path) -> str:
     total_steps = count_steps(config, examples) if examples else None
     lines.append(("steps", "unknown" if total_steps is None else f"{total_steps:,}"))
     generator, discriminator = build_generator(config), build_discriminator(config)
+    if config.init_from and not checkpoints.list_steps(workdir):
+        start_from(read_origin(Path(config.init_from)), generator, discriminator)
+        lines.append(("weights", f"those of {config.init_from}"))
     lines.append(("generator", f"{config.generator}, {generator.count_params():,} parameters"))
     if discriminator is not None:
         parameters = f"{discriminator.count_params():,} parameters"

@@ -13,6 +13,7 @@ from tfpix2pix.config.config import Config, make_config
 from tfpix2pix.config.fields import FIELDS
 from tfpix2pix.config.options import parse_size
 from tfpix2pix.config.run_config import read_json, with_load_size
+from tfpix2pix.export.versions import find_version
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.progress import say
@@ -121,6 +122,32 @@ def _parse_yaml(text: str) -> Any:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ValueError(str(error).replace("\n", " ")) from error
+
+
+def find_origin_kind(path: Path) -> str:
+    """Returns what `init_from` names: `run`, `saved_model`, `keras` or `torch`.
+
+    Raises:
+      UsageError: if it is none of them.
+      UserError: if the package to read it is missing.
+    """
+    if (path / CONFIG_FILE).is_file():
+        return "run"
+    if path.is_dir():
+        find_version(path)
+        return "saved_model"
+    if path.suffix == ".keras" and path.is_file():
+        return "keras"
+    if path.suffix in (".pth", ".pt", ".npz", ".safetensors"):
+        from tfpix2pix.interop import torch_files  # which needs NumPy, and --help does not
+
+        torch_files.check_readable(path)
+        return "torch"
+    raise UsageError(
+        "`init_from` takes the folder of a run or of a SavedModel, a .keras file, or a .pth, .safetensors or "
+        f".npz file of the PyTorch reference. Received: {path}, which "
+        + ("is none of them" if path.exists() else "does not exist")
+    )
 
 
 def _name_run(given: Mapping[str, Any]) -> Config:

@@ -19,11 +19,12 @@ from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.progress import say, warn
 from tfpix2pix.pipelines.batches import keep_resized
-from tfpix2pix.run import splits
+from tfpix2pix.run import checkpoints, splits
 from tfpix2pix.run.distribution import check_placement, make_strategy
 from tfpix2pix.run.folder import check_config, check_own, lock, settle_config, write_config
 from tfpix2pix.run.loop import Training
 from tfpix2pix.train.fit import find_misfit
+from tfpix2pix.train.origin import read_origin, start_from
 from tfpix2pix.train.validation import build_judgement
 
 
@@ -95,6 +96,8 @@ def train_and_evaluate(
     check_own(workdir, own)
     placement = make_strategy(config.strategy)
     check_placement(placement, config)
+    is_new = not checkpoints.list_steps(workdir)
+    origin = read_origin(Path(config.init_from)) if config.init_from and is_new else None
     if config.norm_backend == "addons":
         load_addons()  # before anything is written
     chosen = f" (chosen by --precision={asked})" if asked != config.precision else ""
@@ -108,20 +111,33 @@ def train_and_evaluate(
         judge = build_judgement(config, val_source, metrics) if placement.is_chief else None
 
         def build(total_steps: int) -> TranslationStep:
-            if not build_step:
-                return build_train_step(config, total_steps, generator)
-            keras.utils.set_random_seed(config.seed)
-            return build_step(config, total_steps)
+            train_step = _build_step(config, total_steps, generator, build_step)
+            if origin:
+                start_from(origin, train_step.generator, train_step.discriminator)
+            return train_step
 
         training = Training(config, workdir, (train_source, val_source), build, placement)
         if placement.is_chief:
-            write_config(workdir, config, train_source, own)  # Only now: networks may refuse a setting.
+            # Only now: networks may refuse a setting.
+            write_config(workdir, config, train_source, own, origin.record if origin else None)
         training.run(judge(training.train_step) if judge else None)
         trained = training.train_step.generator
         saved_model = None
         if config.export and placement.is_chief:
             saved_model = _export(trained, config, workdir, training.step)
     return Result(workdir, training.step, training.standing.scores, trained, saved_model)
+
+
+def _build_step(
+    config: Config,
+    total_steps: int,
+    generator: Builder | None,
+    build_step: Callable[[Config, int], TranslationStep] | None,
+) -> TranslationStep:
+    if not build_step:
+        return build_train_step(config, total_steps, generator)
+    keras.utils.set_random_seed(config.seed)
+    return build_step(config, total_steps)
 
 
 def _export(generator: keras.Model, config: Config, workdir: Path, step: int) -> Path:

@@ -1,0 +1,156 @@
+"""A new run that starts with the weights of another model: which are taken, and what is refused."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from tests.helpers import runs
+from tests.helpers.tiny_run import CONFIG, write_run
+from tfpix2pix.config.config import make_config
+from tfpix2pix.export.files.export_file import export_file
+from tfpix2pix.export.files.formats import FileOptions
+from tfpix2pix.export.model_card import describe_run
+from tfpix2pix.export.saved_model import export_saved_model
+from tfpix2pix.interop.torch_export import export_weights
+from tfpix2pix.networks.build import build_discriminator, build_generator
+from tfpix2pix.networks.variables import model_variables
+from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.run.generator import load_generator
+from tfpix2pix.train.origin import read_origin, start_from
+from tfpix2pix.train.training import train_and_evaluate
+
+SETTINGS = {"dataset": "mine", "image_size": 32, "depth": 3, "base_filters": 4}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return write_run(tmp_path_factory.mktemp("origin") / "run")
+
+
+@pytest.fixture(scope="module")
+def trained(run):
+    return load_generator(run)[0]
+
+
+def _weights(model):
+    return {name: variable.numpy() for name, variable in model_variables("", model).items()}
+
+
+def _networks(**settings):
+    keras.utils.set_random_seed(1)
+    config = make_config(**{**SETTINGS, **settings})
+    return build_generator(config), build_discriminator(config)
+
+
+def _write(kind, run, trained, folder):
+    if kind == "run":
+        return run
+    if kind == "saved_model":
+        return export_saved_model(trained, folder / "models", verify=False).parent
+    if kind == "keras":
+        export_file(trained, folder / "generator.keras", FileOptions("keras", (32, 32), True, "none"), {})
+        return folder / "generator.keras"
+    config = make_config(
+        dataset="mine", image_size=32, depth=5, base_filters=4, dropout="torch", precision="float32"
+    )
+    export_weights(write_run(folder / "reference", config), folder / "net_G.npz")
+    return folder / "net_G.npz"
+
+
+@pytest.mark.parametrize("kind", ["run", "saved_model", "keras"])
+def test_all_weights_are_taken_by_name(kind, run, trained, tmp_path, capsys):
+    origin = read_origin(_write(kind, run, trained, tmp_path))
+    assert origin.record["kind"] == kind
+    generator, discriminator = _networks()
+    fresh = _weights(discriminator)
+    start_from(origin, generator, discriminator)
+    expected, weights = _weights(trained), _weights(generator)
+    assert weights.keys() == expected.keys()
+    assert all(np.array_equal(weights[name], expected[name]) for name in expected)
+    taken = [
+        name for name, value in _weights(discriminator).items() if not np.array_equal(value, fresh[name])
+    ]
+    assert bool(taken) == (kind == "run")
+    assert ("the discriminator starts with random weights" in capsys.readouterr().err) == (kind != "run")
+
+
+def test_a_file_of_the_pytorch_reference_brings_its_generator(run, trained, tmp_path):
+    origin = read_origin(_write("torch", run, trained, tmp_path))
+    generator, _ = _networks(depth=5)
+    start_from(origin, generator, None)
+    expected, weights = _weights(load_generator(tmp_path / "reference")[0]), _weights(generator)
+    assert all(np.array_equal(weights[name], expected[name]) for name in expected)
+
+
+def test_the_first_and_the_last_convolution_start_anew_where_channels_differ(run, trained, capsys):
+    generator, discriminator = _networks(input_channels=1, output_channels=2)
+    fresh = _weights(generator)
+    start_from(read_origin(run), generator, discriminator)
+    weights, expected = _weights(generator), _weights(trained)
+    for name, value in weights.items():
+        starts_anew = name.split("/")[1] in ("encoder_1_conv", "decoder_1_conv")
+        assert np.array_equal(value, (fresh if starts_anew else expected)[name]), name
+    told = capsys.readouterr().err
+    assert "encoder_1_conv of the unet_generator starts with random weights: it has 3 input channels" in told
+    assert (
+        "decoder_1_conv of the unet_generator starts with random weights: it has 3 output channels there"
+        in told
+    )
+    assert (
+        "patch_1_conv of the patch_discriminator_70px starts with random weights: it has 6 input channels"
+        in told
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        (
+            {"base_filters": 8},
+            r"encoder_1_conv/kernel has the shape \(4, 4, 3, 4\) there, and has the shape \(4, 4, 3, 8\)",
+        ),
+        ({"depth": 4}, "encoder_3_norm/gamma is missing there"),
+        ({"depth": 2}, "does not fit the unet_generator: [a-z]+_[23]_"),
+        (
+            {"normalization": "plain_instance"},
+            "encoder_1_conv/bias is missing there",
+        ),
+        (
+            {"receptive_field": 16},
+            "does not fit the patch_discriminator_16px: patch_logits_conv/kernel has the shape",
+        ),
+    ],
+)
+def test_other_networks_are_refused_by_their_first_layer(run, settings, reason):
+    with pytest.raises(UserError, match=reason):
+        start_from(read_origin(run), *_networks(**settings))
+
+
+@pytest.mark.parametrize("name", ["nothing", "a.txt", "folder", "a.keras"])
+def test_what_holds_no_weights(tmp_path, name):
+    (tmp_path / "a.txt").touch()
+    (tmp_path / "a.keras").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UserError, match=name):
+        read_origin(tmp_path / name)
+
+
+def test_a_run_starts_at_step_0_with_them_and_records_where_they_are_from(run, trained, tmp_path):
+    data_dir = runs.write_dataset(tmp_path / "tiny")
+    config = runs.tiny_config(
+        data_dir, init_from=str(run), base_filters=4, receptive_field=70, learning_rate=0.0, steps=1
+    )
+    result = train_and_evaluate(config, tmp_path / "new")
+    expected, weights = _weights(trained), _weights(result.generator)
+    assert all(np.array_equal(weights[name], expected[name]) for name in expected)
+    record = {"kind": "run", "name": "run", "path": str(run), "dataset": CONFIG.dataset, "step": 2}
+    # What goes on ignores it, and forgets nothing.
+    longer = runs.tiny_config(
+        data_dir, init_from="gone", base_filters=4, receptive_field=70, learning_rate=0.0, steps=2
+    )
+    assert train_and_evaluate(longer, tmp_path / "new").step == 2
+    assert json.loads((tmp_path / "new" / "config.json").read_text())["origin"] == record
+    card = describe_run(tmp_path / "new", longer, 2)
+    assert card["origin"] == {"kind": "run", "name": "run", "dataset": CONFIG.dataset, "step": 2}

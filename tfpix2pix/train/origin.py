@@ -1,0 +1,176 @@
+"""The weights that a new run starts from: those of another run, a SavedModel, a .keras or a PyTorch file."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfpix2pix.export.names import NETWORK_SIGNATURE
+from tfpix2pix.export.versions import find_version
+from tfpix2pix.interop import torch_detection, torch_files, torch_names
+from tfpix2pix.networks.variables import DISCRIMINATOR, GENERATOR, model_variables
+from tfpix2pix.pipelines.base.errors import UsageError, UserError, shorten
+from tfpix2pix.pipelines.base.progress import say
+from tfpix2pix.run import checkpoints
+from tfpix2pix.run.folder import read_config
+from tfpix2pix.train.settings import find_origin_kind
+
+Weights = Mapping[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """Weights by name, `<layer>/<weight>`.
+
+    Attributes:
+      path: where they come from.
+      record: what config.json and the model card say of it.
+      generator: those of the generator.
+      discriminator: those of the discriminator; None where the origin has none.
+      lacks_biases: whether biases that are missing stand for 0, as in the PyTorch reference.
+    """
+
+    path: Path
+    record: dict[str, Any]
+    generator: Weights
+    discriminator: Weights | None = None
+    lacks_biases: bool = False
+
+
+def read_origin(path: Path) -> Origin:
+    """Reads the weights that `init_from` names.
+
+    Args:
+      path: folder of a run, of which the latest checkpoint counts, or of a SavedModel; or
+        a file `.keras`, or one that `torch_files.read_state` reads.
+
+    Raises:
+      UsageError: if there is no such thing.
+      UserError: if it cannot be read, or its weights have no names.
+    """
+    kind = find_origin_kind(path)
+    return {"run": _read_run, "saved_model": _read_saved_model, "keras": _read_keras, "torch": _read_torch}[
+        kind
+    ](path)
+
+
+def _record(path: Path, kind: str, **more: Any) -> dict[str, Any]:
+    return {"kind": kind, "name": path.resolve().name, "path": str(path), **more}
+
+
+def _read_run(path: Path) -> Origin:
+    dataset, step = read_config(path).dataset, checkpoints.find_step(path, "latest")
+    generator, discriminator = (
+        checkpoints.read_weights(path, step, name) for name in (GENERATOR, DISCRIMINATOR)
+    )
+    return Origin(path, _record(path, "run", dataset=dataset, step=step), generator, discriminator or None)
+
+
+def _read_saved_model(path: Path) -> Origin:
+    version = find_version(path) or path
+    try:
+        loaded = tf.saved_model.load(str(version))
+        variables = loaded.signatures[NETWORK_SIGNATURE].variables
+    except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+        raise UserError(
+            f"{version} cannot be read as a SavedModel of tfpix2pix.export: {shorten(error)}"
+        ) from error
+    weights = {variable.name.removesuffix(":0"): variable.numpy() for variable in variables}
+    if len(weights) < len(variables) or not all("/" in name for name in weights):
+        raise UserError(
+            f"the weights in {version} have no names of layers; take the run that it was exported from"
+        )
+    return Origin(path, _record(path, "saved_model", version=version.name), weights)
+
+
+def _read_keras(path: Path) -> Origin:
+    try:
+        model = keras.models.load_model(path, compile=False)
+    except Exception as error:  # whatever a foreign file makes Keras raise
+        raise UserError(f"{path} cannot be read as a Keras model: {shorten(error)}") from error
+    weights = {name: variable.numpy() for name, variable in _variables(model).items()}
+    return Origin(path, _record(path, "keras"), weights)
+
+
+def _read_torch(path: Path) -> Origin:
+    state = torch_detection.unwrap(torch_files.read_state(path))
+    weights, _ = torch_detection.split_statistics(state)
+    table = torch_names.unet_table(torch_detection.detect_unet(weights, path))
+    return Origin(path, _record(path, "torch"), torch_names.to_ours(weights, table), lacks_biases=True)
+
+
+def start_from(origin: Origin, generator: keras.Model, discriminator: keras.Model | None) -> None:
+    """Gives new networks the weights of an origin, by name; says what starts anew.
+
+    Where the number of channels of the images differs, the convolution that reads or writes
+    them keeps its random weights. All other weights must have the shapes of the origin's.
+
+    Args:
+      origin: the weights.
+      generator: the new generator.
+      discriminator: the new discriminator; None where the method has none.
+
+    Raises:
+      UsageError: if a weight has another shape there, or only one side has it; the message
+        names the first one.
+    """
+    _copy(origin, generator, origin.generator)
+    if discriminator is not None and origin.discriminator:
+        _copy(origin, discriminator, origin.discriminator)
+    elif discriminator is not None:
+        say(f"the discriminator starts with random weights, as {origin.path} has none")
+
+
+def _copy(origin: Origin, model: keras.Model, weights: Weights) -> None:
+    variables = _variables(model)
+    anew = _find_other_channels(model, variables, weights)
+    kept = {name: variable for name, variable in variables.items() if name.rpartition("/")[0] not in anew}
+    values = dict(weights)
+    for name, variable in kept.items():
+        if origin.lacks_biases and name.endswith("/bias"):
+            values.setdefault(name, np.zeros(variable.shape, np.float32))
+        here, there = tuple(variable.shape), values[name].shape if name in values else None
+        if here != there:
+            found = f"has the shape {there} there" if there else "is missing there"
+            raise UsageError(_explain(origin, model, f"{name} {found}, and has the shape {here} here"))
+    if others := sorted(name for name in weights if name not in variables):
+        raise UsageError(_explain(origin, model, f"{others[0]} is there, and has no place here"))
+    for name, variable in kept.items():
+        variable.assign(values[name])
+    for layer, why in anew.items():
+        say(f"{layer} of the {model.name} starts with random weights: {why}")
+
+
+def _explain(origin: Origin, model: keras.Model, what: str) -> str:
+    return (
+        f"`init_from={origin.path}` does not fit the {model.name}: {what}. Give the settings of its "
+        "networks: `depth` and `base_filters`. A SavedModel or a .keras file has the generator alone"
+    )
+
+
+def _variables(model: keras.Model) -> dict[str, tf.Variable]:
+    return {name.removeprefix("/"): variable for name, variable in model_variables("", model).items()}
+
+
+def _find_other_channels(
+    model: keras.Model, variables: Mapping[str, tf.Variable], weights: Weights
+) -> dict[str, str]:
+    """Returns the layers that only differ in the channels of the images they read or write, and why."""
+    kernels = [name for name, variable in variables.items() if len(variable.shape) == 4]
+    inputs = sum(tensor.shape[-1] for tensor in model.inputs if len(tensor.shape) == 4)
+    outputs = model.outputs[0].shape[-1]
+    anew = {}
+    for kernel, channels, axes, what in (
+        (kernels[0], inputs, (2,), "input"),
+        (kernels[-1], outputs, (2, 3), "output"),  # (2,) for transposed convolutions
+    ):
+        here, there = tuple(variables[kernel].shape), weights[kernel].shape if kernel in weights else ()
+        differing = [axis for axis in range(4) if len(there) == 4 and here[axis] != there[axis]]
+        if len(differing) == 1 and differing[0] in axes and here[differing[0]] == channels:
+            layer = kernel.rpartition("/")[0]
+            anew[layer] = f"it has {there[differing[0]]} {what} channels there, and {channels} here"
+    return anew
