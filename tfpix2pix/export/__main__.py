@@ -69,7 +69,7 @@ def _parse(argv: Sequence[str]) -> dict[str, Any]:
     flag_values = command_line.new_flags()
     _define_flags(flag_values)
     _define_file_flags(flag_values)
-    # The files for other runtimes have a flag called --noise, and no argument.
+    # `noise` is an argument of SavedModels. The flag --noise is for the files of other runtimes.
     aliases = {"noise": "serving_noise"}
     arguments = command_line.parse_flags(flag_values, __doc__ or "", argv, aliases=aliases)
     values = flag_values.flag_values_dict()

@@ -27,7 +27,7 @@ def read_task(version: Path, channels: tuple[int, int]) -> Task:
 
     Args:
       version: folder of the SavedModel.
-      channels: of the network's input and output.
+      channels: number of channels of the network's input, and of its output.
     """
     file = version / TASK_FILE
     written: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {"name": "pairs"}

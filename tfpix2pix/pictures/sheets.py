@@ -76,7 +76,7 @@ def write_png(path: Path, image: np.ndarray) -> None:
     """Writes a PNG file, which appears whole or not at all, and its folder where that is missing.
 
     Args:
-      path: of the file.
+      path: where the file is written.
       image: uint8 or uint16 [H, W, C], C from 1 to 4.
     """
     staging.write_file(path, tf.io.encode_png(image).numpy())

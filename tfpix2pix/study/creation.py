@@ -164,7 +164,7 @@ def _break(real: Picture) -> Picture:
 
 def _write_texts(folder: Path, study: Study) -> None:
     protocol = study.protocol
-    # So long took a session that was answered without haste.
+    # The estimate is the time that a session without haste took.
     trial_sec = 2 * protocol.exposure_sec + protocol.least_gap_sec + protocol.most_gap_sec + 1.5
     session_sec = 60 + protocol.trials * trial_sec + protocol.practice_trials * protocol.feedback_sec
     minutes = max(1, round(session_sec / 60))

@@ -69,8 +69,8 @@ def list_outputs(name: str, suffix: str = ".png", samples: int = 1) -> list[str]
     """Returns the files that the outputs of an input are written to: arrays for arrays, PNG for all others.
 
     Args:
-      name: of the outputs, without a suffix.
-      suffix: of the input, in lower case.
+      name: name of the outputs, without a suffix.
+      suffix: suffix of the input, in lower case.
       samples: number of outputs.
     """
     suffix = suffix if suffix == ARRAY_SUFFIX else ".png"

@@ -112,7 +112,7 @@ class Protection:
         if name in self._allowed_hosts:
             return True
         try:
-            # An address cannot be rebound, as a name can.
+            # A name can be rebound to another address, but an address cannot.
             return bool(ipaddress.ip_address(name or ""))
         except ValueError:
             return False

@@ -29,7 +29,7 @@ class FileOptions(NamedTuple):
       file_format: `keras`, `tflite` or `onnx`.
       image_size: (height, width) in px, at least 32 each; the only size that the file takes.
       with_noise: whether the file takes a noise seed, int32 [B, 2]; without one, nothing is dropped.
-      quantization: of the weights of a `tflite` file: `none`, `float16` or `int8`.
+      quantization: how the weights of a `tflite` file are stored: `none`, `float16` or `int8`.
     """
 
     file_format: str

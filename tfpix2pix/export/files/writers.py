@@ -41,7 +41,7 @@ def write_tflite(generator: keras.Model, path: Path, quantization: str = "none")
         makes it a quarter, with one scale per output channel, and quantizes activations as
         they come.
     """
-    # By way of a SavedModel: its variables become constants and its names stay.
+    # The way leads over a SavedModel: its variables become constants and its names stay.
     folder = path.with_name("saved_model")
     archive = keras.export.ExportArchive()
     archive.add_endpoint(DEFAULT_SIGNATURE, _by_name(generator), list(_signature(generator, 1).values()))
