@@ -39,6 +39,7 @@ def build_dataset(
     training: bool,
     seed: int = 0,
     load_size: transforms.Size | None = None,
+    resize: bool = True,
     mirror: bool = False,
     class_targets: bool = False,
     start_step: int = 0,
@@ -61,6 +62,9 @@ def build_dataset(
       seed: number from which every draw follows.
       load_size: (height, width) in pixels to which images are resized before a random crop of
         `image_size`; None resizes them to `image_size` and crops nothing.
+      resize: whether images are resized. If not, training cuts random windows of `image_size` out of the
+        images as they are stored, and evaluation yields these images whole, in batches of one, because
+        their sizes differ.
       mirror: whether half of the pairs are flipped left to right.
       class_targets: whether the targets of the source are class ids, [H, W], which are resized by the
         nearest neighbour; in evaluation too.
@@ -92,10 +96,12 @@ def build_dataset(
     [2, 1]
     """
     _check_sizes(image_size, load_size)
+    if not resize:
+        _check_unresized(load_size, class_targets, 1 if training else batch_size)
     global_batch_size = _choose_global_batch_size(global_batch_size, batch_size, num_shards)
     shard_size = global_batch_size // num_shards
     resize_target = resize_ids if class_targets else transforms.resize
-    view = _View(image_size, load_size, mirror, resize_target)
+    view = _View(image_size, load_size, mirror, resize_target, resize)
     with tf.device("CPU:0"):
         examples = _Examples(source, view, class_targets, seed, tf.constant(source.example_ids))
 
@@ -125,6 +131,16 @@ def _check_sizes(image_size: transforms.Size, load_size: transforms.Size | None)
             raise ValueError(f"load_size must be at least image_size. Received: {load_size}, {image_size}")
 
 
+def _check_unresized(load_size: transforms.Size | None, class_targets: bool, batch_size: int) -> None:
+    for name, is_wrong in (
+        ("load_size", load_size is not None),
+        ("class_targets", class_targets),
+        ("batch_size above 1 in evaluation", batch_size > 1),
+    ):
+        if is_wrong:
+            raise ValueError(f"{name} does not go with resize=False")
+
+
 def _choose_global_batch_size(global_batch_size: int | None, batch_size: int, num_shards: int) -> int:
     for name, count in (("batch_size", batch_size), ("num_shards", num_shards)):
         if count < 1:
@@ -145,6 +161,7 @@ class _View(NamedTuple):
     load_size: transforms.Size | None
     mirror: bool
     resize_target: transforms.Resize
+    resize: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,7 +195,11 @@ class _Examples:
         """Makes the example of a pair for evaluation."""
         images = self.source.read(index)
         resizes = (transforms.resize, self.view.resize_target)[: len(images)]
-        views = tuple(each(image, self.view.image_size) for each, image in zip(resizes, images, strict=True))
+        if self.view.resize:
+            size = self.view.image_size
+            views = tuple(each(image, size) for each, image in zip(resizes, images, strict=True))
+        else:
+            views = tuple(tf.cast(image, tf.float32) for image in images)
         # `seed` has no part in the holes, so that all models are judged by the same ones.
         hole_seed = tf.stack([_stream_key(0, "evaluation hole"), index])
         return self._name(_in_unit_range(views, images), index, hole_seed, (self.seed, index))
@@ -254,7 +275,10 @@ def _draw_view(
     jitter_seed = tf.stack([_stream_key(seed, "jitter"), address])
     # If both sizes are the same, jitter crops nothing.
     load_size = view.load_size or view.image_size
-    images = transforms.random_jitter(images, load_size, view.image_size, jitter_seed, view.resize_target)
+    if view.resize:
+        images = transforms.random_jitter(images, load_size, view.image_size, jitter_seed, view.resize_target)
+    else:
+        images = transforms.random_window(images, view.image_size, jitter_seed)
     if view.mirror:
         images = transforms.random_mirror(images, tf.stack([_stream_key(seed, "mirror"), address]))
     return images

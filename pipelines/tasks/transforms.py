@@ -140,6 +140,29 @@ def random_jitter(
     return tuple(cut(each(image, load_size)) for each, image in zip(resizes, images, strict=True))
 
 
+def random_window(images: Images, size: Size, seed: tf.Tensor) -> Images:
+    """Cuts the same random window from each image; nothing is resized.
+
+    Args:
+      images: input and target, of the same height and width, or one photo; [H, W, C], integers or floats.
+        Images that are smaller than the window are mirrored outwards first.
+      size: (height, width) in pixels of the window. All places where it fits are equally probable.
+      seed: integer [2], from which the draw follows.
+
+    Returns:
+      The windows, float32 [height, width, C], in the range of `images`.
+    """
+    draws = tf.random.stateless_uniform([2], seed, minval=None, maxval=None, dtype=tf.int32, alg="philox")
+    larger = [mirror_outwards(image, size) for image in images]
+    place = tf.math.floormod(draws, tf.shape(larger[0])[:2] - tf.constant(size) + 1)
+
+    def cut(image: tf.Tensor) -> tf.Tensor:
+        window = image[place[0] : place[0] + size[0], place[1] : place[1] + size[1]]
+        return tf.cast(tf.ensure_shape(window, [*size, image.shape[-1]]), tf.float32)
+
+    return tuple(cut(image) for image in larger)
+
+
 def random_mirror(images: Images, seed: tf.Tensor) -> Images:
     """Flips all of the images left to right with probability 1/2.
 

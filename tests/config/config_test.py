@@ -67,6 +67,8 @@ def test_the_load_size_follows_the_image_size_unless_given():
         ({"image_size": 191, "receptive_field": 574}, "`image_size` must be at least 192 px"),
         ({"image_size": 64, "load_size": 63}, "`load_size` must not be smaller than `image_size`, 64x64"),
         ({"load_size": 300, "jitter": False}, "`load_size` has no effect without `jitter`"),
+        ({"load_size": 300, "resize": "none"}, "`load_size` has no effect with `resize=none`"),
+        ({"task": "inpaint", "resize": "none"}, "`resize=none` is not for `task=inpaint`"),
         (
             {"receptive_field": 71},
             "`receptive_field` must be one of 1, 16, 34, 70, 142, 286, 574. Received: 71",

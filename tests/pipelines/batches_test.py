@@ -383,3 +383,49 @@ def test_another_process_with_two_replicas_sees_the_same_stream(source, tmp_path
     here = _join(_take(build_dataset(source, batch_size=4, seed=6, **JITTERED), 5))
     with np.load(result, allow_pickle=True) as there:
         _assert_equal(here, dict(there))
+
+
+WINDOWS: dict[str, Any] = {"image_size": (4, 5), "resize": False, "training": True, "batch_size": 2}
+
+
+def test_windows_are_cut_out_of_the_stored_pixels_at_every_place(source):
+    stream = _join(_take(build_dataset(source, **WINDOWS), 400))
+    images = [source.read(tf.constant(place, tf.int64))[0].numpy() for place in range(NUM_PAIRS)]
+    windows = {
+        image[top : top + 4, left : left + 5].tobytes(): (top, left)
+        for image in images
+        for top in range(5)
+        for left in range(8)
+    }
+    found = np.rint((stream["input_image"] + 1) * 127.5).astype(np.uint8)
+    places = [windows[window.tobytes()] for window in found]
+    assert len(set(places)) == 5 * 8
+    np.testing.assert_allclose(stream["target_image"], -stream["input_image"], atol=1e-6)
+
+
+def test_windows_follow_from_the_seed_and_the_place_in_the_stream(source):
+    stream = _take(build_dataset(source, seed=3, **WINDOWS), 9)
+    later = _take(build_dataset(source, seed=3, start_step=5, **WINDOWS), 4)
+    for one, other in zip(later, stream[5:], strict=True):
+        _assert_equal(one, other)
+    (other,) = _take(build_dataset(source, seed=4, **WINDOWS), 1)
+    assert np.any(other["input_image"] != stream[0]["input_image"])
+
+
+def test_images_below_the_window_are_mirrored_outwards(source):
+    settings = {**WINDOWS, "image_size": (11, 12), "batch_size": 1}
+    (batch,) = _take(build_dataset(source, **settings), 1)
+    np.testing.assert_array_equal(batch["input_image"][0, 8:], batch["input_image"][0, 7:4:-1])
+
+
+def test_evaluation_without_resizing_yields_whole_images(source):
+    settings = {"image_size": (4, 5), "resize": False, "training": False}
+    batches = list(build_dataset(source, batch_size=1, **settings))
+    assert len(batches) == NUM_PAIRS
+    for place, batch in enumerate(batches):
+        image = source.read(tf.constant(place, tf.int64))[0].numpy()
+        np.testing.assert_allclose(batch["input_image"][0], image / 127.5 - 1, atol=1e-6)
+    with pytest.raises(ValueError, match="batch_size above 1 in evaluation does not go with resize=False"):
+        build_dataset(source, batch_size=2, **settings)
+    with pytest.raises(ValueError, match="load_size does not go with resize=False"):
+        build_dataset(source, load_size=(8, 9), **WINDOWS)

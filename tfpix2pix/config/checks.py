@@ -84,6 +84,8 @@ def _check_task(config: Config) -> None:
         if name not in spec.options and getattr(config, name) != FIELDS[name].default:
             owners = " or ".join(tasks_with_option(name))
             raise UsageError(f"`{name}` is for `task={owners}`. Received: `task={task}`")
+    if task == "inpaint" and not config.resizes:
+        raise UsageError("`resize=none` is not for `task=inpaint`: a window may lie in a hole as a whole")
     expected = spec.find_channels(dataclasses.asdict(config))
     if expected and (config.input_channels, config.output_channels) != expected:
         raise UsageError(

@@ -64,6 +64,8 @@ LR_SCHEDULES = ("constant", "linear_decay")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 STRATEGIES = ("auto", "mirrored", "multiworker", "one_device")
 
+# Images are resized to the size of the training, or random windows of that size are cut out of them.
+RESIZES = ("stretch", "none")
 # Outputs have the size of their input, or the size that the model was trained at.
 OUTPUT_SIZES = ("input", "trained")
 # Which noise a SavedModel uses for requests that bring no seed.

@@ -17,6 +17,7 @@ from tfpix2pix.config.fields import FIELDS, Config
 from tfpix2pix.config.options import parse_size
 from tfpix2pix.config.run_config import RunConfig, read_given, read_json, with_load_size
 from tfpix2pix.pipelines import catalogue
+from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.tasks.registry import TASKS, all_options, tasks_with_option
 
 __all__ = [
@@ -63,6 +64,8 @@ def make_config(**given: Any) -> Config:
         values["dataset"] = catalogue.name_folder(Path(values["pairs"]).absolute().parent)
     elif "dataset" not in values and "data_dir" in values:
         values["dataset"] = catalogue.name_folder(Path(values["data_dir"]))
+    if values.get("resize") == "none" and "load_size" in values:
+        raise UsageError("`load_size` has no effect with `resize=none`; drop one of the two")
     config = Config(**with_load_size(Config, {**_recipe_settings(values), **values}))
     check(config)
     return config
@@ -113,6 +116,8 @@ def describe(config: Config) -> str:
     notes = {}
     if not config.jitter:
         notes["load_size"] = "unused: no jitter"
+    if not config.resizes:
+        notes |= dict.fromkeys(("load_size", "jitter"), "unused: resize=none cuts random windows")
     for name in all_options():
         if name not in TASKS[config.task].options:
             notes[name] = f"unused: not {' or '.join(tasks_with_option(name))}"

@@ -13,6 +13,7 @@ from tfpix2pix.config.choices import (
     NORMALIZATIONS,
     OBJECTIVES,
     RECEPTIVE_FIELDS,
+    RESIZES,
     SERVING_NOISE,
     STRATEGIES,
     UPSAMPLINGS,
@@ -54,6 +55,14 @@ class Config(RunConfig):
         "--task=inpaint.",
         group="data",
         choices=HOLES,
+    )
+    resize: str = option(
+        "stretch",
+        "Resize images to the size of the training, or never resize them (none): train on random windows of "
+        "--image_size, and translate whole images in overlapping windows. That is for images whose pixels "
+        "all have one scale, such as those of satellites and microscopes.",
+        group="data",
+        choices=RESIZES,
     )
     input_channels: int = option(
         3,
@@ -241,6 +250,11 @@ class Config(RunConfig):
     def spec(self) -> catalogue.DatasetSpec:
         """The catalogue's entry of the dataset."""
         return catalogue.find_dataset(self.dataset)
+
+    @property
+    def resizes(self) -> bool:
+        """Whether images are resized to `image_size`; if not, windows of that size are cut out of them."""
+        return self.resize == "stretch"
 
 
 FIELDS = list_fields(Config)

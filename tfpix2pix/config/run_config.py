@@ -162,6 +162,11 @@ class RunConfig:
         minimum=0,
     )
 
+    @property
+    def resizes(self) -> bool:
+        """Whether images are resized to `image_size`; if not, windows of that size are cut out of them."""
+        return True
+
     def to_json(self) -> str:
         """Returns the configuration as JSON text."""
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
@@ -198,7 +203,7 @@ def read_json(text: str) -> dict[str, Any]:
     if _OF_EVERY_RUN <= values.keys():
         # Runs of versions that had no such setting have read the pixels as they are stored.
         values.setdefault("exif", False)
-    if values.get("jitter") is False:
-        # Without jitter the load size has no effect, and make_config refuses it.
+    if values.get("jitter") is False or values.get("resize") == "none":
+        # Then the load size has no effect, and make_config refuses it.
         values.pop("load_size", None)
     return values

@@ -18,6 +18,7 @@ from tfpix2pix.metrics.fcn.segmenter import load_segmenter
 from tfpix2pix.metrics.label_maps import choose_palette, find_label_side
 from tfpix2pix.metrics.registry import Examples, Metric, Result, Segmenter, Tools
 from tfpix2pix.metrics.scoring import Split, score_split
+from tfpix2pix.networks.tiles import generate_in_tiles
 from tfpix2pix.pictures.examples import ShownExamples
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.progress import say, show_progress
@@ -157,6 +158,7 @@ class _Job:
             "saved_model": str(version) if version else None,
             **{name: getattr(self.config, name) for name in ("dataset", "data_dir", "direction")},
             "image_size": self.config.image_size,
+            **({} if self.config.resizes else {"resize": self.config.resize}),
             "split": self.split,
             "examples": len(self.source),
             "skipped": self.source.skipped,
@@ -204,11 +206,17 @@ def _settle_data(translator: Translator, given: Mapping[str, Any]) -> Config:
 def _score(job: _Job, gallery: Gallery) -> dict[str, Result]:
     """Scores every example; writes the pictures of those that the page shows."""
     translator, source = job.translator, job.source
-    split = Split(source, job.config.image_size, job.noise_seed, job.tools)
+    config = job.config
+    split = Split(source, config.image_size, job.noise_seed, job.tools, resize=config.resizes)
+    network = translator.generate
+    if not config.resizes:
+        network = tf.function(
+            generate_in_tiles(network, config.image_size), reduce_retracing=True, autograph=False
+        )
 
     def generate(input_image: tf.Tensor, noise_seed: tf.Tensor) -> tf.Tensor:
         _check_channels(input_image, translator.input_channels, "takes", translator)
-        generated_image = translator.generate(input_image, noise_seed)
+        generated_image = network(input_image, noise_seed)
         if not tf.reduce_all(tf.math.is_finite(generated_image)):
             raise UserError(f"{translator.title} generates values that are not finite; nothing was scored")
         return generated_image

@@ -16,7 +16,7 @@ from tfpix2pix.export.names import (
     TASK_FILE,
 )
 from tfpix2pix.networks.inference import Generate
-from tfpix2pix.networks.scale import RESIZED, Scale, scale_from_json
+from tfpix2pix.networks.scale import Scale, scale_from_json, trained_scale
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.tasks.tasks import Task, make_task
@@ -109,7 +109,7 @@ def read_scale(version: Path) -> Scale:
     except (UserError, ValueError, AttributeError) as error:
         warn(f"pictures are translated at their own size: {version / CARD_FILE} cannot be read ({error})")
         return Scale()
-    return Scale() if config is None else Scale(RESIZED, config.image_size)
+    return Scale() if config is None else trained_scale(config)
 
 
 def _read_card(version: Path) -> Any:

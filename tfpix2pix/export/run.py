@@ -49,6 +49,7 @@ def export_run(
         noise=noise or config.serving_noise,
         max_pixels=max_pixels,
         image_size=config.image_size,
+        resize=config.resizes,
         keep_versions=keep_versions,
         about=describe_run(workdir, config, step),
     )

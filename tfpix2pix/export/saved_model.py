@@ -20,7 +20,7 @@ from tfpix2pix.export.signatures import MAX_PIXELS, Contract, Endpoint, build_en
 from tfpix2pix.export.verification import verify as verify_model
 from tfpix2pix.export.warmup import write_warmup
 from tfpix2pix.networks import keras_versions
-from tfpix2pix.networks.scale import RESIZED, Scale
+from tfpix2pix.networks.scale import RESIZED, TILED, Scale
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError, UserError, shorten
 from tfpix2pix.pipelines.base.progress import warn
@@ -39,6 +39,7 @@ def export_saved_model(
     noise: str = "fixed",
     max_pixels: int | None = None,
     image_size: tuple[int, int] | None = None,
+    resize: bool = True,
     keep_versions: int | None = None,
     about: Mapping[str, Any] | None = None,
 ) -> Path:
@@ -61,6 +62,8 @@ def export_saved_model(
       image_size: (height, width) in px at which the generator was trained. Files are resized to it, and what
         is generated back to the size of the file; arrays keep their size. The warm-up requests have it. With
         None, files keep their size too.
+      resize: whether files are resized to `image_size`. If not, they keep their size and are translated in
+        overlapping windows of `image_size`.
       keep_versions: number of versions that are kept. Older ones are deleted once the new one is there.
         None keeps all.
       about: entries of the model card that say where the model comes from, in types of JSON.
@@ -79,7 +82,7 @@ def export_saved_model(
     '1'
     """
     folder = Path(folder)
-    scale = Scale(RESIZED, image_size) if image_size else Scale()
+    scale = Scale(RESIZED if resize else TILED, image_size) if image_size else Scale()
     warmup_size = image_size or _USUAL_SIZE
     max_pixels = max_pixels or max(MAX_PIXELS, math.prod(warmup_size))
     _check(noise, max_pixels, warmup_size, keep_versions)

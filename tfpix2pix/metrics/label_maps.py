@@ -58,7 +58,7 @@ def read_label_ids(
     source: Source,
     palette: Palette | None,
     label_side: str | None,
-    image_size: tuple[int, int],
+    image_size: tuple[int, int] | None,
     batch_size: int,
 ) -> Iterable[Pictures | None]:
     """Yields the class ids of every label map, in order and in batches.
@@ -70,7 +70,7 @@ def read_label_ids(
       source: the pairs.
       palette: classes of the label maps; None if there are no label maps.
       label_side: `input` or `target`; None if there are no label maps.
-      image_size: (height, width) in px of the ids.
+      image_size: (height, width) in px of the ids; None leaves them as large as their label map.
       batch_size: number of label maps in a batch.
 
     Returns:
@@ -83,7 +83,8 @@ def read_label_ids(
 
     @tf.autograph.experimental.do_not_convert
     def read(index: tf.Tensor) -> tf.Tensor:
-        return resize_ids(class_ids(source.read(index)[place], palette), image_size)
+        ids = class_ids(source.read(index)[place], palette)
+        return ids if image_size is None else resize_ids(ids, image_size)
 
     ids = tf.data.Dataset.range(len(source)).map(read, tf.data.AUTOTUNE, deterministic=True)
     return ids.batch(batch_size).as_numpy_iterator()

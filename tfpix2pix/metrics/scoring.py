@@ -27,10 +27,11 @@ class Split:
 
     Attributes:
       source: the pairs.
-      image_size: (height, width) px that pairs are resized to.
+      image_size: (height, width) px that pairs are resized to, if they are.
       noise_seed: seed of the noise; each example gets noise of its own.
       tools: what metrics may need; its palette and label side find the class ids.
       batch_size: number of images that are translated at a time.
+      resize: whether pairs are resized. If not, each has its own size and is a batch of its own.
     """
 
     source: Source
@@ -38,6 +39,7 @@ class Split:
     noise_seed: int
     tools: Tools
     batch_size: int = BATCH_SIZE
+    resize: bool = True
 
 
 def score_split(
@@ -75,11 +77,18 @@ def score_split(
 def _translate(
     generate: Generate, split: Split, num_samples: int
 ) -> Iterator[tuple[Examples, ShownExamples]]:
-    source, size, tools = split.source, split.image_size, split.tools
+    source, tools = split.source, split.tools
+    batch_size = split.batch_size if split.resize else 1
     dataset = build_dataset(
-        source, image_size=size, batch_size=split.batch_size, training=False, seed=split.noise_seed
+        source,
+        image_size=split.image_size,
+        batch_size=batch_size,
+        training=False,
+        seed=split.noise_seed,
+        resize=split.resize,
     )
-    all_ids = read_label_ids(source, tools.palette, tools.label_side, size, split.batch_size)
+    size = split.image_size if split.resize else None
+    all_ids = read_label_ids(source, tools.palette, tools.label_side, size, batch_size)
     for batch, label_ids in zip(dataset, all_ids, strict=False):
         seeds = (_sample_seeds(batch["noise_seed"], sample) for sample in range(num_samples))
         samples = tf.stack([generate(batch["input_image"], seed) for seed in seeds])

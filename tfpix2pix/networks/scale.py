@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfpix2pix.config.choices import OUTPUT_SIZES
+from tfpix2pix.config.fields import Config
 from tfpix2pix.config.options import parse_size, text
 from tfpix2pix.networks.inference import Generate
 from tfpix2pix.networks.tiles import LARGE_WINDOW, MAX_WHOLE_PIXELS, generate_in_tiles
@@ -69,6 +70,11 @@ def scale_from_json(written: Any) -> Scale:
         return Scale(written["mode"], None if size is None else (int(size[0]), int(size[1])))
     except (LookupError, TypeError) as error:
         raise ValueError(f"no such scale: {written}") from error
+
+
+def trained_scale(config: Config) -> Scale:
+    """Returns the scale of a training: resized images, or windows of images that keep their size."""
+    return Scale(RESIZED if config.resizes else TILED, config.image_size)
 
 
 def choose_scale(image_size: Any, trained: Scale) -> Scale:

@@ -137,6 +137,11 @@ def _open_translation(
             "are not known. Give a run, or a SavedModel that was exported from one; or translate images with "
             "python -m tfpix2pix.translate, then give `real` and `generated`"
         )
+    if not config.resizes:
+        raise UsageError(
+            f"{model} was trained with `resize=none`, so its images have different sizes. Translate them "
+            "with python -m tfpix2pix.translate, then give `real` and `generated`"
+        )
     if data_dir is not None:
         config = dataclasses.replace(config, data_dir=str(data_dir))
     return _Translation(model, translator, splits.open_split(config, split), config.image_size, noise_seed)

@@ -19,6 +19,7 @@ from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.progress import say, warn
 from tfpix2pix.pipelines.batches import keep_resized
+from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.run import checkpoints, splits
 from tfpix2pix.run.distribution import check_placement, make_strategy
 from tfpix2pix.run.folder import check_config, check_own, lock, settle_config, write_config
@@ -103,8 +104,7 @@ def train_and_evaluate(
     chosen = f" (chosen by --precision={asked})" if asked != config.precision else ""
     say(f"training on {placement}, {config.precision}{chosen}")
     with lock(workdir) if placement.is_chief else nullcontext():
-        load_size = config.load_size if config.jitter else config.image_size
-        train_source = keep_resized(splits.open_split(config, "train"), load_size, config.cache_mib)
+        train_source = _open_training_split(config)
         val_source = splits.open_split(config, "val")
         if placement.is_chief and (misfit := find_misfit(config, train_source, val_source)):
             warn(misfit)
@@ -138,6 +138,13 @@ def _build_step(
         return build_train_step(config, total_steps, generator)
     keras.utils.set_random_seed(config.seed)
     return build_step(config, total_steps)
+
+
+def _open_training_split(config: Config) -> Source:
+    source = splits.open_split(config, "train")
+    if not config.resizes:
+        return source
+    return keep_resized(source, config.load_size if config.jitter else config.image_size, config.cache_mib)
 
 
 def _export(generator: keras.Model, config: Config, workdir: Path, step: int) -> Path:

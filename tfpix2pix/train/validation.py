@@ -15,11 +15,13 @@ from tfpix2pix.metrics.fcn.segmenter import load_segmenter
 from tfpix2pix.metrics.label_maps import choose_palette, find_label_side
 from tfpix2pix.metrics.registry import BuildMetric, Metric, Tools, build_metrics, headline_score
 from tfpix2pix.metrics.scoring import BATCH_SIZE, Split, score_split
+from tfpix2pix.networks.tiles import generate_in_tiles
 from tfpix2pix.pictures import sheets
 from tfpix2pix.pictures.examples import ShownExamples, show_examples
 from tfpix2pix.pipelines.base.errors import UsageError
-from tfpix2pix.pipelines.batches import build_dataset
+from tfpix2pix.pipelines.batches import Batch, build_dataset
 from tfpix2pix.pipelines.files.sources import Source
+from tfpix2pix.pipelines.tasks.transforms import mirror_outwards
 from tfpix2pix.run.records import Judgement, Validation
 
 SAMPLES = 4
@@ -53,14 +55,16 @@ def build_judgement(
     higher_is_better = metrics[best].higher_is_better
     if higher_is_better is None:
         raise UsageError(f"`best_metric={best}` cannot tell a better checkpoint: no value of it is better")
-    split = Split(source, config.image_size, config.seed, tools)
+    split = Split(source, config.image_size, config.seed, tools, resize=config.resizes)
 
     def judge(train_step: TranslationStep) -> Judgement:
         return Judgement(
             validate=lambda: Validation(_score(train_step.generator, split, metrics)),
             metric=best,
             higher_is_better=higher_is_better,
-            sample=lambda: sample_sheets(train_step, source, config.image_size, config.seed),
+            sample=lambda: sample_sheets(
+                train_step, source, config.image_size, config.seed, resize=config.resizes
+            ),
         )
 
     return judge
@@ -104,21 +108,33 @@ def compute_validation_scores(
 
 
 def _score(generator: keras.Model, split: Split, metrics: Mapping[str, Metric]) -> dict[str, float]:
-    results = score_split(_compiled(generator), split, metrics)
+    window = None if split.resize else split.image_size
+    results = score_split(_compiled(generator, window), split, metrics)
     return {name: headline_score(name, metrics[name], result) for name, result in results.items()}
 
 
 @functools.lru_cache(maxsize=1)
-def _compiled(generator: keras.Model) -> Any:
-    @tf.function(reduce_retracing=True, autograph=False)
+def _compiled(generator: keras.Model, window: Size | None) -> Any:
     def generate(input_image, noise_seed):
         return generator([input_image, noise_seed], training=False)
 
-    return generate
+    generate_whole = generate_in_tiles(generate, window) if window else generate
+    return tf.function(generate_whole, reduce_retracing=True, autograph=False)
+
+
+def _cut_middle(batch: Batch, size: Size) -> Batch:
+    """Cuts the middle window out of the images of a batch."""
+
+    def cut(image: tf.Tensor) -> tf.Tensor:
+        larger = mirror_outwards(image, size)
+        top, left = tf.unstack((tf.shape(larger)[1:3] - tf.constant(size)) // 2)
+        return larger[:, top : top + size[0], left : left + size[1]]
+
+    return {name: cut(value) if value.shape.rank == 4 else value for name, value in batch.items()}
 
 
 def sample_sheets(
-    train_step: TranslationStep, source: Source, image_size: Size, seed: int = 0
+    train_step: TranslationStep, source: Source, image_size: Size, seed: int = 0, resize: bool = True
 ) -> dict[str, np.ndarray]:
     """Translates the first few examples, the same ones every time.
 
@@ -127,15 +143,19 @@ def sample_sheets(
       source: the split's pairs.
       image_size: (height, width) px.
       seed: of the noise.
+      resize: whether the images are resized to `image_size`; if not, their middle is cut out.
 
     Returns:
       `pictures`: input, generated and target, an example a row; `patches`: what
       the discriminator thinks of generated and target. Each uint8 [H, W, 3] with
       titles above its columns.
     """
-    dataset = build_dataset(source, image_size=image_size, batch_size=1, training=False, seed=seed)
+    dataset = build_dataset(
+        source, image_size=image_size, batch_size=1, training=False, seed=seed, resize=resize
+    )
     shown, judged = [], []
-    for batch in dataset.take(SAMPLES):
+    for example in dataset.take(SAMPLES):
+        batch = example if resize else _cut_middle(example, image_size)
         input_image, target_image = batch["input_image"], batch["target_image"]
         generated_image = train_step.generator([input_image, batch["noise_seed"]], training=False)
         shown.append(show_examples(source.task, batch, generated_image))

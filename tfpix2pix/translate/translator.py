@@ -22,10 +22,9 @@ from tfpix2pix.networks.inference import (
 from tfpix2pix.networks.scale import (
     INPUT,
     NATIVE,
-    RESIZED,
-    Scale,
     check_output_size,
     choose_scale,
+    trained_scale,
     translate_pictures,
 )
 from tfpix2pix.networks.tiles import tile_large_images
@@ -75,7 +74,7 @@ class Translator:
       image_size: the size in px at which images go through the network: N, "HxW" or (height, width), to which
         they are resized; or `native`, their own size, where those of more than `tiles.MAX_WHOLE_PIXELS` px go
         through in overlapping windows. None takes the size of the training, or `native` for a SavedModel that
-        does not say it.
+        does not say it. A model of a run with `resize=none` takes images of any size then, in windows.
       output_size: `input` brings outputs back to the size of their image; `trained` leaves them at the size
         at which they were generated.
 
@@ -117,7 +116,7 @@ class Translator:
             self._run_config = config
             self.title = f"{model}, step {self.step}"
             self.input_channels = generator.inputs[0].shape[-1]
-            self.task, trained = splits.make_task(config), Scale(RESIZED, config.image_size)
+            self.task, trained = splits.make_task(config), trained_scale(config)
             self.generate = compile_generator(cast_kernels(generator))
         elif checkpoint is not None:
             raise UsageError(
