@@ -33,13 +33,13 @@ def main(argv: Sequence[str]) -> None:
     """Parses flags, finds the images, translates them."""
     values = _parse(argv)
     options = Options(**{field.name: values[field.name] for field in dataclasses.fields(Options)})
-    find_version(Path(values["model"]))  # fails where there is no model, sooner than TensorFlow starts
     output = Path(values["output"])
     files = find_files(
         values["input"],
         output,
         lambda file: list_outputs(file.name, file.suffix, options.samples_per_image),
     )
+    find_version(Path(values["model"]))  # fails where there is no model, sooner than TensorFlow starts
     command_line.import_tensorflow()
     from tfpix2pix.translate.files import translate_files
     from tfpix2pix.translate.translator import Translator
