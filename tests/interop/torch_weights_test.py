@@ -71,7 +71,7 @@ def _judge(discriminator, images):
 def test_generators_give_the_pixels_of_the_reference(recorded, network, tmp_path):
     workdir = _import(tmp_path, recorded, network, None, "--dropout=none")
     images = recorded[f"{network}/input"].astype("float32") / 127.5 - 1
-    generated = Translator(workdir)(images)
+    generated = Translator(workdir, image_size="native")(images)
     np.testing.assert_allclose(generated, recorded[f"{network}/output"], atol=1e-4)
     assert generated.std() > 0.3
 
