@@ -79,6 +79,11 @@ def test_a_new_run_takes_the_settings_of_another_and_flags_win(tmp_path):
             {"jitter": False},
             {"image_size": [64, 64], "jitter": False},
         ),
+        (
+            {"image_size": [64, 64], "load_size": [90, 90]},
+            {"resize": "none"},
+            {"image_size": [64, 64], "resize": "none"},
+        ),
         ({"task": "pairs", "direction": "BtoA"}, {"task": "edges"}, {"task": "edges"}),
         ({"task": "pairs", "direction": "BtoA"}, {"task": "pairs"}, {"task": "pairs", "direction": "BtoA"}),
     ],

@@ -71,7 +71,8 @@ def merge(saved: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     followers = {follower for name in changed for follower in _FOLLOWERS.get(name, ())}
     if "load_size" in values and parse_size(values["load_size"], "load_size") != _usual_load_size(values):
         followers -= {"load_size"}
-    if given.get("jitter", values.get("jitter")) is False:
+    asked = {**values, **given}
+    if asked.get("jitter") is False or asked.get("resize") == "none":
         followers |= {"load_size"}
     kept = {name: value for name, value in values.items() if name not in followers}
     return {**kept, **given}
