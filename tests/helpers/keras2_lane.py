@@ -35,6 +35,11 @@ LEFT_OUT = {
     ),
 }
 SLOW = {
+    "extending": "the recipes train what is tested here part by part",
+    "train/windows": "the windows are cut by tf.data; train/training_test trains here",
+    "train/origin": "weights are copied by the names that run/checkpoints_test reads here",
+    "train/dry_run": "the command says what train/training_test does here",
+    "train/own_parts": "the same loop as that of train/training_test",
     **dict.fromkeys(
         (
             "interop/torch_detection",
