@@ -31,7 +31,17 @@ LEFT_OUT = {
     ),
     **dict.fromkeys(("export/files/export_file", "export/files/portable"), _FORMATS),
     **dict.fromkeys(
-        ("benchmarks/pipeline", "benchmarks/benchmarks", "notebook", "quickstart", "readme", "wheel"), _ONCE
+        (
+            "benchmarks/pipeline",
+            "benchmarks/benchmarks",
+            "imports",
+            "notebook",
+            "quickstart",
+            "readme",
+            "sizes",
+            "wheel",
+        ),
+        _ONCE,
     ),
 }
 SLOW = {
