@@ -229,7 +229,8 @@ def _explain_by_hand(spec: DatasetSpec, data_dir: Path) -> str:
         f"There is no folder {folder / spec.name}, and no train/, val/ or test/ in {folder} (`data_dir`), "
         f"which {describe_folder(folder)}."
     )
-    what = f"{spec.name} is not one of {', '.join(CATALOGUE)}{suggestions.suggest(spec.name, CATALOGUE)}."
+    meant = suggestions.suggest(spec.name, CATALOGUE) or "."
+    what = f"{spec.name} is not one of {', '.join(CATALOGUE)}{meant}"
     if spec.name in CATALOGUE:
         what = f"{spec.name} cannot be downloaded. {spec.note}"
     return f"{what} {place} {suggest(spec.name, data_dir) or _ways_out(spec)}"

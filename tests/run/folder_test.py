@@ -101,3 +101,10 @@ def test_a_run_that_began_before_exif_was_read_goes_on_without_it(data_dir, tmp_
     del contents["config"]["exif"]
     file.write_text(json.dumps(contents))
     assert not settle_config(tmp_path, now).exif
+
+
+def test_a_run_that_never_began_leaves_no_folder_behind(tmp_path):
+    (tmp_path / "kept").mkdir()
+    with lock(tmp_path / "kept" / "runs" / "mine"):
+        assert (tmp_path / "kept" / "runs" / "mine" / ".lock").is_file()
+    assert list(tmp_path.rglob("*")) == [tmp_path / "kept"]

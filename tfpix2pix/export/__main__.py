@@ -22,7 +22,7 @@ from tfpix2pix.config import config as configs
 from tfpix2pix.config.choices import FILE_NOISE, SERVING_NOISE
 from tfpix2pix.export.files.formats import PACKAGES, TOLERANCES, FileOptions, check_format
 from tfpix2pix.pipelines import catalogue
-from tfpix2pix.pipelines.base import command_line
+from tfpix2pix.pipelines.base import command_line, shell
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.run.folder import check_writable, read_config
 
@@ -162,7 +162,7 @@ def _describe_version(version: Path) -> str:
     folder, served = (shlex.quote(str(path)) for path in (version.parent, version.parent.resolve()))
     return (
         f"SavedModel: {version}\n"
-        f"translate:  python -m tfpix2pix.translate --model={folder} --input=IMAGES --output=OUT\n"
+        f"translate:  {shell.python()} -m tfpix2pix.translate --model={folder} --input=IMAGES --output=OUT\n"
         f"serve:      tensorflow_model_server --rest_api_port=8501 --model_name={version.parent.name} "
         f"--model_base_path={served}"
     )

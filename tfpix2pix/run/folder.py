@@ -216,6 +216,7 @@ def lock(workdir: Path) -> Iterator[None]:
       UserError: when another process holds it, or it is a file.
     """
     check_writable(workdir, "workdir")
+    made = [folder for folder in (workdir, *workdir.parents) if not folder.exists()]
     workdir.mkdir(parents=True, exist_ok=True)
     with (workdir / ".lock").open("a+") as file:
         try:
@@ -234,5 +235,6 @@ def lock(workdir: Path) -> Iterator[None]:
         finally:
             if not (workdir / CONFIG_FILE).exists():  # the run never began: leave nothing behind
                 (workdir / ".lock").unlink(missing_ok=True)
-                with suppress(OSError):
-                    workdir.rmdir()
+                with suppress(OSError):  # something else is in it
+                    for folder in made or [workdir]:
+                        folder.rmdir()

@@ -19,7 +19,7 @@ from absl import flags
 from tfpix2pix.config import config as configs
 from tfpix2pix.metrics.fcn.config import check_segmenter
 from tfpix2pix.pipelines import catalogue
-from tfpix2pix.pipelines.base import command_line
+from tfpix2pix.pipelines.base import command_line, shell
 from tfpix2pix.run.folder import check_config
 from tfpix2pix.train.settings import find_origin_kind, settle_settings
 
@@ -73,8 +73,9 @@ def _closing_words(result, config: configs.Config) -> str:
     lines = [f"done: {result.step} steps in {result.workdir}"]
     if result.saved_model:
         lines.append(f"SavedModel: {result.saved_model}")
-    lines.append(f"look:       tensorboard --logdir={folder}")
-    lines.append(f"translate:  python -m tfpix2pix.translate --model={folder} --input=IMAGES --output=OUT")
+    lines.append(f"look:       {shell.tensorboard(result.workdir)}")
+    translate = f"{shell.python()} -m tfpix2pix.translate --model={folder} --input=IMAGES --output=OUT"
+    lines.append(f"translate:  {translate}")
     return "\n".join(lines)
 
 

@@ -15,7 +15,7 @@ from absl import flags
 
 from tfpix2pix.config.options import define_flags, describe
 from tfpix2pix.metrics.fcn.config import DEFAULT_TEXTS, FIELDS, FcnConfig, make_config
-from tfpix2pix.pipelines.base import command_line
+from tfpix2pix.pipelines.base import command_line, shell
 
 
 def main(argv: Sequence[str]) -> int:
@@ -36,8 +36,8 @@ def main(argv: Sequence[str]) -> int:
     scores = "  ".join(f"{name} {value:.4f}" for name, value in result.scores.items())
     print(f"done: {result.step} steps in {workdir}; best, at step {result.best_step}: {scores}")
     folder = shlex.quote(str(workdir))
-    print(f"look:  tensorboard --logdir={folder}")
-    print(f"score: python -m tfpix2pix.evaluate --model=MODEL --segmenter={folder}")
+    print(f"look:  {shell.tensorboard(workdir)}")
+    print(f"score: {shell.python()} -m tfpix2pix.evaluate --model=MODEL --segmenter={folder}")
     return 0
 
 
