@@ -1,5 +1,7 @@
 """Validations during training: which metrics they score, what is refused, how the best is picked."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -143,6 +145,23 @@ def test_pairs_without_label_maps_are_not_judged(segmenter):
     config = make_config(dataset="camvid", direction="BtoA", segmenter=str(segmenter))
     with pytest.raises(UsageError, match="fcn_score needs label maps"):
         build_judgement(config, sources.from_arrays(photos, photos))
+
+
+@pytest.mark.parametrize("reads_labels", [False, True])
+def test_label_maps_are_read_only_for_metrics_that_look_at_them(reads_labels, data_dir):
+    config = runs.tiny_config(data_dir, dataset="camvid")
+    seen = []
+
+    def watch_labels(_: Tools) -> Metric:
+        def measure(examples):
+            seen.append(examples.label_ids)
+            return {"x": np.zeros(len(examples.target_image))}
+
+        return Metric(measure, lambda _: Result({"labels": 0.0}), None, reads_labels=reads_labels)
+
+    source = splits.open_split(config, "val")
+    build_judgement(config, source, {"labels": watch_labels})(SimpleNamespace(generator=_copies())).validate()
+    assert [None if ids is None else ids.shape for ids in seen] == [(2, 32, 32) if reads_labels else None]
 
 
 def _share_of_bright_pixels(_: Tools) -> Metric:

@@ -15,7 +15,7 @@ from tfpix2pix.export.names import CARD_FILE
 from tfpix2pix.export.versions import model_folder
 from tfpix2pix.metrics import registry
 from tfpix2pix.metrics.fcn.segmenter import load_segmenter
-from tfpix2pix.metrics.label_maps import choose_palette, find_label_side
+from tfpix2pix.metrics.label_maps import find_tools
 from tfpix2pix.metrics.registry import Examples, Metric, Result, Segmenter, Tools
 from tfpix2pix.metrics.scoring import Split, score_split
 from tfpix2pix.networks.tiles import generate_in_tiles
@@ -99,18 +99,15 @@ def evaluate_model(
     config = _settle_data(translator, {name: value for name, value in given.items() if value is not None})
     source = splits.open_split(config, split)
     network = load_segmenter(segmenter) if isinstance(segmenter, str | Path) else segmenter
-    classes = choose_palette(config.dataset, config.data_dir, palette, network)
-    label_side = find_label_side(source, classes)
-    if palette is not None and label_side is None:
-        raise UsageError(f"`palette` {palette} has other colours than both images of the first pair")
-    tools = Tools(
-        palette=classes if label_side else None,
-        label_side=label_side,
-        segmenter=network,
+    tools = find_tools(
+        source,
+        config.dataset,
+        config.data_dir,
+        palette,
+        network,
         absent_classes=absent_classes,
         samples_per_image=samples_per_image,
         inception_weights=Path(inception_weights) if inception_weights else None,
-        has_holes=source.task.name == "inpaint",
     )
     chosen = registry.build_metrics(metrics, tools)
     seed = config.seed if noise_seed is None else noise_seed

@@ -22,4 +22,4 @@ def label_accuracy(tools: Tools) -> Metric:
     def combine(partials: Partials) -> Result:
         return summarise(partials, palette.names, tools.absent_classes)
 
-    return Metric(measure, combine, higher_is_better=True, headline="class_iou")
+    return Metric(measure, combine, higher_is_better=True, headline="class_iou", reads_labels=True)

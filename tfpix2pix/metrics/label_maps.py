@@ -3,12 +3,14 @@
 import itertools
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfpix2pix.metrics.registry import Pictures, Segmenter
+from tfpix2pix.metrics.registry import Pictures, Segmenter, Tools
 from tfpix2pix.pipelines import datasets
+from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.labels.palettes import Palette, class_ids, colour_ids, find_palette, resize_ids
 
@@ -32,6 +34,40 @@ def choose_palette(
         return find_palette(str(palette))
     own = datasets.find_classes(dataset, data_dir)
     return own or (segmenter.palette if segmenter else None)
+
+
+def find_tools(
+    source: Source,
+    dataset: str,
+    data_dir: str | Path,
+    palette: str | Path | None = None,
+    segmenter: Segmenter | None = None,
+    **others: Any,
+) -> Tools:
+    """Returns what metrics may need to judge a split: its classes, its label maps, and what is given.
+
+    Args:
+      source: the pairs.
+      dataset: name of the dataset.
+      data_dir: folder that holds the dataset, which may have a `palette.json`.
+      palette: classes that were asked for: the name of a dataset, or a JSON file.
+      segmenter: a network that may know its classes.
+      **others: other fields of `Tools`.
+
+    Raises:
+      UsageError: if no image of the first pair has the colours of the `palette` that was asked for.
+    """
+    classes = choose_palette(dataset, data_dir, palette, segmenter)
+    label_side = find_label_side(source, classes)
+    if palette is not None and label_side is None:
+        raise UsageError(f"`palette` {palette} has other colours than both images of the first pair")
+    return Tools(
+        palette=classes if label_side else None,
+        label_side=label_side,
+        segmenter=segmenter,
+        has_holes=source.task.name == "inpaint",
+        **others,
+    )
 
 
 def find_label_side(source: Source, palette: Palette | None) -> str | None:

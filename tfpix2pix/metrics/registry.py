@@ -91,7 +91,7 @@ class Examples:
         each with other noise. Most metrics judge the first.
       target_picture: uint8 [B, H, W, 3]; the target as people see it.
       generated_picture: uint8 [B, H, W, 3]; the first output as people see it.
-      label_ids: uint8 [B, H, W]; class ids of the label map, or None if there is none.
+      label_ids: uint8 [B, H, W]; class ids of the label map. None if there is none, or no metric reads it.
       mask: float32 [B, H, W, 1]; 1 in the holes of inpainting. None for other tasks.
     """
 
@@ -132,6 +132,7 @@ class Metric:
       samples: number of outputs of each input that `measure` looks at.
       headline: name of the score that stands for the metric where one number is needed,
         as in validations; if it is empty, that is the score of the metric's own name.
+      reads_labels: whether `measure` looks at `Examples.label_ids`; the label maps are read only then.
     """
 
     measure: Callable[[Examples], Partials]
@@ -139,6 +140,7 @@ class Metric:
     higher_is_better: bool | None
     samples: int = 1
     headline: str = ""
+    reads_labels: bool = False
 
 
 # The function that builds a metric, from what the metric may need.

@@ -29,7 +29,7 @@ class Split:
       source: the pairs.
       image_size: (height, width) px that pairs are resized to, if they are.
       noise_seed: seed of the noise; each example gets noise of its own.
-      tools: what metrics may need; its palette and label side find the class ids.
+      tools: what metrics may need; its palette and label side find the class ids for those that read them.
       batch_size: number of images that are translated at a time.
       resize: whether pairs are resized. If not, each has its own size and is a batch of its own.
     """
@@ -62,10 +62,11 @@ def score_split(
       BadImageError: for files of the split that cannot be read.
     """
     measures = {metric.measure for metric in metrics.values()}
+    reads_labels = any(metric.reads_labels for metric in metrics.values())
     partials: dict[Any, list[Partials]] = {measure: [] for measure in measures}
     num_samples = max((metric.samples for metric in metrics.values()), default=1)
     with split.source.naming_bad_files():
-        for examples, shown in _translate(generate, split, num_samples):
+        for examples, shown in _translate(generate, split, num_samples, reads_labels):
             if watch:
                 watch(examples, shown)
             for measure in measures:
@@ -75,7 +76,7 @@ def score_split(
 
 
 def _translate(
-    generate: Generate, split: Split, num_samples: int
+    generate: Generate, split: Split, num_samples: int, reads_labels: bool
 ) -> Iterator[tuple[Examples, ShownExamples]]:
     source, tools = split.source, split.tools
     batch_size = split.batch_size if split.resize else 1
@@ -88,7 +89,8 @@ def _translate(
         resize=split.resize,
     )
     size = split.image_size if split.resize else None
-    all_ids = read_label_ids(source, tools.palette, tools.label_side, size, batch_size)
+    palette = tools.palette if reads_labels else None
+    all_ids = read_label_ids(source, palette, tools.label_side, size, batch_size)
     for batch, label_ids in zip(dataset, all_ids, strict=False):
         seeds = (_sample_seeds(batch["noise_seed"], sample) for sample in range(num_samples))
         samples = tf.stack([generate(batch["input_image"], seed) for seed in seeds])

@@ -48,7 +48,7 @@ def fcn_score(tools: Tools) -> Metric:
     def combine(partials: Partials) -> Result:
         return summarise(partials, palette.names, tools.absent_classes)
 
-    return Metric(measure, combine, higher_is_better=True, headline="class_iou")
+    return Metric(measure, combine, higher_is_better=True, headline="class_iou", reads_labels=True)
 
 
 def confusion_matrices(

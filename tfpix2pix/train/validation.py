@@ -12,7 +12,7 @@ from tfpix2pix.config.config import Config
 from tfpix2pix.config.options import Size
 from tfpix2pix.methods.step import TranslationStep
 from tfpix2pix.metrics.fcn.segmenter import load_segmenter
-from tfpix2pix.metrics.label_maps import choose_palette, find_label_side
+from tfpix2pix.metrics.label_maps import find_tools
 from tfpix2pix.metrics.registry import BuildMetric, Metric, Tools, build_metrics, headline_score
 from tfpix2pix.metrics.scoring import BATCH_SIZE, Split, score_split
 from tfpix2pix.networks.tiles import generate_in_tiles
@@ -44,7 +44,8 @@ def build_judgement(
     Raises:
       UsageError: for a metric that cannot be had, or by which no checkpoint is the best.
     """
-    tools = _make_tools(config, source)
+    segmenter = load_segmenter(config.segmenter) if config.segmenter else None
+    tools = find_tools(source, config.dataset, config.data_dir, segmenter=segmenter)
     metrics = _default_metrics(tools)
     if tools.segmenter:
         metrics |= build_metrics(["fcn_score"], tools)
@@ -68,18 +69,6 @@ def build_judgement(
         )
 
     return judge
-
-
-def _make_tools(config: Config, source: Source) -> Tools:
-    segmenter = load_segmenter(config.segmenter) if config.segmenter else None
-    palette = choose_palette(config.dataset, config.data_dir, None, segmenter)
-    label_side = find_label_side(source, palette)
-    return Tools(
-        palette=palette if label_side else None,
-        label_side=label_side,
-        segmenter=segmenter,
-        has_holes=source.task.name == "inpaint",
-    )
 
 
 def _default_metrics(tools: Tools) -> dict[str, Metric]:
