@@ -44,8 +44,8 @@ def test_other_images_of_the_same_names_are_refused(tmp_path, suffix):
         _begin(tmp_path, tmp_path / "two")
     message = str(refusal.value)
     assert "1 examples then, 1 now, with the same names but other contents" in message
-    assert f"--data_dir was {tmp_path}/one, is {tmp_path}/two" in message
-    assert "choose another --workdir" in message
+    assert f"`data_dir` was {tmp_path}/one, is {tmp_path}/two" in message
+    assert "choose another `workdir`" in message
 
 
 def test_after_files_were_mended_in_their_place_a_run_goes_on_and_says_so(data_dir, tmp_path, capsys):

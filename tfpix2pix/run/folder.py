@@ -43,27 +43,54 @@ def read_config(workdir: Path) -> Config:
 
 
 def read_settings(workdir: Path, parse: Callable[[str], Settings]) -> Settings:
-    """Returns what `parse` makes of the JSON that a run of any kind has written; see `read_config`."""
-    path = workdir / CONFIG_FILE
-    if not path.is_file():
+    """Returns the settings of a run of any kind.
+
+    Args:
+      workdir: folder of the run.
+      parse: makes them of the JSON that the run has written.
+
+    Raises:
+      UsageError: when the folder holds no run, or one of another kind.
+      UserError: when its configuration cannot be read.
+    """
+    if not is_begun(workdir):
         raise UsageError(f"{workdir} holds no run: there is no {CONFIG_FILE}. It is written by train")
+    text = json.dumps(_read_file(workdir)["config"])
     try:
-        return parse(json.dumps(json.loads(path.read_text())["config"]))
+        return parse(text)
     except UsageError as error:
         reason = str(error).partition(" (there are")[0]
         raise UsageError(f"{workdir} is a run of another kind or version ({reason})") from error
+
+
+def is_begun(workdir: Path) -> bool:
+    """Tells whether a run was begun in `workdir`, whether or not it has a checkpoint."""
+    return (workdir / CONFIG_FILE).is_file()
+
+
+def _read_file(workdir: Path) -> dict[str, Any]:
+    """Returns all that the configuration file of a run says; nothing for a run that was not begun."""
+    if not is_begun(workdir):
+        return {}
+    path = workdir / CONFIG_FILE
+    try:
+        contents = json.loads(path.read_text())
+        if not isinstance(contents["config"], dict):
+            raise TypeError('"config" is not an object')
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is damaged, or not of a run: {type(error).__name__} {error}") from error
+    return contents
 
 
 def settle_config(workdir: Path, config: Config) -> Config:
     """Returns the configuration that the run in `workdir`, new or begun, goes on with.
 
     Raises:
-      UsageError: when `workdir` holds a run that `config` cannot go on with; it names
-        the fields.
+      UsageError: when `workdir` holds a run that `config` cannot go on with, in which case
+        the message names the fields; or when a folder of the run cannot be written.
     """
-    before = read_config(workdir) if (workdir / CONFIG_FILE).is_file() else None
+    _check_folders(workdir, config)
+    before = read_config(workdir) if is_begun(workdir) else None
     config = precision.settle(config, before)
     if before:
         config = keep_reading(workdir, config)
@@ -76,18 +103,22 @@ def keep_reading(workdir: Path, config: AnyConfig) -> AnyConfig:
 
     It has read the pixels as they are stored, and goes on with them.
     """
-    path = workdir / CONFIG_FILE
-    is_older = path.is_file() and "exif" not in json.loads(path.read_text())["config"]
+    is_older = is_begun(workdir) and "exif" not in _read_file(workdir)["config"]
     return dataclasses.replace(config, exif=False) if is_older else config
 
 
 def check_config(workdir: Path, config: Config) -> None:
-    """Raises UsageError as `settle_config` does, or if folders cannot be written; needs no TensorFlow."""
+    """Raises UsageError as `settle_config` does; needs no TensorFlow."""
+    if is_begun(workdir):  # its precision is decided
+        settle_config(workdir, config)
+    else:
+        _check_folders(workdir, config)
+
+
+def _check_folders(workdir: Path, config: Config) -> None:
     check_writable(workdir, "workdir")
     if config.export:
         check_writable(Path(config.saved_model_dir), "saved_model_dir")
-    if (workdir / CONFIG_FILE).is_file():
-        settle_config(workdir, config)
 
 
 def name_own(own: Mapping[str, Any]) -> dict[str, str]:
@@ -101,26 +132,23 @@ def name_own(own: Mapping[str, Any]) -> dict[str, str]:
 
 def read_own(workdir: Path) -> dict[str, str]:
     """Returns the names of the caller's own parts that a run was trained with, by part."""
-    path = workdir / CONFIG_FILE
-    return json.loads(path.read_text()).get("own", {}) if path.is_file() else {}
+    return _read_file(workdir).get("own", {})
 
 
 def count_examples(workdir: Path) -> int | None:
     """Returns how many examples the training set of a run has; None if the run has not seen one."""
-    path = workdir / CONFIG_FILE
-    told = json.loads(path.read_text()).get("training_set") if path.is_file() else None
+    told = _read_file(workdir).get("training_set")
     return told["examples"] if told else None
 
 
 def read_origin(workdir: Path) -> dict[str, Any] | None:
     """Returns what the first weights of a run were taken from; None if they were random."""
-    path = workdir / CONFIG_FILE
-    return json.loads(path.read_text()).get("origin") if path.is_file() else None
+    return _read_file(workdir).get("origin")
 
 
 def check_own(workdir: Path, own: Mapping[str, Any]) -> None:
     """Raises UsageError when the run in `workdir` goes on with other parts of the caller's own."""
-    if not (workdir / CONFIG_FILE).is_file():
+    if not is_begun(workdir):
         return
     before, now = read_own(workdir), name_own(own)
     for part in sorted(before.keys() ^ now.keys()):
@@ -155,7 +183,6 @@ def write_config(
       UsageError: when the run was started on other training images; where some were
         changed in their place, there is a warning.
     """
-    path = workdir / CONFIG_FILE
     training_set = None if train_source is None else _fingerprint(train_source)
     check_training_set(workdir, config, train_source)
     text = {"config": json.loads(config.to_json()), "training_set": training_set}
@@ -163,15 +190,23 @@ def write_config(
         text["own"] = named
     if told := origin or read_origin(workdir):
         text["origin"] = told
-    staging.write_file(path, (json.dumps(text, indent=2) + "\n").encode())
+    staging.write_file(workdir / CONFIG_FILE, (json.dumps(text, indent=2) + "\n").encode())
 
 
 def check_training_set(workdir: Path, config: WritesJson, train_source: "Source | None") -> None:
-    """Raises UsageError, or warns, where the run in `workdir` began on other images; see `write_config`."""
-    path = workdir / CONFIG_FILE
-    if not path.is_file() or train_source is None:
+    """Compares a training set with the one that the run in `workdir` began on.
+
+    Args:
+      workdir: folder of the run, which need not have begun.
+      config: its settings, which say where the training set is.
+      train_source: the training set; None compares nothing.
+
+    Raises:
+      UsageError: for other images; where some were changed in their place, there is a warning.
+    """
+    if not is_begun(workdir) or train_source is None:
         return
-    saved, now = json.loads(path.read_text()), json.loads(config.to_json())
+    saved, now = _read_file(workdir), json.loads(config.to_json())
     then, here = saved["training_set"], _fingerprint(train_source)
     if not then or all(then[key] == here[key] for key in then.keys() & here.keys()):
         return
@@ -179,15 +214,15 @@ def check_training_set(workdir: Path, config: WritesJson, train_source: "Source 
     folder_then, folder = (text.get("data_dir") for text in (saved["config"], now))
     if have_same_names and folder == folder_then:  # somebody has mended files there
         warn(
-            f"training images in {folder} have changed since {path.parent} began; it goes on with them as "
-            "they are now, and another --workdir begins anew"
+            f"training images in {folder} have changed since {workdir} began; it goes on with them as "
+            "they are now, and another `workdir` begins anew"
         )
         return
     what = "the same names but other contents" if have_same_names else "other names"
     raise UsageError(
-        f"the training set of {path.parent} changed: {then['examples']} examples then, "
-        f"{here['examples']} now, with {what}; --data_dir was {folder_then}, is {folder}. "
-        "Bring the images back to go on, or choose another --workdir"
+        f"the training set of {workdir} changed: {then['examples']} examples then, "
+        f"{here['examples']} now, with {what}; `data_dir` was {folder_then}, is {folder}. "
+        "Bring the images back to go on, or choose another `workdir`"
     )
 
 
@@ -225,7 +260,7 @@ def lock(workdir: Path) -> Iterator[None]:
             file.seek(0)
             raise UserError(
                 f"{workdir} is in use by process {file.read().strip() or 'unknown'}; "
-                "wait for it, or choose another --workdir"
+                "wait for it, or choose another `workdir`"
             ) from None
         file.truncate(0)
         file.write(str(os.getpid()))
@@ -233,7 +268,7 @@ def lock(workdir: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            if not (workdir / CONFIG_FILE).exists():  # the run never began: leave nothing behind
+            if not is_begun(workdir):  # the run never began: leave nothing behind
                 (workdir / ".lock").unlink(missing_ok=True)
                 with suppress(OSError):  # something else is in it
                     for folder in made or [workdir]:

@@ -12,7 +12,7 @@ from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.placing.dataset_folder import find_dataset_folder
 from tfpix2pix.run import checkpoints, splits
 from tfpix2pix.run.distribution import check_placement, make_strategy
-from tfpix2pix.run.folder import CONFIG_FILE, check_training_set, settle_config
+from tfpix2pix.run.folder import check_training_set, is_begun, settle_config
 from tfpix2pix.run.loop import count_steps
 from tfpix2pix.train.fit import find_misfit
 from tfpix2pix.train.origin import read_origin, start_from
@@ -95,7 +95,7 @@ def _describe_place(config: Config) -> str:
 def _describe_run(workdir: Path, total_steps: int | None) -> str:
     steps = checkpoints.list_steps(workdir)
     if not steps:
-        begun = "was begun and has no checkpoint: it" if (workdir / CONFIG_FILE).is_file() else "is new: it"
+        begun = "was begun and has no checkpoint: it" if is_begun(workdir) else "is new: it"
         return f"{workdir} {begun} would start at step 0"
     if total_steps is not None and steps[-1] >= total_steps:
         return f"{workdir} is finished: {steps[-1]} steps are done"

@@ -22,7 +22,7 @@ from tfpix2pix.pipelines.batches import keep_resized
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.run import checkpoints, splits
 from tfpix2pix.run.distribution import check_placement, make_strategy
-from tfpix2pix.run.folder import check_config, check_own, lock, settle_config, write_config
+from tfpix2pix.run.folder import check_own, lock, settle_config, write_config
 from tfpix2pix.run.loop import Training
 from tfpix2pix.train.fit import find_misfit
 from tfpix2pix.train.origin import read_origin, start_from
@@ -91,7 +91,6 @@ def train_and_evaluate(
         raise UsageError("`build_step` builds the generator too: give it or `generator`, not both")
     workdir = Path(workdir or Path("runs") / config.dataset)
     asked = config.precision
-    check_config(workdir, config)
     config = settle_config(workdir, config)
     own = {"generator": generator, "build_step": build_step}
     check_own(workdir, own)
@@ -101,7 +100,7 @@ def train_and_evaluate(
     origin = read_origin(Path(config.init_from)) if config.init_from and is_new else None
     if config.norm_backend == "addons":
         load_addons()  # before anything is written
-    chosen = f" (chosen by --precision={asked})" if asked != config.precision else ""
+    chosen = f" (chosen by `precision={asked}`)" if asked != config.precision else ""
     say(f"training on {placement}, {config.precision}{chosen}")
     with lock(workdir) if placement.is_chief else nullcontext():
         train_source = _open_training_split(config)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfpix2pix.config.options import check_resumable
+from tfpix2pix.config.config import check_resumable
 from tfpix2pix.methods.optimizers import LinearDecay
 from tfpix2pix.metrics.fcn.config import PALETTE_FILE, SCRATCH, FcnConfig, from_json
 from tfpix2pix.metrics.fcn.network import build_network, load_vgg_weights
@@ -21,7 +21,7 @@ from tfpix2pix.pipelines.catalogue import find_dataset
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.labels.palettes import Palette, dataset_palette, find_palette, with_class_ids
 from tfpix2pix.run.distribution import Placement
-from tfpix2pix.run.folder import CONFIG_FILE, keep_reading, lock, read_settings, write_config
+from tfpix2pix.run.folder import is_begun, keep_reading, lock, read_settings, write_config
 from tfpix2pix.run.loop import Training
 from tfpix2pix.run.records import Judgement
 
@@ -89,12 +89,8 @@ def train_fcn(config: FcnConfig, workdir: Path) -> FcnResult:
 
 def check_config(workdir: Path, config: FcnConfig) -> None:
     """Raises UsageError, naming the fields, when `workdir` holds a run that `config` cannot go on with."""
-    if not (workdir / CONFIG_FILE).is_file():
-        return
-    saved = read_settings(workdir, from_json)
-    # More steps are fine where no schedule depends on their number.
-    may_change = ("epochs", "steps") if saved.lr_schedule == "constant" else ()
-    check_resumable(saved, keep_reading(workdir, config), workdir, may_change)
+    if is_begun(workdir):
+        check_resumable(read_settings(workdir, from_json), keep_reading(workdir, config), workdir)
 
 
 def _write_palette(workdir: Path, palette: Palette) -> None:
