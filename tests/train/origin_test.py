@@ -16,7 +16,7 @@ from tfpix2pix.export.saved_model import export_saved_model
 from tfpix2pix.interop.torch_export import export_weights
 from tfpix2pix.networks.build import build_discriminator, build_generator
 from tfpix2pix.networks.keras_versions import IS_KERAS_3
-from tfpix2pix.networks.variables import model_variables
+from tfpix2pix.networks.variables import weights_of
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.run.generator import load_generator
 from tfpix2pix.train.origin import read_origin, start_from
@@ -36,7 +36,7 @@ def trained(run):
 
 
 def _weights(model):
-    return {name: variable.numpy() for name, variable in model_variables("", model).items()}
+    return {name: variable.numpy() for name, variable in weights_of(model).items()}
 
 
 def _networks(**settings):

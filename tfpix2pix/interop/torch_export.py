@@ -13,7 +13,7 @@ from tfpix2pix.interop.torch_import import Conversion
 from tfpix2pix.interop.torch_names import PatchDiscriminator, Table, Unet
 from tfpix2pix.networks import generators
 from tfpix2pix.networks.build import build_discriminator, build_generator
-from tfpix2pix.networks.variables import DISCRIMINATOR, model_variables
+from tfpix2pix.networks.variables import DISCRIMINATOR, weights_of
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.run import checkpoints
 from tfpix2pix.run.folder import read_config
@@ -61,7 +61,7 @@ def export_weights(
 
 def read_weights(model: keras.Model) -> dict[str, np.ndarray]:
     """Returns the value of every weight of a network, by our name `layer/weight`."""
-    return {name.removeprefix("/"): variable.numpy() for name, variable in model_variables("", model).items()}
+    return {name: variable.numpy() for name, variable in weights_of(model).items()}
 
 
 def _describe_unet(config: Config) -> Unet:

@@ -16,7 +16,7 @@ from tfpix2pix.interop import torch_detection, torch_files, torch_names
 from tfpix2pix.interop.torch_names import PatchDiscriminator, Unet
 from tfpix2pix.methods.build import build_train_step
 from tfpix2pix.methods.step import TranslationStep
-from tfpix2pix.networks.variables import model_variables
+from tfpix2pix.networks.variables import weights_of
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.run import checkpoints
@@ -109,7 +109,7 @@ def assign_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> lis
     Raises:
       ValueError: if other weights are missing, or the network has no place for some.
     """
-    variables = {name.removeprefix("/"): variable for name, variable in model_variables("", model).items()}
+    variables = weights_of(model)
     zeroed = [name for name in variables if name not in weights]
     faults = set(weights) - set(variables) | {name for name in zeroed if not name.endswith("/bias")}
     if faults:

@@ -16,7 +16,12 @@ def model_variables(name: str, model: keras.Model) -> dict[str, tf.Variable]:
       name: of the network, such as `GENERATOR`.
       model: the network.
     """
-    return {f"{name}/{variable_path(variable)}": tf_variable(variable) for variable in model.variables}
+    return {f"{name}/{path}": variable for path, variable in weights_of(model).items()}
+
+
+def weights_of(model: keras.Model) -> dict[str, tf.Variable]:
+    """Returns the variables of one network, each as `<layer>/<weight>`."""
+    return {variable_path(variable): tf_variable(variable) for variable in model.variables}
 
 
 def trained_variables(

@@ -1,7 +1,7 @@
 """A training of any kind: it restores, takes the steps that are left, keeps records, and stops cleanly."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Generic, NoReturn, TypeVar
@@ -130,8 +130,8 @@ class Training(Generic[StepType]):
                     self._save_before(error, records)
                     raise UserError(
                         f"{error}; {checkpoints.tell_latest(self.workdir)}. Put a good image of that name "
-                        "there and run the same command again, or start anew in another --workdir with "
-                        "--on_bad_image=skip"
+                        "there and run the same command again, or start anew in another `workdir` with "
+                        "`on_bad_image=skip`"
                     ) from error
                 # A signal that comes while records are kept waits for the next step's.
                 stopping = signals[:1]
@@ -174,14 +174,15 @@ class Training(Generic[StepType]):
         count = min(self._intervals.steps_per_call, due - self.step)
         start = time.perf_counter()
         try:
-            with self.train_source.naming_bad_files(lambda: self._example_indices(count)):
+            steps = range(self.step, self.step + count)
+            with self.train_source.naming_bad_files(lambda: self._example_indices(steps)):
                 losses = self.train_step.run_steps(batches, count)
                 values = {name: value.numpy().astype(np.float64) for name, value in losses.items()}
         except tf.errors.ResourceExhaustedError as error:
             raise UserError(
                 f"out of memory in step {self.step + 1} ({shorten(error)}); "
                 f"{checkpoints.tell_latest(self.workdir)}. "
-                "Try a smaller --batch_size, --image_size or network in a new --workdir"
+                "Try a smaller `batch_size`, `image_size` or network in a new `workdir`"
             ) from error
         except BadImageError as error:
             # Of several steps in one call, those before may be half done; replicas fail one by one.
@@ -198,18 +199,16 @@ class Training(Generic[StepType]):
             return
         place = int(np.argmin(finite))
         losses = ", ".join(f"{name} {value[place]:.6g}" for name, value in values.items())
-        indices = self._example_indices(1, self.step + place)
+        indices = self._example_indices([self.step + place])
         examples = ", ".join(self.train_source.example_ids[index] for index in indices)
         raise UserError(
             f"a loss is not finite in step {self.step + place + 1}: {losses}; examples: {examples}; "
-            f"{checkpoints.tell_latest(self.workdir)}. Try a lower --learning_rate, or --precision=float32"
+            f"{checkpoints.tell_latest(self.workdir)}. Try a lower `learning_rate`, or `precision=float32`"
         )
 
-    def _example_indices(self, count: int, first_step: int | None = None) -> np.ndarray:
-        """Returns the training examples of `count` steps, from the next one on."""
-        first = self.step if first_step is None else first_step
+    def _example_indices(self, steps: Iterable[int]) -> np.ndarray:
+        """Returns which training examples these steps take."""
         config, examples = self.config, len(self.train_source)
-        steps = range(first, first + count)
         return np.concatenate(
             [example_indices(step, config.seed, examples, config.batch_size) for step in steps]
         )

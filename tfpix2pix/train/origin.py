@@ -12,7 +12,7 @@ import tensorflow as tf
 from tfpix2pix.export.names import NETWORK_SIGNATURE
 from tfpix2pix.export.versions import find_version
 from tfpix2pix.interop import torch_detection, torch_files, torch_names
-from tfpix2pix.networks.variables import DISCRIMINATOR, GENERATOR, model_variables
+from tfpix2pix.networks.variables import DISCRIMINATOR, GENERATOR, weights_of
 from tfpix2pix.pipelines.base.errors import UsageError, UserError, shorten
 from tfpix2pix.pipelines.base.progress import say
 from tfpix2pix.run import checkpoints
@@ -92,7 +92,7 @@ def _read_keras(path: Path) -> Origin:
         model = keras.models.load_model(path, compile=False)
     except Exception as error:  # whatever a foreign file makes Keras raise
         raise UserError(f"{path} cannot be read as a Keras model: {shorten(error)}") from error
-    weights = {name: variable.numpy() for name, variable in _variables(model).items()}
+    weights = {name: variable.numpy() for name, variable in weights_of(model).items()}
     return Origin(path, _record(path, "keras"), weights)
 
 
@@ -126,7 +126,7 @@ def start_from(origin: Origin, generator: keras.Model, discriminator: keras.Mode
 
 
 def _copy(origin: Origin, model: keras.Model, weights: Weights) -> None:
-    variables = _variables(model)
+    variables = weights_of(model)
     anew = _find_other_channels(model, variables, weights)
     kept = {name: variable for name, variable in variables.items() if name.rpartition("/")[0] not in anew}
     values = dict(weights)
@@ -150,10 +150,6 @@ def _explain(origin: Origin, model: keras.Model, what: str) -> str:
         f"`init_from={origin.path}` does not fit the {model.name}: {what}. Give the settings of its "
         "networks: `depth` and `base_filters`. A SavedModel or a .keras file has the generator alone"
     )
-
-
-def _variables(model: keras.Model) -> dict[str, tf.Variable]:
-    return {name.removeprefix("/"): variable for name, variable in model_variables("", model).items()}
 
 
 def _find_other_channels(
