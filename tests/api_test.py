@@ -52,7 +52,7 @@ def test_a_type_checker_reads_the_same_names_from_the_same_modules():
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
     )
     imported = {alias.asname: (node.module, alias.name) for node in block.body for alias in node.names}
-    assert imported == {name: (home, name) for name, home in tfpix2pix._HOMES.items()}
+    assert imported == {name: (f"tfpix2pix.{home}", name) for name, home in tfpix2pix._HOMES.items()}
 
 
 @pytest.fixture(scope="module")
@@ -106,8 +106,8 @@ def test_arguments_of_public_functions_have_types():
 @pytest.mark.parametrize("home", sorted(set(tfpix2pix._HOMES.values())))
 def test_the_examples_run(home, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    module = importlib.import_module(home)
-    if home in ("tfpix2pix.translate.translator", "tfpix2pix.run.generator", "tfpix2pix.evaluate.evaluation"):
+    module = importlib.import_module(f"tfpix2pix.{home}")
+    if home in ("translate.translator", "run.generator", "evaluate.evaluation"):
         write_run(tmp_path / "run")  # their examples begin with one
     names = {name: getattr(tfpix2pix, name) for name in PUBLIC}
     names |= {"np": np, "tf": tf, "tfpix2pix": tfpix2pix}

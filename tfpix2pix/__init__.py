@@ -4,8 +4,9 @@ The public names are imported when they are used, so that `import tfpix2pix` and
 --help of commands do not wait for TensorFlow.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tfpix2pix.pipelines.base.face import name_face
 
 if TYPE_CHECKING:
     # The names of _HOMES again, because a type checker does not run `__getattr__`.
@@ -31,33 +32,26 @@ __version__ = "0.1.0"
 
 # Public name -> the module that defines it.
 _HOMES = {
-    "Config": "tfpix2pix.config.fields",
-    "make_config": "tfpix2pix.config.config",
-    "open_split": "tfpix2pix.pipelines.datasets",
-    "from_arrays": "tfpix2pix.pipelines.files.sources",
-    "build_dataset": "tfpix2pix.pipelines.batches",
-    "unet_generator": "tfpix2pix.networks.generators",
-    "encoder_decoder_generator": "tfpix2pix.networks.generators",
-    "patch_discriminator": "tfpix2pix.networks.discriminators",
-    "TrainStep": "tfpix2pix.methods.pix2pix",
-    "build_adam": "tfpix2pix.methods.optimizers",
-    "train_and_evaluate": "tfpix2pix.train.training",
-    "load_generator": "tfpix2pix.run.generator",
-    "translate_images": "tfpix2pix.translate.translator",
-    "evaluate_model": "tfpix2pix.evaluate.evaluation",
-    "export_saved_model": "tfpix2pix.export.saved_model",
-    "UserError": "tfpix2pix.pipelines.base.errors",
-    "UsageError": "tfpix2pix.pipelines.base.errors",
+    "Config": "config.fields",
+    "make_config": "config.config",
+    "open_split": "pipelines.datasets",
+    "from_arrays": "pipelines.files.sources",
+    "build_dataset": "pipelines.batches",
+    "unet_generator": "networks.generators",
+    "encoder_decoder_generator": "networks.generators",
+    "patch_discriminator": "networks.discriminators",
+    "TrainStep": "methods.pix2pix",
+    "build_adam": "methods.optimizers",
+    "train_and_evaluate": "train.training",
+    "load_generator": "run.generator",
+    "translate_images": "translate.translator",
+    "evaluate_model": "evaluate.evaluation",
+    "export_saved_model": "export.saved_model",
+    "UserError": "pipelines.base.errors",
+    "UsageError": "pipelines.base.errors",
 }
-__all__ = ["__version__", *_HOMES]  # noqa: F822
+_getattr, __dir__, _names = name_face(__name__, _HOMES)
+__all__ = ["__version__", *_names]  # noqa: F822
 
 if not TYPE_CHECKING:
-
-    def __getattr__(name: str) -> Any:
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(importlib.import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+    __getattr__ = _getattr
