@@ -85,7 +85,7 @@ def test_the_score_is_the_class_iou_of_one_confusion_matrix(data_dir, segmenter)
     assert segmentation_scores(confusion)["class_iou"] == 0.5  # 1/2 and 1/2; absent classes do not count
 
 
-def test_training_keeps_the_best_by_fcn_score(data_dir, segmenter, tmp_path):
+def test_training_keeps_the_best_by_fcn_score(data_dir, segmenter, tmp_path, capsys):
     every = {"validate_every_steps": 1, "checkpoint_every_steps": 1, "summary_every_steps": 9}
     config = _config(
         data_dir, segmenter, best_metric="fcn_score", steps=3, keep_checkpoints=9, learning_rate=0.01, **every
@@ -103,6 +103,10 @@ def test_training_keeps_the_best_by_fcn_score(data_dir, segmenter, tmp_path):
         "metric": "fcn_score",
         "score": max(by_step.values()),
     }
+    # The name of a dataset is compared with the files, whatever the training makes of them.
+    warning = "the images in {} are not those of camvid: train/ holds 3 examples instead of 367; val/ holds 2"
+    told = capsys.readouterr().err
+    assert warning.format(data_dir) in told and "has the colours" not in told
 
 
 def test_a_segmenter_changes_nothing_but_the_score(data_dir, segmenter, tmp_path):

@@ -103,10 +103,10 @@ def train_and_evaluate(
     chosen = f" (chosen by `precision={asked}`)" if asked != config.precision else ""
     say(f"training on {placement}, {config.precision}{chosen}")
     with lock(workdir) if placement.is_chief else nullcontext():
-        train_source = _open_training_split(config)
-        val_source = splits.open_split(config, "val")
+        train_source, val_source = (splits.open_split(config, split) for split in ("train", "val"))
         if placement.is_chief and (misfit := find_misfit(config, train_source, val_source)):
             warn(misfit)
+        train_source = _keep_resized(train_source, config)
         judge = build_judgement(config, val_source, metrics) if placement.is_chief else None
 
         def build(total_steps: int) -> TranslationStep:
@@ -139,8 +139,7 @@ def _build_step(
     return build_step(config, total_steps)
 
 
-def _open_training_split(config: Config) -> Source:
-    source = splits.open_split(config, "train")
+def _keep_resized(source: Source, config: Config) -> Source:
     if not config.resizes:
         return source
     return keep_resized(source, config.load_size if config.jitter else config.image_size, config.cache_mib)
