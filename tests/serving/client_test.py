@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.helpers import runs
-from tests.helpers.serving_stand_in.exports import decode_png, draw_pixels, encode_png
+from tests.helpers.serving_stand_in.exports import as_picture, decode_png, draw_pixels, encode_png
 from tests.helpers.serving_stand_in.models import RequestError
 from tests.helpers.serving_stand_in.servers import STARTS, start_rest_server
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
@@ -83,7 +83,7 @@ def test_rest_needs_no_tensorflow(serve, photos):
     process = runs.run([sys.executable, "-c", program, *arguments], cwd=photos.parent)
     assert process.returncode == 0, process.stderr
     contents = (photos / "b.png").read_bytes()
-    assert (photos.parent / "out" / "b.png").read_bytes() == contents + b"v8"
+    assert (photos.parent / "out" / "b.png").read_bytes() == as_picture(contents + b"v8")
 
 
 def test_bad_images_are_named_and_the_others_done(serve, photos):
@@ -102,6 +102,31 @@ def test_bad_images_are_named_and_the_others_done(serve, photos):
     assert list_files(photos / "out") == ["a.jpg.png", "a.png.png", "b.png", "sub/a.png"]
 
 
+@BOTH
+def test_an_output_that_cannot_be_written_is_named_and_the_others_are_done(serve, photos, capsys, protocol):
+    long_name = "n" * 245 + ".png"  # while it is written, a file has a longer name
+    (photos / "b.png").rename(photos / long_name)
+    with pytest.raises(UserError, match="1 of 4 images could not be translated"):
+        run(url=serve(protocol), model="tiny", input="photos", output="out")
+    assert f"out/{long_name} cannot be written: File name too long" in capsys.readouterr().err
+    assert list_files(photos.parent / "out") == ["a.jpg.png", "a.png.png", "sub/a.png"]
+
+
+def test_outputs_that_exist_are_left_out_on_request(serve, models, photos, capsys):
+    settings = {"url": serve(), "model": "tiny", "input": "photos", "output": "out"}
+    kept = photos.parent / "out" / "sub" / "a.png"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("as it was")
+    run(**settings, resume=True)
+    told = capsys.readouterr()
+    assert "1 of 4 outputs are in out already and stay as they are" in told.err
+    assert kept.read_text() == "as it was" and told.out.startswith("3 images in ")
+    run(**settings, resume=True)
+    assert capsys.readouterr().out.startswith("0 images in ")
+    run(**settings)
+    assert kept.read_bytes().startswith(b"\x89PNG")
+
+
 def test_seed_version_and_token_reach_the_server(serve, models, photos, tmp_path):
     contents = (photos / "b.png").read_bytes()
     models.token = "secret"  # noqa: S105
@@ -109,7 +134,7 @@ def test_seed_version_and_token_reach_the_server(serve, models, photos, tmp_path
     settings = {"url": serve(), "model": "probe", "input": "photos/b.png", "token_file": "token"}
     for flags, added in (({"noise_seed": 5}, b"5"), ({"version": 7}, b"v7"), ({"version": "stable"}, b"v7")):
         run(**settings, **flags, output="out")
-        assert (tmp_path / "out" / "b.png").read_bytes() == contents + added
+        assert (tmp_path / "out" / "b.png").read_bytes() == as_picture(contents + added)
 
 
 @pytest.mark.parametrize(

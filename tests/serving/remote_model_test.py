@@ -1,13 +1,11 @@
 """The client's library against the stand-in, over REST in both formats and over gRPC."""
 
-import http.server
 import sys
-import threading
 
 import numpy as np
 import pytest
 
-from tests.helpers.serving_stand_in.exports import decode_png, draw_pixels, encode_png
+from tests.helpers.serving_stand_in.exports import as_picture, decode_png, draw_pixels, encode_png
 from tests.helpers.serving_stand_in.models import RequestError, fail_with
 from tests.helpers.serving_stand_in.servers import start_grpc_server, start_rest_server
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
@@ -93,7 +91,7 @@ def test_a_connection_is_kept(connect, models):
     before = models.num_connections
     model = connect("rest", "probe")
     for _ in range(5):
-        assert model.translate([b"a"]) == [b"av8"]
+        assert model.translate([b"a"]) == [as_picture(b"av8")]
     assert models.num_connections == before + 1
 
 
@@ -113,9 +111,9 @@ def test_metadata_and_status(connect, protocol):
 @BOTH
 def test_a_noise_seed_asks_the_seeded_signature(connect, protocol):
     model = connect(protocol, "probe")
-    assert model.translate([b"a", b"b"], noise_seed=-3) == [b"a-3", b"b-3"]
-    assert model.translate([b"a"], noise_seed=2**70 + 2**32 + 5) == [b"a5"]
-    assert model.translate([b"a"], "serving_default_seeded", noise_seed=6) == [b"a6"]
+    assert model.translate([b"a", b"b"], noise_seed=-3) == [as_picture(b"a-3"), as_picture(b"b-3")]
+    assert model.translate([b"a"], noise_seed=2**70 + 2**32 + 5) == [as_picture(b"a5")]
+    assert model.translate([b"a"], "serving_default_seeded", noise_seed=6) == [as_picture(b"a6")]
     with pytest.raises(UsageError, match=r"has no signature mix_seeded; it has .*serving_default_seeded"):
         model.translate([b"a"], "mix", noise_seed=1)
 
@@ -123,7 +121,7 @@ def test_a_noise_seed_asks_the_seeded_signature(connect, protocol):
 @BOTH
 def test_versions_and_labels(connect, protocol):
     for version, answer in ((None, b"av8"), (8, b"av8"), (7, b"av7"), ("stable", b"av7")):
-        assert connect(protocol, "probe", version).translate([b"a"]) == [answer]
+        assert connect(protocol, "probe", version).translate([b"a"]) == [as_picture(answer)]
 
 
 @BOTH
@@ -186,7 +184,7 @@ def test_errors_keep_their_code_and_sentence_and_are_not_tried_again(connect, mo
 @BOTH
 def test_files_beyond_the_4_mb_that_grpc_receives_by_default(connect, protocol):
     contents = np.random.default_rng(0).bytes(5 * 2**20)
-    assert connect(protocol, "probe").translate([contents]) == [contents + b"v8"]
+    assert connect(protocol, "probe").translate([contents]) == [as_picture(contents + b"v8")]
 
 
 def test_a_message_too_large_for_the_server_names_the_setting(models):
@@ -201,7 +199,7 @@ def test_a_message_too_large_for_the_server_names_the_setting(models):
 def test_a_token_is_sent_along(connect, models, protocol):
     models.token = "secret"  # noqa: S105
     assert connect(protocol, "probe", headers={"Authorization": "Bearer secret"}).translate([b"a"]) == [
-        b"av8"
+        as_picture(b"av8")
     ]
     with pytest.raises(ServingError, match="wants to know who asks: a token is needed"):
         connect(protocol, "probe").translate([b"a"])
@@ -216,34 +214,66 @@ def test_the_other_protocols_port(models, start, scheme):
     stop()
 
 
-@pytest.mark.parametrize("status", [200, 404])
-def test_a_server_of_another_kind(status):
-    class Page(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(b"<html>somewhere else</html>")
-
-        def log_message(self, *_):
-            pass
-
-    server = http.server.HTTPServer(("127.0.0.1", 0), Page)
-    threading.Thread(target=server.serve_forever, args=(0.02,)).start()
-    try:
-        with RemoteModel(f"http://127.0.0.1:{server.server_port}", "probe") as model:
-            with pytest.raises(ServingError, match="not that of TensorFlow Serving|<html>somewhere else"):
-                model.read_status()
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
 @pytest.mark.parametrize(
     "url", ["127.0.0.1:8501", "ftp://host:1", "http://", "grpc://host", "http://host:x", ""]
 )
 def test_a_url_that_is_none(url):
     with pytest.raises(UsageError, match=r"URL is http://HOST:8501 or grpc://HOST:8500. Received: "):
         RemoteModel(url, "probe")
+
+
+@pytest.mark.parametrize("scheme", ["http", "grpc"])
+def test_passwords_are_not_taken_from_a_url_and_not_shown(scheme):
+    with pytest.raises(UsageError, match=f"give {scheme}://host:1 as `url`, and `headers`") as raised:
+        RemoteModel(f"{scheme}://me:secret@host:1", "probe")
+    assert "secret" not in str(raised.value)
+
+
+IMAGES, SEED = np.zeros((2, 8, 8, 3)), [[1, 0], [2, 0]]
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("signature", "inputs", "text"),
+    [
+        (
+            "uint8",
+            {"input_image": IMAGES - 0.7},
+            "uint8 cannot hold all of the values, which are -0.7 to -0.7",
+        ),
+        ("uint8", {"input_image": IMAGES + 300}, "uint8 cannot hold all of the values, which are 300 to 300"),
+        ("uint8", {"input_image": IMAGES + np.nan}, "uint8 cannot hold all of the values, which are nan"),
+        ("uint8", {"input_image": "abc"}, "uint8 cannot hold what are not numbers"),
+        (
+            "float32",
+            {"input_image": IMAGES + 1e300},
+            "float32 cannot hold all of the values, which are 1e.300",
+        ),
+        ("uint8", {"input_image": IMAGES[0]}, "takes arrays of anyxanyxanyx3. Received: 8x8x3"),
+        ("uint8", {"input_image": IMAGES[..., :1]}, "takes arrays of anyxanyxanyx3. Received: 2x8x8x1"),
+        ("float32_seeded", {"input_image": IMAGES, "noise_seed": [[2**40, 0]] * 2}, "int32 cannot hold all"),
+        (
+            "float32_seeded",
+            {"input_image": IMAGES, "noise_seed": SEED[:1]},
+            "received 2 of input_image, 1 of",
+        ),
+        (
+            "float32_seeded",
+            {"input_image": IMAGES, "noise_seed": [1, 2]},
+            "takes arrays of anyx2. Received: 2",
+        ),
+        (
+            "float32_seeded",
+            {"input_image": IMAGES, "noise_seed": [[1, 2], [1]]},
+            "does not take these values",
+        ),
+    ],
+)
+def test_values_that_a_model_cannot_take_are_not_sent(connect, models, protocol, signature, inputs, text):
+    models.before_answer, calls = fail_with(RuntimeError("asked"))
+    with pytest.raises(UsageError, match=text):
+        connect(protocol, "tiny").predict(inputs, signature)
+    assert calls == []
 
 
 def test_grpc_without_its_package_names_the_extra(monkeypatch):

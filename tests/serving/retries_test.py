@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from tests.helpers.serving_stand_in.exports import as_picture
 from tests.helpers.serving_stand_in.models import RequestError, fail_with
 from tests.helpers.serving_stand_in.servers import STARTS, start_rest_server
 from tfpix2pix.serving import RemoteModel, ServingError, remote_model, rest_transport
@@ -21,7 +22,7 @@ def test_an_unavailable_server_is_asked_again(connect, models, protocol):
     models.before_answer, calls = fail_with(RequestError("UNAVAILABLE", "queue full"), times=3)
     notices: list[str] = []
     model = connect(protocol, "probe", retries=3, notify=notices.append)
-    assert model.translate([b"a"]) == [b"av8"]
+    assert model.translate([b"a"]) == [as_picture(b"av8")]
     gaps = np.diff(calls)
     # 50, 100, 200 ms, each shortened by up to a half.
     assert len(calls) == 4 and (gaps > [0.024, 0.049, 0.099]).all()
@@ -30,13 +31,13 @@ def test_an_unavailable_server_is_asked_again(connect, models, protocol):
 
 def test_a_call_that_a_server_cancels_as_it_stops_is_made_again(connect, models):
     models.before_answer, calls = fail_with(RequestError("CANCELLED", "shutting down"), times=1)
-    assert connect("grpc", "probe").translate([b"a"]) == [b"av8"] and len(calls) == 2
+    assert connect("grpc", "probe").translate([b"a"]) == [as_picture(b"av8")] and len(calls) == 2
 
 
 def test_only_connecting_has_to_be_quick(connect, models, monkeypatch):
     monkeypatch.setattr(rest_transport, "CONNECT_TIMEOUT_SEC", 0.2)
     models.before_answer = lambda: time.sleep(0.5)
-    assert connect("rest", "probe").translate([b"a"]) == [b"av8"]
+    assert connect("rest", "probe").translate([b"a"]) == [as_picture(b"av8")]
 
 
 @BOTH
@@ -60,7 +61,7 @@ def test_a_model_that_is_loading_is_waited_for(connect, models, protocol):
     timer.start()
     model = connect(protocol, "probe", 8)
     start = time.monotonic()
-    assert model.translate([b"a"]) == [b"av8"]
+    assert model.translate([b"a"]) == [as_picture(b"av8")]
     assert time.monotonic() - start > 0.25
     models.states["probe"][8] = "LOADING"
     with pytest.raises(ServingError, match="does not answer: the model is loading"):
@@ -72,7 +73,7 @@ def test_sixteen_clients_at_once_get_each_its_own_answer(connect, protocol):
     model = connect(protocol, "probe")
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda number: model.translate([b"%d." % number]), range(200)))
-    assert answers == [[b"%d.v8" % number] for number in range(200)]
+    assert answers == [[as_picture(b"%d.v8" % number)] for number in range(200)]
 
 
 @BOTH
@@ -97,7 +98,9 @@ def test_a_server_that_is_killed_and_started_again_costs_no_answer(models, proto
         time.sleep(0.3)
         _, stop = start(models, port)
         try:
-            assert [task.result() for task in tasks] == [[b"%d.v8" % number] for number in range(150)]
+            assert [task.result() for task in tasks] == [
+                [as_picture(b"%d.v8" % number)] for number in range(150)
+            ]
         finally:
             stop()
 
@@ -105,10 +108,10 @@ def test_a_server_that_is_killed_and_started_again_costs_no_answer(models, proto
 def test_a_connection_that_ended_between_two_requests_is_no_failure(models):
     url, kill = start_rest_server(models)
     with RemoteModel(url, "probe", retries=0) as model:
-        assert model.translate([b"a"]) == [b"av8"]
+        assert model.translate([b"a"]) == [as_picture(b"av8")]
         kill()
         _, stop = start_rest_server(models, int(url.rpartition(":")[2]))
-        assert model.translate([b"b"]) == [b"bv8"]
+        assert model.translate([b"b"]) == [as_picture(b"bv8")]
         stop()
 
 

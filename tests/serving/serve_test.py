@@ -17,6 +17,7 @@ from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
 from tests.helpers import runs
+from tests.helpers.serving_stand_in.exports import as_picture
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.serving import RemoteModel, serve
 
@@ -210,7 +211,9 @@ def translate_through_a_server(saved_models: Path, path: str) -> None:
     try:
         for url in (f"http://127.0.0.1:{rest_port}", f"grpc://127.0.0.1:{grpc_port}"):
             with RemoteModel(url, "probe", retries=12) as model:
-                assert model.translate([b"a"]) == [b"av8"] and model.read_status() == {8: "AVAILABLE"}
+                assert model.translate([b"a"]) == [as_picture(b"av8")] and model.read_status() == {
+                    8: "AVAILABLE"
+                }
                 with pytest.raises(Exception, match="is no JPEG, PNG or BMP image"):
                     RemoteModel(url, "tiny").translate([b"no image"])
     finally:

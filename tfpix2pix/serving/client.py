@@ -18,8 +18,8 @@ from absl import flags
 from tfpix2pix.export.names import DEFAULT_SIGNATURE
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
-from tfpix2pix.pipelines.base.progress import warn
-from tfpix2pix.serving.files import summarize, translate_files
+from tfpix2pix.pipelines.base.progress import say, warn
+from tfpix2pix.serving.files import name_output, summarize, translate_files
 from tfpix2pix.serving.remote_model import RemoteModel
 from tfpix2pix.translate.image_inputs import find_files, list_outputs
 
@@ -28,7 +28,10 @@ def main(argv: Sequence[str]) -> None:
     """Parses flags, finds the images, translates them, prints how long it took."""
     values = _parse(argv)
     output, version = Path(values["output"]), values["version"]
-    files = find_files(values["input"], output, lambda file: list_outputs(file.name))
+    found = find_files(values["input"], output, lambda file: list_outputs(file.name))
+    files = [file for file in found if not (values["resume"] and name_output(file, output).exists())]
+    if len(files) < len(found):
+        say(f"{len(found) - len(files)} of {len(found)} outputs are in {output} already and stay as they are")
     with RemoteModel(
         values["url"],
         values["model"],
@@ -82,6 +85,9 @@ def _define_flags(flag_values: flags.FlagValues) -> None:
         ("token_file", None, "Send the bearer token in this file, for a gateway that asks for one."),
     ):
         flags.DEFINE_string(name, default, text, flag_values=flag_values)
+    flags.DEFINE_bool(
+        "resume", False, "Leave out images whose outputs exist already.", flag_values=flag_values
+    )
     flags.DEFINE_integer(
         "noise_seed",
         None,

@@ -19,7 +19,14 @@ from tfpix2pix.translate.image_inputs import InputFile, list_outputs
 
 PERCENTILES = (50, 90, 99)
 # Failures of a single image. Every other failure would meet all images.
-_OF_ONE_IMAGE = ("INVALID_ARGUMENT", "OUT_OF_RANGE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "INTERNAL")
+_OF_ONE_IMAGE = (
+    "INVALID_ARGUMENT",
+    "OUT_OF_RANGE",
+    "DEADLINE_EXCEEDED",
+    "RESOURCE_EXHAUSTED",
+    "INTERNAL",
+    "DATA_LOSS",
+)
 
 
 class Outcome(NamedTuple):
@@ -69,8 +76,7 @@ def translate_files(
     model.read_signatures()  # A server or model that is missing is reported once, not for each image.
 
     def translate_file(file: InputFile) -> float:
-        (name,) = list_outputs(file.name)
-        return _translate_file(model, file.path, output / name, signature, noise_seed)
+        return _translate_file(model, file.path, name_output(file, output), signature, noise_seed)
 
     start, latencies_sec = time.perf_counter(), list[float]()
     pool = ThreadPoolExecutor(concurrency)
@@ -93,6 +99,12 @@ def translate_files(
     return Outcome(latencies_sec, time.perf_counter() - start, len(files) - len(latencies_sec))
 
 
+def name_output(file: InputFile, output: Path) -> Path:
+    """Returns the file in `output` that the output of an image is written to."""
+    (name,) = list_outputs(file.name)
+    return output / name
+
+
 def _translate_file(
     model: RemoteModel, file: Path, output: Path, signature: str, noise_seed: int | None
 ) -> float:
@@ -109,7 +121,10 @@ def _translate_file(
             raise _RefusedError(f"{file}: {error}") from error
         raise
     latency_sec = time.perf_counter() - start
-    staging.write_file(output, picture)
+    try:
+        staging.write_file(output, picture)
+    except OSError as error:
+        raise _RefusedError(f"{output} cannot be written: {error.strerror}") from error
     return latency_sec
 
 

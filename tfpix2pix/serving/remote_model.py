@@ -13,8 +13,19 @@ import numpy.typing as npt
 from tfpix2pix.export.names import DEFAULT_SIGNATURE, SEEDED
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.serving.rest_transport import RestTransport
-from tfpix2pix.serving.transport import DTYPES, STRING, Signature, Status, Transport, TransportError
+from tfpix2pix.serving.transport import (
+    STRING,
+    Signature,
+    Status,
+    TensorSpec,
+    Transport,
+    TransportError,
+    cast,
+)
 
+# A whole PNG file begins and ends with these bytes.
+PNG_START = b"\x89PNG\r\n\x1a\n"
+PNG_END = b"IEND\xaeB`\x82"
 FIRST_DELAY_SEC = 0.25
 LONGEST_DELAY_SEC = 8.0
 # AVAILABLE is among them because a model may become available between the refusal and the look at its state.
@@ -138,7 +149,8 @@ class RemoteModel:
           Name of the output -> array; strings are object arrays of bytes.
 
         Raises:
-          UsageError: when the model does not have the signature, or the signature has other inputs.
+          UsageError: when the model does not have the signature, or the signature has other inputs, or
+            they have other shapes or values that their types cannot hold.
           ServingError: when the server refuses, fails, or cannot be reached.
         """
         found = self._find_signature(signature)
@@ -147,9 +159,11 @@ class RemoteModel:
                 f"{signature} of {self._title} takes {_join(sorted(found.inputs))}; "
                 f"received {_join(sorted(inputs))}"
             )
-        arrays: dict[str, np.ndarray] = {
-            name: np.asarray(value, DTYPES[found.inputs[name].dtype]) for name, value in inputs.items()
-        }
+        arrays = {name: self._prepare(name, value, found.inputs[name]) for name, value in inputs.items()}
+        counts = {name: len(array) for name, array in arrays.items() if array.ndim}
+        if len(set(counts.values())) > 1:
+            told = ", ".join(f"{count} of {name}" for name, count in counts.items())
+            raise UsageError(f"{signature} of {self._title} takes as many of each input; received {told}")
         return self._insist(lambda: self._transport.predict(arrays, signature, found))
 
     def translate(
@@ -168,7 +182,8 @@ class RemoteModel:
 
         Raises:
           UsageError: when the model has no such signature, or the signature does not take files.
-          ServingError: when the server refuses, fails, or cannot be reached.
+          ServingError: when the server refuses, fails, cannot be reached, or answers with what are not as
+            many whole PNG files.
         """
         if noise_seed is not None and not signature.endswith(SEEDED):
             signature += SEEDED
@@ -186,7 +201,28 @@ class RemoteModel:
             # As everywhere in the project, this is the seed of the first sample of an image.
             seed = np.array([(noise_seed or 0) & 0xFFFFFFFF, 0], np.uint32).view(np.int32)
             inputs[seeds[0]] = np.tile(seed, (len(images), 1))
-        return list(self.predict(inputs, signature)[pictures[0]])
+        contents = self.predict(inputs, signature)[pictures[0]]
+        if contents.shape != (len(images),) or not all(map(_is_picture, contents)):
+            raise ServingError("DATA_LOSS", f"{self._title} did not answer with {len(images)} PNG images")
+        return list(contents)
+
+    def _prepare(self, name: str, value: npt.ArrayLike, spec: TensorSpec) -> np.ndarray:
+        """Returns an input as an array of the model's type."""
+        try:
+            array = np.asarray(value, object) if spec.dtype == STRING else cast(np.asarray(value), spec.dtype)
+        except (OverflowError, ValueError) as error:
+            raise UsageError(f"{name} of {self._title} does not take these values: {error}") from error
+        sizes = array.shape if spec.shape is None else spec.shape
+        if len(sizes) != array.ndim or any(
+            size not in (None, given) for size, given in zip(sizes, array.shape, strict=True)
+        ):
+            expected = "x".join("any" if size is None else str(size) for size in sizes)
+            received = "x".join(map(str, array.shape))
+            raise UsageError(
+                f"{name} of {self._title} takes arrays of {expected or 'no dimensions'}. "
+                f"Received: {received or 'a single value'}"
+            )
+        return array
 
     @property
     def _title(self) -> str:
@@ -241,6 +277,10 @@ class RemoteModel:
         return ServingError(error.code, text.format(**values, tried=tried, detail=detail))
 
 
+def _is_picture(contents: object) -> bool:
+    return isinstance(contents, bytes) and contents.startswith(PNG_START) and contents.endswith(PNG_END)
+
+
 def draw_delay_sec(attempt: int) -> float:
     """Returns how long to wait after an attempt, whose number counts from 0."""
     return min(LONGEST_DELAY_SEC, FIRST_DELAY_SEC * 2**attempt) * random.uniform(0.5, 1)
@@ -261,6 +301,11 @@ def _open_transport(
         is_complete = False
     if not is_complete or parts.scheme not in ("http", "https", "grpc", "grpcs"):
         raise UsageError(f"a server's URL is http://HOST:8501 or grpc://HOST:8500. Received: {url}")
+    if parts.username is not None or parts.password is not None:
+        raise UsageError(
+            f"a server's URL holds no user and no password, which messages would show: give "
+            f"{parts.scheme}://{parts.netloc.rpartition('@')[2]} as `url`, and `headers` or `token_file`"
+        )
     if parts.scheme in ("http", "https"):
         return RestTransport(parts, model, version, timeout_sec, headers, row_format)
     from tfpix2pix.serving.grpc_transport import GrpcTransport  # It needs an extra.

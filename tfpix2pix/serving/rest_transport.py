@@ -9,20 +9,22 @@ import socket
 import ssl
 import threading
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from tfpix2pix.serving.transport import (
-    DTYPES,
+    OTHER_SERVICE,
     STRING,
     Arrays,
     Signature,
     Status,
     TransportError,
+    cast,
     parse_signatures,
     parse_status,
+    refusing_others,
 )
 
 # A server that is there accepts a connection at once, however long its answer takes.
@@ -50,7 +52,7 @@ class RestTransport:
       url: http or https, with the path in front of `/v1`, if any.
       model: name of the model on the server.
       version: number or label of the version; None takes the newest.
-      timeout_sec: how long an attempt waits for a silent server.
+      timeout_sec: how long an attempt may take once it is connected.
       headers: headers of every request.
       row_format: whether requests are lists of `instances`, and not one object of `inputs`.
     """
@@ -74,7 +76,7 @@ class RestTransport:
         self._headers = {"Content-Type": "application/json", **headers}
         self._row_format = row_format
         self._idle: queue.LifoQueue[http.client.HTTPConnection] = queue.LifoQueue()
-        self._busy: set[http.client.HTTPConnection] = set()
+        self._busy: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._is_closed = False
 
@@ -87,7 +89,9 @@ class RestTransport:
     def read_signatures(self) -> dict[str, Signature]:
         """Asks `/metadata`."""
         document = self._ask("GET", f"{self._version_path}/metadata")
-        return parse_signatures(document["metadata"]["signature_def"])
+        with refusing_others():
+            definitions = document["metadata"]["signature_def"]
+        return parse_signatures(definitions)
 
     def read_status(self) -> Status:
         """Asks for the status of the model."""
@@ -97,17 +101,15 @@ class RestTransport:
         """Closes every connection. Requests that wait for an answer fail."""
         with self._lock:
             self._is_closed = True
-            for connection in self._busy:
-                if connection.sock is not None:
-                    with contextlib.suppress(OSError):
-                        connection.sock.shutdown(socket.SHUT_RDWR)
+            for busy in self._busy:
+                _shut_down(busy)
         with contextlib.suppress(queue.Empty):
             while True:
                 self._idle.get_nowait().close()
 
     def _ask(self, method: str, path: str, body: bytes | None = None) -> dict[str, Any]:
         try:
-            status, contents = self._exchange(method, path, body)
+            status, headers, contents = self._exchange(method, path, body)
         except TimeoutError as error:
             raise TransportError("DEADLINE_EXCEEDED", f"no answer within {self._timeout_sec:g} s") from error
         except ssl.SSLError as error:
@@ -119,19 +121,18 @@ class RestTransport:
             raise TransportError("UNKNOWN", "the answer is not HTTP; is this the gRPC port?") from error
         document = _parse_json(contents)
         if status != 200:
-            detail = document.get("error") if document else contents.decode(errors="replace").strip()
             code = _CODES.get(status, "INTERNAL" if status >= 500 else "UNKNOWN")
-            raise TransportError(code, str(detail or f"HTTP status {status}"))
+            if code == "NOT_FOUND" and document is None:
+                code = "UNIMPLEMENTED"  # TensorFlow Serving says in JSON what there is not.
+            raise TransportError(code, _describe_failure(status, headers, contents, document))
         if document is None:
-            raise TransportError(
-                "UNKNOWN", "the answer is not that of TensorFlow Serving: it is not a JSON object"
-            )
+            raise TransportError("UNKNOWN", f"{OTHER_SERVICE}: it is not a JSON object")
         return document
 
     def _exchange(
         self, method: str, path: str, body: bytes | None, is_new: bool = False
-    ) -> tuple[int, bytes]:
-        """Returns status and contents of the answer, over a kept connection or over a new one."""
+    ) -> tuple[int, http.client.HTTPMessage, bytes]:
+        """Returns status, headers and contents of the answer, over a kept connection or over a new one."""
         try:
             connection = self._connect() if is_new else self._idle.get_nowait()
         except queue.Empty:
@@ -139,13 +140,16 @@ class RestTransport:
         with self._lock:
             if self._is_closed:
                 raise ConnectionError("closed by this program")
-            self._busy.add(connection)
+            # The connection forgets its socket while the last answer on it is read.
+            sock = connection.sock
+            self._busy.add(sock)
         try:
-            # A server may refuse a body before it has read all of it.
-            with contextlib.suppress(BrokenPipeError):
-                connection.request(method, path, body, self._headers)
-            response = connection.getresponse()
-            contents = response.read()
+            with _bounded(sock, self._timeout_sec):
+                # A server may refuse a body before it has read all of it.
+                with contextlib.suppress(BrokenPipeError):
+                    connection.request(method, path, body, self._headers)
+                response = connection.getresponse()
+                contents = response.read()
         except (ConnectionError, http.client.ResponseNotReady):
             connection.close()
             if is_new:
@@ -157,10 +161,10 @@ class RestTransport:
             raise
         finally:
             with self._lock:
-                self._busy.discard(connection)
+                self._busy.discard(sock)
         if not response.will_close:
             self._idle.put(connection)
-        return response.status, contents
+        return response.status, response.headers, contents
 
     def _connect(self) -> http.client.HTTPConnection:
         is_secure = self._url.scheme == "https"
@@ -176,10 +180,54 @@ class RestTransport:
         return connection
 
 
+def _shut_down(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+
+
+@contextlib.contextmanager
+def _bounded(sock: socket.socket, seconds: float) -> Iterator[None]:
+    """Raises TimeoutError when what is done takes longer, however the bytes of an answer trickle in."""
+    is_over = threading.Event()
+
+    def end() -> None:
+        is_over.set()
+        _shut_down(sock)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except (OSError, http.client.HTTPException) as error:
+        if is_over.is_set():
+            raise TimeoutError from error
+        raise
+    finally:
+        timer.cancel()
+    if is_over.is_set():  # An answer without a stated length just ended.
+        raise TimeoutError
+
+
+def _describe_failure(
+    status: int, headers: http.client.HTTPMessage, contents: bytes, document: dict[str, Any] | None
+) -> str:
+    if document and document.get("error"):
+        return str(document["error"])
+    if 300 <= status < 400:
+        return (
+            f"it redirects to {headers.get('Location', 'another address')}; give that address if you trust it"
+        )
+    text = contents.decode(errors="replace").strip()
+    if not text or text.startswith("<"):  # web pages do not say anything in their first line
+        return f"HTTP status {status}{' with a web page, and not with JSON' if text else ''}"
+    return text
+
+
 def _parse_json(contents: bytes) -> dict[str, Any] | None:
     # TensorFlow Serving escapes apostrophes in errors, though JSON forbids that.
     for text in (contents, contents.replace(rb"\'", b"'")):
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             document = json.loads(text)
             return document if isinstance(document, dict) else None
     return None
@@ -220,15 +268,17 @@ def decode_answer(answer: Mapping[str, Any], signature: Signature) -> dict[str, 
         elif "predictions" in answer:
             columns = {name: [row[name] for row in columns] for name in names}
         return {name: _decode(columns[name], spec.dtype) for name, spec in signature.outputs.items()}
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
         raise TransportError("UNKNOWN", f"the answer does not have the outputs {', '.join(names)}") from error
 
 
 def _decode(value: Any, dtype: str) -> np.ndarray:
-    return np.array(_decode_strings(value) if dtype == STRING else value, DTYPES[dtype])
+    if dtype == STRING:
+        return np.array(_decode_strings(value), object)
+    return cast(np.array(value), dtype)
 
 
 def _decode_strings(value: Any) -> Any:
     if isinstance(value, list):
         return [_decode_strings(item) for item in value]
-    return base64.b64decode(value["b64"]) if isinstance(value, dict) else value.encode()
+    return base64.b64decode(value["b64"], validate=True) if isinstance(value, dict) else value.encode()

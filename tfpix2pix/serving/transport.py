@@ -1,12 +1,14 @@
 """What clients and servers exchange, both over REST and over gRPC."""
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
 
 STRING = "DT_STRING"
+OTHER_SERVICE = "the answer is not that of TensorFlow Serving"
 # The types that TensorFlow Serving can write as JSON, and half precision, which only gRPC can carry.
 DTYPES: dict[str, type] = {
     STRING: object,
@@ -77,8 +79,38 @@ class Transport(Protocol):
         """Ends the connections. Requests that wait for an answer fail."""
 
 
+def cast(array: np.ndarray, dtype: str) -> np.ndarray:
+    """Returns numbers as another type; floats are rounded to it.
+
+    Args:
+      array: any numbers.
+      dtype: TensorFlow's name of a type of numbers.
+
+    Raises:
+      ValueError: for what that type cannot hold.
+    """
+    kind = np.dtype(DTYPES[dtype])
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{kind} cannot hold what are not numbers")
+    with np.errstate(invalid="ignore", over="ignore"):
+        held = array.astype(kind)
+    if kind.kind == "f":
+        is_held = not (np.isfinite(array) & ~np.isfinite(held)).any()
+    else:
+        is_held = np.array_equal(held, array)
+    if not is_held:
+        raise ValueError(
+            f"{kind} cannot hold all of the values, which are {array.min():g} to {array.max():g}"
+        )
+    return held
+
+
 def parse_signatures(document: Mapping[str, Any]) -> dict[str, Signature]:
-    """Reads a SignatureDefMap in its JSON form."""
+    """Reads a SignatureDefMap in its JSON form.
+
+    Raises:
+      TransportError: for a document of another kind.
+    """
 
     def parse_spec(tensor: Mapping[str, Any]) -> TensorSpec:
         shape = tensor.get("tensor_shape", {})
@@ -90,15 +122,32 @@ def parse_signatures(document: Mapping[str, Any]) -> dict[str, Signature]:
     def parse_specs(tensors: Mapping[str, Any]) -> dict[str, TensorSpec]:
         return {name: parse_spec(tensor) for name, tensor in tensors.items()}
 
-    return {
-        name: Signature(parse_specs(definition.get("inputs", {})), parse_specs(definition.get("outputs", {})))
-        for name, definition in document["signature_def"].items()
-        # Names that begin so are TensorFlow's own signatures, which initialise the model.
-        if not name.startswith("__")
-    }
+    with refusing_others():
+        return {
+            name: Signature(
+                parse_specs(definition.get("inputs", {})), parse_specs(definition.get("outputs", {}))
+            )
+            for name, definition in document["signature_def"].items()
+            # Names that begin so are TensorFlow's own signatures, which initialise the model.
+            if not name.startswith("__")
+        }
 
 
 def parse_status(document: Mapping[str, Any]) -> Status:
-    """Reads a GetModelStatusResponse in its JSON form."""
-    entries = document.get("model_version_status", [])
-    return {int(entry["version"]): entry.get("state", "UNKNOWN") for entry in entries}
+    """Reads a GetModelStatusResponse in its JSON form.
+
+    Raises:
+      TransportError: for a document of another kind.
+    """
+    with refusing_others():
+        entries = document["model_version_status"]
+        return {int(entry["version"]): entry.get("state", "UNKNOWN") for entry in entries}
+
+
+@contextlib.contextmanager
+def refusing_others() -> Iterator[None]:
+    """Raises TransportError where the answer of another service does not have what is looked up in it."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise TransportError("UNKNOWN", OTHER_SERVICE) from error

@@ -14,8 +14,14 @@ from PIL import Image
 
 from tfpix2pix.export.saved_model import export_saved_model
 from tfpix2pix.networks import generators
+from tfpix2pix.serving.remote_model import PNG_END, PNG_START
 
 NOISE_SEED = 11
+
+
+def as_picture(text: bytes) -> bytes:
+    """Returns what has the beginning and the end of a PNG file, and a text between them."""
+    return PNG_START + text + PNG_END
 
 
 class Probe(tf.Module):
@@ -36,11 +42,11 @@ class Probe(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string), tf.TensorSpec([None, 2], tf.int32)])
     def echo_seeded(self, image_bytes, noise_seed):
-        return {"image_bytes": image_bytes + tf.strings.as_string(noise_seed[:, 0])}
+        return {"image_bytes": PNG_START + image_bytes + tf.strings.as_string(noise_seed[:, 0]) + PNG_END}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def echo(self, image_bytes):
-        return {"image_bytes": image_bytes + "v" + self.version}
+        return {"image_bytes": PNG_START + image_bytes + "v" + self.version + PNG_END}
 
 
 def encode_png(pixels: np.ndarray) -> bytes:
