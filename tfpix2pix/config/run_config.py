@@ -150,7 +150,7 @@ class RunConfig:
     precision: str = option(
         "auto",
         "Compute in this precision. With auto, it is mixed_bfloat16 where the hardware multiplies "
-        "bfloat16, and float32 elsewhere.",
+        "bfloat16 and the images have 8 bits, and float32 elsewhere.",
         group="machine",
         choices=PRECISIONS,
     )

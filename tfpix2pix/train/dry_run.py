@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfpix2pix.config.config import Config
 from tfpix2pix.networks.build import build_discriminator, build_generator
+from tfpix2pix.pipelines.base.naming import name_flags
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.placing.dataset_folder import find_dataset_folder
@@ -14,7 +15,7 @@ from tfpix2pix.run import checkpoints, splits
 from tfpix2pix.run.distribution import check_placement, make_strategy
 from tfpix2pix.run.folder import check_training_set, is_begun, settle_config
 from tfpix2pix.run.loop import count_steps
-from tfpix2pix.train.fit import find_misfit
+from tfpix2pix.train.fit import find_misfit, fit_precision
 from tfpix2pix.train.origin import read_origin, start_from
 
 # So many examples of a split are looked at for their sizes.
@@ -32,8 +33,12 @@ def describe_training(config: Config, workdir: Path) -> str:
       UsageError: if the training would be refused.
       UserError: if its data cannot be used.
     """
+    asked, was_begun = config.precision, is_begun(workdir)
     config = settle_config(workdir, config)
-    lines, examples = _describe_data(config, workdir)
+    lines, sources, examples = _describe_data(config, workdir)
+    chosen = ""
+    if sources:
+        config, chosen = fit_precision(config, asked, not was_begun, sources[0])
     total_steps = count_steps(config, examples) if examples else None
     lines.append(("steps", "unknown" if total_steps is None else f"{total_steps:,}"))
     generator, discriminator = build_generator(config), build_discriminator(config)
@@ -44,25 +49,27 @@ def describe_training(config: Config, workdir: Path) -> str:
     if discriminator is not None:
         parameters = f"{discriminator.count_params():,} parameters"
         lines.append(("discriminator", f"{config.discriminator}, {config.receptive_field} px, {parameters}"))
-    lines.append(("device", f"{_describe_place(config)}, {config.precision}"))
+    lines.append(("device", f"{_describe_place(config)}, {config.precision}{name_flags(chosen)}"))
     lines.append(("run", _describe_run(workdir, total_steps)))
     lines.append(("dry run", "nothing was written"))
     return "\n".join(f"{name + ':':14s} {text}" for name, text in lines)
 
 
-def _describe_data(config: Config, workdir: Path) -> tuple[list[tuple[str, str]], int | None]:
-    """Returns lines, and the number of training examples if it is known."""
+def _describe_data(
+    config: Config, workdir: Path
+) -> tuple[list[tuple[str, str]], tuple[Source, ...], int | None]:
+    """Returns lines, the splits that are there, and the number of training examples if it is known."""
     spec = config.spec
     if spec.url and not find_dataset_folder(spec.name, Path(config.data_dir)):
         counts = ", ".join(f"{split} {count:,}" for split, count in spec.counts.items())
         text = f"would be downloaded from {spec.url} to {config.data_dir}: {counts}"
-        return [("data", text)], spec.counts.get("train")
+        return [("data", text)], (), spec.counts.get("train")
     train_source, val_source = (splits.open_split(config, split) for split in ("train", "val"))
     check_training_set(workdir, config, train_source)
     if misfit := find_misfit(config, train_source, val_source):
         warn(misfit)
     lines = [("train", _describe_source(train_source)), ("val", _describe_source(val_source))]
-    return lines, len(train_source)
+    return lines, (train_source, val_source), len(train_source)
 
 
 def _describe_source(source: Source) -> str:

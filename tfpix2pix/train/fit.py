@@ -1,10 +1,47 @@
-"""Whether images are those of the catalogue's dataset whose name they were given."""
+"""What a training does about its images: are they those of the dataset's name, and how deep are they?"""
+
+import dataclasses
+
+import tensorflow as tf
 
 from tfpix2pix.config.config import Config
 from tfpix2pix.metrics.label_maps import find_label_side
+from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.catalogue import CATALOGUE
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.labels.palettes import dataset_palette
+
+
+def fit_precision(config: Config, asked: str, is_new: bool, source: Source) -> tuple[Config, str]:
+    """Returns the configuration in a precision that keeps the levels of the images, and why it has it.
+
+    bfloat16 tells 256 values from 0.5 to 1 and half precision 1,024, so both lose levels of 16-bit images and
+    of floats. So `precision=auto` takes float32 for images that are deeper than 8 bits, on every hardware.
+
+    Args:
+      config: the configuration, whose precision the hardware has decided.
+      asked: the precision that was asked for.
+      is_new: whether the run begins; one that goes on keeps its precision.
+      source: the training split.
+
+    Returns:
+      The configuration, and what is said behind its precision; there is a warning if a lower precision
+      was asked for.
+    """
+    is_lossy = config.precision != "float32" and any(
+        image.dtype != tf.uint8 for image in source.read(tf.constant(0, tf.int64))
+    )
+    if asked != "auto":
+        if is_lossy:
+            warn(
+                f"`precision={asked}` does not keep all levels of images that are deeper than 8 bits, and "
+                "these are; float32 does"
+            )
+        return config, ""
+    if is_lossy and is_new:
+        config = dataclasses.replace(config, precision="float32")
+        return config, " (chosen by `precision=auto`, because the images are deeper than 8 bits)"
+    return config, " (chosen by `precision=auto`)"
 
 
 def find_misfit(config: Config, train_source: Source, val_source: Source) -> str | None:

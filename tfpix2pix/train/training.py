@@ -22,9 +22,9 @@ from tfpix2pix.pipelines.batches import keep_resized
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.run import checkpoints, splits
 from tfpix2pix.run.distribution import check_placement, make_strategy
-from tfpix2pix.run.folder import check_own, lock, settle_config, write_config
+from tfpix2pix.run.folder import check_own, is_begun, lock, settle_config, write_config
 from tfpix2pix.run.loop import Training
-from tfpix2pix.train.fit import find_misfit
+from tfpix2pix.train.fit import find_misfit, fit_precision
 from tfpix2pix.train.origin import read_origin, start_from
 from tfpix2pix.train.validation import build_judgement
 
@@ -90,7 +90,7 @@ def train_and_evaluate(
     if generator and build_step:
         raise UsageError("`build_step` builds the generator too: give it or `generator`, not both")
     workdir = Path(workdir or Path("runs") / config.dataset)
-    asked = config.precision
+    asked, was_begun = config.precision, is_begun(workdir)
     config = settle_config(workdir, config)
     own = {"generator": generator, "build_step": build_step}
     check_own(workdir, own)
@@ -100,10 +100,10 @@ def train_and_evaluate(
     origin = read_origin(Path(config.init_from)) if config.init_from and is_new else None
     if config.norm_backend == "addons":
         load_addons()  # before anything is written
-    chosen = f" (chosen by `precision={asked}`)" if asked != config.precision else ""
-    say(f"training on {placement}, {config.precision}{chosen}")
     with lock(workdir) if placement.is_chief else nullcontext():
         train_source, val_source = (splits.open_split(config, split) for split in ("train", "val"))
+        config, chosen = fit_precision(config, asked, not was_begun, train_source)
+        say(f"training on {placement}, {config.precision}{chosen}")
         if placement.is_chief and (misfit := find_misfit(config, train_source, val_source)):
             warn(misfit)
         train_source = _keep_resized(train_source, config)
