@@ -94,7 +94,7 @@ def test_the_first_and_the_last_convolution_start_anew_where_channels_differ(run
     start_from(read_origin(run), generator, discriminator)
     weights, expected = _weights(generator), _weights(trained)
     for name, value in weights.items():
-        starts_anew = name.split("/")[1] in ("encoder_1_conv", "decoder_1_conv")
+        starts_anew = name.split("/")[0] in ("encoder_1_conv", "decoder_1_conv")
         assert np.array_equal(value, (fresh if starts_anew else expected)[name]), name
     told = capsys.readouterr().err
     assert "encoder_1_conv of the unet_generator starts with random weights: it has 3 input channels" in told

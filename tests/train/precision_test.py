@@ -1,4 +1,4 @@
-"""Images deeper than 8 bits are trained in float32, unless something else is asked for, and keep their levels."""
+"""Images deeper than 8 bits are trained in float32, unless otherwise asked for, and keep their levels."""
 
 import io
 

@@ -205,7 +205,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(data_dir, tmp_path, objective, 
     assert all(name in message for name in losses) and "nan" in message
     assert "examples: train-" in message
     left = f"the checkpoint of step {step - 1} is intact" if step > 1 else "there is no checkpoint yet"
-    assert f"; {left}. Try a lower --learning_rate" in message
+    assert f"; {left}. Try a lower `learning_rate`" in message
     assert checkpoints.list_steps(tmp_path) == list(range(1, step))
 
 
@@ -241,7 +241,7 @@ def test_a_run_that_a_bad_file_ended_saves_first_and_goes_on_to_the_same_weights
         reason, _, advice = str(caught.value).partition("; ")
         assert reason.startswith(f"{bad} ") and advice == (
             "the checkpoint of step 5 is intact. Put a good image of that name there and run the same "
-            "command again, or start anew in another --workdir with --on_bad_image=skip"
+            "command again, or start anew in another `workdir` with `on_bad_image=skip`"
         )
         assert checkpoints.list_steps(tmp_path / "run") == [3, 5]
     bad.write_bytes(contents)

@@ -12,15 +12,14 @@ import numpy.typing as npt
 
 from tfpix2pix.export.names import DEFAULT_SIGNATURE, SEEDED
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.serving.arguments import prepare_inputs
 from tfpix2pix.serving.rest_transport import RestTransport
 from tfpix2pix.serving.transport import (
     STRING,
     Signature,
     Status,
-    TensorSpec,
     Transport,
     TransportError,
-    cast,
 )
 
 # A whole PNG file begins and ends with these bytes.
@@ -154,16 +153,7 @@ class RemoteModel:
           ServingError: when the server refuses, fails, or cannot be reached.
         """
         found = self._find_signature(signature)
-        if set(inputs) != set(found.inputs):
-            raise UsageError(
-                f"{signature} of {self._title} takes {_join(sorted(found.inputs))}; "
-                f"received {_join(sorted(inputs))}"
-            )
-        arrays = {name: self._prepare(name, value, found.inputs[name]) for name, value in inputs.items()}
-        counts = {name: len(array) for name, array in arrays.items() if array.ndim}
-        if len(set(counts.values())) > 1:
-            told = ", ".join(f"{count} of {name}" for name, count in counts.items())
-            raise UsageError(f"{signature} of {self._title} takes as many of each input; received {told}")
+        arrays = prepare_inputs(inputs, found, f"{signature} of {self._title}")
         return self._insist(lambda: self._transport.predict(arrays, signature, found))
 
     def translate(
@@ -205,24 +195,6 @@ class RemoteModel:
         if contents.shape != (len(images),) or not all(map(_is_picture, contents)):
             raise ServingError("DATA_LOSS", f"{self._title} did not answer with {len(images)} PNG images")
         return list(contents)
-
-    def _prepare(self, name: str, value: npt.ArrayLike, spec: TensorSpec) -> np.ndarray:
-        """Returns an input as an array of the model's type."""
-        try:
-            array = np.asarray(value, object) if spec.dtype == STRING else cast(np.asarray(value), spec.dtype)
-        except (OverflowError, ValueError) as error:
-            raise UsageError(f"{name} of {self._title} does not take these values: {error}") from error
-        sizes = array.shape if spec.shape is None else spec.shape
-        if len(sizes) != array.ndim or any(
-            size not in (None, given) for size, given in zip(sizes, array.shape, strict=True)
-        ):
-            expected = "x".join("any" if size is None else str(size) for size in sizes)
-            received = "x".join(map(str, array.shape))
-            raise UsageError(
-                f"{name} of {self._title} takes arrays of {expected or 'no dimensions'}. "
-                f"Received: {received or 'a single value'}"
-            )
-        return array
 
     @property
     def _title(self) -> str:
