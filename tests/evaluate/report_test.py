@@ -18,7 +18,7 @@ FCN = Result({"pixel_accuracy": 0.5}, {"pixel_accuracy": 0.75})
 def _description(size):
     return {
         "model": "m", "examples": 2, "dataset": "d", "split": "val", "direction": "AtoB", "noise_seed": 0,
-        "tfpix2pix": "0", "skipped": [], "image_size": size,
+        "tfpix2pix": "0", "skipped": [], "image_size": size, "inference_statistics": "instance",
     }  # fmt: skip
 
 

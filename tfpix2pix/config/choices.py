@@ -68,6 +68,8 @@ STRATEGIES = ("auto", "mirrored", "multiworker", "one_device")
 RESIZES = ("stretch", "none")
 # Outputs have the size of their input, or the size that the model was trained at.
 OUTPUT_SIZES = ("input", "trained")
+# Whose statistics a trained network normalises by: each image's own, or those of the batch that it is in.
+INFERENCE_STATISTICS = ("instance", "batch")
 # Which noise a SavedModel uses for requests that bring no seed.
 SERVING_NOISE = ("fixed", "random", "off")
 # Whether a file for another runtime takes the seed of the noise as an input.

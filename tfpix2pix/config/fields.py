@@ -81,7 +81,9 @@ class Config(RunConfig):
     batch_size: int = redefine(
         RunConfig,
         "batch_size",
-        help="Train on this many examples in each step, over all replicas together.",
+        help="Train on this many examples in each step, over all replicas together. With more "
+        "than 1, --normalization=batch learns with the statistics of batches, and translates with those of "
+        "each image, which costs a little quality; --normalization=instance has no such gap.",
     )
     generator: str = option(
         "unet",

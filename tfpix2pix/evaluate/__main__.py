@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from tfpix2pix.config.choices import METRICS
+from tfpix2pix.config.choices import INFERENCE_STATISTICS, METRICS
+from tfpix2pix.evaluate.statistics import check_statistics
 from tfpix2pix.export.versions import find_version
 from tfpix2pix.metrics import registry
 from tfpix2pix.metrics.fcn.config import check_segmenter
@@ -33,6 +34,7 @@ def main(argv: Sequence[str]) -> None:
     """Parses flags, evaluates, prints the scores."""
     values = _parse(argv)
     find_version(Path(values["model"]))  # fails where there is no model, sooner than TensorFlow starts
+    check_statistics(Path(values["model"]), values["inference_statistics"])
     if values["segmenter"]:
         check_segmenter(values["segmenter"])
     command_line.import_tensorflow()
@@ -48,6 +50,8 @@ def _parse(argv: Sequence[str]) -> dict[str, Any]:
     flag_values = command_line.new_flags()
     _define_texts(flag_values)
     _define_choices(flag_values)
+    _define_numbers(flag_values)
+    _define_statistics(flag_values)
     command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
     values = flag_values.flag_values_dict()
     values.pop("help")
@@ -118,6 +122,9 @@ def _define_choices(flag_values: flags.FlagValues) -> None:
         ),
     ):
         flags.DEFINE_enum(name, default, choices, text, flag_values=flag_values)
+
+
+def _define_numbers(flag_values: flags.FlagValues) -> None:
     for name, number, least, text in (
         ("samples_per_image", 4, 1, "Compare this many outputs of each input for diversity."),
         (
@@ -135,6 +142,16 @@ def _define_choices(flag_values: flags.FlagValues) -> None:
         ),
     ):
         flags.DEFINE_integer(name, number, text, least, flag_values=flag_values)
+
+
+def _define_statistics(flag_values: flags.FlagValues) -> None:
+    text = (
+        "Normalise by the statistics of each image (instance), as translate and a SavedModel always do, so "
+        "that no output depends on the images beside it; or by those of batches of the run's --batch_size "
+        "(batch), as the paper's code does, to reproduce scores of networks that were trained in batches."
+    )
+    name, choices = "inference_statistics", INFERENCE_STATISTICS
+    flags.DEFINE_enum(name, choices[0], choices, text, flag_values=flag_values)
 
 
 def _table(results: Mapping[str, "Result"]) -> str:

@@ -11,13 +11,14 @@ import tfpix2pix
 from tfpix2pix.config.config import Config, make_config
 from tfpix2pix.evaluate.gallery import Gallery
 from tfpix2pix.evaluate.results import Evaluation, sift_earlier, write_results
+from tfpix2pix.evaluate.statistics import BATCH, check_statistics, tell_of_batches
 from tfpix2pix.export.names import CARD_FILE
 from tfpix2pix.export.versions import model_folder
 from tfpix2pix.metrics import registry
 from tfpix2pix.metrics.fcn.segmenter import load_segmenter
 from tfpix2pix.metrics.label_maps import find_tools
 from tfpix2pix.metrics.registry import Examples, Metric, Result, Segmenter, Tools
-from tfpix2pix.metrics.scoring import Split, score_split
+from tfpix2pix.metrics.scoring import BATCH_SIZE, Split, score_split
 from tfpix2pix.networks.tiles import generate_in_tiles
 from tfpix2pix.pictures.examples import ShownExamples
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
@@ -45,6 +46,7 @@ def evaluate_model(
     noise_seed: int | None = None,
     inception_weights: str | Path | None = None,
     gallery_size: int = 200,
+    inference_statistics: str = "instance",
 ) -> Evaluation:
     """Scores a model on a split; writes `<output>/<metric>.json`, and `<output>/index.html` with pictures.
 
@@ -76,6 +78,9 @@ def evaluate_model(
       inception_weights: file of weights for `fid` and `kid`.
       gallery_size: the largest number of examples on the page, spread over the split. The scores are
         always those of all examples.
+      inference_statistics: `instance` normalises each image by its own statistics, as `translate` and a
+        SavedModel do. `batch` takes batches of the training's size, and normalises by their statistics what
+        was trained so, as the paper's code does; only a run can be scored so. The last batch may be smaller.
 
     Returns:
       The results, which are in the files too.
@@ -92,7 +97,10 @@ def evaluate_model(
     ['index.html', 'l1.json', 'psnr.json']
     """
     registry.check_names(metrics or ())
-    translator = Translator(model, checkpoint)
+    check_statistics(Path(model), inference_statistics)
+    translator = Translator(model, checkpoint, batch_statistics=inference_statistics == BATCH)
+    if told := tell_of_batches(translator.config, inference_statistics):
+        say(told)
     folder = _settle_output(translator, Path(model), output)
     folder_of_data = None if data_dir is None else str(data_dir)
     given = {"dataset": dataset, "data_dir": folder_of_data, "direction": direction, "image_size": image_size}
@@ -111,7 +119,7 @@ def evaluate_model(
     )
     chosen = registry.build_metrics(metrics, tools)
     seed = config.seed if noise_seed is None else noise_seed
-    job = _Job(translator, config, split, source, tools, chosen, seed)
+    job = _Job(translator, config, split, source, tools, chosen, seed, inference_statistics)
     gallery = Gallery(folder, source.example_ids, gallery_size)
     description = job.describe()
     kept, others = sift_earlier(folder, description, source.example_ids)
@@ -145,6 +153,12 @@ class _Job:
     tools: Tools
     metrics: dict[str, Metric]
     noise_seed: int
+    inference_statistics: str
+
+    @property
+    def batch_size(self) -> int:
+        """The number of images that are translated at a time."""
+        return self.config.batch_size if self.inference_statistics == BATCH else BATCH_SIZE
 
     def describe(self) -> dict[str, Any]:
         """Returns all that decides the scores, in types of JSON."""
@@ -160,6 +174,8 @@ class _Job:
             "examples": len(self.source),
             "skipped": self.source.skipped,
             "noise_seed": self.noise_seed,
+            "inference_statistics": self.inference_statistics,
+            **({"batch_size": self.batch_size} if self.inference_statistics == BATCH else {}),
             "samples_per_image": tools.samples_per_image,
             "classes": tools.palette.names if tools.palette else None,
             "absent_classes": tools.absent_classes,
@@ -204,7 +220,7 @@ def _score(job: _Job, gallery: Gallery) -> dict[str, Result]:
     """Scores every example; writes the pictures of those that the page shows."""
     translator, source = job.translator, job.source
     config = job.config
-    split = Split(source, config.image_size, job.noise_seed, job.tools, resize=config.resizes)
+    split = Split(source, config.image_size, job.noise_seed, job.tools, job.batch_size, config.resizes)
     network = translator.generate
     if not config.resizes:
         network = tf.function(

@@ -10,6 +10,7 @@ import numpy as np
 
 from tfpix2pix.evaluate.gallery import KINDS, Gallery
 from tfpix2pix.evaluate.histogram_plot import render_histograms
+from tfpix2pix.evaluate.statistics import BATCH, INSTANCE
 from tfpix2pix.metrics import registry
 from tfpix2pix.metrics.registry import Result
 from tfpix2pix.pictures.page import render_page, shown_size
@@ -18,6 +19,7 @@ from tfpix2pix.pictures.page import render_page, shown_size
 VISIBLE_SPREAD = 4 / 255
 
 _NOTHING = "–"
+_STATISTICS = {INSTANCE: "the statistics of each image", BATCH: "the statistics of batches, as in training"}
 _ARROWS = {True: "↑ higher", False: "↓ lower", None: ""}
 
 _STYLE = """
@@ -98,6 +100,7 @@ def render_report(
     lines = [
         f"{description['examples']} pairs of {description['dataset']}, {description['split']} split, "
         f"{description['direction']}, {width}x{height} px; noise seed {description['noise_seed']}; "
+        f"normalised by {_STATISTICS[description['inference_statistics']]}; "
         f"tfpix2pix {description['tfpix2pix']}"
     ]
     if description["skipped"]:

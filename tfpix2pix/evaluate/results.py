@@ -12,6 +12,7 @@ import numpy as np
 from tfpix2pix.config.choices import METRICS
 from tfpix2pix.evaluate.gallery import PAGE, Gallery
 from tfpix2pix.evaluate.report import render_report
+from tfpix2pix.evaluate.statistics import INSTANCE
 from tfpix2pix.metrics.registry import Result
 from tfpix2pix.pipelines.base import staging
 
@@ -68,7 +69,9 @@ def sift_earlier(
     for name in METRICS:
         try:
             contents = json.loads((folder / f"{name}.json").read_text())
-            told = {**contents["evaluation"], "example_ids": contents["example_ids"]}
+            # What an earlier version wrote says nothing of statistics, which were always each image's own.
+            older = {"inference_statistics": INSTANCE}
+            told = {**older, **contents["evaluation"], "example_ids": contents["example_ids"]}
         except (
             OSError,
             ValueError,

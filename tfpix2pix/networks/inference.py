@@ -41,12 +41,20 @@ def cast_kernels(generator: keras.Model) -> keras.Model:
 Generate = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
-def compile_generator(generator: keras.Model) -> Generate:
-    """Compiles a generator once for all sizes; each image is normalised by its own statistics."""
+def compile_generator(generator: keras.Model, batch_statistics: bool = False) -> Generate:
+    """Compiles a generator once for all sizes.
+
+    Args:
+      generator: `[input_image, noise_seed] -> generated_image`.
+      batch_statistics: whether layers that normalise by the statistics of the batch in training do so here
+        too. If not, each image is normalised by its own.
+    """
     images = tf.TensorSpec([None, None, None, generator.inputs[0].shape[-1]], tf.float32)
     seeds = tf.TensorSpec([None, 2], tf.int32)
     return tf.function(
-        lambda *inputs: generator(inputs, training=False), input_signature=[images, seeds], autograph=False
+        lambda *inputs: generator(inputs, training=batch_statistics),
+        input_signature=[images, seeds],
+        autograph=False,
     )
 
 

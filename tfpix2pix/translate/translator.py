@@ -77,6 +77,8 @@ class Translator:
         does not say it. A model of a run with `resize=none` takes images of any size then, in windows.
       output_size: `input` brings outputs back to the size of their image; `trained` leaves them at the size
         at which they were generated.
+      batch_statistics: for a run: whether layers that normalise by the statistics of the batch in training do
+        so here too, so that an output depends on the images that are translated with it.
 
     Attributes:
       title: what was opened, for people.
@@ -106,6 +108,7 @@ class Translator:
         *,
         image_size: Any = None,
         output_size: str = INPUT,
+        batch_statistics: bool = False,
     ):
         model = Path(model)
         self.step: int | None = None
@@ -117,11 +120,13 @@ class Translator:
             self.title = f"{model}, step {self.step}"
             self.input_channels = generator.inputs[0].shape[-1]
             self.task, trained = splits.make_task(config), trained_scale(config)
-            self.generate = compile_generator(cast_kernels(generator))
+            self.generate = compile_generator(cast_kernels(generator), batch_statistics)
         elif checkpoint is not None:
             raise UsageError(
                 f"`checkpoint` is for a run, and {model} is a SavedModel: name the folder of a version"
             )
+        elif batch_statistics:
+            raise UsageError(f"`batch_statistics` is for a run, and {model} is a SavedModel")
         else:
             self.title = str(self.version)
             self.generate, channels = load_saved_model(self.version)
