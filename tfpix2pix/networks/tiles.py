@@ -70,11 +70,12 @@ def _tile(generate: Generate, image: tf.Tensor, noise_seed: tf.Tensor, window: t
         windows = tf.map_fn(
             lambda left: generate(row[:, :, left : left + window_width], noise_seed),
             lefts,
+            parallel_iterations=1,
             fn_output_signature=tf.float32,
         )
         return _blend(windows, lefts, width, axis=2)
 
-    rows = tf.map_fn(generate_row, tops, fn_output_signature=tf.float32)
+    rows = tf.map_fn(generate_row, tops, parallel_iterations=1, fn_output_signature=tf.float32)
     return _blend(rows, tops, height, axis=1)
 
 
