@@ -68,3 +68,14 @@ def test_a_damaged_example_is_named_in_a_warning(tmp_path, capsys):
     assert _read_examples(folder) == ()
     warning = f"warning: no examples: {bad} is damaged or cut short and cannot be decoded\n"
     assert capsys.readouterr().err.endswith(warning)
+
+
+def test_examples_are_found_where_training_finds_its_validation(tmp_path):
+    for name in ("valid", "test"):
+        folder = runs.write_dataset(tmp_path / name, train=1, val=2)
+        (folder / "val").rename(folder / name)
+        assert [example.name for example in _read_examples(folder)] == ["val-0", "val-1"]
+    folder = runs.write_dataset(tmp_path / "share", train=3, val=0)
+    (folder / "val").rmdir()
+    (example,) = _read_examples(folder)  # a share of 10 %, and at least one
+    assert example.name in ("train-0", "train-1", "train-2")

@@ -161,6 +161,8 @@ def _guess_kind(origin: Origin, classes: Palette | None, is_asked_for: bool) -> 
 def read_examples(origin: Origin, sheet: Sheet) -> tuple[Example, ...]:
     """Reads the first inputs of the validation split, if the dataset is on disk. Nothing is downloaded.
 
+    The pairs that validate are those of the training: `val/`, `valid/`, `test/`, or a share of `train/`.
+
     Args:
       origin: names the dataset.
       sheet: what the examples are examples of.
@@ -169,9 +171,8 @@ def read_examples(origin: Origin, sheet: Sheet) -> tuple[Example, ...]:
       At most `MAX_EXAMPLES` examples. There are none if there is no such split, or if it is damaged, which
       is warned of.
     """
-    folder = find_dataset_folder(origin.dataset, Path(origin.data_dir))
     is_generated = catalogue.find_dataset(origin.dataset).draw_pair is not None
-    if not is_generated and not (folder and (folder / "val").is_dir()):
+    if not is_generated and not find_dataset_folder(origin.dataset, Path(origin.data_dir)):
         return ()
     try:
         source = datasets.open_split(
