@@ -49,10 +49,11 @@ def main(argv: Sequence[str]) -> None:
 
     print(f"Training pix2pix on generated facades, {config.steps} steps of 128x128 px.", flush=True)
     result = train_and_evaluate(config, workdir)
-    scores = showcase.score_beside_baselines(result.generator, config)
+    shown = showcase.Showcase(result.generator, config)
+    scores = shown.score()
     print(_table(scores))
     sheet_path = workdir / "contact_sheet.png"
-    showcase.write_contact_sheet(result.generator, config, sheet_path, SHOWN_EXAMPLES)
+    shown.write_contact_sheet(sheet_path, SHOWN_EXAMPLES)
     print(_next_steps(workdir, sheet_path, result.saved_model))
     own_l1 = scores[showcase.MODEL]["l1"]
     best_baseline = min(scores[name]["l1"] for name in showcase.BASELINES)

@@ -31,11 +31,17 @@ def _render(tmp_path, results, size=(32, 48), pictures=0):
 def test_columns_that_say_nothing_are_left_out(tmp_path):
     page = _render(tmp_path, {"l1": L1})
     assert "<th>better</th>" in page and "ground truth</th>" not in page
+    assert "mean target" not in page
     page = _render(tmp_path, {"l1": L1, "fcn_score": FCN})
     assert '<th class="number">ground truth</th>' in page
     assert '<td>l1</td><td class="number">0.2500</td><td class="number"></td>' in page
     page = _render(tmp_path, {"diversity": Result({"standard_deviation": 0.5})})
     assert "<th>better</th>" not in page
+    beside_baseline = Result({"l1": 0.25}, baseline={"l1": 0.375})
+    page = _render(tmp_path, {"l1": beside_baseline, "diversity": Result({"standard_deviation": 0.5})})
+    assert '<th class="number">mean target</th>' in page and "ground truth</th>" not in page
+    assert '<td class="number">0.2500</td><td class="number">0.3750</td>' in page
+    assert "The mean target is a baseline" in page
     per_class = [
         {"class": name, "pixels": 2, "accuracy": 0.5, "ground_truth_accuracy": value}
         for name, value in (("road", math.nan), ("<sky>", None))

@@ -15,7 +15,7 @@ from tfpix2pix.export.servable import Servable
 from tfpix2pix.networks.scale import Scale
 from tfpix2pix.networks.tiles import generate_in_tiles
 from tfpix2pix.pipelines.base.errors import UsageError
-from tfpix2pix.pipelines.tasks.transforms import to_unit_range
+from tfpix2pix.pipelines.tasks.transforms import resize, to_unit_range
 from tfpix2pix.run.generator import load_generator
 from tfpix2pix.study.images import translate_split
 from tfpix2pix.train.training import train_and_evaluate
@@ -54,6 +54,18 @@ def test_the_scores_are_those_of_whole_images_in_windows(run, tmp_path):
     assert run.scores["l1"] == pytest.approx(np.mean(expected), abs=1e-5)
     assert json.loads((tmp_path / "l1.json").read_text())["evaluation"]["resize"] == "none"
     assert Image.open(tmp_path / "pictures" / "000000_generated.png").size == (90, 70)
+
+
+def test_a_size_that_is_asked_for_is_one_to_resize_to_as_in_translate(run, tmp_path):
+    translator = Translator(run.workdir, image_size=32, output_size="trained")
+    expected = []
+    for source, target in read_pairs(run):
+        generated, resized = translator(source) / 127.5 - 1, to_unit_range(resize(target, (32, 32)), 255)
+        expected.append(np.abs(generated - resized).mean())
+    evaluation = evaluate_model(run.workdir, tmp_path, image_size=32, metrics=["l1"])
+    np.testing.assert_allclose(evaluation.results["l1"].per_image["l1"], expected, atol=1e-2)
+    assert "resize" not in evaluation.description
+    assert Image.open(tmp_path / "pictures" / "000000_generated.png").size == (32, 32)
 
 
 def test_run_and_servable_translate_in_the_same_windows(run, tmp_path):

@@ -30,6 +30,12 @@ if TYPE_CHECKING:
     from tfpix2pix.metrics.registry import Result
 
 
+_IMAGE_SIZE_HELP = (
+    "Resize pairs to this size in px, given as N or HxW. Default: as in training; pairs of a run of "
+    "--resize=none keep their size then, and are translated in overlapping windows."
+)
+
+
 def main(argv: Sequence[str]) -> None:
     """Parses flags, evaluates, prints the scores."""
     values = _parse(argv)
@@ -83,7 +89,7 @@ def _define_texts(flag_values: flags.FlagValues) -> None:
             "Look for the dataset in this folder. It holds <dataset>/train, val and test, or these splits "
             "themselves. Default: the run's folder of data, or datasets.",
         ),
-        ("image_size", "Resize pairs to this size in px, given as N or HxW. Default: as in training."),
+        ("image_size", _IMAGE_SIZE_HELP),
         (
             "segmenter",
             "Compute fcn_score with this segmentation network: a .keras file, or a run of "
@@ -155,12 +161,18 @@ def _define_statistics(flag_values: flags.FlagValues) -> None:
 
 
 def _table(results: Mapping[str, "Result"]) -> str:
-    lines = [f"{'metric':24s}{'score':20s}{'generated':>11s}{'ground truth':>14s}"]
+    columns = {"generated": "scores", "mean target": "baseline", "ground truth": "ground_truth"}
+    told = {
+        title: {name: getattr(result, kind) for name, result in results.items()}
+        for title, kind in columns.items()
+    }
+    told = {title: column for title, column in told.items() if any(column.values())}
+    lines = [f"{'metric':24s}{'score':20s}{''.join(f'{title:>14s}' for title in told)}"]
     for name, result in results.items():
-        for score, value in result.scores.items():
-            ceiling = f"{result.ground_truth[score]:14.4f}" if score in result.ground_truth else ""
-            lines.append(f"{name:24s}{score:20s}{value:11.4f}{ceiling}".rstrip())
-            name = ""
+        for place, score in enumerate(result.scores):
+            values = [column[name].get(score) for column in told.values()]
+            cells = "".join(" " * 14 if value is None else f"{value:14.4f}" for value in values)
+            lines.append(f"{name if place == 0 else '':24s}{score:20s}{cells}".rstrip())
     return "\n".join(lines)
 
 

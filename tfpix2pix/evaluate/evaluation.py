@@ -15,6 +15,7 @@ from tfpix2pix.evaluate.statistics import BATCH, check_statistics, tell_of_batch
 from tfpix2pix.export.names import CARD_FILE
 from tfpix2pix.export.versions import model_folder
 from tfpix2pix.metrics import registry
+from tfpix2pix.metrics.baseline import add_baseline
 from tfpix2pix.metrics.fcn.segmenter import load_segmenter
 from tfpix2pix.metrics.label_maps import find_tools
 from tfpix2pix.metrics.registry import Examples, Metric, Result, Segmenter, Tools
@@ -65,7 +66,8 @@ def evaluate_model(
         must be given.
       data_dir: folder that holds the dataset; a SavedModel does not know it.
       direction: `AtoB` or `BtoA`.
-      image_size: N, "HxW" or (height, width) in px that pairs are resized to.
+      image_size: N, "HxW" or (height, width) in px that pairs are resized to, also those of a run that was
+        trained with `resize=none`. Without it, pairs of such a run keep their size and go through in windows.
       split: `train`, `val` or `test`.
       metrics: names of metrics in `tfpix2pix.metrics.registry`; None takes all that apply.
       segmenter: for `fcn_score`: what `load_segmenter` takes, or what it returns.
@@ -213,7 +215,10 @@ def _settle_data(translator: Translator, given: Mapping[str, Any]) -> Config:
         own = {"task": task.name, "input_channels": task.channels[0], "output_channels": task.channels[1]}
         return make_config(**own, **task.options, **given)
     checked = make_config(**{"dataset": trained.dataset, **given})
-    return dataclasses.replace(trained, **{name: getattr(checked, name) for name in given})
+    changed = {name: getattr(checked, name) for name in given}
+    if "image_size" in given:
+        changed["resize"] = checked.resize  # A size is one to resize to, as in translate.
+    return dataclasses.replace(trained, **changed)
 
 
 def _score(job: _Job, gallery: Gallery) -> dict[str, Result]:
@@ -243,7 +248,8 @@ def _score(job: _Job, gallery: Gallery) -> dict[str, Result]:
     gallery.clear()
     try:
         with show_progress("evaluating", len(source), "images") as bar:
-            return score_split(generate, split, job.metrics, watch)
+            results = score_split(generate, split, job.metrics, watch)
+        return add_baseline(results, config, split, job.metrics)
     except tf.errors.ResourceExhaustedError as error:
         raise UserError(f"out of memory at {job.config.image_size} px; try a smaller `image_size`") from error
 

@@ -97,9 +97,10 @@ def render_report(
       HTML text.
     """
     height, width = description["image_size"]
+    windows = "windows of " if description.get("resize") == "none" else ""
     lines = [
         f"{description['examples']} pairs of {description['dataset']}, {description['split']} split, "
-        f"{description['direction']}, {width}x{height} px; noise seed {description['noise_seed']}; "
+        f"{description['direction']}, {windows}{width}x{height} px; noise seed {description['noise_seed']}; "
         f"normalised by {_STATISTICS[description['inference_statistics']]}; "
         f"tfpix2pix {description['tfpix2pix']}"
     ]
@@ -119,12 +120,14 @@ def _render_scores(results: Mapping[str, Result], higher_is_better: Mapping[str,
     rows = []
     for name, result in results.items():
         for place, (score, value) in enumerate(result.scores.items()):
-            ceiling = result.ground_truth.get(score)
             rows.append(
                 (
                     name if len(result.scores) == 1 else f"{name} · {score}",
                     _number(value),
-                    "" if ceiling is None else _number(ceiling),
+                    *(
+                        "" if other.get(score) is None else _number(other[score])
+                        for other in (result.baseline, result.ground_truth)
+                    ),
                     _ARROWS[higher_is_better[name]],
                     registry.describe(name) if place == 0 else "",
                 )
@@ -132,11 +135,23 @@ def _render_scores(results: Mapping[str, Result], higher_is_better: Mapping[str,
     columns = {
         "metric": "",
         "score": "number",
+        "mean target": "number",
         "ground truth": "number",
         "better": "note better",
         "": "note",
     }
-    return f"<section>\n<h2>Scores</h2>\n{_render_table(columns, rows)}{_tell_diversity(results)}</section>\n"
+    notes = _explain_baseline(results) + _tell_diversity(results)
+    return f"<section>\n<h2>Scores</h2>\n{_render_table(columns, rows)}{notes}</section>\n"
+
+
+def _explain_baseline(results: Mapping[str, Result]) -> str:
+    """Returns a sentence on the column of the mean target, where there is one."""
+    if not any(result.baseline for result in results.values()):
+        return ""
+    return (
+        "<p>The mean target is a baseline: the same image for every input, the mean of the training targets "
+        "or, where images keep their sizes, their mean colour.</p>\n"
+    )
 
 
 def _tell_diversity(results: Mapping[str, Result]) -> str:

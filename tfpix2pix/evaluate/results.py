@@ -24,6 +24,7 @@ _NO_DETAILS = (
     "higher_is_better",
     "scores",
     "ground_truth",
+    "baseline",
     "per_image",
     "evaluation",
     "example_ids",
@@ -110,6 +111,7 @@ def write_results(
             "higher_is_better": higher_is_better[name],
             "scores": result.scores,
             "ground_truth": result.ground_truth,
+            "baseline": result.baseline,
             **result.details,
             "per_image": result.per_image,
             "evaluation": evaluation.description,
@@ -148,4 +150,5 @@ def _from_json(contents: Mapping[str, Any]) -> Result:
         read(contents["ground_truth"]),
         {name: np.array(values, float) for name, values in contents["per_image"].items()},
         {name: contents[name] for name in contents if name not in _NO_DETAILS},
+        read(contents.get("baseline", {})),  # results of earlier versions have none
     )

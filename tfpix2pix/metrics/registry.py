@@ -113,12 +113,14 @@ class Result:
         generated images can hardly exceed them.
       per_image: scores of each of the N images, float [N], by name; the page sorts by them.
       details: whatever else belongs in the file, such as scores of each class.
+      baseline: the same scores of the mean target image of the training split, where they are computed.
     """
 
     scores: dict[str, float]
     ground_truth: dict[str, float] = dataclasses.field(default_factory=dict)
     per_image: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     details: dict[str, Any] = dataclasses.field(default_factory=dict)
+    baseline: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

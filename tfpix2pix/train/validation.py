@@ -76,7 +76,12 @@ def _default_metrics(tools: Tools) -> dict[str, Metric]:
 
 
 def compute_validation_scores(
-    generator: keras.Model, source: Source, image_size: Size, seed: int = 0, batch_size: int = BATCH_SIZE
+    generator: keras.Model,
+    source: Source,
+    image_size: Size,
+    seed: int = 0,
+    batch_size: int = BATCH_SIZE,
+    resize: bool = True,
 ) -> dict[str, float]:
     """Translates every example once and returns the mean scores.
 
@@ -86,13 +91,14 @@ def compute_validation_scores(
       image_size: (height, width) px that pairs are resized to.
       seed: seed of the noise.
       batch_size: images at a time; no score depends on it.
+      resize: whether pairs are resized; if not, they are translated in overlapping windows of `image_size`.
 
     Returns:
       `l1`, `psnr` and `ssim` of what the network makes; for inpainting also
       `hole_l1`, the L1 of the hole alone.
     """
     tools = Tools(has_holes=source.task.name == "inpaint")
-    split = Split(source, image_size, seed, tools, batch_size)
+    split = Split(source, image_size, seed, tools, batch_size, resize)
     return _score(generator, split, _default_metrics(tools))
 
 
@@ -111,8 +117,11 @@ def _compiled(generator: keras.Model, window: Size | None) -> Any:
     return tf.function(generate_whole, reduce_retracing=True, autograph=False)
 
 
-def _cut_middle(batch: Batch, size: Size) -> Batch:
-    """Cuts the middle window out of the images of a batch."""
+def cut_middle(batch: Batch, size: Size) -> Batch:
+    """Cuts the middle window of `size`, (height, width) px, out of the images of a batch.
+
+    Images that are smaller are mirrored outwards.
+    """
 
     def cut(image: tf.Tensor) -> tf.Tensor:
         larger = mirror_outwards(image, size)
@@ -144,7 +153,7 @@ def sample_sheets(
     )
     shown, judged = [], []
     for example in dataset.take(SAMPLES):
-        batch = example if resize else _cut_middle(example, image_size)
+        batch = example if resize else cut_middle(example, image_size)
         input_image, target_image = batch["input_image"], batch["target_image"]
         generated_image = train_step.generator([input_image, batch["noise_seed"]], training=False)
         shown.append(show_examples(source.task, batch, generated_image))
