@@ -2,11 +2,15 @@ import os
 import subprocess
 import sys
 import venv
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.helpers import runs
+from tfpix2pix import quickstart
+from tfpix2pix.config.config import make_config
+from tfpix2pix.run.folder import write_config
 
 
 def test_two_steps_of_the_quickstart(tmp_path):
@@ -34,6 +38,27 @@ def test_two_steps_of_the_quickstart(tmp_path):
     assert not any((columns[place] == columns[1]).all() for place in (0, 2, 3))
     assert (tmp_path / "saved" / "synthetic" / "1" / "saved_model.pb").is_file()
     assert (tmp_path / "a run" / "checkpoints" / "step-00000002" / "checkpoint.json").is_file()
+
+
+def test_the_quickstart_of_an_earlier_version_stays_as_it_is(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    settings = {**quickstart.SETTINGS, "steps": 1500}
+    config = make_config(**settings)
+    assert quickstart._choose_workdir(config) == Path("runs/quickstart")
+    write_config(Path("runs/quickstart"), config, None)
+    assert quickstart._choose_workdir(config) == Path("runs/quickstart")
+    assert capsys.readouterr().err == ""
+    other = make_config(**{**settings, "steps": 2000})
+    assert quickstart._choose_workdir(other) == Path("runs/quickstart_2")
+    told = capsys.readouterr().err
+    assert "runs/quickstart holds a run with other settings: " in told and "was 1500, is 2000" in told
+    assert "This quickstart is therefore written to runs/quickstart_2" in told
+    write_config(Path("runs/quickstart_2"), other, None)
+    assert quickstart._choose_workdir(other) == Path("runs/quickstart_2")
+    file = Path("runs/quickstart/config.json")
+    file.write_text(file.read_text().replace('"seed"', '"forgotten"'))  # a setting of another version
+    assert quickstart._choose_workdir(config) == Path("runs/quickstart_3")
+    assert "is a run of another kind or version" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ The scores stand beside those of two trivial baselines: the mean training photo,
 the input itself. The same command again finds that everything is done.
 """
 
+import itertools
 import os
 import shlex
 import sys
@@ -15,9 +16,11 @@ from typing import Any
 
 from absl import flags
 
-from tfpix2pix.config.config import make_config
+from tfpix2pix.config.config import Config, make_config
 from tfpix2pix.pipelines.base import command_line
-from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.pipelines.base.progress import say
+from tfpix2pix.run.folder import check_config, settle_config
 
 # Chosen by looking at pictures: the largest images and the most steps that fit into about four minutes on
 # two CPU cores. A learning rate of 2.5 times the paper's, which falls to 0, and resized feature maps give
@@ -36,13 +39,15 @@ SETTINGS = {
     "summary_every_steps": 100,
 }
 SHOWN_EXAMPLES = 6
+WORKDIR = Path("runs/quickstart")
 
 
 def main(argv: Sequence[str]) -> None:
     """Parses flags, trains, compares with the baselines, writes the contact sheet, says what to do next."""
     values = _parse(argv)
-    workdir = Path(values["workdir"])
     config = make_config(**SETTINGS, steps=values["steps"], saved_model_dir=values["saved_model_dir"])
+    workdir = Path(values["workdir"]) if values["workdir"] else _choose_workdir(config)
+    check_config(workdir, config)
     command_line.import_tensorflow()
     from tfpix2pix.train import showcase
     from tfpix2pix.train.training import train_and_evaluate
@@ -67,13 +72,36 @@ def main(argv: Sequence[str]) -> None:
 def _parse(argv: Sequence[str]) -> dict[str, Any]:
     flag_values = command_line.new_flags()
     for name, default, text in (
-        ("workdir", "runs/quickstart", "Write the run to this folder."),
+        (
+            "workdir",
+            None,
+            f"Write the run to this folder. Default: {WORKDIR}, or {WORKDIR}_2 and so on where a run with "
+            "other settings is there, such as the quickstart of an earlier version.",
+        ),
         ("saved_model_dir", "saved_models", "Write the SavedModel to this folder."),
     ):
         flags.DEFINE_string(name, default, text, flag_values=flag_values)
     flags.DEFINE_integer("steps", STEPS, "Train for this many steps.", flag_values=flag_values)
     command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
     return flag_values.flag_values_dict()
+
+
+def _choose_workdir(config: Config) -> Path:
+    """Returns the first of the default folders that is free, or holds a run that can go on.
+
+    Another one holds the quickstart of an earlier version, or one with another `steps`, and stays as it is.
+    """
+    workdir, reasons = WORKDIR, []
+    for number in itertools.count(2):
+        try:
+            settle_config(workdir, config)
+            break
+        except UsageError as error:
+            reasons.append(str(error).partition(". ")[0])
+        workdir = WORKDIR.with_name(f"{WORKDIR.name}_{number}")
+    if reasons:
+        say(f"{'; '.join(reasons)}. This quickstart is therefore written to {workdir}")
+    return workdir
 
 
 def _table(scores: Mapping[str, Mapping[str, float]]) -> str:
