@@ -19,6 +19,7 @@ from tfpix2pix.networks.keras_versions import IS_KERAS_3
 from tfpix2pix.networks.variables import weights_of
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.run.generator import load_generator
+from tfpix2pix.train.dry_run import describe_training
 from tfpix2pix.train.origin import read_origin, start_from
 from tfpix2pix.train.training import train_and_evaluate
 
@@ -130,6 +131,15 @@ def test_the_first_and_the_last_convolution_start_anew_where_channels_differ(run
 def test_other_networks_are_refused_by_their_first_layer(run, settings, reason):
     with pytest.raises(UserError, match=reason):
         start_from(read_origin(run), *_networks(**settings))
+
+
+@pytest.mark.parametrize("start", [train_and_evaluate, describe_training])
+def test_other_networks_are_refused_before_the_data_is_opened(run, tmp_path, capsys, start):
+    config = runs.tiny_config(runs.write_dataset(tmp_path / "tiny"), init_from=str(run), base_filters=8)
+    with pytest.raises(UserError, match="encoder_1_conv/kernel has the shape"):
+        start(config, tmp_path / "new")
+    assert "pairs; input" not in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize("name", ["nothing", "a.txt", "folder", "a.keras"])

@@ -35,15 +35,17 @@ def describe_training(config: Config, workdir: Path) -> str:
     """
     asked, was_begun = config.precision, is_begun(workdir)
     config = settle_config(workdir, config)
+    generator, discriminator = build_generator(config), build_discriminator(config)
+    has_origin = bool(config.init_from) and not checkpoints.list_steps(workdir)
+    if has_origin:  # sooner than the data is opened, which may take long
+        start_from(read_origin(Path(config.init_from)), generator, discriminator)
     lines, sources, examples = _describe_data(config, workdir)
     chosen = ""
     if sources:
         config, chosen = fit_precision(config, asked, not was_begun, sources[0])
     total_steps = count_steps(config, examples) if examples else None
     lines.append(("steps", "unknown" if total_steps is None else f"{total_steps:,}"))
-    generator, discriminator = build_generator(config), build_discriminator(config)
-    if config.init_from and not checkpoints.list_steps(workdir):
-        start_from(read_origin(Path(config.init_from)), generator, discriminator)
+    if has_origin:
         lines.append(("weights", f"those of {config.init_from}"))
     lines.append(("generator", f"{config.generator}, {generator.count_params():,} parameters"))
     if discriminator is not None:

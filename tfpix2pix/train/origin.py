@@ -118,14 +118,35 @@ def start_from(origin: Origin, generator: keras.Model, discriminator: keras.Mode
       UsageError: if a weight has another shape there, or only one side has it; the message
         names the first one.
     """
-    _copy(origin, generator, origin.generator)
-    if discriminator is not None and origin.discriminator:
-        _copy(origin, discriminator, origin.discriminator)
-    elif discriminator is not None:
+    for model, weights in _match(origin, generator, discriminator):
+        values, anew = _settle(origin, model, weights)
+        for name, variable in weights_of(model).items():
+            if name in values:
+                variable.assign(values[name])
+        for layer, why in anew.items():
+            say(f"{layer} of the {model.name} starts with random weights: {why}")
+    if discriminator is not None and not origin.discriminator:
         say(f"the discriminator starts with random weights, as {origin.path} has none")
 
 
-def _copy(origin: Origin, model: keras.Model, weights: Weights) -> None:
+def check_fit(origin: Origin, generator: keras.Model, discriminator: keras.Model | None) -> None:
+    """Raises UsageError where `start_from` would; the networks keep their weights, and nothing is said."""
+    for model, weights in _match(origin, generator, discriminator):
+        _settle(origin, model, weights)
+
+
+def _match(
+    origin: Origin, generator: keras.Model, discriminator: keras.Model | None
+) -> list[tuple[keras.Model, Weights]]:
+    """Returns the networks that the origin has weights of, with these weights."""
+    matched = [(generator, origin.generator)]
+    if discriminator is not None and origin.discriminator:
+        matched.append((discriminator, origin.discriminator))
+    return matched
+
+
+def _settle(origin: Origin, model: keras.Model, weights: Weights) -> tuple[Weights, dict[str, str]]:
+    """Returns the values that weights of a network get, by name, and why its other layers start anew."""
     variables = weights_of(model)
     anew = _find_other_channels(model, variables, weights)
     kept = {name: variable for name, variable in variables.items() if name.rpartition("/")[0] not in anew}
@@ -139,10 +160,7 @@ def _copy(origin: Origin, model: keras.Model, weights: Weights) -> None:
             raise UsageError(_explain(origin, model, f"{name} {found}, and has the shape {here} here"))
     if others := sorted(name for name in weights if name not in variables):
         raise UsageError(_explain(origin, model, f"{others[0]} is there, and has no place here"))
-    for name, variable in kept.items():
-        variable.assign(values[name])
-    for layer, why in anew.items():
-        say(f"{layer} of the {model.name} starts with random weights: {why}")
+    return {name: values[name] for name in kept}, anew
 
 
 def _explain(origin: Origin, model: keras.Model, what: str) -> str:

@@ -13,7 +13,7 @@ from tfpix2pix.export.run import export_run
 from tfpix2pix.methods.build import build_train_step
 from tfpix2pix.methods.step import TranslationStep
 from tfpix2pix.metrics.registry import BuildMetric
-from tfpix2pix.networks.build import Builder
+from tfpix2pix.networks.build import Builder, build_discriminator, build_generator
 from tfpix2pix.networks.tfa_normalization import load_addons
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError
@@ -25,7 +25,7 @@ from tfpix2pix.run.distribution import check_placement, make_strategy
 from tfpix2pix.run.folder import check_own, is_begun, lock, settle_config, write_config
 from tfpix2pix.run.loop import Training
 from tfpix2pix.train.fit import find_misfit, fit_precision
-from tfpix2pix.train.origin import read_origin, start_from
+from tfpix2pix.train.origin import Origin, check_fit, read_origin, start_from
 from tfpix2pix.train.validation import build_judgement
 
 
@@ -97,7 +97,7 @@ def train_and_evaluate(
     placement = make_strategy(config.strategy)
     check_placement(placement, config)
     is_new = not checkpoints.list_steps(workdir)
-    origin = read_origin(Path(config.init_from)) if config.init_from and is_new else None
+    origin = _read_origin(config, generator, build_step) if config.init_from and is_new else None
     if config.norm_backend == "addons":
         load_addons()  # before anything is written
     with lock(workdir) if placement.is_chief else nullcontext():
@@ -125,6 +125,18 @@ def train_and_evaluate(
         if config.export and placement.is_chief:
             saved_model = _export(trained, config, workdir, training.step)
     return Result(workdir, training.step, training.standing.scores, trained, saved_model)
+
+
+def _read_origin(
+    config: Config,
+    generator: Builder | None,
+    build_step: Callable[[Config, int], TranslationStep] | None,
+) -> Origin:
+    """Reads the first weights. Those that do not fit the networks are refused before the data is opened."""
+    origin = read_origin(Path(config.init_from))
+    if not build_step:  # which builds networks that are not known before it is called
+        check_fit(origin, build_generator(config, generator), build_discriminator(config))
+    return origin
 
 
 def _build_step(
