@@ -49,7 +49,7 @@ def _import(tmp_path, recorded, generator, discriminator=None, *options):
     """Runs the command on recorded networks; returns the new run's folder."""
     files = [f"--checkpoint={_write(tmp_path / 'G.npz', recorded, generator)}"]
     if discriminator:
-        files.append(f"--discriminator={_write(tmp_path / 'D.npz', recorded, discriminator)}")
+        files.append(f"--discriminator_file={_write(tmp_path / 'D.npz', recorded, discriminator)}")
     _convert(*files, f"--output={tmp_path / 'synthetic'}", *options)
     return tmp_path / "synthetic"
 
@@ -166,7 +166,7 @@ def test_wrapped_names_and_old_running_statistics(recorded, tmp_path):
 )
 def test_there_and_back_every_bit_is_the_same(recorded, generator, discriminator, tmp_path):
     workdir = _import(tmp_path, recorded, generator, discriminator)
-    options = [f"--discriminator={tmp_path / 'back_D.npz'}"] if discriminator else []
+    options = [f"--discriminator_file={tmp_path / 'back_D.npz'}"] if discriminator else []
     _convert(f"--workdir={workdir}", f"--output={tmp_path / 'back_G.npz'}", *options)
     for file, network in (("back_G.npz", generator), ("back_D.npz", discriminator)):
         if network is None:
@@ -195,11 +195,13 @@ def test_our_weights_there_and_back(normalization, norm, tmp_path, capsys):
     )
     workdir = tiny_run.write_run(tmp_path / "ours", config)
     files = [tmp_path / "G.npz", tmp_path / "D.npz"]
-    _convert(f"--workdir={workdir}", f"--output={files[0]}", f"--discriminator={files[1]}", "--checkpoint=1")
+    _convert(
+        f"--workdir={workdir}", f"--output={files[0]}", f"--discriminator_file={files[1]}", "--checkpoint=1"
+    )
     printed = capsys.readouterr()
     assert f"UnetGenerator of num_downs 5, --ngf 2 --norm {norm}" in printed.out
     assert "the discriminator sees targets alone" in printed.out + printed.err
-    _convert(f"--checkpoint={files[0]}", f"--discriminator={files[1]}", f"--output={tmp_path / 'back'}")
+    _convert(f"--checkpoint={files[0]}", f"--discriminator_file={files[1]}", f"--output={tmp_path / 'back'}")
     back, _, _ = load_generator(tmp_path / "back")
     ours, _, _ = load_generator(workdir, "1")
     expected = torch_export.read_weights(ours)
@@ -268,7 +270,7 @@ def test_files_appear_both_or_none(recorded, tmp_path):
     (tmp_path / "file").touch()
     files = [tmp_path / "back.npz", tmp_path / "file" / "D.npz"]
     with pytest.raises(UserError, match=re.escape(f"{files[1]} could not be written: File exists")):
-        _convert(f"--workdir={workdir}", f"--output={files[0]}", f"--discriminator={files[1]}")
+        _convert(f"--workdir={workdir}", f"--output={files[0]}", f"--discriminator_file={files[1]}")
     assert not files[0].exists()
 
 
@@ -286,7 +288,11 @@ def test_a_folder_that_is_there_stays_as_it_is(recorded, tmp_path):
         (["--checkpoint=G.npz", "--output=run"], "there is no file G.npz"),
         (["--checkpoint=G.h5", "--output=run"], "state dicts are files .* Received: G.h5"),
         (["--workdir=run", "--output=G.npz"], "run holds no run"),
-        (["--workdir=run", "--output=G.npz", "--discriminator=./G.npz"], "are the same file"),
+        (["--workdir=run", "--output=G.npz", "--discriminator_file=./G.npz"], "are the same file"),
+        (
+            ["--checkpoint=G.npz", "--output=run", "--discriminator=D.npz", "--discriminator_file=E.npz"],
+            "is the older name of --discriminator_file: give one of them",
+        ),
         (["--workdir=run", "--output=G.npz", "--depth=5"], "the settings are the run's: leave out --depth"),
         (["--checkpoint=G.npz", "--output=run", "maps"], "unexpected argument: maps"),
     ],
@@ -310,7 +316,7 @@ def test_usage_errors(arguments, message, tmp_path, monkeypatch):
 def test_runs_that_the_reference_has_no_network_for(settings, message, tmp_path):
     values = {"dataset": "synthetic", "image_size": 32, "depth": 5, "base_filters": 1, **settings}
     workdir = tiny_run.write_run(tmp_path / "ours", make_config(**values))
-    files = [f"--output={tmp_path / 'G.npz'}", f"--discriminator={tmp_path / 'D.npz'}"]
+    files = [f"--output={tmp_path / 'G.npz'}", f"--discriminator_file={tmp_path / 'D.npz'}"]
     with pytest.raises(UserError, match=re.escape(message)):
         _convert(f"--workdir={workdir}", *files)
     assert [path.name for path in tmp_path.iterdir()] == ["ours"]
@@ -325,7 +331,7 @@ def test_a_discriminator_of_the_users_own_has_no_place_in_the_reference(tmp_path
     monkeypatch.setitem(DISCRIMINATORS, "own", build)
     config = make_config(dataset="synthetic", image_size=32, depth=5, base_filters=1, discriminator="own")
     workdir = tiny_run.write_run(tmp_path / "ours", config)
-    files = [f"--output={tmp_path / 'G.npz'}", f"--discriminator={tmp_path / 'D.npz'}"]
+    files = [f"--output={tmp_path / 'G.npz'}", f"--discriminator_file={tmp_path / 'D.npz'}"]
     with pytest.raises(UserError, match="has no such discriminator: `discriminator=own`"):
         _convert(f"--workdir={workdir}", *files)
 
@@ -338,7 +344,9 @@ def test_a_bias_that_the_reference_has_no_place_for(recorded, tmp_path):
     checkpoints.save(workdir, train_step.variables(), {"best": None})
     with pytest.raises(UserError, match="no place for patch_logits_conv/bias of the patch_discriminator_1px"):
         _convert(
-            f"--workdir={workdir}", f"--output={tmp_path / 'b.npz'}", f"--discriminator={tmp_path / 'c.npz'}"
+            f"--workdir={workdir}",
+            f"--output={tmp_path / 'b.npz'}",
+            f"--discriminator_file={tmp_path / 'c.npz'}",
         )
     assert not (tmp_path / "b.npz").exists()
     _convert(f"--workdir={workdir}", f"--output={tmp_path / 'b.npz'}")

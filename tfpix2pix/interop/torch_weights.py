@@ -2,13 +2,13 @@ r"""Turns weights of the PyTorch reference (pytorch-CycleGAN-and-pix2pix) into a
 
     python -m tfpix2pix.interop.torch_weights --checkpoint=latest_net_G.pth --output=runs/facades
     python -m tfpix2pix.interop.torch_weights --checkpoint=latest_net_G.pth \
-        --discriminator=latest_net_D.pth --output=runs/facades --direction=BtoA
+        --discriminator_file=latest_net_D.pth --output=runs/facades --direction=BtoA
 
 translate, evaluate, export and train take the run. With --workdir, the command writes
 the networks of a run for the reference:
 
     python -m tfpix2pix.interop.torch_weights --workdir=runs/facades --output=latest_net_G.pth \
-        --discriminator=latest_net_D.pth
+        --discriminator_file=latest_net_D.pth
 
 Files are .pth or .safetensors (pip install 'tfpix2pix[torch]'), or .npz. All other
 flags are settings of the run that the files do not tell; they are those of train.
@@ -41,14 +41,16 @@ DEFAULTS = {
 }
 
 
-# The reference has patch discriminators alone, and --discriminator is a file here.
+# The reference has patch discriminators alone, and --discriminator was the file here before it was a setting.
 _SETTINGS = tuple(name for name in configs.FIELDS if name != "discriminator")
 
 
 def main(argv: Sequence[str]) -> None:
     """Parses flags, converts, prints what was converted."""
     values = _parse(argv)
-    workdir, discriminator, output = (_path(values[name]) for name in ("workdir", "discriminator", "output"))
+    workdir, discriminator, output = (
+        _path(values[name]) for name in ("workdir", "discriminator_file", "output")
+    )
     assert output  # noqa: S101 - checked with the flags
     command_line.import_tensorflow()
     from tfpix2pix.interop import torch_export, torch_import
@@ -74,7 +76,8 @@ def _parse(argv: Sequence[str]) -> dict[str, Any]:
             "Read the reference's generator from this file. With --workdir, take this checkpoint: latest, "
             "best or a step. Default: latest.",
         ),
-        ("discriminator", "Read the discriminator from this file. With --workdir, write it there."),
+        ("discriminator_file", "Read the discriminator from this file. With --workdir, write it there."),
+        ("discriminator", "This is the older name of --discriminator_file."),
         (
             "output",
             "Write the new run to this folder, such as runs/facades. With --workdir, write the generator to "
@@ -84,8 +87,13 @@ def _parse(argv: Sequence[str]) -> dict[str, Any]:
     ):
         flags.DEFINE_string(name, None, text, flag_values=flag_values)
     configs.define_flags(flag_values, _SETTINGS, DEFAULTS)
-    command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
+    aliases = {"discriminator": "discriminator_file"}
+    command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv, aliases=aliases))
     values = flag_values.flag_values_dict()
+    older, newer = values.pop("discriminator"), values["discriminator_file"]
+    if older and newer and older != newer:
+        raise UsageError("--discriminator is the older name of --discriminator_file: give one of them")
+    values["discriminator_file"] = newer or older
     _check(values)
     return values
 
@@ -95,7 +103,9 @@ def _path(text: str | None) -> Path | None:
 
 
 def _check(values: Mapping[str, Any]) -> None:
-    workdir, discriminator, output = (_path(values[name]) for name in ("workdir", "discriminator", "output"))
+    workdir, discriminator, output = (
+        _path(values[name]) for name in ("workdir", "discriminator_file", "output")
+    )
     generator = output if workdir else _path(values["checkpoint"])
     if not output or not generator:
         raise UsageError(
@@ -105,7 +115,7 @@ def _check(values: Mapping[str, Any]) -> None:
     if workdir and needless:
         raise UsageError(f"with --workdir the settings are the run's: leave out {', '.join(needless)}")
     if workdir and discriminator == output:
-        raise UsageError("--output and --discriminator are the same file")
+        raise UsageError("--output and --discriminator_file are the same file")
     for file in filter(None, (generator, discriminator)):
         if workdir:
             torch_files.check_writable(file)
