@@ -58,7 +58,7 @@ def test_a_dry_run_shows_the_settings_and_writes_nothing(tmp_path):
     assert (process.returncode, process.stderr) == (0, "")
     lines = process.stdout.splitlines()
     # The data is not there, and is not downloaded.
-    told = dict(line.split(":", 1) for line in lines[-7:])
+    told = dict(line.split(":", 1) for line in lines[-8:])
     assert (
         told["data"].strip().startswith("would be downloaded from http://") and "train 49,825" in told["data"]
     )
@@ -66,6 +66,14 @@ def test_a_dry_run_shows_the_settings_and_writes_nothing(tmp_path):
     assert told["run"].strip() == "runs/edges2shoes is new: it would start at step 0"
     assert "parameters" in told["generator"] and "70 px" in told["discriminator"]
     assert lines[0].split() == ["workdir", "runs/edges2shoes"]
+    command = [
+        "--workdir=runs/edges2shoes",
+        "--dataset=edges2shoes",
+        "--image_size=64x128",
+        "--epochs=3",
+        "--mirror=false",
+    ]
+    assert shlex.split(told["command"])[1:] == ["-m", "tfpix2pix.train", *command]
     marked = {line.split()[1]: line.split()[2] for line in lines if line.startswith("*")}
     assert marked == {"dataset": "edges2shoes", "epochs": "3", "image_size": "64x128", "load_size": "72x143"}
     assert not list(tmp_path.iterdir())
@@ -114,9 +122,19 @@ def test_the_workdir_belongs_to_one_process_until_it_dies(data_dir, tmp_path):
     assert third.returncode == 0, third.stderr
     assert f"done: 2 steps in {tmp_path / 'a run'}" in third.stdout
     # What is printed to be copied survives a shell.
-    commands = [shlex.split(line) for line in third.stdout.splitlines()[-2:]]
+    commands = [shlex.split(line) for line in third.stdout.splitlines()[-3:]]
     assert commands[0][-1] == f"--logdir={tmp_path / 'a run'}"
-    assert commands[1][4] == f"--model={tmp_path / 'a run'}"
+    assert commands[1][4:] == [f"--model={tmp_path / 'a run'}"]
+    translated = tmp_path / "a run" / "translated"
+    assert commands[2][4:] == [
+        f"--model={tmp_path / 'a run'}",
+        f"--input={data_dir / 'val'}",
+        "--crop=left",
+        f"--output={translated}",
+    ]
+    assert runs.run([sys.executable, *commands[2][2:]]).returncode == 0
+    assert {file.stem for file in translated.glob("*.png")} == {"val-0", "val-1"}
+    assert f"{tmp_path / 'a run' / 'config.json'}, which --config takes" in third.stdout
 
 
 def _limit_files():

@@ -22,7 +22,7 @@ from tfpix2pix.config import config as configs
 from tfpix2pix.config.choices import FILE_NOISE, SERVING_NOISE
 from tfpix2pix.export.files.formats import PACKAGES, TOLERANCES, FileOptions, check_format
 from tfpix2pix.pipelines import catalogue
-from tfpix2pix.pipelines.base import command_line, shell
+from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.run.folder import check_writable, read_config
 
@@ -56,7 +56,7 @@ def main(argv: Sequence[str]) -> None:
             max_pixels=values["max_pixels"],
             keep_versions=values["keep_versions"],
         )
-        print(_describe_version(version))
+        print(_describe_version(version, config, workdir))
     else:
         print(f"exporting step {step} of {workdir}, and comparing the file with it", flush=True)
         options = _file_options(values, config)
@@ -158,11 +158,14 @@ def _file_options(values: Mapping[str, Any], config: configs.Config) -> FileOpti
     )
 
 
-def _describe_version(version: Path) -> str:
-    folder, served = (shlex.quote(str(path)) for path in (version.parent, version.parent.resolve()))
+def _describe_version(version: Path, config: configs.Config, workdir: Path) -> str:
+    from tfpix2pix.run import next_commands
+
+    command = next_commands.translate(version.parent, config, workdir)
+    translate = f"translate:  {command}\n" if command else ""
+    served = shlex.quote(str(version.parent.resolve()))
     return (
-        f"SavedModel: {version}\n"
-        f"translate:  {shell.python()} -m tfpix2pix.translate --model={folder} --input=IMAGES --output=OUT\n"
+        f"SavedModel: {version}\n{translate}"
         f"serve:      tensorflow_model_server --rest_api_port=8501 --model_name={version.parent.name} "
         f"--model_base_path={served}"
     )

@@ -15,7 +15,6 @@ flags are settings of the run that the files do not tell; they are those of trai
 docs/torch_weights.md says more.
 """
 
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from tfpix2pix.config import config as configs
-from tfpix2pix.config import options as settings
 from tfpix2pix.interop import torch_files
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError
@@ -124,33 +122,16 @@ def _check(values: Mapping[str, Any]) -> None:
 
 
 def _describe_import(result: "Conversion", workdir: Path) -> str:
+    from tfpix2pix.run import next_commands
+
     lines = [f"generator:     {result.generator}"]
     if result.discriminator:
         lines.append(f"discriminator: {result.discriminator}, {result.config.receptive_field} px")
-    lines += [
-        f"run:           {workdir}, step 0",
-        f"translate:     python -m tfpix2pix.translate --model={_quote(workdir)} --input=IMAGES --output=OUT",
-        f"train on:      {_train_command(result.config, workdir)}",
-    ]
+    lines.append(f"run:           {workdir}, step 0")
+    if command := next_commands.translate(workdir, result.config, workdir):
+        lines.append(f"translate:     {command}")
+    lines.append(f"train on:      {next_commands.train(result.config, workdir)}")
     return "\n".join(lines)
-
-
-def _train_command(config: configs.Config, workdir: Path) -> str:
-    """Returns the train command that goes on with a run; every changed setting is a flag in it."""
-    default = configs.make_config(dataset=config.dataset, image_size=config.image_size)
-    changed = [
-        f"--{name}={str(value).lower() if isinstance(value, bool) else settings.text(value)}"
-        for name in configs.FIELDS
-        if name not in ("dataset", "image_size")
-        and (value := getattr(config, name)) != getattr(default, name)
-    ]
-    size = settings.text(config.image_size)
-    where = f"--workdir={_quote(workdir)} --dataset={config.dataset} --image_size={size}"
-    return " ".join([f"python -m tfpix2pix.train {where}", *changed])
-
-
-def _quote(path: Path) -> str:
-    return shlex.quote(str(path))
 
 
 def _describe_export(result: "Conversion", output: Path, discriminator: Path | None) -> str:

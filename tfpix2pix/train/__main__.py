@@ -10,7 +10,6 @@ stopped; Ctrl-C saves first. --config=FILE takes the settings of a file, such as
 config.json in the folder of another run; flags win over it.
 """
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,24 +19,13 @@ from tfpix2pix.config import config as configs
 from tfpix2pix.metrics.fcn.config import check_segmenter
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base import command_line, shell
-from tfpix2pix.run.folder import check_config
+from tfpix2pix.run.folder import CONFIG_FILE, check_config
 from tfpix2pix.train.settings import find_origin_kind, settle_settings
 
 
 def main(argv: Sequence[str]) -> int:
     """Parses flags, builds the configuration, trains."""
-    flag_values = command_line.new_flags()
-    configs.define_flags(flag_values, default_texts={"dataset": "the name of the folder --data_dir"})
-    for name, text in (
-        ("workdir", "Write the run to this folder, or go on with the run in it. Default: runs/<dataset>."),
-        (
-            "config",
-            "Take settings from this JSON or YAML file, such as config.json of a run; flags win over it.",
-        ),
-    ):
-        flags.DEFINE_string(name, None, text, flag_values=flag_values)
-    text = "Open the data, build the networks, print what would be done, and stop. Nothing is written."
-    flags.DEFINE_bool("dry_run", False, text, flag_values=flag_values)
+    flag_values = _define_flags()
     arguments = command_line.parse_flags(flag_values, f"{__doc__}\n{_datasets()}", argv)
     command_line.refuse_arguments(arguments)
     given = {name: flag_values[name].value for name in configs.FIELDS}
@@ -50,6 +38,11 @@ def main(argv: Sequence[str]) -> int:
         check_segmenter(config.segmenter)
     if config.init_from:
         find_origin_kind(Path(config.init_from))
+    if not flag_values["dry_run"].value:
+        print(
+            f"These settings are kept in {workdir / CONFIG_FILE}, which --config takes for another run.",
+            flush=True,
+        )
     command_line.import_tensorflow()
     if flag_values["dry_run"].value:
         from tfpix2pix.train.dry_run import describe_training
@@ -59,8 +52,24 @@ def main(argv: Sequence[str]) -> int:
     from tfpix2pix.train.training import train_and_evaluate
 
     result = train_and_evaluate(config, workdir)
-    print(_closing_words(result, config))
+    print(_closing_words(result, config, workdir))
     return 0
+
+
+def _define_flags() -> flags.FlagValues:
+    flag_values = command_line.new_flags()
+    configs.define_flags(flag_values, default_texts={"dataset": "the name of the folder --data_dir"})
+    for name, text in (
+        ("workdir", "Write the run to this folder, or go on with the run in it. Default: runs/<dataset>."),
+        (
+            "config",
+            "Take settings from this JSON or YAML file, such as config.json of a run; flags win over it.",
+        ),
+    ):
+        flags.DEFINE_string(name, None, text, flag_values=flag_values)
+    text = "Open the data, build the networks, print what would be done, and stop. Nothing is written."
+    flags.DEFINE_bool("dry_run", False, text, flag_values=flag_values)
+    return flag_values
 
 
 def _datasets() -> str:
@@ -68,14 +77,16 @@ def _datasets() -> str:
     return "Datasets:\n" + "\n".join(lines)
 
 
-def _closing_words(result, config: configs.Config) -> str:
-    folder = shlex.quote(str(result.workdir))
+def _closing_words(result, config: configs.Config, workdir: Path) -> str:
+    from tfpix2pix.run import next_commands
+
     lines = [f"done: {result.step} steps in {result.workdir}"]
     if result.saved_model:
         lines.append(f"SavedModel: {result.saved_model}")
     lines.append(f"look:       {shell.tensorboard(result.workdir)}")
-    translate = f"{shell.python()} -m tfpix2pix.translate --model={folder} --input=IMAGES --output=OUT"
-    lines.append(f"translate:  {translate}")
+    lines.append(f"score:      {next_commands.score(workdir)}")
+    if command := next_commands.translate(workdir, config, workdir):
+        lines.append(f"translate:  {command}")
     return "\n".join(lines)
 
 

@@ -11,7 +11,7 @@ from tfpix2pix.pipelines.base.naming import name_flags
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.placing.dataset_folder import find_dataset_folder
-from tfpix2pix.run import checkpoints, splits
+from tfpix2pix.run import checkpoints, next_commands, splits
 from tfpix2pix.run.distribution import check_placement, make_strategy
 from tfpix2pix.run.folder import check_training_set, is_begun, settle_config
 from tfpix2pix.run.loop import count_steps
@@ -33,7 +33,7 @@ def describe_training(config: Config, workdir: Path) -> str:
       UsageError: if the training would be refused.
       UserError: if its data cannot be used.
     """
-    asked, was_begun = config.precision, is_begun(workdir)
+    given, was_begun = config, is_begun(workdir)
     config = settle_config(workdir, config)
     generator, discriminator = build_generator(config), build_discriminator(config)
     has_origin = bool(config.init_from) and not checkpoints.list_steps(workdir)
@@ -42,7 +42,7 @@ def describe_training(config: Config, workdir: Path) -> str:
     lines, sources, examples = _describe_data(config, workdir)
     chosen = ""
     if sources:
-        config, chosen = fit_precision(config, asked, not was_begun, sources[0])
+        config, chosen = fit_precision(config, given.precision, not was_begun, sources[0])
     total_steps = count_steps(config, examples) if examples else None
     lines.append(("steps", "unknown" if total_steps is None else f"{total_steps:,}"))
     if has_origin:
@@ -53,6 +53,7 @@ def describe_training(config: Config, workdir: Path) -> str:
         lines.append(("discriminator", f"{config.discriminator}, {config.receptive_field} px, {parameters}"))
     lines.append(("device", f"{_describe_place(config)}, {config.precision}{name_flags(chosen)}"))
     lines.append(("run", _describe_run(workdir, total_steps)))
+    lines.append(("command", next_commands.train(given, workdir)))
     lines.append(("dry run", "nothing was written"))
     return "\n".join(f"{name + ':':14s} {text}" for name, text in lines)
 

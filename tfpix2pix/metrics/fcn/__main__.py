@@ -7,7 +7,6 @@ pictures. Ctrl-C saves a checkpoint before it stops, and the same command goes o
 train, evaluate and reproduce take the folder of the run as --segmenter.
 """
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from absl import flags
 from tfpix2pix.config.options import define_flags, describe
 from tfpix2pix.metrics.fcn.config import DEFAULT_TEXTS, FIELDS, FcnConfig, make_config
 from tfpix2pix.pipelines.base import command_line, shell
+from tfpix2pix.run.folder import is_begun
 
 
 def main(argv: Sequence[str]) -> int:
@@ -35,10 +35,21 @@ def main(argv: Sequence[str]) -> int:
     result = train_fcn(config, workdir)
     scores = "  ".join(f"{name} {value:.4f}" for name, value in result.scores.items())
     print(f"done: {result.step} steps in {workdir}; best, at step {result.best_step}: {scores}")
-    folder = shlex.quote(str(workdir))
     print(f"look:  {shell.tensorboard(workdir)}")
-    print(f"score: {shell.python()} -m tfpix2pix.evaluate --model=MODEL --segmenter={folder}")
+    print(_suggest_use(config, workdir))
     return 0
+
+
+def _suggest_use(config: FcnConfig, workdir: Path) -> str:
+    """Returns the command that scores the usual run on the same data, or trains it where there is none."""
+    from tfpix2pix.config.config import make_config as make_run_config
+    from tfpix2pix.run import next_commands
+
+    run = Path("runs") / config.dataset
+    if is_begun(run):
+        return f"score: {next_commands.score(run, segmenter=workdir)}"
+    own = {"dataset": config.dataset, "data_dir": config.data_dir, "segmenter": str(workdir)}
+    return f"train: {next_commands.train(make_run_config(**own), run)}"
 
 
 if __name__ == "__main__":
