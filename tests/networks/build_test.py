@@ -69,7 +69,7 @@ def test_a_generator_of_the_users_own_is_built_and_trained(resnet):
 @pytest.mark.parametrize("setting", [{"depth": 3}, {"upsampling": "nearest"}, {"dropout": "none"}])
 def test_a_flag_without_effect_is_refused(resnet, setting):
     ((name, value),) = setting.items()
-    message = f"--{name} has no effect on --generator=resnet; leave it out. Received: --{name}={value}"
+    message = f"`{name}` has no effect on `generator=resnet`; leave it out. Received: `{name}={value}`"
     with pytest.raises(UsageError, match=message):
         build.build_generator(make_config(generator="resnet", **setting, **SETTINGS))
 
@@ -84,13 +84,13 @@ def test_a_discriminator_of_the_users_own_is_built(monkeypatch, objective, names
     assert model.name == "pixel" and [tensor.name for tensor in model.inputs] == names
     assert model.layers[-3].output.shape[-1] == 5
     np.testing.assert_allclose(model.layers[-2](tf.constant([-1.0])), [-0.2])
-    with pytest.raises(UsageError, match="--receptive_field has no effect on --discriminator=pixel"):
+    with pytest.raises(UsageError, match="`receptive_field` has no effect on `discriminator=pixel`"):
         build.build_discriminator(make_config(**settings, receptive_field=16))
 
 
 def test_a_network_with_other_inputs_is_refused(monkeypatch):
     monkeypatch.setitem(GENERATORS, "pixel", lambda image_size: pixel_discriminator(3, 3, True, 2))
-    message = "--generator=pixel must have the inputs input_image, noise_seed. Received: input_image, target"
+    message = "`generator=pixel` must have the inputs input_image, noise_seed. Received: input_image, target"
     with pytest.raises(ValueError, match=message):
         build.build_generator(make_config(generator="pixel", image_size=32))
 

@@ -134,7 +134,7 @@ def test_a_checkpoint_that_is_not_there_is_refused_with_those_that_are(workdir, 
     with pytest.raises(UsageError) as caught:
         checkpoints.find_step(workdir, which)
     assert str(caught.value).endswith(
-        f"has no checkpoint {which}; --checkpoint takes latest, best or one of 1, 2, 3"
+        f"has no checkpoint {which}; `checkpoint` takes latest, best or one of 1, 2, 3"
     )
 
 
@@ -161,7 +161,7 @@ def test_the_generator_comes_back_alone(train_step, workdir):
     checkpoints.restore_generator(workdir, 2, generator)
     assert {float(value) for v in generator.variables for value in set(np.ravel(v.numpy()))} == {2.0}
     _drop_index(checkpoints.checkpoint_folder(workdir, 2))
-    with pytest.raises(UserError, match="step-00000002 cannot be read .*try another --checkpoint"):
+    with pytest.raises(UserError, match="step-00000002 cannot be read .*try another `checkpoint`"):
         checkpoints.restore_generator(workdir, 2, generator)
 
 

@@ -7,16 +7,16 @@ each network. A new network is one such function and one entry. This is the cont
 names, out of the fields of `Config` and these:
 
     parameter        of              value
-    dtype            both            Keras dtype policy: --precision
-    dropout_rate     generators      0.0 with --dropout=none, else 0.5
-    dropout_place    generators      one of `DROPOUT_PLACES`: --dropout
-    target_channels  discriminators  channels of the image that is judged: --output_channels
-    conditional      discriminators  whether the network sees the input image too: --objective
-    base_filters     discriminators  --discriminator_filters, or --base_filters where that is unset
+    dtype            both            Keras dtype policy: `precision`
+    dropout_rate     generators      0.0 with `dropout=none`, else 0.5
+    dropout_place    generators      one of `DROPOUT_PLACES`: `dropout`
+    target_channels  discriminators  channels of the image that is judged: `output_channels`
+    conditional      discriminators  whether the network sees the input image too: `objective`
+    base_filters     discriminators  `discriminator_filters`, or `base_filters` where that is unset
 
-Other parameters need a default and keep it. A flag that is for one of the two networks alone
+Other parameters need a default and keep it. A setting that is for one of the two networks alone
 (`GENERATOR_SETTINGS`, `DISCRIMINATOR_SETTINGS`) is refused when the function names none of its
-parameters, so that no flag is without effect.
+parameters, so that no setting is without effect.
 
 **What it returns.** A functional Keras model, whose inputs have these names:
 
@@ -29,7 +29,7 @@ float32 [B, h, w, 1] of any h and w. A generator without noise still takes `nois
 ignores it. Initial weights come from Keras's global seed. A forward pass must change no variable
 and draw nothing but from `noise_seed`: that rules out `BatchNormalization` and `Dropout`, for
 which `StatelessNormalization` and `NoiseDropout` are there. `NoiseDropout` must be a layer of the
-model itself, not of a model inside it, so that --serving_noise=off finds it.
+model itself, not of a model inside it, so that an export without noise finds it.
 """
 
 import inspect
@@ -47,7 +47,7 @@ from tfpix2pix.pipelines.base.homes import resolve
 # A function that keeps the contract.
 Builder = Callable[..., keras.Model]
 DROPOUT_RATE = 0.5  # Sec. 6.1.1
-# Flag -> the parameters of a builder that it decides.
+# Setting -> the parameters of a builder that it decides.
 GENERATOR_SETTINGS = {
     "depth": ("depth",),
     "upsampling": ("upsampling",),
@@ -67,7 +67,7 @@ def build_generator(config: Config, own: Builder | None = None) -> keras.Model:
       own: a function that keeps the contract above, in place of the one that the configuration names.
 
     Raises:
-      UsageError: for a flag that this generator does not have.
+      UsageError: for a setting that this generator does not have.
       ValueError: when the builder breaks its contract.
     """
     drops = config.dropout != "none"
@@ -77,16 +77,16 @@ def build_generator(config: Config, own: Builder | None = None) -> keras.Model:
         "dropout_rate": DROPOUT_RATE if drops else 0.0,
         "dropout_place": config.dropout if drops else DROPOUT_PLACES[0],
     }
-    flag = f"--generator={config.generator}" if own is None else "a generator of your own"
-    model = _call(flag, own or resolve(GENERATORS[config.generator]), values, GENERATOR_SETTINGS)
-    return _check_inputs(flag, model, ["input_image", "noise_seed"])
+    network = f"`generator={config.generator}`" if own is None else "a generator of your own"
+    model = _call(network, own or resolve(GENERATORS[config.generator]), values, GENERATOR_SETTINGS)
+    return _check_inputs(network, model, ["input_image", "noise_seed"])
 
 
 def build_discriminator(config: Config) -> keras.Model | None:
     """Builds the discriminator of a configuration, with random weights; None for the objective `l1`.
 
     Raises:
-      UsageError: for a flag that this discriminator does not have.
+      UsageError: for a setting that this discriminator does not have.
       ValueError: when the builder breaks its contract.
     """
     if config.objective == "l1":
@@ -99,9 +99,9 @@ def build_discriminator(config: Config) -> keras.Model | None:
         "conditional": conditional,
         "base_filters": config.discriminator_filters or config.base_filters,
     }
-    flag = f"--discriminator={config.discriminator}"
-    model = _call(flag, resolve(DISCRIMINATORS[config.discriminator]), values, DISCRIMINATOR_SETTINGS)
-    return _check_inputs(flag, model, ["input_image", "target_image"] if conditional else ["target_image"])
+    network = f"`discriminator={config.discriminator}`"
+    model = _call(network, resolve(DISCRIMINATORS[config.discriminator]), values, DISCRIMINATOR_SETTINGS)
+    return _check_inputs(network, model, ["input_image", "target_image"] if conditional else ["target_image"])
 
 
 def _dtype(config: Config) -> str:
@@ -110,7 +110,7 @@ def _dtype(config: Config) -> str:
 
 
 def _call(
-    flag: str,
+    network: str,
     build: Builder,
     values: Mapping[str, Any],
     settings: Mapping[str, tuple[str, ...]],
@@ -121,15 +121,16 @@ def _call(
         value = values[setting]
         if value != FIELDS[setting].default and not any(parameter in named for parameter in parameters):
             raise UsageError(
-                f"--{setting} has no effect on {flag}; leave it out. Received: --{setting}={text(value)}"
+                f"`{setting}` has no effect on {network}; leave it out. Received: `{setting}={text(value)}`"
             )
     return build(**{name: values[name] for name in named if name in values})
 
 
-def _check_inputs(flag: str, model: keras.Model, expected: list[str]) -> keras.Model:
+def _check_inputs(network: str, model: keras.Model, expected: list[str]) -> keras.Model:
     names = [tensor.name for tensor in model.inputs]
     if names != expected:
         raise ValueError(
-            f"the network of {flag} must have the inputs {', '.join(expected)}. Received: {', '.join(names)}"
+            f"the network of {network} must have the inputs {', '.join(expected)}. "
+            f"Received: {', '.join(names)}"
         )
     return model

@@ -14,7 +14,7 @@ def require_keras_3(what: str) -> None:
     """Raises UserError on Keras 2.
 
     Args:
-      what: begins the sentence, such as `--format=onnx`.
+      what: what needs it, which begins the sentence, such as `the format onnx`.
     """
     if not IS_KERAS_3:
         raise UserError(

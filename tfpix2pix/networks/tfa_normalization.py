@@ -1,4 +1,4 @@
-"""`--norm_backend=addons`: instance normalisation by tensorflow-addons, for teams that have it."""
+"""`norm_backend=addons`: instance normalisation by tensorflow-addons, for teams that have it."""
 
 import functools
 import warnings
@@ -19,16 +19,16 @@ def load_addons() -> Any:
     """
     remedy = (
         "Install 'tfpix2pix[addons]' in an environment of Python 3.10 or 3.11 of its own, "
-        "or leave --norm_backend=own, which computes the same"
+        "or leave `norm_backend=own`, which computes the same"
     )
     if keras_versions.IS_KERAS_3:
-        raise UserError(f"--norm_backend=addons needs tensorflow-addons, which needs Keras 2. {remedy}")
+        raise UserError(f"`norm_backend=addons` needs tensorflow-addons, which needs Keras 2. {remedy}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it announces the end of its development
             import tensorflow_addons
     except ImportError as error:
-        raise UserError(f"--norm_backend=addons needs tensorflow-addons ({error}). {remedy}") from error
+        raise UserError(f"`norm_backend=addons` needs tensorflow-addons ({error}). {remedy}") from error
     return tensorflow_addons
 
 

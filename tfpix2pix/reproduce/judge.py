@@ -10,8 +10,8 @@ from tfpix2pix.reproduce.paper_tables import SCORES
 from tfpix2pix.reproduce.verdicts import Cell
 
 _REMEDY = (
-    "Name a better one with --segmenter; or remove <workdir>/fcn, and this command trains it anew, on more "
-    "--fcn_epochs. The trained rows are kept"
+    "Name a better one with `segmenter`; or remove <workdir>/fcn, and this command trains it anew, for more "
+    "`fcn_epochs`. The trained rows are kept"
 )
 
 

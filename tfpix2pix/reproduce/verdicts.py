@@ -24,7 +24,7 @@ RULE = (
 )
 RULE_OF_ONE_SEED = (
     "The brackets hold the difference of the two scores. One seed does not tell how far scores spread, so "
-    "there is no verdict; --seeds=3 gives one."
+    "there is no verdict; three seeds give one."
 )
 
 

@@ -45,7 +45,7 @@ def read_metadata(workdir: Path, step: int) -> dict[str, Any]:
 
 
 def find_step(workdir: Path, which: str) -> int:
-    """Returns the step of the checkpoint that `--checkpoint` names.
+    """Returns the step of a checkpoint that is asked for.
 
     Args:
       workdir: of the run.
@@ -57,9 +57,7 @@ def find_step(workdir: Path, which: str) -> int:
     """
     steps = list_steps(workdir)
     if not steps:
-        raise UsageError(
-            f"{workdir} holds no checkpoint; --workdir and --model take a folder that train wrote"
-        )
+        raise UsageError(f"{workdir} holds no checkpoint; expected the folder of a run that train wrote")
     if which == "latest":
         return steps[-1]
     if which == "best":
@@ -67,7 +65,7 @@ def find_step(workdir: Path, which: str) -> int:
             best = read_metadata(workdir, steps[-1]).get("best")
         except (OSError, ValueError) as error:
             folder = checkpoint_folder(workdir, steps[-1])
-            raise UserError(f"{folder} is damaged ({shorten(error)}); try another --checkpoint") from error
+            raise UserError(f"{folder} is damaged ({shorten(error)}); try another `checkpoint`") from error
         if best and best["step"] in steps:
             return best["step"]
         raise UsageError(f"{workdir} has no best checkpoint yet: no validation has run; use latest or a step")
@@ -75,7 +73,7 @@ def find_step(workdir: Path, which: str) -> int:
         return int(which)
     listed = ", ".join(map(str, steps))
     raise UsageError(
-        f"{workdir} has no checkpoint {which}; --checkpoint takes latest, best or one of {listed}"
+        f"{workdir} has no checkpoint {which}; `checkpoint` takes latest, best or one of {listed}"
     )
 
 
@@ -160,7 +158,7 @@ def restore_latest(workdir: Path, variables: Variables) -> int:
     if steps:
         raise UserError(
             f"no checkpoint in {workdir / 'checkpoints'} can be read. "
-            "Move the folder away to start anew, or choose another --workdir"
+            "Move the folder away to start anew, or choose another `workdir`"
         )
     return 0
 
@@ -193,7 +191,7 @@ def restore_model(workdir: Path, step: int, name: str, model: keras.Model) -> No
     try:
         _read(folder, model_variables(name, model))
     except _UNREADABLE as error:
-        raise UserError(f"{folder} cannot be read ({shorten(error)}); try another --checkpoint") from error
+        raise UserError(f"{folder} cannot be read ({shorten(error)}); try another `checkpoint`") from error
 
 
 def read_weights(workdir: Path, step: int, name: str) -> dict[str, np.ndarray]:
@@ -217,7 +215,7 @@ def read_weights(workdir: Path, step: int, name: str) -> dict[str, np.ndarray]:
             if path.startswith(f"{name}/"):
                 weights[path.removeprefix(f"{name}/")] = reader.get_tensor(key)
     except _UNREADABLE as error:
-        raise UserError(f"{folder} cannot be read ({shorten(error)}); try another --checkpoint") from error
+        raise UserError(f"{folder} cannot be read ({shorten(error)}); try another `checkpoint`") from error
     return weights
 
 
@@ -232,5 +230,5 @@ def _check_finite(workdir: Path, variables: Variables, step: int) -> None:
         if variable.dtype.is_floating and not bool(tf.reduce_all(tf.math.is_finite(variable))):
             raise UserError(
                 f"{name} is not finite at step {step}, so it was not saved; {tell_latest(workdir)}. "
-                "Try a lower --learning_rate, or --precision=float32"
+                "Try a lower `learning_rate`, or `precision=float32`"
             )

@@ -28,7 +28,7 @@ class Placement:
 
 
 def make_strategy(name: str = "auto") -> Placement:
-    """Makes the strategy that `--strategy` names.
+    """Makes the strategy that the setting `strategy` names.
 
     Args:
       name: `auto`: `mirrored` where there is a GPU, else `one_device`.
@@ -60,7 +60,7 @@ def _join_workers() -> Placement:
         is_chief = tasks.index(task) == 0
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
-            "--strategy=multiworker needs the TF_CONFIG variable in each process, such as "
+            "`strategy=multiworker` needs the TF_CONFIG variable in each process, such as "
             '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}. '
             f"Received: {os.environ.get('TF_CONFIG', 'nothing')}"
         ) from error
@@ -72,8 +72,8 @@ def check_placement(placement: Placement, config: Config) -> None:
     replicas = placement.strategy.num_replicas_in_sync
     if config.batch_size % replicas:
         raise UsageError(
-            f"--batch_size is shared by {replicas} replicas, so it must be a multiple of {replicas}. "
+            f"`batch_size` is shared by {replicas} replicas, so it must be a multiple of {replicas}. "
             f"Received: {config.batch_size}"
         )
     if config.jit_compile and replicas > 1:
-        raise UsageError(f"--jit_compile works on one replica, and there are {replicas}; drop it")
+        raise UsageError(f"`jit_compile` works on one replica, and there are {replicas}; leave it out")

@@ -36,7 +36,7 @@ _TEXTS = {
     "UNAVAILABLE": "{title} does not answer{tried}: {detail}. Is the server running, and is that its port "
     "(usually 8501 for http://, 8500 for grpc://)? python -m tfpix2pix.serving.serve starts one",
     "NOT_FOUND": "there is no {title}: {detail}",
-    "DEADLINE_EXCEEDED": "{title} took too long: {detail}. Allow more time (timeout_sec; the server's own "
+    "DEADLINE_EXCEEDED": "{title} took too long: {detail}. Allow more time (`timeout_sec`; the server's own "
     "limit for REST is --rest_api_timeout_in_ms), or send less at once",
     "INVALID_ARGUMENT": "{title} refused the request: {detail}",
     "RESOURCE_EXHAUSTED": "{title} cannot take a request of that size, or not now: {detail}. Send smaller "

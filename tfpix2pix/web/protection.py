@@ -19,6 +19,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tfpix2pix.pipelines.base.naming import name_flags
+
 BODY_TIMEOUT_SEC = 30.0
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -96,7 +98,9 @@ class Protection:
         host = headers.get("host", "")
         if not self._is_allowed(_host_name(f"//{host}")):
             return _refuse(
-                421, f"This server does not answer to the name {host[:100]!r}; --allowed_hosts adds names."
+                421,
+                f"This server does not answer to the name {host[:100]!r}; "
+                f"{name_flags('`allowed_hosts`')} adds names.",
             )
         origin = headers.get("origin")
         if scope["method"] not in _SAFE_METHODS and origin is not None:

@@ -98,14 +98,14 @@ def _write_palette(workdir: Path, palette: Palette) -> None:
     path, text = workdir / PALETTE_FILE, palette.to_json()
     if path.is_file() and path.read_text() != text:
         raise UsageError(
-            f"{workdir} was started with other classes: compare {path} and --palette. "
-            "Bring them back to go on, or choose another --workdir"
+            f"{workdir} was started with other classes: compare {path} and `palette`. "
+            "Bring them back to go on, or choose another `workdir`"
         )
     staging.write_file(path, text.encode())
 
 
 def config_palette(config: FcnConfig) -> Palette:
-    """Returns the classes of a configuration: `--palette`, or the dataset's own."""
+    """Returns the classes of a configuration: those that `palette` names, or the dataset's own."""
     if config.palette:
         return find_palette(config.palette)
     classes = datasets.find_classes(config.dataset, config.data_dir)
