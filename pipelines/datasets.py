@@ -11,6 +11,7 @@ from tfpix2pix.pipelines.base.progress import say
 from tfpix2pix.pipelines.files import sources, value_warnings
 from tfpix2pix.pipelines.labels import id_maps
 from tfpix2pix.pipelines.labels.palettes import Palette
+from tfpix2pix.pipelines.meaning import Meaning
 from tfpix2pix.pipelines.placing.dataset_folder import find_dataset_folder, prepare_dataset
 from tfpix2pix.pipelines.tasks import transforms
 from tfpix2pix.pipelines.tasks.tasks import Task
@@ -27,6 +28,7 @@ def open_split(
     cache_mib: int = 2048,
     task: Task | None = None,
     palette: Palette | None = None,
+    meaning: Meaning | None = None,
     val_percent: int = 10,
     exif: bool = True,
     pairs: str | Path | None = None,
@@ -46,6 +48,7 @@ def open_split(
       task: what is learned; None for pairs of three channels.
       palette: the classes of label maps that hold class ids; None for the dataset's own, see
         `id_maps.find_classes`.
+      meaning: what a training took the images for; see `id_maps.give_meaning`. None finds out.
       val_percent: the share of the training pairs, in percent, that validates where the dataset has
         neither `val/` nor `test/`. They are the same ones at every call.
       exif: whether photos are turned as their EXIF orientation says.
@@ -76,7 +79,10 @@ def open_split(
         if split not in spec.counts:
             raise ValueError(f"split must be one of {', '.join(spec.counts)}. Received: {split}")
         draw = homes.resolve(spec.draw_pair)
-        return sources.open_synthetic(split, direction, spec.counts[split], image_size, task=task, draw=draw)
+        source = sources.open_synthetic(
+            split, direction, spec.counts[split], image_size, task=task, draw=draw
+        )
+        return id_maps.give_meaning(source, direction, id_maps.find_classes(spec, None), meaning)
     if pairs:
         folder = Path(pairs)
     else:
@@ -88,12 +94,19 @@ def open_split(
         )
     source = sources.open_source(folder, split, direction, on_bad_image, cache_mib, task, val_percent, exif)
     say(source.told)
-    if not (task and task.from_photos):
-        palette = palette or id_maps.find_classes(spec, folder.parent if pairs else folder)
-        source = id_maps.colour_id_maps(source, direction, palette)
+    palette = palette or id_maps.find_classes(spec, folder.parent if pairs else folder)
+    source = id_maps.give_meaning(source, direction, palette, meaning)
     if split == "train":  # the other splits are like it
-        _warn_of_values(source, folder / split if folder.is_dir() else folder)
+        place = folder / split if folder.is_dir() else folder
+        _tell_of_ids(source, place)
+        _warn_of_values(source, place)
     return source
+
+
+def _tell_of_ids(source: sources.Source, place: Path) -> None:
+    for name, side in (("input", source.meaning.input), ("target", source.meaning.target)):
+        if side and side.ids:
+            say(f"{place}: the {name} images hold class ids, read in the colours of {len(side.ids)} classes")
 
 
 def _warn_of_values(source: sources.Source, place: Path) -> None:

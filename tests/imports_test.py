@@ -15,6 +15,7 @@ FLOORS = (
     "tfpix2pix.pipelines.base",
     "tfpix2pix.pipelines.class_colours",
     "tfpix2pix.pipelines.catalogue",
+    "tfpix2pix.pipelines.meaning",
     "tfpix2pix.pipelines.tasks",
     "tfpix2pix.pipelines.synthetic",
     "tfpix2pix.pipelines.files",

@@ -1,14 +1,9 @@
 """Cityscapes as its owners hand it out: leftImg8bit/ and gtFine/, with a folder for each split and city."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.catalogue import SPLITS
-
-if TYPE_CHECKING:  # a command looks for a dataset before it waits for anything
-    import numpy as np
-    import numpy.typing as npt
 
 PHOTOS, LABELS = "leftImg8bit", "gtFine"
 _PHOTO_END = "_leftImg8bit.png"
@@ -71,15 +66,6 @@ def find_official_photos(folder: Path, split: str) -> dict[str, tuple[Path, ...]
     return {photo.name.removesuffix(_PHOTO_END): (photo,) for photo in photos}
 
 
-def official_colour_table(label_map: Path, table: "npt.NDArray[np.uint8]") -> "npt.NDArray[np.uint8]":
-    """Returns the colour of each value that a label map may hold, uint8 [256, 3].
-
-    Args:
-      label_map: one of the label maps, whose name tells whether they hold label ids.
-      table: the colour of each train id, uint8 [256, 3].
-    """
-    if not label_map.name.endswith("_gtFine_labelIds.png"):
-        return table
-    by_label_id = table[255:].repeat(256, axis=0)
-    by_label_id[list(LABEL_IDS)] = table[: len(LABEL_IDS)]
-    return by_label_id
+def official_ids(label_map: Path) -> tuple[int, ...] | None:
+    """Returns the value of each training class in a label map of label ids; None for any other file."""
+    return LABEL_IDS if label_map.name.endswith("_gtFine_labelIds.png") else None

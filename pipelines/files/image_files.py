@@ -20,7 +20,7 @@ from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.catalogue import IMAGE_SUFFIXES
 from tfpix2pix.pipelines.files import other_formats
 from tfpix2pix.pipelines.files.decoding import decode_image
-from tfpix2pix.pipelines.files.image_headers import JPEG_START, parse_header
+from tfpix2pix.pipelines.files.image_headers import JPEG_START, gray_step, parse_header
 from tfpix2pix.pipelines.files.number_arrays import Pixels, load_array, open_array, stored_type, to_channels
 from tfpix2pix.pipelines.files.orientation import UPRIGHT, swaps_sides, turn
 from tfpix2pix.pipelines.tasks.transforms import to_unit_range
@@ -138,6 +138,8 @@ class Header(NamedTuple):
       orientation: the EXIF orientation, from 1 to 8, which is not applied; 1 if there is none.
       in_graph: whether `decode_image` gives the pixels that are wanted: the file is of a format that
         TensorFlow decodes, and is not turned.
+      gray_step: the step from one level to the next of a gray PNG of 1, 2 or 4 bits, whose levels are spread
+        over 8 bits: 255, 85 or 17; and 1 for all other files.
     """
 
     height: int
@@ -146,6 +148,7 @@ class Header(NamedTuple):
     dtype: np.dtype
     orientation: int = UPRIGHT
     in_graph: bool = True
+    gray_step: int = 1
 
     @property
     def shown_size(self) -> tuple[int, int]:
@@ -191,7 +194,8 @@ def _read_stored_header(file: Path) -> Header:
             stream.seek(0)
             height, width, channels, bits, orientation = parse_header(stream)
             dtype = np.dtype(np.uint16 if bits == 16 else np.uint8)
-            return Header(height, width, channels, dtype, orientation)
+            step = gray_step(bits) if channels == 1 else 1
+            return Header(height, width, channels, dtype, orientation, gray_step=step)
     described = other_formats.describe(file, kind)
     return Header(*described, in_graph=False)
 

@@ -67,18 +67,15 @@ def parse_header(stream: BinaryIO) -> tuple[int, int, int, int, int]:
     raise ValueError(f"is not a {FORMATS} image" if start else "is empty (0 bytes)")
 
 
-def parse_png_type(start: bytes) -> tuple[int, int] | None:
-    """Returns the bits of a channel and the colour type of a PNG.
+def gray_step(bits: int) -> int:
+    """Returns the step between the levels of a gray image of so many bits, spread over 8 bits."""
+    return 255 // (2**bits - 1) if bits < 8 else 1
 
-    Args:
-      start: the file's first 26 bytes.
 
-    Returns:
-      The two numbers; None if this is not the start of a PNG.
-    """
-    if not start.startswith(PNG_START) or len(start) < 26:
-        return None
-    return start[24], start[25]
+def gray_step_in_graph(channels: tf.Tensor, bits: tf.Tensor) -> tf.Tensor:
+    """Returns `gray_step` for what `parse_header_in_graph` returned, int64; 1 for files that are not gray."""
+    levels = tf.bitwise.left_shift(tf.constant(1, tf.int64), tf.minimum(bits, 8)) - 1
+    return tf.where(tf.equal(channels, 1) & (bits < 8), 255 // tf.maximum(levels, 1), 1)
 
 
 def _parse_jpeg(stream: BinaryIO) -> tuple[int, int, int, int, int]:

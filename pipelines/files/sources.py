@@ -24,6 +24,7 @@ from tfpix2pix.pipelines.files.memory import PixelStore, new_memory, read_arrays
 from tfpix2pix.pipelines.files.pair_files import Images, decode_pair, warn_of_squares
 from tfpix2pix.pipelines.files.reading import Reader, Reading
 from tfpix2pix.pipelines.files.value_warnings import LOOKED_AT, warn_of_values
+from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning
 from tfpix2pix.pipelines.synthetic.facades import draw_pair, pair_index
 from tfpix2pix.pipelines.tasks.tasks import Task
 
@@ -50,6 +51,7 @@ class Source:
       label_side: which of the two files of a pair is a map of classes, 0 or 1; None if the names of
         the folders do not tell.
       told: one line that says where the pairs were found; empty if they come from no files.
+      meaning: what the images stand for; `labels.id_maps.give_meaning` finds out.
     """
 
     example_ids: tuple[str, ...]
@@ -63,6 +65,7 @@ class Source:
     origins: tuple[Files, ...] = ()
     label_side: int | None = None
     told: str = ""
+    meaning: Meaning = UNKNOWN
 
     def __len__(self) -> int:
         return len(self.example_ids)

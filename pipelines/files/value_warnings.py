@@ -59,6 +59,6 @@ def _find_problem(images: Sequence[Pixels]) -> str:
     if full == _DEEP and highest > np.iinfo(np.uint8).max:
         return f"{held}multiply them by {full // int(highest)}, or store them as floats in [-1, 1]"
     return (
-        f"{held}if they are class ids, name the folder labels/ or masks/ and put a palette.json beside the "
+        f"{held}if they are class ids, put a palette.json beside the "
         'splits, which gives each class its colour, such as {"sky": [70, 130, 180], "void": [[0, 0, 0]]}'
     )

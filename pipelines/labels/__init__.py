@@ -7,6 +7,6 @@ __getattr__, __dir__, __all__ = name_face(
     {
         "Palette": "palettes",
         "find_palette": "palettes",
-        "colour_id_maps": "id_maps",
+        "give_meaning": "id_maps",
     },
 )

@@ -1,9 +1,8 @@
-"""Label maps that hold class ids instead of colours: they are found, and read in their palette's colours.
+"""Finds out what images stand for; label maps of class ids are read in their palette's colours.
 
-A label map in `labels/`, `masks/` and such (or in gtFine/, where it is one of Cityscapes) that is a gray
-PNG of 8 bits holds class ids, from 0 to K - 1; any other value is void. Networks and people see colours,
-so the label map is read as the colour map that it stands for. So is a PNG in colours, or with a palette,
-whose colours are gray levels that are ids.
+Networks and people see colours, so a label map that holds class ids, from 0 to K - 1, is read as the colour
+map that it stands for. Any other value is void. Label maps are looked for where the names of the folders tell
+of them (`labels/`, `masks/`, gtFine/), and on both sides where no name tells.
 """
 
 import dataclasses
@@ -11,26 +10,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.catalogue import DatasetSpec
 from tfpix2pix.pipelines.files import cityscapes
-from tfpix2pix.pipelines.files.image_files import load_image
-from tfpix2pix.pipelines.files.image_headers import PNG_GRAY, parse_png_type
+from tfpix2pix.pipelines.files.image_files import Header, read_header
+from tfpix2pix.pipelines.files.image_headers import JPEG_START, PNG_START
 from tfpix2pix.pipelines.files.sources import Source
-from tfpix2pix.pipelines.labels.palettes import (
-    IGNORED,
-    VOID,
-    Palette,
-    colour_table,
-    dataset_palette,
-    find_palette,
-)
+from tfpix2pix.pipelines.labels.label_files import colour_label_map, holds_ids, read_ids
+from tfpix2pix.pipelines.labels.label_sides import find_label_side
+from tfpix2pix.pipelines.labels.palettes import VOID, Palette, dataset_palette, find_palette
+from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning, Side
 
 _LOOKED_AT = 8  # so many label maps in colours are looked at
 PALETTE_FILE = "palette.json"  # in a dataset's folder, beside its splits
+SIDES = ("input", "target")
 
 
 def find_classes(spec: DatasetSpec, folder: Path | None) -> Palette | None:
@@ -53,76 +48,122 @@ def find_classes(spec: DatasetSpec, folder: Path | None) -> Palette | None:
     return find_palette(str(file)) if file and file.is_file() else None
 
 
-def colour_id_maps(source: Source, direction: str, palette: Palette | None) -> Source:
-    """Returns the pairs with their label maps in colours, if the files hold class ids.
+def give_meaning(
+    source: Source, direction: str, palette: Palette | None, known: Meaning | None = None
+) -> Source:
+    """Returns the pairs with their meaning, and with their label maps in colours if the files hold class ids.
 
     Args:
       source: the pairs as they are read.
       direction: `AtoB` or `BtoA`.
       palette: the classes; None leaves gray label maps gray.
+      known: what a training took the images for, which is taken for granted; `UNKNOWN` for a training of a
+        version that kept no meaning: ids are then looked for as that version did, in the PNG files of folders
+        whose names tell of label maps, and the pairs get no meaning. None finds out.
 
     Raises:
       UserError: if only some of the label maps hold ids, or if the palette has no colour for void.
     """
-    side = source.label_side
-    if palette is None or side is None:
+    sides = [_describe_side(source, direction, place) for place in (0, 1)]
+    if source.task.from_photos:
+        return dataclasses.replace(source, meaning=Meaning(*sides))
+    for place in (0, 1):
+        files = _files_of(source, direction, place)
+        told = (known.input, known.target)[place] if known else None
+        if told:
+            sides[place] = dataclasses.replace(sides[place], palette=told.palette, ids=told.ids)
+        elif palette and _may_hold_ids(source, direction, place, known):
+            sides[place] = _find_ids(source, place, files, dataclasses.replace(sides[place], palette=palette))
+        if sides[place].ids and sides[place].dtype != "float32":
+            source = _read_in_colours(source, place, files, sides[place])
+            sides[place] = dataclasses.replace(sides[place], dtype="uint8")
+    if known is UNKNOWN:
         return source
-    place = side if direction == "AtoB" else 1 - side
-    if source.channels[place] != 3:
-        return source
-    files = [pair[side] for pair in source.origins]
-    if not _hold_ids(files, palette):
-        return source
-    if not len(palette.void):
+    if not known and not any(side.ids for side in sides) and (name := find_label_side(source, palette)):
+        sides[SIDES.index(name)] = dataclasses.replace(sides[SIDES.index(name)], palette=palette)
+    return dataclasses.replace(source, meaning=Meaning(*sides))
+
+
+def _describe_side(source: Source, direction: str, place: int) -> Side:
+    """Returns what the types and the files of one side tell."""
+    specs = tf.data.Dataset.range(1).map(lambda index: tuple(source.read(index))).element_spec
+    side = Side(source.task.picture_channels[place], specs[min(place, len(specs) - 1)].dtype.name)
+    files = _files_of(source, direction, place)
+    return dataclasses.replace(side, suffix=files[0].suffix.lower()) if files else side
+
+
+def _files_of(source: Source, direction: str, place: int) -> list[Path]:
+    """Returns the file of every pair that holds its input image, whose place is 0, or its target image."""
+    number = place if direction == "AtoB" else 1 - place
+    return [pair[min(number, len(pair) - 1)] for pair in source.origins]
+
+
+def _may_hold_ids(source: Source, direction: str, place: int, known: Meaning | None) -> bool:
+    """Tells whether one looks for ids on a side."""
+    files = _files_of(source, direction, place)
+    if not files or source.channels[place] != 3 or _start_of(files[0]).startswith(JPEG_START):
+        return False  # a JPEG blurs what is in it
+    if source.label_side is None:
+        return known is not UNKNOWN
+    named = source.label_side if direction == "AtoB" else 1 - source.label_side
+    return named == place and (known is not UNKNOWN or _start_of(files[0]).startswith(PNG_START))
+
+
+def _start_of(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        return stream.read(len(PNG_START))
+
+
+def _find_ids(source: Source, place: int, files: Sequence[Path], side: Side) -> Side:
+    """Returns a side with the ids of its palette if the files hold ids; without the palette if not."""
+    assert side.palette is not None  # noqa: S101 - it is looked for ids of this palette
+    ids = cityscapes.official_ids(files[0]) or tuple(range(len(side.palette)))
+    found = dataclasses.replace(side, ids=ids)
+    if not _hold_ids(source, place, files, found):
+        return dataclasses.replace(side, palette=None)
+    if not len(side.palette.void):
         raise UserError(
             f"{files[0].parent} holds class ids, and the palette has no colour for pixels of no class: "
             f'add "{VOID}": [[0, 0, 0]] or another colour to it'
         )
-    table = tf.constant(_table(files[0], palette))
+    return found
+
+
+def _hold_ids(source: Source, place: int, files: Sequence[Path], side: Side) -> bool:
+    """Tells whether images are ids; raises UserError if the names say label maps and only some are gray."""
+    headers = [read_header(file) for file in files]
+    if any(header.dtype == np.float32 for header in headers):
+        return False
+    gray = [header.channels <= 2 for header in headers]
+    if source.label_side is not None and any(gray):
+        if not all(gray):
+            raise UserError(
+                f"{files[gray.index(True)]} is gray, as class ids are, and {files[gray.index(False)]} is "
+                "not: make all label maps of a split gray, or all coloured"
+            )
+        return True
+    shown = range(min(len(files), _LOOKED_AT))
+    with source.naming_bad_files(shown):
+        images = [source.read(tf.constant(index, tf.int64))[place] for index in shown]
+    # They are looked at as one image, because one of them may be of one class.
+    ids = [
+        tf.reshape(read_ids(image, headers[index].gray_step), [1, -1, 3])
+        for index, image in zip(shown, images, strict=True)
+    ]
+    levels = tf.concat(ids, axis=1)
+    is_flat = source.label_side is None and bool(tf.reduce_all(tf.equal(levels, levels[0, 0, 0])))
+    return bool(holds_ids(levels, side)) and not is_flat
+
+
+def _read_in_colours(source: Source, place: int, files: Sequence[Path], side: Side) -> Source:
+    headers: list[Header] = [read_header(file) for file in files]
+    with tf.device("CPU:0"):
+        one_channel = tf.constant([header.channels <= 2 for header in headers])
+        gray_steps = tf.constant([header.gray_step for header in headers])
 
     def read(index: tf.Tensor) -> tuple[tf.Tensor, ...]:
         images = list(source.read(index))
-        images[place] = tf.gather(table, tf.cast(images[place][..., 0], tf.int32))
+        images[place] = colour_label_map(images[place], side, one_channel[index], gray_steps[index])
         return tuple(images)
 
     return dataclasses.replace(source, read=read)
-
-
-def _table(file: Path, palette: Palette) -> npt.NDArray[np.uint8]:
-    return cityscapes.official_colour_table(file, colour_table(palette))
-
-
-def _hold_ids(files: Sequence[Path], palette: Palette) -> bool:
-    """Tells whether label maps hold ids; raises UserError if some do and others do not."""
-    gray = [_is_id_map(file) for file in files]
-    if any(gray) and not all(gray):
-        raise UserError(
-            f"{files[gray.index(True)]} is gray, as class ids are, and {files[gray.index(False)]} is not: "
-            "make all label maps of a split gray, or all coloured"
-        )
-    return gray[0] or all(map(_is_gray_in_colours, files[:_LOOKED_AT], [palette] * _LOOKED_AT))
-
-
-def _is_gray_in_colours(file: Path, palette: Palette) -> bool:
-    """Tells whether a PNG in colours, or with a palette, holds ids as red, green and blue alike."""
-    with file.open("rb") as stream:
-        if parse_png_type(stream.read(26)) is None:
-            return False
-    pixels = load_image(file)
-    ids = pixels[..., 0]
-    is_gray = bool((pixels == ids[..., None]).all())
-    are_ids = bool(((ids < len(palette)) | (ids == IGNORED)).all())
-    colours = np.concatenate([palette.colours, palette.void])
-    are_colours = all((colours == level).all(-1).any() for level in np.unique(ids)[:, None])
-    return is_gray and are_ids and not are_colours
-
-
-def _is_id_map(file: Path) -> bool:
-    with file.open("rb") as stream:
-        png = parse_png_type(stream.read(26))
-    if png is None:
-        return False
-    bits, colour_type = png
-    if colour_type == PNG_GRAY and bits != 8:
-        raise UserError(f"{file} is a gray PNG of {bits} bits; class ids take 8 bits")
-    return colour_type == PNG_GRAY

@@ -12,39 +12,10 @@ import tensorflow as tf
 
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.catalogue import CATALOGUE, DatasetSpec
+from tfpix2pix.pipelines.meaning import IGNORED, VOID, Colours, Palette
 
 if TYPE_CHECKING:
     from tfpix2pix.pipelines.files.sources import Source
-
-IGNORED = 255  # the id of pixels that belong to no class and are not scored
-VOID = "void"  # the entry of a palette's file that holds the colours of such pixels
-
-Colours = npt.NDArray[np.uint8]
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Palette:
-    """The classes of a dataset's label maps, in the order of their ids, which begin at 0.
-
-    Attributes:
-      names: the names of the K classes; K is at most 255.
-      colours: RGB colour of each class, uint8 [K, 3].
-      void: RGB colours that belong to no class, uint8 [V, 3]; V may be 0.
-    """
-
-    names: tuple[str, ...]
-    colours: Colours
-    void: Colours
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def to_json(self) -> str:
-        """Returns the text of a file that `find_palette` reads."""
-        colours = dict(zip(self.names, self.colours.tolist(), strict=True))
-        entries = {**colours, VOID: self.void.tolist()}
-        lines = [f"  {json.dumps(name)}: {json.dumps(colour)}" for name, colour in entries.items()]
-        return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def dataset_palette(spec: DatasetSpec) -> Palette:
@@ -149,22 +120,14 @@ def class_ids(label_image: tf.Tensor | Colours, palette: Palette) -> tf.Tensor:
     return tf.ensure_shape(tf.reshape(tf.gather(tf.constant(ids), nearest), shape), pixels.shape[:-1])
 
 
-def colour_table(palette: Palette) -> Colours:
-    """Returns the colour of each id, uint8 [256, 3]; ids without a class get a void colour, or black."""
-    table = np.zeros((256, 3), np.uint8)
-    table[:] = palette.void[0] if len(palette.void) else 0
-    table[: len(palette)] = palette.colours
-    return table
-
-
 def colour_ids(ids: tf.Tensor | npt.NDArray[np.uint8], palette: Palette) -> tf.Tensor:
     """Returns a label map in colours, uint8 [..., 3].
 
     Args:
-      ids: class ids, uint8 [...]; see `colour_table` for ids without a class.
+      ids: class ids, uint8 [...]; see `Palette.colour_table` for ids without a class.
       palette: the classes.
     """
-    return tf.gather(tf.constant(colour_table(palette)), tf.cast(ids, tf.int32))
+    return tf.gather(tf.constant(palette.colour_table(range(len(palette)))), tf.cast(ids, tf.int32))
 
 
 def resize_ids(ids: tf.Tensor | npt.NDArray[np.uint8], size: tuple[int, int]) -> tf.Tensor:

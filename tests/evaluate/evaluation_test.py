@@ -14,9 +14,10 @@ from tfpix2pix.config.config import make_config
 from tfpix2pix.evaluate.evaluation import evaluate_model
 from tfpix2pix.export import model_card
 from tfpix2pix.export.saved_model import export_saved_model
-from tfpix2pix.metrics.label_maps import find_label_side, read_label_ids
+from tfpix2pix.metrics.label_maps import read_label_ids
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.files.sources import from_arrays
+from tfpix2pix.pipelines.labels.label_sides import find_label_side
 from tfpix2pix.pipelines.labels.palettes import IGNORED, Palette
 from tfpix2pix.pipelines.synthetic.facades import draw_pair
 from tfpix2pix.run.generator import load_generator

@@ -107,7 +107,9 @@ def evaluate_model(
     folder_of_data = None if data_dir is None else str(data_dir)
     given = {"dataset": dataset, "data_dir": folder_of_data, "direction": direction, "image_size": image_size}
     config = _settle_data(translator, {name: value for name, value in given.items() if value is not None})
-    source = splits.open_split(config, split)
+    # Other data has a meaning of its own.
+    meaning = None if dataset or direction else translator.meaning
+    source = splits.open_split(config, split, meaning)
     network = load_segmenter(segmenter) if isinstance(segmenter, str | Path) else segmenter
     tools = find_tools(
         source,

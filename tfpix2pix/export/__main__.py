@@ -24,7 +24,7 @@ from tfpix2pix.export.files.formats import PACKAGES, TOLERANCES, FileOptions, ch
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError
-from tfpix2pix.run.folder import check_writable, read_config
+from tfpix2pix.run.folder import check_writable, read_config, read_meaning
 
 SAVED_MODEL = "saved_model"
 _SAVED_MODEL_FLAGS = ("serving_noise", "max_pixels", "keep_versions")
@@ -61,7 +61,8 @@ def main(argv: Sequence[str]) -> None:
         print(f"exporting step {step} of {workdir}, and comparing the file with it", flush=True)
         options = _file_options(values, config)
         path = Path(values["output"]) / options.name_file(name)
-        report = export_file(generator, path, options, {"workdir": workdir.name, "step": step})
+        about = {"workdir": workdir.name, "step": step, "meaning": read_meaning(workdir).to_json()}
+        report = export_file(generator, path, options, about)
         print(_describe_file(path, report))
 
 

@@ -14,6 +14,7 @@ from tfpix2pix.config.config import FIELDS, Config
 from tfpix2pix.export.names import CARD_FILE
 from tfpix2pix.export.signatures import Contract, Endpoint, takes_files
 from tfpix2pix.pipelines.catalogue import CATALOGUE
+from tfpix2pix.pipelines.meaning import Meaning
 from tfpix2pix.run import checkpoints
 from tfpix2pix.run.folder import count_examples, read_origin
 
@@ -95,15 +96,14 @@ def write_card(
         **about,
         "task": task.name,
         "input": {
-            "files": "PNG, JPEG or BMP; PNG out, of 16 bits where the input has them"
-            if takes_files(task)
-            else None,
+            "files": _describe_files(contract.meaning) if takes_files(task) else None,
             "picture_channels": task.picture_channels[0],
             "network_channels": task.channels[0],
             "range": {"float32": [-1, 1], "uint8": [0, 255], "uint16": [0, 65535]},
             "size": "any height and width from 1 px, the same for all arrays of a request",
             "max_pixels": contract.max_pixels,
         },
+        "meaning": contract.meaning.to_json(),
         "scale": {
             **contract.scale.to_json(),
             "meaning": f"files: {contract.scale.describe()}; arrays: each keeps its size",
@@ -123,6 +123,14 @@ def write_card(
         },
     }
     (version / CARD_FILE).write_text(json.dumps(card, indent=2) + "\n")
+
+
+def _describe_files(meaning: Meaning) -> str:
+    """Returns which files go in, and which come out."""
+    ids = ", gray ones of class ids" if meaning.input and meaning.input.ids else ""
+    if meaning.target is None:
+        return f"PNG, JPEG or BMP{ids}; PNG out, of 16 bits where the input has them"
+    return f"PNG, JPEG or BMP{ids}; PNG out, of {8 if meaning.target.dtype == 'uint8' else 16} bits"
 
 
 def _describe_endpoint(endpoint: Endpoint) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import keras
 from tfpix2pix.config.config import Config
 from tfpix2pix.export.model_card import describe_run
 from tfpix2pix.export.saved_model import export_saved_model
+from tfpix2pix.run.folder import read_meaning
 from tfpix2pix.run.splits import make_task
 
 
@@ -52,4 +53,5 @@ def export_run(
         resize=config.resizes,
         keep_versions=keep_versions,
         about=describe_run(workdir, config, step),
+        meaning=read_meaning(workdir),
     )

@@ -24,6 +24,7 @@ from tfpix2pix.networks.scale import RESIZED, TILED, Scale
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError, UserError, shorten
 from tfpix2pix.pipelines.base.progress import warn
+from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning
 from tfpix2pix.pipelines.tasks.tasks import Task
 
 _USUAL_SIZE = (256, 256)
@@ -42,6 +43,7 @@ def export_saved_model(
     resize: bool = True,
     keep_versions: int | None = None,
     about: Mapping[str, Any] | None = None,
+    meaning: Meaning = UNKNOWN,
 ) -> Path:
     """Writes a generator as the next version of a servable model.
 
@@ -67,6 +69,8 @@ def export_saved_model(
       keep_versions: number of versions that are kept. Older ones are deleted once the new one is there.
         None keeps all.
       about: entries of the model card that say where the model comes from, in types of JSON.
+      meaning: what the pictures stand for. It decides whether gray files are class ids, and the depth of the
+        files that come out; `UNKNOWN` gives a file the depth of its input.
 
     Returns:
       The folder of the version, `<folder>/<version>`. The version is the next free integer.
@@ -87,7 +91,14 @@ def export_saved_model(
     max_pixels = max_pixels or max(MAX_PIXELS, math.prod(warmup_size))
     _check(noise, max_pixels, warmup_size, keep_versions)
     task = task or Task((generator.inputs[0].shape[-1], generator.outputs[0].shape[-1]))
-    contract = Contract(task=task, noise=noise, noise_seed=noise_seed, max_pixels=max_pixels, scale=scale)
+    contract = Contract(
+        task=task,
+        noise=noise,
+        noise_seed=noise_seed,
+        max_pixels=max_pixels,
+        scale=scale,
+        meaning=meaning,
+    )
     try:
         with staging.staged_folder(folder / "version") as staged:
             model = staged / "model"

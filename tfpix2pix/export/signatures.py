@@ -29,7 +29,8 @@ from tfpix2pix.networks.inference import (
     silence,
 )
 from tfpix2pix.networks.scale import Scale, translate_pictures
-from tfpix2pix.pipelines.files.image_files import decode_image
+from tfpix2pix.pipelines.labels.label_files import decode_picture
+from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning, Side
 from tfpix2pix.pipelines.tasks.tasks import Task
 from tfpix2pix.pipelines.tasks.transforms import to_uint8, to_uint16, to_unit_range
 
@@ -51,6 +52,7 @@ class Contract:
       noise_seed: seed of the noise, if it is `fixed`.
       max_pixels: the largest number of pixels of an image.
       scale: the size at which files go through the network. Arrays always keep their size.
+      meaning: what the pictures of files stand for.
     """
 
     task: Task
@@ -58,6 +60,7 @@ class Contract:
     noise_seed: int = 0
     max_pixels: int = MAX_PIXELS
     scale: Scale = Scale()
+    meaning: Meaning = UNKNOWN
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,20 +183,16 @@ def _run_integers(
 
 def _run_files(generate: Generate, contract: Contract) -> Run:
     generate_pictures = translate_pictures(contract.task, generate, contract.scale)
-    channels = contract.task.picture_channels[0]
+    channels, target = contract.task.picture_channels[0], contract.meaning.target
 
     def translate_file(elements: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> tf.Tensor:
         place, contents, seed = elements
         contents, is_deep = check_file(contents, place, channels, contract.max_pixels)
-        picture = tf.cond(
-            is_deep,
-            lambda: to_unit_range(decode_image(contents, channels, tf.uint16), tf.uint16.max),
-            lambda: to_unit_range(decode_image(contents, channels)),
-        )
+        picture = _read_picture(contents, is_deep, channels, contract.meaning.input)
         generated = generate_pictures(picture[None], seed[None])[0]
-        # The output has the depth of the input.
+        # The output has the depth of the training's targets, or of the input where that is not known.
         return tf.cond(
-            is_deep,
+            is_deep if target is None else tf.constant(target.dtype != "uint8"),
             lambda: tf.io.encode_png(to_uint16(generated)),
             lambda: tf.io.encode_png(to_uint8(generated)),
         )
@@ -204,3 +203,14 @@ def _run_files(generate: Generate, contract: Contract) -> Run:
         return tf.map_fn(translate_file, elements, fn_output_signature=tf.string)
 
     return run
+
+
+def _read_picture(contents: tf.Tensor, is_deep: tf.Tensor, channels: int, side: Side | None) -> tf.Tensor:
+    """Returns the picture of a file, float32 [H, W, channels]; class ids become colours of 8 bits."""
+    if side and side.ids:
+        return to_unit_range(decode_picture(contents, channels, side))
+    return tf.cond(
+        is_deep,
+        lambda: to_unit_range(decode_picture(contents, channels, side, tf.uint16), tf.uint16.max),
+        lambda: to_unit_range(decode_picture(contents, channels, side)),
+    )

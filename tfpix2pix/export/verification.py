@@ -27,6 +27,7 @@ from tfpix2pix.export.signatures import Contract, takes_files
 from tfpix2pix.networks.inference import Generate, compile_generator, sample_seed, silence
 from tfpix2pix.networks.scale import Scale, translate_pictures
 from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.labels.label_files import colour_levels
 from tfpix2pix.pipelines.tasks.transforms import to_uint8, to_uint16, to_unit_range
 
 # The largest difference from the Keras model that is accepted, of values in [-1, 1]. Half precision rounds
@@ -109,10 +110,22 @@ def _make_trials(generator: keras.Model, contract: Contract, seeds: np.ndarray) 
         levels = 1 + tolerance * _WIDENING * np.iinfo(name).max / 2
         trials[name] = _Trial(*arrays, given, _round(answers, to_integers), levels)
     if takes_files(task):
-        files = np.array([tf.io.encode_png(picture).numpy() for picture in pictures[1:]], object)
-        answers = _round(expect(pictures[1:], contract.scale), to_uint8)
+        files, shown = _make_files(pictures[1:], contract, draws)
+        answers = _round(expect(shown, contract.scale), to_uint8)
         trials[DEFAULT_SIGNATURE] = _Trial(IMAGE_BYTES, IMAGE_BYTES, files, answers, trials[UINT8].tolerance)
     return trials
+
+
+def _make_files(
+    pictures: list[np.ndarray], contract: Contract, draws: np.random.Generator
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Returns PNG files, the last one of ids if inputs are ids, and the pictures that they stand for."""
+    files, side = [tf.io.encode_png(picture).numpy() for picture in pictures], contract.meaning.input
+    if side and side.ids:
+        ids = draws.choice(np.array(side.ids, np.uint8), (*pictures[-1].shape[:2], 1))
+        files[-1] = tf.io.encode_png(ids).numpy()
+        pictures = [*pictures[:-1], colour_levels(ids[..., 0], side).numpy()]
+    return np.array(files, object), pictures
 
 
 def _list_ways(

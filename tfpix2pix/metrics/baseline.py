@@ -15,13 +15,16 @@ from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.batches import build_dataset
 from tfpix2pix.pipelines.files.image_files import BadImageError
 from tfpix2pix.pipelines.files.sources import Source
+from tfpix2pix.pipelines.meaning import Meaning
 from tfpix2pix.run.splits import open_split
 
 # The mean of so many images hardly differs from the mean of all.
 MOST_EXAMPLES = 200
 
 
-def compute_mean_target(config: Config, most_examples: int | None = MOST_EXAMPLES) -> tf.Tensor:
+def compute_mean_target(
+    config: Config, most_examples: int | None = MOST_EXAMPLES, meaning: Meaning | None = None
+) -> tf.Tensor:
     """Returns the mean target image of the training split, float32 [H, W, C] in [-1, 1].
 
     Images of a run with `resize=none` have no size in common: then it is their mean colour, [1, 1, C].
@@ -29,12 +32,13 @@ def compute_mean_target(config: Config, most_examples: int | None = MOST_EXAMPLE
     Args:
       config: names the dataset.
       most_examples: the largest number of images that are read, spread evenly; None reads all.
+      meaning: what a run was trained to take the images for; None finds out.
 
     Raises:
       UserError: when there is no training split, or its images cannot be read.
     """
     # Each image is read once: nothing is gained by keeping it in memory.
-    source = open_split(dataclasses.replace(config, cache_mib=0), "train")
+    source = open_split(dataclasses.replace(config, cache_mib=0), "train", meaning)
     count = min(most_examples or len(source), len(source))
     chosen = _choose(source, [place * len(source) // count for place in range(count)])
     dataset = build_dataset(
@@ -85,7 +89,7 @@ def add_baseline(
     if not pixel_metrics:
         return dict(results)
     try:
-        mean_target = compute_mean_target(config)
+        mean_target = compute_mean_target(config, meaning=split.source.meaning)
     except BadImageError as error:
         warn(f"the scores have no baseline: {error}")
         return dict(results)

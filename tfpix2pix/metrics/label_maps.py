@@ -1,22 +1,18 @@
-"""The label maps of a split: which image of a pair is one, and the class ids in it."""
+"""The label maps of a split: their classes, and the class ids in them."""
 
 import itertools
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from tfpix2pix.metrics.registry import Pictures, Segmenter, Tools
 from tfpix2pix.pipelines import datasets
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.files.sources import Source
-from tfpix2pix.pipelines.labels.palettes import Palette, class_ids, colour_ids, find_palette, resize_ids
-
-# The largest mean distance of a label map's colours from the palette's, in levels of 0 to 255. The
-# JPEG files of facades have 5 to 12, and photos have 29 (CamVid) to 70 (facades).
-LABEL_MAP_DISTANCE = 20
+from tfpix2pix.pipelines.labels.label_sides import find_label_side
+from tfpix2pix.pipelines.labels.palettes import Palette, class_ids, find_palette, resize_ids
 
 
 def choose_palette(
@@ -57,7 +53,8 @@ def find_tools(
     Raises:
       UsageError: if no image of the first pair has the colours of the `palette` that was asked for.
     """
-    classes = choose_palette(dataset, data_dir, palette, segmenter)
+    known = source.meaning.palette if palette is None else None
+    classes = known or choose_palette(dataset, data_dir, palette, segmenter)
     label_side = find_label_side(source, classes)
     if palette is not None and label_side is None:
         raise UsageError(f"`palette` {palette} has other colours than both images of the first pair")
@@ -68,26 +65,6 @@ def find_tools(
         has_holes=source.task.name == "inpaint",
         **others,
     )
-
-
-def find_label_side(source: Source, palette: Palette | None) -> str | None:
-    """Tells which image of the first pair is a label map.
-
-    Args:
-      source: the pairs.
-      palette: classes of the label maps.
-
-    Returns:
-      `input` or `target`, whichever has the colours of the palette; None if neither has.
-    """
-    distances = {}
-    images = source.read(tf.constant(0, tf.int64)) if palette else ()
-    for side, image in zip(("input", "target"), images, strict=False):
-        if palette and image.dtype == tf.uint8 and image.shape[-1] == 3:
-            nearest = colour_ids(class_ids(image, palette), palette)
-            distances[side] = np.abs(image.numpy() - nearest.numpy().astype(np.float32)).mean()
-    near = {side: distance for side, distance in distances.items() if distance < LABEL_MAP_DISTANCE}
-    return min(near, key=lambda side: near[side]) if near else None
 
 
 def read_label_ids(

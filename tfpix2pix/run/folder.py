@@ -16,6 +16,7 @@ from tfpix2pix.config.run_config import RunConfig
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.progress import warn
+from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning
 
 if TYPE_CHECKING:  # sources import TensorFlow, and a dry run needs none
     from tfpix2pix.pipelines.files.sources import Source
@@ -146,6 +147,28 @@ def read_origin(workdir: Path) -> dict[str, Any] | None:
     return _read_file(workdir).get("origin")
 
 
+def read_meaning(workdir: Path) -> Meaning:
+    """Returns what the images of a run stand for; `UNKNOWN` where it does not say so.
+
+    Raises:
+      UserError: when what it says cannot be read.
+    """
+    try:
+        return Meaning.from_json(_read_file(workdir).get("meaning"))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        file = workdir / CONFIG_FILE
+        raise UserError(f"{file} is damaged: {type(error).__name__} {error} in its meaning") from error
+
+
+def keep_meaning(workdir: Path) -> Meaning | None:
+    """Returns `UNKNOWN` for a run of a version that kept no meaning, which goes on as it began; or else None.
+
+    The training set of any other run is looked at anew, so that a change is noticed.
+    """
+    is_older = count_examples(workdir) is not None and read_meaning(workdir) is UNKNOWN
+    return UNKNOWN if is_older else None
+
+
 def check_own(workdir: Path, own: Mapping[str, Any]) -> None:
     """Raises UsageError when the run in `workdir` goes on with other parts of the caller's own."""
     if not is_begun(workdir):
@@ -190,7 +213,16 @@ def write_config(
         text["own"] = named
     if told := origin or read_origin(workdir):
         text["origin"] = told
+    if meaning := _settle_meaning(workdir, train_source).to_json():
+        text["meaning"] = meaning
     staging.write_file(workdir / CONFIG_FILE, (json.dumps(text, indent=2) + "\n").encode())
+
+
+def _settle_meaning(workdir: Path, train_source: "Source | None") -> Meaning:
+    """Returns the meaning that a run keeps: the one that it began with, or that of its training set."""
+    if train_source is None or count_examples(workdir) is not None:
+        return read_meaning(workdir)
+    return train_source.meaning
 
 
 def check_training_set(workdir: Path, config: WritesJson, train_source: "Source | None") -> None:
@@ -208,6 +240,7 @@ def check_training_set(workdir: Path, config: WritesJson, train_source: "Source 
         return
     saved, now = _read_file(workdir), json.loads(config.to_json())
     then, here = saved["training_set"], _fingerprint(train_source)
+    check_classes(workdir, train_source.meaning)
     if not then or all(then[key] == here[key] for key in then.keys() & here.keys()):
         return
     have_same_names = then["ids_sha256"] == here["ids_sha256"]
@@ -224,6 +257,19 @@ def check_training_set(workdir: Path, config: WritesJson, train_source: "Source 
         f"{here['examples']} now, with {what}; `data_dir` was {folder_then}, is {folder}. "
         "Bring the images back to go on, or choose another `workdir`"
     )
+
+
+def check_classes(workdir: Path, meaning: Meaning) -> None:
+    """Raises UsageError where the run in `workdir` began with ids of other classes or colours."""
+    before = read_meaning(workdir)
+    for name in ("input", "target"):
+        then, now = getattr(before, name), getattr(meaning, name)
+        if then and now and then.describe_ids() != now.describe_ids():
+            raise UsageError(
+                f"the {name} images of {workdir} were {then.describe_ids()} when it began, and are "
+                f"{now.describe_ids()} now. Bring palette.json and the label maps back to go on, or choose "
+                "another `workdir`"
+            )
 
 
 def _fingerprint(source: "Source") -> dict[str, int | str]:

@@ -3,6 +3,7 @@
 from tfpix2pix.config.config import Config
 from tfpix2pix.pipelines import datasets
 from tfpix2pix.pipelines.files.sources import Source
+from tfpix2pix.pipelines.meaning import Meaning
 from tfpix2pix.pipelines.tasks import tasks
 from tfpix2pix.pipelines.tasks.registry import find_task
 
@@ -13,12 +14,13 @@ def make_task(config: Config) -> tasks.Task:
     return tasks.make_task(config.task, (config.input_channels, config.output_channels), **options)
 
 
-def open_split(config: Config, split: str) -> Source:
+def open_split(config: Config, split: str, meaning: Meaning | None = None) -> Source:
     """Opens one split of the configuration's dataset; downloads the dataset where it is missing.
 
     Args:
       config: names the dataset and how to read it.
       split: `train`, `val` or `test`.
+      meaning: what a run was trained to take the images for; None finds out.
 
     Returns:
       The pairs, in the configuration's direction.
@@ -38,4 +40,5 @@ def open_split(config: Config, split: str) -> Source:
         exif=config.exif,
         pairs=config.pairs or None,
         task=make_task(config),
+        meaning=meaning,
     )

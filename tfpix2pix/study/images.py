@@ -144,7 +144,8 @@ def _open_translation(
         )
     if data_dir is not None:
         config = dataclasses.replace(config, data_dir=str(data_dir))
-    return _Translation(model, translator, splits.open_split(config, split), config.image_size, noise_seed)
+    source = splits.open_split(config, split, translator.meaning)
+    return _Translation(model, translator, source, config.image_size, noise_seed)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.placing.dataset_folder import find_dataset_folder
 from tfpix2pix.run import checkpoints, next_commands, splits
 from tfpix2pix.run.distribution import check_placement, make_strategy
-from tfpix2pix.run.folder import check_training_set, is_begun, settle_config
+from tfpix2pix.run.folder import check_training_set, is_begun, keep_meaning, settle_config
 from tfpix2pix.run.loop import count_steps
 from tfpix2pix.train.fit import find_misfit, fit_precision
 from tfpix2pix.train.origin import read_origin, start_from
@@ -67,7 +67,8 @@ def _describe_data(
         counts = ", ".join(f"{split} {count:,}" for split, count in spec.counts.items())
         text = f"would be downloaded from {spec.url} to {config.data_dir}: {counts}"
         return [("data", text)], (), spec.counts.get("train")
-    train_source, val_source = (splits.open_split(config, split) for split in ("train", "val"))
+    train_source = splits.open_split(config, "train", keep_meaning(workdir))
+    val_source = splits.open_split(config, "val", train_source.meaning)
     check_training_set(workdir, config, train_source)
     if misfit := find_misfit(config, train_source, val_source):
         warn(misfit)

@@ -5,10 +5,10 @@ import dataclasses
 import tensorflow as tf
 
 from tfpix2pix.config.config import Config
-from tfpix2pix.metrics.label_maps import find_label_side
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.catalogue import CATALOGUE
 from tfpix2pix.pipelines.files.sources import Source
+from tfpix2pix.pipelines.labels.label_sides import find_label_side
 from tfpix2pix.pipelines.labels.palettes import dataset_palette
 
 

@@ -22,7 +22,7 @@ from tfpix2pix.pipelines.batches import keep_resized
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.run import checkpoints, splits
 from tfpix2pix.run.distribution import check_placement, make_strategy
-from tfpix2pix.run.folder import check_own, is_begun, lock, settle_config, write_config
+from tfpix2pix.run.folder import check_own, is_begun, keep_meaning, lock, settle_config, write_config
 from tfpix2pix.run.loop import Training
 from tfpix2pix.train.fit import find_misfit, fit_precision
 from tfpix2pix.train.origin import Origin, check_fit, read_origin, start_from
@@ -101,7 +101,8 @@ def train_and_evaluate(
     if config.norm_backend == "addons":
         load_addons()  # before anything is written
     with lock(workdir) if placement.is_chief else nullcontext():
-        train_source, val_source = (splits.open_split(config, split) for split in ("train", "val"))
+        train_source = splits.open_split(config, "train", keep_meaning(workdir))
+        val_source = splits.open_split(config, "val", train_source.meaning)
         config, chosen = fit_precision(config, asked, not was_begun, train_source)
         say(f"training on {placement}, {config.precision}{chosen}")
         if placement.is_chief and (misfit := find_misfit(config, train_source, val_source)):

@@ -8,13 +8,15 @@ evaluation, and its output back to the size of the image; --image_size=native le
 images as they are. The images may have any size, and be JPEG, PNG or BMP files, or .npy arrays. A folder
 is searched with its subfolders, except for --output inside it. Each output has its
 input's name and subfolder; where two inputs differ only in their suffix, it becomes
-part of the name, as in a.jpg.png. The output of an image is a PNG file, of 16 bits
-if the image has 16; the output of an array is an array. out/index.html shows inputs
-and outputs. An inpainting model fills what is transparent, or what --hole=center cuts
-out. The same command gives the same pictures.
+part of the name, as in a.jpg.png. Outputs are of the kind of the targets of the
+training: PNG files of 8 or 16 bits, TIFF files or arrays. Label maps may hold class
+ids, if those of the training did. out/index.html shows inputs and outputs. An
+inpainting model fills what is transparent, or what --hole=center cuts out. The same
+command gives the same pictures.
 """
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,10 +24,10 @@ from typing import Any
 from absl import flags
 
 from tfpix2pix.config.choices import OUTPUT_SIZES
-from tfpix2pix.export.versions import find_version
+from tfpix2pix.export.meanings import find_meaning
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError
-from tfpix2pix.translate.image_inputs import find_files, list_outputs
+from tfpix2pix.translate.image_inputs import InputFile, choose_suffix, find_files, list_outputs
 from tfpix2pix.translate.options import BITS, CROPS, HOLES, Options
 
 
@@ -34,12 +36,14 @@ def main(argv: Sequence[str]) -> None:
     values = _parse(argv)
     options = Options(**{field.name: values[field.name] for field in dataclasses.fields(Options)})
     output = Path(values["output"])
-    files = find_files(
-        values["input"],
-        output,
-        lambda file: list_outputs(file.name, file.suffix, options.samples_per_image),
-    )
-    find_version(Path(values["model"]))  # fails where there is no model, sooner than TensorFlow starts
+    read_meaning = functools.cache(find_meaning)
+
+    def list_files(file: InputFile) -> list[str]:
+        # It fails where there is no model, sooner than TensorFlow starts.
+        suffix = choose_suffix(read_meaning(Path(values["model"])), file.suffix, options.bits)
+        return list_outputs(file.name, suffix, options.samples_per_image)
+
+    files = find_files(values["input"], output, list_files)
     command_line.import_tensorflow()
     from tfpix2pix.translate.files import translate_files
     from tfpix2pix.translate.translator import Translator
@@ -109,7 +113,7 @@ def _define_choices(flag_values: flags.FlagValues) -> None:
             OUTPUT_SIZES,
             "Write outputs of the size of their input, or of the size at which the model was trained.",
         ),
-        ("bits", None, BITS, "Write PNG files of this depth. Default: the depth of the input."),
+        ("bits", None, BITS, "Write PNG files of this depth. Default: the depth of the training's targets."),
         ("hole", None, HOLES, "Cut out the middle of each image, for an inpainting model to fill."),
         ("crop", "none", CROPS, "Take this half of each image, which is a side-by-side pair."),
     ):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+import tifffile
 
 from tfpix2pix.networks.scale import NATIVE
 from tfpix2pix.networks.tiles import LARGE_WINDOW, MAX_WHOLE_PIXELS
@@ -27,10 +28,11 @@ from tfpix2pix.pipelines.files.image_files import (
     widen,
 )
 from tfpix2pix.pipelines.files.image_headers import UPRIGHT
+from tfpix2pix.pipelines.labels.label_files import colour_picture
+from tfpix2pix.pipelines.meaning import MOST_PNG_CHANNELS
 from tfpix2pix.pipelines.tasks.drawings import draw_edges
-from tfpix2pix.pipelines.tasks.tasks import Task, center_mask
-from tfpix2pix.pipelines.tasks.transforms import to_uint8
-from tfpix2pix.translate.image_inputs import ARRAY_SUFFIX, InputFile, list_outputs
+from tfpix2pix.pipelines.tasks.tasks import center_mask
+from tfpix2pix.translate.image_inputs import ARRAY_SUFFIX, InputFile, choose_suffix, list_outputs
 from tfpix2pix.translate.options import Options
 from tfpix2pix.translate.translator import Translator
 
@@ -67,7 +69,7 @@ def translate_files(
             try:
                 header = read_header(file.path)
                 notices.see(file.path, header)
-                picture = _read_picture(file.path, header, translator.task, options)
+                picture = _read_picture(file.path, header, translator, options)
                 notices.see_pixels(file.path, picture)
                 rows.append(_translate_file(translator, file, picture, output, options))
             except BadImageError as error:
@@ -145,20 +147,20 @@ class _Notices:
         warn_of_orientation("inputs", self._turned)
 
 
-def _read_picture(file: Path, header: Header, task: Task, options: Options) -> np.ndarray:
-    """Returns a picture as the task needs it, in the type that its output shall have."""
+def _read_picture(file: Path, header: Header, translator: Translator, options: Options) -> np.ndarray:
+    """Returns a picture as the task needs it, with a label map of class ids in colours."""
+    task = translator.task
     picture = load_image(file, task.picture_channels[0], header.dtype)
     if options.crop != "none":
         if header.width % 2:
             raise BadImageError(f"{file} is {header.width} px wide, so it is not a pair of equal halves")
         half = header.width // 2
         picture = picture[:, :half] if options.crop == "left" else picture[:, half:]
+    picture = colour_picture(picture, header, translator.meaning.input)
     if task.name == "inpaint":
         picture = _cut_hole(file, picture, options)
     if options.draw_edges:
         picture = draw_edges(picture)
-    if options.bits == "16" and picture.dtype == np.uint8 and file.suffix.lower() != ARRAY_SUFFIX:
-        picture = widen(picture, np.uint16)
     return picture
 
 
@@ -177,33 +179,48 @@ def _translate_file(
     translator: Translator, file: InputFile, picture: np.ndarray, output: Path, options: Options
 ) -> Row:
     """Writes the outputs of a picture and what the page shows of it; returns its row of the page."""
-    # No PNG has more than 4 channels, or floats, which a TIFF may have.
-    is_array = translator.task.picture_channels[1] > 4 or picture.dtype == np.float32
-    suffix = ARRAY_SUFFIX if is_array else file.suffix
+    suffix, dtype = _choose_kind(translator, file, picture, options)
     shown_files = []
     for sample, output_file in enumerate(list_outputs(file.name, suffix, options.samples_per_image)):
         try:
-            generated = translator(picture, options.noise_seed, sample)
+            generated = translator(picture, options.noise_seed, sample, dtype)
         except tf.errors.ResourceExhaustedError as error:
             raise BadImageError(
                 f"{file.path} is too large for the memory there is: {picture.shape}"
             ) from error
-        shown_files.append(_write_output(output, output_file, generated, options))
+        shown_files.append(_write_output(output, output_file, generated))
     shown = show_input(translator.task, translator.task.read_picture(widen(picture, np.float32)))
     input_file = f"{PAGE_FOLDER}/{file.name}.jpg"
     staging.write_file(output / input_file, tf.io.encode_jpeg(shown, quality=90).numpy())
     return Row(file.title, picture.shape[:2], input_file, shown_files)
 
 
-def _write_output(output: Path, output_file: str, generated: np.ndarray, options: Options) -> str:
+def _choose_kind(
+    translator: Translator, file: InputFile, picture: np.ndarray, options: Options
+) -> tuple[str, np.dtype]:
+    """Returns the suffix and the type of the outputs of a picture."""
+    meaning = translator.meaning
+    suffix = choose_suffix(meaning, file.suffix, options.bits)
+    # No PNG has more than 4 channels, or floats, which a TIFF may have.
+    if meaning.target is None and (
+        translator.task.picture_channels[1] > MOST_PNG_CHANNELS or picture.dtype == np.float32
+    ):
+        suffix = ARRAY_SUFFIX
+    if options.bits and suffix == ".png":
+        return suffix, np.dtype(f"uint{options.bits}")
+    return suffix, np.dtype(meaning.target.dtype) if meaning.target else picture.dtype
+
+
+def _write_output(output: Path, output_file: str, generated: np.ndarray) -> str:
     """Writes an output; returns the file that the page shows."""
-    if not output_file.endswith(ARRAY_SUFFIX):
-        if options.bits == "8" and generated.dtype == np.uint16:
-            generated = to_uint8(widen(generated, np.float32)).numpy()
+    if output_file.endswith(".png"):
         write_png(output / output_file, generated)
         return output_file
     contents = io.BytesIO()
-    np.save(contents, generated)
+    if output_file.endswith(ARRAY_SUFFIX):
+        np.save(contents, generated)
+    else:
+        tifffile.imwrite(contents, generated)
     staging.write_file(output / output_file, contents.getvalue())
     shown_file = f"{PAGE_FOLDER}/{output_file}.png"
     write_png(output / shown_file, show_image(widen(generated, np.float32)))

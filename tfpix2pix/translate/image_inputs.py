@@ -13,6 +13,7 @@ from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.listing import join_some
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.catalogue import IMAGE_SUFFIXES
+from tfpix2pix.pipelines.meaning import MOST_PNG_CHANNELS, Meaning
 
 ARRAY_SUFFIX = ".npy"
 
@@ -65,15 +66,30 @@ def find_files(
     return files
 
 
+def choose_suffix(meaning: Meaning, suffix: str, bits: str | None) -> str:
+    """Returns the suffix of the outputs of a file: that of the training's targets.
+
+    Where those are not known, an array gives an array, and any other file a PNG.
+
+    Args:
+      meaning: what the model's pictures stand for.
+      suffix: suffix of the input, in lower case.
+      bits: the depth of PNG outputs, if it was asked for.
+    """
+    if meaning.target is None:
+        return suffix if suffix == ARRAY_SUFFIX else ".png"
+    can_be_png = meaning.target.channels <= MOST_PNG_CHANNELS
+    return ".png" if bits and can_be_png else meaning.target.output_suffix
+
+
 def list_outputs(name: str, suffix: str = ".png", samples: int = 1) -> list[str]:
-    """Returns the files that the outputs of an input are written to: arrays for arrays, PNG for all others.
+    """Returns the files that the outputs of an input are written to.
 
     Args:
       name: name of the outputs, without a suffix.
-      suffix: suffix of the input, in lower case.
+      suffix: suffix of the outputs; see `choose_suffix`.
       samples: number of outputs.
     """
-    suffix = suffix if suffix == ARRAY_SUFFIX else ".png"
     return [f"{name}_{n}{suffix}" for n in range(1, samples + 1)] if samples > 1 else [f"{name}{suffix}"]
 
 

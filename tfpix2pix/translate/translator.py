@@ -10,6 +10,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tfpix2pix.config.config import Config
+from tfpix2pix.export.meanings import find_meaning
 from tfpix2pix.export.opening import load_saved_model, read_config, read_scale, read_task
 from tfpix2pix.export.versions import find_version
 from tfpix2pix.networks.inference import (
@@ -29,9 +30,12 @@ from tfpix2pix.networks.scale import (
 )
 from tfpix2pix.networks.tiles import tile_large_images
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.labels.label_files import colour_levels
 from tfpix2pix.pipelines.tasks.transforms import to_uint8, to_uint16, to_unit_range
 from tfpix2pix.run import splits
 from tfpix2pix.run.generator import load_generator
+
+_TO_INTEGERS = {np.dtype(np.uint8): to_uint8, np.dtype(np.uint16): to_uint16}
 
 
 def translate_images(generator: keras.Model, images: npt.ArrayLike, noise_seed: int = 0) -> np.ndarray:
@@ -86,6 +90,8 @@ class Translator:
       version: folder of the SavedModel; None for a run.
       task: what was learned. A call of the translator takes and returns the task's pictures, for example
         photos without colours and with them.
+      meaning: what the pictures stand for: their classes, types and files; `UNKNOWN` for a run or a
+        SavedModel of an earlier version.
       input_channels: number of channels of the network's input.
       generate: the network itself, on tensors, with a noise seed for each image. It resizes nothing.
       scale: how images are brought to the size that the network knows.
@@ -132,6 +138,7 @@ class Translator:
             self.generate, channels = load_saved_model(self.version)
             self.input_channels = channels[0]
             self.task, trained = read_task(self.version, channels), read_scale(self.version)
+        self.meaning = find_meaning(model)
         self.scale, self.output_size = choose_scale(image_size, trained), output_size
         check_output_size(self.scale, output_size)
         generate = tile_large_images(self.generate) if self.scale.mode == NATIVE else self.generate
@@ -153,14 +160,22 @@ class Translator:
         """
         return self._run_config if self.version is None else read_config(self.version)
 
-    def __call__(self, images: npt.ArrayLike, noise_seed: int = 0, sample: int = 0) -> np.ndarray:
+    def __call__(
+        self,
+        images: npt.ArrayLike,
+        noise_seed: int = 0,
+        sample: int = 0,
+        dtype: npt.DTypeLike | None = None,
+    ) -> np.ndarray:
         """Translates an image, or a batch of equally large ones.
 
         Args:
           images: uint8, uint16, or float in [-1, 1]; [H, W, C] or [B, H, W, C], any H and W, and C as the
-            task's pictures have.
+            task's pictures have. A model that was trained on class ids also takes ids: uint8 or uint16,
+            [H, W], [H, W, 1] or [B, H, W, 1].
           noise_seed: seed of the noise, which is the same for every image.
           sample: which one of the many outputs that one `noise_seed` gives, from 0.
+          dtype: uint8, uint16 or float32, the type of the result; None takes the one below.
 
         Returns:
           The generated images, of the type that `translate_images` returns, with the height and width of
@@ -170,11 +185,28 @@ class Translator:
           ValueError: when `images` have another shape, type or range.
         """
         channels = self.task.picture_channels[0]
-        return _translate(self.generate_pictures, channels, images, noise_seed, sample)
+        images = self._colour_ids(np.asarray(images))
+        return _translate(self.generate_pictures, channels, images, noise_seed, sample, dtype)
+
+    def _colour_ids(self, images: np.ndarray) -> np.ndarray:
+        """Returns class ids, which are arrays of one channel, in colours; other images as they are."""
+        side = self.meaning.input
+        if side is None or not side.ids or images.dtype not in (np.uint8, np.uint16):
+            return images
+        if images.ndim == 2:
+            images = images[..., None]
+        if images.ndim not in (3, 4) or images.shape[-1] != 1:
+            return images
+        return colour_levels(images[..., 0], side).numpy()
 
 
 def _translate(
-    generate: Generate, channels: int, images: npt.ArrayLike, noise_seed: int, sample: int = 0
+    generate: Generate,
+    channels: int,
+    images: npt.ArrayLike,
+    noise_seed: int,
+    sample: int = 0,
+    dtype: npt.DTypeLike | None = None,
 ) -> np.ndarray:
     images = np.asarray(images)
     _check_images(images, channels)
@@ -183,8 +215,9 @@ def _translate(
     max_value = np.iinfo(images.dtype).max if is_integer else None
     input_image = to_unit_range(batch, max_value) if max_value else tf.constant(batch, tf.float32)
     generated_image = generate(input_image, tf.tile(sample_seed(noise_seed, sample)[None], [len(batch), 1]))
-    if max_value:
-        generated_image = (to_uint8 if images.dtype == np.uint8 else to_uint16)(generated_image)
+    wanted = np.dtype(dtype or (images.dtype if max_value else np.float32))
+    if wanted in _TO_INTEGERS:
+        generated_image = _TO_INTEGERS[wanted](generated_image)
     return generated_image.numpy() if images.ndim == 4 else generated_image[0].numpy()
 
 

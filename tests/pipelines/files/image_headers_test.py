@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tfpix2pix.pipelines.files.image_headers import parse_header, parse_header_in_graph, parse_png_type
+from tfpix2pix.pipelines.files.image_headers import parse_header, parse_header_in_graph
 
 in_graph = tf.function(parse_header_in_graph, input_signature=[tf.TensorSpec([], tf.string)])
 
@@ -71,10 +71,3 @@ def test_a_graph_refuses_a_jpeg_that_hides_its_frame():
     contents = b"\xff\xd8\xff\xd0" + hidden + frame
     assert parse_header(io.BytesIO(contents))[:2] == (9, 9)
     assert not in_graph(contents)[0]
-
-
-def test_the_type_of_a_png():
-    assert parse_png_type(encode_array(np.zeros((4, 6), np.uint16))[:26]) == (16, 0)
-    assert parse_png_type(encode("PNG", channels=4)[:26]) == (8, 6)
-    assert parse_png_type(encode("PNG")[:25]) is None
-    assert parse_png_type(encode("JPEG")[:26]) is None

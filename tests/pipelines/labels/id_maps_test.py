@@ -1,6 +1,10 @@
 """Label maps of class ids: recognised, coloured, refused where they are ambiguous."""
 
+import io
 import json
+import struct
+import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +13,8 @@ from PIL import Image
 
 from tfpix2pix.pipelines import datasets
 from tfpix2pix.pipelines.base.errors import UserError
-from tfpix2pix.pipelines.labels.palettes import Palette
+from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning, Palette
+from tfpix2pix.pipelines.placing.combine import combine_folders
 
 PALETTE = {"sky": [70, 130, 180], "road": [128, 64, 128], "void": [[0, 0, 0]]}
 IDS = np.array([[0, 1, 1], [255, 0, 2]], np.uint8)
@@ -63,10 +68,11 @@ def test_files_with_a_palette_of_their_own_are_colour_maps(tmp_path):
     np.testing.assert_array_equal(_read(tmp_path)[1][0], [[1, 2, 3], [4, 5, 6], [4, 5, 6]])
 
 
-def test_gray_stays_gray_without_classes_or_outside_labels(tmp_path):
+def test_gray_stays_gray_without_classes_or_where_it_may_be_no_label_map(tmp_path):
     gray = np.repeat(IDS[..., None], 3, -1)
     _write(tmp_path / "a", [Image.fromarray(IDS)], palette=None)
     np.testing.assert_array_equal(_read(tmp_path / "a")[1], gray)
+    # 2 is the id of no class, and no folder says that these are labels.
     _write(tmp_path / "b", [Image.fromarray(IDS)], names=("input", "target"))
     np.testing.assert_array_equal(_read(tmp_path / "b")[1], gray)
 
@@ -75,7 +81,6 @@ def test_gray_stays_gray_without_classes_or_outside_labels(tmp_path):
     "label_maps, palette, reason",
     [
         ([Image.fromarray(IDS), Image.new("RGB", (3, 2))], PALETTE, "0.png is gray, .* and .*1.png is not"),
-        ([Image.fromarray(IDS > 0)], PALETTE, "0.png is a gray PNG of 1 bits; class ids take 8 bits"),
         ([Image.fromarray(IDS)], {"sky": [1, 2, 3]}, "labels holds class ids, and the palette has no colour"),
         ([Image.fromarray(IDS)], {"sky": 7}, 'palette .*palette.json: "sky" must be'),
     ],
@@ -115,3 +120,113 @@ def test_a_colour_map_in_black_and_white_holds_no_ids(tmp_path):
     colours = np.array([[[0, 0, 0], [1, 1, 1]]], np.uint8)
     _write(tmp_path, [Image.fromarray(colours)], palette)
     np.testing.assert_array_equal(_read(tmp_path)[1], colours)
+
+
+# The ids of two classes and of void, as colours; and how people store them.
+STORED = np.array([[0, 1, 1], [1, 0, 1]], np.uint8)
+SHOWN = np.array([[PALETTE["sky"], PALETTE["road"]]])[0][STORED]
+
+
+def _alpha(ids: np.ndarray) -> Image.Image:
+    return Image.merge("LA", [Image.fromarray(ids), Image.new("L", ids.shape[::-1], 255)])
+
+
+def _gray_png(ids: np.ndarray, bits: int) -> bytes:
+    """Returns a gray PNG of 1, 2, 4 or 16 bits, which Pillow does not write."""
+    rows = []
+    for row in ids:
+        digits = "".join(f"{value:0{bits}b}" for value in row)
+        digits += "0" * (-len(digits) % 8)
+        rows.append(bytes([0, *(int(digits[i : i + 8], 2) for i in range(0, len(digits), 8))]))
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", ids.shape[1], ids.shape[0], bits, 0, 0, 0, 0)),
+        (b"IDAT", zlib.compress(b"".join(rows))),
+        (b"IEND", b""),
+    )
+    parts = [
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in chunks
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def _encode(image: Image.Image, kind: str = "PNG") -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind)
+    return stream.getvalue()
+
+
+STORAGES = {
+    "gray": _encode(Image.fromarray(STORED)),
+    **{f"{bits} bits": _gray_png(STORED, bits) for bits in (1, 2, 4, 16)},
+    "16 bits spread": _gray_png(STORED.astype(np.uint16) * 257, 16),
+    "palette": _encode(_gray_ramp(STORED)),
+    "RGB": _encode(Image.fromarray(np.stack([STORED] * 3, -1))),
+    "alpha": _encode(_alpha(STORED)),
+    "BMP": _encode(Image.fromarray(STORED), "BMP"),
+    "BMP in colours": _encode(Image.fromarray(np.stack([STORED] * 3, -1)), "BMP"),
+    "TIFF": _encode(Image.fromarray(STORED), "TIFF"),
+    "colours": _encode(Image.fromarray(SHOWN.astype(np.uint8))),
+}
+
+
+def _write_stored(folder: Path, contents: bytes, names: tuple[str, str]) -> None:
+    _write(folder, [Image.fromarray(STORED)], names=names)
+    (folder / "mine/train" / names[1] / "0.png").write_bytes(contents)
+    photo = np.arange(18, dtype=np.uint8).reshape(2, 3, 3) + 100
+    Image.fromarray(photo).save(folder / "mine/train" / names[0] / "0.png")
+
+
+@pytest.mark.parametrize("names", [("photos", "labels"), ("input", "target")])
+@pytest.mark.parametrize("direction, place", [("AtoB", 1), ("BtoA", 0)])
+def test_one_rule_for_ids_in_every_storage(tmp_path, names, direction, place):
+    for storage, contents in STORAGES.items():
+        for cache_mib in (0, 100):
+            _write_stored(tmp_path / storage, contents, names)
+            images = _read(tmp_path / storage, direction, cache_mib=cache_mib)
+            np.testing.assert_array_equal(images[place], SHOWN, storage)
+            assert images[place].dtype == np.uint8
+            np.testing.assert_array_equal(images[1 - place].ravel(), range(100, 118))
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_ids_in_side_by_side_pairs_of_our_own_are_coloured(tmp_path, deep):
+    folders = tmp_path / "photos", tmp_path / "maps"
+    photo = np.arange(18, dtype=np.uint8).reshape(2, 3, 3) + 100
+    for folder, pixels in zip(folders, (photo * np.uint16(257) if deep else photo, STORED), strict=True):
+        folder.mkdir()
+        pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+        (folder / "0.png").write_bytes(tf.io.encode_png(pixels).numpy())
+    combine_folders(*folders, tmp_path / "mine" / "train")
+    (tmp_path / "mine/palette.json").write_text(json.dumps(PALETTE))
+    photo_read, label_map = _read(tmp_path)
+    np.testing.assert_array_equal(label_map, SHOWN)
+    np.testing.assert_array_equal(photo_read, photo.astype(int) * (257 if deep else 1))
+
+
+def test_a_source_says_what_its_images_stand_for(tmp_path):
+    _write_stored(tmp_path, STORAGES["gray"], ("photos", "labels"))
+    source = datasets.open_split("mine", "train", data_dir=tmp_path, val_percent=0)
+    told = source.meaning.to_json()
+    assert told["input"] == {
+        "channels": 3, "dtype": "uint8", "range": [0, 255], "suffix": ".png", "palette": None, "ids": [],
+    }  # fmt: skip
+    assert told["target"]["palette"] == PALETTE and told["target"]["ids"] == [0, 1]
+    assert Meaning.from_json(json.loads(json.dumps(told))).to_json() == told
+
+
+def test_what_a_training_knows_is_not_found_out_anew(tmp_path):
+    _write_stored(tmp_path, STORAGES["RGB"], ("input", "target"))
+    known = datasets.open_split("mine", "train", data_dir=tmp_path, val_percent=0).meaning
+    (tmp_path / "mine/palette.json").unlink()
+    np.testing.assert_array_equal(_read(tmp_path, meaning=known)[1], SHOWN)
+    # Of one class alone nobody could tell.
+    flat = Image.fromarray(np.zeros((2, 3, 3), np.uint8))
+    flat.save(tmp_path / "mine/train/target/0.png")
+    np.testing.assert_array_equal(_read(tmp_path, meaning=known)[1], np.full((2, 3, 3), PALETTE["sky"]))
+
+
+def test_a_run_of_an_earlier_version_is_read_as_it_was(tmp_path):
+    for names, expected in ((("input", "target"), np.stack([STORED] * 3, -1)), (("photos", "labels"), SHOWN)):
+        _write_stored(tmp_path / names[0], STORAGES["gray"], names)
+        np.testing.assert_array_equal(_read(tmp_path / names[0], meaning=UNKNOWN)[1], expected)

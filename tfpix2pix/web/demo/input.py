@@ -12,6 +12,7 @@ from tfpix2pix.pipelines import catalogue, datasets
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.labels.palettes import Palette, find_palette
+from tfpix2pix.pipelines.meaning import Meaning
 from tfpix2pix.pipelines.placing.dataset_folder import find_dataset_folder
 from tfpix2pix.pipelines.tasks.registry import HOLES, find_task
 from tfpix2pix.pipelines.tasks.tasks import make_task
@@ -33,6 +34,7 @@ class Origin:
       options: the task's own settings, such as `hole`; those that are left out have their defaults.
       size: (height, width) of the images in px.
       data_dir: folder that may hold the dataset.
+      meaning: what the model's pictures stand for; None if nothing is known of them.
     """
 
     dataset: str
@@ -41,6 +43,7 @@ class Origin:
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     size: tuple[int, int] = (256, 256)
     data_dir: str = "datasets"
+    meaning: Meaning | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +100,8 @@ def origin_of_translator(translator: Translator, **chosen: str) -> Origin:
     else:
         assert version is not None  # noqa: S101 - a run has a configuration
         origin = origin_of_name(model_folder(version).name, **chosen)
-    origin = dataclasses.replace(origin, task=task.name, options=task.options)
+    meaning = None if "dataset" in chosen else translator.meaning
+    origin = dataclasses.replace(origin, task=task.name, options=task.options, meaning=meaning)
     return dataclasses.replace(origin, **chosen)  # type: ignore[arg-type]
 
 
@@ -141,6 +145,8 @@ def _has_center_hole(origin: Origin) -> bool:
 
 
 def _find_classes(origin: Origin) -> Palette | None:
+    if origin.meaning and origin.meaning.palette:
+        return origin.meaning.palette
     try:
         return datasets.find_classes(origin.dataset, origin.data_dir)
     except UserError as error:
@@ -151,6 +157,9 @@ def _find_classes(origin: Origin) -> Palette | None:
 def _guess_kind(origin: Origin, classes: Palette | None, is_asked_for: bool) -> str:
     if by_task := find_task(origin.task).drawn:
         return by_task
+    if origin.meaning and origin.meaning.input:
+        classes = origin.meaning.input.palette
+        is_asked_for = is_asked_for or classes is not None
     # Label maps are on the right (B).
     if is_asked_for or (classes is not None and origin.direction == "BtoA"):
         return "labels"
@@ -183,6 +192,7 @@ def read_examples(origin: Origin, sheet: Sheet) -> tuple[Example, ...]:
             image_size=sheet.size,
             cache_mib=0,
             task=make_task(origin.task, **origin.options),
+            meaning=origin.meaning,
         )
         names = source.example_ids[:MAX_EXAMPLES]
         with source.naming_bad_files(range(len(names))):

@@ -9,8 +9,8 @@ import tensorflow as tf
 from tfpix2pix.export.names import DEFAULT_SIGNATURE, IMAGE_BYTES, NOISE_SEED, SEEDED
 from tfpix2pix.networks.inference import sample_seed
 from tfpix2pix.pipelines.base.errors import UsageError
-from tfpix2pix.pipelines.files.image_files import decode_image
 from tfpix2pix.pipelines.files.image_headers import parse_header_in_graph
+from tfpix2pix.pipelines.labels.label_files import decode_picture
 from tfpix2pix.pipelines.tasks.transforms import to_uint8, to_unit_range
 from tfpix2pix.serving.remote_model import RemoteModel, ServingError
 from tfpix2pix.translate.translator import Translator
@@ -99,13 +99,14 @@ class LocalPainter(_Painter):
                 f"{translator.title} makes images of {channels_out} channels from {self._channels}, and no "
                 "browser shows such images; python -m tfpix2pix.translate takes arrays"
             )
+        self._side = translator.meaning.input
         self._generate = translator.generate_pictures
 
     def translate(self, contents: bytes, noise_seed: int, samples: int) -> list[bytes]:
         """See `Painter`."""
         self.check(contents)
         try:
-            picture = to_unit_range(decode_image(tf.constant(contents), self._channels))
+            picture = to_unit_range(decode_picture(tf.constant(contents), self._channels, self._side))
         except (tf.errors.OpError, ValueError) as error:
             raise BadPictureError("The image is damaged or cut short.") from error
         try:

@@ -1,0 +1,165 @@
+"""What the images of a training stand for: their classes, channels, type and files.
+
+A training looks at its images once, at its start. The run keeps what it saw, and so do the exports of the
+run, so that a file means to them what it meant to the training. TensorFlow is not imported.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+IGNORED = 255  # the id of pixels that belong to no class and are not scored
+VOID = "void"  # the entry of a palette's file that holds the colours of such pixels
+
+Colours = npt.NDArray[np.uint8]
+
+_RANGES = {"uint8": (0, 255), "uint16": (0, 65535), "float32": (-1, 1)}
+_ARRAY, _PNG, _TIFFS = ".npy", ".png", (".tif", ".tiff")
+MOST_PNG_CHANNELS = 4
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Palette:
+    """The classes of a dataset's label maps, in the order of their ids, which begin at 0.
+
+    Attributes:
+      names: the names of the K classes; K is at most 255.
+      colours: RGB colour of each class, uint8 [K, 3].
+      void: RGB colours that belong to no class, uint8 [V, 3]; V may be 0.
+    """
+
+    names: tuple[str, ...]
+    colours: Colours
+    void: Colours
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def colour_table(self, ids: Sequence[int]) -> Colours:
+        """Returns the colour of each value of a file of ids, uint8 [256, 3].
+
+        Values that stand for no class get the first colour of void, or black.
+
+        Args:
+          ids: the value of each class.
+        """
+        table = np.zeros((256, 3), np.uint8)
+        table[:] = self.void[0] if len(self.void) else 0
+        table[list(ids)] = self.colours
+        return table
+
+    def to_entries(self) -> dict[str, Any]:
+        """Returns what the file of a palette holds: each class with its colour, and the colours of void."""
+        colours = dict(zip(self.names, self.colours.tolist(), strict=True))
+        return {**colours, VOID: self.void.tolist()}
+
+    @classmethod
+    def from_entries(cls, entries: Mapping[str, Any]) -> "Palette":
+        """Returns the palette that `to_entries` has described."""
+        colours = {name: colour for name, colour in entries.items() if name != VOID}
+        return cls(
+            tuple(colours),
+            np.array(list(colours.values()), np.uint8).reshape(-1, 3),
+            np.array(entries.get(VOID, []), np.uint8).reshape(-1, 3),
+        )
+
+    def to_json(self) -> str:
+        """Returns the text of a file that `find_palette` reads."""
+        lines = [f"  {json.dumps(name)}: {json.dumps(colour)}" for name, colour in self.to_entries().items()]
+        return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+@dataclasses.dataclass(frozen=True)
+class Side:
+    """What the input images of a training are, or its target images.
+
+    Attributes:
+      channels: number of channels of a picture.
+      dtype: `uint8`, `uint16` or `float32`, which holds the deepest of the images.
+      suffix: suffix of the first file, in lower case.
+      palette: the classes, if the images are label maps whose classes are known.
+      ids: the value that stands for each class of the palette in the files; empty if the files do not hold
+        ids but colours.
+    """
+
+    channels: int
+    dtype: str
+    suffix: str = _PNG
+    palette: Palette | None = None
+    ids: tuple[int, ...] = ()
+
+    @property
+    def output_suffix(self) -> str:
+        """The suffix of a file that holds such an image without loss."""
+        if self.suffix in _TIFFS:
+            return self.suffix
+        if self.suffix == _ARRAY or self.dtype == "float32" or self.channels > MOST_PNG_CHANNELS:
+            return _ARRAY
+        return _PNG
+
+    def describe_ids(self) -> str:
+        """Returns, for people, which class each id stands for, in which colour; or that there are none."""
+        if self.palette is None or not self.ids:
+            return "no class ids"
+        named = zip(self.ids, self.palette.to_entries().items(), strict=False)
+        classes = ", ".join(f"{value} {name} {colour}" for value, (name, colour) in named)
+        return f"class ids ({classes}; void {self.palette.void.tolist()})"
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the side in types of JSON."""
+        return {
+            "channels": self.channels,
+            "dtype": self.dtype,
+            "range": list(_RANGES[self.dtype]),
+            "suffix": self.suffix,
+            "palette": self.palette and self.palette.to_entries(),
+            "ids": list(self.ids),
+        }
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> "Side":
+        """Returns the side that `to_json` has described."""
+        palette = told["palette"] and Palette.from_entries(told["palette"])
+        return cls(told["channels"], told["dtype"], told["suffix"], palette, tuple(told["ids"]))
+
+
+@dataclasses.dataclass(frozen=True)
+class Meaning:
+    """What the images of a training stand for.
+
+    Attributes:
+      input: the input images; None if nobody has kept what they are.
+      target: the target images; None if nobody has kept what they are.
+    """
+
+    input: Side | None = None
+    target: Side | None = None
+
+    @property
+    def palette(self) -> Palette | None:
+        """The classes of the label maps, whichever side they are on."""
+        palettes = [side.palette for side in (self.input, self.target) if side and side.palette]
+        return palettes[0] if palettes else None
+
+    def to_json(self) -> dict[str, Any] | None:
+        """Returns the meaning in types of JSON; None if it is unknown."""
+        if self.input is None or self.target is None:
+            return None
+        return {"input": self.input.to_json(), "target": self.target.to_json()}
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any] | None) -> "Meaning":
+        """Returns the meaning that `to_json` has described.
+
+        Raises:
+          KeyError, TypeError, ValueError: for something else.
+        """
+        return cls(*(Side.from_json(told[name]) for name in ("input", "target"))) if told else UNKNOWN
+
+
+# Runs and exports of earlier versions, and arrays in memory, do not say what their images stand for.
+UNKNOWN = Meaning()
