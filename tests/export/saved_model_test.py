@@ -16,10 +16,13 @@ from PIL import Image, ImageOps
 from tests.helpers.tiny_run import build_generator
 from tfpix2pix.config.config import make_config
 from tfpix2pix.export import saved_model
+from tfpix2pix.export.opening import load_saved_model
 from tfpix2pix.export.saved_model import export_saved_model
 from tfpix2pix.export.servable import Servable
 from tfpix2pix.networks import build as networks
+from tfpix2pix.networks.variables import weights_of
 from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.train.origin import read_origin
 
 NOISE_SEED = 11
 # Without any module of the project: the folder must be all that a server needs.
@@ -190,6 +193,7 @@ def test_a_killed_export_leaves_no_version_and_nothing_after_the_next(generator,
     folder = tmp_path / "model"
     program = f"""
 from tfpix2pix.export import saved_model
+from tfpix2pix.export.opening import load_saved_model
 from tfpix2pix.networks import generators
 saved_model.export_saved_model(generators.unet_generator(depth=3, base_filters=4), {str(folder)!r})
 """
@@ -245,6 +249,21 @@ def test_a_folder_that_cannot_be_made_is_an_error(generator, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match=r"could not write a SavedModel to .*file/model"):
         export_saved_model(generator, tmp_path / "file" / "model", verify=False)
+
+
+@pytest.mark.parametrize("name", ["m[x]", "m\\x", "m*"])
+def test_a_folder_may_have_any_name(generator, tmp_path, name):
+    version = export_saved_model(generator, tmp_path / name, NOISE_SEED, verify=name == "m[x]")
+    pixels = draw_pixels(32, 32, 3)
+    image = pixels[None].astype(np.float32) / np.float32(127.5) - 1
+    expected = translate_alone(generator, pixels)
+    answer = Servable(version)("float32", {"input_image": image})["generated_image"][0]
+    np.testing.assert_allclose(answer, expected, atol=1e-5)
+    generate, _ = load_saved_model(version)
+    answer = generate(tf.constant(image), tf.constant([[NOISE_SEED, 0]]))[0]
+    np.testing.assert_allclose(answer, expected, atol=1e-5)
+    weights = read_origin(version).generator
+    assert sorted(weights) == sorted(weights_of(generator))
 
 
 @pytest.mark.parametrize("channels, mode", [((1, 4), "RGBA"), ((4, 1), "L")])

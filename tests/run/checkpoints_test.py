@@ -1,7 +1,9 @@
 import json
+import os
 import resource
 import shutil
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,6 +47,20 @@ def test_everything_comes_back(train_step, workdir):
     weights = len(train_step.generator.variables) + len(train_step.discriminator.variables)
     # Weights, two slots each, two counts of iterations, the step.
     assert len(state) == 3 * weights + 2 + 1
+
+
+@pytest.mark.parametrize("name", ["r[x]", "r[!y]", "r\\x", "r*", "r?", "a b", "é", os.fsdecode(b"caf\xe9")])
+def test_a_folder_may_have_any_name(train_step, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    for step, folder in ((1, Path("rx")), (2, Path(name)), (3, Path("ry"))):
+        _fill(train_step, step)
+        checkpoints.save(folder, train_step.variables(), {})
+    for folder in (Path(name), tmp_path / name, Path("rx") / ".." / name):
+        assert checkpoints.restore_latest(folder, train_step.variables()) == 2
+        assert _values(train_step) == {2.0}
+        weights = checkpoints.read_weights(folder, 2, "generator")
+        assert len(weights) == len(train_step.generator.variables)
+        assert {float(value) for weight in weights.values() for value in weight.flat} == {2.0}
 
 
 def _cut(folder):

@@ -18,6 +18,7 @@ from tfpix2pix.export.names import (
 from tfpix2pix.networks.inference import Generate
 from tfpix2pix.networks.scale import Scale, scale_from_json, trained_scale
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.pipelines.base.paths import plain_folder
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.tasks.tasks import Task, make_task
 
@@ -49,7 +50,8 @@ def load_saved_model(version: Path) -> tuple[Generate, tuple[int, int]]:
       UsageError: when it was not written by this project.
     """
     try:
-        loaded = tf.saved_model.load(str(version))
+        with plain_folder(version) as plain:
+            loaded = tf.saved_model.load(str(plain))
     except (OSError, ValueError, tf.errors.OpError) as error:
         raise UserError(f"{version} cannot be loaded: {str(error).splitlines()[0]}") from error
     if NETWORK_SIGNATURE not in loaded.signatures:

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfpix2pix.pipelines.base.paths import plain_folder
+
 
 class Servable:
     """A SavedModel in a session of its own.
@@ -28,7 +30,8 @@ class Servable:
 
     def __init__(self, folder: str | Path):
         self._session = tf.compat.v1.Session(graph=tf.Graph())
-        meta_graph = tf.compat.v1.saved_model.load(self._session, ["serve"], str(folder))
+        with plain_folder(Path(folder)) as plain:
+            meta_graph = tf.compat.v1.saved_model.load(self._session, ["serve"], str(plain))
         self.signatures = dict(meta_graph.signature_def)
 
     def __call__(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

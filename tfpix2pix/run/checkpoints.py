@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from tfpix2pix.networks.variables import GENERATOR, model_variables
 from tfpix2pix.pipelines.base.errors import UsageError, UserError, shorten
+from tfpix2pix.pipelines.base.paths import plain_folder
 from tfpix2pix.pipelines.base.progress import warn
 
 METADATA = "checkpoint.json"
@@ -105,7 +106,8 @@ def save(workdir: Path, variables: Variables, metadata: Mapping[str, Any]) -> Pa
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        tf.train.Checkpoint(state=dict(variables)).write(str(partial / "state"))
+        with plain_folder(partial) as plain:
+            tf.train.Checkpoint(state=dict(variables)).write(str(plain / "state"))
         (partial / METADATA).write_text(json.dumps({"step": step, **metadata}, indent=2) + "\n")
         if folder.exists():
             shutil.rmtree(folder)
@@ -207,21 +209,23 @@ def read_weights(workdir: Path, step: int, name: str) -> dict[str, np.ndarray]:
     """
     folder, weights = checkpoint_folder(workdir, step), {}
     try:
-        reader = tf.train.load_checkpoint(str(folder / "state"))
-        for key in reader.get_variable_to_shape_map():
-            # TensorFlow escapes the slashes of our names as .S, and dots as two.
-            path = key.removeprefix("state/").partition("/.ATTRIBUTES/")[0]
-            path = path.replace(".S", "/").replace("..", ".")
-            if path.startswith(f"{name}/"):
-                weights[path.removeprefix(f"{name}/")] = reader.get_tensor(key)
+        with plain_folder(folder) as plain:
+            reader = tf.train.load_checkpoint(str(plain / "state"))
+            for key in reader.get_variable_to_shape_map():
+                # TensorFlow escapes the slashes of our names as .S, and dots as two.
+                path = key.removeprefix("state/").partition("/.ATTRIBUTES/")[0]
+                path = path.replace(".S", "/").replace("..", ".")
+                if path.startswith(f"{name}/"):
+                    weights[path.removeprefix(f"{name}/")] = reader.get_tensor(key)
     except _UNREADABLE as error:
         raise UserError(f"{folder} cannot be read ({shorten(error)}); try another `checkpoint`") from error
     return weights
 
 
 def _read(folder: Path, variables: Variables) -> None:
-    status = tf.train.Checkpoint(state=dict(variables)).read(str(folder / "state"))
-    status.assert_existing_objects_matched()
+    with plain_folder(folder) as plain:
+        status = tf.train.Checkpoint(state=dict(variables)).read(str(plain / "state"))
+        status.assert_existing_objects_matched()
     status.expect_partial()
 
 

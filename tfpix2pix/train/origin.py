@@ -14,6 +14,7 @@ from tfpix2pix.export.versions import find_version
 from tfpix2pix.interop import torch_detection, torch_files, torch_names
 from tfpix2pix.networks.variables import DISCRIMINATOR, GENERATOR, weights_of
 from tfpix2pix.pipelines.base.errors import UsageError, UserError, shorten
+from tfpix2pix.pipelines.base.paths import plain_folder
 from tfpix2pix.pipelines.base.progress import say
 from tfpix2pix.run import checkpoints
 from tfpix2pix.run.folder import read_config
@@ -73,7 +74,8 @@ def _read_run(path: Path) -> Origin:
 def _read_saved_model(path: Path) -> Origin:
     version = find_version(path) or path
     try:
-        loaded = tf.saved_model.load(str(version))
+        with plain_folder(version) as plain:
+            loaded = tf.saved_model.load(str(plain))
         variables = loaded.signatures[NETWORK_SIGNATURE].variables
     except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
         raise UserError(

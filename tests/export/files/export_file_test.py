@@ -80,7 +80,7 @@ def generate_pixels(workdir: Path, picture: Path) -> np.ndarray:
 
 
 def test_keras_runs_the_file_without_this_project(workdir, picture, tmp_path):
-    written, report = export(workdir, tmp_path / "out", "keras", name="facades")
+    written, report = export(workdir, tmp_path / "out[x]", "keras", name="facades")
     assert written.name == "facades.keras" and report["max_error"] < 1e-5
     pixels = run_example("### Keras", written, picture)
     np.testing.assert_allclose(pixels, generate_pixels(workdir, picture), atol=1)
@@ -97,7 +97,7 @@ def test_litert_runs_the_file(workdir, picture, tmp_path):
 
 def test_litert_runs_the_float16_file(workdir, picture, tmp_path):
     interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="needs tfpix2pix[export]")
-    written, report = export(workdir, tmp_path / "out", "tflite", quantization="float16")
+    written, report = export(workdir, tmp_path / "out[x]", "tflite", quantization="float16")
     assert written.name == "synthetic-float16.tflite" and 1e-5 < report["max_error"] < 0.02
     runner = interpreter.Interpreter(str(written)).get_signature_runner()
     answer = runner(input_image=read_image(picture), noise_seed=SEED)["generated_image"]
@@ -120,7 +120,7 @@ def test_onnx_runtime_runs_the_file_whatever_the_batch(workdir, picture, tmp_pat
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs tfpix2pix[export]")
     onnx = pytest.importorskip("onnx", reason="needs tfpix2pix[export]")
     pytest.importorskip("tf2onnx", reason="needs tfpix2pix[export]")
-    written, report = export(workdir, tmp_path / "out", "onnx", name="facades")
+    written, report = export(workdir, tmp_path / "out[x]", "onnx", name="facades")
     assert written.name == "facades.onnx" and report["opset"] == 18
     assert {node.domain for node in onnx.load(written).graph.node} == {""}  # ONNX's own operations
     pixels = run_example("### ONNX Runtime", written, picture)

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfpix2pix.export.names import DEFAULT_SIGNATURE, GENERATED_IMAGE
 from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.base.paths import plain_folder
 
 # The first opset with BitwiseXor, which the noise needs.
 ONNX_OPSET = 18
@@ -47,12 +48,13 @@ def write_tflite(generator: keras.Model, path: Path, quantization: str = "none")
     archive.add_endpoint(DEFAULT_SIGNATURE, _by_name(generator), list(_signature(generator, 1).values()))
     with contextlib.redirect_stdout(io.StringIO()):
         archive.write_out(str(folder))
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
-    if quantization != "none":
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if quantization == "float16":
-        converter.target_spec.supported_types = [tf.float16]
-    path.write_bytes(converter.convert())
+    with plain_folder(folder) as plain:
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(plain))
+        if quantization != "none":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if quantization == "float16":
+            converter.target_spec.supported_types = [tf.float16]
+        path.write_bytes(converter.convert())
 
 
 def write_onnx(generator: keras.Model, path: Path) -> None:

@@ -1,0 +1,72 @@
+"""Which paths can be used: what a person types as a path, and what TensorFlow understands of it."""
+
+import contextlib
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from tfpix2pix.pipelines.base.errors import UsageError
+
+# `Path` leaves one slash of the two behind the scheme.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+# TensorFlow looks for a checkpoint by a pattern, in which these characters stand for others. It takes
+# names in UTF-8 alone; Python keeps the bytes of other names as halves of surrogates.
+_MISREAD = re.compile(r"[*?\[\]\\\udc80-\udcff]")
+
+
+def settle_path(text: str, setting: str) -> str:
+    """Returns a path as it was typed, with the home in place of `~`, which a shell leaves behind `=`.
+
+    A text that is no path passes as it is. So does the name of something that begins with `~` and is there.
+
+    Args:
+      text: what was typed.
+      setting: the argument that it was given for.
+
+    Raises:
+      UsageError: for a URL, and for bytes that are not UTF-8.
+    """
+    refuse_url(text, setting)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"`{setting}={show_name(text)}` is not valid UTF-8. Rename it, or give a symbolic link to it"
+        ) from None
+    return text if os.path.lexists(text) else os.path.expanduser(text)
+
+
+def refuse_url(path: str | Path, setting: str) -> None:
+    """Raises UsageError, naming the setting, for a URL; it would become a folder of this machine."""
+    if match := _URL.match(str(path)):
+        raise UsageError(
+            f"`{setting}={path}` is a URL, and paths must be of this machine. Copy or mount what "
+            f"{match[0]}/ names, and give the path of the copy"
+        )
+
+
+def show_name(path: str | Path) -> str:
+    r"""Returns a path as text in which bytes that are not UTF-8 stand as `\xe9`."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+@contextlib.contextmanager
+def plain_folder(folder: Path) -> Iterator[Path]:
+    """Gives a folder a path that TensorFlow reads as it stands, for as long as the block lasts.
+
+    Args:
+      folder: a folder that is there, of any name.
+
+    Yields:
+      The folder itself where its name is plain, and else a symbolic link to it.
+    """
+    if not _MISREAD.search(str(folder)):
+        yield folder
+        return
+    place = None if not _MISREAD.search(tempfile.gettempdir()) else "/tmp"
+    with tempfile.TemporaryDirectory(prefix="tfpix2pix_", dir=place) as links:
+        link = Path(links) / "folder"
+        link.symlink_to(folder.absolute(), target_is_directory=True)
+        yield link
