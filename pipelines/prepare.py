@@ -24,6 +24,7 @@ from absl import flags
 
 from tfpix2pix.pipelines.base.command_line import import_tensorflow, new_flags, parse_flags, run
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.base.paths import settle_path
 from tfpix2pix.pipelines.catalogue import CATALOGUE, find_dataset, is_name
 from tfpix2pix.pipelines.placing.dataset_folder import prepare_dataset
 
@@ -52,8 +53,8 @@ def main(argv: Sequence[str]) -> None:
     if values["combine"]:
         if len(arguments) != 2 or not values["output"] or values["dataset"] or values["archive"]:
             raise UsageError("expected --combine INPUT_DIR TARGET_DIR --output=DIR")
-        inputs, targets, output = map(Path, (*arguments, values["output"]))
-        _combine(inputs, targets, output, values["val_percent"] or 0)
+        inputs, targets = (Path(settle_path(folder, "combine")) for folder in arguments)
+        _combine(inputs, targets, Path(values["output"]), values["val_percent"] or 0)
     elif values["val_percent"]:
         raise UsageError("--val_percent is for --combine; training takes it too")
     elif arguments or values["output"] or not values["dataset"]:
@@ -61,7 +62,8 @@ def main(argv: Sequence[str]) -> None:
     elif find_dataset(values["dataset"]).draw_pair:
         print(f"{values['dataset']} is generated while training: there is nothing to prepare")
     else:
-        archives = [Path(name) for name in (values["archive"] or "").split(",") if name]
+        names = (values["archive"] or "").split(",")
+        archives = [Path(settle_path(name, "archive")) for name in names if name]
         prepare_dataset(find_dataset(values["dataset"]), Path(values["data_dir"]), *archives)
 
 

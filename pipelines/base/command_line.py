@@ -22,6 +22,7 @@ from absl import flags
 
 from tfpix2pix.pipelines.base import naming
 from tfpix2pix.pipelines.base.errors import Stopped, UsageError, UserError
+from tfpix2pix.pipelines.base.paths import settle_path
 from tfpix2pix.pipelines.base.suggestions import suggest
 
 # Of the text of --help, in columns.
@@ -83,6 +84,8 @@ def parse_flags(
 ) -> list[str]:
     """Parses the flags of a command, answers --help, and returns the positional arguments.
 
+    Every text is settled as a path (see `settle_path`), unless the name of its flag ends in `url`.
+
     Args:
       flag_values: the flags, which get their values.
       summary: the text that --help shows above the flags.
@@ -91,7 +94,7 @@ def parse_flags(
         different names, for the messages of errors.
 
     Raises:
-      UsageError: for unknown flags and values that do not parse.
+      UsageError: for unknown flags, values that do not parse, and paths that cannot be used.
       SystemExit: with status 0 after --help.
     """
     naming.set_flags(flag_values, aliases or {})
@@ -108,6 +111,9 @@ def parse_flags(
         # The bounds of a flag do not exclude nan.
         if isinstance(value, float) and math.isnan(value):
             raise UsageError(f"flag --{name}: nan is not a number (--help lists the flags)")
+        # Any other text may be a path.
+        if isinstance(value, str) and not name.endswith("url"):
+            flag_values[name].value = settle_path(value, name)
     return list(arguments)
 
 

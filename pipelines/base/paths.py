@@ -47,9 +47,36 @@ def refuse_url(path: str | Path, setting: str) -> None:
         )
 
 
+def check_writable(folder: Path, setting: str) -> None:
+    """Raises UsageError, naming the setting, for a folder that is not there and cannot be made, or written.
+
+    Args:
+      folder: the folder that will be written.
+      setting: the argument that it comes from.
+    """
+    refuse_url(folder, setting)
+    shown = f"`{setting}={folder}`"
+    try:
+        for path in (folder, *folder.parents):
+            if path.is_symlink() and not path.exists():
+                raise UsageError(f"{shown} cannot be written: {path} is a link to what is not there")
+            if path.exists() and not path.is_dir():
+                raise UsageError(f"{shown} takes a folder, and {path} is a file; choose another one")
+        nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    except OSError as error:  # a name that is too long, or links in a circle
+        raise UsageError(f"{shown} cannot be written: {error.strerror}") from error
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise UsageError(f"{shown} cannot be written: you may not write to {nearest}")
+
+
 def show_name(path: str | Path) -> str:
     r"""Returns a path as text in which bytes that are not UTF-8 stand as `\xe9`."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def is_plain(path: Path) -> bool:
+    """Tells whether TensorFlow reads a path as it stands."""
+    return not _MISREAD.search(str(path))
 
 
 @contextlib.contextmanager
@@ -62,10 +89,10 @@ def plain_folder(folder: Path) -> Iterator[Path]:
     Yields:
       The folder itself where its name is plain, and else a symbolic link to it.
     """
-    if not _MISREAD.search(str(folder)):
+    if is_plain(folder):
         yield folder
         return
-    place = None if not _MISREAD.search(tempfile.gettempdir()) else "/tmp"
+    place = None if is_plain(Path(tempfile.gettempdir())) else "/tmp"
     with tempfile.TemporaryDirectory(prefix="tfpix2pix_", dir=place) as links:
         link = Path(links) / "folder"
         link.symlink_to(folder.absolute(), target_is_directory=True)

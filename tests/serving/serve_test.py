@@ -182,12 +182,14 @@ def test_a_file_that_somebody_changed_is_kept(folder, program):
         ("nowhere", [], "there is no folder .*nowhere; `saved_models` takes the one that holds the models"),
         ("saved models/empty", [], "no .*/empty/NAME/VERSION/saved_model.pb; python -m tfpix2pix.export"),
         ("saved models/facades", [], "this is the folder of one model: give `saved_models=.*/saved models`"),
+        ("models [x]", [], r"cannot load models from .*/models \[x\]: it takes \*, \?, \[, \] and"),
         ("saved models", ["--grpc_port=8501"], "--rest_port and --grpc_port are both 8501"),
         ("saved models", ["--rest_port=0"], "rest_port"),
         ("saved models", ["facades"], "unexpected argument: facades"),
     ],
 )
 def test_usage_errors(folder, name, options, message):
+    shutil.copytree(folder, folder.with_name("models [x]"))
     with pytest.raises(UsageError, match=message):
         serve.main(["serve", f"--saved_models={folder.parent / name}", *options])
 

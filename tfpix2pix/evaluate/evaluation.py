@@ -23,6 +23,7 @@ from tfpix2pix.metrics.scoring import BATCH_SIZE, Split, score_split
 from tfpix2pix.networks.tiles import generate_in_tiles
 from tfpix2pix.pictures.examples import ShownExamples
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.pipelines.base.paths import check_writable
 from tfpix2pix.pipelines.base.progress import say, show_progress
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.run import splits
@@ -198,8 +199,7 @@ def _settle_output(translator: Translator, model: Path, output: str | Path | Non
         folder = Path(output or Path("eval") / served.name)
         if served in (folder.resolve(), *folder.resolve().parents):
             raise UsageError(f"{folder} lies in {served}, which a server reads; choose another `output`")
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"`output` takes a folder, and {folder} is a file")
+    check_writable(folder, "output")
     return folder
 
 

@@ -24,7 +24,8 @@ from tfpix2pix.export.files.formats import PACKAGES, TOLERANCES, FileOptions, ch
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError
-from tfpix2pix.run.folder import check_writable, read_config, read_meaning
+from tfpix2pix.pipelines.base.paths import check_writable
+from tfpix2pix.run.folder import read_config, read_meaning
 
 SAVED_MODEL = "saved_model"
 _SAVED_MODEL_FLAGS = ("serving_noise", "max_pixels", "keep_versions")
@@ -34,8 +35,12 @@ _FILE_FLAGS = ("noise", "image_size", "quantization")
 def main(argv: Sequence[str]) -> None:
     """Parses flags, restores the generator, exports it, says what to do with it."""
     values = _parse(argv)
-    read_config(Path(values["workdir"]))  # fails where there is no run, sooner than TensorFlow starts
+    # What cannot work fails here, sooner than TensorFlow starts.
+    config = read_config(Path(values["workdir"]))
     check_writable(Path(values["output"]), "output")
+    name = values["name"] or config.dataset
+    if values["format"] == SAVED_MODEL:
+        check_writable(Path(values["output"]) / name, "output")
     command_line.import_tensorflow()
     from tfpix2pix.export.files.export_file import export_file
     from tfpix2pix.export.run import export_run
@@ -43,7 +48,6 @@ def main(argv: Sequence[str]) -> None:
 
     workdir = Path(values["workdir"])
     generator, config, step = load_generator(workdir, values["checkpoint"])
-    name = values["name"] or config.dataset
     if values["format"] == SAVED_MODEL:
         print(f"exporting step {step} of {workdir}, and trying it in a fresh process", flush=True)
         version = export_run(

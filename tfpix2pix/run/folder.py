@@ -15,6 +15,7 @@ from tfpix2pix.config.config import Config, check_resumable, from_json
 from tfpix2pix.config.run_config import RunConfig
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.pipelines.base.paths import check_writable, refuse_url
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning
 
@@ -117,9 +118,11 @@ def check_config(workdir: Path, config: Config) -> None:
 
 
 def _check_folders(workdir: Path, config: Config) -> None:
+    refuse_url(config.data_dir, "data_dir")
     check_writable(workdir, "workdir")
     if config.export:
-        check_writable(Path(config.saved_model_dir), "saved_model_dir")
+        for models in (Path(config.saved_model_dir), Path(config.saved_model_dir) / config.dataset):
+            check_writable(models, "saved_model_dir")
 
 
 def name_own(own: Mapping[str, Any]) -> dict[str, str]:
@@ -277,16 +280,6 @@ def _fingerprint(source: "Source") -> dict[str, int | str]:
     ids = hashlib.sha256("\n".join(source.example_ids).encode()).hexdigest()
     content = {"content_sha256": source.content} if source.content else {}
     return {"examples": len(source), "ids_sha256": ids, **content}
-
-
-def check_writable(folder: Path, setting: str) -> None:
-    """Raises UsageError, naming the setting, if a folder is a file or lies in one, or cannot be written."""
-    for path in (folder, *folder.parents):
-        if path.exists() and not path.is_dir():
-            raise UsageError(f"`{setting}={folder}` takes a folder, and {path} is a file; choose another one")
-    nearest = next(path for path in (folder, *folder.parents) if path.exists())
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise UsageError(f"`{setting}={folder}` cannot be written: you may not write to {nearest}")
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 from tfpix2pix.export.names import SAVED_MODEL_FILE
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.base.paths import is_plain
 
 MODELS_FILE = "models.config"
 BATCHING_FILE = "batching_parameters.txt"
@@ -21,10 +22,15 @@ def find_models(folder: Path) -> list[str]:
     """Returns the names of the models in a folder that have a version, sorted.
 
     Raises:
-      UsageError: when there are none.
+      UsageError: when there are none, or the server cannot read them where they are.
     """
     files = folder.glob(f"*/*/{SAVED_MODEL_FILE}")
     names = {file.parts[-3] for file in files if file.parts[-2].isdecimal() and file.parts[-3][0] != "."}
+    if names and not is_plain(folder.resolve()):
+        raise UsageError(
+            f"TensorFlow Serving cannot load models from {folder.resolve()}: it takes *, ?, [, ] and \\ in a "
+            "path for a pattern. Move the models to a folder without them, and give it as `saved_models`"
+        )
     if names:
         return sorted(names)
     if not folder.is_dir():

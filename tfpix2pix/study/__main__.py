@@ -20,6 +20,7 @@ from absl import flags
 
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.base.paths import settle_path
 from tfpix2pix.study.flags import (
     define_protocol,
     define_sources,
@@ -218,7 +219,7 @@ def _read_named(texts: Sequence[str] | None, flag: str) -> dict[str, Path]:
             name, path = Path(text).name, text
         if name in named:
             raise UsageError(f"--{flag}: two have the name {name}; give them different ones, as NAME=PATH")
-        named[name] = Path(path)
+        named[name] = Path(settle_path(path, flag))
     return named
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.listing import join_some
+from tfpix2pix.pipelines.base.paths import check_writable
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.catalogue import IMAGE_SUFFIXES
 from tfpix2pix.pipelines.meaning import MOST_PNG_CHANNELS, Meaning
@@ -115,8 +116,7 @@ def find_inputs(pattern: str, output: Path) -> tuple[Path, list[Path]]:
         plain = [part for part in path.parts if not glob.has_magic(part)]
         root = Path(*plain[: next((i for i, part in enumerate(path.parts) if glob.has_magic(part)), 0)])
         files = list(map(Path, glob.glob(pattern, recursive=True)))
-    if output.exists() and not output.is_dir():
-        raise UsageError(f"`output` takes a folder, and {output} is a file")
+    check_writable(output, "output")
     if output.resolve() == root.resolve():
         raise UsageError(f"{output} is the folder of the inputs; choose another `output`")
     if root.resolve() in output.resolve().parents and not path.is_file():
