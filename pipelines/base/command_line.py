@@ -9,6 +9,7 @@ report these signals, and its last line says so without `error:`.
 import contextlib
 import gc
 import importlib
+import io
 import math
 import os
 import re
@@ -186,6 +187,9 @@ def new_flags() -> flags.FlagValues:
 
 def run(main: Callable[[Sequence[str]], int | None]) -> None:
     """Runs `main(argv)` and ends the process as the docstring of this module says."""
+    # A name that is not UTF-8 is shown with escapes, on standard output as on standard error.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     with naming.running_a_command():
         status, reason = _call(main)
         sys.stdout.flush()

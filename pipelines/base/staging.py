@@ -1,7 +1,9 @@
 """Files and folders that appear whole or not at all, even if two processes make them at the same time."""
 
 import contextlib
+import errno
 import fcntl
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,6 +11,13 @@ from pathlib import Path
 from typing import IO
 
 from tfpix2pix.pipelines.base.errors import UserError
+
+# What most file systems take.
+_MAX_NAME_BYTES = 255
+
+
+class LongNameError(UserError):
+    """A file cannot have the name that it should; the text names it."""
 
 
 @contextlib.contextmanager
@@ -49,14 +58,24 @@ def publish(folder: Path, target: Path) -> None:
 
 
 def write_file(path: Path, contents: bytes) -> None:
-    """Writes a file under another name, then renames it; makes its folder if there is none."""
+    """Writes a file under another name, then renames it; makes its folder if there is none.
+
+    Raises:
+      LongNameError: if the name is longer than the disk takes.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
+    if len(os.fsencode(partial.name)) > _MAX_NAME_BYTES:
+        partial = path.with_name(f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()}.partial")
     try:
         partial.write_bytes(contents)
         os.replace(partial, path)
-    except OSError:
+    except OSError as error:
         partial.unlink(missing_ok=True)
+        if error.errno == errno.ENAMETOOLONG:
+            raise LongNameError(
+                f"{path} cannot be written: the name is longer than the disk takes"
+            ) from error
         raise
 
 

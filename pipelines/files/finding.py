@@ -12,7 +12,7 @@ from tfpix2pix.pipelines.base.listing import describe_folder, join_some
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.catalogue import FORMATS, TWO_FOLDERS
 from tfpix2pix.pipelines.files import cityscapes, layouts
-from tfpix2pix.pipelines.files.image_files import list_image_files
+from tfpix2pix.pipelines.files.image_listing import has_images, list_folders, list_image_files
 from tfpix2pix.pipelines.files.matching import Files, compose, match_by_end, match_by_stem, name_files
 from tfpix2pix.pipelines.files.pair_lists import read_list
 
@@ -119,7 +119,8 @@ def _find_in(folders: layouts.Folders, from_photos: bool) -> Found:
 
 def _how_to_name(folder: Path) -> str:
     """Returns the commands that give two folders of images names that are known; empty without such two."""
-    inside = sorted(each for each in folder.iterdir() if layouts.has_images(each)) if folder.is_dir() else []
+    folders = [folder / name for name in list_folders(folder)] if folder.is_dir() else []
+    inside = [each for each in folders if has_images(each)]
     if len(inside) != 2:
         return ""
     moves = [

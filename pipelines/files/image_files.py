@@ -1,11 +1,10 @@
-"""Image files: which files of a folder are images, how large they are, and their pixels.
+"""Image files: how large the images are, and their pixels.
 
 Formats are told apart by their content, whatever the suffix of the file. Arrays are .npy files.
 """
 
 import contextlib
 import io
-import re
 import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,7 +16,6 @@ import tensorflow as tf
 
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.progress import warn
-from tfpix2pix.pipelines.catalogue import IMAGE_SUFFIXES
 from tfpix2pix.pipelines.files import other_formats
 from tfpix2pix.pipelines.files.decoding import decode_image
 from tfpix2pix.pipelines.files.image_headers import JPEG_START, gray_step, parse_header
@@ -33,29 +31,12 @@ class BadImageError(UserError):
     """An image cannot be used; the text names the file and the reason."""
 
 
-def list_image_files(folder: Path) -> tuple[list[Path], int]:
-    """Lists the files of a folder that have the suffix of an image and are not hidden.
-
-    Returns:
-      The images in natural order of their names (1, 2, 10), and the number of all other files.
-      Folders are not counted.
-    """
-    entries = [entry for entry in folder.iterdir() if not entry.is_dir()]
-    files = [entry for entry in entries if entry.suffix.lower() in IMAGE_SUFFIXES and entry.name[0] != "."]
-    return sorted(files, key=_natural_key), len(entries) - len(files)
-
-
 def read_mark(file: Path) -> bytes:
     """Returns the size and the last bytes of a file, which tell it cheaply from others of its name."""
     with file.open("rb") as stream:
         size = stream.seek(0, 2)
         stream.seek(max(size - 64, 0))
         return b"%d %s" % (size, stream.read())
-
-
-def _natural_key(file: Path) -> tuple[list[str | int], str]:
-    parts = re.split(r"(\d+)", file.name.lower())
-    return [int(part) if place % 2 else part for place, part in enumerate(parts)], file.name
 
 
 def load_image(file: Path, channels: int = 3, dtype: npt.DTypeLike = np.uint8, exif: bool = True) -> Pixels:

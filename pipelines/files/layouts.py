@@ -4,10 +4,10 @@ The left image of a pair is called A and the right one B, whatever the folders a
 their sets in many ways, and each function here looks for all of them. It reads names, never images.
 """
 
-import os
 from pathlib import Path
 
-from tfpix2pix.pipelines.catalogue import IMAGE_SUFFIXES, TWO_FOLDERS
+from tfpix2pix.pipelines.catalogue import TWO_FOLDERS
+from tfpix2pix.pipelines.files.image_listing import has_images, list_folders
 
 Folders = tuple[Path, ...]  # one folder, the folders of A and B, or none
 
@@ -89,7 +89,7 @@ def find_two(folder: Path) -> Folders:
     # Where images lie beside the folders, the images are the pairs. There may be a million of them, so
     # that only the names in other folders are listed.
     if not has_images(folder):
-        inside = _folders_in(folder)
+        inside = list_folders(folder)
         for names in _NAMED_PAIRS:
             if all(name in inside for name in names):
                 return tuple(folder / name for name in names)
@@ -107,7 +107,7 @@ def find_photo_folder(folder: Path) -> Path:
     """Returns where the photos of a folder are: in `photos/`, in the folder itself, or in `images/`."""
     if (folder / "photos").is_dir() or not folder.is_dir():
         return folder / "photos" if folder.is_dir() else folder
-    photos = [name for name in _folders_in(folder) if name.lower() in _PHOTO_WORDS]
+    photos = [name for name in list_folders(folder) if name.lower() in _PHOTO_WORDS]
     return folder / photos[0] if len(photos) == 1 and not has_images(folder) else folder
 
 
@@ -119,21 +119,5 @@ def find_label_side(folders: Folders) -> int | None:
     return None
 
 
-def has_images(folder: Path) -> bool:
-    """Tells whether an image lies in a folder itself."""
-    if not folder.is_dir():
-        return False
-    with os.scandir(folder) as entries:
-        return any(
-            entry.name.lower().endswith(IMAGE_SUFFIXES) and entry.name[0] != "." and not entry.is_dir()
-            for entry in entries
-        )
-
-
 def _names_of(split: str) -> tuple[str, ...]:
     return SPLIT_NAMES.get(split, (split,))
-
-
-def _folders_in(folder: Path) -> list[str]:
-    with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir() and entry.name[0] != ".")

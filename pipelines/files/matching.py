@@ -41,20 +41,17 @@ def match_by_stem(inputs: Mapping[str, Path], targets: Mapping[str, Path]) -> di
     Raises:
       UserError: if one has no partner.
     """
-    left = {compose(stem): file for stem, file in targets.items() if stem not in inputs}
+    others = {compose(stem): file for stem, file in targets.items() if stem not in inputs}
     pairs: dict[str, Files] = {}
-    alone = []
     for stem, file in inputs.items():
-        partner = targets.get(stem) or left.pop(compose(stem), None)
-        if partner:
+        if partner := targets.get(stem) or others.pop(compose(stem), None):
             pairs[stem] = (file, partner)
-        else:
-            alone.append(str(file))
-    alone += map(str, left.values())
-    if alone:
+    matched = {file for pair in pairs.values() for file in pair}
+    if alone := [str(file) for file in (*inputs.values(), *targets.values()) if file not in matched]:
         raise UserError(
             f"{len(alone)} images have no partner of the same name: {join_some(alone)}. "
-            "Add the partners, or remove these (`on_bad_image=skip` is for files that cannot be read)"
+            "Add the partners. Removing these is a way only where no run has begun with their pairs: a run "
+            "goes on with all of its images (`on_bad_image=skip` is for files that cannot be read)"
         )
     return pairs
 

@@ -1,6 +1,7 @@
 """How the files of a pair, or the file of a photo, become the images that a task starts from."""
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -88,12 +89,13 @@ class Reading:
           in_graph: whether TensorFlow operations give the pixels that are wanted; see `Measured`.
         """
         with tf.device("CPU:0"):
-            paths = tf.constant([[str(file) for file in files] for files in pairs])
+            # As bytes, because names need not be UTF-8.
+            paths = tf.constant([[os.fsencode(file) for file in files] for files in pairs])
         if not self.draw and in_graph:
             return lambda index: self._decode(tf.unstack(paths[index]))
 
         def load(names: np.ndarray) -> tuple[Images, ...]:
-            return self.load(tuple(Path(name.decode()) for name in names))
+            return self.load(tuple(Path(os.fsdecode(name)) for name in names))
 
         def read(index: tf.Tensor) -> tuple[tf.Tensor, ...]:
             images = tf.numpy_function(load, [paths[index]], [each.dtype for each in self.results])

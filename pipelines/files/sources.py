@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfpix2pix.pipelines.base.paths import show_name
 from tfpix2pix.pipelines.catalogue import DIRECTIONS, ON_BAD_IMAGE
 from tfpix2pix.pipelines.files.bad_files import report_bad, sift
 from tfpix2pix.pipelines.files.image_files import BadImageError, warn_of_orientation
@@ -172,7 +173,7 @@ def open_source(
     read = store.reader(names) if fits else reading.reader(kept, in_graph)
     content = hashlib.sha256(b"".join(headers[name].digest for name in names)).hexdigest()
     return Source(
-        names,
+        tuple(map(show_name, names)),
         read,
         task.channels,
         skipped,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tfpix2pix.pipelines.catalogue import SPLITS, is_name
 from tfpix2pix.pipelines.files import cityscapes, layouts
+from tfpix2pix.pipelines.files.image_listing import has_images
 
 PREPARE = "python -m tfpix2pix.pipelines.prepare"
 _ARCHIVE_ENDS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
@@ -86,5 +87,5 @@ def _folders_below(folder: Path, depth: int = 2) -> Iterator[Path]:
 
 
 def _two_folders_of_images(folder: Path) -> list[Path]:
-    inside = [each for each in _folders_below(folder, depth=1) if layouts.has_images(each)]
+    inside = [each for each in _folders_below(folder, depth=1) if has_images(each)]
     return inside if len(inside) == 2 else []

@@ -1,6 +1,5 @@
 """A dataset's folder: it is found, or made from a download or from archives."""
 
-import os
 import posixpath
 import shutil
 from collections.abc import Mapping, Sequence
@@ -14,12 +13,12 @@ from tfpix2pix.pipelines.base.staging import is_unfinished, publish, staged_fold
 from tfpix2pix.pipelines.catalogue import (
     CATALOGUE,
     FORMATS,
-    IMAGE_SUFFIXES,
     DatasetSpec,
     check_name,
     find_dataset,
 )
 from tfpix2pix.pipelines.files import cityscapes, layouts
+from tfpix2pix.pipelines.files.image_listing import list_image_files
 from tfpix2pix.pipelines.placing.advice import PREPARE, splits_in, suggest
 from tfpix2pix.pipelines.placing.archives import unpack_archive
 from tfpix2pix.pipelines.placing.downloads import download, forget_download, local_file
@@ -204,14 +203,8 @@ def _image_sizes(folder: Path, split: str) -> Mapping[str, Mapping[str, int]]:
 
 
 def _images_in(folder: Path) -> Mapping[str, int]:
-    if not folder.is_dir():
-        return {}
-    with os.scandir(folder) as entries:
-        return {
-            entry.name: entry.stat().st_size
-            for entry in entries
-            if entry.name.lower().endswith(IMAGE_SUFFIXES) and entry.name[0] != "." and entry.is_file()
-        }
+    files = list_image_files(folder)[0] if folder.is_dir() else []
+    return {file.name: file.stat().st_size for file in files if file.is_file()}
 
 
 def _describe(folder: Path) -> str:

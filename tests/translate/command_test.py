@@ -106,6 +106,31 @@ def test_bad_images_are_named_and_the_others_translated(workdir, tmp_path):
     np.testing.assert_array_equal(read_picture(photos / "out" / "good.png"), Translator(workdir)(pixels))
 
 
+def test_files_of_any_name_are_translated_and_the_one_that_cannot_be_written_is_named(workdir, tmp_path):
+    names = [os.fsdecode(b"caf\xe9"), "e\u0301", "\u00e9", "[x]*?\\\n", "x" * 251, "y" * 246]
+    pixels = [save_picture(tmp_path / f"in [1]/{name}.png", 20 + place) for place, name in enumerate(names)]
+    (tmp_path / "in [1]/lost.png").symlink_to("nothing.png")
+    (tmp_path / "in [1]/round.png").symlink_to("round.png")
+    process = run_command(
+        f"--model={workdir}", "--input=in [1]", "--output=out [1]", "--samples_per_image=2", cwd=tmp_path
+    )
+    errors = process.stderr.splitlines()
+    assert process.returncode == 1 and "Traceback" not in process.stderr
+    assert errors[-1] == "error: 3 of 8 images could not be translated; the others are in out [1]"
+    for name in (
+        f"{'x' * 251}_1.png cannot be written: the name is",
+        "lost.png cannot be",
+        "round.png cannot be",
+    ):
+        assert [line for line in errors if line.startswith("error: ") and name in line], process.stderr
+    outputs = [name for name in list_files(tmp_path / "out [1]") if "/" not in name and name != "index.html"]
+    written = {"e\u0301": "e\u0301.png", "\u00e9": "\u00e9.png"}
+    stems = [written.get(name, name) for name in names if name[0] != "x"]
+    assert outputs == sorted(f"{stem}_{number}.png" for stem in stems for number in (1, 2))
+    output = read_picture(tmp_path / f"out [1]/{names[0]}_1.png")
+    np.testing.assert_array_equal(output, Translator(workdir)(pixels[0]))
+
+
 def test_photos_are_turned_as_their_exif_orientation_says(workdir, tmp_path, capsys):
     photos, exif = tmp_path / "photos", Image.Exif()
     photos.mkdir()
@@ -287,7 +312,7 @@ def test_the_card_of_a_saved_model_tells_which_half_is_the_input(workdir, tmp_pa
         ({"model": "m", "input": "photos/a.png", "output": "photos"}, "is the folder of the inputs"),
         (
             {"model": "m", "input": "photos", "output": "photos/a.png"},
-            "`output` takes a folder, and photos/a",
+            "`output=photos/a.png` takes a folder, and photos/a",
         ),
         ({"model": "m", "input": "nested/x", "output": "nested"}, "nested/x/a.png is an input"),
         ({"model": "m", "input": "empty", "output": "out"}, "no JPEG, PNG or BMP image matches empty"),
@@ -339,6 +364,25 @@ def test_find_inputs_takes_a_file_a_folder_or_a_pattern(tmp_path, monkeypatch):
     assert find(f"{tmp_path}/in/[ab].*") == (f"{tmp_path}/in", ["a.PNG", "b.jpg"])
 
 
+def test_links_are_followed_once_and_names_may_look_like_patterns(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for file in ("in/a.png", "out side/b.png", "in [1]/c.png", "in [1]/d*.png"):
+        Path(file).parent.mkdir(exist_ok=True)
+        Path(file).touch()
+    Path("in/linked").symlink_to("../out side")
+    Path("in/circle").symlink_to(".")
+    Path("in/lost.png").symlink_to("nothing.png")
+
+    def find(pattern: str) -> list[str]:
+        return list(map(str, find_inputs(pattern, Path("new"))[1]))
+
+    everything = ["in/a.png", "in/linked/b.png", "in/lost.png"]
+    assert find("in") == find("in/**") == find("in/**/*.png") == find("in/**/**/*") == everything
+    assert find("in/*/*.png") == ["in/circle/a.png", "in/circle/lost.png", "in/linked/b.png"]
+    assert find("in [1]") == find("in [1]/*") == ["in [1]/c.png", "in [1]/d*.png"]
+    assert find("in [1]/d*") == find("in [1]/d*.png") == find("*/d[*].png") == ["in [1]/d*.png"]
+
+
 def test_files_of_other_kinds_are_counted(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("in/out").mkdir(parents=True)
@@ -363,6 +407,7 @@ def test_files_of_other_kinds_are_counted(tmp_path, monkeypatch, capsys):
         (["A.jpg", "a.png"], ["A.jpg", "a.png"]),
         (["a.jpg", "a.jpg.png", "a.png"], ["a.jpg", "a.jpg.png", "a.png"]),
         (["a.1.jpg", "a.2.jpg"], ["a.1", "a.2"]),
+        (["\u00e9.jpg", "e\u0301.png"], ["\u00e9.jpg", "e\u0301.png"]),
     ],
 )
 def test_no_two_inputs_share_an_output(files, names):

@@ -10,15 +10,18 @@ import numpy.typing as npt
 from tfpix2pix.export.names import CARD_FILE
 from tfpix2pix.pictures.examples import ShownExamples, show_examples
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.base.paths import show_name
 from tfpix2pix.pipelines.base.progress import say, warn
 from tfpix2pix.pipelines.batches import build_dataset
-from tfpix2pix.pipelines.files.image_files import list_image_files, load_image
+from tfpix2pix.pipelines.files.image_files import load_image
+from tfpix2pix.pipelines.files.image_listing import list_image_files
+from tfpix2pix.pipelines.files.matching import compose
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.run import splits
 from tfpix2pix.translate.translator import Translator
 
 Picture = npt.NDArray[np.uint8]  # [H, W, 3]
-JPEG_SUFFIXES = (".jpg", ".jpeg")
+JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,9 +179,10 @@ def _index_folder(folder: Path) -> dict[str, Path]:
         raise UsageError(f"there is no folder {folder}")
     index: dict[str, Path] = {}
     for file in list_image_files(folder)[0]:
-        if file.stem in index:
-            raise UsageError(f"{index[file.stem]} and {file} have the same name but for the suffix")
-        index[file.stem] = file
+        name = compose(show_name(file.stem))
+        if name in index:
+            raise UsageError(f"{index[name]} and {file} have the same name but for the suffix")
+        index[name] = file
     if not index:
         raise UsageError(f"{folder} holds no JPEG, PNG or BMP image")
     return index

@@ -72,7 +72,7 @@ def translate_files(
                 picture = _read_picture(file.path, header, translator, options)
                 notices.see_pixels(file.path, picture)
                 rows.append(_translate_file(translator, file, picture, output, options))
-            except BadImageError as error:
+            except (BadImageError, staging.LongNameError) as error:
                 bar.write(f"error: {name_flags(str(error))}", file=sys.stderr)
             bar.update()
     notices.warn()

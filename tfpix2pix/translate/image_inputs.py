@@ -4,8 +4,10 @@ TensorFlow is not imported.
 """
 
 import collections
+import fnmatch
 import glob
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +15,8 @@ from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.listing import join_some
 from tfpix2pix.pipelines.base.paths import check_writable
 from tfpix2pix.pipelines.base.progress import warn
-from tfpix2pix.pipelines.catalogue import IMAGE_SUFFIXES
+from tfpix2pix.pipelines.files.image_listing import is_image, list_files, list_folders, walk_folders
+from tfpix2pix.pipelines.files.matching import compose
 from tfpix2pix.pipelines.meaning import MOST_PNG_CHANNELS, Meaning
 
 ARRAY_SUFFIX = ".npy"
@@ -60,9 +63,9 @@ def find_files(
         InputFile(path, str(title), name)
         for path, title, name in zip(paths, titles, name_outputs(titles), strict=True)
     ]
-    taken = {path.resolve() for path in paths}
+    taken = {os.path.realpath(path) for path in paths}
     for written in (output / each for file in files for each in list_outputs(file)):
-        if written.resolve() in taken:
+        if os.path.realpath(written) in taken:
             raise UsageError(f"{written} is an input; choose another `output`")
     return files
 
@@ -108,24 +111,43 @@ def find_inputs(pattern: str, output: Path) -> tuple[Path, list[Path]]:
       UsageError: when there are none, or `output` is the folder of the inputs.
     """
     path = Path(pattern)
-    if path.is_file():
-        root, files = path.parent, [path]
-    elif path.is_dir():
-        root, files = path, list(path.rglob("*"))
-    else:
-        plain = [part for part in path.parts if not glob.has_magic(part)]
-        root = Path(*plain[: next((i for i, part in enumerate(path.parts) if glob.has_magic(part)), 0)])
-        files = list(map(Path, glob.glob(pattern, recursive=True)))
+    root, files = (path.parent, [path]) if path.is_file() else _expand(path)
     check_writable(output, "output")
     if output.resolve() == root.resolve():
         raise UsageError(f"{output} is the folder of the inputs; choose another `output`")
     if root.resolve() in output.resolve().parents and not path.is_file():
-        files = [file for file in files if output.resolve() not in file.resolve().parents]
+        inside = os.path.realpath(output)
+        files = [file for file in files if not Path(os.path.realpath(file)).is_relative_to(inside)]
     if not path.is_file():
-        files = _sift(pattern, [file for file in files if file.is_file() and not _is_hidden(file, root)])
+        files = _sift(pattern, [file for file in files if not _is_hidden(file, root)])
     if not files:
         raise UsageError(f"no JPEG, PNG or BMP image matches {pattern}")
-    return root, sorted(files)
+    return root, sorted(set(files))
+
+
+def _expand(pattern: Path) -> tuple[Path, list[Path]]:
+    """Returns the folder that a pattern begins with, and the files that it names: all, if it is a folder.
+
+    What is there by the name in a pattern is meant as it is, also if it holds `[` or `*`.
+    """
+    beginnings = [path for path in (pattern, *pattern.parents) if path.is_dir()]
+    root = beginnings[0] if beginnings else Path()
+    return root, list(_match(root, pattern.relative_to(root).parts or ("**",)))
+
+
+def _match(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
+    """Yields the files below a folder that the parts of a pattern name; `**` stands for any folders."""
+    first, rest = parts[0], parts[1:]
+    if first == "**":
+        for inside in walk_folders(folder):
+            yield from _match(inside, rest or ("*",))
+    elif rest:
+        names = fnmatch.filter(list_folders(folder), first) if glob.has_magic(first) else [first]
+        for inside in (folder / name for name in names):
+            if inside.is_dir():
+                yield from _match(inside, rest)
+    else:
+        yield from (file for file in list_files(folder) if fnmatch.fnmatchcase(file.name, first))
 
 
 def _is_hidden(file: Path, root: Path) -> bool:
@@ -134,9 +156,8 @@ def _is_hidden(file: Path, root: Path) -> bool:
 
 def _sift(pattern: str, files: Sequence[Path]) -> list[Path]:
     """Returns the images among files, and warns of the others."""
-    images = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
-    kinds = (file.suffix.lower() or file.name for file in files)
-    others = collections.Counter(kind for kind in kinds if kind not in IMAGE_SUFFIXES)
+    images = [file for file in files if is_image(file)]
+    others = collections.Counter(file.suffix.lower() or file.name for file in files if not is_image(file))
     if others:
         counts = join_some([f"{count} {kind}" for kind, count in others.most_common()])
         ignored = f"{pattern}: {counts} are not JPEG, PNG or BMP"
@@ -150,13 +171,18 @@ def name_outputs(files: Sequence[Path]) -> list[str]:
     """Returns a name without a suffix for the outputs of each file.
 
     It is the name of the file; where several files share it, their suffixes become part of it. Names that
-    differ only in upper and lower case count as the same, because they are the same on some disks.
+    differ only in upper and lower case, or in how an accent is stored, count as the same, because they are
+    the same on some disks.
     """
+
+    def fold(name: str) -> str:
+        return compose(name).lower()
+
     names = [str(file.with_suffix("")) for file in files]
     while True:
-        counts = collections.Counter(name.lower() for name in names)
+        counts = collections.Counter(map(fold, names))
         longer = [
-            str(file) if counts[name.lower()] > 1 else name for file, name in zip(files, names, strict=True)
+            str(file) if counts[fold(name)] > 1 else name for file, name in zip(files, names, strict=True)
         ]
         if longer == names:
             return names

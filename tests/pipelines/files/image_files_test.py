@@ -165,12 +165,3 @@ def test_missing_file(tmp_path):
     for read in (image_files.read_image_size, image_files.load_image):
         with pytest.raises(image_files.BadImageError, match="cannot be read: No such file"):
             read(tmp_path / "gone.png")
-
-
-def test_list_is_in_natural_order_and_counts_the_rest(tmp_path):
-    for name in ("10.png", "2.JPG", "1.jpeg", "a1.bmp", "a01.bmp", ".DS_Store", "._1.jpeg", "notes.txt"):
-        (tmp_path / name).touch()
-    (tmp_path / "folder.png").mkdir()
-    files, num_others = image_files.list_image_files(tmp_path)
-    assert [file.name for file in files] == ["1.jpeg", "2.JPG", "10.png", "a01.bmp", "a1.bmp"]
-    assert num_others == 3

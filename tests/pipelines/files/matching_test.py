@@ -1,5 +1,7 @@
 """Names of files: every file is an example, and the two files of a pair find each other."""
 
+import json
+import os
 import unicodedata
 from pathlib import Path
 
@@ -51,6 +53,25 @@ def test_composed_and_decomposed_names_are_a_pair(tmp_path):
         0,
         2,
     )
+
+
+def test_of_three_ways_to_store_a_name_none_is_dropped():
+    ways = ["\u1ead", "a\u0323\u0302", "\u00e2\u0323"]  # one letter with two marks
+    inputs = {ways[0]: Path("0.png")}
+    with pytest.raises(UserError, match=r"1 images have no partner .*: (1|2)\.png\. Add"):
+        matching.match_by_stem(inputs, {way: Path(f"{place}.png") for place, way in enumerate(ways) if place})
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])  # TensorFlow decodes the first kind itself
+@pytest.mark.parametrize("cache_mib", [0, 2048])
+def test_names_that_are_not_utf_8_are_read_and_shown(tmp_path, cache_mib, suffix):
+    names = [os.fsdecode(b"caf\xe9"), os.fsdecode(b"\xff\xfe"), "x" * 251]
+    _write(tmp_path / "train", *(f"{name}{suffix}" for name in names))
+    source = sources.open_source(tmp_path, "train", "AtoB", cache_mib=cache_mib)
+    assert source.example_ids == (r"caf\xe9", "x" * 251, r"\xff\xfe")
+    assert [_level(source.read(tf.constant(index, tf.int64))[0]) for index in range(3)] == [0, 2, 1]
+    assert json.loads(json.dumps(source.example_ids)) == list(source.example_ids)
+    assert "".join(source.example_ids).isascii() and source.describe_failure(range(3)) is None
 
 
 @pytest.mark.parametrize("ends", [("_A", "_B"), ("-A", "-B"), ("_input", "_target")])

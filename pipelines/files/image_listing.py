@@ -1,0 +1,80 @@
+"""What lies in a folder: its images, by their names, and the folders below it. TensorFlow is not imported."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from tfpix2pix.pipelines.base.progress import warn
+from tfpix2pix.pipelines.catalogue import IMAGE_SUFFIXES
+
+
+def is_image(file: Path) -> bool:
+    """Tells whether a file has the suffix of an image or an array, and is not hidden."""
+    return file.suffix.lower() in IMAGE_SUFFIXES and file.name[0] != "."
+
+
+def has_images(folder: Path) -> bool:
+    """Tells whether an image lies in a folder itself."""
+    return folder.is_dir() and any(map(is_image, list_files(folder)))
+
+
+def list_image_files(folder: Path) -> tuple[list[Path], int]:
+    """Lists the files of a folder that are images.
+
+    Returns:
+      The images in natural order of their names (1, 2, 10), and the number of all other files.
+    """
+    files = list(list_files(folder))
+    images = [file for file in files if is_image(file)]
+    return sorted(images, key=_natural_key), len(files) - len(images)
+
+
+def list_files(folder: Path) -> Iterator[Path]:
+    """Yields the files of a folder, hidden ones too, in any order.
+
+    A symbolic link that leads nowhere is a file, so that whoever reads it can say so. Pipes and devices,
+    which a reader could wait for without an end, are none.
+    """
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not _is_folder(entry) and (entry.is_symlink() or entry.is_file()):
+                yield folder / entry.name
+
+
+def list_folders(folder: Path) -> list[str]:
+    """Returns the names of the folders in a folder that are not hidden, sorted; links to folders count."""
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if entry.name[0] != "." and _is_folder(entry))
+
+
+def walk_folders(folder: Path) -> Iterator[Path]:
+    """Yields a folder and all folders below it that are not hidden, also those that are symbolic links.
+
+    A link to a folder that it lies in itself is not followed, because it would lead around without an end.
+    A folder that may not be read is left out with a warning.
+    """
+    yield from _walk(folder, (os.path.realpath(folder),))
+
+
+def _walk(folder: Path, above: tuple[str, ...]) -> Iterator[Path]:
+    try:
+        inside = list_folders(folder)
+    except PermissionError:
+        warn(f"{folder} may not be read and is left out")
+        return
+    yield folder
+    for name in inside:
+        real = os.path.realpath(folder / name)
+        if real not in above:
+            yield from _walk(folder / name, (*above, real))
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    # `is_dir` of a link that leads back to itself is an error.
+    return os.path.isdir(entry) if entry.is_symlink() else entry.is_dir()
+
+
+def _natural_key(file: Path) -> tuple[list[str | int], str]:
+    parts = re.split(r"(\d+)", file.name.lower())
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)], file.name
