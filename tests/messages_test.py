@@ -24,6 +24,7 @@ EXCEPTIONS = {
     "tfpix2pix/interop/torch_import.py": "speaks of flags of the PyTorch reference",
     "tfpix2pix/metrics/fcn/config.py": "holds texts of --help about defaults",
     "tfpix2pix/reproduce/grid.py": "starts commands as processes of their own",
+    "tfpix2pix/run/next_commands.py": "writes commands for a shell",
     "tfpix2pix/serving/launching.py": "starts TensorFlow Serving, which has flags of its own",
     "tfpix2pix/serving/remote_model.py": "speaks of a flag of TensorFlow Serving",
 }

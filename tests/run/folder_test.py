@@ -11,7 +11,8 @@ from tests.helpers import runs
 from tfpix2pix.pipelines import datasets
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.files import sources
-from tfpix2pix.run.folder import check_config, lock, settle_config, write_config
+from tfpix2pix.run.folder import check_config, settle_config, write_config
+from tfpix2pix.run.lock import lock
 
 
 def _begin(workdir: Path, data_dir: Path) -> None:

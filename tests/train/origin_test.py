@@ -17,7 +17,7 @@ from tfpix2pix.interop.torch_export import export_weights
 from tfpix2pix.networks.build import build_discriminator, build_generator
 from tfpix2pix.networks.keras_versions import IS_KERAS_3
 from tfpix2pix.networks.variables import weights_of
-from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.run.generator import load_generator
 from tfpix2pix.train.dry_run import describe_training
 from tfpix2pix.train.origin import read_origin, start_from
@@ -79,6 +79,16 @@ def test_all_weights_are_taken_by_name(kind, run, trained, tmp_path, capsys):
     ]
     assert bool(taken) == (kind == "run")
     assert ("the discriminator starts with random weights" in capsys.readouterr().err) == (kind != "run")
+
+
+def test_any_checkpoint_of_a_run_can_be_the_origin(run):
+    step = read_origin(run).record["step"]
+    for which in (str(step), "latest"):
+        assert read_origin(f"{run}:{which}").record["step"] == step
+    with pytest.raises(
+        UsageError, match=f"has no checkpoint {step + 1}; `checkpoint` takes latest, best or one"
+    ):
+        read_origin(f"{run}:{step + 1}")
 
 
 def test_a_file_of_the_pytorch_reference_brings_its_generator(run, trained, tmp_path):

@@ -1,5 +1,6 @@
 """train_and_evaluate in this process: what a run writes, refuses, survives and goes on from."""
 
+import dataclasses
 import json
 import shutil
 
@@ -153,6 +154,25 @@ def test_steps_per_call_change_no_bit(data_dir, whole, tmp_path):
     assert runs.read_metrics(tmp_path) == runs.read_metrics(whole.workdir)
 
 
+def test_a_run_goes_on_with_other_images_if_that_is_asked_for(tmp_path, capsys):
+    data, run = runs.write_dataset(tmp_path / "data", train=3), tmp_path / "run"
+    config = runs.tiny_config(data, steps=2)
+    train_and_evaluate(config, run)
+    began_with = json.loads((run / "config.json").read_text())["training_set"]
+    runs.write_image(data / "train" / "train-7.png", np.zeros((32, 64, 3), np.uint8))
+    more = dataclasses.replace(config, steps=4)
+    with pytest.raises(UsageError, match="3 examples then, 4 now, with other names") as refusal:
+        train_and_evaluate(more, run)
+    assert "`allow_new_data` to go on" in str(refusal.value) and f"`init_from={run}`" in str(refusal.value)
+    capsys.readouterr()
+    assert train_and_evaluate(more, run, allow_new_data=True).step == 4
+    assert f"{run} goes on with another training set: 3 examples then, 4 now" in capsys.readouterr().err
+    told = json.loads((run / "config.json").read_text())
+    assert told["training_set"]["examples"] == 4 and told["earlier_training_sets"] == [began_with]
+    assert train_and_evaluate(dataclasses.replace(config, steps=5), run).step == 5
+    assert json.loads((run / "config.json").read_text())["earlier_training_sets"] == [began_with]
+
+
 def test_damaged_checkpoints_are_passed_over(data_dir, whole, tmp_path, capsys):
     every = {**EVERY, "keep_checkpoints": 2}
     train_and_evaluate(runs.tiny_config(data_dir, steps=9, **every), tmp_path)
@@ -184,7 +204,7 @@ def test_a_changed_setting_is_refused(data_dir, whole):
 
 def test_a_changed_training_set_is_refused(whole, tmp_path):
     larger = runs.write_dataset(tmp_path / "tiny", train=7)
-    with pytest.raises(UsageError, match="changed: 6 examples then, 7 now"):
+    with pytest.raises(UsageError, match="began with another training set: 6 examples then, 7 now"):
         train_and_evaluate(runs.tiny_config(larger, steps=20, **EVERY), whole.workdir)
 
 

@@ -190,7 +190,9 @@ def check_resumable(saved: Any, now: Any, workdir: Any, may_change: Collection[s
         if getattr(saved, name) != getattr(now, name)
     ]
     if changed:
+        has_origin = "init_from" in list_fields(saved)
+        weights = f", perhaps with `init_from={workdir}` to begin with its weights" if has_origin else ""
         raise UsageError(
             f"{workdir} holds a run with other settings: {'; '.join(changed)}. "
-            "Give the same settings to go on with it, or another `workdir` to start anew"
+            f"Give the same settings to go on with it, or another `workdir` to start anew{weights}"
         )

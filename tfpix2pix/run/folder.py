@@ -1,12 +1,8 @@
-"""The folder of a run: its configuration file, its lock."""
+"""The folder of a run: its configuration file, and what that says of the run."""
 
 import dataclasses
-import fcntl
-import hashlib
 import json
-import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -16,8 +12,9 @@ from tfpix2pix.config.run_config import RunConfig
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.paths import check_writable, refuse_url
-from tfpix2pix.pipelines.base.progress import warn
+from tfpix2pix.pipelines.base.progress import say
 from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning
+from tfpix2pix.run import training_set
 
 if TYPE_CHECKING:  # sources import TensorFlow, and a dry run needs none
     from tfpix2pix.pipelines.files.sources import Source
@@ -195,6 +192,7 @@ def write_config(
     train_source: "Source | None",
     own: Mapping[str, Any] | None = None,
     origin: Mapping[str, Any] | None = None,
+    allow_new_data: bool | None = None,
 ) -> None:
     """Writes the configuration and what the training set is.
 
@@ -204,14 +202,20 @@ def write_config(
       train_source: its training set; None for a run that has not seen one yet.
       own: functions that the caller has brought in place of the package's, by part.
       origin: what a new run took its first weights from; None keeps what is written of it.
+      allow_new_data: as for `check_training_set`. The training sets before this one are kept on record.
 
     Raises:
       UsageError: when the run was started on other training images; where some were
         changed in their place, there is a warning.
     """
-    training_set = None if train_source is None else _fingerprint(train_source)
-    check_training_set(workdir, config, train_source)
-    text = {"config": json.loads(config.to_json()), "training_set": training_set}
+    before = _read_file(workdir)
+    earlier = before.get("earlier_training_sets", [])
+    if check_training_set(workdir, config, train_source, allow_new_data):
+        earlier = [*earlier, before["training_set"]]
+    here = None if train_source is None else training_set.fingerprint(train_source)
+    text = {"config": json.loads(config.to_json()), "training_set": here}
+    if earlier:
+        text["earlier_training_sets"] = earlier
     if named := name_own(own or {}):
         text["own"] = named
     if told := origin or read_origin(workdir):
@@ -228,38 +232,39 @@ def _settle_meaning(workdir: Path, train_source: "Source | None") -> Meaning:
     return train_source.meaning
 
 
-def check_training_set(workdir: Path, config: WritesJson, train_source: "Source | None") -> None:
+def check_training_set(
+    workdir: Path,
+    config: WritesJson,
+    train_source: "Source | None",
+    allow_new_data: bool | None = None,
+) -> bool:
     """Compares a training set with the one that the run in `workdir` began on.
 
     Args:
       workdir: folder of the run, which need not have begun.
       config: its settings, which say where the training set is.
       train_source: the training set; None compares nothing.
+      allow_new_data: whether the run goes on with other images; None where nobody can ask for that.
+
+    Returns:
+      Whether the run goes on with another training set.
 
     Raises:
       UsageError: for other images; where some were changed in their place, there is a warning.
     """
     if not is_begun(workdir) or train_source is None:
-        return
+        return False
     saved, now = _read_file(workdir), json.loads(config.to_json())
-    then, here = saved["training_set"], _fingerprint(train_source)
+    then, here = saved["training_set"], training_set.fingerprint(train_source)
     check_classes(workdir, train_source.meaning)
-    if not then or all(then[key] == here[key] for key in then.keys() & here.keys()):
-        return
-    have_same_names = then["ids_sha256"] == here["ids_sha256"]
-    folder_then, folder = (text.get("data_dir") for text in (saved["config"], now))
-    if have_same_names and folder == folder_then:  # somebody has mended files there
-        warn(
-            f"training images in {folder} have changed since {workdir} began; it goes on with them as "
-            "they are now, and another `workdir` begins anew"
-        )
-        return
-    what = "the same names but other contents" if have_same_names else "other names"
-    raise UsageError(
-        f"the training set of {workdir} changed: {then['examples']} examples then, "
-        f"{here['examples']} now, with {what}; `data_dir` was {folder_then}, is {folder}. "
-        "Bring the images back to go on, or choose another `workdir`"
-    )
+    if not then or training_set.is_same(then, here):
+        return False
+    folders = [text.get("data_dir") for text in (saved["config"], now)]
+    if allow_new_data:
+        say(f"{workdir} goes on with {training_set.describe_change(then, here, folders)}")
+        return True
+    training_set.refuse_others(workdir, then, here, folders, allow_new_data is not None)
+    return False
 
 
 def check_classes(workdir: Path, meaning: Meaning) -> None:
@@ -273,42 +278,3 @@ def check_classes(workdir: Path, meaning: Meaning) -> None:
                 f"{now.describe_ids()} now. Bring palette.json and the label maps back to go on, or choose "
                 "another `workdir`"
             )
-
-
-def _fingerprint(source: "Source") -> dict[str, int | str]:
-    """Returns the same for the same files in another folder; runs of older versions know no contents."""
-    ids = hashlib.sha256("\n".join(source.example_ids).encode()).hexdigest()
-    content = {"content_sha256": source.content} if source.content else {}
-    return {"examples": len(source), "ids_sha256": ids, **content}
-
-
-@contextmanager
-def lock(workdir: Path) -> Iterator[None]:
-    """Makes `workdir` and holds it; the system frees it when the process ends, however it ends.
-
-    Raises:
-      UserError: when another process holds it, or it is a file.
-    """
-    check_writable(workdir, "workdir")
-    made = [folder for folder in (workdir, *workdir.parents) if not folder.exists()]
-    workdir.mkdir(parents=True, exist_ok=True)
-    with (workdir / ".lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise UserError(
-                f"{workdir} is in use by process {file.read().strip() or 'unknown'}; "
-                "wait for it, or choose another `workdir`"
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        try:
-            yield
-        finally:
-            if not is_begun(workdir):  # the run never began: leave nothing behind
-                (workdir / ".lock").unlink(missing_ok=True)
-                with suppress(OSError):  # something else is in it
-                    for folder in made or [workdir]:
-                        folder.rmdir()

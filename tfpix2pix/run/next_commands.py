@@ -10,7 +10,7 @@ from tfpix2pix.config.config import FIELDS, Config, make_config
 from tfpix2pix.pipelines.base import shell
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.files.finding import find_split
-from tfpix2pix.pipelines.files.image_files import list_image_files
+from tfpix2pix.pipelines.files.image_listing import list_image_files
 from tfpix2pix.pipelines.placing.dataset_folder import find_dataset_folder
 from tfpix2pix.pipelines.tasks.registry import find_task
 

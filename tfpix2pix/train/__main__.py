@@ -37,21 +37,22 @@ def main(argv: Sequence[str]) -> int:
     if config.segmenter:
         check_segmenter(config.segmenter)
     if config.init_from:
-        find_origin_kind(Path(config.init_from))
+        find_origin_kind(config.init_from)
     if not flag_values["dry_run"].value:
         print(
             f"These settings are kept in {workdir / CONFIG_FILE}, which --config takes for another run.",
             flush=True,
         )
     command_line.import_tensorflow()
+    allow_new_data = bool(flag_values["allow_new_data"].value)
     if flag_values["dry_run"].value:
         from tfpix2pix.train.dry_run import describe_training
 
-        print(describe_training(config, workdir))
+        print(describe_training(config, workdir, allow_new_data))
         return 0
     from tfpix2pix.train.training import train_and_evaluate
 
-    result = train_and_evaluate(config, workdir)
+    result = train_and_evaluate(config, workdir, allow_new_data=allow_new_data)
     print(_closing_words(result, config, workdir))
     return 0
 
@@ -69,6 +70,8 @@ def _define_flags() -> flags.FlagValues:
         flags.DEFINE_string(name, None, text, flag_values=flag_values)
     text = "Open the data, build the networks, print what would be done, and stop. Nothing is written."
     flags.DEFINE_bool("dry_run", False, text, flag_values=flag_values)
+    text = "Go on with a run even if its training images are others now, such as more of them."
+    flags.DEFINE_bool("allow_new_data", False, text, flag_values=flag_values)
     return flag_values
 
 

@@ -22,12 +22,13 @@ from tfpix2pix.train.origin import read_origin, start_from
 MOST_EXAMPLES = 100
 
 
-def describe_training(config: Config, workdir: Path) -> str:
+def describe_training(config: Config, workdir: Path, allow_new_data: bool = False) -> str:
     """Opens the data and builds the networks of a training; returns a line for each thing to know.
 
     Args:
       config: the settings.
       workdir: folder of the run.
+      allow_new_data: as for `train_and_evaluate`.
 
     Raises:
       UsageError: if the training would be refused.
@@ -38,8 +39,8 @@ def describe_training(config: Config, workdir: Path) -> str:
     generator, discriminator = build_generator(config), build_discriminator(config)
     has_origin = bool(config.init_from) and not checkpoints.list_steps(workdir)
     if has_origin:  # sooner than the data is opened, which may take long
-        start_from(read_origin(Path(config.init_from)), generator, discriminator)
-    lines, sources, examples = _describe_data(config, workdir)
+        start_from(read_origin(config.init_from), generator, discriminator)
+    lines, sources, examples = _describe_data(config, workdir, allow_new_data)
     chosen = ""
     if sources:
         config, chosen = fit_precision(config, given.precision, not was_begun, sources[0])
@@ -59,7 +60,7 @@ def describe_training(config: Config, workdir: Path) -> str:
 
 
 def _describe_data(
-    config: Config, workdir: Path
+    config: Config, workdir: Path, allow_new_data: bool
 ) -> tuple[list[tuple[str, str]], tuple[Source, ...], int | None]:
     """Returns lines, the splits that are there, and the number of training examples if it is known."""
     spec = config.spec
@@ -69,7 +70,7 @@ def _describe_data(
         return [("data", text)], (), spec.counts.get("train")
     train_source = splits.open_split(config, "train", keep_meaning(workdir))
     val_source = splits.open_split(config, "val", train_source.meaning)
-    check_training_set(workdir, config, train_source)
+    check_training_set(workdir, config, train_source, allow_new_data)
     if misfit := find_misfit(config, train_source, val_source):
         warn(misfit)
     lines = [("train", _describe_source(train_source)), ("val", _describe_source(val_source))]

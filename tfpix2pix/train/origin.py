@@ -18,7 +18,7 @@ from tfpix2pix.pipelines.base.paths import plain_folder
 from tfpix2pix.pipelines.base.progress import say
 from tfpix2pix.run import checkpoints
 from tfpix2pix.run.folder import read_config
-from tfpix2pix.train.settings import find_origin_kind
+from tfpix2pix.train.settings import find_origin_kind, split_origin
 
 Weights = Mapping[str, np.ndarray]
 
@@ -42,29 +42,31 @@ class Origin:
     lacks_biases: bool = False
 
 
-def read_origin(path: Path) -> Origin:
+def read_origin(init_from: str | Path) -> Origin:
     """Reads the weights that `init_from` names.
 
     Args:
-      path: folder of a run, of which the latest checkpoint counts, or of a SavedModel; or
-        a file `.keras`, or one that `torch_files.read_state` reads.
+      init_from: folder of a run, of which the latest checkpoint counts, or `RUN:STEP` or
+        `RUN:best`; folder of a SavedModel; or a file `.keras`, or one that
+        `torch_files.read_state` reads.
 
     Raises:
       UsageError: if there is no such thing.
       UserError: if it cannot be read, or its weights have no names.
     """
-    kind = find_origin_kind(path)
-    return {"run": _read_run, "saved_model": _read_saved_model, "keras": _read_keras, "torch": _read_torch}[
-        kind
-    ](path)
+    kind = find_origin_kind(str(init_from))
+    path, checkpoint = split_origin(str(init_from))
+    if kind == "run":
+        return _read_run(path, checkpoint)
+    return {"saved_model": _read_saved_model, "keras": _read_keras, "torch": _read_torch}[kind](path)
 
 
 def _record(path: Path, kind: str, **more: Any) -> dict[str, Any]:
     return {"kind": kind, "name": path.resolve().name, "path": str(path), **more}
 
 
-def _read_run(path: Path) -> Origin:
-    dataset, step = read_config(path).dataset, checkpoints.find_step(path, "latest")
+def _read_run(path: Path, checkpoint: str) -> Origin:
+    dataset, step = read_config(path).dataset, checkpoints.find_step(path, checkpoint)
     generator, discriminator = (
         checkpoints.read_weights(path, step, name) for name in (GENERATOR, DISCRIMINATOR)
     )

@@ -125,13 +125,22 @@ def _parse_yaml(text: str) -> Any:
         raise ValueError(str(error).replace("\n", " ")) from error
 
 
-def find_origin_kind(path: Path) -> str:
+def split_origin(init_from: str) -> tuple[Path, str]:
+    """Returns the path in `init_from`, and which checkpoint of a run it names: `latest` if it names none."""
+    path, colon, checkpoint = init_from.rpartition(":")
+    if colon and not Path(init_from).exists() and (Path(path) / CONFIG_FILE).is_file():
+        return Path(path), checkpoint
+    return Path(init_from), "latest"
+
+
+def find_origin_kind(init_from: str) -> str:
     """Returns what `init_from` names: `run`, `saved_model`, `keras` or `torch`.
 
     Raises:
       UsageError: if it is none of them.
       UserError: if the package to read it is missing.
     """
+    path, _ = split_origin(init_from)
     if (path / CONFIG_FILE).is_file():
         return "run"
     if path.is_dir():

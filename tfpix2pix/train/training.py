@@ -22,7 +22,8 @@ from tfpix2pix.pipelines.batches import keep_resized
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.run import checkpoints, splits
 from tfpix2pix.run.distribution import check_placement, make_strategy
-from tfpix2pix.run.folder import check_own, is_begun, keep_meaning, lock, settle_config, write_config
+from tfpix2pix.run.folder import check_own, is_begun, keep_meaning, settle_config, write_config
+from tfpix2pix.run.lock import lock
 from tfpix2pix.run.loop import Training
 from tfpix2pix.train.fit import find_misfit, fit_precision
 from tfpix2pix.train.origin import Origin, check_fit, read_origin, start_from
@@ -55,6 +56,7 @@ def train_and_evaluate(
     generator: Builder | None = None,
     build_step: Callable[[Config, int], TranslationStep] | None = None,
     metrics: Mapping[str, BuildMetric] | None = None,
+    allow_new_data: bool = False,
 ) -> Result:
     """Trains, or goes on with what `workdir` holds, until the configured number of steps.
 
@@ -71,6 +73,8 @@ def train_and_evaluate(
         number of steps of the whole training, in place of the method's. It is called
         after the seed is set, inside the strategy's scope.
       metrics: metrics of your own, by name; each validation scores them too.
+      allow_new_data: goes on with a run even if its training images are others now, such as more of
+        them. Epochs are counted in the new ones; config.json keeps the earlier ones on record.
 
     Returns:
       How the run ended.
@@ -119,7 +123,8 @@ def train_and_evaluate(
         training = Training(config, workdir, (train_source, val_source), build, placement)
         if placement.is_chief:
             # Only now: networks may refuse a setting.
-            write_config(workdir, config, train_source, own, origin.record if origin else None)
+            record = origin.record if origin else None
+            write_config(workdir, config, train_source, own, record, allow_new_data)
         training.run(judge(training.train_step) if judge else None)
         trained = training.train_step.generator
         saved_model = None
@@ -134,7 +139,7 @@ def _read_origin(
     build_step: Callable[[Config, int], TranslationStep] | None,
 ) -> Origin:
     """Reads the first weights. Those that do not fit the networks are refused before the data is opened."""
-    origin = read_origin(Path(config.init_from))
+    origin = read_origin(config.init_from)
     if not build_step:  # which builds networks that are not known before it is called
         check_fit(origin, build_generator(config, generator), build_discriminator(config))
     return origin

@@ -24,7 +24,8 @@ from tfpix2pix.pipelines.batches import example_indices
 from tfpix2pix.pipelines.files import sources
 from tfpix2pix.pipelines.labels.palettes import Palette
 from tfpix2pix.run import checkpoints
-from tfpix2pix.run import folder as workdirs
+from tfpix2pix.run.folder import write_config
+from tfpix2pix.run.lock import lock
 
 PALETTE = {"ground": [0, 160, 0], "sky": [90, 90, 255], "car": [255, 0, 0], "void": [[0, 0, 0]]}
 SETTINGS = {
@@ -142,7 +143,7 @@ def test_a_segmenter_without_a_best_checkpoint_opens_the_latest(data_dir, tmp_pa
     network = build_network(_config(data_dir), 3)
     state = {"step": tf.Variable(4, dtype=tf.int64), **model_variables("fcn", network)}
     source = sources.from_arrays(*[np.zeros((1, 32, 32, 3), np.uint8)] * 2)
-    workdirs.write_config(tmp_path, _config(data_dir), source)
+    write_config(tmp_path, _config(data_dir), source)
     (tmp_path / "palette.json").write_text(json.dumps(PALETTE))
     with pytest.raises(UsageError, match="holds no checkpoint"):
         load_segmenter(tmp_path)
@@ -260,7 +261,7 @@ def test_a_validation_counts_every_pixel_once_and_shows_examples_from_all_over()
 
 
 def test_two_at_once_are_refused(data_dir, tmp_path):
-    with workdirs.lock(tmp_path), pytest.raises(UserError, match="is in use by process"):
+    with lock(tmp_path), pytest.raises(UserError, match="is in use by process"):
         train_fcn(_config(data_dir, steps=1), tmp_path)
 
 

@@ -21,7 +21,8 @@ from tfpix2pix.pipelines.catalogue import find_dataset
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.labels.palettes import Palette, dataset_palette, find_palette, with_class_ids
 from tfpix2pix.run.distribution import Placement
-from tfpix2pix.run.folder import is_begun, keep_reading, lock, read_settings, write_config
+from tfpix2pix.run.folder import is_begun, keep_reading, read_settings, write_config
+from tfpix2pix.run.lock import lock
 from tfpix2pix.run.loop import Training
 from tfpix2pix.run.records import Judgement
 
