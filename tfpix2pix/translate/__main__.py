@@ -15,6 +15,7 @@ inpainting model fills what is transparent, or what --hole=center cuts out. The 
 command gives the same pictures.
 """
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Sequence
@@ -25,8 +26,10 @@ from absl import flags
 
 from tfpix2pix.config.choices import OUTPUT_SIZES
 from tfpix2pix.export.meanings import find_meaning
+from tfpix2pix.export.versions import find_version
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning
 from tfpix2pix.translate.image_inputs import InputFile, choose_suffix, find_files, list_outputs
 from tfpix2pix.translate.options import BITS, CROPS, HOLES, Options
 
@@ -36,14 +39,14 @@ def main(argv: Sequence[str]) -> None:
     values = _parse(argv)
     options = Options(**{field.name: values[field.name] for field in dataclasses.fields(Options)})
     output = Path(values["output"])
-    read_meaning = functools.cache(find_meaning)
+    read_meaning = functools.cache(_read_meaning)
 
     def list_files(file: InputFile) -> list[str]:
-        # It fails where there is no model, sooner than TensorFlow starts.
         suffix = choose_suffix(read_meaning(Path(values["model"])), file.suffix, options.bits)
         return list_outputs(file.name, suffix, options.samples_per_image)
 
     files = find_files(values["input"], output, list_files)
+    find_version(Path(values["model"]))  # fails where there is no model, sooner than TensorFlow starts
     command_line.import_tensorflow()
     from tfpix2pix.translate.files import translate_files
     from tfpix2pix.translate.translator import Translator
@@ -56,6 +59,13 @@ def main(argv: Sequence[str]) -> None:
     )
     print(f"size: {translator.scale.describe(translator.output_size)}", flush=True)
     print(translate_files(translator, files, output, options))
+
+
+def _read_meaning(model: Path) -> Meaning:
+    """Returns what the pictures of a model stand for; a missing model is told later."""
+    with contextlib.suppress(UsageError):
+        return find_meaning(model)
+    return UNKNOWN
 
 
 def _parse(argv: Sequence[str]) -> dict[str, Any]:

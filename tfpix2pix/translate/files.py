@@ -211,6 +211,16 @@ def _choose_kind(
     return suffix, np.dtype(meaning.target.dtype) if meaning.target else picture.dtype
 
 
+def _write_tiff(stream: io.BytesIO, image: np.ndarray) -> None:
+    """Writes an image, [H, W, C], as one page."""
+    channels = image.shape[2]
+    if channels == 1:
+        tifffile.imwrite(stream, image[..., 0], photometric="minisblack")
+    else:
+        photometric = "rgb" if channels in (3, 4) else "minisblack"
+        tifffile.imwrite(stream, image, photometric=photometric, planarconfig="contig")
+
+
 def _write_output(output: Path, output_file: str, generated: np.ndarray) -> str:
     """Writes an output; returns the file that the page shows."""
     if output_file.endswith(".png"):
@@ -220,7 +230,7 @@ def _write_output(output: Path, output_file: str, generated: np.ndarray) -> str:
     if output_file.endswith(ARRAY_SUFFIX):
         np.save(contents, generated)
     else:
-        tifffile.imwrite(contents, generated)
+        _write_tiff(contents, generated)
     staging.write_file(output / output_file, contents.getvalue())
     shown_file = f"{PAGE_FOLDER}/{output_file}.png"
     write_png(output / shown_file, show_image(widen(generated, np.float32)))
