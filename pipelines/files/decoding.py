@@ -2,12 +2,23 @@
 
 import tensorflow as tf
 
-from tfpix2pix.pipelines.files.image_headers import BMP_START, PNG_START, find_orientation_in_graph
+from tfpix2pix.pipelines.files.headers_in_graph import (
+    bmp_has_alpha,
+    cut_bmp,
+    cut_jpeg_frame,
+    find_orientation_in_graph,
+    png_has_transparency,
+)
+from tfpix2pix.pipelines.files.image_headers import BMP_START, PNG_START
 from tfpix2pix.pipelines.files.number_arrays import LUMA_BITS, LUMA_ROUNDING, LUMA_WEIGHTS
 from tfpix2pix.pipelines.files.orientation import turn_in_graph
 
 # The place of the bits of a channel in a PNG file.
 _PNG_BITS_AT = 24
+# The table of the JPEG standard for the codes of brightness, with which zeros stand for noise that no
+# picture has; and zeros behind it. Tables that were made for a picture may have zeros for flat parts.
+_STANDARD_TABLE = bytes.fromhex("0002010303020403050504040000017d010203000411")
+_ZEROED = rb"\C*%b\C*\x00{64}\C*" % b"".join(b"\\x%02x" % each for each in _STANDARD_TABLE)
 
 
 def decode_image(
@@ -19,10 +30,10 @@ def decode_image(
       contents: scalar string, the bytes of the file.
       channels: 3 for colour: gray is repeated, and alpha is dropped, so that the colours of
         transparent pixels count. 1 for gray: colours become their luma. 4 for colour and alpha: an
-        image without alpha is opaque. 2 for gray and alpha, which only a PNG that holds them has.
+        image without alpha is opaque. 2 for the gray and the alpha of a gray PNG.
       dtype: uint8, which takes the upper 8 bits of a 16-bit PNG; or uint16, over whose whole range
         8 bits are spread.
-      exif: whether a JPEG is turned as its EXIF orientation says.
+      exif: whether a JPEG or PNG is turned as its EXIF orientation says.
 
     Returns:
       [H, W, channels] of that type.
@@ -30,36 +41,50 @@ def decode_image(
     is_bmp = tf.equal(tf.strings.substr(contents, 0, len(BMP_START)), BMP_START)
     is_png = tf.equal(tf.strings.substr(contents, 0, len(PNG_START)), PNG_START)
 
-    def decode_bmp() -> tf.Tensor:
-        image = tf.io.decode_bmp(contents)
-        return tf.gather(image, tf.minimum([0, 1, 2], tf.shape(image)[2] - 1), axis=2)
-
-    def decode_jpeg_or_png(channels: int = 3) -> tf.Tensor:
-        # TensorFlow's default DCT is wrong by up to 20 of 255 levels; this one equals Pillow's exactly.
-        return tf.io.decode_jpeg(contents, channels=channels, dct_method="INTEGER_ACCURATE")
-
-    def decode_png() -> tf.Tensor:
-        if channels == 1:
-            return _luma(tf.io.decode_png(contents, 3, dtype))
-        image = tf.io.decode_png(contents, 0 if channels == 2 else channels, dtype)
-        return _mend_alpha(image, contents) if channels == 4 else image
-
     def decode_other() -> tf.Tensor:
-        if channels == 1:
-            image = tf.cond(is_bmp, lambda: _luma(decode_bmp()), lambda: decode_jpeg_or_png(1))
-        else:
-            image = tf.cond(is_bmp, decode_bmp, decode_jpeg_or_png)
-        if channels == 4:
-            image = tf.pad(image, [[0, 0], [0, 0], [0, 1]], constant_values=255)
+        image = tf.cond(
+            is_bmp, lambda: _decode_bmp(contents, channels), lambda: _decode_jpeg(contents, channels)
+        )
         return tf.cast(image, dtype) * 257 if dtype == tf.uint16 else image
 
-    if channels == 3 and dtype == tf.uint8:
-        image = tf.cond(is_bmp, decode_bmp, decode_jpeg_or_png)
-    else:
-        image = tf.cond(is_png, decode_png, decode_other)
+    image = tf.cond(is_png, lambda: _decode_png(contents, channels, dtype), decode_other)
     if exif:
         image = turn_in_graph(image, find_orientation_in_graph(contents))
     return tf.ensure_shape(image, [None, None, channels])
+
+
+def _decode_png(contents: tf.Tensor, channels: int, dtype: tf.DType) -> tf.Tensor:
+    if channels == 1:
+        return _luma(tf.io.decode_png(contents, 3, dtype))
+    if channels == 3:
+        return tf.io.decode_png(contents, 3, dtype)
+    image = _mend_alpha(tf.io.decode_png(contents, 4, dtype), contents)
+    return tf.gather(image, [0, 3], axis=2) if channels == 2 else image
+
+
+def _decode_jpeg(contents: tf.Tensor, channels: int) -> tf.Tensor:
+    contents = _refuse_zeroed(contents)
+
+    def decode(channels: int) -> tf.Tensor:
+        # TensorFlow's default DCT is wrong by up to 20 of 255 levels; this one equals Pillow's exactly.
+        return tf.io.decode_jpeg(contents, channels=channels, dct_method="INTEGER_ACCURATE")
+
+    if channels == 1:
+        # The decoder makes no gray of four inks.
+        has_inks = tf.equal(tf.io.extract_jpeg_shape(contents)[2], 4)
+        return tf.cond(has_inks, lambda: _luma(decode(3)), lambda: decode(1))
+    return _add_alpha(decode(3)) if channels == 4 else decode(3)
+
+
+def _decode_bmp(contents: tf.Tensor, channels: int) -> tf.Tensor:
+    image = tf.io.decode_bmp(cut_bmp(contents))
+    colours = tf.gather(image, tf.minimum([0, 1, 2], tf.shape(image)[2] - 1), axis=2)
+    if channels == 1:
+        return _luma(colours)
+    if channels == 4:
+        has_alpha = bmp_has_alpha(contents)
+        return tf.cond(has_alpha, lambda: tf.identity(image), lambda: _add_alpha(colours))
+    return colours
 
 
 def _luma(image: tf.Tensor) -> tf.Tensor:
@@ -77,10 +102,21 @@ def _mend_alpha(image: tf.Tensor, contents: tf.Tensor) -> tf.Tensor:
 
     A PNG of 1, 2 or 4 bits without transparency gets the highest number of so few bits for alpha.
     """
-    digits = tf.io.decode_raw(tf.strings.substr(contents, 0, _PNG_BITS_AT + 1), tf.uint8)
-    bits = tf.cast(digits[_PNG_BITS_AT], tf.int32)
-    alpha = tf.cast(image[..., 3:], tf.int32)
-    spread = image.dtype.max // 255
-    is_opaque = (bits < 8) & tf.reduce_all(tf.equal(alpha, (tf.bitwise.left_shift(1, bits) - 1) * spread))
-    alpha = tf.where(is_opaque, image.dtype.max, alpha)
-    return tf.concat([image[..., :3], tf.cast(alpha, image.dtype)], -1)
+    bits = tf.io.decode_raw(tf.strings.substr(contents, 0, _PNG_BITS_AT + 1), tf.uint8)[_PNG_BITS_AT]
+    is_opaque = (bits < 8) & ~png_has_transparency(contents)
+    return tf.cond(is_opaque, lambda: _add_alpha(image[..., :3]), lambda: image)
+
+
+def _add_alpha(colours: tf.Tensor) -> tf.Tensor:
+    return tf.pad(colours, [[0, 0], [0, 0], [0, 1]], constant_values=colours.dtype.max)
+
+
+def _refuse_zeroed(contents: tf.Tensor) -> tf.Tensor:
+    """Returns the bytes of a JPEG, of which no part may be overwritten with zeros, as in a broken download.
+
+    A decoder makes gray of them without a word.
+    """
+    is_zeroed = tf.strings.regex_full_match(cut_jpeg_frame(contents), _ZEROED)
+    refusal = tf.debugging.Assert(~is_zeroed, ["a part of the JPEG is overwritten with zeros"])
+    with tf.control_dependencies([refusal]):
+        return tf.identity(contents)

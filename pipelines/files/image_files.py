@@ -4,7 +4,6 @@ Formats are told apart by their content, whatever the suffix of the file. Arrays
 """
 
 import contextlib
-import io
 import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.files import other_formats
 from tfpix2pix.pipelines.files.decoding import decode_image
-from tfpix2pix.pipelines.files.image_headers import JPEG_START, gray_step, parse_header
+from tfpix2pix.pipelines.files.image_headers import gray_step, parse_header
 from tfpix2pix.pipelines.files.number_arrays import Pixels, load_array, open_array, stored_type, to_channels
 from tfpix2pix.pipelines.files.orientation import UPRIGHT, swaps_sides, turn
 from tfpix2pix.pipelines.tasks.transforms import to_unit_range
@@ -61,6 +60,9 @@ def load_image(file: Path, channels: int = 3, dtype: npt.DTypeLike = np.uint8, e
         if file.suffix.lower() == ARRAY_SUFFIX:
             pixels = load_array(file, channels)
         else:
+            header = _read_stored_header(file)
+            if channels not in (1, 3, 4) and header.channels != channels:
+                raise ValueError(f"has {header.channels} channels; expected {channels}")
             contents = file.read_bytes()
             kind = other_formats.tell_format(contents[: other_formats.START_BYTES])
             if kind:
@@ -68,18 +70,17 @@ def load_image(file: Path, channels: int = 3, dtype: npt.DTypeLike = np.uint8, e
                 if pixels.dtype == np.uint16 and dtype == np.uint8:
                     pixels = (pixels >> 8).astype(np.uint8)
             else:
-                pixels = _decode(contents, channels, dtype)
-            if exif and (kind or contents.startswith(JPEG_START)):
-                pixels = turn(pixels, _read_stored_header(file).orientation)
+                pixels = _decode(contents, channels, dtype, header.dtype == np.uint16)
+            if exif:
+                pixels = turn(pixels, header.orientation)
         if np.result_type(pixels.dtype, dtype) != dtype:
             raise ValueError(f"holds {pixels.dtype}; expected {dtype}")
     return widen(pixels, dtype)
 
 
-def _decode(contents: bytes, channels: int, dtype: np.dtype) -> Pixels:
+def _decode(contents: bytes, channels: int, dtype: np.dtype, is_deep: bool) -> Pixels:
     """Decodes what TensorFlow can; floats take all 16 bits that a PNG may have."""
-    is_deep = dtype == np.uint16 or (dtype == np.float32 and parse_header(io.BytesIO(contents))[3] == 16)
-    stored = tf.uint16 if is_deep else tf.uint8
+    stored = tf.uint16 if dtype == np.uint16 or (dtype == np.float32 and is_deep) else tf.uint8
     try:
         return decode_image(tf.constant(contents), channels, stored, exif=False).numpy()
     except (tf.errors.OpError, ValueError) as error:
@@ -175,7 +176,7 @@ def _read_stored_header(file: Path) -> Header:
             stream.seek(0)
             height, width, channels, bits, orientation = parse_header(stream)
             dtype = np.dtype(np.uint16 if bits == 16 else np.uint8)
-            step = gray_step(bits) if channels == 1 else 1
+            step = gray_step(bits) if channels <= 2 else 1
             return Header(height, width, channels, dtype, orientation, gray_step=step)
     described = other_formats.describe(file, kind)
     return Header(*described, in_graph=False)

@@ -12,8 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfpix2pix.pipelines.files.decoding import decode_image
+from tfpix2pix.pipelines.files.headers_in_graph import gray_step_in_graph, parse_header_in_graph
 from tfpix2pix.pipelines.files.image_files import Header
-from tfpix2pix.pipelines.files.image_headers import gray_step_in_graph, parse_header_in_graph
 from tfpix2pix.pipelines.files.number_arrays import Pixels
 from tfpix2pix.pipelines.meaning import IGNORED, Side
 

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from tfpix2pix.networks.inference import OVERSHOOT
-from tfpix2pix.pipelines.files.image_headers import parse_header_in_graph
+from tfpix2pix.pipelines.files.headers_in_graph import parse_header_in_graph
 
 
 def check_file(
@@ -20,11 +20,11 @@ def check_file(
     Returns:
       `contents`, to be decoded from this tensor, and whether its channels have 16 bits.
     """
-    found, height, width, given_channels, bits = parse_header_in_graph(contents)
+    unread, height, width, given_channels, bits = parse_header_in_graph(contents)
     size = tf.strings.join([tf.strings.as_string(width), "x", tf.strings.as_string(height)])
     problem = _first_problem(
         (tf.equal(tf.strings.length(contents), 0), "is empty (0 bytes)"),
-        (~found, "is no JPEG, PNG or BMP image that can be read"),
+        (tf.not_equal(unread, ""), unread),
         ((height < 1) | (width < 1), tf.strings.join(["has no pixels: ", size])),
         (
             # Each alone too, as the product of two numbers of 32 bits may not fit.

@@ -9,9 +9,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
+from tests.helpers.image_kinds import chunk, write_png
 from tfpix2pix.config import config
 from tfpix2pix.pipelines.files import image_files, orientation, sources
-from tfpix2pix.pipelines.files.image_headers import find_orientation_in_graph
+from tfpix2pix.pipelines.files.headers_in_graph import find_orientation_in_graph
 
 ORIENTATIONS = range(1, 9)
 
@@ -31,7 +32,7 @@ def _as_shown(contents: bytes) -> np.ndarray:
         return np.asarray(ImageOps.exif_transpose(image))
 
 
-@pytest.mark.parametrize("file_format", ["JPEG", "TIFF", "WebP"])
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "TIFF", "WebP"])
 @pytest.mark.parametrize("number", ORIENTATIONS)
 def test_a_file_is_read_as_pillow_shows_it(tmp_path, number, file_format):
     file = tmp_path / "photo.jpg"
@@ -47,9 +48,9 @@ def test_a_file_is_read_as_pillow_shows_it(tmp_path, number, file_format):
 def test_the_graph_of_a_servable_turns_too():
     decode = tf.function(image_files.decode_image, input_signature=[tf.TensorSpec([], tf.string)])
     for number in ORIENTATIONS:
-        contents = _jpeg(number)
-        np.testing.assert_array_equal(decode(tf.constant(contents)), _as_shown(contents))
-    for contents in (_jpeg(None), _jpeg(6, "PNG"), _jpeg(None, "BMP")):
+        for contents in (_jpeg(number), _jpeg(number, "PNG")):
+            np.testing.assert_array_equal(decode(tf.constant(contents)), _as_shown(contents))
+    for contents in (_jpeg(None), _jpeg(None, "PNG"), _jpeg(None, "BMP")):
         np.testing.assert_array_equal(decode(tf.constant(contents)).shape, (6, 8, 3))
 
 
@@ -93,6 +94,23 @@ def test_the_first_of_several_segments_counts(tmp_path):
     file.write_bytes(plain[:2] + segments.replace(_segment(1), _segment(3)) + plain[2:])
     assert image_files.read_header(file, exif=False).orientation == 3
     assert int(find_orientation_in_graph(tf.constant(file.read_bytes()))) == 3
+
+
+def test_both_readers_take_the_first_chunk_of_a_png_before_its_pixels(tmp_path):
+    samples, file = np.zeros((2, 3, 1), int), tmp_path / "a.png"
+    # In a PNG the chunk begins where the segment of a JPEG has the name Exif behind it.
+    chunks = [chunk(b"eXIf", _segment(number)[6:]) for number in (6, 3)]
+    plain = write_png(samples, 8, 0)
+    end = plain.index(b"IEND") - 4
+    for contents, number in (
+        (write_png(samples, 8, 0, *chunks), 6),
+        (write_png(samples, 8, 0, chunk(b"tEXt", b"eXIf" * 99), chunks[1]), 3),
+        (write_png(samples, 8, 0, chunk(b"eXIf", b"II")), 1),
+        (plain[:end] + chunks[0] + plain[end:], 1),
+    ):
+        file.write_bytes(contents)
+        assert image_files.read_header(file, exif=False).orientation == number
+        assert int(find_orientation_in_graph(tf.constant(contents))) == number
 
 
 @pytest.mark.parametrize("cache_mib", [2048, 0])

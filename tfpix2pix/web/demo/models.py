@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfpix2pix.export.names import DEFAULT_SIGNATURE, IMAGE_BYTES, NOISE_SEED, SEEDED
 from tfpix2pix.networks.inference import sample_seed
 from tfpix2pix.pipelines.base.errors import UsageError
-from tfpix2pix.pipelines.files.image_headers import parse_header_in_graph
+from tfpix2pix.pipelines.files.headers_in_graph import parse_header_in_graph
 from tfpix2pix.pipelines.labels.label_files import decode_picture
 from tfpix2pix.pipelines.tasks.transforms import to_uint8, to_unit_range
 from tfpix2pix.serving.remote_model import RemoteModel, ServingError
@@ -70,8 +70,8 @@ class _Painter:
         """Raises BadPictureError if the header alone shows that a file cannot be used."""
         if not contents:
             raise BadPictureError("The file is empty.")
-        found, height, width, *_ = (value.numpy() for value in self._read_header(tf.constant(contents)))
-        if not found or height < 1 or width < 1:
+        problem, height, width, *_ = (value.numpy() for value in self._read_header(tf.constant(contents)))
+        if problem or height < 1 or width < 1:
             raise BadPictureError("That is no JPEG, PNG or BMP image.")
         if int(height) * int(width) > self.max_pixels:
             raise BadPictureError(
