@@ -55,8 +55,9 @@ def test_the_command_takes_noise_limits_and_versions_and_writes_a_card(workdir, 
         flags = ["--serving_noise=off", "--max_pixels=1024", "--keep_versions=1", "--name=mine"]
         main(["export", f"--workdir={workdir}", f"--output={folder}", *flags])
     assert [path.name for path in (folder / "mine").iterdir()] == ["2"]
-    translate, serve = (shlex.split(line) for line in capsys.readouterr().out.splitlines()[-2:])
-    assert translate[4] == f"--model={folder / 'mine'}"
+    score, serve = (shlex.split(line) for line in capsys.readouterr().out.splitlines()[-2:])
+    # The pictures of generated facades are no files that translate could take.
+    assert score[2:] == ["-m", "tfpix2pix.evaluate", f"--model={folder / 'mine'}"]
     assert serve[-1] == f"--model_base_path={folder / 'mine'}"
     card = json.loads((folder / "mine" / "2" / "model_card.json").read_text())
     assert (card["dataset"], card["step"], card["noise"]["policy"]) == ("synthetic", 2, "off")

@@ -167,10 +167,13 @@ def _describe_version(version: Path, config: configs.Config, workdir: Path) -> s
     from tfpix2pix.run import next_commands
 
     command = next_commands.translate(version.parent, config, workdir)
-    translate = f"translate:  {command}\n" if command else ""
+    if config.spec.draw_pair:  # whose pictures are no files to translate
+        use = f"score:      {next_commands.score(version.parent)}\n"
+    else:
+        use = f"translate:  {command}\n" if command else ""
     served = shlex.quote(str(version.parent.resolve()))
     return (
-        f"SavedModel: {version}\n{translate}"
+        f"SavedModel: {version}\n{use}"
         f"serve:      tensorflow_model_server --rest_api_port=8501 --model_name={version.parent.name} "
         f"--model_base_path={served}"
     )
