@@ -1,1 +1,1 @@
-"""What the claims of speed and of statistics are measured with; each module is a command."""
+"""The commands that measure what this project claims about its speed and its statistics."""

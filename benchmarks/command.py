@@ -1,6 +1,8 @@
-"""What `train` takes beside its steps: input pipeline, scalars, progress; validation and checkpoints off.
+"""Measures how much time `train` spends on anything but its training steps.
 
-python -m benchmarks.command [--image_size=256] [--precision=mixed_bfloat16]
+    python -m benchmarks.command [--image_size=256] [--precision=mixed_bfloat16]
+
+That is the input pipeline, the scalars and the progress bar. Validations and checkpoints are turned off.
 """
 
 from collections.abc import Sequence
@@ -11,20 +13,32 @@ from absl import flags
 from benchmarks.measurement import python_contestant, show_table, summarise, take_turns, write_json
 from tfpix2pix.pipelines.base import command_line
 
-STEPS_PER_CALL = 25  # see training.py
+STEPS_PER_CALL = 25  # The same number as in training.py.
 
 
 def main(argv: Sequence[str]) -> None:
-    """Prints a table, and writes JSON where asked to."""
+    """Measures, prints a table, and writes JSON if `--json` asks for it."""
     flag_values = command_line.new_flags()
-    flags.DEFINE_integer("image_size", 256, "px", 32, flag_values=flag_values)
-    flags.DEFINE_enum(
-        "precision", "mixed_bfloat16", ["float32", "mixed_bfloat16"], "of both", flag_values=flag_values
+    flags.DEFINE_integer(
+        "image_size", 256, "Train on images of this size in px.", 32, flag_values=flag_values
     )
-    flags.DEFINE_string("dataset", "synthetic", "as of train", flag_values=flag_values)
-    flags.DEFINE_string("data_dir", "datasets", "as of train", flag_values=flag_values)
-    flags.DEFINE_integer("rounds", 7, "turns of 25 steps", 1, flag_values=flag_values)
-    flags.DEFINE_string("json", None, "file to write the numbers to", flag_values=flag_values)
+    flags.DEFINE_enum(
+        "precision",
+        "mixed_bfloat16",
+        ["float32", "mixed_bfloat16"],
+        "Compute in this precision.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_string(
+        "dataset", "synthetic", "Train on this dataset, as train takes it.", flag_values=flag_values
+    )
+    flags.DEFINE_string(
+        "data_dir", "datasets", "Look for the dataset in this folder.", flag_values=flag_values
+    )
+    flags.DEFINE_integer(
+        "rounds", 7, "Give each contestant this many turns, of 25 steps each.", 1, flag_values=flag_values
+    )
+    flags.DEFINE_string("json", None, "Write the numbers to this file, as JSON.", flag_values=flag_values)
     command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
     values: dict[str, Any] = flag_values.flag_values_dict()
     given = (values["precision"], str(values["image_size"]), values["dataset"], values["data_dir"])

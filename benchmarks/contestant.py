@@ -1,6 +1,6 @@
-"""A contestant's side of a comparison: calls when it is its turn, and the seconds they took.
+"""The contestant's side of a comparison: it makes calls when it is its turn, and tells the seconds they took.
 
-The standard library alone, so that the interpreter of a peer needs nothing of ours.
+Only the standard library is imported, so that another interpreter can run this without our packages.
 """
 
 import ctypes
@@ -14,18 +14,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-_PR_SET_PDEATHSIG = 1  # of Linux's prctl(2)
+_PR_SET_PDEATHSIG = 1  # A constant of prctl(2) on Linux.
 
 
 def answer(function: Callable[[], object], warm_ups: int = 3, **facts: Any) -> None:
-    """Does a contestant's turns until its standard input ends.
+    """Takes a contestant's turns until its standard input ends.
 
     Args:
-      function: one call of what is measured, done when it returns.
-      warm_ups: calls before the first turn.
-      **facts: what to say of itself.
+      function: makes one call of what is measured, and returns when the call is done.
+      warm_ups: number of calls before the first turn.
+      **facts: what the contestant reports about itself, in types of JSON.
     """
-    # Else a killed benchmark would leave stopped contestants behind, which notice nothing.
+    # Without this, a benchmark that is killed would leave stopped contestants behind for ever.
     with suppress(AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     with os.fdopen(int(os.environ["BENCHMARK_REPLIES"]), "w") as replies:

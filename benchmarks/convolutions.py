@@ -1,6 +1,8 @@
-"""The two ways of each product of a convolution, layer by layer: what the rule in convolutions.py rests on.
+"""Measures the two ways to compute each product of a convolution, layer by layer.
 
-python -m benchmarks.convolutions --precision=bfloat16 --batch_size=1 --json=FILE
+    python -m benchmarks.convolutions --precision=bfloat16 --batch_size=1 --json=FILE
+
+The rule in tfpix2pix/networks/convolutions.py, which chooses between the two, rests on these numbers.
 """
 
 import time
@@ -11,7 +13,7 @@ from absl import flags
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.command_line import import_tensorflow
 
-# (side of the large map, its channels, channels of the small map) of the 256 px U-Net.
+# For each layer of the U-Net at 256 px: side of the large map in px, its channels, channels of the small map.
 ENCODER = [(256, 3, 64), (128, 64, 128), (64, 128, 256), (32, 256, 512)]
 ENCODER += [(side, 512, 512) for side in (16, 8, 4, 2)]
 DECODER = [(2, 512, 512), (4, 512, 1024), (8, 512, 1024), (16, 512, 1024), (32, 256, 1024)]
@@ -21,15 +23,19 @@ DECODER += [(64, 128, 512), (128, 64, 256), (256, 3, 128)]
 def define_flags() -> flags.FlagValues:
     """Returns the command's flags."""
     values = command_line.new_flags()
-    flags.DEFINE_enum("precision", "float32", ["float32", "bfloat16"], "of the tensors", flag_values=values)
-    flags.DEFINE_integer("batch_size", 1, "images", lower_bound=1, flag_values=values)
-    flags.DEFINE_integer("rounds", 11, "turns of each way", lower_bound=3, flag_values=values)
-    flags.DEFINE_string("json", "", "file for the numbers", flag_values=values)
+    flags.DEFINE_enum(
+        "precision", "float32", ["float32", "bfloat16"], "Compute in this precision.", flag_values=values
+    )
+    flags.DEFINE_integer(
+        "batch_size", 1, "Convolve this many images at once.", lower_bound=1, flag_values=values
+    )
+    flags.DEFINE_integer("rounds", 11, "Give each way this many turns.", lower_bound=3, flag_values=values)
+    flags.DEFINE_string("json", "", "Write the numbers to this file, as JSON.", flag_values=values)
     return values
 
 
 def main(argv: Sequence[str]) -> None:
-    """Parses, measures, prints."""
+    """Measures, prints a table, and writes JSON if `--json` asks for it."""
     values = define_flags()
     command_line.refuse_arguments(command_line.parse_flags(values, __doc__ or "", argv))
     import_tensorflow()
@@ -88,7 +94,7 @@ def _interleave(ways: list[Callable], rounds: int) -> list[float]:
     times = np.zeros([rounds, len(ways)])
     for turn in times:
         for place, way in enumerate(ways):
-            way()  # what the other way left in the caches is gone
+            way()  # This call removes what the other way left in the caches.
             start = time.perf_counter()
             way()
             turn[place] = time.perf_counter() - start

@@ -1,7 +1,7 @@
 """Contestants that make training batches: this package's pipeline, and that of TensorFlow's pix2pix tutorial.
 
-Both read the side-by-side JPEG files in FOLDER/train: to 286x286, a random window
-of 256x256, mirrored or not, batches of one pair. A call makes an epoch.
+Both read the side-by-side JPEG files in FOLDER/train, resize them to 286x286, crop a random window of
+256x256, mirror half of the pairs, and yield batches of one pair. A call makes the batches of one epoch.
 
     python -m benchmarks.feeds WHAT FOLDER
 """
@@ -41,9 +41,9 @@ def build_ours(folder: Path, keep_resized: bool = True, cache_mib: int = CACHE_M
 
 
 def build_tutorial(folder: Path) -> tf.data.Dataset:
-    """Returns what the tutorial does: every epoch decodes, resizes to the nearest pixel, and shuffles.
+    """Returns the tutorial's pipeline; each epoch decodes, resizes to the nearest pixel, and shuffles.
 
-    Source: https://www.tensorflow.org/tutorials/generative/pix2pix, retold.
+    Source: https://www.tensorflow.org/tutorials/generative/pix2pix, written anew.
     """
     files = [str(file) for file in _list_files(folder)]
 
@@ -63,7 +63,7 @@ def build_tutorial(folder: Path) -> tf.data.Dataset:
 
 
 def make_epochs(dataset: tf.data.Dataset, num_images: int) -> Callable[[], object]:
-    """Returns a call that takes an epoch of batches as a training step in a graph does."""
+    """Returns a function that takes the batches of an epoch inside a graph, as training steps do."""
     batches = iter(dataset)
 
     @tf.function
@@ -90,7 +90,7 @@ BUILDERS: dict[str, Callable[[Path], tf.data.Dataset]] = {
 
 
 def main(what: str, folder: Path) -> None:
-    """Answers as one contestant."""
+    """Takes the turns of the contestant `what`."""
     num_images = len(_list_files(folder))
     make_epoch = make_epochs(BUILDERS[what](folder), num_images)
     cpu_sec: list[float] = []

@@ -1,8 +1,8 @@
 """Fair comparisons on a noisy machine: contestants take turns, each in a process of its own.
 
-A shared machine changes its speed by the minute, so a time alone says little.
-Here every round gives each contestant its turn, and what is reported is the
-ratio within the rounds: its median, and the quartiles as its spread.
+A shared machine changes its speed by the minute, so a time alone says little. Here each contestant has one
+turn in every round, and two contestants are compared by the ratio of their times in the same round. The
+median of the ratios is reported, with the quartiles as its spread.
 
 A contestant is a command that calls `benchmarks.contestant.answer`.
 """
@@ -39,8 +39,8 @@ class Contestant:
     """One side of a comparison.
 
     Attributes:
-      name: for people.
-      command: what to run; it calls `answer`.
+      name: what tables call it.
+      command: the command line to run, which calls `contestant.answer`.
     """
 
     name: str
@@ -52,8 +52,8 @@ class Result:
     """What a contestant did.
 
     Attributes:
-      seconds: float64 [rounds], the median of each round's calls.
-      facts: what it says of itself, such as `peak_rss_mib`.
+      seconds: float64 [rounds], the median time of the calls in each round.
+      facts: what the contestant reports about itself, such as `peak_rss_mib`.
     """
 
     seconds: np.ndarray
@@ -61,7 +61,7 @@ class Result:
 
 
 def python_contestant(name: str, module: str, *arguments: str, python: str = sys.executable) -> Contestant:
-    """Returns the contestant that is a module of this folder, with arguments."""
+    """Returns the contestant that runs a module of this folder with arguments."""
     return Contestant(name, (python, "-m", f"benchmarks.{module}", *arguments))
 
 
@@ -69,19 +69,19 @@ def take_turns(contestants: Iterable[Contestant], rounds: int, calls: int = 1) -
     """Runs every contestant in every round.
 
     Args:
-      contestants: of different names.
-      rounds: how many turns each gets.
-      calls: of the measured function in one turn.
+      contestants: the contestants, each with a different name.
+      rounds: number of turns that each contestant gets.
+      calls: number of calls of the measured function in one turn.
 
     Returns:
-      Name -> what it did.
+      Name of the contestant -> what it did.
 
     Raises:
-      UserError: when a contestant ends early; its own words are above.
+      UserError: when a contestant ends early; what it printed is shown above the message.
     """
     children: dict[str, _Child] = {}
     with ExitStack() as stack:
-        # Theirs too: not every contestant lives to clean up.
+        # Contestants put their temporary files here too, because one that is killed cannot remove them.
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         for contestant in contestants:
             children[contestant.name] = _Child(contestant, Path(folder))
@@ -102,10 +102,10 @@ def take_turns(contestants: Iterable[Contestant], rounds: int, calls: int = 1) -
 class _Child:
     def __init__(self, contestant: Contestant, folder: Path):
         self.name = contestant.name
-        # Replies have a pipe of their own: what libraries print must not come between them.
+        # Replies have a pipe of their own, so that what libraries print does not come between them.
         read_end, write_end = os.pipe()
         self.replies = os.fdopen(read_end)
-        self.words = tempfile.TemporaryFile(dir=folder)  # shown only if it fails
+        self.words = tempfile.TemporaryFile(dir=folder)  # This is shown only if the contestant fails.
         try:
             self.process = subprocess.Popen(
                 contestant.command,
@@ -127,12 +127,12 @@ class _Child:
         self.requests = cast(TextIO, self.process.stdin)
 
     def pause(self) -> None:
-        """Stops all of its threads: one that fills buffers would take time from the others' turns."""
+        """Stops all threads of the contestant, because one that fills buffers would slow down the others."""
         self.process.send_signal(signal.SIGSTOP)
 
     def take_turn(self, calls: int) -> list[float]:
         self.process.send_signal(signal.SIGCONT)
-        with suppress(BrokenPipeError):  # it has ended, which `read` tells
+        with suppress(BrokenPipeError):  # If the contestant has ended, `read` says so.
             self.requests.write(f"{calls}\n")
             self.requests.flush()
         times = self.read()
@@ -173,7 +173,7 @@ def has_module(python: str, module: str) -> bool:
 
 
 def describe_machine() -> dict[str, Any]:
-    """Returns what a reader must know of the machine and the versions."""
+    """Returns what a reader of the numbers must know about the machine and the versions."""
     import_tensorflow()
     import keras
     import tensorflow as tf
@@ -188,7 +188,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def write_json(path: str, content: Mapping[str, Any]) -> None:
-    """Writes a benchmark's numbers, with the command that gave them."""
+    """Writes a benchmark's numbers as JSON, with the command that measured them."""
     command = ["python", "-m", f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]]
     everything = {"command": shlex.join(command), **describe_machine(), **content}
     staging.write_file(Path(path), (json.dumps(everything, indent=2) + "\n").encode())

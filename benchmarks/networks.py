@@ -1,10 +1,10 @@
-"""A training step, or a pass of the generator, against PyTorch: time, share of the limit, peak memory.
+"""Compares a training step, or a forward pass of the generator, with PyTorch: time and peak memory.
 
     python -m benchmarks.networks --what=step|forward [--image_size=256] [--batch_size=1] [--pytorch=PYTHON]
 
-The facades networks on random pixels; the step is the paper's, D and then G. The
-limit is what a product of large matrices reaches on this machine in the same
-minutes.
+The networks are those of the paper's facades, and the pixels are random. A step updates the discriminator and
+then the generator. The share of the limit compares the time with that of a product of large matrices,
+measured on this machine in the same minutes, of as many operations.
 """
 
 import sys
@@ -28,24 +28,35 @@ from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.progress import say
 
 PRECISIONS = ("float32", "mixed_bfloat16")
-MATMUL_SIDE = 2048  # of the limits, see ours.py
+MATMUL_SIDE = 2048  # This and COPY_MIB are the sizes of the limits in ours.py.
 COPY_MIB = 256
 
 
 def define_flags() -> flags.FlagValues:
     """Returns the command's flags."""
     values = command_line.new_flags()
-    flags.DEFINE_enum("what", "step", ["step", "forward"], "what is measured", flag_values=values)
-    flags.DEFINE_integer("image_size", 256, "px", 32, flag_values=values)
-    flags.DEFINE_integer("batch_size", 1, "images", 1, flag_values=values)
-    flags.DEFINE_integer("rounds", 15, "turns of each contestant", 1, flag_values=values)
-    flags.DEFINE_string("pytorch", sys.executable, "Python that has PyTorch", flag_values=values)
-    flags.DEFINE_string("json", None, "file to write the numbers to", flag_values=values)
+    flags.DEFINE_enum(
+        "what",
+        "step",
+        ["step", "forward"],
+        "Measure a training step, or a forward pass of the generator.",
+        flag_values=values,
+    )
+    flags.DEFINE_integer("image_size", 256, "Take images of this size in px.", 32, flag_values=values)
+    flags.DEFINE_integer("batch_size", 1, "Take this many images in a batch.", 1, flag_values=values)
+    flags.DEFINE_integer("rounds", 15, "Give each contestant this many turns.", 1, flag_values=values)
+    flags.DEFINE_string(
+        "pytorch",
+        sys.executable,
+        "Run PyTorch with this Python interpreter, and leave it out if that has no PyTorch.",
+        flag_values=values,
+    )
+    flags.DEFINE_string("json", None, "Write the numbers to this file, as JSON.", flag_values=values)
     return values
 
 
 def main(argv: Sequence[str]) -> None:
-    """Prints a table, and writes JSON where asked to."""
+    """Measures, prints a table, and writes JSON if `--json` asks for it."""
     flag_values = define_flags()
     command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
     values: dict[str, Any] = flag_values.flag_values_dict()
@@ -71,7 +82,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def list_contestants(values: Mapping[str, Any]) -> list[Contestant]:
-    """Returns who takes part; PyTorch only where it is installed."""
+    """Returns the contestants; PyTorch is one of them only where it is installed."""
     sizes = (str(values["image_size"]), str(values["batch_size"]))
     contestants = []
     has_peer = has_module(values["pytorch"], "torch")
@@ -91,7 +102,8 @@ def choose_depth(image_size: int) -> int:
     """Returns the U-Net's number of downsamplings.
 
     Raises:
-      UsageError: for sizes that do not halve as often; ours would pad them, PyTorch refuse them.
+      UsageError: for sizes that cannot be halved so often: our network would pad them, and PyTorch refuses
+        them.
     """
     depth = min(8, image_size.bit_length() - 1)
     if image_size % 2**depth:
@@ -118,13 +130,14 @@ def count_flops(what: str, image_size: int) -> float:
     eighth = image_size / 8
     patch = [convolution(*each) for each in zip(sides, [6, 64, 128], [64, 128, 256], strict=False)]
     patch += [convolution(eighth - 1, 256, 512), convolution(eighth - 2, 512, 1)]
-    # Forward, and both gradients but those of the images; D sees two images in its own
-    # update, and passes a gradient on to the image in G's.
+    # A layer costs its forward pass and two gradients, except that no gradient of the images themselves is
+    # needed. The discriminator sees two images in its own update. In that of the generator it sees one, and
+    # passes a gradient on to it.
     return 3 * generator - encoder[0] + 2 * (3 * sum(patch) - patch[0]) + 2 * sum(patch)
 
 
 def summarise_network(name: str, results: Mapping[str, Result], flops: float) -> dict[str, Any]:
-    """Returns a contestant's numbers: milliseconds, ratios within the rounds, share of the limit, memory."""
+    """Returns a contestant's numbers: milliseconds, ratios within rounds, share of the limit, memory."""
     result, limit = results[name], results[f"limit {name.split()[-1]}"]
     least_sec = flops / (2 * MATMUL_SIDE**3) * limit.seconds
     peers = {peer: each for peer, each in results.items() if peer.startswith("PyTorch")}

@@ -36,7 +36,7 @@ def random_batch(image_size: int, batch_size: int) -> dict[str, tf.Tensor]:
 
 
 def build_step(precision: str, image_size: int, batch_size: int) -> Callable[[], object]:
-    """Returns one training step of the facades networks, the losses read."""
+    """Returns a function that takes one training step of the facades networks and reads a loss."""
     generator = unet_generator((image_size, image_size), dtype=precision)
     train_step = TrainStep(generator, patch_discriminator(dtype=precision), global_batch_size=batch_size)
     batches = iter(tf.data.Dataset.from_tensors(random_batch(image_size, batch_size)).repeat())
@@ -44,7 +44,7 @@ def build_step(precision: str, image_size: int, batch_size: int) -> Callable[[],
 
 
 def build_forward(precision: str, image_size: int, batch_size: int) -> Callable[[], object]:
-    """Returns one pass of the generator, the image read."""
+    """Returns a function that runs the generator once and reads the image."""
     generator = cast_kernels(unet_generator((image_size, image_size), dtype=precision))
     batch = random_batch(image_size, batch_size)
     inputs = [batch["input_image"], batch["noise_seed"]]
@@ -53,7 +53,7 @@ def build_forward(precision: str, image_size: int, batch_size: int) -> Callable[
 
 
 def build_matmul(precision: str, image_size: int, batch_size: int) -> Callable[[], object]:
-    """Returns a product of two matrices: the machine's limit of arithmetic. Sizes are ignored."""
+    """Returns a function that multiplies two matrices: the limit of arithmetic. Sizes are ignored."""
     dtype = keras.dtype_policies.DTypePolicy(precision).compute_dtype
     matrix = tf.cast(tf.random.normal([MATMUL_SIDE, MATMUL_SIDE]), dtype)
     multiply = tf.function(lambda: tf.matmul(matrix, matrix))
@@ -61,20 +61,20 @@ def build_matmul(precision: str, image_size: int, batch_size: int) -> Callable[[
 
 
 def build_copy(precision: str, image_size: int, batch_size: int) -> Callable[[], object]:
-    """Returns a copy of a large tensor: the machine's limit of memory. All arguments are ignored."""
+    """Returns a function that copies a large tensor: the limit of memory. All arguments are ignored."""
     source, target = (tf.Variable(tf.zeros([COPY_MIB * 2**18])) for _ in range(2))
     copy = tf.function(lambda: target.assign(source + 1.0)[0])
     return lambda: copy().numpy()
 
 
 def build_served_array(precision: str, image_size: int, batch_size: int) -> Callable[[], object]:
-    """Returns a call of a SavedModel with tensors."""
+    """Returns a function that calls a SavedModel with tensors."""
     request = {INPUT_IMAGE: random_batch(image_size, batch_size)["input_image"].numpy()}
     return _serve(precision, image_size, FLOAT32, request)
 
 
 def build_served_file(precision: str, image_size: int, batch_size: int) -> Callable[[], object]:
-    """Returns a call of a SavedModel with PNG files."""
+    """Returns a function that calls a SavedModel with PNG files."""
     batch = random_batch(image_size, batch_size)["input_image"]
     files = [tf.io.encode_png(to_uint8(image)).numpy() for image in batch]
     return _serve(precision, image_size, DEFAULT_SIGNATURE, {IMAGE_BYTES: np.array(files, object)})

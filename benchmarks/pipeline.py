@@ -1,10 +1,10 @@
-"""How fast batches are made, against the pipeline of TensorFlow's pix2pix tutorial.
+"""Compares how fast batches are made with the pipeline of TensorFlow's pix2pix tutorial.
 
     python -m benchmarks.pipeline [--data=DIR]
 
-Pairs of the facades' size with jitter and mirror, batches of one, after the first
-epoch. Ours appears three times: as it runs by default, with decoded pixels in
-memory but no resized ones, and reading files in every epoch, as when memory is short.
+The pairs have the size of the facades, are jittered and mirrored, and come in batches of one. The first epoch
+does not count. Our pipeline takes part three times: as it runs by default, with decoded but not resized
+images in memory, and with nothing in memory, so that it reads the files in every epoch.
 """
 
 import contextlib
@@ -41,13 +41,12 @@ EPOCHS_PER_TURN = 3
 
 
 def main(argv: Sequence[str]) -> None:
-    """Prints a table, and writes JSON where asked to."""
+    """Measures, prints a table, and writes JSON if `--json` asks for it."""
     flag_values = command_line.new_flags()
-    flags.DEFINE_string(
-        "data", None, "holds train/ with side-by-side .jpg files; default: generated", flag_values=flag_values
-    )
-    flags.DEFINE_integer("rounds", 7, "turns of each pipeline", 1, flag_values=flag_values)
-    flags.DEFINE_string("json", None, "file to write the numbers to", flag_values=flag_values)
+    text = "Read the pairs in this folder, which holds train/ with JPEG files. Default: generated pairs."
+    flags.DEFINE_string("data", None, text, flag_values=flag_values)
+    flags.DEFINE_integer("rounds", 7, "Give each pipeline this many turns.", 1, flag_values=flag_values)
+    flags.DEFINE_string("json", None, "Write the numbers to this file, as JSON.", flag_values=flag_values)
     command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
     values: dict[str, Any] = flag_values.flag_values_dict()
     with _open_folder(values["data"]) as folder:
@@ -67,15 +66,16 @@ def summarise_feed(result: Result, peer: Result) -> dict[str, Any]:
     """Returns a pipeline's numbers.
 
     Args:
-      result: of the pipeline: seconds per epoch.
-      peer: of the pipeline to compare it with, over the same images.
+      result: the result of the pipeline, in seconds per epoch.
+      peer: the result of the pipeline to compare it with, over the same images.
 
     Returns:
-      `images_per_sec`, `ratio` (of speeds, within rounds) and `cpu_ms_per_image`,
-      each with median and quartiles; `peak_rss_mib`; `images`.
+      `images_per_sec`, `ratio` (of the speeds, within rounds) and `cpu_ms_per_image`,
+      each with its median and quartiles; `peak_rss_mib`; and `images`, the number of images.
     """
     num_images = result.facts["images"]
-    cpu_sec = np.array(result.facts["cpu_sec"][-len(result.seconds) * EPOCHS_PER_TURN :])  # without warm-ups
+    # Warm-ups are left out.
+    cpu_sec = np.array(result.facts["cpu_sec"][-len(result.seconds) * EPOCHS_PER_TURN :])
     return {
         "images_per_sec": summarise(num_images / result.seconds),
         "ratio": summarise(peer.seconds / result.seconds),
@@ -98,7 +98,7 @@ def _row(name: str, numbers: Mapping[str, Any]) -> list[str]:
 
 @contextlib.contextmanager
 def _open_folder(data: str | None) -> Iterator[Path]:
-    """Yields the folder of pairs, absolute; generated ones disappear afterwards."""
+    """Yields the absolute path of the folder of pairs; generated pairs are removed afterwards."""
     if data:
         if not any(Path(data, "train").glob("*.jpg")):
             raise UserError(f"{data} holds no train/*.jpg; --data names a folder of side-by-side JPEG pairs")
@@ -110,7 +110,7 @@ def _open_folder(data: str | None) -> Iterator[Path]:
 
 
 def write_generated_pairs(folder: Path, count: int, image_px: int) -> None:
-    """Writes generated facades as JPEG files, photo left and label map right."""
+    """Writes generated facades as JPEG files, with the photo on the left and the label map on the right."""
     command_line.import_tensorflow()
     import tensorflow as tf
 

@@ -1,7 +1,7 @@
-"""The peer: the networks and the step of the PyTorch reference, in PyTorch.
+"""The contestant that runs on PyTorch: the networks and the training step of the PyTorch reference.
 
-U-Net and 70x70 PatchGAN with batch normalisation, D's step before G's, Adam, on
-random pixels. PyTorch is not among the requirements: `pip install torch`.
+The networks are a U-Net and a 70x70 PatchGAN with batch normalisation. A step updates the discriminator and
+then the generator with Adam, on random pixels. PyTorch is not among the requirements: `pip install torch`.
 
     python -m benchmarks.pytorch WHAT PRECISION IMAGE_SIZE BATCH_SIZE
 """
@@ -26,7 +26,7 @@ def _down(channels: int, filters: int, norm: bool, stride: int = 2, bias: bool =
 
 
 class Block(nn.Module):
-    """One level of the U-Net around the levels below it; returns its input beside its output."""
+    """One level of the U-Net and the levels below it; it returns its output joined to its input."""
 
     def __init__(self, level: int, depth: int):
         super().__init__()
@@ -79,7 +79,7 @@ def _random_images(image_size: int, batch_size: int) -> torch.Tensor:
 
 
 def build_step(precision: str, image_size: int, batch_size: int) -> Callable[[], object]:
-    """Returns one training step, D and then G, the losses read."""
+    """Returns a function that takes one training step and reads the losses."""
     generator, discriminator = Block(0, _depth(image_size)), build_discriminator()
     g_adam, d_adam = (
         torch.optim.Adam(net.parameters(), 2e-4, (0.5, 0.999)) for net in (generator, discriminator)
@@ -112,7 +112,7 @@ def build_step(precision: str, image_size: int, batch_size: int) -> Callable[[],
 
 
 def build_forward(precision: str, image_size: int, batch_size: int) -> Callable[[], object]:
-    """Returns one pass of the generator."""
+    """Returns a function that runs the generator once and reads the image."""
     generator, inputs = Block(0, _depth(image_size)), _random_images(image_size, batch_size)
     autocast = _precision(precision)
 

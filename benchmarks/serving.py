@@ -1,8 +1,8 @@
-"""What a SavedModel takes beside the generator: one image as a tensor, one as a PNG file.
+"""Measures how much time a SavedModel takes more than the generator, for a tensor and for a PNG file.
 
     python -m benchmarks.serving [--image_size=256] [--precision=mixed_bfloat16]
 
-Called in a session, as TensorFlow Serving calls it, without a network between.
+The SavedModel is called in a session, as TensorFlow Serving calls it, but not over a network.
 """
 
 from collections.abc import Sequence
@@ -21,14 +21,20 @@ CONTESTANTS = {
 
 
 def main(argv: Sequence[str]) -> None:
-    """Prints a table, and writes JSON where asked to."""
+    """Measures, prints a table, and writes JSON if `--json` asks for it."""
     flag_values = command_line.new_flags()
-    flags.DEFINE_integer("image_size", 256, "px", 32, flag_values=flag_values)
-    flags.DEFINE_enum(
-        "precision", "mixed_bfloat16", ["float32", "mixed_bfloat16"], "of the model", flag_values=flag_values
+    flags.DEFINE_integer(
+        "image_size", 256, "Translate images of this size in px.", 32, flag_values=flag_values
     )
-    flags.DEFINE_integer("rounds", 25, "turns of each", 1, flag_values=flag_values)
-    flags.DEFINE_string("json", None, "file to write the numbers to", flag_values=flag_values)
+    flags.DEFINE_enum(
+        "precision",
+        "mixed_bfloat16",
+        ["float32", "mixed_bfloat16"],
+        "Compute in this precision.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_integer("rounds", 25, "Give each contestant this many turns.", 1, flag_values=flag_values)
+    flags.DEFINE_string("json", None, "Write the numbers to this file, as JSON.", flag_values=flag_values)
     command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
     values: dict[str, Any] = flag_values.flag_values_dict()
     given = (values["precision"], str(values["image_size"]), "1")

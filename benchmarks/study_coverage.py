@@ -2,12 +2,11 @@
 
     python -m benchmarks.study_coverage
 
-People differ: each has a rate of their own, from a beta distribution, and answers
-by it. The true rate is the mean of that distribution. Three bootstraps are asked
-for intervals: of people and their trials (the study's, and the paper's), of people
-alone, and of trials alone; how often each interval holds the true rate is its
-coverage. Then pairs and families of algorithms that fool equally often, or not, are
-compared: how often is a difference called significant? Tables in Markdown.
+People differ: each of them is fooled at a rate of their own, which is drawn from a beta distribution. The
+true rate is the mean of that distribution. The first table is about intervals of three bootstraps: of people
+and their trials, which is that of the study and of the paper; of people alone; and of trials alone. The share
+of simulated studies in which an interval holds the true rate is its coverage. The second table compares
+algorithms that fool equally often, and others that do not: how often is a difference called significant?
 """
 
 import dataclasses
@@ -37,10 +36,10 @@ class Crowd:
     """People who are shown one algorithm.
 
     Attributes:
-      rate: mean of their rates: the true fooling rate, in percent.
-      spread: standard deviation of their rates, in percentage points; 0: all alike.
-      people: how many.
-      trials: of each.
+      rate: mean of their rates, which is the true fooling rate, in percent.
+      spread: standard deviation of their rates, in percentage points; with 0 all are alike.
+      people: number of people.
+      trials: number of trials of each person.
     """
 
     rate: float
@@ -51,13 +50,13 @@ class Crowd:
 
 @dataclasses.dataclass(frozen=True)
 class Coverage:
-    """How intervals of many simulated studies did.
+    """How good the intervals of many simulated studies were.
 
     Attributes:
-      share: of intervals that hold the true rate, in [0, 1].
-      width: mean width, in percentage points.
-      standard_error: mean of what the bootstrap says it is.
-      true_error: standard deviation of the estimates.
+      share: share of the intervals that hold the true rate, in [0, 1].
+      width: mean width of the intervals, in percentage points.
+      standard_error: mean of the standard errors that the bootstrap gives, in percentage points.
+      true_error: standard deviation of the estimates, in percentage points.
     """
 
     share: float
@@ -66,7 +65,8 @@ class Coverage:
     true_error: float
 
 
-# Around the published rates: map to photo, photo to map, L1 alone; then fewer people, people alike.
+# The rates are near the published ones of map to photo, of photo to map and of L1 alone. The last crowds have
+# fewer people.
 CROWDS = (
     Crowd(50.0, 15.0),
     Crowd(18.9, 20.0),
@@ -105,7 +105,7 @@ def simulate_answers(crowd: Crowd, rng: np.random.Generator) -> tuple[np.ndarray
 def resample_people(
     fooled: np.ndarray, trials: np.ndarray, rng: np.random.Generator, resamples: int
 ) -> np.ndarray:
-    """A bootstrap of people alone: each keeps their trials."""
+    """Resamples people alone, each of whom keeps their trials."""
     drawn = rng.integers(len(trials), size=(resamples, len(trials)))
     return 100 * fooled[drawn].sum(axis=1) / trials[drawn].sum(axis=1)
 
@@ -113,21 +113,21 @@ def resample_people(
 def resample_trials(
     fooled: np.ndarray, trials: np.ndarray, rng: np.random.Generator, resamples: int
 ) -> np.ndarray:
-    """A wrong bootstrap: of trials alone, as if the people of the study were all there are."""
+    """Resamples trials alone, which is wrong: it takes the people of the study for all people there are."""
     return 100 * rng.binomial(trials, fooled / trials, (resamples, len(trials))).sum(axis=1) / trials.sum()
 
 
 def measure_coverage(
     crowd: Crowd, bootstrap: Bootstrap, studies: int, resamples: int, seed: int = 0
 ) -> Coverage:
-    """Simulates studies of one algorithm; asks for a 95 % interval of each.
+    """Simulates studies of one algorithm, and computes a 95 % interval for each.
 
     Args:
       crowd: the people of each study.
-      bootstrap: what draws the resamples, as `study_statistics.resample_rates`.
-      studies: how many are simulated.
-      resamples: of each.
-      seed: of all draws.
+      bootstrap: draws the resamples, with the arguments of `statistics.resample_rates`.
+      studies: number of simulated studies.
+      resamples: number of resamples for each study.
+      seed: seed of all draws.
     """
     rng = np.random.default_rng(seed)
     estimates = []
@@ -146,16 +146,16 @@ def measure_coverage(
 def measure_significance(
     family: Sequence[Crowd], studies: int, resamples: int, seed: int = 0
 ) -> tuple[float, float]:
-    """Simulates studies of several algorithms; compares all pairs of each.
+    """Simulates studies of several algorithms, and compares all pairs of algorithms in each study.
 
     Args:
       family: the people of each algorithm.
-      studies: how many are simulated.
-      resamples: of each algorithm.
-      seed: of all draws.
+      studies: number of simulated studies.
+      resamples: number of resamples for each algorithm.
+      seed: seed of all draws.
 
     Returns:
-      Shares of studies in which the smallest p-value is below 5 %: as it is, and corrected.
+      The share of studies in which the smallest p-value is below 5 %, and the same after Holm's correction.
     """
     rng = np.random.default_rng(seed)
     smallest = []
@@ -173,16 +173,24 @@ def measure_significance(
 
 
 def main(argv: Sequence[str]) -> None:
-    """Simulates, and prints the tables that were asked for."""
+    """Simulates studies, and prints the tables that `--table` names."""
     flag_values = new_flags()
-    flags.DEFINE_multi_enum(
-        "table", list(TABLES), list(TABLES), "to make; both unless given", flag_values=flag_values
-    )
-    flags.DEFINE_integer("studies", 1000, "simulated for each row", lower_bound=2, flag_values=flag_values)
+    text = "Print this table. This may be repeated."
+    flags.DEFINE_multi_enum("table", list(TABLES), list(TABLES), text, flag_values=flag_values)
+    flag_values["table"].help = text  # absl says in words of its own that it may be repeated.
     flags.DEFINE_integer(
-        "resamples", 2000, "bootstrap resamples of each algorithm", lower_bound=100, flag_values=flag_values
+        "studies", 1000, "Simulate this many studies for each row.", lower_bound=2, flag_values=flag_values
     )
-    flags.DEFINE_integer("seed", 0, "of all draws", lower_bound=0, flag_values=flag_values)
+    flags.DEFINE_integer(
+        "resamples",
+        2000,
+        "Draw this many resamples for each algorithm.",
+        lower_bound=100,
+        flag_values=flag_values,
+    )
+    flags.DEFINE_integer(
+        "seed", 0, "Draw all random numbers from this seed.", lower_bound=0, flag_values=flag_values
+    )
     refuse_arguments(parse_flags(flag_values, __doc__, argv))
     values = flag_values.flag_values_dict()
     studies, resamples, seed = values["studies"], values["resamples"], values["seed"]
@@ -216,7 +224,7 @@ def _describe_significance(family: tuple[Crowd, ...], studies: int, resamples: i
     return [f"{rates} %", f"{family[0].spread:g}", f"{plain:.1%}", f"{corrected:.1%}"]
 
 
-# Name -> head, rows, and what makes the cells of a row.
+# Name of a table -> its header, what its rows are about, and the function that makes the cells of a row.
 TABLES: dict[str, tuple[Sequence[str], Sequence[Any], Callable[..., list[str]]]] = {
     "intervals": (
         (

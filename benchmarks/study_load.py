@@ -1,13 +1,12 @@
-"""Fifty people in a study at once, on this machine: no answer may be lost, none may wait long.
+"""Lets many people take part in a study at once, and checks that no answer is lost and how long they wait.
 
     python -m benchmarks.study_load --people=50
 
-Makes a study of plain pictures, starts its server as a researcher would, and lets
-people take part by requests: each fetches the images, waits as long as they are
-shown, thinks, answers, and now and then sends an answer again as if the reply had
-been lost. With --kill_after_sec the server is killed in the middle, as a power
-failure would, and started again. Prints what was answered, what is stored, and how
-long requests took.
+The command makes a study of plain pictures, starts its server as a researcher would, and sends the requests
+of simulated people. Each of them fetches the images, waits as long as they are shown, thinks, and answers.
+Now and then a person sends an answer again, as if the reply had been lost. With --kill_after_sec the server
+is killed in the middle, as by a power failure, and started again. The command prints what was answered, what
+is stored, and how long requests took.
 """
 
 import http.client
@@ -39,13 +38,17 @@ SIDES = ("left", "right")
 def main(argv: Sequence[str]) -> int:
     """Runs the load and compares what was acknowledged with what is stored."""
     flag_values = command_line.new_flags()
-    flags.DEFINE_integer("people", 50, "at once", 1, flag_values=flag_values)
-    flags.DEFINE_integer(
-        "test_trials", 40, "of each person, after 10 for practice", 1, flag_values=flag_values
-    )
-    flags.DEFINE_float("exposure_sec", 1.0, "of each image", 0.05, flag_values=flag_values)
-    flags.DEFINE_float("think_sec", 1.0, "mean time to answer", 0.0, flag_values=flag_values)
-    flags.DEFINE_float("kill_after_sec", None, "kill the server then", 0.0, flag_values=flag_values)
+    for name, default, text in (
+        ("people", 50, "Let this many people take part at once."),
+        ("test_trials", 40, "Give each person this many test trials, after 10 practice trials."),
+    ):
+        flags.DEFINE_integer(name, default, text, 1, flag_values=flag_values)
+    for name, seconds, least, text in (
+        ("exposure_sec", 1.0, 0.05, "Show each image for this many seconds."),
+        ("think_sec", 1.0, 0.0, "Let people think for this many seconds on average."),
+        ("kill_after_sec", None, 0.0, "Kill and restart the server after this many seconds. Default: never."),
+    ):
+        flags.DEFINE_float(name, seconds, text, least, flag_values=flag_values)
     command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
     values = flag_values.flag_values_dict()
     protocol = Protocol(test_trials=values["test_trials"], exposure_sec=values["exposure_sec"])
@@ -87,7 +90,7 @@ def _make_study(study_dir: Path, protocol: Protocol) -> None:
 
 
 class _Server:
-    """The real command in a process of its own."""
+    """The server of the study: the real command, in a process of its own."""
 
     def __init__(self, study_dir: Path, port: int = 0):
         self._study_dir = study_dir
@@ -103,25 +106,25 @@ class _Server:
             raise UserError("the server did not start; its reason is above")
 
     def restart(self) -> None:
-        """Kills it and starts it again at the same port."""
+        """Kills the server and starts it again at the same port."""
         self._process.kill()
         self._process.wait()
         self.restarts += 1
         self._start(self.port)
 
     def stop(self) -> None:
-        """Ends it."""
+        """Ends the server."""
         self._process.terminate()
         self._process.wait()
 
 
 class _Person(threading.Thread):
-    """One session.
+    """A simulated person, who takes part in one session.
 
     Attributes:
       acknowledged: trial -> the side whose answer the server said it stored.
-      latencies_ms: of every request that was answered.
-      refusals: answers of the server that no person may get.
+      latencies_ms: milliseconds between request and answer, of every request that was answered.
+      refusals: answers of the server that should never occur.
     """
 
     def __init__(self, server: _Server, number: int, protocol: Protocol, think_sec: float):
@@ -167,7 +170,7 @@ class _Person(threading.Thread):
             self._request("GET", f"/images/{address}")
 
     def _request(self, method: str, path: str, body: dict | None = None) -> dict[str, Any]:
-        """Asks until there is an answer, as the page does."""
+        """Repeats a request until there is an answer, as the page does."""
         while True:
             begun = time.monotonic()
             try:

@@ -1,4 +1,4 @@
-"""Contestants of `benchmarks.command`: the bare step, and all that `train` does around it.
+"""Contestants of `benchmarks.command`: the bare training step, and all that `train` does around it.
 
 python -m benchmarks.training bare|whole PRECISION IMAGE_SIZE DATASET DATA_DIR
 """
@@ -17,12 +17,12 @@ from tfpix2pix.methods.build import build_train_step
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.train import training
 
-STEPS_PER_CALL = 25  # with the scalars' summary once, twice as often as by default
+STEPS_PER_CALL = 25  # Each call writes the scalars once, which is twice as often as by default.
 NEVER = 10**9
 
 
 def make_settings(precision: str, image_size: int, dataset: str, data_dir: str) -> Config:
-    """Returns a dataset's recipe; no validation, no checkpoint, no end."""
+    """Returns the settings of a dataset's recipe, without validations, checkpoints and an end."""
     return make_config(
         dataset=dataset,
         data_dir=data_dir,
@@ -38,7 +38,7 @@ def make_settings(precision: str, image_size: int, dataset: str, data_dir: str) 
 
 
 def take_bare_steps(config: Config) -> None:
-    """Answers with the step alone, on one random batch."""
+    """Takes turns with the training step alone, always on the same random batch."""
     train_step = build_train_step(config, NEVER)
     batches = iter(tf.data.Dataset.from_tensors(random_batch(config.image_size[0], 1)).repeat())
 
@@ -50,7 +50,7 @@ def take_bare_steps(config: Config) -> None:
 
 
 def take_whole_steps(config: Config) -> None:
-    """Answers with `train`: the loop waits before each step until it is its turn."""
+    """Takes turns with `train`, whose loop waits before each step until it is its turn."""
     may_go, gone = threading.Semaphore(0), threading.Semaphore(0)
 
     class PacedTraining(training.Training):
@@ -80,7 +80,7 @@ def take_whole_steps(config: Config) -> None:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Answers as one contestant."""
+    """Takes the turns of one contestant."""
     what, precision, image_size, dataset, data_dir = argv[1:]
     settings = make_settings(precision, int(image_size), dataset, data_dir)
     {"bare": take_bare_steps, "whole": take_whole_steps}[what](settings)

@@ -26,7 +26,7 @@ from tfpix2pix.pipelines.base.errors import Stopped, UsageError, UserError
 from tfpix2pix.pipelines.base.paths import settle_path
 from tfpix2pix.pipelines.base.suggestions import suggest
 
-# Of the text of --help, in columns.
+# The width of the text of --help, in columns.
 _HELP_WIDTH = 96
 # absl keeps flags by the module that defines them; a group is such a module with this prefix.
 _GROUP = "group of flags: "
@@ -169,8 +169,9 @@ def _describe_flag(flag: flags.Flag) -> str:
     # absl puts the choices of an enumeration before its help.
     text = flag.help.removeprefix(f"<{choices}>: ")
     text = text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
-    if flag.default not in (None, ""):
-        text += f" Default: {flag.default}."
+    default = ",".join(map(str, flag.default)) if isinstance(flag.default, list) else flag.default
+    if default not in (None, ""):
+        text += f" Default: {default}."
     wrapped = textwrap.fill(
         text, _HELP_WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6, break_on_hyphens=False
     )

@@ -123,6 +123,8 @@ def test_help_lists_the_commands_own_flags_then_each_group_and_how_to_turn_off_a
     define = {"flag_values": flag_values}
     command_line.flags.DEFINE_bool("mirror", None, "Mirror half of the images.", **define)
     command_line.flags.DEFINE_enum("mode", "a", ["a", "b"], "which way", **define)
+    command_line.flags.DEFINE_list("hosts", [], "Answer to these names.", **define)
+    command_line.flags.DEFINE_list("names", ["l1", "ssim"], "Compute these.", **define)
     command_line.flags.DEFINE_integer(
         "steps", None, "Train for this many steps." + " More is better." * 6, **define
     )
@@ -135,6 +137,8 @@ def test_help_lists_the_commands_own_flags_then_each_group_and_how_to_turn_off_a
         "Trains.\n\n"
         "Flags:\n"
         "  --mode=a|b\n      Which way. Default: a.\n"
+        "  --hosts\n      Answer to these names.\n"
+        "  --names\n      Compute these. Default: l1,ssim.\n"
         "  --workdir\n      Folder of the run.\n\n"
         "Data:\n"
         "  --mirror, --nomirror\n      Mirror half of the images.\n\n"
