@@ -13,7 +13,7 @@ from tfpix2pix.pipelines.tasks.registry import TASKS, all_options, tasks_with_op
 
 
 def check_common(config: RunConfig) -> None:
-    """Raises UsageError, naming the setting, when what every training has in common cannot work."""
+    """Raises UsageError, which names the setting, when settings that every training has cannot work."""
     check_values(config)
     catalogue.check_name(config.dataset)
     is_smaller = any(load < side for side, load in zip(config.image_size, config.load_size, strict=True))
@@ -29,7 +29,7 @@ def check_common(config: RunConfig) -> None:
 
 
 def check(config: Config) -> None:
-    """Raises UsageError, naming the setting, when a pix2pix run cannot work with its settings."""
+    """Raises UsageError, which names the setting, when a pix2pix run cannot work with its settings."""
     check_common(config)
     _check_task(config)
     _check_networks(config)

@@ -1,7 +1,7 @@
 """The configuration of a pix2pix run: how it is built from flags and recipes, read, shown and compared.
 
-A flag wins over the dataset's recipe, and the recipe over the default; `make_config`
-settles all of it at once. TensorFlow is not imported.
+A flag wins over the dataset's recipe, and the recipe over the default, as `make_config` settles it.
+TensorFlow is not imported.
 """
 
 import dataclasses
@@ -98,7 +98,7 @@ def define_flags(
 
     Args:
       flag_values: where the flags are defined.
-      names: of fields.
+      names: names of fields.
       default_texts: what the help says of a default, where the command has another one.
     """
     texts = {**_DEFAULT_TEXTS, **(default_texts or {})}

@@ -33,7 +33,7 @@ def _list_tasks() -> str:
 class Config(RunConfig):
     """Everything that decides a run. Build it with `make_config`.
 
-    Sizes are (height, width) in px; `*_steps` count steps, each one D and one G update.
+    Sizes are (height, width) in px; `*_steps` count steps, each of which updates D once and G once.
     """
 
     direction: str = option(

@@ -35,15 +35,15 @@ def option(
     """Returns a dataclass field that is also the flag of the same name.
 
     Args:
-      default: of the field. The flag's default is None, so that a flag that was given
-        can be told from one that was not.
+      default: default of the field. That of the flag is None, so that a flag that was given can be told
+        from one that was not.
       help: a whole sentence or more that can be read alone.
       group: one of `GROUPS`.
       choices: the values that the field may have; empty if it may have any.
       may_change: whether a run may be resumed with another value.
       minimum: the least value of a number.
       term: where the setting is the weight of a term of the generator's loss, the
-        function that computes the term; see `methods/losses.py: find_terms`.
+        function that computes the term, as `find_terms` in `methods/losses.py` explains.
       reads_features: whether that term looks at the discriminator's features.
     """
     metadata = {
@@ -63,8 +63,8 @@ def redefine(base: type, name: str, default: Any = dataclasses.MISSING, **change
 
     Args:
       base: the class that defines the option.
-      name: of the option.
-      default: the subclass's default; that of `base` if it is not given.
+      name: name of the option.
+      default: default of the subclass; if it is not given, that of `base` stays.
       **changes: arguments of `option` that differ, by name.
     """
     field = list_fields(base)[name]
@@ -146,7 +146,7 @@ def parse_size(value: Any, name: str) -> Size:
 
     Args:
       value: what was given.
-      name: of the setting, for the message.
+      name: name of the setting, for the message.
 
     Raises:
       UsageError: for any other value.

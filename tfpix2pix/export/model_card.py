@@ -36,7 +36,7 @@ def describe_run(workdir: Path, config: Config, step: int) -> dict[str, Any]:
     metadata, origin = checkpoints.read_metadata(workdir, step), read_origin(workdir)
     return {
         "dataset": config.dataset,
-        # Not where it was on that machine.
+        # The path is left out, because it is one of that machine.
         "origin": origin and {name: value for name, value in origin.items() if name != "path"},
         "recipe": _find_recipe(workdir, config),
         "task": config.task,

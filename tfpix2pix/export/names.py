@@ -5,7 +5,7 @@ TensorFlow is not imported.
 
 SAVED_MODEL_FILE = "saved_model.pb"
 CARD_FILE = "model_card.json"
-# TensorFlow Serving leaves this folder to whoever wrote the model, but for the file of warm-up requests.
+# TensorFlow Serving leaves this folder to the writer of the model, except for the file of warm-up requests.
 _EXTRA_FOLDER = "assets.extra"
 # Holds the name and the hole of the task.
 TASK_FILE = f"{_EXTRA_FOLDER}/tfpix2pix.json"
@@ -20,7 +20,7 @@ SEEDED = "_seeded"
 # The network itself: floats and seeds in, floats out.
 NETWORK_SIGNATURE = FLOAT32 + SEEDED
 
-# Inputs and outputs. Image files have one name, whichever way they go.
+# Inputs and outputs. Image files have the same name in both.
 INPUT_IMAGE = "input_image"
 GENERATED_IMAGE = "generated_image"
 IMAGE_BYTES = "image_bytes"

@@ -1,4 +1,7 @@
-"""What a servable refuses, with INVALID_ARGUMENT and a sentence, before it decodes: TensorFlow operations."""
+"""Refuses bad requests to a servable before they are decoded, with INVALID_ARGUMENT and a sentence.
+
+The functions use TensorFlow operations only, because they are part of the SavedModel.
+"""
 
 import tensorflow as tf
 
@@ -9,16 +12,17 @@ from tfpix2pix.pipelines.files.headers_in_graph import parse_header_in_graph
 def check_file(
     contents: tf.Tensor, place: tf.Tensor, channels: int, max_pixels: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Refuses what is no image, and one that would be too large decoded; reads only its header.
+    """Refuses a file that is no image, or whose image would be too large; it reads only the header.
 
     Args:
-      contents: scalar string.
-      place: integer scalar, of the file in its request, for the message.
-      channels: of the picture; a file with alpha must bring 2 itself, other counts are converted.
-      max_pixels: most pixels of an image.
+      contents: scalar string, the bytes of the file.
+      place: integer scalar, the place of the file in its request, for the message.
+      channels: channels of the picture. With 2 the file must have gray and alpha itself; with any other
+        number it is converted.
+      max_pixels: the largest number of pixels of an image.
 
     Returns:
-      `contents`, to be decoded from this tensor, and whether its channels have 16 bits.
+      `contents`, as a tensor that exists only if the checks pass, and whether its channels have 16 bits.
     """
     unread, height, width, given_channels, bits = parse_header_in_graph(contents)
     size = tf.strings.join([tf.strings.as_string(width), "x", tf.strings.as_string(height)])
@@ -27,7 +31,7 @@ def check_file(
         (tf.not_equal(unread, ""), unread),
         ((height < 1) | (width < 1), tf.strings.join(["has no pixels: ", size])),
         (
-            # Each alone too, as the product of two numbers of 32 bits may not fit.
+            # Each side is checked too, because the product of two numbers of 32 bits may overflow.
             (height > max_pixels) | (width > max_pixels) | (height * width > max_pixels),
             tf.strings.join(["has ", size, f" px, more than the {max_pixels} px allowed"]),
         ),
@@ -43,16 +47,16 @@ def check_file(
 
 
 def check_images(images: tf.Tensor, channels: int, max_pixels: int) -> tf.Tensor:
-    """Refuses a batch of another shape, too large, or of floats that are not in [-1, 1].
+    """Refuses a batch of another shape, of images that are too large, or of floats that are not in [-1, 1].
 
     Args:
-      images: [B, H, W, C]. Servers do not hold requests to a signature's shape, so
-        the shape is looked at when the request is there.
-      channels: expected.
-      max_pixels: most pixels of an image.
+      images: [B, H, W, C]. Servers do not hold requests to the shape of a signature, so the shape is
+        checked for each request.
+      channels: the number of channels that is expected.
+      max_pixels: the largest number of pixels of an image.
 
     Returns:
-      `images`, to be worked with.
+      `images`, as a tensor that exists only if the checks pass.
     """
     shape = tf.shape(images, out_type=tf.int64)
     expected = f"must be [B, H, W, {channels}] with at least 1 image and 1 px"
@@ -64,14 +68,14 @@ def check_images(images: tf.Tensor, channels: int, max_pixels: int) -> tf.Tensor
     problem = tf.where(tf.equal(problem, ""), problem, problem + received)
     images = _refuse(images, problem, "input_image ")
     if images.dtype.is_floating:
-        # Of NaN too.
+        # This is true for NaN too.
         outside = ~tf.reduce_all(tf.abs(images) <= 1 + OVERSHOOT)
         images = _refuse(images, _first_problem((outside, "must be in [-1, 1]")), "input_image ")
     return images
 
 
 def check_seeds(noise_seed: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-    """Refuses seeds that are not one for each image; returns them."""
+    """Refuses seeds unless there is one for each image; returns them."""
     shape = tf.shape(noise_seed)
     fits = tf.reduce_all(tf.equal(shape, tf.stack([count, 2])))
     received = tf.strings.format(
@@ -81,7 +85,7 @@ def check_seeds(noise_seed: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
 
 
 def _first_problem(*problems: tuple[tf.Tensor, tf.Tensor | str]) -> tf.Tensor:
-    """Returns the text of the first that holds, or none."""
+    """Returns the text of the first problem that is there; an empty text if there is none."""
     first = tf.constant("")
     for holds, text in reversed(problems):
         first = tf.where(holds, text, first)
@@ -89,6 +93,6 @@ def _first_problem(*problems: tuple[tf.Tensor, tf.Tensor | str]) -> tf.Tensor:
 
 
 def _refuse(value: tf.Tensor, problem: tf.Tensor, name: tf.Tensor | str) -> tf.Tensor:
-    """Returns `value`, of which nothing can be made where there is a problem."""
+    """Returns `value`, as a tensor that fails when it is computed although there is a problem."""
     with tf.control_dependencies([tf.debugging.Assert(tf.equal(problem, ""), [name + problem])]):
         return tf.identity(value)

@@ -32,8 +32,8 @@ def export_run(
       workdir: folder of the run.
       folder: folder of the model, such as `saved_models/facades`.
       noise: `fixed`, `random` or `off`, for requests that bring no seed; None takes the run's policy.
-      max_pixels: see `export_saved_model`.
-      keep_versions: see `export_saved_model`.
+      max_pixels: the largest number of pixels of an image; None as for `export_saved_model`.
+      keep_versions: number of versions that are kept; None keeps all.
 
     Returns:
       The folder of the version, `<folder>/<version>`.

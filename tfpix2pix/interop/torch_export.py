@@ -27,7 +27,7 @@ def export_weights(
     Args:
       workdir: folder of the run.
       output: file to write the generator to.
-      discriminator: file to write the discriminator to; None: it is not written.
+      discriminator: file to write the discriminator to; None does not write it.
       which: the checkpoint: `latest`, `best` or a step.
 
     Returns:

@@ -13,7 +13,7 @@ import numpy as np
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 
-# Suffix -> the package that it needs, which is in the extra `torch`; None: it needs only NumPy.
+# Suffix -> the package that it needs, which is in the extra `torch`; None where NumPy is enough.
 PACKAGES = {".pth": "torch", ".pt": "torch", ".npz": None, ".safetensors": "safetensors"}
 # The files of torch.save begin like this: archives, and before PyTorch 1.6 pickles.
 _TORCH_STARTS = (b"PK\x03\x04", b"\x80")
@@ -98,7 +98,7 @@ def read_state(path: Path) -> State:
         }
     except (*_UNREADABLE, OSError) as error:
         if isinstance(error, OSError) and error.filename:
-            raise  # of the disk, and names the file
+            raise  # This is an error of the disk, and it names the file.
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise UserError(
             f"{path} cannot be read as a {path.suffix} state dict ({reason[:200]}); "

@@ -159,7 +159,7 @@ def _read_settings(patch: PatchDiscriminator, unet: Unet, given: Mapping[str, An
     fields = {strided: px for px, strided in STRIDED_CONVOLUTIONS.items()}
     if patch.strided not in fields:
         raise UserError(f"a {patch} has no counterpart here: there are 1 to {max(fields)} strided ones")
-    # Its "none" had biases in some versions, and looks like its "instance" then.
+    # The reference's norm "none" had biases in some versions, in which it looks like its "instance".
     if patch.affine != unet.affine or (unet.biased and not patch.biased):
         raise UserError(f"the files are not of one run: a {unet}, and a {patch}")
     sees_input = patch.channels == unet.input_channels + unet.output_channels

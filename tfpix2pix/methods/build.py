@@ -20,8 +20,8 @@ def build_train_step(
     Args:
       config: the run's configuration.
       total_steps: steps of the whole training, for the learning rate schedule.
-      own_generator: builds the generator in place of the configuration's, by the same
-        contract; see `tfpix2pix/networks/build.py`.
+      own_generator: a function that builds the generator in place of the configuration's; the
+        head of `tfpix2pix/networks/build.py` says what it is called with and what it returns.
 
     Returns:
       The step; build it inside `strategy.scope()`.

@@ -2,7 +2,7 @@
 
 `softplus(-logits)` and `softplus(logits)` are the two cross-entropies of a
 sigmoid. Unlike `sigmoid_cross_entropy_with_logits` each has one reader of its
-logits, which keeps gradients bit-reproducible: see "AddN" in docs/fidelity.md.
+logits, which keeps gradients bit-reproducible, as "AddN" in docs/fidelity.md explains.
 """
 
 import dataclasses

@@ -14,14 +14,14 @@ ADAM_EPSILON = 1e-8
 
 @keras.utils.register_keras_serializable("tfpix2pix")
 class FusedAdam(keras_versions.Adam):
-    """`keras.optimizers.Adam`, its update done by TensorFlow's fused kernel.
+    """`keras.optimizers.Adam`, whose update is done by TensorFlow's fused kernel.
 
-    Keras's own update makes a dozen passes over the weights; with 57 million of
-    them and batches of one image that was up to half of a training step on a CPU.
+    Keras's own update makes a dozen passes over the weights. With 57 million weights and batches of one image
+    it took up to half of a training step on a CPU.
 
     Args:
-      *args: as in `keras.optimizers.Adam`.
-      **kwargs: likewise; `amsgrad` is not supported.
+      *args: the arguments of `keras.optimizers.Adam`.
+      **kwargs: the arguments of `keras.optimizers.Adam`, except for `amsgrad`, which is not supported.
 
     Raises:
       ValueError: with `amsgrad`.
@@ -68,11 +68,11 @@ def build_adam(
 
 @keras.utils.register_keras_serializable("tfpix2pix")
 class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """Constant over the first half of training, then linear to 0.
+    """A learning rate that is constant for the first half of the training and then falls linearly to 0.
 
     Args:
-      learning_rate: rate of the first half.
-      total_steps: steps of the whole training.
+      learning_rate: learning rate of the first half.
+      total_steps: number of steps of the whole training.
 
     Source: the PyTorch reference (100 epochs constant, 100 decaying).
     """

@@ -40,9 +40,9 @@ class TrainStep(TranslationStep):
       lambda_l1: weight of the L1 loss.
       terms: further terms of the generator's loss, by name; each is reported as
         `<name>_loss`.
-      generator_optimizer: a Keras optimizer; None: `build_adam()`.
-      discriminator_optimizer: a Keras optimizer; None: `build_adam()`.
-      global_batch_size: what losses are divided by: the examples of all replicas.
+      generator_optimizer: a Keras optimizer; None takes `build_adam()`.
+      discriminator_optimizer: a Keras optimizer; None takes `build_adam()`.
+      global_batch_size: number of examples in a step over all replicas, by which losses are divided.
       jit_compile: whether XLA compiles the step.
 
     Attributes:
@@ -122,7 +122,7 @@ class TrainStep(TranslationStep):
                     generator_loss += term.weight * values[f"{name}_loss"]
             scaled_loss = scale_loss(self.generator_optimizer, generator_loss)
         descend(tape, scaled_loss, self.generator, self.generator_optimizer, batch)
-        # Counts wait for the batch as the weights do.
+        # The count waits for the batch, as the weights do.
         with tf.control_dependencies([input_image]):
             self.step.assign_add(1)
         return {**values, "l1_loss": l1, "generator_loss": generator_loss}
@@ -145,7 +145,7 @@ class TrainStep(TranslationStep):
         }
 
     def _judge(self, input_image: tf.Tensor, target_image: tf.Tensor) -> list[tf.Tensor]:
-        """Returns the features, where a term reads them, and the logits."""
+        """Returns the features, if a term reads them, and the logits."""
         if self._features is None:
             return [self.discriminate(input_image, target_image, training=True)]
         return self._features(self._inputs(input_image, target_image), training=True)
@@ -195,7 +195,7 @@ def _check_objective(objective: str, discriminator: keras.Model | None) -> None:
 
 
 def build_step(config: Config, total_steps: int, own_generator: Builder | None = None) -> TrainStep:
-    """Builds networks, optimizers and step; see `methods/build.py`."""
+    """Builds networks, optimizers and step, as `methods/build.py` calls it."""
 
     def build_optimizer() -> keras.optimizers.Optimizer:
         rate = config.learning_rate

@@ -16,7 +16,7 @@ class Step(ABC):
     Build it inside `strategy.scope()`: it runs under the strategy that it was built in.
 
     Args:
-      global_batch_size: what losses are divided by: the examples of all replicas.
+      global_batch_size: number of examples in a step over all replicas, by which losses are divided.
       jit_compile: whether XLA compiles the step.
 
     Attributes:
@@ -36,13 +36,14 @@ class Step(ABC):
             0, dtype=tf.int64, trainable=False, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA
         )
         if jit_compile and self.strategy.num_replicas_in_sync > 1:
-            # The step holds the optimizers' all-reduce.
+            # The optimizers' all-reduce is part of the step.
             raise ValueError(
                 "jit_compile works on one replica, as XLA cannot compile what replicas exchange. "
                 f"Received: {self.strategy.num_replicas_in_sync} replicas"
             )
         self._compiled_step = tf.function(self.replica_step, jit_compile=True) if jit_compile else None
-        # Its loop is the only Python for AutoGraph to convert; elsewhere it is off, for a faster start.
+        # Only the loop of this function needs AutoGraph, which is off elsewhere because it slows down the
+        # start.
         self._run_steps = tf.function(self._loop)
 
     @abstractmethod
@@ -89,7 +90,7 @@ class Step(ABC):
 
         Args:
           batches: iterator of a `tf.data.Dataset` or a distributed one.
-          num_steps: how many to take.
+          num_steps: number of steps to take.
 
         Returns:
           Loss name -> float32 [num_steps].
@@ -106,7 +107,7 @@ class Step(ABC):
         history = tf.TensorArray(tf.float32, num_steps, element_shape=[len(names)])
         for place in tf.range(num_steps):
             batch = next(batches)
-            # Nothing else that is in it: XLA cannot take strings.
+            # Other entries of the batch are left out, because XLA cannot take strings.
             read = {name: batch[name] for name in self.inputs}
             per_replica = self.strategy.run(self._compiled_step or self.replica_step, args=(read,))
             total = self.strategy.reduce(
@@ -116,7 +117,7 @@ class Step(ABC):
         return dict(zip(names, tf.unstack(history.stack(), num=len(names), axis=1), strict=True))
 
     def share(self, per_example: tf.Tensor) -> tf.Tensor:
-        """Returns this replica's share of the mean over the global batch; summed over replicas, the mean.
+        """Returns this replica's share of the mean over the global batch; the sum of all shares is that mean.
 
         Args:
           per_example: float32 [B].
@@ -160,11 +161,11 @@ def descend(
     The update waits for the batch: a step whose files cannot be read leaves no trace.
 
     Args:
-      tape: has recorded the loss.
-      loss: scalar, scaled as `keras_versions.scale_loss` does for the optimizer.
+      tape: the tape that has recorded the loss.
+      loss: scalar, scaled as `keras_versions.scale_loss` does it for the optimizer.
       model: the network; its trainable variables are updated.
-      optimizer: built for them.
-      batch: what the step reads.
+      optimizer: the optimizer that was built for these variables.
+      batch: the batch that the step reads.
     """
     variables = model.trainable_variables
     gradients = tape.gradient(loss, variables)

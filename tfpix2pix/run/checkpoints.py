@@ -25,7 +25,7 @@ from tfpix2pix.pipelines.base.progress import warn
 METADATA = "checkpoint.json"
 # The variables of a training step by name, one of them "step", as `Step.variables` returns them.
 Variables = Mapping[str, tf.Variable]
-# What TensorFlow and JSON raise for files that are missing, cut short, altered or not theirs.
+# TensorFlow and JSON raise these for files that are missing, cut short, altered or of another kind.
 _UNREADABLE = (OSError, ValueError, AssertionError, LookupError, RuntimeError, tf.errors.OpError)
 
 
@@ -49,12 +49,12 @@ def find_step(workdir: Path, which: str) -> int:
     """Returns the step of a checkpoint that is asked for.
 
     Args:
-      workdir: of the run.
-      which: `latest`, `best` or a step.
+      workdir: folder of the run.
+      which: the checkpoint: `latest`, `best` or a step.
 
     Raises:
-      UsageError: when there is no such checkpoint; the message lists what there is.
-      UserError: when the latest, which knows the best, is damaged.
+      UsageError: when there is no such checkpoint; the message lists those that there are.
+      UserError: when the latest checkpoint, which says which one is the best, is damaged.
     """
     steps = list_steps(workdir)
     if not steps:
@@ -79,7 +79,7 @@ def find_step(workdir: Path, which: str) -> int:
 
 
 def tell_latest(workdir: Path) -> str:
-    """Returns a clause for messages: which checkpoint is left."""
+    """Returns a clause for messages that says which checkpoint is left."""
     steps = list_steps(workdir)
     return f"the checkpoint of step {steps[-1]} is intact" if steps else "there is no checkpoint yet"
 
@@ -88,9 +88,9 @@ def save(workdir: Path, variables: Variables, metadata: Mapping[str, Any]) -> Pa
     """Writes a checkpoint of the current step, atomically.
 
     Args:
-      workdir: of the run.
-      variables: what to save.
-      metadata: JSON values to keep beside it.
+      workdir: folder of the run.
+      variables: the variables to save, by name.
+      metadata: what is written beside them, in types of JSON.
 
     Returns:
       The checkpoint's folder.
@@ -132,11 +132,11 @@ def restore_latest(workdir: Path, variables: Variables) -> int:
     """Restores the newest checkpoint that is sound; damaged ones after it are renamed to `damaged-step-*`.
 
     Args:
-      workdir: of the run.
-      variables: what to restore into.
+      workdir: folder of the run.
+      variables: the variables to restore, by name.
 
     Returns:
-      Its step, or 0 when there is no checkpoint.
+      The step of the checkpoint, or 0 when there is none.
 
     Raises:
       UserError: when there are checkpoints, but none can be read.
@@ -153,7 +153,7 @@ def restore_latest(workdir: Path, variables: Variables) -> int:
             warn(f"{folder} is damaged ({shorten(error)}); trying the one before")
             damaged.append(folder)
             continue
-        # Left in their place they would count among the latest, at the cost of sound ones.
+        # If they stayed, they would count among the latest, and sound ones would be deleted in their place.
         for folder in damaged:
             _set_aside(folder)
         return step
@@ -168,12 +168,12 @@ def restore_latest(workdir: Path, variables: Variables) -> int:
 def _set_aside(folder: Path) -> None:
     aside = folder.with_name(f"damaged-{folder.name}")
     shutil.rmtree(aside, ignore_errors=True)
-    with suppress(FileNotFoundError):  # another worker was faster
+    with suppress(FileNotFoundError):  # Another worker has renamed it already.
         os.replace(folder, aside)
 
 
 def restore_generator(workdir: Path, step: int, generator: keras.Model) -> None:
-    """Restores a generator's weights alone; see `restore_model`."""
+    """Restores a generator's weights alone, as `restore_model` does."""
     restore_model(workdir, step, GENERATOR, generator)
 
 
@@ -181,10 +181,10 @@ def restore_model(workdir: Path, step: int, name: str, model: keras.Model) -> No
     """Restores one network's weights alone.
 
     Args:
-      workdir: of the run.
-      step: which checkpoint.
-      name: of the network, as `model_variables` was given it.
-      model: built from the run's configuration.
+      workdir: folder of the run.
+      step: step of the checkpoint.
+      name: name of the network, such as `GENERATOR`.
+      model: the network, built from the configuration of the run.
 
     Raises:
       UserError: when the checkpoint cannot be read.
@@ -197,12 +197,12 @@ def restore_model(workdir: Path, step: int, name: str, model: keras.Model) -> No
 
 
 def read_weights(workdir: Path, step: int, name: str) -> dict[str, np.ndarray]:
-    """Returns one network's weights by `<layer>/<weight>`, without building it; empty if it is not there.
+    """Returns the weights of one network by `<layer>/<weight>`; none if the checkpoint lacks the network.
 
     Args:
-      workdir: of the run.
-      step: which checkpoint.
-      name: of the network, as `model_variables` was given it.
+      workdir: folder of the run.
+      step: step of the checkpoint.
+      name: name of the network, such as `GENERATOR`.
 
     Raises:
       UserError: when the checkpoint cannot be read.

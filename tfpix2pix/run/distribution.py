@@ -15,7 +15,7 @@ class Placement:
     """A strategy and this process's place in it.
 
     Attributes:
-      strategy: what the step runs under.
+      strategy: the strategy that the training step runs under.
       is_chief: whether this process writes checkpoints, summaries and exports.
     """
 
@@ -31,10 +31,9 @@ def make_strategy(name: str = "auto") -> Placement:
     """Makes the strategy that the setting `strategy` names.
 
     Args:
-      name: `auto`: `mirrored` where there is a GPU, else `one_device`.
-        `mirrored`: all GPUs of this machine, or all its logical CPUs.
-        `multiworker`: the processes that the TF_CONFIG variable lists.
-        `one_device`: the first GPU, or the CPU.
+      name: `mirrored` takes all GPUs of this machine, or all its logical CPUs; `multiworker` the
+        processes that the TF_CONFIG variable lists; `one_device` the first GPU, or the CPU. `auto` is
+        `mirrored` where there is a GPU, and `one_device` elsewhere.
 
     Returns:
       The strategy and this process's place in it.
@@ -68,7 +67,7 @@ def _join_workers() -> Placement:
 
 
 def check_placement(placement: Placement, config: Config) -> None:
-    """Raises UsageError when the replicas cannot share the batch equally, or cannot be compiled."""
+    """Raises UsageError when the replicas cannot share the batch equally, or several would be compiled."""
     replicas = placement.strategy.num_replicas_in_sync
     if config.batch_size % replicas:
         raise UsageError(

@@ -19,10 +19,10 @@ def load_generator(
     Args:
       workdir: folder of the run.
       which: the checkpoint: `latest`, `best` or a step.
-      generator: builds the generator, where the run was trained with one of your own.
+      generator: the function that built the generator, if the run was trained with one of your own.
 
     Returns:
-      The generator, the run's configuration, the checkpoint's step.
+      The generator, the configuration of the run, and the step of the checkpoint.
 
     Raises:
       UsageError: when there is no such run or checkpoint, or the run was trained with a

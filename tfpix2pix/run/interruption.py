@@ -14,9 +14,9 @@ class TrainingStopped(Stopped):
 
 @contextmanager
 def noted_signals() -> Iterator[list[str]]:
-    """Collects the name of the first SIGTERM or Ctrl-C in a list; a second one takes its usual way.
+    """Collects the name of the first SIGTERM or Ctrl-C in a list; a second one acts as usual.
 
-    Outside the main thread nothing is collected: signals are the main thread's.
+    Outside the main thread nothing is collected, because only the main thread gets signals.
     """
     noted: list[str] = []
     before: dict[int, Any] = {}

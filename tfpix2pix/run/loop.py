@@ -32,7 +32,7 @@ class BadFileError(UserError):
 
     Args:
       reason: names the file.
-      intact: whether nothing at all of the step that wanted it was done.
+      intact: whether nothing of the step that needed the file was done.
     """
 
     def __init__(self, reason: str, intact: bool):
@@ -49,18 +49,19 @@ class Training(Generic[StepType]):
     """One start of a training, from the newest checkpoint on.
 
     Args:
-      config: settings of the run: of its length, its batches, its records.
+      config: settings of the run, of which its length, its batches and its records are used here.
       workdir: the folder of the run.
       sources: the training split and the validation split.
-      build_step: total steps -> what is trained; called inside the strategy's scope.
-      placement: where it runs.
+      build_step: takes the number of all steps and returns the training step; it is called inside the
+        strategy's scope.
+      placement: the strategy, and whether this process is the chief.
       class_targets: whether the targets are class ids instead of images.
 
     Attributes:
-      step: steps taken, those of earlier starts included.
-      total_steps: where the run ends.
-      train_step: what is trained.
-      standing: where the run stands by its validations.
+      step: number of steps taken, including those of earlier starts.
+      total_steps: number of steps after which the run ends.
+      train_step: the training step.
+      standing: the last and the best validation of the run.
     """
 
     def __init__(
@@ -88,11 +89,11 @@ class Training(Generic[StepType]):
         """Takes the steps that are left; a finished run says so.
 
         Args:
-          judgement: how the training is looked at; None where another process does.
+          judgement: how the training is scored and shown; None where another process does that.
 
         Raises:
-          UserError: when a step fails, or what is due cannot be written.
-          TrainingStopped: on Ctrl-C or SIGTERM, after saving.
+          UserError: when a step fails, or records cannot be written.
+          TrainingStopped: on Ctrl-C or SIGTERM, after a checkpoint was saved.
         """
         if self.step >= self.total_steps:
             say(f"{self.workdir} is finished: {self.step} steps are done, {self.total_steps} were asked for")
@@ -109,7 +110,8 @@ class Training(Generic[StepType]):
             self._take_steps(iter(self._batches()), records, progress, profiler)
         finally:
             progress.close()
-            # What matters was flushed with the last checkpoint; an error here would hide the one above.
+            # What matters was written with the last checkpoint, and an error here would hide the one that
+            # came first.
             with suppress(OSError, tf.errors.OpError):
                 if profiler:
                     profiler.close()
@@ -133,7 +135,7 @@ class Training(Generic[StepType]):
                         "there and run the same command again, or start anew in another `workdir` with "
                         "`on_bad_image=skip`"
                     ) from error
-                # A signal that comes while records are kept waits for the next step's.
+                # A signal that comes while records are kept is answered after the next step.
                 stopping = signals[:1]
                 if records:
                     last = self.step == self.total_steps
@@ -185,7 +187,8 @@ class Training(Generic[StepType]):
                 "Try a smaller `batch_size`, `image_size` or network in a new `workdir`"
             ) from error
         except BadImageError as error:
-            # Of several steps in one call, those before may be half done; replicas fail one by one.
+            # Where a call takes several steps, earlier ones may be done in part, because replicas fail one by
+            # one.
             intact = count == 1 and self.placement.strategy.num_replicas_in_sync == 1
             raise BadFileError(str(error), intact) from error
         self._check_finite(values)
@@ -214,14 +217,14 @@ class Training(Generic[StepType]):
         )
 
     def _save_before(self, error: BadFileError, records: Records | None) -> None:
-        """Saves the step before the one that failed, where a run that goes on from it loses no bit."""
+        """Saves the step before the one that failed, if a run can go on from it without losing a bit."""
         if error.intact and records and self.step and self.step not in checkpoints.list_steps(self.workdir):
             with self._told_failures():
                 records.save(self._meter)
 
     @contextmanager
     def _told_failures(self) -> Iterator[None]:
-        """Says what to do about failures of records."""
+        """Raises UserError, which says what to do, when records cannot be written."""
         try:
             with self.val_source.naming_bad_files():
                 yield

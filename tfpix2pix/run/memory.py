@@ -8,11 +8,11 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
 
 def keep_freed_memory() -> None:
-    """Has the C library keep what a step frees for the next step; without glibc, nothing changes.
+    """Makes the C library keep what a step frees for the next step; without glibc, nothing changes.
 
-    Large tensors otherwise go back to the system, and come again page by page: 30,000
-    page faults a step where a distributed iterator feeds it (docs/results.md, Speed).
-    The peak stays what it is. It holds for the whole process, as long as it lives.
+    Otherwise large tensors go back to the system and are fetched again page by page, which costs 30,000 page
+    faults a step where a distributed iterator feeds it (docs/results.md, Speed). The peak of the memory does
+    not change. The effect lasts until the process ends.
     """
     with suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL(None).mallopt

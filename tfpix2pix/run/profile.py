@@ -1,4 +1,4 @@
-"""`profile_steps`: TensorFlow's profiler, on for a range of steps."""
+"""`profile_steps`: TensorFlow's profiler, which is on for a range of steps."""
 
 from pathlib import Path
 from typing import Any

@@ -18,7 +18,7 @@ Pictures = Mapping[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Intervals:
-    """After how many steps something is due; the fields are settings of the same names.
+    """After how many steps each record is due; the fields are the settings of the same names.
 
     Attributes:
       sample_every_steps: 0 where a training shows its pictures at validations.
@@ -55,7 +55,7 @@ class Validation:
     """What a validation found.
 
     Attributes:
-      scores: by name; shown, and kept with the checkpoint.
+      scores: scores by name, which are shown and kept with the checkpoint.
       pictures: name -> uint8 [H, W, 3].
       details: further scalars for TensorBoard and metrics.jsonl, by group and name.
     """
@@ -67,12 +67,12 @@ class Validation:
 
 @dataclasses.dataclass
 class Standing:
-    """Where a run stands by its validations: a part of each checkpoint.
+    """The last and the best validation of a run, which each checkpoint holds.
 
     Attributes:
-      scores: those of the last validation.
-      best: step, metric and score of the best validation, or None.
-      best_scores: all scores of that validation.
+      scores: scores of the last validation.
+      best: step, metric and score of the best validation; None before the first one.
+      best_scores: all scores of the best validation.
     """
 
     scores: dict[str, float] = dataclasses.field(default_factory=dict)
@@ -81,7 +81,7 @@ class Standing:
 
     @classmethod
     def of(cls, metadata: Mapping[str, Any]) -> "Standing":
-        """Returns what a checkpoint's metadata tell; checkpoints of older versions lack some of it."""
+        """Returns what the metadata of a checkpoint say; checkpoints of older versions lack some of it."""
         return cls(metadata.get("scores", {}), metadata.get("best"), metadata.get("best_scores", {}))
 
     def take(self, step: int, scores: dict[str, float], metric: str, higher_is_better: bool) -> bool:
@@ -96,12 +96,12 @@ class Standing:
 
 @dataclasses.dataclass(frozen=True)
 class Judgement:
-    """How a training is looked at while it runs.
+    """How a training is scored and shown while it runs.
 
     Attributes:
       validate: scores the validation split.
-      metric: which score decides which checkpoint is the best.
-      higher_is_better: of that score.
+      metric: name of the score that decides which checkpoint is the best.
+      higher_is_better: whether higher values of that score are better.
       sample: makes pictures of a few examples; None where validations make them.
     """
 
@@ -117,10 +117,10 @@ class Records:
     Args:
       config: the settings of the run, a dataclass.
       workdir: the folder of the run.
-      train_step: what is trained.
-      judgement: how it is looked at.
-      standing: where the run stands; it is kept up to date.
-      examples_per_epoch: length of the training split.
+      train_step: the training step.
+      judgement: how the training is scored and shown.
+      standing: the last and the best validation; it is kept up to date.
+      examples_per_epoch: number of examples in the training split.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class Records:
         self._summaries = Summaries(workdir, int(train_step.step.numpy()), config)
 
     def keep(self, step: int, last: bool, stopping: bool, meter: LossMeter, progress: Progress) -> None:
-        """Writes what is due at `step`; everything when it is the `last`, a checkpoint when `stopping`."""
+        """Writes what is due at `step`: all records if it is `last`, and a checkpoint if `stopping`."""
         intervals = self._intervals
 
         def due(every_steps: int) -> bool:
@@ -162,7 +162,7 @@ class Records:
         checkpoints.prune(self._workdir, self._intervals.keep_checkpoints, best_step)
 
     def close(self) -> None:
-        """Ends the event file."""
+        """Closes the event file."""
         self._summaries.close()
 
     def _write_losses(self, step: int, meter: LossMeter) -> dict[str, float]:

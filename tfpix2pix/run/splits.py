@@ -26,7 +26,7 @@ def open_split(config: Config, split: str, meaning: Meaning | None = None) -> So
       The pairs, in the configuration's direction.
 
     Raises:
-      UserError: see `pipelines/datasets.py`.
+      UserError: when the data is missing, cannot be downloaded, or cannot be used.
     """
     return datasets.open_split(
         config.dataset,

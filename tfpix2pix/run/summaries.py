@@ -1,4 +1,4 @@
-"""What a run says of itself: TensorBoard, metrics.jsonl, a progress bar. The chief only."""
+"""What a run reports: TensorBoard, metrics.jsonl, a progress bar. Only the chief writes them."""
 
 import dataclasses
 import json
@@ -25,10 +25,10 @@ class Summaries:
     """Writes scalars to TensorBoard and metrics.jsonl, pictures to TensorBoard.
 
     Args:
-      workdir: of the run; event files go to its folder `tensorboard`.
-      first_step: the step that the run goes on from. Lines of metrics.jsonl
-        beyond it come from work that was lost, will be done again, and are dropped.
-      config: settings of a training of any kind; written as text and as hparams.
+      workdir: folder of the run; event files are written to its folder `tensorboard`.
+      first_step: the step that the run goes on from. Lines of metrics.jsonl about later steps are removed,
+        because those steps were lost and will be taken again.
+      config: settings of a training of any kind, which are written as text and as hparams.
     """
 
     def __init__(self, workdir: Path, first_step: int, config: Any):
@@ -60,16 +60,16 @@ class Summaries:
             metrics.write(json.dumps({"step": step, **named}) + "\n")
 
     def picture(self, step: int, name: str, image: np.ndarray) -> None:
-        """Writes uint8 [H, W, 3]."""
+        """Writes a picture, uint8 [H, W, 3], to TensorBoard."""
         with self._writer.as_default(step=step):
             tf.summary.image(name, image[np.newaxis])
 
     def flush(self) -> None:
-        """Hands everything written so far to the file system."""
+        """Hands everything that was written to the file system."""
         self._writer.flush()
 
     def close(self) -> None:
-        """Ends the event file."""
+        """Closes the event file."""
         self._writer.close()
 
 
@@ -85,17 +85,17 @@ def _drop_lines_after(path: Path, step: int) -> None:
         try:
             if json.loads(line)["step"] <= step:
                 kept.append(line + "\n")
-        except (ValueError, KeyError):  # the last line of a killed run
+        except (ValueError, KeyError):  # A killed run may leave half a line at the end.
             continue
     staging.write_file(path, "".join(kept).encode())
 
 
 class LossMeter:
-    """Means of the losses since they were last read; part of a checkpoint.
+    """The means of the losses since they were last read, which each checkpoint holds.
 
     Args:
-      sums: loss name -> sum so far, as `to_json` gave it.
-      steps: how many steps are in the sums.
+      sums: loss name -> sum so far, as `to_json` returned it.
+      steps: number of steps in the sums.
     """
 
     def __init__(self, sums: dict[str, float], steps: int):
@@ -104,9 +104,9 @@ class LossMeter:
         self._timed_steps, self._seconds = 0, 0.0
 
     def add(self, values: Mapping[str, np.ndarray], seconds: float) -> None:
-        """Takes in the losses of some steps, each [steps], and how long they took."""
+        """Adds the losses of some steps, each [steps], and the seconds that they took."""
         for name, value in values.items():
-            # One by one: the same sum however the steps were cut into calls.
+            # They are added one by one, so that the sum does not depend on how many steps a call takes.
             for number in value:
                 self._sums[name] = self._sums.get(name, 0.0) + float(number)
         count = len(next(iter(values.values())))
@@ -115,7 +115,7 @@ class LossMeter:
         self._seconds += seconds
 
     def read(self, batch_size: int) -> dict[str, float]:
-        """Returns the means and `images_per_sec`, and starts anew."""
+        """Returns the means and `images_per_sec`, and starts again from zero."""
         means = {name: total / self._steps for name, total in self._sums.items()}
         means["images_per_sec"] = self._timed_steps * batch_size / max(self._seconds, 1e-9)
         self._sums, self._steps = {}, 0
@@ -123,17 +123,17 @@ class LossMeter:
         return means
 
     def to_json(self) -> dict[str, Any]:
-        """Returns what a resumed run needs to report the same means."""
+        """Returns what a run that goes on needs to report the same means."""
         return {"losses": self._sums, "loss_steps": self._steps}
 
 
 class Progress:
-    """A bar on a terminal; elsewhere a line at each summary.
+    """Shows a progress bar on a terminal, and prints a line at each summary elsewhere.
 
     Args:
-      first_step: where the run starts.
-      total_steps: where it ends.
-      examples_per_epoch: length of the training split.
+      first_step: the step that the run goes on from.
+      total_steps: number of steps after which the run ends.
+      examples_per_epoch: number of examples in the training split.
       batch_size: global batch size.
     """
 
@@ -177,7 +177,7 @@ class Progress:
             print(text, file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        """Ends the bar."""
+        """Closes the bar."""
         self._bar.close()
 
 

@@ -61,7 +61,7 @@ def in_float32(generator: keras.Model, with_noise: bool = True) -> keras.Model:
     """Returns a generator in float32 with the layers that it has; files are compared with it.
 
     Args:
-      generator: see `build_portable_generator`.
+      generator: a functional model `[input_image, noise_seed] -> generated_image`.
       with_noise: whether the noise drops anything.
 
     Returns:
@@ -96,7 +96,7 @@ def describe_difference(
       generator: what `in_float32` returned.
       images: float32 [B, H, W, C]; they fix the size at which layers are compared.
       seeds: int32 [B, 2].
-      with_noise: see `build_portable_generator`.
+      with_noise: whether the rebuilt generator takes a seed.
     """
     rebuilding = _Rebuilding(with_noise)
     inputs = _build_inputs(generator, images.shape[1:3])
@@ -145,7 +145,7 @@ def _copy(layer: keras.layers.Layer, **changes: Any) -> keras.layers.Layer:
 
 
 class _Rebuilding:
-    """Calls of layers turned into calls of what does the same with the same weights.
+    """Turns calls of layers into calls of Keras's own layers that do the same with the same weights.
 
     A layer is rebuilt once, however often it is called.
 
@@ -175,7 +175,7 @@ class _Rebuilding:
 
     def _rebuild(self, layer: Any, *args: Any) -> Callable:
         if not isinstance(layer, keras.layers.Layer):
-            return layer  # an operation, such as the sum of two tensors
+            return layer  # It is an operation, such as the sum of two tensors.
         if isinstance(layer, keras.Model):
             return self._rebuild_model(layer, *args)
         if type(layer) is NoiseDropout:
@@ -227,7 +227,7 @@ def _drop(layer: NoiseDropout, activations, noise_seed):
     places = places.reshape(1, *activations.shape[1:])
     seeds = ops.reshape(noise_seed, (-1, 2, 1, 1, 1))
     bits = _hash_bits(seeds[:, 0], seeds[:, 1], _as_int32(layer.stream), places)
-    # Compared with the sign flipped, as signed numbers: the same order as unsigned.
+    # With the sign bit flipped, signed numbers have the order of unsigned ones.
     least_kept = np.array([round(layer.rate * 2**32) - 2**31], np.int32)
     kept = ops.greater_equal(ops.bitwise_xor(bits, _as_int32(2**31)), least_kept)
     return activations * ops.cast(kept, "float32") * (1 / (1 - layer.rate))
@@ -248,7 +248,7 @@ def _hash_bits(*words):
 
 
 def _as_int32(bits: int) -> np.ndarray:
-    # In a list, because Keras forgets the type of a single number when it saves a model.
+    # The number is in a list, because Keras forgets the type of a single number when it saves a model.
     return np.array([bits], np.uint32).view(np.int32)
 
 

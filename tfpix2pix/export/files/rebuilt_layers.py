@@ -1,6 +1,6 @@
-"""This project's layers that have weights, each as Keras's own layers with the same weights.
+"""Rebuilds this project's layers that have weights from Keras's own layers, with the same weights.
 
-A function here takes one of our layers and returns what is called in its place.
+Each function takes one of our layers and returns what is called in its place.
 """
 
 from collections.abc import Callable

@@ -36,7 +36,7 @@ def write_tflite(generator: keras.Model, path: Path, quantization: str = "none")
     """Writes a LiteRT file that takes one image at a time and needs nothing but LiteRT's own operations.
 
     Args:
-      generator: see `portable.build_portable_generator`.
+      generator: what `portable.build_portable_generator` returned.
       path: where the file goes; a folder beside it is made on the way.
       quantization: `none` leaves the weights as they are. `float16` halves their size. `int8`
         makes it a quarter, with one scale per output channel, and quantizes activations as
