@@ -17,7 +17,7 @@ from tfpix2pix.pipelines.files.matching import Files
 from tfpix2pix.pipelines.files.number_arrays import to_channels
 from tfpix2pix.pipelines.files.pair_files import Format, measure_pair
 
-# Of gray, gray and alpha, RGB and RGBA, the later one holds the earlier ones; but see `_write_pair`.
+# Gray, gray and alpha, RGB, RGBA: each can hold the pixels of those before it, except that RGB has no alpha.
 _PNG_CHANNELS = (1, 2, 3, 4)
 
 

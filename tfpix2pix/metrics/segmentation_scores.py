@@ -84,7 +84,7 @@ def class_scores(confusion: np.ndarray) -> dict[str, np.ndarray]:
     """Returns n_ii / t_i and n_ii / (t_i + sum_j n_ji - n_ii) of each class.
 
     Args:
-      confusion: counts [..., k, k + 1], see `confusion_matrices`.
+      confusion: counts [..., k, k + 1], as `confusion_matrices` returns them.
 
     Returns:
       `accuracy` and `iou`, each float64 [..., k]; NaN for classes that do not occur in the
@@ -100,7 +100,7 @@ def segmentation_scores(confusion: np.ndarray, absent_classes: str = "skip") -> 
     """Returns the three scores of the paper.
 
     Args:
-      confusion: counts [..., k, k + 1], see `confusion_matrices`.
+      confusion: counts [..., k, k + 1], as `confusion_matrices` returns them.
       absent_classes: what becomes of classes that do not occur in the ground truth:
         `skip` takes the means over the other classes, `zero` counts them as 0, as the
         original code does.

@@ -35,8 +35,8 @@ def takes_matmul(product: str, area, kernel_shape, kernels: str = "auto"):
 
     Args:
       product: `gather`, `scatter` or `correlate`.
-      area: of the small map, px; a tensor where it is known only when the graph runs.
-      kernel_shape: [4, 4, C, F].
+      area: area of the small map in px; a tensor where it is known only when the graph runs.
+      kernel_shape: shape of the kernel, [4, 4, C, F].
       kernels: `auto` takes a matmul where it was measured to be faster, and never on a
         GPU; `native` never takes one.
 
@@ -50,12 +50,12 @@ def takes_matmul(product: str, area, kernel_shape, kernels: str = "auto"):
 
 
 def conv2d(images: tf.Tensor, kernel: tf.Tensor, kernels: str = "auto") -> tf.Tensor:
-    """Convolves with stride 2 and one pixel of zeros around.
+    """Convolves with stride 2, after one pixel of zeros was added on every side.
 
     Args:
       images: float [B, H, W, C].
       kernel: float [4, 4, C, F], of the same dtype.
-      kernels: see `takes_matmul`.
+      kernels: `auto` or `native`, as `takes_matmul` takes it.
 
     Returns:
       float [B, H // 2, W // 2, F].
@@ -79,12 +79,12 @@ def conv2d(images: tf.Tensor, kernel: tf.Tensor, kernels: str = "auto") -> tf.Te
 
 
 def conv2d_transpose(images: tf.Tensor, kernel: tf.Tensor, kernels: str = "auto") -> tf.Tensor:
-    """Convolves transposed with stride 2 and `same` padding.
+    """Computes a transposed convolution with stride 2 and `same` padding.
 
     Args:
       images: float [B, H, W, F].
       kernel: float [4, 4, C, F], of the same dtype.
-      kernels: see `takes_matmul`.
+      kernels: `auto` or `native`, as `takes_matmul` takes it.
 
     Returns:
       float [B, 2H, 2W, C].
@@ -139,8 +139,7 @@ def _either(condition, matmul: Callable[[], tf.Tensor], native: Callable[[], tf.
 
 
 def _pad(images: tf.Tensor) -> tf.Tensor:
-    # Not the explicit padding of the convolution itself: on a CPU its bfloat16
-    # gradient is up to 50 times slower.
+    # The convolution could pad by itself, but then its bfloat16 gradient is up to 50 times slower on a CPU.
     return tf.pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]])
 
 
@@ -164,8 +163,8 @@ def scatter(small: tf.Tensor, kernel: tf.Tensor, matmul: bool) -> tf.Tensor:
     if not matmul:
         large = tf.nn.conv2d_transpose(small, kernel, large_shape, 2, "SAME")
     else:
-        # As a batch of one: TensorFlow then takes a kernel that reads transposed weights
-        # two to three times faster.
+        # With a batch of one, TensorFlow takes a kernel that reads transposed weights two to three times
+        # faster.
         taps = tf.matmul(_rows(small)[None], _flat(kernel)[None], transpose_b=True)
         taps = tf.reshape(taps, [batch, height, width, 4, 4, kernel.shape[2]])
         rows = _overlap_add(tf.unstack(taps, axis=3), axis=1)  # [B, h, 2, w, 4, C]
@@ -176,7 +175,7 @@ def scatter(small: tf.Tensor, kernel: tf.Tensor, matmul: bool) -> tf.Tensor:
 
 
 def correlate(large: tf.Tensor, small: tf.Tensor, matmul: bool) -> tf.Tensor:
-    """Returns the gradient [4, 4, C, F] of the kernel, of a large map [B, 2h, 2w, C] and a small one."""
+    """Returns the kernel's gradient [4, 4, C, F] from a large map [B, 2h, 2w, C] and a small [B, h, w, F]."""
     shape = [4, 4, large.shape[3], small.shape[3]]
     if matmul:
         return tf.reshape(tf.matmul(_rows(_patches(_pad(large))), _rows(small), transpose_a=True), shape)
@@ -186,7 +185,7 @@ def correlate(large: tf.Tensor, small: tf.Tensor, matmul: bool) -> tf.Tensor:
 
 
 def _patches(padded: tf.Tensor) -> tf.Tensor:
-    """[B, 2h + 2, 2w + 2, C] -> [B, h, w, 16 C]."""
+    """Returns the 4x4 patches of a padded map [B, 2h + 2, 2w + 2, C] as [B, h, w, 16 C]."""
     return tf.image.extract_patches(padded, [1, 4, 4, 1], [1, 2, 2, 1], [1, 1, 1, 1], "VALID")
 
 
@@ -199,7 +198,7 @@ def _flat(kernel: tf.Tensor) -> tf.Tensor:
 
 
 def _overlap_add(taps: list[tf.Tensor], axis: int) -> tf.Tensor:
-    """Pixel 2i gets tap 1 of i and tap 3 of i - 1; pixel 2i + 1 gets tap 2 of i and tap 0 of i + 1."""
+    """Adds up taps: pixel 2i gets tap 1 of i and 3 of i - 1; pixel 2i + 1 gets tap 2 of i and 0 of i + 1."""
     even = taps[1] + _shifted(taps[3], axis, 1)
     odd = taps[2] + _shifted(taps[0], axis, -1)
     return tf.stack([even, odd], axis=axis + 1)

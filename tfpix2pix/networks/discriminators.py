@@ -27,11 +27,12 @@ def patch_discriminator(
       receptive_field: 1, 16, 34, 70, 142, 286 or 574 px.
       input_channels: channels of the input image; unused when not conditional.
       target_channels: channels of the real or generated image.
-      conditional: whether the net sees the input image too.
+      conditional: whether the network sees the input image too.
       base_filters: filters of the first convolution (64 in the paper).
-      normalization: `batch`, `instance`, `plain_instance` or `none`; see
-        `normalization.StatelessNormalization`.
-      conv_kernels: `auto` or `native`; see `generators.unet_generator`.
+      normalization: `none`, or a `kind` of `normalization.StatelessNormalization`: `batch`,
+        `instance` or `plain_instance`.
+      conv_kernels: `auto` turns convolutions of small maps into matmuls on a CPU, where
+        that is faster; `native` takes TensorFlow's kernels everywhere.
       dtype: Keras dtype policy; logits come out as float32.
 
     Returns:

@@ -21,7 +21,7 @@ DROPOUT_BLOCKS = 3
 
 @dataclasses.dataclass(frozen=True)
 class BlockOptions:
-    """What all blocks of a generator have in common; `unet_generator` explains each.
+    """What all blocks of a generator have in common; `unet_generator` explains each field.
 
     Raises:
       ValueError: for an unknown upsampling or dropout place.
@@ -45,7 +45,7 @@ def depth_for(image_size: int | tuple[int, int]) -> int:
     """Returns the number of downsamplings for images of N or (height, width) px: 8 for 256x256.
 
     The shorter side shrinks to 1 px at the bottleneck, as in the paper, and no
-    net is deeper than the paper's.
+    network is deeper than the paper's.
     """
     side = image_size if isinstance(image_size, int) else min(image_size)
     return max(2, min(MAX_DEPTH, side.bit_length() - 1))
@@ -68,14 +68,14 @@ def unet_generator(
     """Builds the U-Net: encoder, decoder, and a skip between mirrored blocks.
 
     Args:
-      image_size: N or (height, width) in px that the net is meant for; only `depth`
-        follows from it. The net runs on other sizes too.
+      image_size: N or (height, width) in px that the network is meant for; only `depth`
+        follows from it. The network runs on other sizes too.
       input_channels: channels of the input image.
       output_channels: channels of the generated image.
       depth: number of downsamplings; None takes `depth_for(image_size)`.
       base_filters: filters of the first block (64 in the paper).
-      normalization: `batch`, `instance`, `plain_instance` or `none`; see
-        `normalization.StatelessNormalization`.
+      normalization: `none`, or a `kind` of `normalization.StatelessNormalization`: `batch`,
+        `instance` or `plain_instance`.
       dropout_rate: share of the activations that a decoder block drops, in training and
         in inference alike; 0 means that none of them drops anything.
       dropout_place: which decoder blocks drop. `paper` means the first three; `torch` means
@@ -197,8 +197,8 @@ def encoder_block(images, filters: int, options: BlockOptions, name: str, normal
       filters: output channels.
       options: what the generator's blocks have in common.
       name: prefix of the layers' names; the first block's ends in `_1`.
-      normalize: whether the block normalizes. Its convolution has a bias only where
-        those of the other blocks have one, either way.
+      normalize: whether the block normalizes. If not, its convolution still has a bias only where
+        those of the other blocks have one.
 
     Returns:
       Symbolic float [B, H/2, W/2, filters].
@@ -226,7 +226,7 @@ def decoder_block(images, filters: int, options: BlockOptions, name: str, normal
       filters: output channels.
       options: what the generator's blocks have in common.
       name: prefix of the layers' names.
-      normalize: whether the block normalizes; without that the convolution has a bias.
+      normalize: whether the block normalizes. If not, its convolution has a bias.
 
     Returns:
       Symbolic float [B, 2H, 2W, filters].

@@ -12,7 +12,7 @@ from tfpix2pix.networks.noise import NoiseDropout
 def cast_kernels(generator: keras.Model) -> keras.Model:
     """Returns an equal generator whose kernels are stored in the precision that they are multiplied in.
 
-    In half precision it has half the size, and it is faster, because the other one casts
+    In half precision the copy has half the size, and it is faster, because `generator` casts
     54 million weights in each call. It cannot be trained.
 
     Args:
@@ -68,7 +68,7 @@ def sample_seed(noise_seed: int, sample: int = 0) -> tf.Tensor:
     return tf.cast(tf.constant([noise_seed, sample], tf.int64), tf.int32)
 
 
-# Filters that resize images overshoot [-1, 1] by less than this; values further out have another range.
+# Filters that resize images overshoot [-1, 1] by less than this. Larger values are in another range.
 OVERSHOOT = 0.5
 
 

@@ -1,4 +1,4 @@
-"""All that differs between Keras 3 and Keras 2.15, the one of TensorFlow 2.15 and tensorflow-addons."""
+"""All that differs between Keras 3 and Keras 2.15, which TensorFlow 2.15 and tensorflow-addons need."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ def layer_calls(model: Any) -> list[tuple[Any, list[Any]]]:
 
     Returns:
       For each call the layer, or the operation, and its symbolic outputs. `layer.output` would
-      be that of the layer's first call, which is another model's where models share the layer.
+      be that of the layer's first call, which may belong to another model that shares the layer.
     """
     depths = sorted(model._nodes_by_depth, reverse=True)
     nodes = [node for depth in depths for node in model._nodes_by_depth[depth] if not node.is_input]
@@ -66,7 +66,7 @@ else:
     from keras.src.mixed_precision.loss_scale_optimizer import LossScaleOptimizerV3
 
     class Adam(keras.optimizers.Adam):  # type: ignore[no-redef]
-        """Keras 2's Adam, its updates called as Keras 3 calls them."""
+        """The Adam of Keras 2, whose updates are called as Keras 3 calls them."""
 
         def __init__(self, *args, **kwargs):
             # By default Keras 2 compiles updates with XLA on a GPU, which has no kernel for the fused one.
@@ -79,7 +79,7 @@ else:
             self.update_step(gradient, variable, self.learning_rate)
 
     class LossScaleOptimizer(LossScaleOptimizerV3):  # type: ignore[no-redef]
-        """Keras 2's optimizer, which undoes the scale of the loss itself, as Keras 3's does."""
+        """The optimizer of Keras 2 that undoes the scale of the loss itself, as that of Keras 3 does."""
 
         @property
         def dynamic_scale(self):

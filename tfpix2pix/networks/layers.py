@@ -1,4 +1,4 @@
-"""The few layers that Keras lacks, in `tf` ops.
+"""The few layers that Keras lacks, made of `tf` operations.
 
 None of them keeps state that changes when it is called: a forward pass assigns
 nothing, so that what is exported is what was trained.
@@ -15,7 +15,7 @@ WEIGHT_STDDEV = 0.02
 
 
 def weight_initializer() -> keras.initializers.Initializer:
-    """Returns the paper's N(0, 0.02), a fresh one for each layer."""
+    """Returns a new initializer that draws from the paper's N(0, 0.02); each layer needs its own."""
     return keras.initializers.RandomNormal(0.0, WEIGHT_STDDEV)
 
 
@@ -30,8 +30,8 @@ class PaddedConv2D(keras.layers.Conv2D):
       kernel_size: side of the square kernel, px.
       strides: step of the kernel, px.
       pad_px: zeros added to each side, px.
-      conv_kernels: `auto` or `native`; see `convolutions.takes_matmul`.
-      **kwargs: as in `keras.layers.Conv2D`.
+      conv_kernels: `auto` or `native`, as `convolutions.takes_matmul` takes it.
+      **kwargs: further arguments of `keras.layers.Conv2D`.
 
     Raises:
       ValueError: for unknown `conv_kernels`, or when called on images that are smaller
@@ -68,14 +68,14 @@ class PaddedConv2D(keras.layers.Conv2D):
 
     @property
     def _reach_px(self) -> tuple[int, int]:
-        """Height and width that the dilated kernel covers."""
+        """The height and the width in px that the dilated kernel covers."""
         sides = zip(self.kernel_size, self.dilation_rate, strict=True)
         height, width = ((kernel - 1) * dilation + 1 for kernel, dilation in sides)
         return height, width
 
     def convolution_op(self, images, kernel):
-        # Not `padding=` of the convolution itself: on a CPU its bfloat16 gradient
-        # is up to 50 times slower with explicit numbers.
+        # The convolution could pad by itself, but with explicit numbers its bfloat16 gradient is up to 50
+        # times slower on a CPU.
         pad = [self.pad_px, self.pad_px]
         return super().convolution_op(tf.pad(images, [[0, 0], pad, pad, [0, 0]]), kernel)
 
@@ -96,8 +96,8 @@ class UpConv2D(keras.layers.Conv2DTranspose):
 
     Args:
       filters: output channels.
-      conv_kernels: `auto` or `native`; see `convolutions.takes_matmul`.
-      **kwargs: as in `keras.layers.Conv2DTranspose`.
+      conv_kernels: `auto` or `native`, as `convolutions.takes_matmul` takes it.
+      **kwargs: further arguments of `keras.layers.Conv2DTranspose`.
     """
 
     def __init__(self, filters: int, conv_kernels: str = "auto", **kwargs):
@@ -123,7 +123,7 @@ class ResizeConv2D(PaddedConv2D):
     Args:
       filters: output channels.
       interpolation: `nearest` or `bilinear` (half-pixel centres).
-      **kwargs: as in `keras.layers.Conv2D`.
+      **kwargs: further arguments of `keras.layers.Conv2D`.
 
     Source: Odena et al., Deconvolution and Checkerboard Artifacts, 2016.
     """

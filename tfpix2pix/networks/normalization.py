@@ -25,7 +25,7 @@ class StatelessNormalization(keras.layers.Layer):
 
     Call arguments:
       images: float tensor [B, H, W, C]; statistics are taken in float32.
-      training: bool; see `kind`.
+      training: bool; it matters only for `batch`.
 
     Source: Sec. 3.3, 6.1; scale N(1, 0.02), offset 0, epsilon 1e-5.
     """
@@ -52,7 +52,7 @@ class StatelessNormalization(keras.layers.Layer):
             gamma, beta = tf.cast(self.gamma, tf.float32), tf.cast(self.beta, tf.float32)
         one_group = images.shape[0] == 1 or (self.kind == "batch" and training)
         if one_group and images.dtype != tf.float64:
-            # It goes over memory once instead of ten times, and does not exist for float64.
+            # The fused operation reads memory once instead of ten times. It does not exist for float64.
             return tf.raw_ops.FusedBatchNormV3(
                 x=images, scale=gamma, offset=beta, mean=[], variance=[], epsilon=NORM_EPSILON
             ).y

@@ -48,7 +48,7 @@ class PadToMultiple(keras.layers.Layer):
 
 
 def _mirrored_indices(size, multiple_px: int) -> tf.Tensor:
-    """Indices that centre `size` pixels in the next multiple and reflect them as often as needed."""
+    """Returns indices that centre `size` pixels in the next multiple, mirrored as often as needed."""
     missing = -size % multiple_px
     places = (tf.range(size + missing) - missing // 2) % (2 * size)
     return tf.minimum(places, 2 * size - 1 - places)
@@ -56,7 +56,7 @@ def _mirrored_indices(size, multiple_px: int) -> tf.Tensor:
 
 @keras.utils.register_keras_serializable("tfpix2pix")
 class CropLike(keras.layers.Layer):
-    """Crops the centre of `images` to the height and width of `reference`.
+    """Crops the centre of images to the height and the width of a reference.
 
     Call arguments:
       inputs: (images, float [B, H, W, C]; reference, float [B, h, w, any]), h <= H, w <= W.

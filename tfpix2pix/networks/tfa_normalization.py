@@ -25,7 +25,7 @@ def load_addons() -> Any:
         raise UserError(f"`norm_backend=addons` needs tensorflow-addons, which needs Keras 2. {remedy}")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it announces the end of its development
+            warnings.simplefilter("ignore")  # The package announces the end of its development.
             import tensorflow_addons
     except ImportError as error:
         raise UserError(f"`norm_backend=addons` needs tensorflow-addons ({error}). {remedy}") from error

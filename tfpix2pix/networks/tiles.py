@@ -5,10 +5,10 @@ import tensorflow as tf
 from tfpix2pix.networks.inference import Generate
 from tfpix2pix.pipelines.tasks.transforms import Size, mirror_outwards
 
-# Neighbouring windows share at least one part in so many of their side, over which one passes into the other.
+# Neighbouring windows overlap by at least one part in so many of their side. There one passes into the other.
 OVERLAP_DIVISOR = 4
-# Images of more pixels than this go through in windows, where the network was not trained on windows. A U-Net
-# of the paper's size takes about 3 GB for so many.
+# Images of more pixels than this go through in windows even if the network was not trained on windows. For so
+# many pixels a U-Net of the paper's size takes about 3 GB.
 MAX_WHOLE_PIXELS = 2**22
 LARGE_WINDOW: Size = (2048, 2048)
 
@@ -25,7 +25,7 @@ def generate_in_tiles(generate: Generate, window: Size) -> Generate:
       window: (height, width) in px.
 
     Returns:
-      A function of the same kind.
+      A function with the same arguments and result.
     """
 
     def generate_tiled(input_image: tf.Tensor, noise_seed: tf.Tensor) -> tf.Tensor:
@@ -43,7 +43,8 @@ def tile_large_images(generate: Generate) -> Generate:
       generate: the network: (input_image [B, H, W, C], noise_seed [B, 2]) -> generated_image.
 
     Returns:
-      A function of the same kind. What it makes of smaller images is the same, bit for bit.
+      A function with the same arguments and result. Its results for smaller images are those of `generate`,
+      bit for bit.
     """
 
     def generate_any(input_image: tf.Tensor, noise_seed: tf.Tensor) -> tf.Tensor:
@@ -66,7 +67,7 @@ def _tile(generate: Generate, image: tf.Tensor, noise_seed: tf.Tensor, window: t
 
     def generate_row(top: tf.Tensor) -> tf.Tensor:
         row = image[:, top : top + window_height]
-        # One by one, because a network of the paper's size takes much memory for a window.
+        # Windows go through one by one, because a network of the paper's size takes much memory for each.
         windows = tf.map_fn(
             lambda left: generate(row[:, :, left : left + window_width], noise_seed),
             lefts,
@@ -97,8 +98,8 @@ def _blend(windows: tf.Tensor, starts: tf.Tensor, length: tf.Tensor, axis: int) 
     Args:
       windows: float32 [N, B, H, W, C].
       starts: where each of them starts along the axis, int32 [N].
-      length: of the result along the axis.
-      axis: of the result, float32 [B, H, W, C].
+      length: length of the result along the axis, in px.
+      axis: the axis of the result, float32 [B, H, W, C].
     """
     window = tf.shape(windows)[axis + 1]
     places = tf.range(length)
@@ -106,7 +107,7 @@ def _blend(windows: tf.Tensor, starts: tf.Tensor, length: tf.Tensor, axis: int) 
     first = tf.cast(tf.floor(position), tf.int32)
     second = tf.minimum(first + 1, tf.size(starts) - 1)
     share = position - tf.floor(position)
-    # The windows one behind another along the axis: [B, ..., N * window, ...].
+    # The windows are put one behind another along the axis: [B, ..., N * window, ...].
     order = [*range(1, axis + 1), 0, *range(axis + 1, 5)]
     shape = tf.shape(windows)
     joined = tf.reshape(

@@ -13,7 +13,7 @@ def model_variables(name: str, model: keras.Model) -> dict[str, tf.Variable]:
     """Returns a network's variables, each as `<name>/<layer>/<weight>`.
 
     Args:
-      name: of the network, such as `GENERATOR`.
+      name: name of the network, such as `GENERATOR`.
       model: the network.
     """
     return {f"{name}/{path}": variable for path, variable in weights_of(model).items()}
@@ -30,9 +30,9 @@ def trained_variables(
     """Returns the variables of a network and of its optimizer, which stand under `<name>_optimizer/`.
 
     Args:
-      name: of the network, such as `GENERATOR`.
+      name: name of the network, such as `GENERATOR`.
       model: the network.
-      optimizer: built for the network's trainable variables.
+      optimizer: the optimizer that was built for the network's trainable variables.
     """
     return {**model_variables(name, model), **_optimizer_variables(f"{name}_optimizer", optimizer, model)}
 

@@ -20,7 +20,7 @@ def check_on_real_photos(title: str, confusion: Sequence[Sequence[int]]) -> None
 
     Args:
       title: name of the judge.
-      confusion: what the judge made of the real photos, counts [k, k + 1], see `confusion_matrices`.
+      confusion: how the judge labels the real photos, counts [k, k + 1] as `confusion_matrices` returns them.
 
     Raises:
       UserError: where one of the scores is not above that of naming the most frequent class everywhere.

@@ -69,7 +69,7 @@ def make_study_application(
       sessions: sessions of the study.
       page: HTML of the page.
       cookie_key: distinguishes this study's cookie from the cookies of other studies on the same host.
-      allowed_hosts: see `make_application`.
+      allowed_hosts: names that browsers may know the server by, besides localhost and IP addresses.
     """
     app = make_application(max_body_bytes=4096, allowed_hosts=allowed_hosts)
     add_files(app, study=STATIC_FOLDER)

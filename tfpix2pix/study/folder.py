@@ -5,7 +5,7 @@
     consent.md          what people agree to; plain paragraphs, yours to edit
     instructions.md     what people are told to do; plain paragraphs, yours to edit
     secret.key          makes completion codes and the addresses of images; keep it secret
-    answers.sqlite      sessions and answers; see `store.py`
+    answers.sqlite      sessions and answers, which `store.py` writes
 
 To analyse a study, take `load_study(study_dir)` and the dataclasses below. Measured exposures are to be
 compared with `study.protocol.exposure_sec`.

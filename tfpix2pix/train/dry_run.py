@@ -18,7 +18,7 @@ from tfpix2pix.run.loop import count_steps
 from tfpix2pix.train.fit import find_misfit, fit_precision
 from tfpix2pix.train.origin import read_origin, start_from
 
-# So many examples of a split are looked at for their sizes.
+# The sizes of this many examples of a split are read.
 MOST_EXAMPLES = 100
 
 

@@ -94,7 +94,7 @@ def _read_saved_model(path: Path) -> Origin:
 def _read_keras(path: Path) -> Origin:
     try:
         model = keras.models.load_model(path, compile=False)
-    except Exception as error:  # whatever a foreign file makes Keras raise
+    except Exception as error:  # Keras raises various errors for files that it cannot read.
         raise UserError(f"{path} cannot be read as a Keras model: {shorten(error)}") from error
     weights = {name: variable.numpy() for name, variable in weights_of(model).items()}
     return Origin(path, _record(path, "keras"), weights)

@@ -41,7 +41,7 @@ def settle_settings(
     Args:
       given: fields of `Config` that a person has given; None stands for one that was not.
       workdir: folder of the run; None takes `runs/<dataset>`.
-      file: a JSON or YAML file of settings; see `read_file`.
+      file: a JSON or YAML file of settings, as `read_file` reads it.
 
     Raises:
       UsageError: if nothing says what to train on, or settings cannot work.

@@ -1,4 +1,4 @@
-"""The training loop: restore, train, keep records, export."""
+"""The training of a generator: restore, train, keep records, export."""
 
 import dataclasses
 import json
@@ -35,11 +35,11 @@ class Result:
     """How a run ended.
 
     Attributes:
-      workdir: of the run.
-      step: steps taken, those of earlier starts included.
-      scores: the last validation's `l1`, `psnr` and `ssim`.
+      workdir: folder of the run.
+      step: number of steps taken, including those of earlier starts.
+      scores: `l1`, `psnr` and `ssim` of the last validation.
       generator: the trained generator.
-      saved_model: the exported folder, or None.
+      saved_model: folder of the exported version; None if nothing was exported.
     """
 
     workdir: Path
@@ -60,12 +60,12 @@ def train_and_evaluate(
 ) -> Result:
     """Trains, or goes on with what `workdir` holds, until the configured number of steps.
 
-    A killed run that is started again ends with the same weights, on a CPU bit for
-    bit.
+    A run that was killed and is started again ends with the same weights; on a CPU they are
+    the same bit for bit.
 
     Args:
-      config: from `make_config`.
-      workdir: folder of the run; None: `runs/<dataset>`.
+      config: what `make_config` returns.
+      workdir: folder of the run; None takes `runs/<dataset>`.
       generator: builds a generator of your own in place of the configuration's; the head
         of `tfpix2pix/networks/build.py` says what it is called with and what it returns.
         `load_generator` needs it again to open the run.
@@ -84,7 +84,7 @@ def train_and_evaluate(
         your own, or both `generator` and `build_step` are given.
       UserError: when the data or the disk fails, or a loss is not finite; what was
         saved before remains.
-      TrainingStopped: on Ctrl-C or SIGTERM, after saving.
+      TrainingStopped: on Ctrl-C or SIGTERM, after a checkpoint was saved.
 
     Example:
     >>> config = make_config(dataset="synthetic", image_size=32, base_filters=4, steps=1, export=False)
@@ -103,7 +103,7 @@ def train_and_evaluate(
     is_new = not checkpoints.list_steps(workdir)
     origin = _read_origin(config, generator, build_step) if config.init_from and is_new else None
     if config.norm_backend == "addons":
-        load_addons()  # before anything is written
+        load_addons()  # This may fail, so it comes before anything is written.
     with lock(workdir) if placement.is_chief else nullcontext():
         train_source = splits.open_split(config, "train", keep_meaning(workdir))
         val_source = splits.open_split(config, "val", train_source.meaning)
@@ -122,7 +122,7 @@ def train_and_evaluate(
 
         training = Training(config, workdir, (train_source, val_source), build, placement)
         if placement.is_chief:
-            # Only now: networks may refuse a setting.
+            # This comes last, because networks may refuse a setting.
             record = origin.record if origin else None
             write_config(workdir, config, train_source, own, record, allow_new_data)
         training.run(judge(training.train_step) if judge else None)
@@ -164,7 +164,7 @@ def _keep_resized(source: Source, config: Config) -> Source:
 
 
 def _export(generator: keras.Model, config: Config, workdir: Path, step: int) -> Path:
-    """Exports once: a finished run that is started again finds its export."""
+    """Exports the generator once; a finished run that is started again finds its export."""
     record, models = workdir / "exported.json", Path(config.saved_model_dir) / config.dataset
     if record.exists():
         exported = json.loads(record.read_text())

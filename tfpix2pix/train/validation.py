@@ -31,7 +31,7 @@ PIXEL_SCORES = ("l1", "psnr", "ssim")
 def build_judgement(
     config: Config, source: Source, own: Mapping[str, BuildMetric] | None = None
 ) -> Callable[[TranslationStep], Judgement]:
-    """Returns how a training is looked at: every metric is built now, so that a wrong one leaves no run.
+    """Returns how a training is scored and shown; metrics are built now, so that a wrong one leaves no run.
 
     Args:
       config: names the segmentation network, and the metric of the best checkpoint.
@@ -39,10 +39,10 @@ def build_judgement(
       own: metrics of the caller, by name, which are scored beside the usual ones.
 
     Returns:
-      A function of what is trained.
+      A function that takes the training step and returns the `Judgement`.
 
     Raises:
-      UsageError: for a metric that cannot be had, or by which no checkpoint is the best.
+      UsageError: for a metric that cannot be computed, or that cannot tell which checkpoint is the best.
     """
     segmenter = load_segmenter(config.segmenter) if config.segmenter else None
     tools = find_tools(source, config.dataset, config.data_dir, segmenter=segmenter)
@@ -88,14 +88,14 @@ def compute_validation_scores(
     Args:
       generator: `[input_image, noise_seed] -> generated_image`.
       source: the split's pairs.
-      image_size: (height, width) px that pairs are resized to.
+      image_size: (height, width) in px that pairs are resized to.
       seed: seed of the noise.
-      batch_size: images at a time; no score depends on it.
+      batch_size: number of images that are translated at a time; no score depends on it.
       resize: whether pairs are resized; if not, they are translated in overlapping windows of `image_size`.
 
     Returns:
-      `l1`, `psnr` and `ssim` of what the network makes; for inpainting also
-      `hole_l1`, the L1 of the hole alone.
+      `l1`, `psnr` and `ssim` of the generated images; for inpainting also `hole_l1`, which is
+      the L1 of the hole alone.
     """
     tools = Tools(has_holes=source.task.name == "inpaint")
     split = Split(source, image_size, seed, tools, batch_size, resize)
@@ -137,16 +137,17 @@ def sample_sheets(
     """Translates the first few examples, the same ones every time.
 
     Args:
-      train_step: its generator, and its discriminator where it has one.
+      train_step: the training step, whose generator translates and whose discriminator, if
+        there is one, judges.
       source: the split's pairs.
-      image_size: (height, width) px.
-      seed: of the noise.
+      image_size: (height, width) in px.
+      seed: seed of the noise.
       resize: whether the images are resized to `image_size`; if not, their middle is cut out.
 
     Returns:
-      `pictures`: input, generated and target, an example a row; `patches`: what
-      the discriminator thinks of generated and target. Each uint8 [H, W, 3] with
-      titles above its columns.
+      Two pictures, uint8 [H, W, 3], with a row for each example and titles above the columns:
+      `pictures` shows input, generated image and target; `patches` shows what the
+      discriminator thinks of the generated image and of the target.
     """
     dataset = build_dataset(
         source, image_size=image_size, batch_size=1, training=False, seed=seed, resize=resize

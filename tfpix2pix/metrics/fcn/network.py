@@ -164,7 +164,7 @@ def fcn8s(
 
 @dataclasses.dataclass(frozen=True)
 class _Blocks:
-    """What the network is made of; see `fcn8s` for the attributes."""
+    """What the network is made of; `fcn8s` explains the attributes."""
 
     num_classes: int
     width: float

@@ -32,9 +32,9 @@ class FcnResult:
     """How a training ended.
 
     Attributes:
-      step: steps taken, those of earlier starts included.
+      step: number of steps taken, including those of earlier starts.
       best_step: the step of the checkpoint with the highest class IoU.
-      scores: its `pixel_accuracy`, `class_accuracy` and `class_iou`.
+      scores: `pixel_accuracy`, `class_accuracy` and `class_iou` of that checkpoint.
     """
 
     step: int
@@ -45,18 +45,18 @@ class FcnResult:
 def train_fcn(config: FcnConfig, workdir: Path) -> FcnResult:
     """Trains FCN-8s to find the classes of photos, until the configured number of steps.
 
-    A killed run that is started again ends with the same weights, on a CPU bit for
-    bit.
+    A run that was killed and is started again ends with the same weights; on a CPU they are
+    the same bit for bit.
 
     Args:
-      config: from `fcn_config.make_config`.
-      workdir: of the run.
+      config: what `metrics.fcn.config.make_config` returns.
+      workdir: folder of the run.
 
     Raises:
       UsageError: when `workdir` holds a run with other settings.
       UserError: when the data or the disk fails, or the loss is not finite; what was
         saved before remains.
-      TrainingStopped: on Ctrl-C or SIGTERM, after saving.
+      TrainingStopped: on Ctrl-C or SIGTERM, after a checkpoint was saved.
     """
     check_config(workdir, config)
     config = keep_reading(workdir, config)

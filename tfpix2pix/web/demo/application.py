@@ -58,7 +58,7 @@ def make_demo(
       sheet: what people make for the model.
       examples: what people may begin with.
       limits: limits of requests.
-      allowed_hosts: see `make_application`.
+      allowed_hosts: names that browsers may know the server by, besides localhost and IP addresses.
     """
     limits = limits or Limits()
     app = make_application(max_body_bytes=limits.max_bytes, allowed_hosts=allowed_hosts)

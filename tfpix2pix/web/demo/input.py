@@ -30,7 +30,7 @@ class Origin:
     Attributes:
       dataset: name of the dataset.
       direction: `AtoB` or `BtoA`.
-      task: name of the task; see `pipelines/tasks/registry.py`.
+      task: name of the task, a key of `TASKS` in `pipelines/tasks/registry.py`.
       options: the task's own settings, such as `hole`; those that are left out have their defaults.
       size: (height, width) of the images in px.
       data_dir: folder that may hold the dataset.

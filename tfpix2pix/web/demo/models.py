@@ -103,7 +103,7 @@ class LocalPainter(_Painter):
         self._generate = translator.generate_pictures
 
     def translate(self, contents: bytes, noise_seed: int, samples: int) -> list[bytes]:
-        """See `Painter`."""
+        """Translates an image file, as `Painter` says."""
         self.check(contents)
         try:
             picture = to_unit_range(decode_picture(tf.constant(contents), self._channels, self._side))
@@ -116,7 +116,7 @@ class LocalPainter(_Painter):
         return [tf.io.encode_png(image).numpy() for image in to_uint8(generated)]
 
     def warm_up(self, size: tuple[int, int]) -> None:
-        """See `Painter`."""
+        """Translates a picture, as `Painter` says."""
         self.translate(_encode_blank(size, self._channels), 0, 1)
 
 
@@ -137,7 +137,7 @@ class RemotePainter(_Painter):
         self._model = RemoteModel(url, name, retries=1)
 
     def translate(self, contents: bytes, noise_seed: int, samples: int) -> list[bytes]:
-        """See `Painter`."""
+        """Translates an image file, as `Painter` says."""
         self.check(contents)
         try:
             return self._ask(contents, noise_seed, samples)
@@ -153,7 +153,7 @@ class RemotePainter(_Painter):
         return list(self._model.predict(inputs, _SIGNATURE)[IMAGE_BYTES])
 
     def warm_up(self, size: tuple[int, int]) -> None:
-        """See `Painter`. Errors of the server pass as they are."""
+        """Translates a picture, as `Painter` says. Errors of the server pass as they are."""
         self._ask(_encode_blank(size, 3), 0, 1)
 
 

@@ -43,7 +43,7 @@ def open_demo(
       kind: what people make: `labels`, `lines`, `holes` or `photo`; None takes what the model needs.
       examples: whether examples of the validation split are offered.
       limits: limits of requests.
-      allowed_hosts: see `make_application`.
+      allowed_hosts: names that browsers may know the server by, besides localhost and IP addresses.
 
     Returns:
       The application, and the title of the model.
