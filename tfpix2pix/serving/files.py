@@ -123,6 +123,8 @@ def _translate_file(
     latency_sec = time.perf_counter() - start
     try:
         staging.write_file(output, picture)
+    except staging.LongNameError as error:
+        raise _RefusedError(str(error)) from error
     except OSError as error:
         raise _RefusedError(f"{output} cannot be written: {error.strerror}") from error
     return latency_sec
