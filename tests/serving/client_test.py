@@ -104,11 +104,10 @@ def test_bad_images_are_named_and_the_others_done(serve, photos):
 
 @BOTH
 def test_an_output_that_cannot_be_written_is_named_and_the_others_are_done(serve, photos, capsys, protocol):
-    long_name = "n" * 245 + ".png"  # while it is written, a file has a longer name
-    (photos / "b.png").rename(photos / long_name)
+    (photos.parent / "out" / "b.png").mkdir(parents=True)
     with pytest.raises(UserError, match="1 of 4 images could not be translated"):
         run(url=serve(protocol), model="tiny", input="photos", output="out")
-    assert f"out/{long_name} cannot be written: File name too long" in capsys.readouterr().err
+    assert "out/b.png cannot be written: Is a directory" in capsys.readouterr().err
     assert list_files(photos.parent / "out") == ["a.jpg.png", "a.png.png", "sub/a.png"]
 
 
