@@ -7,11 +7,11 @@ import tensorflow as tf
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base import homes
 from tfpix2pix.pipelines.base.errors import UsageError
-from tfpix2pix.pipelines.base.progress import say
+from tfpix2pix.pipelines.base.progress import say, warn
 from tfpix2pix.pipelines.files import sources, value_warnings
 from tfpix2pix.pipelines.labels import id_maps
 from tfpix2pix.pipelines.labels.palettes import Palette
-from tfpix2pix.pipelines.meaning import Meaning
+from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning
 from tfpix2pix.pipelines.placing.dataset_folder import find_dataset_folder, prepare_dataset
 from tfpix2pix.pipelines.tasks import transforms
 from tfpix2pix.pipelines.tasks.tasks import Task
@@ -99,6 +99,9 @@ def open_split(
     if split == "train":  # the other splits are like it
         place = folder / split if folder.is_dir() else folder
         _tell_of_ids(source, place)
+        # A dataset of the catalogue that does not fit its classes has a warning of its own.
+        if palette and not spec.palette and meaning is not UNKNOWN:
+            _warn_of_classes(source, place)
         _warn_of_values(source, place)
     return source
 
@@ -107,6 +110,15 @@ def _tell_of_ids(source: sources.Source, place: Path) -> None:
     for name, side in (("input", source.meaning.input), ("target", source.meaning.target)):
         if side and side.ids:
             say(f"{place}: the {name} images hold class ids, read in the colours of {len(side.ids)} classes")
+
+
+def _warn_of_classes(source: sources.Source, place: Path) -> None:
+    """Warns of a palette that nothing in the images fits, where images of classes could be."""
+    if source.meaning.palette is None and not source.task.from_photos and 3 in source.channels:
+        warn(
+            f"{place} has a {id_maps.PALETTE_FILE}, and neither side of the pairs holds its ids or its "
+            "colours: images are read as they are. Compare it with the label maps, or remove it"
+        )
 
 
 def _warn_of_values(source: sources.Source, place: Path) -> None:

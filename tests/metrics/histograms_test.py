@@ -64,6 +64,12 @@ def test_the_score_is_of_all_pixels_together():
     assert sum(result.details["histograms"]["L"]["generated"]) == pytest.approx(1)
 
 
+@pytest.mark.parametrize("channels", [1, 2, 4])
+def test_other_channels_are_no_colours(channels):
+    with pytest.raises(NotApplicableError, match=f"generates images of {channels} channels: take l1"):
+        histogram_intersection(Tools(channels=channels))
+
+
 def test_label_maps_have_no_colours_to_compare():
     palette = Palette(("a",), np.zeros((1, 3), np.uint8), np.zeros((0, 3), np.uint8))
     with pytest.raises(NotApplicableError, match="label_accuracy"):

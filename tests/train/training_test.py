@@ -229,6 +229,12 @@ def test_a_loss_that_is_not_finite_stops_the_run(data_dir, tmp_path, objective, 
     assert checkpoints.list_steps(tmp_path) == list(range(1, step))
 
 
+def test_a_weight_beyond_all_reason_is_advised_about(data_dir, tmp_path):
+    config = runs.tiny_config(data_dir, steps=3, lambda_l1=1e38, **EVERY)
+    with pytest.raises(UserError, match=r"there is no checkpoint yet\. Try a lower `lambda_l1`$"):
+        train_and_evaluate(config, tmp_path)
+
+
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_a_file_that_went_bad_during_the_run_is_named(data_dir, tmp_path, split):
     folder = runs.write_dataset(tmp_path / "tiny")

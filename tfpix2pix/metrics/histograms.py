@@ -18,6 +18,11 @@ def histogram_intersection(tools: Tools) -> Metric:
             "histogram_intersection compares the colours of photos, and this model generates label maps: "
             "take label_accuracy"
         )
+    if tools.channels != 3:
+        raise NotApplicableError(
+            f"histogram_intersection compares colours, and this model generates images of {tools.channels} "
+            "channels: take l1, psnr or ssim"
+        )
     return Metric(_measure, _combine, higher_is_better=True)
 
 

@@ -63,6 +63,7 @@ def find_tools(
         label_side=label_side,
         segmenter=segmenter,
         has_holes=source.task.name == "inpaint",
+        channels=source.task.picture_channels[1],
         **others,
     )
 

@@ -63,6 +63,7 @@ class Tools:
       samples_per_image: number of outputs of the same input that `diversity` compares.
       inception_weights: file of weights for `fid` and `kid`; None lets Keras download it.
       has_holes: whether the task is inpainting.
+      channels: number of channels of the target pictures.
     """
 
     palette: "Palette | None" = None
@@ -72,6 +73,7 @@ class Tools:
     samples_per_image: int = 4
     inception_weights: Path | None = None
     has_holes: bool = False
+    channels: int = 3
 
     def __post_init__(self) -> None:
         if self.absent_classes not in ABSENT_CLASSES:

@@ -1,5 +1,6 @@
 """A training of any kind: it restores, takes the steps that are left, keeps records, and stops cleanly."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -24,6 +25,8 @@ from tfpix2pix.run.profile import Profiler
 from tfpix2pix.run.records import Intervals, Judgement, Records, Standing
 from tfpix2pix.run.summaries import LossMeter, Progress
 
+# Papers weigh their losses with 0.01 to 1,000.
+MOST_REASONABLE_WEIGHT = 1e6
 StepType = TypeVar("StepType", bound=Step)
 
 
@@ -206,8 +209,17 @@ class Training(Generic[StepType]):
         examples = ", ".join(self.train_source.example_ids[index] for index in indices)
         raise UserError(
             f"a loss is not finite in step {self.step + place + 1}: {losses}; examples: {examples}; "
-            f"{checkpoints.tell_latest(self.workdir)}. Try a lower `learning_rate`, or `precision=float32`"
+            f"{checkpoints.tell_latest(self.workdir)}. {self._advise()}"
         )
+
+    def _advise(self) -> str:
+        """Returns what may keep losses finite: a weight that is beyond all reason is the first suspect."""
+        huge = [
+            f"`{name}`"
+            for name, value in dataclasses.asdict(self.config).items()
+            if name.startswith("lambda_") and value > MOST_REASONABLE_WEIGHT
+        ]
+        return f"Try a lower {' and '.join(huge) or '`learning_rate`, or `precision=float32`'}"
 
     def _example_indices(self, steps: Iterable[int]) -> np.ndarray:
         """Returns which training examples these steps take."""

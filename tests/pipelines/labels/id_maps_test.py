@@ -55,6 +55,18 @@ def test_the_palette_of_a_flag_wins(tmp_path):
     np.testing.assert_array_equal(label_map[1, 0], [9, 9, 9])
 
 
+@pytest.mark.parametrize(
+    ("label_map", "is_warned_of"),
+    [(IDS, False), (COLOURS.astype(np.uint8), False), (COLOURS // 2 + 99, True)],
+)
+def test_a_palette_that_fits_nothing_is_warned_of(tmp_path, capsys, label_map, is_warned_of):
+    _write(tmp_path, [Image.fromarray(label_map.astype(np.uint8))])
+    Image.new("RGB", (3, 2), (200, 200, 90)).save(tmp_path / "mine/train/photos/0.png")
+    _read(tmp_path)
+    warning = "mine/train has a palette.json, and neither side of the pairs holds its ids or its colours"
+    assert (warning in capsys.readouterr().err) == is_warned_of
+
+
 def test_colour_maps_stay_as_they_are(tmp_path):
     colours = COLOURS.astype(np.uint8) // 2
     _write(tmp_path, [Image.fromarray(colours)])
