@@ -157,7 +157,9 @@ def test_a_tiff_of_floats_becomes_an_array(workdir, tmp_path):
 def test_a_usage_error_is_quick_and_has_status_2(tmp_path):
     process = run_command("--model=runs/x", "--input=photos/*.jpg", "--output=out", cwd=tmp_path)
     assert process.returncode == 2
-    assert process.stderr.splitlines()[-1] == "error: no JPEG, PNG or BMP image matches photos/*.jpg"
+    assert process.stderr.splitlines()[-1] == (
+        "error: no JPEG, PNG, BMP, TIFF, WebP or GIF image or .npy array matches photos/*.jpg"
+    )
     program = (
         "import sys, runpy; runpy.run_module('tfpix2pix.translate'); sys.exit('tensorflow' in sys.modules)"
     )
@@ -315,8 +317,8 @@ def test_the_card_of_a_saved_model_tells_which_half_is_the_input(workdir, tmp_pa
             "`output=photos/a.png` takes a folder, and photos/a",
         ),
         ({"model": "m", "input": "nested/x", "output": "nested"}, "nested/x/a.png is an input"),
-        ({"model": "m", "input": "empty", "output": "out"}, "no JPEG, PNG or BMP image matches empty"),
-        ({"model": "m", "input": "*.gif", "output": "out"}, "no JPEG, PNG or BMP"),
+        ({"model": "m", "input": "empty", "output": "out"}, "no JPEG, PNG, .* array matches empty"),
+        ({"model": "m", "input": "*.gif", "output": "out"}, "no JPEG, PNG, BMP, TIFF, WebP or GIF image"),
         ({"model": "m", "input": "photos", "output": "out"}, "there is no m"),
         ({"model": "photos", "input": "photos", "output": "out"}, "photos is neither"),
         ({"model": "m", "input": "photos", "output": "out", "samples_per_image": 0}, "samples_per_image"),
@@ -389,11 +391,12 @@ def test_files_of_other_kinds_are_counted(tmp_path, monkeypatch, capsys):
     for name in ("a.png", "b.heic", "c.HEIC", "d.svg", "README", ".e.gif", "out/index.html"):
         Path("in", name).touch()
     assert find_inputs("in", Path("in/out")) == (Path("in"), [Path("in/a.png")])
-    warning = "warning: in: 2 .heic, 1 .svg, 1 README are not JPEG, PNG or BMP and are left out\n"
+    kinds = "JPEG, PNG, BMP, TIFF, WebP or GIF"
+    warning = f"warning: in: 2 .heic, 1 .svg, 1 README are not {kinds} and are left out\n"
     counts = capsys.readouterr().err
     assert sorted(counts.split()) == sorted(warning.split())
     with pytest.raises(
-        UsageError, match=r"\[bc\]\.\*: 2 \.heic are not JPEG, PNG or BMP; convert them to PNG"
+        UsageError, match=r"\[bc\]\.\*: 2 \.heic are not JPEG, .* or GIF; convert them to PNG"
     ):
         find_inputs("in/[bc].*", Path("out"))
     assert find_inputs("in/.e.gif", Path("out"))[1] == [Path("in/.e.gif")]  # what is named is tried

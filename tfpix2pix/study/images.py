@@ -13,6 +13,7 @@ from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.paths import show_name
 from tfpix2pix.pipelines.base.progress import say, warn
 from tfpix2pix.pipelines.batches import build_dataset
+from tfpix2pix.pipelines.catalogue import FORMATS
 from tfpix2pix.pipelines.files.image_files import load_image
 from tfpix2pix.pipelines.files.image_listing import list_image_files
 from tfpix2pix.pipelines.files.matching import compose
@@ -184,7 +185,7 @@ def _index_folder(folder: Path) -> dict[str, Path]:
             raise UsageError(f"{index[name]} and {file} have the same name but for the suffix")
         index[name] = file
     if not index:
-        raise UsageError(f"{folder} holds no JPEG, PNG or BMP image")
+        raise UsageError(f"{folder} holds no {FORMATS} image")
     return index
 
 

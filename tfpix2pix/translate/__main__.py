@@ -5,14 +5,14 @@
 
 Each image is resized to the size that the model was trained at, as in its
 evaluation, and its output back to the size of the image; --image_size=native leaves
-images as they are. The images may have any size, and be JPEG, PNG or BMP files, or .npy arrays. A folder
-is searched with its subfolders, except for --output inside it. Each output has its
-input's name and subfolder; where two inputs differ only in their suffix, it becomes
-part of the name, as in a.jpg.png. Outputs are of the kind of the targets of the
-training: PNG files of 8 or 16 bits, TIFF files or arrays. Label maps may hold class
-ids, if those of the training did. out/index.html shows inputs and outputs. An
-inpainting model fills what is transparent, or what --hole=center cuts out. The same
-command gives the same pictures.
+images as they are. The images may have any size, and be JPEG, PNG, BMP, TIFF, WebP
+or GIF files, or .npy arrays. A folder is searched with its subfolders, except for
+--output inside it. Each output has its input's name and subfolder; where two inputs
+differ only in their suffix, it becomes part of the name, as in a.jpg.png. Outputs are of
+the kind of the targets of the training: PNG files of 8 or 16 bits, TIFF files or
+arrays. Label maps may hold class ids, if those of the training did. out/index.html
+shows inputs and outputs. An inpainting model fills what is transparent, or what
+--hole=center cuts out. The same command gives the same pictures.
 """
 
 import contextlib

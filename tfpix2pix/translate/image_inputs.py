@@ -15,6 +15,7 @@ from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.listing import join_some
 from tfpix2pix.pipelines.base.paths import check_writable
 from tfpix2pix.pipelines.base.progress import warn
+from tfpix2pix.pipelines.catalogue import FORMATS
 from tfpix2pix.pipelines.files.image_listing import is_image, list_files, list_folders, walk_folders
 from tfpix2pix.pipelines.files.matching import compose
 from tfpix2pix.pipelines.meaning import MOST_PNG_CHANNELS, Meaning
@@ -121,7 +122,7 @@ def find_inputs(pattern: str, output: Path) -> tuple[Path, list[Path]]:
     if not path.is_file():
         files = _sift(pattern, [file for file in files if not _is_hidden(file, root)])
     if not files:
-        raise UsageError(f"no JPEG, PNG or BMP image matches {pattern}")
+        raise UsageError(f"no {FORMATS} image or .npy array matches {pattern}")
     return root, sorted(set(files))
 
 
@@ -160,7 +161,7 @@ def _sift(pattern: str, files: Sequence[Path]) -> list[Path]:
     others = collections.Counter(file.suffix.lower() or file.name for file in files if not is_image(file))
     if others:
         counts = join_some([f"{count} {kind}" for kind, count in others.most_common()])
-        ignored = f"{pattern}: {counts} are not JPEG, PNG or BMP"
+        ignored = f"{pattern}: {counts} are not {FORMATS}"
         if not images:
             raise UsageError(f"{ignored}; convert them to PNG or JPEG")
         warn(f"{ignored} and are left out")
