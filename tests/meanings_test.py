@@ -18,13 +18,11 @@ from tfpix2pix.export.run import export_run
 from tfpix2pix.export.saved_model import export_saved_model
 from tfpix2pix.networks.inference import sample_seed
 from tfpix2pix.pipelines.base.errors import UsageError
-from tfpix2pix.pipelines.files.image_files import load_image
 from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning, Side
 from tfpix2pix.pipelines.tasks.transforms import to_uint16
 from tfpix2pix.run.folder import read_config
 from tfpix2pix.run.generator import load_generator
 from tfpix2pix.train.training import train_and_evaluate
-from tfpix2pix.translate import files
 from tfpix2pix.translate.translator import Translator
 from tfpix2pix.web.demo.input import describe_input, origin_of_translator, read_examples
 from tfpix2pix.web.demo.models import LocalPainter
@@ -266,10 +264,3 @@ def test_a_saved_model_answers_with_the_depth_of_the_targets(tmp_path):
 
 def encode_rgb16(pixels: np.ndarray) -> bytes:
     return tf.io.encode_png(pixels.astype(np.uint16) * 257).numpy()
-
-
-@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
-def test_a_tiff_of_outputs_is_read_as_it_was_written(tmp_path, channels):
-    image = np.random.default_rng(0).uniform(-1, 1, (6, 7, channels)).astype(np.float32)
-    files._write_output(tmp_path, "a.tif", image)
-    np.testing.assert_array_equal(load_image(tmp_path / "a.tif", channels, np.float32), image)

@@ -18,7 +18,7 @@ from tfpix2pix.networks import tiles
 from tfpix2pix.pictures.page import Row, render_gallery
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.run.generator import load_generator
-from tfpix2pix.translate import files
+from tfpix2pix.translate import notices
 from tfpix2pix.translate.image_inputs import find_inputs, name_outputs
 from tfpix2pix.translate.translator import Translator
 
@@ -263,7 +263,7 @@ def test_the_command_says_at_which_size_pictures_are_translated(workdir, tmp_pat
 
 
 def test_a_picture_too_large_for_one_piece_is_named(workdir, tmp_path, capsys, monkeypatch):
-    for module in (files, tiles):
+    for module in (notices, tiles):
         monkeypatch.setattr(module, "MAX_WHOLE_PIXELS", 2000)
     save_picture(tmp_path / "photos" / "large.png", 50, 48, "L")
     save_picture(tmp_path / "photos" / "larger.png", 50, 49, "L")

@@ -10,8 +10,10 @@ or GIF files, or .npy arrays. A folder is searched with its subfolders, except f
 --output inside it. Each output has its input's name and subfolder; where two inputs
 differ only in their suffix, it becomes part of the name, as in a.jpg.png. Outputs are of
 the kind of the targets of the training: PNG files of 8 or 16 bits, TIFF files or
-arrays. Label maps may hold class ids, if those of the training did. out/index.html
-shows inputs and outputs. An inpainting model fills what is transparent, or what
+arrays; --format=png|jpeg|tiff|webp|npy writes other files. Label maps may hold class
+ids, if those of the training did. out/index.html shows inputs and outputs. A job that
+was stopped goes on with --resume, and several machines share one with --shard=1/4,
+--shard=2/4 and so on. An inpainting model fills what is transparent, or what
 --hole=center cuts out. The same command gives the same pictures.
 """
 
@@ -31,7 +33,7 @@ from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning
 from tfpix2pix.translate.image_inputs import InputFile, choose_suffix, find_files, list_outputs
-from tfpix2pix.translate.options import BITS, CROPS, HOLES, Options
+from tfpix2pix.translate.options import BITS, CROPS, FORMATS, HOLES, Options
 
 
 def main(argv: Sequence[str]) -> None:
@@ -42,13 +44,13 @@ def main(argv: Sequence[str]) -> None:
     read_meaning = functools.cache(_read_meaning)
 
     def list_files(file: InputFile) -> list[str]:
-        suffix = choose_suffix(read_meaning(Path(values["model"])), file.suffix, options.bits)
+        suffix = choose_suffix(read_meaning(Path(values["model"])), file.suffix, options.bits, options.format)
         return list_outputs(file.name, suffix, options.samples_per_image)
 
     files = find_files(values["input"], output, list_files)
     find_version(Path(values["model"]))  # fails where there is no model, sooner than TensorFlow starts
     command_line.import_tensorflow()
-    from tfpix2pix.translate.files import translate_files
+    from tfpix2pix.translate.job import translate_files
     from tfpix2pix.translate.translator import Translator
 
     translator = Translator(
@@ -82,37 +84,51 @@ def _parse(argv: Sequence[str]) -> dict[str, Any]:
 
 
 def _define_flags(flag_values: flags.FlagValues) -> None:
-    for name, text in (
+    for name, default, text in (
         (
             "model",
+            None,
             "Translate with the model in this folder: a run, a SavedModel, of which the newest version is "
             "taken, or one version of a SavedModel.",
         ),
-        ("checkpoint", "Take this checkpoint of a run: latest, best or a step. Default: latest."),
+        ("checkpoint", None, "Take this checkpoint of a run: latest, best or a step. Default: latest."),
         (
             "input",
+            None,
             "Translate this image, the images of this folder, or those of a pattern in quotes.",
         ),
-        ("output", "Write the outputs and index.html to this folder."),
+        ("output", None, "Write the outputs and index.html to this folder."),
+        (
+            "shard",
+            "1/1",
+            "Translate a part of the images, for several machines: with i/n, the i-th of every n files. Each "
+            "part has a page of its own, index_i_of_n.html.",
+        ),
         (
             "image_size",
+            None,
             "Resize images to this size in px, given as N or HxW, on their way into the model; with native, "
             "they keep their own size. Default: the size of the training.",
         ),
     ):
-        flags.DEFINE_string(name, None, text, flag_values=flag_values)
+        flags.DEFINE_string(name, default, text, flag_values=flag_values)
+    _define_numbers(flag_values)
+    _define_choices(flag_values)
+
+
+def _define_numbers(flag_values: flags.FlagValues) -> None:
     for name, number, least, text in (
         ("noise_seed", 0, None, "Draw the noise from this seed. Another seed gives other outputs."),
         ("samples_per_image", 1, 1, "Write this many outputs of each image: NAME_1.png, NAME_2.png, ..."),
+        (
+            "batch_size",
+            4,
+            1,
+            "Translate this many images at the same time, each by itself, so that outputs do not depend on "
+            "it; fewer if they are large. The next ones are read meanwhile.",
+        ),
     ):
         flags.DEFINE_integer(name, number, text, least, flag_values=flag_values)
-    flags.DEFINE_bool(
-        "draw_edges",
-        False,
-        "Draw the edges of each image, which is a photo, for a model of drawings.",
-        flag_values=flag_values,
-    )
-    _define_choices(flag_values)
 
 
 def _define_choices(flag_values: flags.FlagValues) -> None:
@@ -123,11 +139,28 @@ def _define_choices(flag_values: flags.FlagValues) -> None:
             OUTPUT_SIZES,
             "Write outputs of the size of their input, or of the size at which the model was trained.",
         ),
-        ("bits", None, BITS, "Write PNG files of this depth. Default: the depth of the training's targets."),
+        (
+            "format",
+            None,
+            FORMATS,
+            "Write files of this kind. Default: the kind of the training's targets; where that is not known, "
+            "arrays for arrays and for what no PNG file holds, PNG files for all others.",
+        ),
+        (
+            "bits",
+            None,
+            BITS,
+            "Write image files of this depth. Default: the depth of the training's targets.",
+        ),
         ("hole", None, HOLES, "Cut out the middle of each image, for an inpainting model to fill."),
         ("crop", "none", CROPS, "Take this half of each image, which is a side-by-side pair."),
     ):
         flags.DEFINE_enum(name, default, choices, text, flag_values=flag_values)
+    for name, text in (
+        ("draw_edges", "Draw the edges of each image, which is a photo, for a model of drawings."),
+        ("resume", "Leave out images whose outputs exist already."),
+    ):
+        flags.DEFINE_bool(name, False, text, flag_values=flag_values)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from tfpix2pix.pipelines.catalogue import FORMATS
 from tfpix2pix.pipelines.files.image_listing import is_image, list_files, list_folders, walk_folders
 from tfpix2pix.pipelines.files.matching import compose
 from tfpix2pix.pipelines.meaning import MOST_PNG_CHANNELS, Meaning
+from tfpix2pix.translate.options import SUFFIXES
 
 ARRAY_SUFFIX = ".npy"
 
@@ -71,16 +72,19 @@ def find_files(
     return files
 
 
-def choose_suffix(meaning: Meaning, suffix: str, bits: str | None) -> str:
-    """Returns the suffix of the outputs of a file: that of the training's targets.
+def choose_suffix(meaning: Meaning, suffix: str, bits: str | None, format: str | None = None) -> str:
+    """Returns the suffix of the outputs of a file: that of the format, or of the training's targets.
 
     Where those are not known, an array gives an array, and any other file a PNG.
 
     Args:
       meaning: what the model's pictures stand for.
       suffix: suffix of the input, in lower case.
-      bits: the depth of PNG outputs, if it was asked for.
+      bits: the depth of the outputs, if it was asked for.
+      format: a name in `options.FORMATS`, if it was asked for.
     """
+    if format:
+        return SUFFIXES[format]
     if meaning.target is None:
         return suffix if suffix == ARRAY_SUFFIX else ".png"
     can_be_png = meaning.target.channels <= MOST_PNG_CHANNELS

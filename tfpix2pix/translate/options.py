@@ -1,10 +1,19 @@
 """What is done to image files on their way into a model and out of it. TensorFlow is not imported."""
 
 import dataclasses
+import re
+from collections.abc import Sequence
+from typing import TypeVar
+
+from tfpix2pix.pipelines.base.errors import UsageError
 
 CROPS = ("none", "left", "right")
 BITS = ("8", "16")
 HOLES = ("center",)
+# The kinds of files that outputs can be written as, and their suffixes.
+SUFFIXES = {"png": ".png", "jpeg": ".jpg", "tiff": ".tif", "webp": ".webp", "npy": ".npy"}
+FORMATS = tuple(SUFFIXES)
+Item = TypeVar("Item")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -14,12 +23,21 @@ class Options:
     Attributes:
       noise_seed: seed of the noise, which is the same for every file.
       samples_per_image: number of outputs of each file, each with other noise.
-      crop: `left` or `right`, if the files are side-by-side pairs of which that half is the input; or `none`.
-      bits: `8` or `16`, the depth of PNG outputs; None gives the outputs the depth of
-        the training's targets, or that of their input where those are not known.
+      crop: `left` or `right`, if the files are side-by-side pairs of which that half is the input; `none` if
+        they are not. None takes files for pairs that have the shape of the pairs of the training.
+      bits: `8` or `16`, the depth of outputs that are no arrays; None gives the outputs the depth of the
+        training's targets, or that of their input where those are not known.
       hole: `center`, if the middle of each picture is cut out for an inpainting model to fill; None leaves
         the pictures as they are, with the transparent parts as their holes.
       draw_edges: whether the files are photos and a model of drawings gets their edges.
+      format: a name in `FORMATS`, the kind of file that every output is written as; None takes that of the
+        training's targets, see `image_inputs.choose_suffix`.
+      batch_size: number of images that are translated at the same time, each by itself.
+      resume: whether files whose outputs exist already are left out.
+      shard: `i/n`: of every n files the i-th is translated, from `1/n` to `n/n`.
+
+    Raises:
+      UsageError: for a shard that is not one.
     """
 
     noise_seed: int = 0
@@ -28,3 +46,30 @@ class Options:
     bits: str | None = None
     hole: str | None = None
     draw_edges: bool = False
+    format: str | None = None
+    batch_size: int = 4
+    resume: bool = False
+    shard: str = "1/1"
+
+    def __post_init__(self):
+        number, count = self._shard()
+        if not 1 <= number <= count:
+            raise UsageError(
+                "`shard` is i/n with i from 1 to n, such as 1/4 for the first of four machines. "
+                f"Received: {self.shard}"
+            )
+
+    def _shard(self) -> tuple[int, int]:
+        found = re.fullmatch(r"(\d+)/(\d+)", self.shard)
+        return (int(found[1]), int(found[2])) if found else (0, 0)
+
+    def take_shard(self, items: Sequence[Item]) -> Sequence[Item]:
+        """Returns the items of this shard; the shards from `1/n` to `n/n` have every item once."""
+        number, count = self._shard()
+        return items[number - 1 :: count]
+
+    @property
+    def page(self) -> str:
+        """The name of the page, which each shard has of its own, since they may share a folder."""
+        number, count = self._shard()
+        return "index.html" if count == 1 else f"index_{number}_of_{count}.html"

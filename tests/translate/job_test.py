@@ -1,0 +1,147 @@
+"""Many files in one job: several at a time, resumed, shared among machines, and with files that fail."""
+
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.helpers.tiny_run import write_run
+from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.translate.image_inputs import find_files, list_outputs
+from tfpix2pix.translate.job import translate_files
+from tfpix2pix.translate.options import Options
+from tfpix2pix.translate.translator import Translator
+
+# Imported, the module would hide the function `tfpix2pix.translate`.
+COMMAND = runpy.run_module("tfpix2pix.translate")
+SIZES = ((20, 24), (20, 24), (33, 17), (20, 24), (64, 32), (33, 17))
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory) -> Path:
+    return write_run(tmp_path_factory.mktemp("runs") / "tiny")
+
+
+@pytest.fixture
+def photos(tmp_path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number, size in enumerate(SIZES):
+        pixels = np.random.default_rng(number).integers(0, 256, (*size, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    return folder
+
+
+def translate(**settings) -> None:
+    COMMAND["main"](["translate", *(f"--{name}={value}" for name, value in settings.items())])
+
+
+def read_files(folder: Path) -> dict[str, bytes]:
+    """Returns the contents of all files but pages, which name the folder's run."""
+    return {file.name: file.read_bytes() for file in folder.glob("*.png")}
+
+
+def test_outputs_have_the_same_bits_whatever_else_is_translated(workdir, photos, tmp_path):
+    for batch_size in (1, 3, 8):
+        output = tmp_path / f"out{batch_size}"
+        translate(model=workdir, input=photos, output=output, batch_size=batch_size, samples_per_image=2)
+    alone = read_files(tmp_path / "out1")
+    assert len(alone) == 2 * len(SIZES)
+    assert alone == read_files(tmp_path / "out3") == read_files(tmp_path / "out8")
+    translator = Translator(workdir)
+    for number in range(len(SIZES)):
+        with (
+            Image.open(photos / f"{number}.png") as image,
+            Image.open(tmp_path / f"out8/{number}_2.png") as it,
+        ):
+            np.testing.assert_array_equal(np.asarray(it), translator(np.asarray(image), sample=1))
+
+
+def test_a_resumed_job_makes_what_is_missing_and_shows_everything(workdir, photos, tmp_path, capsys):
+    output = tmp_path / "out"
+    translate(model=workdir, input=photos, output=output)
+    whole, page = read_files(output), (output / "index.html").read_text()
+    (output / "1.png").unlink()
+    (output / "index_files/2.jpg").unlink()
+    (output / "3.png").write_bytes(b"kept")
+    (output / "index.html").unlink()
+    translate(model=workdir, input=photos, output=output, resume=True)
+    assert "6 images, noise seed 0, 4 of them done before, " in capsys.readouterr().out
+    assert read_files(output) == {**whole, "3.png": b"kept"}
+    assert (output / "index.html").read_text() == page
+    translate(model=workdir, input=photos, output=output)
+    assert read_files(output) == whole
+
+
+def test_a_new_format_is_no_finished_output(workdir, photos, tmp_path, capsys):
+    for format in ("png", "webp", "webp"):
+        translate(model=workdir, input=photos, output=tmp_path / "out", resume=True, format=format)
+    told = [line.split(", ")[2] for line in capsys.readouterr().out.splitlines() if "done" in line]
+    assert told == ["0 of them done before", "0 of them done before", "6 of them done before"]
+
+
+def test_shards_have_every_file_once_and_pages_of_their_own(workdir, photos, tmp_path):
+    translate(model=workdir, input=photos, output=tmp_path / "whole")
+    for number in range(1, 5):
+        translate(model=workdir, input=photos, output=tmp_path / "out", shard=f"{number}/4")
+    assert read_files(tmp_path / "out") == read_files(tmp_path / "whole")
+    pages = sorted(file.name for file in (tmp_path / "out").glob("*.html"))
+    assert pages == [f"index_{number}_of_4.html" for number in range(1, 5)]
+    counts = [(tmp_path / "out" / page).read_text().count("<h2>") for page in pages]
+    assert counts == [2, 2, 1, 1]
+
+
+@pytest.mark.parametrize("shard", ["0/4", "5/4", "1/0", "1", "a/b", "1/2/3", "-1/2"])
+def test_a_shard_that_is_none_is_refused(shard):
+    with pytest.raises(UsageError, match=r"`shard` is i/n with i from 1 to n"):
+        Options(shard=shard)
+
+
+def test_an_output_that_cannot_be_written_fails_alone(workdir, photos, tmp_path, capsys):
+    output = tmp_path / "out"
+    (output / "1.png").mkdir(parents=True)
+    with pytest.raises(
+        UserError, match=f"^1 of 6 images could not be translated; the others are in {output}$"
+    ):
+        translate(model=workdir, input=photos, output=output)
+    assert f"error: {output}/1.png cannot be written: Is a directory" in capsys.readouterr().err
+    written = sorted(file.name for file in output.glob("*.png") if file.is_file())
+    assert written == ["0.png", "2.png", "3.png", "4.png", "5.png"]
+    assert (output / "index.html").read_text().count("<h2>") == 5
+
+
+def test_where_all_fail_no_others_are_spoken_of(workdir, tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/a.png").write_text("this is no picture")
+    with pytest.raises(UserError, match="^1 of 1 images could not be translated$"):
+        translate(model=workdir, input=tmp_path / "photos", output=tmp_path / "out")
+
+
+def test_a_page_that_cannot_be_written_is_told_at_the_end(workdir, photos, tmp_path):
+    (tmp_path / "out/index.html").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"index.html cannot be written: Is a directory$"):
+        translate(model=workdir, input=photos, output=tmp_path / "out")
+    assert len(read_files(tmp_path / "out")) == 6
+
+
+class StoppedTranslator(Translator):
+    """Is stopped, as by Ctrl-C, when it comes to the first picture of 64 rows."""
+
+    def __call__(self, images, *args, **kwargs):
+        if len(images) == 64:
+            raise KeyboardInterrupt
+        return super().__call__(images, *args, **kwargs)
+
+
+def test_a_stopped_job_leaves_a_page_of_what_is_done(workdir, photos, tmp_path):
+    output = tmp_path / "out"
+    files = find_files(str(photos), output, lambda file: list_outputs(file.name))
+    with pytest.raises(KeyboardInterrupt):
+        translate_files(StoppedTranslator(workdir), files, output, Options())
+    page = (output / "index.html").read_text()
+    assert page.count("<h2>") == 4 and all(f'"{number}.png"' in page for number in range(4))
+    assert {f"{number}.png" for number in range(4)} <= set(read_files(output))
+    translate_files(Translator(workdir), files, output, Options(resume=True))
+    assert (output / "index.html").read_text().count("<h2>") == 6
