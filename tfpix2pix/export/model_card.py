@@ -16,7 +16,7 @@ from tfpix2pix.export.signatures import Contract, Endpoint, takes_files
 from tfpix2pix.pipelines.catalogue import CATALOGUE
 from tfpix2pix.pipelines.meaning import Meaning
 from tfpix2pix.run import checkpoints
-from tfpix2pix.run.folder import count_examples, read_origin
+from tfpix2pix.run.folder import count_examples, read_origin, read_shapes
 
 _NOISE = {
     "fixed": "requests without noise_seed: always the same, so equal requests get equal answers",
@@ -40,6 +40,7 @@ def describe_run(workdir: Path, config: Config, step: int) -> dict[str, Any]:
         "origin": origin and {name: value for name, value in origin.items() if name != "path"},
         "recipe": _find_recipe(workdir, config),
         "task": config.task,
+        "side_by_side": read_shapes(workdir),
         "step": step,
         "scores": {
             "validation": metadata.get("scores", {}),

@@ -114,6 +114,21 @@ def read_scale(version: Path) -> Scale:
     return Scale() if config is None else trained_scale(config)
 
 
+def read_shapes(version: Path) -> list[float] | None:
+    """Returns the shapes of the training's side-by-side pairs as the card of a SavedModel says them.
+
+    Args:
+      version: folder of the SavedModel.
+
+    Returns:
+      What `pair_shapes.measure_shapes` returned; None where the card does not say it, or cannot be read.
+    """
+    try:
+        return _read_card(version).get("side_by_side")
+    except (ValueError, AttributeError):
+        return None
+
+
 def _read_card(version: Path) -> Any:
     """Returns what the card of a SavedModel holds, or an empty dictionary where there is no card."""
     file = version / CARD_FILE

@@ -142,6 +142,11 @@ def count_examples(workdir: Path) -> int | None:
     return told["examples"] if told else None
 
 
+def read_shapes(workdir: Path) -> list[float] | None:
+    """Returns the shapes of the training's side-by-side pairs; see `pair_shapes.measure_shapes`."""
+    return (_read_file(workdir).get("training_set") or {}).get("side_by_side")
+
+
 def read_origin(workdir: Path) -> dict[str, Any] | None:
     """Returns what the first weights of a run were taken from; None if they were random."""
     return _read_file(workdir).get("origin")
@@ -212,7 +217,7 @@ def write_config(
     earlier = before.get("earlier_training_sets", [])
     if check_training_set(workdir, config, train_source, allow_new_data):
         earlier = [*earlier, before["training_set"]]
-    here = None if train_source is None else training_set.fingerprint(train_source)
+    here = None if train_source is None else training_set.describe(train_source)
     text = {"config": json.loads(config.to_json()), "training_set": here}
     if earlier:
         text["earlier_training_sets"] = earlier

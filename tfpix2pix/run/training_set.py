@@ -14,6 +14,14 @@ if TYPE_CHECKING:  # sources import TensorFlow, and a dry run needs none
 Fingerprint = Mapping[str, Any]
 
 
+def describe(source: "Source") -> dict[str, Any]:
+    """Returns what a run keeps of its training set: the fingerprint, and the shapes of side-by-side pairs."""
+    from tfpix2pix.pipelines.files.pair_shapes import measure_shapes  # imports TensorFlow, as sources do
+
+    shapes = measure_shapes(source)
+    return fingerprint(source) | ({} if shapes is None else {"side_by_side": shapes})
+
+
 def fingerprint(source: "Source") -> dict[str, int | str]:
     """Returns the same for the same files in another folder; runs of older versions know no contents."""
     ids = hashlib.sha256("\n".join(source.example_ids).encode()).hexdigest()

@@ -153,7 +153,13 @@ def _define_choices(flag_values: flags.FlagValues) -> None:
             "Write image files of this depth. Default: the depth of the training's targets.",
         ),
         ("hole", None, HOLES, "Cut out the middle of each image, for an inpainting model to fill."),
-        ("crop", "none", CROPS, "Take this half of each image, which is a side-by-side pair."),
+        (
+            "crop",
+            None,
+            CROPS,
+            "Take this half of each image, which is a side-by-side pair, or none. Default: the input half of "
+            "images that have the shape of the training's side-by-side pairs.",
+        ),
     ):
         flags.DEFINE_enum(name, default, choices, text, flag_values=flag_values)
     for name, text in (

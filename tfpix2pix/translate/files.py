@@ -1,5 +1,6 @@
 """Translates one image file: reads it as the model's task needs it, writes outputs and what a page shows."""
 
+import dataclasses
 import threading
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from tfpix2pix.pipelines.meaning import MOST_PNG_CHANNELS
 from tfpix2pix.pipelines.tasks.drawings import draw_edges
 from tfpix2pix.pipelines.tasks.tasks import center_mask
 from tfpix2pix.translate.formats import find_format
+from tfpix2pix.translate.halves import choose_half
 from tfpix2pix.translate.image_inputs import ARRAY_SUFFIX, InputFile, choose_suffix, list_outputs
 from tfpix2pix.translate.options import Options
 from tfpix2pix.translate.translator import Translator
@@ -30,11 +32,13 @@ class Done(NamedTuple):
     Attributes:
       header: of the file.
       row: what the page shows of it.
+      note: what a person should know of the half that was translated; see `halves.Half`.
       was_there: whether the outputs were there already.
     """
 
     header: Header
     row: Row
+    note: str
     was_there: bool = False
 
 
@@ -69,15 +73,16 @@ class FileTranslator:
             raise BadImageError(f"{file.path} cannot be translated: {str(error).splitlines()[0]}") from error
 
     def _translate(self, file: InputFile, header: Header) -> Done:
-        options, task = self._options, self._translator.task
+        crop, note = choose_half(self._translator, header, self._options)
+        options, task = dataclasses.replace(self._options, crop=crop), self._translator.task
         suffix, dtype = choose_kind(self._translator, file, header, options)
         outputs = list_outputs(file.name, suffix, options.samples_per_image)
         shown = [each if find_format(each).is_shown else f"{PAGE_FOLDER}/{each}.png" for each in outputs]
         input_file = f"{PAGE_FOLDER}/{file.name}.jpg"
-        width = header.width if options.crop == "none" else header.width // 2
+        width = header.width if crop == "none" else header.width // 2
         row = Row(file.title, (header.height, width), input_file, shown)
         if options.resume and all((self._output / each).exists() for each in (*outputs, *shown, input_file)):
-            return Done(header, row, was_there=True)
+            return Done(header, row, note, was_there=True)
         picture = _read_picture(file.path, header, self._translator, options)
         for sample, output_file in enumerate(outputs):
             with self._network:
@@ -85,7 +90,7 @@ class FileTranslator:
             self._write_output(output_file, shown[sample], generated)
         shown_input = show_input(task, task.read_picture(widen(picture, np.float32)))
         _write(self._output / input_file, tf.io.encode_jpeg(shown_input, quality=90).numpy())
-        return Done(header, row)
+        return Done(header, row, note)
 
     def _write_output(self, output_file: str, shown_file: str, generated: np.ndarray) -> None:
         path = self._output / output_file

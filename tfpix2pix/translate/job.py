@@ -62,7 +62,7 @@ def translate_files(
     _check_options(translator, options)
     _check_format(translator, files, options)
     start, num_failed, num_before = time.monotonic(), 0, 0
-    notices, page = Notices(translator, options), _Page(translator, output / options.page, options)
+    notices, page = Notices(translator), _Page(translator, output / options.page, options)
     at_once = _count_at_once(translator, options)
     translate = FileTranslator(translator, output, options, at_once)
     with (
@@ -73,7 +73,7 @@ def translate_files(
         for file, future in zip(files, futures, strict=True):
             try:
                 done = future.result()
-                notices.see(file.path, done.header, done.row.size)
+                notices.see(file.path, done)
                 page.add(done.row)
                 num_before += done.was_there
             except BadImageError as error:

@@ -42,7 +42,7 @@ class Options:
 
     noise_seed: int = 0
     samples_per_image: int = 1
-    crop: str = "none"
+    crop: str | None = None
     bits: str | None = None
     hole: str | None = None
     draw_edges: bool = False

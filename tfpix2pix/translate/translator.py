@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfpix2pix.config.config import Config
 from tfpix2pix.export.meanings import find_meaning
-from tfpix2pix.export.opening import load_saved_model, read_config, read_scale, read_task
+from tfpix2pix.export.opening import load_saved_model, read_config, read_scale, read_shapes, read_task
 from tfpix2pix.export.versions import find_version
 from tfpix2pix.networks.inference import (
     OVERSHOOT,
@@ -33,6 +33,7 @@ from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.labels.label_files import colour_levels
 from tfpix2pix.pipelines.tasks.transforms import to_uint8, to_uint16, to_unit_range
 from tfpix2pix.run import splits
+from tfpix2pix.run.folder import read_shapes as read_run_shapes
 from tfpix2pix.run.generator import load_generator
 
 _TO_INTEGERS = {np.dtype(np.uint8): to_uint8, np.dtype(np.uint16): to_uint16}
@@ -117,6 +118,7 @@ class Translator:
         batch_statistics: bool = False,
     ):
         model = Path(model)
+        self._workdir = model
         self.step: int | None = None
         self.version = find_version(model)
         self._run_config: Config | None = None
@@ -159,6 +161,14 @@ class Translator:
           UserError: when there is a card and it cannot be read.
         """
         return self._run_config if self.version is None else read_config(self.version)
+
+    @functools.cached_property
+    def side_by_side(self) -> list[float] | None:
+        """The shapes of the training's side-by-side pairs; see `pair_shapes.measure_shapes`.
+
+        None for a model of an earlier version.
+        """
+        return read_run_shapes(self._workdir) if self.version is None else read_shapes(self.version)
 
     def __call__(
         self,
