@@ -217,7 +217,9 @@ class Config(RunConfig):
     )
     strategy: str = option(
         "auto",
-        "Distribute the training in this way. With auto, all GPUs share it (mirrored), or the CPU does it.",
+        "Train on all GPUs of this machine (mirrored), on the processes that TF_CONFIG lists "
+        "(multiworker), or on one GPU or the CPU (one_device). With auto, it is mirrored where there is "
+        "a GPU, and one_device elsewhere.",
         group="machine",
         choices=STRATEGIES,
     )

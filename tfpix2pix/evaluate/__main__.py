@@ -117,7 +117,8 @@ def _define_choices(flag_values: flags.FlagValues) -> None:
             "direction",
             None,
             catalogue.DIRECTIONS,
-            "Translate left images to right images, or back. Default: as in training.",
+            "Translate left images to right images (AtoB), or right ones to left ones (BtoA). Default: "
+            "as in training.",
         ),
         ("split", "val", catalogue.SPLITS, "Score this split of the dataset."),
         (

@@ -98,8 +98,8 @@ def _define_flags(flag_values: flags.FlagValues) -> None:
         "serving_noise",
         None,
         SERVING_NOISE,
-        "Give requests without a seed this noise: the same for all, one drawn for each image, or none. "
-        "Default: as the run was told.",
+        "Answer requests that bring no seed with the same noise for all (fixed), with noise that is "
+        "drawn for each image (random), or without noise (off). Default: the run's own setting.",
         flag_values=flag_values,
     )
     for name, text in (
@@ -127,7 +127,13 @@ def _define_file_flags(flag_values: flags.FlagValues) -> None:
             FILE_NOISE,
             "Write a file that takes a noise seed as an input, or one without noise. Default: input.",
         ),
-        ("quantization", None, list(TOLERANCES), "Store the weights of a tflite file so. Default: none."),
+        (
+            "quantization",
+            None,
+            list(TOLERANCES),
+            "Store the weights of a tflite file as they are (none), in half the size (float16), or in a "
+            "quarter of it (int8). Default: none.",
+        ),
     ):
         flags.DEFINE_enum(name, default, choices, text, flag_values=flag_values)
     flags.DEFINE_string(

@@ -80,11 +80,11 @@ def _parse(argv: Sequence[str]) -> dict[str, Any]:
     )
     flags.DEFINE_integer("seeds", 1, text, 1, flag_values=flag_values)
     text = (
-        "Train <workdir>/fcn for this many epochs. Default: for as many --steps as the rows where these are "
-        "given, else as python -m tfpix2pix.metrics.fcn does."
+        "Train <workdir>/fcn for this many epochs. Default: for --steps steps if they are given, and "
+        "else for as many epochs as python -m tfpix2pix.metrics.fcn does."
     )
     flags.DEFINE_integer("fcn_epochs", None, text, flag_values=flag_values)
-    text = "Give <workdir>/fcn this width. Default: as python -m tfpix2pix.metrics.fcn does."
+    text = "Multiply the filters of <workdir>/fcn by this factor. Default: that of metrics.fcn."
     flags.DEFINE_float("fcn_width", None, text, flag_values=flag_values)
     command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
     values = flag_values.flag_values_dict()

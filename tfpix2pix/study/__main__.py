@@ -41,9 +41,13 @@ from tfpix2pix.web.address import check_packages, define_address_flags, read_add
 
 DEFAULT_PORT = 8090
 _RULES_HELP = {
-    "exposure_tolerance_ms": "Do not count trials whose measured exposures are off by more milliseconds.",
-    "least_vigilance_percent": "Do not count sessions with a smaller share of correct vigilance trials.",
-    "least_trials_percent": "Do not count sessions in which a smaller share of test trials counts.",
+    "exposure_tolerance_ms": (
+        "Do not count trials in which a measured exposure is off by more than this many milliseconds."
+    ),
+    "least_vigilance_percent": (
+        "Do not count sessions in which less than this share of the vigilance trials was answered correctly."
+    ),
+    "least_trials_percent": "Do not count sessions in which less than this share of the test trials counts.",
 }
 
 

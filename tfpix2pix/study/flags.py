@@ -22,7 +22,9 @@ _PROTOCOL_HELP = {
 
 def define_study_dir(flag_values: flags.FlagValues) -> None:
     """Defines the flag that names the folder of a study."""
-    flags.DEFINE_string("study_dir", None, "The study is in this folder.", flag_values=flag_values)
+    flags.DEFINE_string(
+        "study_dir", None, "Take the study in this folder, which create makes.", flag_values=flag_values
+    )
 
 
 def define_sources(flag_values: flags.FlagValues) -> None:

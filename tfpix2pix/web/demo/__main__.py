@@ -89,7 +89,12 @@ def _define_flags(flag_values: flags.FlagValues) -> None:
     ):
         flags.DEFINE_string(name, None, text, flag_values=flag_values)
     flags.DEFINE_enum(
-        "input", None, KINDS, "Let people make this. Default: what the model needs.", flag_values=flag_values
+        "input",
+        None,
+        KINDS,
+        "Let people draw label maps (labels) or lines, or bring a photo, whole or with holes to cut. "
+        "Default: what the model needs.",
+        flag_values=flag_values,
     )
     flags.DEFINE_bool("examples", True, "Offer examples of the validation split.", flag_values=flag_values)
     _define_limits(flag_values)
@@ -98,8 +103,8 @@ def _define_flags(flag_values: flags.FlagValues) -> None:
 
 def _define_limits(flag_values: flags.FlagValues) -> None:
     for name, number, text in (
-        ("max_bytes", 10_000_000, "Refuse uploaded files of more bytes."),
-        ("max_pixels", 2**20, "Refuse inputs of more pixels, before they are decoded."),
+        ("max_bytes", 10_000_000, "Refuse uploaded files of more bytes than this."),
+        ("max_pixels", 2**20, "Refuse inputs of more pixels than this, before they are decoded."),
         ("max_waiting", 8, "Let this many requests wait for the model, and tell others that it is busy."),
     ):
         flags.DEFINE_integer(name, number, text, 1, flag_values=flag_values)
