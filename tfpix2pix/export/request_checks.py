@@ -93,6 +93,6 @@ def _first_problem(*problems: tuple[tf.Tensor, tf.Tensor | str]) -> tf.Tensor:
 
 
 def _refuse(value: tf.Tensor, problem: tf.Tensor, name: tf.Tensor | str) -> tf.Tensor:
-    """Returns `value`, as a tensor that fails when it is computed although there is a problem."""
+    """Returns `value`, as a tensor that cannot be computed where there is a problem."""
     with tf.control_dependencies([tf.debugging.Assert(tf.equal(problem, ""), [name + problem])]):
         return tf.identity(value)
