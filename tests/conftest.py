@@ -1,13 +1,14 @@
-"""Devices of the test run: no GPU, two logical CPUs; set here because nothing may touch TensorFlow before.
+"""Sets the devices of the test run, no GPU and two logical CPUs, before anything else touches TensorFlow.
 
-With Keras 2, some modules are left out; see helpers/keras2_lane.py.
+With Keras 2, the modules that helpers/keras2_lane.py lists are left out.
 """
 
 import os
 import signal
 from pathlib import Path
 
-# A shell ignores it for what it starts in the background, and so would the commands that tests interrupt.
+# A shell makes what it starts in the background ignore this signal, and then the commands that tests
+# interrupt would ignore it too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -30,7 +31,7 @@ tf.config.set_logical_device_configuration(
 
 
 class _LeftOut(pytest.Module):
-    """A module of tests that is not even imported: one skip, with its reason."""
+    """A module of tests that is not imported; it counts as one skipped test, with a reason."""
 
     def collect(self):
         pytest.skip(f"{_tested(self.path)}: {LEFT_OUT[_tested(self.path)]}", allow_module_level=True)
@@ -41,7 +42,7 @@ def _tested(path: Path) -> str:
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
-    """Puts aside what the lane of Keras 2 leaves out."""
+    """Leaves out the modules that the lane of Keras 2 does not run."""
     if IS_KERAS_3 or _tested(module_path) not in LEFT_OUT:
         return None
     return _LeftOut.from_parent(parent, path=module_path)
@@ -49,7 +50,7 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
 
 @pytest.fixture(scope="session")
 def mirrored_strategy() -> tf.distribute.MirroredStrategy:
-    """Two replicas on the two logical CPUs; the only one, as a second in one process would abort."""
+    """Two replicas on the two logical CPUs, shared by all tests because a second one would end the process."""
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 

@@ -1,4 +1,4 @@
-"""Benchmarks: turns taken, ratios within rounds, work counted."""
+"""The tools of the benchmarks: they take turns, compare within rounds, and count the work."""
 
 import json
 import signal

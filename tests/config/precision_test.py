@@ -1,4 +1,4 @@
-"""`--precision=auto`: the machine decides once, the run remembers."""
+"""`precision=auto`: the machine decides when a run begins, and the run remembers it."""
 
 import json
 

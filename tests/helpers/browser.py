@@ -13,7 +13,7 @@ import pytest
 from tests.helpers import runs
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-# Of a slow machine that has other work; nobody waits for it but who fails.
+# This is long enough for a slow machine with other work. Only failing tests wait so long.
 PATIENCE_SEC = 120
 
 
@@ -49,8 +49,8 @@ class Server:
     """A command that serves pages and prints its URL.
 
     Args:
-      command: without --port.
-      port: 0: any.
+      command: the command, without `--port`.
+      port: the port; 0 takes any free one.
     """
 
     def __init__(self, command: Sequence[str], port: int = 0):
@@ -63,13 +63,13 @@ class Server:
         self.port = int(re.search(r":(\d+)/", self.url)[1])  # type: ignore[index]
 
     def stop(self) -> subprocess.CompletedProcess:
-        """Ends it with SIGTERM; returns what became of it."""
+        """Ends the server with SIGTERM; returns its exit status and output."""
         self.process.terminate()
         stdout, stderr = self.process.communicate(timeout=60)
         return subprocess.CompletedProcess(self.process.args, self.process.returncode, stdout, stderr)
 
     def kill(self) -> None:
-        """Ends it as a crash does."""
+        """Ends the server with SIGKILL, as a crash does."""
         self.process.kill()
         self.process.communicate()
 
@@ -86,11 +86,11 @@ def serve(command: Sequence[str]) -> Iterator[Server]:
 
 
 def wait_for(condition: Any, page: Any = None) -> None:
-    """Waits until `condition()` is true. From outside: the page's policy forbids scripts made of text.
+    """Waits until `condition()` is true; it is asked here, because the page's policy forbids foreign scripts.
 
     Args:
-      condition: without arguments.
-      page: whose events are to be noticed meanwhile.
+      condition: a function without arguments.
+      page: the page whose events are handled meanwhile.
     """
     deadline = time.monotonic() + PATIENCE_SEC
     while not condition():

@@ -1,4 +1,4 @@
-"""The demo of a tiny run, served by a thread of the test's own process: that starts at once."""
+"""Serves the demo of a tiny run from a thread of the test's own process, which starts at once."""
 
 import threading
 from collections.abc import Iterator
@@ -35,10 +35,10 @@ def serve_model(
 
     Args:
       model: the run or SavedModel.
-      kind: see `describe_input`.
-      examples: whether there are some.
-      limits: the command's, but for the rate, if there are none.
-      port: 0: any.
+      kind: what people make, as `describe_input` takes it.
+      examples: whether examples are offered.
+      limits: limits of requests; None takes those of the command, without a limit of the rate.
+      port: the port; 0 takes any free one.
     """
     limits = limits or Limits(requests_per_sec=100)
     translator = Translator(model)

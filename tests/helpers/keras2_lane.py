@@ -14,7 +14,7 @@ _TORCH = "weights of the PyTorch reference become a checkpoint, which both lanes
 _DATA = "tf.data and tf.io alone: the lane's trainings read the same pairs"
 _FOR_TIME = "left out for its time, as TFPIX2PIX_SHORT asks: "
 
-# Module of tests, as its path below tests/ without _test.py -> reason.
+# Path of a module of tests, below tests/ and without _test.py -> why it is left out.
 LEFT_OUT = {
     **dict.fromkeys(("web/application", "web/demo/demo", "web/demo/page", "web/limits"), _WEB),
     **dict.fromkeys(("study/application", "study/browser", "study/creation", "study/plan"), _WEB),

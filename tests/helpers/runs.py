@@ -1,4 +1,4 @@
-"""Runs of the real train command: the smallest nets, six pairs on disk, in processes of their own."""
+"""Runs the real train command in processes of its own, with the smallest networks and six pairs on disk."""
 
 import json
 import os
@@ -49,7 +49,7 @@ def write_image(file: Path, pixels: np.ndarray) -> Path:
 
 
 def tiny_config(data_dir: Path, **settings) -> Config:
-    """Returns `SETTINGS` with others on top."""
+    """Returns the configuration of `SETTINGS`, with `settings` in place of some of them."""
     return make_config(**{**SETTINGS, "data_dir": str(data_dir), **settings})
 
 
@@ -88,7 +88,7 @@ def last_line(process: subprocess.CompletedProcess) -> str:
 
 
 def wait_until(condition: Callable[[], bool], process: subprocess.Popen) -> None:
-    """Waits for something that a running process does."""
+    """Waits until something is true that a running process brings about."""
     deadline = time.monotonic() + TIMEOUT_SEC
     while not condition():
         assert process.poll() is None, process.communicate()

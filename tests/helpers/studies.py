@@ -82,7 +82,7 @@ class Person:
 
     Args:
       app: the application.
-      worker_id: of a crowd platform.
+      worker_id: the id that a crowd platform gave the person.
     """
 
     def __init__(self, app: Any, worker_id: str | None = None):
@@ -92,7 +92,7 @@ class Person:
         self.visit: dict[str, Any] = {}
 
     def start(self, **changes: Any) -> Any:
-        """Consents; returns the answer."""
+        """Consents to take part; returns the reply of the server."""
         body = {"consent": True, "token": self.token, "worker_id": self.worker_id, "viewport": "800x600"}
         return self.client.post("/api/start", json=body | changes)
 
@@ -116,7 +116,7 @@ class Person:
         return self.client.post(f"/api/trials/{index}/answer", json=body)
 
     def do_trial(self, index: int, side: str = "left") -> Any:
-        """Sees and answers a trial; returns the answer to the answer."""
+        """Sees a trial and answers it; returns the reply of the server."""
         assert self.show(index).status_code == 200
         time.sleep(2 * self.visit["exposure_ms"] / 1000)
         return self.answer(index, side)

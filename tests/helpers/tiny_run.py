@@ -1,4 +1,4 @@
-"""A tiny net with made-up weights, and a run of one on disk as `train` leaves it: that takes no time."""
+"""A tiny network with made-up weights, and a run of it on disk as `train` leaves it, but untrained."""
 
 from pathlib import Path
 
@@ -34,5 +34,5 @@ def build_generator(**settings) -> keras.Model:
     keras.utils.set_random_seed(0)
     generator = generators.unet_generator(depth=3, base_filters=4, **settings)
     for variable in generator.variables:
-        variable.assign(variable * 3)  # initial weights hardly reach the output
+        variable.assign(variable * 3)  # The initial weights hardly matter to the output.
     return generator

@@ -337,7 +337,7 @@ def test_a_discriminator_of_the_users_own_has_no_place_in_the_reference(tmp_path
 
 
 def test_a_bias_that_the_reference_has_no_place_for(recorded, tmp_path):
-    """The reference's pixel discriminator ends without one; ours has learned one, say."""
+    """The reference's pixel discriminator has no bias at its end, and ours has learned one."""
     workdir = _import(tmp_path, recorded, "batch", "pixel")
     train_step = build_train_step(read_config(workdir), total_steps=1)
     train_step.discriminator.get_layer("patch_logits_conv").bias.assign([0.5])

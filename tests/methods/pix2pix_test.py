@@ -57,7 +57,7 @@ def _build_networks(
     scale: float = 10.0,
     upsampling: str = "transposed",
 ):
-    """Builds the same tiny networks every time, their kernels `scale` times as wide as in training."""
+    """Builds the same tiny networks every time, whose kernels are `scale` times as large as in training."""
     keras.utils.set_random_seed(1)
     generator = generators.unet_generator((8, 8), depth=2, base_filters=4, upsampling=upsampling, dtype=dtype)
     discriminator = discriminators.patch_discriminator(

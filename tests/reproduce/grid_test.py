@@ -50,7 +50,7 @@ def segmenter(tmp_path):
 def _command(data_dir, **own):
     settings = {**runs.SETTINGS, "data_dir": data_dir, "steps": 3, "checkpoint_every_steps": 1}
     settings |= {"palette": data_dir / "palette.json", "table": 2, "workdir": data_dir / "grid", **own}
-    for name in ("export", "receptive_field"):  # the grid's own affair
+    for name in ("export", "receptive_field"):  # The grid sets these itself.
         settings.pop(name)
     options = [f"--{name}={value}" for name, value in settings.items()]
     return [sys.executable, "-m", "tfpix2pix.reproduce", *options]
@@ -74,7 +74,7 @@ def test_a_grid_is_stopped_gone_on_with_and_shown(data_dir, segmenter, monkeypat
     assert [path.name for path in (workdir / "fcn" / "checkpoints").iterdir()] == ["step-00000003"]
     written = _times(workdir / "fcn")
 
-    # Three steps make no judge.
+    # A segmentation network of three steps cannot judge.
     refused = runs.run(command)
     assert refused.returncode == 1
     assert "cannot judge the rows: its pixel_accuracy on real photos is" in runs.last_line(refused)

@@ -195,7 +195,7 @@ def test_another_worker_in_the_same_browser_begins_anew(page, tmp_path):
 
 
 def pass_on(asked: Any) -> Any:
-    """Has the server do what a page asks; returns the reply, whose cookie goes nowhere."""
+    """Lets the server do what a page asks; returns the reply, without setting its cookie."""
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(asked.url, asked.post_data_buffer, headers)
     with urllib.request.urlopen(request) as reply:
@@ -203,7 +203,7 @@ def pass_on(asked: Any) -> Any:
 
 
 def lose_reply(route: Any) -> None:
-    """Has the server do what is asked, and the page not hear of it."""
+    """Lets the server do what is asked, but keeps its reply from the page."""
     pass_on(route.request)
     route.abort()
 

@@ -133,7 +133,7 @@ def test_the_workdir_belongs_to_one_process_until_it_dies(data_dir, tmp_path):
 
 
 def _limit_files():
-    # What a full disk does, without filling one: no file may grow beyond this.
+    # This acts like a full disk: no file may grow beyond the limit.
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
 

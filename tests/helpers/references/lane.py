@@ -1,6 +1,6 @@
-"""Trains to step 3 and on to step 6 with this Keras, writes what came out: `lane.py RUN DATA ANSWERS.npz`.
+"""Trains to step 3 and on to step 6 with this Keras, and writes the results: `lane.py RUN DATA ANSWERS.npz`.
 
-A RUN that is there already is gone on with. At step 3 it is copied to `RUN-3`, for the other Keras.
+If RUN exists already, its training goes on. At step 3 it is copied to `RUN-3`, for the other Keras.
 """
 
 import shutil

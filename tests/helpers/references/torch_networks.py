@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 RECORDING = Path(__file__).with_suffix(".npz")
-# Name -> (depth, filters, input and output channels, norm) of what is recorded.
+# Name of a recorded generator -> depth, filters, input and output channels, norm.
 GENERATORS = {
     "batch": (6, 1, (3, 3), "batch"),
     "instance": (6, 1, (1, 2), "instance"),
     "none": (5, 1, (4, 3), "none"),
 }
-# Name -> (strided convolutions, filters, channels, norm).
+# Name of a recorded discriminator -> strided convolutions, filters, channels, norm.
 DISCRIMINATORS = {
     "n_layers_2": (2, 3, 6, "batch"),
     "n_layers_1": (1, 2, 3, "instance"),
@@ -26,7 +26,7 @@ DISCRIMINATORS = {
 
 
 class SkipBlock(nn.Module):
-    """One level of the U-Net, with all levels below inside."""
+    """One level of the U-Net, which contains all levels below it."""
 
     def __init__(self, number, depth, filters, channels, norm, dropout):
         super().__init__()
@@ -99,7 +99,7 @@ def build_norm(norm, channels):
 
 
 def randomize(network, seed):
-    """Draws all weights wide, so that all of them reach the output; returns the network in training mode."""
+    """Draws large weights, so that all of them matter to the output; returns the network in training mode."""
     generator = torch.Generator().manual_seed(seed)
     for value in network.parameters():
         fan_in = value[0].numel() if value.ndim == 4 else 1

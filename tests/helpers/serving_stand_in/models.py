@@ -13,7 +13,7 @@ DEFAULT = "serving_default"
 
 
 class RequestError(Exception):
-    """A request cannot be answered: gRPC's name of the code, TensorFlow Serving's sentence."""
+    """A request cannot be answered; it has gRPC's name of the code and TensorFlow Serving's sentence."""
 
     def __init__(self, code: str, text: str):
         super().__init__(text)
@@ -26,10 +26,10 @@ class Models:
     Attributes:
       states: model -> version -> state.
       labels: model -> label -> version.
-      before_answer: called before each prediction; tests make it slow, or let it raise.
-      token: that requests must bear, as to a gateway in front of the real one.
-      num_connections: over REST, so far.
-      last_request: over REST.
+      before_answer: a function that is called before each prediction; tests make it slow, or let it raise.
+      token: the token that requests must carry, as for a gateway in front of a real server.
+      num_connections: number of connections over REST so far.
+      last_request: the last request over REST.
     """
 
     def __init__(self) -> None:
@@ -97,7 +97,7 @@ class Models:
 
 
 def fail_with(error: Exception, times: float = float("inf")) -> tuple[Callable, list[float]]:
-    """Returns a `before_answer` that raises so many times, and the times of its calls."""
+    """Returns a `before_answer` that raises `error` so many times, and a list of the times of its calls."""
     calls: list[float] = []
 
     def before_answer():

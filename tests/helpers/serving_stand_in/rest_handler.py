@@ -53,7 +53,7 @@ class RestHandler(BaseHTTPRequestHandler):
         try:
             status, contents = 200, json.dumps(self._find_answer(method, body))
         except RequestError as error:
-            # C escapes, so that an apostrophe makes it invalid JSON: as the real one does.
+            # TensorFlow Serving escapes as C does, so that an apostrophe makes the text invalid JSON.
             text = "".join(ESCAPES.get(character, character) for character in str(error))
             status, contents = STATUS.get(error.code, 500), f'{{ "error": "{text}" }}'
         self.send_response(status)

@@ -13,7 +13,7 @@ from tests.helpers.serving_stand_in.grpc_services import add_services
 from tests.helpers.serving_stand_in.models import Models
 from tests.helpers.serving_stand_in.rest_handler import RestHandler
 
-# As many as the tests have clients, and some.
+# The tests have fewer clients than this.
 THREADS = 32
 Stop = Callable[[], None]
 
@@ -37,7 +37,7 @@ class _RestServer(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request, client_address):
-        pass  # clients that went away in the middle are part of the tests
+        pass  # Tests have clients that leave in the middle of a request.
 
     def kill(self) -> None:
         """Ends as a killed process does: connections drop in the middle of answers."""
