@@ -50,7 +50,7 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
 
 @pytest.fixture(scope="session")
 def mirrored_strategy() -> tf.distribute.MirroredStrategy:
-    """Two replicas on the two logical CPUs, shared by all tests because a second one would end the process."""
+    """Two replicas on the two logical CPUs, shared by all tests: a second one would end the process."""
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
