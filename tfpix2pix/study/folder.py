@@ -52,7 +52,7 @@ class Protocol:
       pairing: `same`, if both images of a trial are of one example; `different`, if they are of two, as in
         the paper's study of maps.
 
-    Source: Sec. 3.4 of the paper; gaps and feedback are those of its published study code.
+    Source: Sec. 3.4 of the paper; the feedback is that of its published study code.
     """
 
     practice_trials: int = 10
