@@ -1,9 +1,11 @@
 """The catalogue against the paper's table of recipes and the archives' known counts."""
 
+import dataclasses
+
 import pytest
 
 from tfpix2pix.pipelines.base.errors import UsageError
-from tfpix2pix.pipelines.catalogue import CATALOGUE, check_name, find_dataset, is_name
+from tfpix2pix.pipelines.catalogue import CATALOGUE, Recipe, check_name, find_dataset, is_name
 from tfpix2pix.pipelines.tasks.registry import TASKS
 
 # Name: direction, training images, epochs, batch size, jitter, mirror.
@@ -26,6 +28,16 @@ def test_recipes_are_the_papers(name):
     recipe = spec.recipe
     settings = (recipe.epochs, recipe.batch_size, recipe.jitter, recipe.mirror)
     assert (spec.direction, spec.counts["train"], *settings) == PAPER[name]
+
+
+def test_what_the_authors_confirmed():
+    assert {name: set(CATALOGUE[name].recipe.unconfirmed) for name in ("facades", "cityscapes", "maps")} == {
+        "facades": set(), "cityscapes": set(), "maps": set(),
+    }  # fmt: skip
+    assert set(CATALOGUE["edges2shoes"].recipe.unconfirmed) == {"epochs", "batch_size"}
+    assert set(CATALOGUE["edges2handbags"].recipe.unconfirmed) == {"epochs", "batch_size", "mirror"}
+    every = {field.name for field in dataclasses.fields(Recipe)} - {"unconfirmed"}
+    assert all(set(spec.recipe.unconfirmed) <= every for spec in CATALOGUE.values())
 
 
 def test_which_of_the_papers_sets_can_be_downloaded():
