@@ -90,3 +90,19 @@ def test_the_overview_has_every_room():
 def test_fidelity_names_tests_that_exist():
     for name in re.findall(r"`([\w/]+_test)`", (ROOT / "docs" / "fidelity.md").read_text()):
         assert (ROOT / "tests" / f"{name}.py").is_file(), f"docs/fidelity.md names {name}"
+
+
+def test_the_table_of_files_names_tests_that_exist():
+    section = (ROOT / "docs" / "data.md").read_text().partition("\n## Which file does what where\n")[2]
+    section = section.partition("\n## ")[0]
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", section)
+    assert len(named) > 30
+    for file, name in named:
+        assert f"\ndef {name}(" in (ROOT / file).read_text(), f"docs/data.md names {file}::{name}"
+    listed = re.findall(r"^- (\w+): ", section, re.MULTILINE)
+    used = {
+        letter
+        for letters in re.findall(r"\(([a-z]{1,2}(?:, [a-z]{1,2})*)\)", section)
+        for letter in letters.split(", ")
+    }
+    assert len(set(listed)) == len(listed) and used == set(listed)

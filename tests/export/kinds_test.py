@@ -69,3 +69,11 @@ def test_photos_are_turned(served, file_format):
     exif[0x0112] = 6
     answer = _translate(served, 3, save(picture(), file_format, exif=exif))
     assert Image.open(io.BytesIO(answer)).size == picture().size[::-1]
+
+
+def test_other_formats_are_refused_with_a_sentence(served):
+    array = io.BytesIO()
+    np.save(array, np.zeros((4, 4, 3), np.float32))
+    for contents in (*(save(picture(), name) for name in ("TIFF", "WEBP", "GIF")), array.getvalue()):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"image_bytes\[0\] is no JPEG, PNG or BMP"):
+            _translate(served, 3, contents)

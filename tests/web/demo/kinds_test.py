@@ -1,0 +1,48 @@
+"""Every kind of file that somebody may put into the demo: translated as what it shows, or refused."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.helpers.image_kinds import other_kinds, picture, png_kinds, refused_kinds, save
+from tests.helpers.tiny_run import write_run
+from tfpix2pix.translate.translator import Translator
+from tfpix2pix.web.demo.models import BadPictureError, LocalPainter
+
+
+@pytest.fixture(scope="module")
+def painter(tmp_path_factory) -> LocalPainter:
+    return LocalPainter(Translator(write_run(tmp_path_factory.mktemp("demo") / "run")), 20_000)
+
+
+def _paint(painter: LocalPainter, contents: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(painter.translate(contents, 7, 1)[0])) as image:
+        return np.asarray(image).astype(int)
+
+
+def test_a_file_is_translated_as_the_picture_that_it_shows(painter):
+    for kind in (*png_kinds(), *other_kinds()):
+        shown = Image.fromarray((kind.rgba[..., :3] >> 8).astype(np.uint8))
+        expected = _paint(painter, save(shown, "PNG"))
+        np.testing.assert_allclose(_paint(painter, kind.contents), expected, atol=2, err_msg=kind.title)
+
+
+def test_photos_are_turned(painter):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = _paint(painter, save(picture(), "JPEG", exif=exif))
+    assert turned.shape[:2] == picture().size
+
+
+def test_other_formats_are_refused_with_a_sentence(painter):
+    array = io.BytesIO()
+    np.save(array, np.zeros((4, 4, 3), np.float32))
+    others = [save(picture(), file_format) for file_format in ("TIFF", "WEBP", "GIF")]
+    for contents in (*others, array.getvalue()):
+        with pytest.raises(BadPictureError, match="That is no JPEG, PNG or BMP image"):
+            painter.translate(contents, 7, 1)
+    for title, contents, _ in refused_kinds():
+        with pytest.raises(BadPictureError):
+            pytest.fail(f"{title}: {len(painter.translate(contents, 7, 1)[0])} bytes")
