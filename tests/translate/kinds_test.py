@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.helpers.image_kinds import other_kinds, picture, png_kinds, save
+from tests.helpers.image_kinds import other_kinds, picture, png_kinds, refused_kinds, save
 from tests.helpers.tiny_run import write_run
+from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.translate.translator import Translator
 
 TRANSLATE = runpy.run_module("tfpix2pix.translate")["main"]
@@ -60,3 +61,18 @@ def test_arrays_of_16_bits_and_floats_are_those_of_8_bits(tmp_path):
     np.testing.assert_allclose((floats + 1) * 127.5, expected, atol=1)
     with pytest.raises(ValueError, match=r"must be \[H, W, 3\] or \[B, H, W, 3\]"):
         translator(pixels[..., :2])
+
+
+def test_what_is_not_read_is_refused_by_what_it_is(tmp_path, capsys):
+    workdir = write_run(tmp_path / "run")
+    flags = [f"--model={workdir}", f"--input={tmp_path / 'in'}", f"--output={tmp_path / 'out'}"]
+    (tmp_path / "in").mkdir()
+    refused = list(refused_kinds())
+    for title, contents, _ in refused:
+        (tmp_path / "in" / f"{title}.png").write_bytes(contents)
+    with pytest.raises(UserError, match="could not be translated"):
+        TRANSLATE(["translate", *flags])
+    errors = capsys.readouterr().err
+    for title, _, reason in refused:
+        assert any(title in line and reason in line for line in errors.splitlines()), title
+    assert not list(tmp_path.glob("out/*.png"))
