@@ -239,7 +239,45 @@ def test_a_link_with_a_name_goes_on_with_a_session_without(app, store):
     person.worker_id = "W1"
     assert person.open().visit["visit"]
     assert person.start().status_code == 201
-    assert len(store.read_sessions()) == 1
+    assert [session.worker_id for session in store.read_sessions()] == ["W1"]
+
+
+def test_a_session_without_a_name_becomes_one_workers_and_nobody_elses(app, store):
+    first = begin(app)
+    first.worker_id = "W1"
+    assert first.open().visit["visit"]
+    second = Person(app, "W2")
+    second.client = first.client
+    assert second.open().visit == {"visit": None}
+    assert second.start().status_code == 201
+    assert [session.worker_id for session in store.read_sessions()] == ["W1", "W2"]
+
+
+def test_no_worker_is_given_the_code_of_a_session_without_a_name(app, store):
+    nobody = begin(app)
+    code = [nobody.do_trial(index).json()["completion_code"] for index in range(3)][-1]
+    worker = Person(app, "W1")
+    worker.client = nobody.client
+    assert worker.open().visit == {"visit": None}
+    assert nobody.open().visit["completion_code"] == code
+    assert worker.start().status_code == 201
+    assert worker.open().visit["completion_code"] is None
+    assert [session.worker_id for session in store.read_sessions()] == [None, "W1"]
+
+
+def test_a_worker_with_a_session_elsewhere_does_not_take_another_one_over(app, store):
+    begin(app, "W1")
+    other_browser = begin(app)
+    other_browser.worker_id = "W1"
+    assert other_browser.open().visit == {"visit": None}
+    assert other_browser.start(token="a" * 64).status_code == 409
+    assert [session.worker_id for session in store.read_sessions()] == ["W1", None]
+
+
+def test_a_task_that_was_not_accepted_is_refused(app, store):
+    refused = Person(app, "W1").start(assignment_id="ASSIGNMENT_ID_NOT_AVAILABLE")
+    assert refused.status_code == 403 and "accept the task" in refused.json()["error"]
+    assert store.read_sessions() == []
 
 
 @pytest.mark.parametrize("worker_id", [None, "W1"])
@@ -288,6 +326,17 @@ def test_a_worker_id_can_be_required(folder, store):
     app = studies.make_app(folder, study, store, requires_worker_id=True)
     assert Person(app).start().status_code == 403
     assert Person(app, "W1").start().status_code == 201
+
+
+def test_a_session_from_before_worker_ids_were_required_goes_on_with_one(folder, store):
+    study = load_study(folder)
+    person = begin(studies.make_app(folder, study, store))
+    strict = Person(studies.make_app(folder, study, store, requires_worker_id=True))
+    strict.client.cookies = person.client.cookies
+    assert strict.open().visit == {"visit": None} and strict.start().status_code == 403
+    strict.worker_id = "W1"
+    assert strict.open().visit["trial_index"] == 0
+    assert [session.worker_id for session in store.read_sessions()] == ["W1"]
 
 
 def test_a_second_tab_takes_over(app, store):

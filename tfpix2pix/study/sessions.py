@@ -24,6 +24,8 @@ from tfpix2pix.study.store import OtherAnswerStoredError, Store, TakesPartAlread
 
 # An answer may come so much sooner than its exposures allow, because clocks are not more exact.
 EARLY_SEC = 0.1
+# Mechanical Turk's assignment id while a person only looks at a task.
+NOT_ACCEPTED = "ASSIGNMENT_ID_NOT_AVAILABLE"
 _CODE_ALPHABET = (
     "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # 32 letters and digits that nobody mistakes for each other.
 )
@@ -67,11 +69,22 @@ class StudySessions:
         )
 
     def find(self, token: str | None, worker_id: str | None = None) -> Session | None:
-        """Returns the session of a token; None if there is none, or it is another worker's."""
+        """Returns the session of a token; None if there is none, or it is not this worker's.
+
+        An unfinished session that was begun without a worker id becomes the first worker's who opens it.
+        """
         session = self._store.find_session(_hash(token)) if token else None
-        if session and worker_id and session.worker_id not in (None, worker_id):
+        if session is None or self.is_preview:
+            return None if session and session.finished_at else session
+        if (
+            worker_id
+            and session.worker_id is None
+            and self._store.name_session(session.session_id, worker_id)
+        ):
+            session = dataclasses.replace(session, worker_id=worker_id)
+        if worker_id and session.worker_id != worker_id:
             return None
-        return None if session and self.is_preview and session.finished_at else session
+        return None if self.requires_worker_id and session.worker_id is None else session
 
     def start(
         self,
@@ -99,9 +112,11 @@ class StudySessions:
           worker's.
 
         Raises:
-          HTTPException: 403, when a worker id is required and missing; 409, when the worker takes part
-            already.
+          HTTPException: 403, when a worker id is required and missing, or the task is not accepted; 409, when
+            the worker takes part already.
         """
+        if assignment_id == NOT_ACCEPTED:
+            raise HTTPException(403, "Please accept the task on the platform before you begin.")
         if token and self.find(token, worker_id):
             return token
         if self.requires_worker_id and not worker_id:

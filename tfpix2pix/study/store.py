@@ -186,6 +186,27 @@ class Store:
                 + (algorithm, seed, viewport, format_time(time), format_time(time)),
             )
 
+    def name_session(self, session_id: str, worker_id: str) -> bool:
+        """Makes an unfinished session without a worker id the worker's.
+
+        Args:
+          session_id: name of the session.
+          worker_id: the crowd platform's id of the person.
+
+        Returns:
+          Whether it is the worker's now. It is not, if it is finished or has an id, or if the worker has
+          another session.
+        """
+        with self._transaction() as connection:
+            if _count(connection, "sessions WHERE worker_id = ?", worker_id):
+                return False
+            named = connection.execute(
+                "UPDATE sessions SET worker_id = ?"
+                " WHERE session_id = ? AND worker_id IS NULL AND finished_at IS NULL",
+                (worker_id, session_id),
+            )
+            return named.rowcount == 1
+
     def begin_visit(self, session_id: str) -> int:
         """Notes that the page of a session was opened; returns how often it has been."""
         with self._transaction() as connection:
