@@ -1,21 +1,23 @@
 """What the images of a training stand for: their classes, channels, type and files.
 
 A training looks at its images once, at its start. The run keeps what it saw, and so do the exports of the
-run, so that a file means to them what it meant to the training. TensorFlow is not imported.
+run, so that a file means to them what it meant to the training. TensorFlow is not imported, and NumPy only
+where it is needed, so that `--help` waits for neither.
 """
 
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 IGNORED = 255  # the id of pixels that belong to no class and are not scored
 VOID = "void"  # the entry of a palette's file that holds the colours of such pixels
 
-Colours = npt.NDArray[np.uint8]
+Colours: TypeAlias = "npt.NDArray[np.uint8]"
 
 _RANGES = {"uint8": (0, 255), "uint16": (0, 65535), "float32": (-1, 1)}
 _ARRAY, _PNG, _TIFFS = ".npy", ".png", (".tif", ".tiff")
@@ -47,6 +49,8 @@ class Palette:
         Args:
           ids: the value of each class.
         """
+        import numpy as np
+
         table = np.zeros((256, 3), np.uint8)
         table[:] = self.void[0] if len(self.void) else 0
         table[list(ids)] = self.colours
@@ -60,6 +64,8 @@ class Palette:
     @classmethod
     def from_entries(cls, entries: Mapping[str, Any]) -> "Palette":
         """Returns the palette that `to_entries` has described."""
+        import numpy as np
+
         colours = {name: colour for name, colour in entries.items() if name != VOID}
         return cls(
             tuple(colours),

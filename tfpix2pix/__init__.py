@@ -50,8 +50,12 @@ _HOMES = {
     "UserError": "pipelines.base.errors",
     "UsageError": "pipelines.base.errors",
 }
-_getattr, __dir__, _names = name_face(__name__, _HOMES)
+_getattr, _, _names = name_face(__name__, _HOMES)
 __all__ = ["__version__", *_names]  # noqa: F822
 
 if not TYPE_CHECKING:
     __getattr__ = _getattr
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -5,6 +5,7 @@ map that it stands for. Any other value is void. Label maps are looked for where
 of them (`labels/`, `masks/`, gtFine/), and on both sides where no name tells.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -142,14 +143,14 @@ def _hold_ids(source: Source, place: int, files: Sequence[Path], side: Side) -> 
                 "not: make all label maps of a split gray, or all coloured"
             )
         return True
-    shown = range(min(len(files), _LOOKED_AT))
-    with source.naming_bad_files(shown):
-        images = [source.read(tf.constant(index, tf.int64))[place] for index in shown]
+    ids = []
+    for index in range(min(len(files), _LOOKED_AT)):
+        with contextlib.suppress(tf.errors.OpError):  # a damaged file is named when training reaches it
+            image = source.read(tf.constant(index, tf.int64))[place]
+            ids.append(tf.reshape(read_ids(image, headers[index].gray_step), [1, -1, 3]))
+    if not ids:
+        return False
     # They are looked at as one image, because one of them may be of one class.
-    ids = [
-        tf.reshape(read_ids(image, headers[index].gray_step), [1, -1, 3])
-        for index, image in zip(shown, images, strict=True)
-    ]
     levels = tf.concat(ids, axis=1)
     is_flat = source.label_side is None and bool(tf.reduce_all(tf.equal(levels, levels[0, 0, 0])))
     return bool(holds_ids(levels, side)) and not is_flat

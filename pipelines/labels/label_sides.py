@@ -19,10 +19,14 @@ def find_label_side(source: Source, palette: Palette | None) -> str | None:
       palette: classes of the label maps.
 
     Returns:
-      `input` or `target`, whichever has the colours of the palette; None if neither has.
+      `input` or `target`, whichever has the colours of the palette; None if neither has, or if the first pair
+      is damaged, which is told where the pairs are used.
     """
     distances = {}
-    images = source.read(tf.constant(0, tf.int64)) if palette else ()
+    try:
+        images = source.read(tf.constant(0, tf.int64)) if palette else ()
+    except tf.errors.OpError:
+        return None
     for side, image in zip(("input", "target"), images, strict=False):
         if palette and image.dtype == tf.uint8 and image.shape[-1] == 3:
             nearest = colour_ids(class_ids(image, palette), palette)

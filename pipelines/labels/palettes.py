@@ -97,7 +97,7 @@ def _check_colour(name: str, colour: Any) -> tuple[int, ...]:
     return tuple(colour)
 
 
-def class_ids(label_image: tf.Tensor | Colours, palette: Palette) -> tf.Tensor:
+def class_ids(label_image: "tf.Tensor | Colours", palette: Palette) -> tf.Tensor:
     """Returns, for every pixel, the class whose colour is nearest in RGB.
 
     JPEG blurs the borders of colour maps, so that few pixels there have exactly the colour of a class.
