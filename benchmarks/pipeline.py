@@ -114,9 +114,9 @@ def write_generated_pairs(folder: Path, count: int, image_px: int) -> None:
     command_line.import_tensorflow()
     import tensorflow as tf
 
-    from tfpix2pix.pipelines.files import sources
+    from tfpix2pix.pipelines.files import generated
 
-    source = sources.open_synthetic("train", "AtoB", count, (image_px, image_px))
+    source = generated.open_synthetic("train", "AtoB", count, (image_px, image_px))
     folder.mkdir()
     with show_progress("Writing generated pairs", count, "pairs") as progress:
         for index, name in enumerate(source.example_ids):

@@ -23,6 +23,7 @@ from tfpix2pix.pipelines.class_colours import (
 SPLITS = ("train", "val", "test")
 DIRECTIONS = ("AtoB", "BtoA")
 ON_BAD_IMAGE = ("stop", "skip")
+DRAWN_CHANNELS = frozenset({1, 3})  # the pictures of generated pairs are gray or coloured
 # The names that two folders may have: one for the left images of the pairs (A), one for the right (B).
 TWO_FOLDERS = (("input", "target"), ("photos", "labels"))
 IMAGE_SUFFIXES = (

@@ -8,7 +8,7 @@ from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base import homes
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.progress import say, warn
-from tfpix2pix.pipelines.files import sources, value_warnings
+from tfpix2pix.pipelines.files import generated, sources, value_warnings
 from tfpix2pix.pipelines.labels import id_maps
 from tfpix2pix.pipelines.labels.palettes import Palette
 from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning
@@ -79,7 +79,7 @@ def open_split(
         if split not in spec.counts:
             raise ValueError(f"split must be one of {', '.join(spec.counts)}. Received: {split}")
         draw = homes.resolve(spec.draw_pair)
-        source = sources.open_synthetic(
+        source = generated.open_synthetic(
             split, direction, spec.counts[split], image_size, task=task, draw=draw
         )
         return id_maps.give_meaning(source, direction, id_maps.find_classes(spec, None), meaning)

@@ -33,6 +33,11 @@ finally:
             ["--dataset=facades", "--saved_model_dir=a_file/b"],
             "a_file/b takes a folder",
         ),
+        (
+            "train",
+            ["--dataset=synthetic", "--input_channels=4"],
+            "--input_channels must be 1 or 3 for",
+        ),
         ("train", ["--dataset=facades", "--saved_model_dir=run"], "run/facades is a file"),
         ("export", ["--workdir=run", "--output=run", "--name=facades"], "run/facades is a file"),
         ("train", ["--dataset=facades", "--workdir=gone/x"], "gone is a link to what is not there"),

@@ -100,6 +100,14 @@ def read_arrays(sides: Sequence[Images]) -> Reader:
     return lambda index: tuple(tensor[index] for tensor in tensors)
 
 
+def read_copies(sides: Sequence[Images]) -> Reader:
+    """Returns a function that reads the n-th image of a copy of each array."""
+    copies = [new_memory(side.shape, side.dtype) for side in sides]
+    for copy, side in zip(copies, sides, strict=True):
+        copy[...] = side
+    return read_arrays(copies)
+
+
 def lean_options() -> tf.data.Options:
     """Returns options of a pipeline that reads kept pixels and leaves the processor to training."""
     options = tf.data.Options()

@@ -11,7 +11,6 @@ import dataclasses
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -21,12 +20,11 @@ from tfpix2pix.pipelines.catalogue import DIRECTIONS, ON_BAD_IMAGE
 from tfpix2pix.pipelines.files.bad_files import report_bad, sift
 from tfpix2pix.pipelines.files.image_files import BadImageError, warn_of_orientation
 from tfpix2pix.pipelines.files.matching import Files
-from tfpix2pix.pipelines.files.memory import PixelStore, new_memory, read_arrays
+from tfpix2pix.pipelines.files.memory import PixelStore, read_copies
 from tfpix2pix.pipelines.files.pair_files import Images, decode_pair, warn_of_squares
 from tfpix2pix.pipelines.files.reading import Reader, Reading
 from tfpix2pix.pipelines.files.value_warnings import LOOKED_AT, warn_of_values
 from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning
-from tfpix2pix.pipelines.synthetic.facades import draw_pair, pair_index
 from tfpix2pix.pipelines.tasks.tasks import Task
 
 Loader = Callable[[Files], tuple[Images, ...]]
@@ -203,48 +201,6 @@ def _decode_all(
     return tuple(decoded), reasons
 
 
-def open_synthetic(
-    split: str,
-    direction: str,
-    count: int,
-    image_size: tuple[int, int],
-    seed: int = 0,
-    task: Task | None = None,
-    draw: Callable[..., Any] = draw_pair,
-) -> Source:
-    """Draws the pairs of a generated dataset: the photo is left and the label map is right.
-
-    Args:
-      split: `train`, `val` or `test`; no pair is in two of them.
-      direction: `AtoB` to learn label maps from photos, `BtoA` to learn photos from label maps.
-      count: number of pairs.
-      image_size: (height, width) in px; each at least 32 for facades.
-      seed: number from which all pairs follow.
-      task: what is learned; a task that learns from photos gets the photos alone. None for pairs of
-        three channels.
-      draw: function that draws a pair; it takes and returns what `facades.draw_pair` does.
-
-    Returns:
-      The pairs, in memory.
-
-    Raises:
-      ValueError: for an argument that is not one of those above; the message names it.
-    """
-    check_choices(direction)
-    task = task or Task()
-
-    def draw_images(name: str) -> tuple[Images, ...]:
-        example = int(name.removeprefix(f"{split}_"))
-        pair = draw(seed, pair_index(split, example), image_size)
-        if task.from_photos:
-            return (task.draw_input(pair.photo), pair.photo) if task.draw_input else (pair.photo,)
-        return (pair.photo, pair.label_map) if direction == "AtoB" else (pair.label_map, pair.photo)
-
-    pairs, _ = sift(draw_images, (f"{split}_{example}" for example in range(count)), f"Drawing {split}")
-    sides = [np.stack(side) for side in zip(*pairs.values(), strict=True)]
-    return Source(tuple(pairs), _read_copies(sides), task.channels, task=task)
-
-
 def from_arrays(
     input_images: Images, target_images: Images, example_ids: Sequence[str] | None = None
 ) -> Source:
@@ -282,7 +238,7 @@ def from_arrays(
     if len(ids) != len(input_images):
         raise ValueError(f"example_ids must name {len(input_images)} pairs. Received: {len(ids)} names")
     channels = (shapes[0][3], shapes[1][3])
-    return Source(ids, _read_copies([input_images, target_images]), channels, task=Task(channels))
+    return Source(ids, read_copies([input_images, target_images]), channels, task=Task(channels))
 
 
 def check_choices(direction: str, on_bad_image: str = ON_BAD_IMAGE[0]) -> None:
@@ -291,10 +247,3 @@ def check_choices(direction: str, on_bad_image: str = ON_BAD_IMAGE[0]) -> None:
         raise ValueError(f"direction must be {' or '.join(DIRECTIONS)}. Received: {direction}")
     if on_bad_image not in ON_BAD_IMAGE:
         raise ValueError(f"on_bad_image must be {' or '.join(ON_BAD_IMAGE)}. Received: {on_bad_image}")
-
-
-def _read_copies(sides: Sequence[Images]) -> Reader:
-    copies = [new_memory(side.shape, side.dtype) for side in sides]
-    for copy, side in zip(copies, sides, strict=True):
-        copy[...] = side
-    return read_arrays(copies)

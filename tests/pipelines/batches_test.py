@@ -15,7 +15,7 @@ from PIL import Image
 
 from tfpix2pix.pipelines import datasets
 from tfpix2pix.pipelines.batches import build_dataset, example_indices, keep_resized
-from tfpix2pix.pipelines.files import sources
+from tfpix2pix.pipelines.files import generated, sources
 from tfpix2pix.pipelines.files.image_files import BadImageError
 from tfpix2pix.pipelines.tasks import tasks
 
@@ -279,7 +279,7 @@ def test_resizing_beforehand_keeps_ranges(dtype):
 
 
 def test_resizing_beforehand_of_photos_alone():
-    source = sources.open_synthetic("train", "AtoB", 2, (32, 32), task=tasks.make_task("inpaint"))
+    source = generated.open_synthetic("train", "AtoB", 2, (32, 32), task=tasks.make_task("inpaint"))
     kept = keep_resized(source, (40, 40), cache_mib=1)
     _assert_same_streams(source, kept, image_size=(32, 32), load_size=(40, 40), mirror=True, training=True)
 
@@ -349,7 +349,7 @@ import sys
 import numpy as np
 import tensorflow as tf
 from tfpix2pix.pipelines import batches as pairs
-from tfpix2pix.pipelines.files import sources
+from tfpix2pix.pipelines.files import generated, sources
 from tfpix2pix.pipelines.tasks import tasks
 from tfpix2pix.pipelines.files.image_files import BadImageError
 

@@ -86,6 +86,13 @@ def _check_task(config: Config) -> None:
             raise UsageError(f"`{name}` is for `task={owners}`. Received: `task={task}`")
     if task == "inpaint" and not config.resizes:
         raise UsageError("`resize=none` is not for `task=inpaint`: a window may lie in a hole as a whole")
+    drawn = catalogue.DRAWN_CHANNELS if config.spec.draw_pair and not spec.from_photos else None
+    for name in ("input_channels", "output_channels"):
+        if drawn and getattr(config, name) not in drawn:
+            raise UsageError(
+                f"`{name}` must be {' or '.join(map(str, sorted(drawn)))} for `dataset={config.dataset}`, "
+                f"whose pictures are gray or coloured. Received: {getattr(config, name)}"
+            )
     expected = spec.find_channels(dataclasses.asdict(config))
     if expected and (config.input_channels, config.output_channels) != expected:
         raise UsageError(

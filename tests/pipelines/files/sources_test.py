@@ -10,7 +10,7 @@ from PIL import Image
 
 from tfpix2pix.pipelines import catalogue, datasets
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
-from tfpix2pix.pipelines.files import image_files, sources
+from tfpix2pix.pipelines.files import generated, image_files, sources
 from tfpix2pix.pipelines.synthetic import facades
 from tfpix2pix.pipelines.tasks import tasks
 
@@ -329,7 +329,7 @@ def test_arguments_that_are_not_choices_are_named(tmp_path, arguments, message):
         sources.open_source(tmp_path, "train", *arguments)
     if len(arguments) == 1:
         with pytest.raises(ValueError, match=f"^{message}$"):
-            sources.open_synthetic("train", *arguments, 1, (32, 32))
+            generated.open_synthetic("train", *arguments, 1, (32, 32))
 
 
 def test_channels_that_files_do_not_have_name_the_settings(tmp_path):
@@ -376,8 +376,8 @@ def test_arrays_that_do_not_match(inputs, targets, ids, message):
 
 def test_synthetic_pairs_keep_to_the_palette_on_the_side_of_the_labels():
     palette = {tuple(colour) for colour in catalogue.FACADES_PALETTE.values()}
-    to_photo = sources.open_synthetic("train", "BtoA", 2, (32, 48), seed=3)
-    to_labels = sources.open_synthetic("train", "AtoB", 2, (32, 48), seed=3)
+    to_photo = generated.open_synthetic("train", "BtoA", 2, (32, 48), seed=3)
+    to_labels = generated.open_synthetic("train", "AtoB", 2, (32, 48), seed=3)
     assert to_photo.example_ids == ("train_0", "train_1")
     for (labels, photo), (photo_again, labels_again) in zip(
         _read_all(to_photo), _read_all(to_labels), strict=True
@@ -403,9 +403,20 @@ def test_a_generated_dataset_is_an_entry_with_the_function_that_draws_it():
     np.testing.assert_array_equal(label_map, np.full((4, 6, 3), 252))
 
 
+def test_synthetic_pairs_have_the_channels_that_are_asked_for():
+    photo, label_map = _read_all(generated.open_synthetic("val", "AtoB", 1, (32, 32)))[0]
+    for channels in ((1, 3), (3, 1), (1, 1)):
+        source = generated.open_synthetic("val", "AtoB", 1, (32, 32), task=tasks.Task(channels))
+        for image, colours, wanted in zip(_read_all(source)[0], (photo, label_map), channels, strict=True):
+            expected = colours if wanted == 3 else colours @ np.array([[0.299], [0.587], [0.114]])
+            np.testing.assert_allclose(image, expected, atol=1)
+    with pytest.raises(ValueError, match=r"task must take images of 1 or 3 channels. Received: \(3, 4\)"):
+        generated.open_synthetic("val", "AtoB", 1, (32, 32), task=tasks.Task((3, 4)))
+
+
 def test_synthetic_splits_and_seeds_differ():
     photos = [
-        _read_all(sources.open_synthetic(split, "AtoB", 1, (32, 32), seed))[0][0].tobytes()
+        _read_all(generated.open_synthetic(split, "AtoB", 1, (32, 32), seed))[0][0].tobytes()
         for split, seed in (("train", 0), ("val", 0), ("test", 0), ("train", 1))
     ]
     assert len(set(photos)) == 4

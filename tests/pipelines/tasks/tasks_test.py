@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfpix2pix.config.config import make_config
 from tfpix2pix.pipelines.batches import build_dataset
-from tfpix2pix.pipelines.files import sources
+from tfpix2pix.pipelines.files import generated, sources
 from tfpix2pix.pipelines.tasks import tasks
 from tfpix2pix.run.splits import make_task
 
@@ -104,7 +104,7 @@ def test_a_task_has_the_channels_of_its_configuration(settings):
 
 
 def _source(task: tasks.Task) -> sources.Source:
-    return sources.open_synthetic("train", "AtoB", 3, (32, 48), task=task)
+    return generated.open_synthetic("train", "AtoB", 3, (32, 48), task=task)
 
 
 def test_holes_move_in_training_and_stay_in_evaluation():
