@@ -45,6 +45,10 @@ _DECOMPRESSORS: Mapping[bytes, Callable[[IO[bytes]], Any]] = {
     b"\xfd7zXZ\x00": lzma.open,
 }
 _ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")
+# Control characters, lone surrogates, and ends of lines and paragraphs; and what turns the order of letters
+# around, with which "gpj.exe" is shown as "exe.jpg".
+_CONTROL_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_TURNS_OF_DIRECTION = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 _JUNK = frozenset({"__MACOSX", ".DS_Store"})
 
 
@@ -145,13 +149,20 @@ def _check_name(name: str, shown: str) -> tuple[str, ...]:
         raise _Refused(f"member {shown} has an absolute path")
     if ".." in parts:
         raise _Refused(f"member {shown} leads out of the folder")
-    # A screenshot's name may have a narrow space, which counts as not printable.
-    if "\\" in name or not all(each.isprintable() or unicodedata.category(each) == "Zs" for each in name):
-        # A byte that is not UTF-8 is read as a lone surrogate, which is not printable.
+    if "\\" in name or any(map(_is_control, name)):
         raise _Refused(f"member {shown} has a backslash or a character in its name that cannot be printed")
     if not name or len(parts) > MAX_DEPTH or any(len(part.encode()) > MAX_NAME_BYTES for part in parts):
         raise _Refused(f"member {shown} has an empty or overlong name")
     return parts
+
+
+def _is_control(character: str) -> bool:
+    """Tells whether a character controls how a name is shown; spaces and joiners of any kind do not.
+
+    A byte that is not UTF-8 is read as a lone surrogate.
+    """
+    is_control = unicodedata.category(character) in _CONTROL_CATEGORIES
+    return is_control or unicodedata.bidirectional(character) in _TURNS_OF_DIRECTION
 
 
 def _write_member(member: _Member, path: Path) -> None:

@@ -18,7 +18,7 @@ from tfpix2pix.pipelines.catalogue import (
     find_dataset,
 )
 from tfpix2pix.pipelines.files import cityscapes, layouts
-from tfpix2pix.pipelines.files.image_listing import list_image_files
+from tfpix2pix.pipelines.files.image_listing import has_images, list_folders, list_image_files, walk_folders
 from tfpix2pix.pipelines.placing.advice import PREPARE, splits_in, suggest
 from tfpix2pix.pipelines.placing.archives import unpack_archive
 from tfpix2pix.pipelines.placing.downloads import download, forget_download, local_file
@@ -153,9 +153,10 @@ def _find_dataset_inside(spec: DatasetSpec, archive: str, unpacked: Path) -> Pat
     """Returns the folder with the splits, whatever folders the archive wraps around it."""
     folder = unpacked
     while not splits_in(folder) and not cityscapes.is_official(folder) and not layouts.find_two(folder):
-        wrapped = [entry for entry in folder.iterdir() if entry.is_dir()]
-        if len(wrapped) > 1:  # documents lie beside the dataset
-            wrapped = [entry for entry in wrapped if splits_in(entry)]
+        wrapped = [folder / name for name in list_folders(folder)]
+        for is_dataset in (splits_in, has_images):
+            if len(wrapped) > 1:  # documents lie beside the dataset
+                wrapped = [each for each in wrapped if any(map(is_dataset, walk_folders(each)))] or wrapped
         if len(wrapped) != 1:
             break
         folder = wrapped[0]

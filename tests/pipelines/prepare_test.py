@@ -78,13 +78,34 @@ def test_the_folders_around_the_splits_do_not_matter(tmp_path, data_dir, top):
     assert archive.exists()
 
 
-def test_a_folder_beside_the_dataset_and_a_narrow_space_in_a_name(tmp_path, data_dir):
-    name = "Screenshot 9.15.00\u202fAM.png"
+@pytest.mark.parametrize(
+    "beside", ["docs/readme.txt", "docs/page.png", ".git/config", "__MACOSX/other/._1.png"]
+)
+@pytest.mark.parametrize("top", ["other/", "around/other/"])
+def test_folders_beside_the_dataset_do_not_matter(tmp_path, data_dir, beside, top):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-        archive.writestr("docs/readme.txt", b"x")
-        archive.writestr(f"other/train/{name}", b"x")
+        for name in (beside, ".ipynb_checkpoints/a.ipynb", f"{top}train/1.png"):
+            archive.writestr(name, b"x")
     prepare_dataset(MINE, data_dir, tmp_path / "a.zip")
-    assert names_in(data_dir / "mine") == ["train"]
+    assert names_in(data_dir / "mine/train") == ["1.png"]
+
+
+def test_documents_beside_pairs_without_splits(tmp_path, data_dir):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in ("docs/readme.txt", ".git/config", "other/A/1.png", "other/B/1.png"):
+            archive.writestr(name, b"x")
+    prepare_dataset(MINE, data_dir, tmp_path / "a.zip")
+    assert names_in(data_dir / "mine") == ["A", "B"]
+
+
+@pytest.mark.parametrize(
+    "character", ["\u202f", "\u00a0", "\u3000", "\u200b", "\u200c", "\u200d", "\ufeff", "\u00ad", "\u200e"]
+)
+def test_names_with_spaces_and_joiners_of_any_width(tmp_path, data_dir, character):
+    name = f"Screenshot 9.15.00{character}AM.png"
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(f"train/{name}", b"x")
+    prepare_dataset(MINE, data_dir, tmp_path / "a.zip")
     assert names_in(data_dir / "mine/train") == [name]
 
 

@@ -119,6 +119,9 @@ HOSTILE_NAMES = {
     "train/a\nb.jpg": "cannot be printed",
     "train/\x1b[2J.jpg": "cannot be printed",
     "train/\u202egpj.exe": "cannot be printed",
+    "train/\u2067gpj.exe": "cannot be printed",
+    "train/a\u2028b.jpg": "cannot be printed",
+    "train/a\x85b.jpg": "cannot be printed",
     "train/" + "x" * 256: "overlong",
     "a/" * 11 + "x": "overlong",
 }
