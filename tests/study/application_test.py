@@ -308,17 +308,38 @@ def test_another_token_leads_to_no_session_of_others(app, store):
         ({"token": "a" * 63}, 422),
         ({"token": "a" * 64 + "\n"}, 422),
         ({"token": "é" * 64}, 422),
-        ({"worker_id": "a b"}, 422),
+        ({"consent": 1}, 422),
+        ({"consent": "true"}, 422),
+        ({"worker_id": "{{%PROLIFIC_PID%}}"}, 422),
+        ({"worker_id": "${workerId}"}, 422),
+        ({"worker_id": ""}, 422),
+        ({"worker_id": " a"}, 422),
+        ({"worker_id": "a\n"}, 422),
+        ({"worker_id": "é"}, 422),
         ({"worker_id": "x" * 129}, 422),
-        ({"worker_id": "../../x"}, 422),
         ({"assignment_id": "<script>"}, 422),
         ({"viewport": "wide"}, 422),
+        ({"viewport": "800x600\n"}, 422),
+        ({"viewport": "٨٠٠x٦٠٠"}, 422),
         ({"algorithm": "cGAN"}, 422),
     ],
 )
 def test_malformed_starts_are_refused(app, store, changes, status):
     assert Person(app).start(**changes).status_code == status
     assert store.read_sessions() == []
+
+
+@pytest.mark.parametrize("worker_id", ["a b", "a/b", "QUJD+/==", "5f1a", "x" * 128, "me@example.org", "../x"])
+def test_ids_are_taken_as_platforms_send_them(app, store, worker_id):
+    assert begin(app, worker_id).visit["visit"]
+    assert [session.worker_id for session in store.read_sessions()] == [worker_id]
+
+
+def test_a_damaged_link_tells_the_person_whom_to_ask(app):
+    person = Person(app, "{{%PROLIFIC_PID%}}")
+    error = person.open().visit["error"]
+    assert error == person.start().json()["error"]
+    assert error.endswith("ask the people who invited you for a new link.")
 
 
 def test_a_worker_id_can_be_required(folder, store):

@@ -289,6 +289,17 @@ def test_a_task_that_was_not_accepted_cannot_be_begun(page, tmp_path):
         assert page.is_disabled("#agree") and page.is_disabled("#start")
 
 
+def test_a_link_that_the_platform_did_not_fill_in_says_whom_to_ask(chromium, tmp_path):
+    studies.make_study(tmp_path / "study", SHORT)
+    page = open_page(chromium)
+    with browser.serve(studies.serve_command(tmp_path / "study")) as server:
+        page.goto(f"{server.url}?PROLIFIC_PID={{{{%25PROLIFIC_PID%25}}}}")
+        page.wait_for_selector("#stopped:not([hidden])")
+        assert "ask the people who invited you" in page.inner_text("#stopped")
+        assert page.is_hidden("#reload")
+    page.context.close()
+
+
 def test_on_a_phone_both_images_have_one_place_and_nothing_must_be_scrolled(chromium, tmp_path):
     studies.make_study(tmp_path / "study", SHORT, image_size=(256, 256))
     context = chromium.new_context(**PHONE)

@@ -1,6 +1,7 @@
 """The page and the requests of a study. What a request may do is decided in `sessions.py`."""
 
 import hashlib
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
@@ -20,7 +21,9 @@ STARTS_PER_SEC, STARTS_AT_ONCE = 2.0, 200
 _HOUR_MS = 3_600_000.0
 _WEEK_MS = 7 * 24 * _HOUR_MS
 
-PlatformId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:@+-]{1,128}$")] | None
+# What platforms send: plain characters, also spaces, / and =. Braces are of a placeholder such as
+# {{%PROLIFIC_PID%}} that the platform has not filled in.
+_PLATFORM_ID = re.compile(r"[!-;=?-z|~]([ -;=?-z|~]{0,126}[!-;=?-z|~])?")
 
 Visit = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
@@ -32,17 +35,17 @@ class _Body(BaseModel):
 class Opened(_Body):
     """The page was opened."""
 
-    worker_id: PlatformId = None
+    worker_id: str | None = None
 
 
 class Start(Opened):
     """A person consents; the ids come from the link, the rest from the browser."""
 
-    consent: Literal[True]
+    consent: bool
     token: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    assignment_id: PlatformId = None
-    hit_id: PlatformId = None
-    viewport: Annotated[str, Field(pattern=r"^\d{1,5}x\d{1,5}$")]
+    assignment_id: str | None = None
+    hit_id: str | None = None
+    viewport: Annotated[str, Field(pattern=r"^[0-9]{1,5}x[0-9]{1,5}$")]
 
 
 class Shown(_Body):
@@ -58,6 +61,21 @@ class Chosen(Shown):
     left_ms: Annotated[float, Field(ge=0, le=_HOUR_MS)]
     right_ms: Annotated[float, Field(ge=0, le=_HOUR_MS)]
     response_ms: Annotated[float, Field(ge=0, le=_WEEK_MS)]
+
+
+def _check_ids(*ids: str | None) -> None:
+    if not all(_PLATFORM_ID.fullmatch(each) for each in ids if each is not None):
+        raise HTTPException(
+            422,
+            "The link that you opened is damaged: it does not hold your ID as the platform gave it to you. "
+            "Please open it again from the platform, or ask the people who invited you for a new link.",
+        )
+
+
+def _check_start(body: Start) -> None:
+    if not body.consent:
+        raise HTTPException(422, "Nobody takes part without consent.")
+    _check_ids(body.worker_id, body.assignment_id, body.hit_id)
 
 
 def make_study_application(
@@ -83,6 +101,7 @@ def make_study_application(
     @app.post("/api/start", status_code=201)
     def start(body: Start, request: Request, response: Response) -> dict[str, bool]:
         starts.check(request)
+        _check_start(body)
         token = sessions.start(
             request.cookies.get(cookie),
             new_token=body.token,
@@ -98,6 +117,7 @@ def make_study_application(
 
     @app.post("/api/visit")
     def open_visit(body: Opened, request: Request) -> dict[str, Any]:
+        _check_ids(body.worker_id)
         session = sessions.find(request.cookies.get(cookie), body.worker_id)
         return sessions.open_visit(session) if session else {"visit": None}
 

@@ -56,6 +56,15 @@ function drawToken(ids) {
   }
 }
 
+// A refusal of what the link holds is final: a reload would not help.
+async function decide(reply) {
+  try {
+    return await reply;
+  } catch (refusal) {
+    throw Object.assign(refusal, { isFinal: true });
+  }
+}
+
 async function askConsent(ids) {
   show("consent");
   const isPreviewed = ids.assignment_id === NOT_ACCEPTED;
@@ -68,16 +77,12 @@ async function askConsent(ids) {
   element("start").disabled = true;
   const viewport = `${Math.round(window.innerWidth)}x${Math.round(window.innerHeight)}`;
   const token = drawToken(ids);
-  try {
-    await post("/api/start", { consent: true, token, ...ids, viewport });
-  } catch (refusal) {
-    throw Object.assign(refusal, { isFinal: true });
-  }
+  await decide(post("/api/start", { consent: true, token, ...ids, viewport }));
 }
 
 async function openVisit() {
   const ids = readLink();
-  const enter = () => post("/api/visit", { worker_id: ids.worker_id });
+  const enter = () => decide(post("/api/visit", { worker_id: ids.worker_id }));
   let visit = await enter();
   if (!visit.visit) {
     await askConsent(ids);
