@@ -274,6 +274,24 @@ def test_images_that_do_not_go_together_leave_nothing_behind(tmp_path, changes, 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_algorithms_with_the_same_image_are_refused(tmp_path):
+    same = studies.draw_picture("L1", 0)
+
+    def read():
+        yield studies.draw_picture("real", 0), {"L1": same, "cGAN": same.copy()}
+
+    study = dataclasses.replace(STUDY, protocol=Protocol(practice_trials=0, test_trials=1))
+    with pytest.raises(UsageError, match="x: the images of L1 and cGAN are the same"):
+        create_study(tmp_path / "study", StudyImages(("L1", "cGAN"), ("x",), read), study)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_its_owner_reads_which_images_are_real(tmp_path):
+    studies.make_study(tmp_path / "study")
+    for name in ("study.json", "secret.key"):
+        assert (tmp_path / "study" / name).stat().st_mode & 0o777 == 0o600
+
+
 def test_an_existing_study_stays(tmp_path):
     studies.make_study(tmp_path / "study")
     before = (tmp_path / "study" / "study.json").read_bytes()

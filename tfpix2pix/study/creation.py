@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import itertools
 import os
 import secrets
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from tfpix2pix.study.folder import (
     IMAGES_FOLDER,
     INSTRUCTIONS_FILE,
     SECRET_FILE,
+    STUDY_FILE,
     Example,
     Study,
     check_count,
@@ -77,6 +79,7 @@ def create_study(study_dir: Path, images: StudyImages, study: Study) -> Study:
         examples = tuple(_write_examples(staging_dir, images, study))
         study = dataclasses.replace(study, algorithms=images.algorithms, examples=examples)
         save_study(staging_dir, study)
+        (staging_dir / STUDY_FILE).chmod(0o600)  # It tells real images from generated ones.
         _write_texts(staging_dir, study)
         _write_secret(staging_dir)
         staging.publish(staging_dir, study_dir)
@@ -117,6 +120,9 @@ def _check_pictures(example_id: str, real: Picture, generated: dict[str, Picture
             )
         if np.array_equal(picture, real):
             raise UsageError(f"{example_id}: the image of {name} is the real one, pixel for pixel")
+    for (one, first), (other, second) in itertools.combinations(generated.items(), 2):
+        if np.array_equal(first, second):
+            raise UsageError(f"{example_id}: the images of {one} and {other} are the same, pixel for pixel")
     height, width = study.image_size
     if abs(real.shape[1] / real.shape[0] - width / height) > 0.02 * width / height:
         raise UsageError(

@@ -247,6 +247,15 @@ def test_all_answers_are_in_the_csv_and_nobody_is_named(answered_dir):
         assert not re.search("worker|secret|CODE", path.read_text("utf-8")), path
 
 
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)"])
+def test_names_that_look_like_formulas_are_text_in_the_csv(study_dir, name):
+    session = _session("a")
+    _store(study_dir, [session], _answers(session, "ooooo", example_id=name))
+    write_results(study_dir)
+    with open(study_dir / "results/answers.csv", newline="") as file:
+        assert {row["example_id"] for row in csv.DictReader(file)} == {f"'{name}"}
+
+
 def test_the_command_prints_the_page_as_it_is(answered_dir, capsys):
     main(["study", "results", f"--study_dir={answered_dir}", "--resamples=100"])
     assert capsys.readouterr().out == (answered_dir / "results" / "results.md").read_text("utf-8")

@@ -120,6 +120,11 @@ def _render_json(study: Study, results: Results, rules: Rules, resamples: int, s
     return json.dumps(contents, indent=1, allow_nan=False) + "\n"
 
 
+def _as_text(cell: str) -> str:
+    """Returns a cell that spreadsheets take for text: they would run what starts as a formula does."""
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+
+
 def _render_csv(sessions: Sequence[Session], answers: Sequence[Answer], selection: Selection) -> str:
     """Returns all answers, without worker ids and names of sessions, which are nobody else's business."""
     by_id = {session.session_id: session for session in sessions}
@@ -130,8 +135,8 @@ def _render_csv(sessions: Sequence[Session], answers: Sequence[Answer], selectio
         kind = "practice" if each.practice else "test" if is_test_trial(each) else "vigilance"
         session = by_id[each.session_id]
         writer.writerow(
-            (session.ordinal, session.algorithm, each.trial_index, kind, each.example_id)
-            + (each.real_example_id, each.real_side, each.chosen_side, int(not each.correct))
+            (session.ordinal, _as_text(session.algorithm), each.trial_index, kind, _as_text(each.example_id))
+            + (_as_text(each.real_example_id), each.real_side, each.chosen_side, int(not each.correct))
             + (each.shown_real_ms, each.shown_generated_ms, each.exposures, each.response_ms)
             + (each.answered_at, selection.find_reason(each))
         )
