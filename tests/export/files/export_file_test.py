@@ -1,5 +1,6 @@
 """export --format=keras|tflite|onnx, and each file in its own runtime."""
 
+import importlib.util
 import json
 import re
 import runpy
@@ -85,6 +86,16 @@ def test_keras_runs_the_file_without_this_project(workdir, picture, tmp_path):
     pixels = run_example("### Keras", written, picture)
     np.testing.assert_allclose(pixels, generate_pixels(workdir, picture), atol=1)
     assert "tfpix2pix" not in zipfile.ZipFile(written).read("config.json").decode()
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_other_backends_of_keras_run_the_file(backend, workdir, picture, tmp_path, monkeypatch):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"needs {backend}")
+    written, _ = export(workdir, tmp_path / "out", "keras", name="facades")
+    monkeypatch.setenv("KERAS_BACKEND", backend)
+    pixels = run_example("### Keras", written, picture)
+    np.testing.assert_allclose(pixels, generate_pixels(workdir, picture), atol=1)
 
 
 def test_litert_runs_the_file(workdir, picture, tmp_path):

@@ -243,7 +243,11 @@ def _hash_bits(*words):
         mixed = ops.bitwise_xor(mixed, word)
         for shift, multiplier in _ROUNDS:
             unsigned = ops.right_shift(ops.cast(mixed, "uint32"), np.array([shift], np.uint32))
-            mixed = ops.bitwise_xor(mixed, ops.cast(unsigned, "int32")) * _as_int32(multiplier)
+            shifted = ops.cast(unsigned, "int32")
+            # Keras's torch backend has no uint32, so its shift keeps the sign. Adding 2**(32 - shift) to what
+            # is negative takes the sign away; LiteRT has no bitwise_and, which would do the same.
+            shifted += ops.cast(ops.less(shifted, _as_int32(0)), "int32") * _as_int32(1 << (32 - shift))
+            mixed = ops.bitwise_xor(mixed, shifted) * _as_int32(multiplier)
     return mixed
 
 
