@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tfpix2pix.pipelines.files.sources import from_arrays as from_arrays
     from tfpix2pix.run.generator import load_generator as load_generator
     from tfpix2pix.train.training import train_and_evaluate as train_and_evaluate
+    from tfpix2pix.translate.translator import Translator as Translator
     from tfpix2pix.translate.translator import translate_images as translate_images
 
 __version__ = "0.1.0"
@@ -45,6 +46,7 @@ _HOMES = {
     "train_and_evaluate": "train.training",
     "load_generator": "run.generator",
     "translate_images": "translate.translator",
+    "Translator": "translate.translator",
     "evaluate_model": "evaluate.evaluation",
     "export_saved_model": "export.saved_model",
     "UserError": "pipelines.base.errors",

@@ -57,6 +57,7 @@ def test_the_load_size_follows_the_image_size_unless_given():
     [
         ({"image_size": "0x64"}, "`image_size` takes N or HxW"),
         ({"image_size": "64x"}, "`image_size` takes N or HxW"),
+        ({"image_size": "6 4"}, "`image_size` takes N or HxW"),
         ({"image_size": 16}, "`image_size` must be at least 32 px"),
         ({"seed": 2**32}, "`seed` must be below 2**32"),
         ({"image_size": 64, "depth": 7}, "`depth` must be at most 6 for this `image_size`"),

@@ -69,6 +69,22 @@ def test_a_new_run_takes_the_settings_of_another_and_flags_win(tmp_path):
     )
 
 
+def test_other_pairs_of_ones_own_bring_their_own_name(tmp_path):
+    file = _write_run(tmp_path / "run", dataset="cats", base_filters=2) / "config.json"
+    (tmp_path / "sets" / "cats").mkdir(parents=True)
+    for data_dir, name in (("dogs", "dogs"), ("sets", "cats")):
+        config, workdir = settle_settings({"data_dir": str(tmp_path / data_dir)}, None, file)
+        assert (config.dataset, config.base_filters, str(workdir)) == (name, 2, f"runs/{name}")
+
+
+def test_the_settings_of_a_run_are_for_another_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = _write_run(tmp_path / "runs" / "cats", dataset="cats") / "config.json"
+    with pytest.raises(UsageError, match="give `workdir` for a new run with its settings"):
+        settle_settings({}, None, file)
+    assert settle_settings({}, tmp_path / "new", file)[1] == tmp_path / "new"
+
+
 @pytest.mark.parametrize(
     ("saved", "given", "expected"),
     [

@@ -151,7 +151,7 @@ def parse_size(value: Any, name: str) -> Size:
     Raises:
       UsageError: for any other value.
     """
-    match = re.fullmatch(r"(\d+)(?:[x,](\d+))?", str(value).strip("()[] ").replace(" ", ""))
+    match = re.fullmatch(r"(\d+)(?:[x,](\d+))?", re.sub(r"\s*,\s*", ",", str(value).strip("()[] ")))
     if not match or int(match[1]) < 1 or int(match[2] or 1) < 1:
         raise UsageError(f"`{name}` takes N or HxW, such as 256 or 256x512. Received: {value}")
     return int(match[1]), int(match[2] or match[1])

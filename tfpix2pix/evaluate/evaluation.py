@@ -25,7 +25,9 @@ from tfpix2pix.pictures.examples import ShownExamples
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.paths import check_writable
 from tfpix2pix.pipelines.base.progress import say, show_progress
+from tfpix2pix.pipelines.catalogue import CATALOGUE
 from tfpix2pix.pipelines.files.sources import Source
+from tfpix2pix.pipelines.placing.dataset_folder import find_dataset_folder
 from tfpix2pix.run import splits
 from tfpix2pix.translate.translator import Translator
 
@@ -220,7 +222,14 @@ def _settle_data(translator: Translator, given: Mapping[str, Any]) -> Config:
     changed = {name: getattr(checked, name) for name in given}
     if "image_size" in given:
         changed["resize"] = checked.resize  # A size is one to resize to, as in translate.
-    return dataclasses.replace(trained, **changed)
+    config = dataclasses.replace(trained, **changed)
+    is_lost = translator.version and "data_dir" not in given and config.dataset not in CATALOGUE
+    if is_lost and not find_dataset_folder(config.dataset, Path(config.data_dir)):
+        raise UsageError(
+            f"{translator.version} was trained on {config.dataset}, and does not say where that is: give "
+            "`data_dir`, the folder of its pairs"
+        )
+    return config
 
 
 def _score(job: _Job, gallery: Gallery) -> dict[str, Result]:

@@ -16,7 +16,7 @@ from tfpix2pix.run.distribution import check_placement, make_strategy
 from tfpix2pix.run.folder import check_training_set, is_begun, keep_meaning, settle_config
 from tfpix2pix.run.loop import count_steps
 from tfpix2pix.train.fit import find_misfit, fit_precision
-from tfpix2pix.train.origin import read_origin, start_from
+from tfpix2pix.train.origin import describe_origin, read_origin, start_from
 
 # The sizes of this many examples of a split are read.
 MOST_EXAMPLES = 100
@@ -37,17 +37,19 @@ def describe_training(config: Config, workdir: Path, allow_new_data: bool = Fals
     given, was_begun = config, is_begun(workdir)
     config = settle_config(workdir, config)
     generator, discriminator = build_generator(config), build_discriminator(config)
-    has_origin = bool(config.init_from) and not checkpoints.list_steps(workdir)
-    if has_origin:  # sooner than the data is opened, which may take long
-        start_from(read_origin(config.init_from), generator, discriminator)
+    is_new = not checkpoints.list_steps(workdir)
+    # Sooner than the data is opened, which may take long.
+    origin = read_origin(config.init_from) if config.init_from and is_new else None
+    if origin:
+        start_from(origin, generator, discriminator)
     lines, sources, examples = _describe_data(config, workdir, allow_new_data)
     chosen = ""
     if sources:
         config, chosen = fit_precision(config, given.precision, not was_begun, sources[0])
     total_steps = count_steps(config, examples) if examples else None
     lines.append(("steps", "unknown" if total_steps is None else f"{total_steps:,}"))
-    if has_origin:
-        lines.append(("weights", f"those of {config.init_from}"))
+    if origin:
+        lines.append(("weights", f"those of {describe_origin(origin)}"))
     lines.append(("generator", f"{config.generator}, {generator.count_params():,} parameters"))
     if discriminator is not None:
         parameters = f"{discriminator.count_params():,} parameters"

@@ -61,6 +61,12 @@ def read_origin(init_from: str | Path) -> Origin:
     return {"saved_model": _read_saved_model, "keras": _read_keras, "torch": _read_torch}[kind](path)
 
 
+def describe_origin(origin: Origin) -> str:
+    """Returns what weights come from, for people."""
+    step = f", step {origin.record['step']}" if "step" in origin.record else ""
+    return f"{origin.path}{step}"
+
+
 def _record(path: Path, kind: str, **more: Any) -> dict[str, Any]:
     return {"kind": kind, "name": path.resolve().name, "path": str(path), **more}
 

@@ -49,7 +49,12 @@ def settle_settings(
     """
     given = {name: value for name, value in given.items() if value is not None}
     if file:
-        config = make_config(**merge(read_file(file), given))
+        config = make_config(**merge(_for_data(read_file(file), given), given))
+        if not workdir and (Path("runs") / config.dataset).resolve() == file.resolve().parent:
+            raise UsageError(
+                f"{file} is of the run in {file.parent}: give `workdir` for a new run with its settings, or "
+                "leave `config` out, and give its `workdir`, to go on with it"
+            )
     elif "dataset" in given or "pairs" in given:
         config = make_config(**given)
     elif workdir and (workdir / CONFIG_FILE).is_file():
@@ -59,6 +64,15 @@ def settle_settings(
     else:
         raise UsageError(_explain_what_to_give(workdir))
     return config, workdir or Path("runs") / config.dataset
+
+
+def _for_data(saved: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the settings of a file without the name of its own pairs where other data is given."""
+    name, folder = saved.get("dataset"), given.get("data_dir")
+    is_other = bool(folder) and "dataset" not in given and name not in catalogue.CATALOGUE
+    if is_other and not (Path(str(folder)) / str(name)).is_dir():
+        return {key: value for key, value in saved.items() if key != "dataset"}
+    return dict(saved)
 
 
 def merge(saved: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from tfpix2pix.run.folder import check_own, is_begun, keep_meaning, settle_confi
 from tfpix2pix.run.lock import lock
 from tfpix2pix.run.loop import Training
 from tfpix2pix.train.fit import find_misfit, fit_precision
-from tfpix2pix.train.origin import Origin, check_fit, read_origin, start_from
+from tfpix2pix.train.origin import Origin, check_fit, describe_origin, read_origin, start_from
 from tfpix2pix.train.validation import build_judgement
 
 
@@ -142,6 +142,7 @@ def _read_origin(
     origin = read_origin(config.init_from)
     if not build_step:  # which builds networks that are not known before it is called
         check_fit(origin, build_generator(config, generator), build_discriminator(config))
+    say(f"starting with the weights of {describe_origin(origin)}")
     return origin
 
 

@@ -2,7 +2,6 @@
 
 import functools
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -113,7 +112,7 @@ class Translator:
         model: str | Path,
         checkpoint: str | None = None,
         *,
-        image_size: Any = None,
+        image_size: int | str | tuple[int, int] | None = None,
         output_size: str = INPUT,
         batch_statistics: bool = False,
     ):
