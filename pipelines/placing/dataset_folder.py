@@ -224,10 +224,10 @@ def _explain_by_hand(spec: DatasetSpec, data_dir: Path) -> str:
         f"which {describe_folder(folder)}."
     )
     meant = suggestions.suggest(spec.name, CATALOGUE) or "."
-    what = f"{spec.name} is not one of {', '.join(CATALOGUE)}{meant}"
+    ways = suggest(spec.name, data_dir) or _ways_out(spec)
     if spec.name in CATALOGUE:
-        what = f"{spec.name} cannot be downloaded. {spec.note}"
-    return f"{what} {place} {suggest(spec.name, data_dir) or _ways_out(spec)}"
+        return f"{spec.name} cannot be downloaded. {spec.note} {place} {ways}"
+    return f"{place} {spec.name} is not one of {', '.join(CATALOGUE)}{meant} {ways}"
 
 
 def _ways_out(spec: DatasetSpec) -> str:

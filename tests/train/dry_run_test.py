@@ -30,7 +30,8 @@ def test_it_opens_the_data_counts_and_writes_nothing(tmp_path):
     config = runs.tiny_config(data_dir, epochs=3, batch_size=4)
     before = sorted(tmp_path.rglob("*"))
     told = _told(describe_training(config, run))
-    assert told["train"] == "6 examples, 32x32 px of 3 channels -> 32x32 px of 3 channels"
+    assert told["train"] == "6 examples, files of 32x32 px of 3 channels -> 32x32 px of 3 channels"
+    assert told["trained at"] == "32x32 px, to which they are resized"
     assert told["val"].startswith("2 examples, ")
     assert told["steps"] == "5"  # 3 epochs of 6 examples in batches of 4
     # Convolutions of 2, 4 and 8 filters and back, 4x4, the bias of the last one, and 3 norms.

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from tfpix2pix.config import options
 from tfpix2pix.config.config import Config
 from tfpix2pix.networks.build import build_discriminator, build_generator
 from tfpix2pix.pipelines.base.naming import name_flags
@@ -47,6 +48,8 @@ def describe_training(config: Config, workdir: Path, allow_new_data: bool = Fals
     if sources:
         config, chosen = fit_precision(config, given.precision, not was_begun, sources[0])
     total_steps = count_steps(config, examples) if examples else None
+    how = "to which they are resized" if config.resizes else "in windows of their own pixels"
+    lines.append(("trained at", f"{options.text(config.image_size)} px, {how}"))
     lines.append(("steps", "unknown" if total_steps is None else f"{total_steps:,}"))
     if origin:
         lines.append(("weights", f"those of {describe_origin(origin)}"))
@@ -87,7 +90,7 @@ def _describe_source(source: Source) -> str:
     sizes = " -> ".join(sides)
     part = f" (the first {looked_at})" if looked_at < len(source) else ""
     skipped = f", {len(source.skipped)} skipped" if source.skipped else ""
-    return f"{len(source):,} examples{skipped}, {sizes}{part}"
+    return f"{len(source):,} examples{skipped}, files of {sizes}{part}"
 
 
 def _describe_images(images: Iterable[tf.Tensor]) -> str:
