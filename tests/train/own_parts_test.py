@@ -100,7 +100,7 @@ def test_an_own_step_is_trained_and_its_losses_are_written(data_dir, tmp_path):
 
 
 def test_a_setting_that_an_own_generator_does_not_have_is_refused_and_leaves_no_run(data_dir, tmp_path):
-    with pytest.raises(UsageError, match="depth has no effect on a generator of your own"):
+    with pytest.raises(UsageError, match="`depth` has no effect on a generator of your own"):
         train_and_evaluate(
             runs.tiny_config(data_dir, steps=1, depth=3), tmp_path / "run", generator=build_one_layer
         )
