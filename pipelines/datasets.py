@@ -32,6 +32,7 @@ def open_split(
     val_percent: int = 10,
     exif: bool = True,
     pairs: str | Path | None = None,
+    resize_input_to_target: bool = False,
 ) -> sources.Source:
     """Opens one split of a dataset; downloads the dataset if it is not there.
 
@@ -55,6 +56,8 @@ def open_split(
       pairs: a CSV file that lists the pairs, in place of a folder; see `pair_lists.read_list`. The
         dataset is then only a name, and the direction is `AtoB` unless it is given: from the column
         input to the column target.
+      resize_input_to_target: whether the sizes of the two files of a pair may differ, as they do for
+        super-resolution. The input image is then resized to the size of the target image.
 
     Returns:
       The pairs. A line on standard error says where they were found.
@@ -92,7 +95,9 @@ def open_split(
             f"`dataset={spec.name}` is a set of pairs side by side, and `task={task.name}` takes single "
             "photos. Take `dataset=synthetic`, which has some, or name a set of your own"
         )
-    source = sources.open_source(folder, split, direction, on_bad_image, cache_mib, task, val_percent, exif)
+    source = sources.open_source(
+        folder, split, direction, on_bad_image, cache_mib, task, val_percent, exif, resize_input_to_target
+    )
     say(source.told)
     palette = palette or id_maps.find_classes(spec, folder.parent if pairs else folder)
     source = id_maps.give_meaning(source, direction, palette, meaning)
@@ -103,7 +108,8 @@ def open_split(
         if palette and not spec.palette and meaning is not UNKNOWN:
             _warn_of_classes(source, place)
         _warn_of_values(source, place)
-    return source
+    may_resize = resize_input_to_target and not (task and task.from_photos)
+    return sources.resize_inputs(source) if may_resize else source
 
 
 def _tell_of_ids(source: sources.Source, place: Path) -> None:

@@ -19,31 +19,38 @@ class PixelStore:
     """The images of many pairs: one array holds all input images, and another one all target images.
 
     Args:
-      sizes: (height, width) in px of the images of each pair, by the pair's name.
+      sizes: (height, width) in px of each image of a pair, by the pair's name.
       formats: the formats of the images of a pair.
 
     Attributes:
       num_bytes: the memory that `allocate` takes.
     """
 
-    def __init__(self, sizes: Mapping[str, tuple[int, int]], formats: Sequence[Format]):
+    def __init__(self, sizes: Mapping[str, Sequence[tuple[int, int]]], formats: Sequence[Format]):
         self._sizes = dict(sizes)
         self._formats = tuple(formats)
-        ends = np.cumsum([0, *(height * width for height, width in sizes.values())])
+        # Where the pixels of each image of each pair end, [pairs + 1, images].
+        num_px = [[height * width for height, width in images] for images in sizes.values()]
+        ends = np.cumsum([[0] * len(formats), *num_px], axis=0)
         self._starts_px = dict(zip(sizes, ends[:-1].tolist(), strict=True))
-        self._num_px = int(ends[-1])
+        self._num_px = ends[-1].tolist()
         self._sides: list[Images] = []
-        self.num_bytes = sum(self._num_px * each.channels * each.dtype.itemsize for each in formats)
+        self.num_bytes = sum(
+            count * each.channels * each.dtype.itemsize
+            for count, each in zip(self._num_px, formats, strict=True)
+        )
 
     def allocate(self) -> None:
         """Makes room for all images."""
-        self._sides = [new_memory((self._num_px, each.channels), each.dtype) for each in self._formats]
+        self._sides = [
+            new_memory((count, each.channels), each.dtype)
+            for count, each in zip(self._num_px, self._formats, strict=True)
+        ]
 
     def put(self, name: str, images: Sequence[Images]) -> None:
-        """Keeps the images of a pair, which have the size and the formats that were announced."""
-        height, width = self._sizes[name]
-        start = self._starts_px[name]
-        for side, image in zip(self._sides, images, strict=True):
+        """Keeps the images of a pair, which have the sizes and the formats that were announced."""
+        places = zip(self._sides, self._sizes[name], self._starts_px[name], images, strict=True)
+        for side, (height, width), start, image in places:
             side[start : start + height * width] = image.reshape(height * width, -1)
 
     def reader(self, names: Sequence[str]) -> Reader:
@@ -54,14 +61,14 @@ class PixelStore:
             sizes = tf.constant([self._sizes[name] for name in names], tf.int64)
 
         def read(index: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            start, size = starts[index], sizes[index]
-            stop = start + tf.reduce_prod(size)
             return tuple(
                 tf.ensure_shape(
-                    tf.reshape(side[start:stop], tf.concat([size, [side.shape[1]]], 0)),
+                    tf.reshape(
+                        side[start : start + tf.reduce_prod(size)], tf.concat([size, [side.shape[1]]], 0)
+                    ),
                     [None, None, side.shape[1]],
                 )
-                for side in sides
+                for side, start, size in zip(sides, tf.unstack(starts[index]), tf.unstack(sizes[index]))  # noqa: B905
             )
 
         return read

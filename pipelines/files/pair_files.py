@@ -14,6 +14,7 @@ from tfpix2pix.pipelines.files.image_files import (
     TURN_THEM,
     UPRIGHT,
     BadImageError,
+    Header,
     load_image,
     read_header,
     read_mark,
@@ -38,54 +39,59 @@ class Format(NamedTuple):
 
 
 RGB = Format()
+# The width / height of files that hold two images which are about square.
+_USUAL_SHAPES = (1.8, 2.2)
+_SINGLE_IMAGES = (
+    "If these are single images, put inputs into input/ and targets of the same names into target/, or learn "
+    "from photos alone: `task=colorize`, `task=inpaint` or `task=edges`"
+)
 
 
 class Measured(NamedTuple):
     """What is known of a pair, or of a photo, before its files are decoded.
 
     Attributes:
-      size: (height, width) in px, which all images of the pair share.
+      sizes: (height, width) in px of each image, from left to right.
       dtypes: the type of each image as it is stored.
       turned: the files whose EXIF orientation is not upright.
       in_graph: whether TensorFlow operations give the pixels that are wanted; see `Header`.
       digest: tells the files from others of the same names, in whatever folder they are.
     """
 
-    size: tuple[int, int]
+    sizes: tuple[tuple[int, int], ...]
     dtypes: list[np.dtype]
     turned: list[Path]
     in_graph: bool
     digest: bytes
 
 
-def measure_pair(files: Files, formats: Sequence[Format] = (RGB, RGB)) -> Measured:
+def measure_pair(
+    files: Files, formats: Sequence[Format] = (RGB, RGB), resize_input_to_target: bool | None = None
+) -> Measured:
     """Reads the headers of the files of a pair or of a photo.
 
     Args:
       files: the files of the pair.
       formats: one for each image, of which the type does not count.
+      resize_input_to_target: whether the sizes of the two images may differ; None if whoever calls has no
+        such setting, so that no message names it.
 
     Raises:
       BadImageError: if a header is bad, if the sizes do not make a pair, or if channels are missing.
     """
     headers = [read_header(file, formats[0].exif) for file in files]
-    first, last = headers[0], headers[-1]
     turned = [file for file, header in zip(files, headers, strict=True) if header.orientation != UPRIGHT]
-    if last[:2] != first[:2]:
-        cause = ""
-        if first.shown_size == last.shown_size:
-            cause = f"; the EXIF orientation of {' and '.join(map(str, turned))} is not applied: {TURN_THEM}"
-        raise BadImageError(
-            f"{files[0]} is {first.width}x{first.height} and {files[1]} is {last.width}x{last.height}: "
-            f"the two images of a pair must have the same size{cause}"
-        )
+    if not resize_input_to_target:
+        _check_same_size(files, headers, turned, resize_input_to_target is not None)
     digest = hashlib.sha256(b"".join(map(read_mark, files))).digest()
-    side_by_side = len(files) < len(formats)
-    if side_by_side and first.width % 2:
+    side_by_side, width = len(files) < len(formats), headers[0].width
+    if side_by_side and width % 2:
         raise BadImageError(
-            f"{files[0]} is {first.width} pixels wide: two images side by side have an even width"
+            f"{files[0]} is {width} pixels wide: two images side by side have an even width. {_SINGLE_IMAGES}"
         )
+    sizes = tuple(header[:2] for header in headers)
     if side_by_side:
+        sizes = ((headers[0].height, width // 2),) * 2
         files, headers = files * 2, headers * 2
     for file, header, (channels, *_) in zip(files, headers, formats, strict=True):
         is_array = file.suffix.lower() == ARRAY_SUFFIX or header.channels > 4
@@ -94,26 +100,46 @@ def measure_pair(files: Files, formats: Sequence[Format] = (RGB, RGB)) -> Measur
                 f"{file} has {header.channels} channels where {channels} were asked for "
                 "(`input_channels`, `output_channels`)"
             )
-    width = first.width // 2 if side_by_side else first.width
     dtypes, in_graph = [header.dtype for header in headers], all(header.in_graph for header in headers)
-    return Measured((first.height, width), dtypes, turned, in_graph, digest)
+    return Measured(sizes, dtypes, turned, in_graph, digest)
 
 
-def warn_of_squares(place: Path, pairs: Mapping[str, Files], measured: Mapping[str, Measured]) -> None:
-    """Warns of square files that are cut into halves as pairs are, and may well be single images.
+def _check_same_size(
+    files: Files, headers: Sequence[Header], turned: Sequence[Path], may_resize: bool
+) -> None:
+    first, last = headers[0], headers[-1]
+    if last[:2] == first[:2]:
+        return
+    remedy = ""
+    if first.shown_size == last.shown_size:
+        remedy = f"; the EXIF orientation of {' and '.join(map(str, turned))} is not applied: {TURN_THEM}"
+    elif may_resize:
+        remedy = ", unless `resize_input_to_target` is set"
+    raise BadImageError(
+        f"{files[0]} is {first.width}x{first.height} and {files[1]} is {last.width}x{last.height}: "
+        f"the two images of a pair must have the same size{remedy}"
+    )
+
+
+def warn_of_shapes(place: Path, pairs: Mapping[str, Files], measured: Mapping[str, Measured]) -> None:
+    """Warns of files that are cut into halves as pairs are, and have not the shape of two such images.
 
     Args:
       place: where the files are.
       pairs: the files of each pair by its name.
       measured: what is known of the pairs, or of those of them whose headers are good.
     """
-    halves = [each.size for name, each in measured.items() if len(pairs[name]) < len(each.dtypes)]
-    if halves and all(height == 2 * width for height, width in halves):
-        warn(
-            f"{place}: every file is square, as single images are, and is read as a pair: its left half and "
-            "its right half. If these are single images, put inputs into input/ and targets of the same "
-            "names into target/, or learn from photos alone: `task=colorize`, `task=inpaint` or `task=edges`"
-        )
+    least, greatest = _USUAL_SHAPES
+    cut = {name: each.sizes[0] for name, each in measured.items() if len(pairs[name]) < len(each.sizes)}
+    odd = [name for name, (height, width) in cut.items() if not least <= 2 * width / height <= greatest]
+    if not odd:
+        return
+    height, width = cut[odd[0]]
+    warn(
+        f"{place}: {len(odd)} of {len(cut)} files are not about twice as wide as high, as two square images "
+        f"side by side are; the first is {pairs[odd[0]][0].name}, {2 * width}x{height} px. Each is read as "
+        f"a pair: its left half and its right half. {_SINGLE_IMAGES}"
+    )
 
 
 def decode_pair(files: Files, formats: Sequence[Format] = (RGB, RGB)) -> tuple[Images, ...]:

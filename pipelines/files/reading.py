@@ -35,19 +35,22 @@ class Reading:
       formats: the formats of the images in the files, from left to right.
       reverse: whether the right image is the input image.
       draw: draws the input image from the only image; None if the files hold all images.
+      resize_input_to_target: whether the two images of a pair may have different sizes.
     """
 
     formats: tuple[Format, ...] = (RGB, RGB)
     reverse: bool = False
     draw: Callable[[Any], Any] | None = None
+    resize_input_to_target: bool = False
 
     @classmethod
-    def of(cls, task: Task, direction: str, exif: bool) -> "Reading":
+    def of(cls, task: Task, direction: str, exif: bool, resize_input_to_target: bool) -> "Reading":
         """Returns how the images of a task are read, as if all files had 8 bits; see `widened`."""
         if task.from_photos:
             return cls((RGB._replace(exif=exif),), draw=task.draw_input)
         formats = tuple(Format(channels, exif=exif) for channels in task.channels)
-        return cls(formats) if direction == "AtoB" else cls(formats[::-1], reverse=True)
+        reverse = direction == "BtoA"
+        return cls(formats[:: -1 if reverse else 1], reverse, None, resize_input_to_target)
 
     def find(self, folder: Path, split: str, val_percent: int) -> Found:
         """Returns the files of each pair of a split by name; see `finding.find_split`."""
@@ -55,7 +58,7 @@ class Reading:
 
     def measure(self, files: Files) -> Measured:
         """Returns what the headers of a pair's files say; see `measure_pair`."""
-        return measure_pair(files, self.formats)
+        return measure_pair(files, self.formats, self.resize_input_to_target)
 
     def widened(self, dtypes: Iterable[Sequence[np.dtype]]) -> "Reading":
         """Returns the same reading, into types that hold every pair.
@@ -73,6 +76,12 @@ class Reading:
         if self.draw:
             return (RGB, *self.formats)
         return self.formats[::-1] if self.reverse else self.formats
+
+    def arrange(self, sizes: Sequence[tuple[int, int]]) -> Sequence[tuple[int, int]]:
+        """Returns the sizes of the images that `load` returns, of those in the files from left to right."""
+        if self.draw:
+            return (*sizes, *sizes)
+        return sizes[::-1] if self.reverse else sizes
 
     def load(self, files: Files) -> tuple[Images, ...]:
         """Returns input and target image, or the photo; raises what `decode_pair` raises."""

@@ -21,11 +21,12 @@ from tfpix2pix.pipelines.files.bad_files import report_bad, sift
 from tfpix2pix.pipelines.files.image_files import BadImageError, warn_of_orientation
 from tfpix2pix.pipelines.files.matching import Files
 from tfpix2pix.pipelines.files.memory import PixelStore, read_copies
-from tfpix2pix.pipelines.files.pair_files import Images, decode_pair, warn_of_squares
+from tfpix2pix.pipelines.files.pair_files import Images, decode_pair, warn_of_shapes
 from tfpix2pix.pipelines.files.reading import Reader, Reading
 from tfpix2pix.pipelines.files.value_warnings import LOOKED_AT, warn_of_values
 from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning
 from tfpix2pix.pipelines.tasks.tasks import Task
+from tfpix2pix.pipelines.tasks.transforms import resize
 
 Loader = Callable[[Files], tuple[Images, ...]]
 
@@ -119,6 +120,7 @@ def open_source(
     task: Task | None = None,
     val_percent: int = 0,
     exif: bool = True,
+    resize_input_to_target: bool = False,
 ) -> Source:
     """Opens the image files of one split and checks them.
 
@@ -138,6 +140,8 @@ def open_source(
       val_percent: the share of the training pairs, in percent, that validates where the folder holds
         neither `val/` nor `test/`; 0 for an error there.
       exif: whether photos are turned as their EXIF orientation says.
+      resize_input_to_target: whether the two images of a pair may have different sizes; they are read as
+        they are stored, see `resize_inputs`.
 
     Returns:
       The pairs in natural order of their names (1, 2, 10). All input images have one type, which
@@ -150,15 +154,16 @@ def open_source(
     """
     check_choices(direction, on_bad_image)
     task = task or Task()
-    reading = Reading.of(task, direction, exif)
+    reading = Reading.of(task, direction, exif, resize_input_to_target)
     found = reading.find(folder, split, val_percent)
     pairs = found.pairs
     headers, bad_headers = sift(lambda name: reading.measure(pairs[name]), pairs, f"Checking {split}")
     turned = [file for header in headers.values() for file in header.turned]
     warn_of_orientation(str(folder / split), turned)
-    warn_of_squares(found.place, pairs, headers)
+    warn_of_shapes(found.place, pairs, headers)
     reading = reading.widened(header.dtypes for header in headers.values())
-    store = PixelStore({name: header.size for name, header in headers.items()}, reading.results)
+    sizes = {name: reading.arrange(header.sizes) for name, header in headers.items()}
+    store = PixelStore(sizes, reading.results)
     fits = store.num_bytes <= cache_mib * 2**20
     names, bad_pixels = tuple(headers), list[str]()
     if fits or on_bad_image == "skip":
@@ -199,6 +204,26 @@ def _decode_all(
 
     decoded, reasons = sift(load, names, title)
     return tuple(decoded), reasons
+
+
+def resize_inputs(source: Source) -> Source:
+    """Returns the same pairs with each input image resized to the size of its target image.
+
+    Integers are rounded, and keep their type. Images of the right size stay as they are, bit for bit.
+    """
+
+    def read(index: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        image, target = source.read(index)
+
+        def resized() -> tf.Tensor:
+            pixels = resize(image, tf.shape(target)[:2])
+            return tf.cast(tf.round(pixels), image.dtype) if image.dtype.is_integer else pixels
+
+        is_right = tf.reduce_all(tf.equal(tf.shape(image)[:2], tf.shape(target)[:2]))
+        fitting = tf.cond(is_right, lambda: tf.identity(image), resized)
+        return tf.ensure_shape(fitting, [None, None, image.shape[-1]]), target
+
+    return dataclasses.replace(source, read=read)
 
 
 def from_arrays(

@@ -56,6 +56,12 @@ class RunConfig:
         "Turn photos as their EXIF orientation says, so that they are read as people see them.",
         group="data",
     )
+    resize_input_to_target: bool = option(
+        False,
+        "Resize each input image to the size of its target image, where the two files of a pair differ in "
+        "size, as they do for super-resolution. Otherwise it is an error.",
+        group="data",
+    )
     image_size: Size = option(
         (256, 256),
         "Train on images of this size in px, given as N or HxW.",

@@ -33,6 +33,7 @@ _FCN_SHARES = (
     "seed",
     "val_percent",
     "exif",
+    "resize_input_to_target",
     "pairs",
     "steps",
 )

@@ -38,6 +38,7 @@ def open_split(config: Config, split: str, meaning: Meaning | None = None) -> So
         cache_mib=config.cache_mib,
         val_percent=config.val_percent,
         exif=config.exif,
+        resize_input_to_target=config.resize_input_to_target,
         pairs=config.pairs or None,
         task=make_task(config),
         meaning=meaning,

@@ -90,18 +90,26 @@ def test_one_file_of_another_name_makes_all_of_them_side_by_side_files(tmp_path)
     assert sources.open_source(tmp_path, "train", "AtoB").example_ids == ("0_A", "0_B", "map")
 
 
-def test_single_square_photos_are_warned_of(tmp_path, capsys):
-    _write(tmp_path / "train", "1.png", "2.png", size=(8, 8))
+@pytest.mark.parametrize("size", [(8, 8), (16, 12), (12, 16), (32, 18), (32, 12)])
+def test_single_photos_are_warned_of(tmp_path, capsys, size):
+    _write(tmp_path / "train", "1.png", size=(16, 8))
+    _write(tmp_path / "train", "2.png", "3.png", size=size)
     sources.open_source(tmp_path, "train", "AtoB")
     (warning,) = capsys.readouterr().err.splitlines()
-    assert warning.startswith(f"warning: {tmp_path}/train: every file is square, as single images are")
-    assert "put inputs into input/" in warning
+    assert warning.startswith(f"warning: {tmp_path}/train: 2 of 3 files are not about twice as wide as high")
+    assert f"the first is 2.png, {size[0]}x{size[1]} px" in warning
+    assert "its left half and its right half" in warning and "put inputs into input/" in warning
     sources.open_source(tmp_path, "train", "AtoB", task=make_task("inpaint"))
-    _write(tmp_path / "train", "3.png", size=(16, 8))
-    sources.open_source(tmp_path, "train", "AtoB")
     for side in ("input", "target"):
-        _write(tmp_path / "val", f"{side}/1.png", size=(8, 8))
+        _write(tmp_path / "val", f"{side}/1.png", size=size)
     sources.open_source(tmp_path, "val", "AtoB")
+    assert capsys.readouterr().err == ""
+
+
+def test_pairs_of_square_images_are_not_warned_of(tmp_path, capsys):
+    _write(tmp_path / "train", "1.png", size=(16, 8))
+    _write(tmp_path / "train", "2.png", size=(30, 16))
+    sources.open_source(tmp_path, "train", "AtoB")
     assert capsys.readouterr().err == ""
 
 

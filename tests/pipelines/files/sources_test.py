@@ -166,8 +166,8 @@ def _write_turned(file: Path, image: np.ndarray, orientation: int = 6) -> None:
 
 def test_an_exif_orientation_is_warned_of_once_per_split(tmp_path, capsys):
     for name, orientation in (("1", 1), ("2", 6), ("3", 3)):
-        _write_turned(tmp_path / f"train/{name}.jpg", _image(0), orientation)
-    _write_turned(tmp_path / "val/1.jpg", _image(0), 1)
+        _write_turned(tmp_path / f"train/{name}.jpg", _image(0, 6, 12), orientation)
+    _write_turned(tmp_path / "val/1.jpg", _image(0, 6, 12), 1)
     sources.open_source(tmp_path, "train", "AtoB", exif=False)
     sources.open_source(tmp_path, "val", "AtoB", exif=False)
     (warning,) = capsys.readouterr().err.splitlines()
@@ -187,7 +187,9 @@ def test_an_exif_orientation_that_parts_a_pair_is_named(tmp_path):
     assert len(sources.open_source(tmp_path, "train", "AtoB")) == 1
     _write(tmp_path / "train/target/1.png", _image(0, 8, 7))
     for exif in (True, False):
-        with pytest.raises(sources.BadImageError, match="must have the same size$"):
+        with pytest.raises(
+            sources.BadImageError, match="must have the same size, unless `resize_input_to_target`"
+        ):
             sources.open_source(tmp_path, "train", "AtoB", exif=exif)
 
 

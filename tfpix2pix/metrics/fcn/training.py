@@ -125,6 +125,7 @@ def open_split(config: FcnConfig, split: str, palette: Palette) -> Source:
         cache_mib=config.cache_mib,
         val_percent=config.val_percent,
         exif=config.exif,
+        resize_input_to_target=config.resize_input_to_target,
         pairs=config.pairs or None,
         palette=palette,
     )

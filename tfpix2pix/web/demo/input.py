@@ -193,6 +193,7 @@ def read_examples(origin: Origin, sheet: Sheet) -> tuple[Example, ...]:
             cache_mib=0,
             task=make_task(origin.task, **origin.options),
             meaning=origin.meaning,
+            resize_input_to_target=True,
         )
         names = source.example_ids[:MAX_EXAMPLES]
         with source.naming_bad_files(range(len(names))):
