@@ -86,16 +86,25 @@ def _check_task(config: Config) -> None:
             raise UsageError(f"`{name}` is for `task={owners}`. Received: `task={task}`")
     if task == "inpaint" and not config.resizes:
         raise UsageError("`resize=none` is not for `task=inpaint`: a window may lie in a hole as a whole")
-    drawn = catalogue.DRAWN_CHANNELS if config.spec.draw_pair and not spec.from_photos else None
-    for name in ("input_channels", "output_channels"):
-        if drawn and getattr(config, name) not in drawn:
-            raise UsageError(
-                f"`{name}` must be {' or '.join(map(str, sorted(drawn)))} for `dataset={config.dataset}`, "
-                f"whose pictures are gray or coloured. Received: {getattr(config, name)}"
-            )
     expected = spec.find_channels(dataclasses.asdict(config))
     if expected and (config.input_channels, config.output_channels) != expected:
         raise UsageError(
             f"`task={task}` has {expected[0]} input and {expected[1]} output channels; "
             "drop `input_channels` and `output_channels`"
         )
+
+
+def check_drawn_channels(config: Config) -> None:
+    """Raises UsageError for a training on generated pairs that do not have the channels of its networks.
+
+    A run that was not trained here, such as one of imported weights, may have any channels.
+    """
+    if not config.spec.draw_pair or TASKS[config.task].from_photos:
+        return
+    drawn = catalogue.DRAWN_CHANNELS
+    for name in ("input_channels", "output_channels"):
+        if getattr(config, name) not in drawn:
+            raise UsageError(
+                f"`{name}` must be {' or '.join(map(str, sorted(drawn)))} for `dataset={config.dataset}`, "
+                f"whose pictures are gray or coloured. Received: {getattr(config, name)}"
+            )

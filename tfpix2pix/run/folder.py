@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from tfpix2pix.config import precision
+from tfpix2pix.config.checks import check_drawn_channels
 from tfpix2pix.config.config import Config, check_resumable, from_json
 from tfpix2pix.config.run_config import RunConfig
 from tfpix2pix.pipelines.base import staging
@@ -86,9 +87,10 @@ def settle_config(workdir: Path, config: Config) -> Config:
 
     Raises:
       UsageError: when `workdir` holds a run that `config` cannot go on with, in which case
-        the message names the fields; or when a folder of the run cannot be written.
+        the message names the fields; or when a folder of the run cannot be written, or
+        generated pairs do not have the channels.
     """
-    _check_folders(workdir, config)
+    _check_start(workdir, config)
     before = read_config(workdir) if is_begun(workdir) else None
     config = precision.settle(config, before)
     if before:
@@ -111,10 +113,11 @@ def check_config(workdir: Path, config: Config) -> None:
     if is_begun(workdir):  # its precision is decided
         settle_config(workdir, config)
     else:
-        _check_folders(workdir, config)
+        _check_start(workdir, config)
 
 
-def _check_folders(workdir: Path, config: Config) -> None:
+def _check_start(workdir: Path, config: Config) -> None:
+    check_drawn_channels(config)
     refuse_url(config.data_dir, "data_dir")
     check_writable(workdir, "workdir")
     if config.export:
