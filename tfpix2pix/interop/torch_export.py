@@ -100,7 +100,7 @@ def _describe_discriminator(config: Config) -> PatchDiscriminator:
 def _norm(config: Config) -> dict[str, bool]:
     # Our instance norm, with scale and offset, is the reference's batch norm at batch size 1.
     return {
-        "affine": config.normalization in ("batch", "instance"),
+        "affine": config.normalization not in ("plain_instance", "none"),
         "biased": config.normalization == "plain_instance",
     }
 

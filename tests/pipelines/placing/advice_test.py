@@ -93,4 +93,5 @@ def test_two_folders_of_unknown_names_in_a_split(data_dir):
 
 def test_nothing_that_helps(data_dir):
     message = _message(data_dir)
-    assert "which holds nothing. Ways on: python -m tfpix2pix.pipelines.prepare --dataset=mine" in message
+    assert "which holds nothing. mine is not one of " in message
+    assert "Ways on: python -m tfpix2pix.pipelines.prepare --dataset=mine" in message
