@@ -58,7 +58,7 @@ def test_a_dry_run_shows_the_settings_and_writes_nothing(tmp_path):
     assert (process.returncode, process.stderr) == (0, "")
     lines = process.stdout.splitlines()
     # The data is not there, and is not downloaded.
-    told = dict(line.split(":", 1) for line in lines[-8:])
+    told = dict(line.split(":", 1) for line in lines[-9:])
     assert (
         told["data"].strip().startswith("would be downloaded from http://") and "train 49,825" in told["data"]
     )
