@@ -8,11 +8,12 @@ import pytest
 from tests.helpers import runs, tiny_run
 from tfpix2pix.config.config import make_config
 from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.meaning import UNKNOWN
 from tfpix2pix.translate.translator import Translator
 from tfpix2pix.web.demo.input import Origin, describe_input, origin_of_translator
 
 BEFORE = runs.ROOT / "tests" / "helpers" / "before_rooms"
-ORIGIN = Origin("synthetic", "BtoA", size=(32, 32))
+ORIGIN = Origin("synthetic", "BtoA", size=(32, 32), meaning=UNKNOWN)
 
 
 @pytest.fixture
@@ -29,10 +30,10 @@ def test_a_run_and_its_saved_model_say_the_same(version):
 
 def test_a_card_without_settings_leaves_the_name(version):
     (version / "model_card.json").write_text('{"name": "written by somebody else"}')
-    assert origin_of_translator(Translator(version)) == Origin("edges2shoes", "AtoB")
+    assert origin_of_translator(Translator(version)) == Origin("edges2shoes", "AtoB", meaning=UNKNOWN)
     assert origin_of_translator(Translator(version), dataset="facades") == Origin("facades", "BtoA")
     (version / "model_card.json").unlink()
-    assert origin_of_translator(Translator(version)) == Origin("edges2shoes", "AtoB")
+    assert origin_of_translator(Translator(version)) == Origin("edges2shoes", "AtoB", meaning=UNKNOWN)
 
 
 def test_a_damaged_card_is_named(version):
@@ -52,5 +53,7 @@ def test_a_task_and_a_folder_of_data(tmp_path):
         base_filters=2,
     )
     origin = origin_of_translator(Translator(tiny_run.write_run(tmp_path / "run", config)))
-    assert origin == Origin("photos", "AtoB", "inpaint", {"hole": "random"}, (32, 32), "elsewhere")
+    assert origin == Origin(
+        "photos", "AtoB", "inpaint", {"hole": "random"}, (32, 32), "elsewhere", meaning=UNKNOWN
+    )
     assert describe_input(origin).kind == "holes" and not describe_input(origin).center_hole
