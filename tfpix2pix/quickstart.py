@@ -20,7 +20,7 @@ from tfpix2pix.config.config import Config, make_config
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.progress import say
-from tfpix2pix.run.folder import check_config, settle_config
+from tfpix2pix.run.folder import check_config
 
 # Chosen by looking at pictures: the largest images and the most steps that fit into about four minutes on
 # two CPU cores. A learning rate of 2.5 times the paper's, which falls to 0, and resized feature maps give
@@ -94,7 +94,7 @@ def _choose_workdir(config: Config) -> Path:
     workdir, reasons = WORKDIR, []
     for number in itertools.count(2):
         try:
-            settle_config(workdir, config)
+            check_config(workdir, config)
             break
         except UsageError as error:
             reasons.append(str(error).partition(". ")[0])

@@ -79,6 +79,18 @@ def write_file(path: Path, contents: bytes) -> None:
         raise
 
 
+def write_output(path: Path, contents: bytes) -> None:
+    """Writes one output of many as `write_file` does.
+
+    Raises:
+      UserError: if that fails; the text names the file and the reason, and the other outputs can go on.
+    """
+    try:
+        write_file(path, contents)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}") from error
+
+
 def _lock_file(target: Path) -> Path:
     return target.with_name(f".{target.name}.lock")
 

@@ -70,6 +70,12 @@ class Source:
     def __len__(self) -> int:
         return len(self.example_ids)
 
+    @property
+    def dtypes(self) -> tuple[tf.DType, ...]:
+        """The types of the images that `read` returns; no file is read for that."""
+        specs = tf.data.Dataset.range(1).map(lambda index: tuple(self.read(index))).element_spec
+        return tuple(spec.dtype for spec in specs)
+
     def describe_failure(self, indices: Iterable[int]) -> str | None:
         """Returns which files of these pairs cannot be read, and why; None if all of them can."""
         suspects = {self.example_ids[index]: self.files[index] for index in indices} if self.files else {}

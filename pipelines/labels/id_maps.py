@@ -65,18 +65,25 @@ def give_meaning(
     Raises:
       UserError: if only some of the label maps hold ids, or if the palette has no colour for void.
     """
-    sides = [_describe_side(source, direction, place) for place in (0, 1)]
+    dtypes = source.dtypes
+    sides = [
+        _describe_side(source, direction, place, dtypes[min(place, len(dtypes) - 1)]) for place in (0, 1)
+    ]
     if source.task.from_photos:
         return dataclasses.replace(source, meaning=Meaning(*sides))
     for place in (0, 1):
         files = _files_of(source, direction, place)
         told = (known.input, known.target)[place] if known else None
+        is_told = told is not None and bool(told.ids)
+        may_hold_ids = not told and palette and _may_hold_ids(source, direction, place, known)
+        headers = [read_header(file) for file in files] if is_told or may_hold_ids else []
         if told:
             sides[place] = dataclasses.replace(sides[place], palette=told.palette, ids=told.ids)
-        elif palette and _may_hold_ids(source, direction, place, known):
-            sides[place] = _find_ids(source, place, files, dataclasses.replace(sides[place], palette=palette))
+        elif may_hold_ids:
+            side = dataclasses.replace(sides[place], palette=palette)
+            sides[place] = _find_ids(source, place, files, headers, side)
         if sides[place].ids and sides[place].dtype != "float32":
-            source = _read_in_colours(source, place, files, sides[place])
+            source = _read_in_colours(source, place, headers, sides[place])
             sides[place] = dataclasses.replace(sides[place], dtype="uint8")
     if known is UNKNOWN:
         return source
@@ -85,10 +92,9 @@ def give_meaning(
     return dataclasses.replace(source, meaning=Meaning(*sides))
 
 
-def _describe_side(source: Source, direction: str, place: int) -> Side:
-    """Returns what the types and the files of one side tell."""
-    specs = tf.data.Dataset.range(1).map(lambda index: tuple(source.read(index))).element_spec
-    side = Side(source.task.picture_channels[place], specs[min(place, len(specs) - 1)].dtype.name)
+def _describe_side(source: Source, direction: str, place: int, dtype: tf.DType) -> Side:
+    """Returns what the type of the images and the files of one side tell."""
+    side = Side(source.task.picture_channels[place], dtype.name)
     files = _files_of(source, direction, place)
     return dataclasses.replace(side, suffix=files[0].suffix.lower()) if files else side
 
@@ -115,12 +121,14 @@ def _start_of(file: Path) -> bytes:
         return stream.read(len(PNG_START))
 
 
-def _find_ids(source: Source, place: int, files: Sequence[Path], side: Side) -> Side:
+def _find_ids(
+    source: Source, place: int, files: Sequence[Path], headers: Sequence[Header], side: Side
+) -> Side:
     """Returns a side with the ids of its palette if the files hold ids; without the palette if not."""
     assert side.palette is not None  # noqa: S101 - it is looked for ids of this palette
     ids = cityscapes.official_ids(files[0]) or tuple(range(len(side.palette)))
     found = dataclasses.replace(side, ids=ids)
-    if not _hold_ids(source, place, files, found):
+    if not _hold_ids(source, place, files, headers, found):
         return dataclasses.replace(side, palette=None)
     if not len(side.palette.void):
         raise UserError(
@@ -130,9 +138,10 @@ def _find_ids(source: Source, place: int, files: Sequence[Path], side: Side) -> 
     return found
 
 
-def _hold_ids(source: Source, place: int, files: Sequence[Path], side: Side) -> bool:
+def _hold_ids(
+    source: Source, place: int, files: Sequence[Path], headers: Sequence[Header], side: Side
+) -> bool:
     """Tells whether images are ids; raises UserError if the names say label maps and only some are gray."""
-    headers = [read_header(file) for file in files]
     if any(header.dtype == np.float32 for header in headers):
         return False
     gray = [header.channels <= 2 for header in headers]
@@ -156,8 +165,7 @@ def _hold_ids(source: Source, place: int, files: Sequence[Path], side: Side) -> 
     return bool(holds_ids(levels, side)) and not is_flat
 
 
-def _read_in_colours(source: Source, place: int, files: Sequence[Path], side: Side) -> Source:
-    headers: list[Header] = [read_header(file) for file in files]
+def _read_in_colours(source: Source, place: int, headers: Sequence[Header], side: Side) -> Source:
     with tf.device("CPU:0"):
         one_channel = tf.constant([header.channels <= 2 for header in headers])
         gray_steps = tf.constant([header.gray_step for header in headers])

@@ -28,7 +28,7 @@ def translate(model: Path, config: Config, workdir: Path) -> str | None:
 
     Args:
       model: the run, or a SavedModel of it.
-      config: of the run.
+      config: the configuration of the run.
       workdir: the run; the command writes to a folder in it.
 
     Returns:

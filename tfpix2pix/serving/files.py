@@ -122,11 +122,9 @@ def _translate_file(
         raise
     latency_sec = time.perf_counter() - start
     try:
-        staging.write_file(output, picture)
-    except staging.LongNameError as error:
+        staging.write_output(output, picture)
+    except UserError as error:
         raise _RefusedError(str(error)) from error
-    except OSError as error:
-        raise _RefusedError(f"{output} cannot be written: {error.strerror}") from error
     return latency_sec
 
 

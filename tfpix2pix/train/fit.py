@@ -28,9 +28,7 @@ def fit_precision(config: Config, asked: str, is_new: bool, source: Source) -> t
       The configuration, and what is said behind its precision; there is a warning if a lower precision
       was asked for.
     """
-    # Nothing is read for that: the first file may be damaged, which is told when the training reaches it.
-    specs = tf.data.Dataset.range(1).map(lambda index: tuple(source.read(index))).element_spec
-    is_lossy = config.precision != "float32" and any(spec.dtype != tf.uint8 for spec in specs)
+    is_lossy = config.precision != "float32" and any(dtype != tf.uint8 for dtype in source.dtypes)
     if asked != "auto":
         if is_lossy:
             warn(

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfpix2pix.pictures.examples import show_image, show_input
 from tfpix2pix.pictures.page import Row
 from tfpix2pix.pipelines.base import staging
+from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.files.image_files import BadImageError, Header, load_image, read_header, widen
 from tfpix2pix.pipelines.labels.label_files import colour_picture
 from tfpix2pix.pipelines.meaning import MOST_PNG_CHANNELS
@@ -30,7 +31,7 @@ class Done(NamedTuple):
     """A file that was translated.
 
     Attributes:
-      header: of the file.
+      header: the header of the file.
       row: what the page shows of it.
       note: what a person should know of the half that was translated; see `halves.Half`.
       was_there: whether the outputs were there already.
@@ -122,11 +123,9 @@ def choose_kind(
 
 def _write(path: Path, contents: bytes) -> None:
     try:
-        staging.write_file(path, contents)
-    except staging.LongNameError as error:
+        staging.write_output(path, contents)
+    except UserError as error:
         raise BadImageError(str(error)) from error
-    except OSError as error:
-        raise BadImageError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _read_picture(file: Path, header: Header, translator: Translator, options: Options) -> np.ndarray:
