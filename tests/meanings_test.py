@@ -208,13 +208,7 @@ def write_targets(folder: Path, suffix: str, dtype: type) -> Path:
         Image.fromarray(photo).save(folder / split / "input/0.png")
         values = draw.uniform(-1, 1, (32, 32))
         target = to_uint16(values).numpy() if dtype == np.uint16 else values.astype(dtype)
-        file = folder / split / f"target/0{suffix}"
-        if suffix == ".npy":
-            np.save(file, target)
-        elif suffix == ".tif":
-            tifffile.imwrite(file, target)
-        else:
-            Image.fromarray(target).save(file)
+        runs.store_image(folder / split / f"target/0{suffix}", target)
     return folder
 
 

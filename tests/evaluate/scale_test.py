@@ -1,18 +1,17 @@
 """What `evaluate` scores is what `translate` writes: the same files at the same size."""
 
 import dataclasses
-import runpy
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.helpers.tiny_run import CONFIG, write_run
+from tests.helpers.translating import COMMAND
 from tfpix2pix.evaluate.evaluation import evaluate_model
 from tfpix2pix.pipelines.synthetic.facades import draw_pair
 from tfpix2pix.pipelines.tasks.transforms import resize
 
-COMMAND = runpy.run_module("tfpix2pix.translate")
 SIZE = (32, 32)
 # Pictures have 8 bits: a value is 1 / 255 off at most, in either direction.
 TOLERANCE = 1e-3

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+import tifffile
 from PIL import Image
 
 from tfpix2pix.config.config import Config, make_config
@@ -46,6 +47,17 @@ def write_image(file: Path, pixels: np.ndarray) -> Path:
     else:
         file.write_bytes(tf.io.encode_png(pixels).numpy())
     return file
+
+
+def store_image(file: Path, image: np.ndarray) -> None:
+    """Writes an array as its suffix says: a .npy file, a TIFF of one page, or what Pillow writes."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if file.suffix == ".npy":
+        np.save(file, image)
+    elif file.suffix == ".tif":
+        tifffile.imwrite(file, image)
+    else:
+        Image.fromarray(image).save(file)
 
 
 def tiny_config(data_dir: Path, **settings) -> Config:

@@ -1,6 +1,5 @@
 import html.parser
 import os
-import runpy
 import subprocess
 import sys
 import urllib.parse
@@ -12,6 +11,7 @@ import tifffile
 from PIL import Image
 
 from tests.helpers.tiny_run import write_run
+from tests.helpers.translating import translate
 from tfpix2pix.export.model_card import describe_run
 from tfpix2pix.export.saved_model import export_saved_model
 from tfpix2pix.networks import tiles
@@ -23,17 +23,11 @@ from tfpix2pix.translate.image_inputs import find_inputs, name_outputs
 from tfpix2pix.translate.translator import Translator
 
 ROOT = Path(__file__).resolve().parents[2]
-# Imported, the module would hide the function `tfpix2pix.translate`.
-COMMAND = runpy.run_module("tfpix2pix.translate")
 
 
 @pytest.fixture(scope="module")
 def workdir(tmp_path_factory) -> Path:
     return write_run(tmp_path_factory.mktemp("runs") / "tiny")
-
-
-def translate(**settings) -> None:
-    COMMAND["main"](["translate", *(f"--{name}={value}" for name, value in settings.items())])
 
 
 def run_command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:

@@ -2,7 +2,6 @@
 
 import io
 import json
-import runpy
 from pathlib import Path
 
 import numpy as np
@@ -11,22 +10,17 @@ import tifffile
 from PIL import Image
 
 from tests.helpers.tiny_run import CONFIG, write_run
+from tests.helpers.translating import translate
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.files.image_files import load_image
 from tfpix2pix.pipelines.meaning import Meaning, Side
 from tfpix2pix.translate.formats import check_format, find_format
 from tfpix2pix.translate.translator import Translator
 
-COMMAND = runpy.run_module("tfpix2pix.translate")
-
 
 @pytest.fixture(scope="module")
 def workdir(tmp_path_factory) -> Path:
     return write_run(tmp_path_factory.mktemp("runs") / "tiny")
-
-
-def translate(**settings) -> None:
-    COMMAND["main"](["translate", *(f"--{name}={value}" for name, value in settings.items())])
 
 
 def draw(channels: int, dtype: str) -> np.ndarray:

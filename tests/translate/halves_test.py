@@ -1,13 +1,13 @@
 """Side-by-side pairs among the inputs are known by the shape of the training's own pairs."""
 
 import json
-import runpy
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.helpers import translating
 from tests.helpers.tiny_run import CONFIG, write_run
 from tfpix2pix.export.model_card import describe_run
 from tfpix2pix.export.saved_model import export_saved_model
@@ -16,8 +16,6 @@ from tfpix2pix.run.folder import CONFIG_FILE, write_config
 from tfpix2pix.run.generator import load_generator
 from tfpix2pix.translate.translator import Translator
 
-# Imported, the module would hide the function `tfpix2pix.translate`.
-COMMAND = runpy.run_module("tfpix2pix.translate")
 SHAPE_NOTE = "has the shape of the training's side-by-side pairs"
 
 
@@ -55,7 +53,7 @@ def write_trained(weights, tmp_path):
 def translate(tmp_path: Path, capsys, **settings) -> list[str]:
     """Translates `photos` into `out`; returns the notes."""
     settings = {"input": tmp_path / "photos", "output": tmp_path / "out", **settings}
-    COMMAND["main"](["translate", *(f"--{name}={value}" for name, value in settings.items())])
+    translating.translate(**settings)
     return [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
 
 

@@ -1,6 +1,5 @@
 """Many files in one job: several at a time, resumed, shared among machines, and with files that fail."""
 
-import runpy
 from pathlib import Path
 
 import numpy as np
@@ -8,14 +7,13 @@ import pytest
 from PIL import Image
 
 from tests.helpers.tiny_run import write_run
+from tests.helpers.translating import translate
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.translate.image_inputs import find_files, list_outputs
 from tfpix2pix.translate.job import translate_files
 from tfpix2pix.translate.options import Options
 from tfpix2pix.translate.translator import Translator
 
-# Imported, the module would hide the function `tfpix2pix.translate`.
-COMMAND = runpy.run_module("tfpix2pix.translate")
 SIZES = ((20, 24), (20, 24), (33, 17), (20, 24), (64, 32), (33, 17))
 
 
@@ -32,10 +30,6 @@ def photos(tmp_path) -> Path:
         pixels = np.random.default_rng(number).integers(0, 256, (*size, 3), np.uint8)
         Image.fromarray(pixels).save(folder / f"{number}.png")
     return folder
-
-
-def translate(**settings) -> None:
-    COMMAND["main"](["translate", *(f"--{name}={value}" for name, value in settings.items())])
 
 
 def read_files(folder: Path) -> dict[str, bytes]:

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tifffile
-from PIL import Image
 
+from tests.helpers import runs
 from tfpix2pix.pipelines import datasets
 from tfpix2pix.pipelines.files.sources import from_arrays
 
@@ -20,14 +19,7 @@ def _warnings(capsys) -> list[str]:
 def _write(folder: Path, side: str, suffix: str, image: np.ndarray) -> None:
     for split in ("train", "val"):
         for name in "12":
-            file = folder / "mine" / split / side / f"{name}{suffix}"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            if suffix == ".npy":
-                np.save(file, image)
-            elif suffix == ".tif":
-                tifffile.imwrite(file, image)
-            else:
-                Image.fromarray(image).save(file)
+            runs.store_image(folder / "mine" / split / side / f"{name}{suffix}", image)
 
 
 def _open(folder: Path, capsys) -> list[str]:
