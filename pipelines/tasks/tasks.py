@@ -38,13 +38,14 @@ class Task:
     channels, the options, and whether the task learns from photos.
 
     Args:
-      channels: of the network's input and target images, where the entry leaves them free.
+      channels: number of channels of the network's input and target images, where the entry leaves them
+        free.
       **options: the task's own settings, as the entry lists them.
 
     Attributes:
       name: value of the setting `task`.
-      channels: of the network's input and target images.
-      picture_channels: channels of what a person gives, and of what a person gets.
+      channels: number of channels of the network's input and target images.
+      picture_channels: number of channels of the pictures that go in, and of those that come out.
       from_photos: whether the source holds single photos, and not pairs.
       options: the task's own settings and their values.
       draw_input: NumPy function that draws the input image, uint8 RGB [H, W, 3], from a photo,

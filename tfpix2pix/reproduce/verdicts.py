@@ -61,7 +61,7 @@ class Comparison:
 
     Attributes:
       difference: mean of the row that should be better, less that of the other.
-      standard_error: of the difference; None for a single seed.
+      standard_error: standard error of the difference; None for a single seed.
       verdict: one of the constants of this module.
     """
 
