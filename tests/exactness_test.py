@@ -1,7 +1,10 @@
 """A run that is killed or stopped and started again ends as the one that was left alone, bit for bit."""
 
+import contextlib
 import random
+import re
 import signal
+import subprocess
 
 import pytest
 
@@ -26,18 +29,13 @@ def data_dir(tmp_path_factory):
 @pytest.fixture(scope="module")
 def uninterrupted(data_dir, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("uninterrupted")
-    process = runs.run(runs.train_command(data_dir, workdir, **SETTINGS))
+    process = runs.call(runs.train_command(data_dir, workdir, **SETTINGS))
     assert process.returncode == 0, process.stderr
     return workdir
 
 
 def _reached(workdir, step):
     return any(line["step"] >= step for line in runs.read_metrics(workdir))
-
-
-def _assert_equal(workdir, expected):
-    runs.assert_same_state(runs.read_state(workdir, STEPS), runs.read_state(expected, STEPS))
-    assert runs.read_metrics(workdir) == runs.read_metrics(expected)
 
 
 def test_the_reference_run_uses_what_could_break_exactness(uninterrupted):
@@ -55,39 +53,42 @@ def test_the_reference_run_uses_what_could_break_exactness(uninterrupted):
     assert len(losses) == 12 and len(set(losses)) == 12
 
 
-@pytest.mark.parametrize("steps_per_call", [1, 4])
-def test_killed_and_rerun(data_dir, uninterrupted, tmp_path, steps_per_call):
-    command = runs.train_command(data_dir, tmp_path, **SETTINGS, steps_per_call=steps_per_call)
-    delays = random.Random(steps_per_call)
-    for step in (10, 30)[: 3 - min(2, steps_per_call)]:
-        process = runs.start(command)
+# Of each start: the signal that ends it, the step of which it is sent, and how many steps it takes in a call.
+INTERRUPTIONS = [("SIGKILL", 10, 1), ("SIGTERM", 20, 1), ("SIGKILL", 30, 4), ("SIGINT", 40, 1)]
+
+
+def test_killed_and_stopped_and_rerun(data_dir, uninterrupted, tmp_path):
+    delays = random.Random(0)
+    saved = None
+    for name, step, steps_per_call in INTERRUPTIONS:
+        process = runs.start(
+            runs.train_command(data_dir, tmp_path, **SETTINGS, steps_per_call=steps_per_call)
+        )
         runs.wait_until(lambda step=step: _reached(tmp_path, step), process)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(delays.uniform(0, 0.03))
-        except runs.subprocess.TimeoutExpired:
-            process.kill()
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL
-    finished = runs.run(command)
+        process.send_signal(signal.Signals[name])
+        told = process.communicate(timeout=runs.TIMEOUT_SEC)[1]
+        if step > INTERRUPTIONS[0][1]:
+            assert re.search(rf"going on from step {saved or '[0-9]+'} of {STEPS}", told), told
+        saved = None
+        if name == "SIGKILL":
+            assert process.returncode == -signal.SIGKILL
+        else:
+            assert process.returncode == {"SIGINT": 130, "SIGTERM": 143}[name]
+            saved = _step_of_stop(told, name, tmp_path)
+            assert step <= saved < STEPS
+    finished = runs.call(runs.train_command(data_dir, tmp_path, **SETTINGS, steps_per_call=4))
     assert finished.returncode == 0, finished.stderr
-    assert "going on from step" in finished.stderr
-    _assert_equal(tmp_path, uninterrupted)
+    assert f"going on from step {saved} of {STEPS}" in finished.stderr
+    runs.assert_same_state(runs.read_state(tmp_path, STEPS), runs.read_state(uninterrupted, STEPS))
+    assert runs.read_metrics(tmp_path) == runs.read_metrics(uninterrupted)
     assert not list((tmp_path / "checkpoints").glob(".*"))
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
-def test_stopped_and_rerun(data_dir, uninterrupted, tmp_path, name):
-    command = runs.train_command(data_dir, tmp_path, **SETTINGS)
-    process = runs.start(command)
-    runs.wait_until(lambda: _reached(tmp_path, 15), process)
-    process.send_signal(signal.Signals[name])
-    reason = process.communicate(timeout=runs.TIMEOUT_SEC)[1].strip().splitlines()[-1]
-    assert process.returncode == {"SIGINT": 130, "SIGTERM": 143}[name]
+def _step_of_stop(told, name, workdir):
+    """Returns the step at which a signal stopped a run, from its last words."""
+    reason = told.strip().splitlines()[-1]
     assert reason.startswith(f"stopped by {name} at step ")
-    assert reason.endswith(f"of {STEPS}; saved in {tmp_path}. Run the same command to go on")
-    step = int(reason.split(" at step ")[1].split()[0])
-    assert 15 <= step < STEPS
-    finished = runs.run(command)
-    assert finished.returncode == 0, finished.stderr
-    assert f"going on from step {step} of {STEPS}" in finished.stderr
-    _assert_equal(tmp_path, uninterrupted)
+    assert reason.endswith(f"of {STEPS}; saved in {workdir}. Run the same command to go on")
+    return int(reason.split(" at step ")[1].split()[0])

@@ -49,7 +49,7 @@ def test_a_run_goes_on(tmp_path):
     settings = ["--dataset=synthetic", "--direction=BtoA", "--image_size=32", "--depth=2", "--base_filters=2"]
     settings += ["--receptive_field=16", "--seed=5", "--precision=float32", "--steps=4", "--noexport"]
     settings += ["--batch_size=1", f"--workdir={workdir}"]
-    process = runs.run([sys.executable, "-m", "tfpix2pix.train", *settings])
+    process = runs.call([sys.executable, "-m", "tfpix2pix.train", *settings])
     assert process.returncode == 0, process.stderr
     assert "going on from step 3 of 4" in process.stderr
     assert (workdir / "checkpoints" / "step-00000004").is_dir()

@@ -1,11 +1,10 @@
 """The train command as people call it: processes, exit status, messages."""
 
+import contextlib
 import json
 import re
 import resource
 import shlex
-import signal
-import subprocess
 import sys
 
 import pytest
@@ -93,7 +92,7 @@ def test_a_dry_run_shows_the_settings_and_writes_nothing(tmp_path):
     ],
 )
 def test_usage_errors(tmp_path, arguments, reason):
-    process = runs.run([*TRAIN, "--dataset=facades", *arguments], cwd=tmp_path)
+    process = runs.call([*TRAIN, "--dataset=facades", *arguments], cwd=tmp_path)
     assert process.returncode == 2
     assert runs.last_line(process).startswith("error: ") and reason in runs.last_line(process)
     assert not list(tmp_path.iterdir())
@@ -105,7 +104,7 @@ def test_the_workdir_belongs_to_one_process_until_it_dies(data_dir, tmp_path):
     first = runs.start(command)
     try:
         runs.wait_until(lambda: len(runs.read_metrics(tmp_path / "run")) > 0, first)
-        second = runs.run(command)
+        second = runs.call(command)
     finally:
         first.kill()
         first.communicate()
@@ -113,7 +112,7 @@ def test_the_workdir_belongs_to_one_process_until_it_dies(data_dir, tmp_path):
     assert runs.last_line(second).startswith(f"error: {tmp_path / 'run'} is in use by process {first.pid};")
     (tmp_path / "run").rename(tmp_path / "a run")
     command = runs.train_command(data_dir, tmp_path / "a run", steps=2, summary_every_steps=1)
-    third = runs.run(command)
+    third = runs.call(command)
     assert third.returncode == 0, third.stderr
     assert f"done: 2 steps in {tmp_path / 'a run'}" in third.stdout
     # What is printed to be copied survives a shell.
@@ -127,67 +126,67 @@ def test_the_workdir_belongs_to_one_process_until_it_dies(data_dir, tmp_path):
         "--crop=left",
         f"--output={translated}",
     ]
-    assert runs.run([sys.executable, *commands[2][2:]]).returncode == 0
+    assert runs.call(commands[2][1:]).returncode == 0
     assert {file.stem for file in translated.glob("*.png")} == {"val-0", "val-1"}
     assert f"{tmp_path / 'a run' / 'config.json'}, which --config takes" in third.stdout
 
 
-def _limit_files():
-    # This acts like a full disk: no file may grow beyond the limit.
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
+@contextlib.contextmanager
+def _full_disk():
+    """Acts like a full disk: no file may grow beyond the limit."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_a_full_disk_is_a_clear_error_and_leaves_the_last_checkpoint(data_dir, tmp_path):
     settings = {"checkpoint_every_steps": 2, "summary_every_steps": 2}
-    first = runs.run(runs.train_command(data_dir, tmp_path, steps=2, **settings))
+    first = runs.call(runs.train_command(data_dir, tmp_path, steps=2, **settings))
     assert first.returncode == 0, first.stderr
     before = runs.read_state(tmp_path, 2)
     command = runs.train_command(data_dir, tmp_path, steps=4, **settings)
-    full = subprocess.run(
-        command,
-        env=runs.environment(),
-        capture_output=True,
-        text=True,
-        preexec_fn=_limit_files,
-        timeout=runs.TIMEOUT_SEC,
-    )
+    with _full_disk():
+        full = runs.call(command)
     assert full.returncode == 1
     reason = runs.last_line(full)
     assert reason.startswith("error: could not write") and "step 2 is intact" in reason, full.stderr
     assert "Make room and run the same command to go on" in reason
     runs.assert_same_state(runs.read_state(tmp_path, 2), before)
-    again = runs.run(command)
+    again = runs.call(command)
     assert again.returncode == 0, again.stderr
     assert json.loads((tmp_path / "checkpoints/step-00000004/checkpoint.json").read_text())["step"] == 4
 
 
+# One process for all of these commands.
 MIRRORED = """
+import json
 import sys
 import tensorflow as tf
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.train import __main__ as train
-command_line.run(train.main)
+for arguments in json.loads(sys.argv.pop()):
+    sys.argv[1:] = arguments
+    try:
+        command_line.run(train.main)
+    except SystemExit as end:
+        print("status", end.code, flush=True)
 """
 
 
-def _mirrored(data_dir, workdir, **settings):
-    command = runs.train_command(data_dir, workdir, strategy="mirrored", **settings)
-    return runs.run([sys.executable, "-c", MIRRORED, *command[3:]])
-
-
-def test_two_replicas_train_and_resume_to_the_same_weights(data_dir, tmp_path):
-    settings = {"batch_size": 2, "checkpoint_every_steps": 2, "normalization": "instance"}
-    for workdir, steps in (("parts", 3), ("parts", 6), ("whole", 6)):
-        process = _mirrored(data_dir, tmp_path / workdir, steps=steps, **settings)
-        assert process.returncode == 0, process.stderr
+def test_two_replicas_train_and_resume_to_the_same_weights_with_a_batch_they_can_share(data_dir, tmp_path):
+    settings = {"strategy": "mirrored", "checkpoint_every_steps": 2, "normalization": "instance"}
+    commands = [
+        runs.train_command(data_dir, tmp_path / workdir, steps=steps, batch_size=batch_size, **settings)[3:]
+        for workdir, steps, batch_size in (("parts", 3, 2), ("parts", 6, 2), ("whole", 6, 2), ("odd", 2, 3))
+    ]
+    process = runs.run([sys.executable, "-c", MIRRORED, json.dumps(commands)])
+    statuses = [line for line in process.stdout.splitlines() if line.startswith("status ")]
+    assert statuses == ["status 0"] * 3 + ["status 2"], process.stderr
     runs.assert_same_state(runs.read_state(tmp_path / "parts", 6), runs.read_state(tmp_path / "whole", 6))
-
-
-def test_replicas_need_a_batch_they_can_share(data_dir, tmp_path):
-    process = _mirrored(data_dir, tmp_path / "run", steps=2, batch_size=3)
-    assert process.returncode == 2
     assert "--batch_size is shared by 2 replicas" in runs.last_line(process)
-    assert not (tmp_path / "run").exists()
+    assert not (tmp_path / "odd").exists()

@@ -106,7 +106,7 @@ def test_a_model_card_has_the_papers_recipe_only_for_the_papers_data(
 
 def test_training_warns_of_it_once(tmp_path):
     data_dir = runs.write_dataset(tmp_path / "tiny")
-    process = runs.run(runs.train_command(data_dir, tmp_path / "run", dataset="facades", steps=1))
+    process = runs.call(runs.train_command(data_dir, tmp_path / "run", dataset="facades", steps=1))
     assert process.returncode == 0, process.stderr
     warnings = [line for line in process.stderr.splitlines() if line.startswith("warning: ")]
     assert len(warnings) == 1 and "val/ holds 2 examples instead of 100" in warnings[0]

@@ -58,7 +58,7 @@ def test_two_workers_train_and_resume_as_one_process_would(data_dir, tmp_path):
     assert all("going on from step 2 of 4" in stderr for _, stderr in outputs)
     assert "validation at step 4" in outputs[0][1] and "validation" not in outputs[1][1]
     assert len(list((two / "tensorboard").glob("events.*"))) == 2  # one for each start
-    alone = runs.run(runs.train_command(data_dir, one, steps=4, **SETTINGS))
+    alone = runs.call(runs.train_command(data_dir, one, steps=4, **SETTINGS))
     assert alone.returncode == 0, alone.stderr
     state, expected = runs.read_state(two, 4), runs.read_state(one, 4)
     assert state.keys() == expected.keys()

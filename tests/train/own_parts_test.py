@@ -74,7 +74,7 @@ def test_a_run_says_which_own_parts_it_needs(data_dir, tmp_path):
     command = [sys.executable, "-m", "tfpix2pix.translate", f"--model={tmp_path}", "--input=x", "--output=y"]
     (tmp_path / "x").mkdir()
     runs.write_image(tmp_path / "x" / "1.png", np.zeros((32, 32, 3), np.uint8))
-    refused = runs.run(command, cwd=tmp_path)
+    refused = runs.call(command, cwd=tmp_path)
     assert refused.returncode == 2 and "a generator of its own" in runs.last_line(refused)
 
 

@@ -140,11 +140,11 @@ def test_yaml_needs_its_package_and_is_read_where_there_is_one(tmp_path):
 def test_a_run_that_is_stopped_goes_on_by_its_folder_alone(tmp_path):
     data_dir = runs.write_dataset(tmp_path / "cats")
     run = tmp_path / "run"
-    first = runs.run(runs.train_command(data_dir, run, steps=2, checkpoint_every_steps=1, lambda_l1=10.0))
+    first = runs.call(runs.train_command(data_dir, run, steps=2, checkpoint_every_steps=1, lambda_l1=10.0))
     assert first.returncode == 0, first.stderr
     train = [runs.sys.executable, "-m", "tfpix2pix.train", f"--workdir={run}"]
-    second = runs.run([*train, "--steps=3"])
+    second = runs.call([*train, "--steps=3"])
     assert second.returncode == 0 and "going on from step 2 of 3" in second.stderr, second.stderr
     assert json.loads((run / "config.json").read_text())["config"]["lambda_l1"] == 10.0
-    third = runs.run([*train, "--lambda_l1=20"])
+    third = runs.call([*train, "--lambda_l1=20"])
     assert third.returncode == 2 and "--lambda_l1 was 10.0, is 20.0" in runs.last_line(third)
