@@ -15,7 +15,7 @@ from tfpix2pix.run.folder import write_config
 
 def test_two_steps_of_the_quickstart(tmp_path):
     command = [sys.executable, "-m", "tfpix2pix.quickstart", "--steps=2", "--workdir=a run"]
-    process = runs.run([*command, "--saved_model_dir=saved"], cwd=tmp_path)
+    process = runs.call([*command, "--saved_model_dir=saved"], cwd=tmp_path)
     # Two steps beat nothing; that is a failure, after everything has been shown.
     assert process.returncode == 1
     assert "does not beat the best baseline" in runs.last_line(process)

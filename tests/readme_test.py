@@ -3,7 +3,6 @@
 import json
 import re
 import shlex
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +50,7 @@ def test_the_walk_with_ones_own_pairs(tmp_path):
         if program == "tensorboard":
             continue
         tiny = TINY if arguments[1] == "tfpix2pix.train" else []
-        process = runs.run([sys.executable, *arguments, *tiny], cwd=tmp_path)
+        process = runs.call([program, *arguments, *tiny], cwd=tmp_path)
         assert process.returncode == 0, f"{arguments}: {process.stderr}"
         done.append(arguments[1].removeprefix("tfpix2pix."))
     assert done == ["train", "train", "translate", "evaluate", "export"]

@@ -301,7 +301,7 @@ def test_images_are_read_with_the_channels_of_a_saved_model(tmp_path, pair_set):
 
 def test_the_command_prints_the_scores_and_the_page(workdir, tmp_path):
     command = [runs.sys.executable, "-m", "tfpix2pix.evaluate", f"--model={workdir}"]
-    process = runs.run([*command, "--metrics=l1,diversity", "--gallery_size=2", f"--output={tmp_path}"])
+    process = runs.call([*command, "--metrics=l1,diversity", "--gallery_size=2", f"--output={tmp_path}"])
     assert process.returncode == 0, process.stderr
     header, first, *_, last = process.stdout.splitlines()
     assert header.split() == ["metric", "score", "generated"]  # there is no training split, so no baseline
@@ -315,7 +315,7 @@ def test_the_command_prints_the_scores_and_the_page(workdir, tmp_path):
 
 def test_the_command_refuses_before_it_loads_anything(tmp_path):
     command = [runs.sys.executable, "-m", "tfpix2pix.evaluate"]
-    process = runs.run([*command, "--model=nowhere", "--metrics=fod"])
+    process = runs.call([*command, "--model=nowhere", "--metrics=fod"])
     assert process.returncode == 2
     assert runs.last_line(process).startswith("error: no such metric: fod (there are l1, psnr")
-    assert runs.last_line(runs.run(command)) == "error: --model is missing (--help lists the flags)"
+    assert runs.last_line(runs.call(command)) == "error: --model is missing (--help lists the flags)"

@@ -75,7 +75,7 @@ def test_a_grid_is_stopped_gone_on_with_and_shown(data_dir, segmenter, monkeypat
     written = _times(workdir / "fcn")
 
     # A segmentation network of three steps cannot judge.
-    refused = runs.run(command)
+    refused = runs.call(command)
     assert refused.returncode == 1
     assert "cannot judge the rows: its pixel_accuracy on real photos is" in runs.last_line(refused)
     assert "Name a better one with --segmenter" in runs.last_line(refused)
@@ -147,6 +147,6 @@ def test_rows_are_what_the_paper_compares():
 )
 def test_a_wrong_call_names_what_is_wrong(tmp_path, arguments, reason):
     command = [sys.executable, "-m", "tfpix2pix.reproduce", *arguments]
-    process = runs.run(command, cwd=tmp_path)
+    process = runs.call(command, cwd=tmp_path)
     assert process.returncode == 2 and reason in runs.last_line(process)
     assert not list(tmp_path.iterdir())

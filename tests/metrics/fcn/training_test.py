@@ -89,7 +89,7 @@ def _command(data_dir, workdir, **settings):
 def learned(data_dir, tmp_path_factory):
     """A run by the command, never interrupted; and how it ended."""
     workdir = tmp_path_factory.mktemp("learned") / "a run"
-    process = runs.run(_command(data_dir, workdir, **LEARNED))
+    process = runs.call(_command(data_dir, workdir, **LEARNED))
     assert process.returncode == 0, process.stderr
     result = train_fcn(_config(data_dir, **LEARNED), workdir)
     start = f"done: 60 steps in {workdir}; best, at step {result.best_step}: pixel_accuracy 0."
@@ -234,7 +234,7 @@ def test_killed_then_stopped_it_ends_as_the_one_that_was_left_alone(data_dir, le
     reason = process.communicate(timeout=runs.TIMEOUT_SEC)[1].strip().splitlines()[-1]
     assert process.returncode == 143
     assert reason.startswith("stopped by SIGTERM at step ")
-    finished = runs.run(command)
+    finished = runs.call(command)
     assert finished.returncode == 0, finished.stderr
     assert "going on from step" in finished.stderr
     runs.assert_same_state(runs.read_state(tmp_path, 60), runs.read_state(learned[0], 60))
@@ -318,8 +318,8 @@ def test_settings_follow_from_others():
 
 
 def test_help_and_mistakes(tmp_path):
-    shown = runs.run([sys.executable, "-m", "tfpix2pix.metrics.fcn", "--help"])
+    shown = runs.call([sys.executable, "-m", "tfpix2pix.metrics.fcn", "--help"])
     assert shown.returncode == 0 and "--vgg_weights" in shown.stdout
     assert "Default: 0.25; 1 with --vgg_weights." in " ".join(shown.stdout.split())
-    mistaken = runs.run([sys.executable, "-m", "tfpix2pix.metrics.fcn", "--width=x"])
+    mistaken = runs.call([sys.executable, "-m", "tfpix2pix.metrics.fcn", "--width=x"])
     assert mistaken.returncode == 2 and "--width" in runs.last_line(mistaken)
