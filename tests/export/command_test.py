@@ -1,5 +1,4 @@
 import json
-import os
 import runpy
 import shlex
 import subprocess
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers import runs
 from tests.helpers.tiny_run import write_run
 from tfpix2pix.export.servable import Servable
 from tfpix2pix.pipelines.base.errors import UsageError
@@ -25,9 +25,7 @@ def workdir(tmp_path_factory) -> Path:
 
 
 def run_command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "tfpix2pix.export", *arguments]
-    return subprocess.run(command, env=environment, cwd=cwd, capture_output=True, text=True)
+    return runs.call([sys.executable, "-m", "tfpix2pix.export", *arguments], cwd)
 
 
 def test_the_command_exports_a_checkpoint_and_says_how_to_serve_it(workdir, tmp_path):

@@ -47,7 +47,7 @@ def test_what_the_lane_leaves_out_exists_and_has_a_reason():
 def test_files_for_other_runtimes_are_refused_by_a_sentence(tmp_path):
     workdir = tiny_run.write_run(tmp_path / "run")
     command = [sys.executable, "-m", "tfpix2pix.export", f"--workdir={workdir}", "--format=keras"]
-    result = runs.run([*command, f"--output={tmp_path / 'out'}"])
+    result = runs.call([*command, f"--output={tmp_path / 'out'}"])
     assert result.returncode == 1
     assert runs.last_line(result).startswith("error: the format keras needs Keras 3, and this is Keras 2.15")
     assert not (tmp_path / "out").exists()

@@ -90,7 +90,7 @@ def test_bad_images_are_named_and_the_others_done(serve, photos):
     (photos / "text.png").write_text("no image")
     (photos / "cut.png").write_bytes((photos / "b.png").read_bytes()[:-60])
     arguments = [f"--url={serve()}", "--model=tiny", "--input=photos", "--output=photos/out"]
-    process = runs.run([*CLIENT, *arguments], cwd=photos.parent)
+    process = runs.call([*CLIENT, *arguments], cwd=photos.parent)
     assert process.returncode == 1
     errors = process.stderr.splitlines()
     assert errors[-1] == "error: 2 of 6 images could not be translated"
@@ -160,7 +160,7 @@ def test_no_server_is_said_once_with_status_1(models, photos):
     url, stop = start_rest_server(models)
     stop()
     arguments = [f"--url={url}", "--model=tiny", "--input=photos", "--output=out", "--retries=1"]
-    process = runs.run([*CLIENT, *arguments], cwd=photos.parent)
+    process = runs.call([*CLIENT, *arguments], cwd=photos.parent)
     assert process.returncode == 1 and process.stdout == ""
     warning, error = process.stderr.splitlines()
     assert warning.startswith(f"warning: model tiny at {url} does not answer (Connection refused); trying")

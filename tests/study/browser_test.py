@@ -2,7 +2,6 @@
 
 import json
 import random
-import subprocess
 import sys
 import time
 import urllib.request
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.helpers import browser, studies
+from tests.helpers import browser, runs, studies
 from tests.helpers.browser import wait_for
 from tfpix2pix.study.folder import Protocol
 from tfpix2pix.study.records import Answer
@@ -381,13 +380,7 @@ def test_answers_by_chance_are_right_half_the_time(chromium, tmp_path):
 
 def test_commands_say_what_is_wrong(tmp_path):
     for command in ("serve", "preview"):
-        result = subprocess.run(
-            [sys.executable, "-m", "tfpix2pix.study", command, f"--study_dir={tmp_path}"],
-            capture_output=True,
-            text=True,
-            cwd=Path(__file__).resolve().parents[2],
-            timeout=60,
-        )
+        result = runs.call([sys.executable, "-m", "tfpix2pix.study", command, f"--study_dir={tmp_path}"])
         assert result.returncode == 2
         assert "holds no study" in result.stderr.splitlines()[-1]
 

@@ -58,7 +58,7 @@ def list_chunks(contents: bytes) -> set[bytes]:
 def test_create_from_folders(tmp_path):
     folder = tmp_path / "study"
     create = [sys.executable, "-m", "tfpix2pix.study", "create", f"--study_dir={folder}", "--image_size=32"]
-    result = runs.run([*create, *write_folders(tmp_path / "in")])
+    result = runs.call([*create, *write_folders(tmp_path / "in")])
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[0] == f"{folder}: 3 examples, algorithms L1, cGAN"
     study = load_study(folder)

@@ -10,6 +10,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from tests.helpers import runs
 from tests.helpers.tiny_run import write_run
 from tests.helpers.translating import translate
 from tfpix2pix.export.model_card import describe_run
@@ -31,9 +32,7 @@ def workdir(tmp_path_factory) -> Path:
 
 
 def run_command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "tfpix2pix.translate", *arguments]
-    return subprocess.run(command, env=environment, cwd=cwd, capture_output=True, text=True)
+    return runs.call([sys.executable, "-m", "tfpix2pix.translate", *arguments], cwd)
 
 
 def save_picture(file: Path, height: int = 20, width: int = 24, mode: str = "RGB") -> np.ndarray:
