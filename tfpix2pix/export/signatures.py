@@ -122,16 +122,22 @@ def _build_translators(generate: Generate, contract: Contract) -> dict[str, _Tra
         UINT8: (_image_spec(channels[1], tf.uint8), _run_integers(generate, contract, to_uint8)),
         UINT16: (_image_spec(channels[1], tf.uint16), _run_integers(generate, contract, to_uint16)),
     }
-    # Functions are compiled, so that what several signatures share is in the file once.
     translators = {
-        name: _Translator(spec, GENERATED_IMAGE, tf.function(run, [spec, _SEEDS], autograph=False))
-        for name, (spec, run) in runs.items()
+        name: _Translator(spec, GENERATED_IMAGE, _trace(run, spec)) for name, (spec, run) in runs.items()
     }
     if not takes_files(contract.task):
         return {DEFAULT_SIGNATURE: translators[FLOAT32], **translators}
     files = tf.TensorSpec([None], tf.string, name=IMAGE_BYTES)
-    run_files = tf.function(_run_files(generate, contract), [files, _SEEDS], autograph=False)
+    run_files = _trace(_run_files(generate, contract), files)
     return {DEFAULT_SIGNATURE: _Translator(files, IMAGE_BYTES, run_files), **translators}
+
+
+def _trace(run: Run, given: tf.TensorSpec) -> Run:
+    """Compiles what several signatures share, so that it is in the file once.
+
+    It is traced here, once: TensorFlow traces what is not concrete again for each signature that it saves.
+    """
+    return tf.function(run, [given, _SEEDS], autograph=False).get_concrete_function()
 
 
 def _image_spec(channels: int, dtype: tf.DType) -> tf.TensorSpec:
