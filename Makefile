@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 VENV_KERAS2 ?= $(VENV)-keras2
 BIN_KERAS2 := $(VENV_KERAS2)/bin
 
-.PHONY: help quickstart test test-keras2 python-keras2 lint types wheel wheel-test clean
+.PHONY: help quickstart test test-durations test-keras2 python-keras2 lint types wheel wheel-test clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*##/\1:/p' Makefile
@@ -16,6 +16,9 @@ quickstart: $(VENV)/.runtime  ## train on the generated facades, score, export; 
 
 test: $(VENV)/.dev  ## the whole default test suite
 	$(BIN)/python -m pytest -n 2
+
+test-durations: $(VENV)/.dev  ## the suite, and the 20 tests that took longest
+	$(BIN)/python -m pytest -n 2 --durations=20
 
 test-keras2: $(VENV)/.runtime $(VENV_KERAS2)/.dev  ## the suite with Keras 2.15 and tensorflow-addons; Python 3.10 or 3.11
 	TFPIX2PIX_OTHER_PYTHON=$(abspath $(BIN))/python $(BIN_KERAS2)/python -m pytest -n 2 -rs
