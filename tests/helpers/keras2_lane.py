@@ -12,6 +12,9 @@ _FORMATS = "--format=keras|tflite|onnx needs Keras 3; networks/keras_versions_te
 _ONCE = "about the repository, not about Keras: the main lane tests it"
 _TORCH = "weights of the PyTorch reference become a checkpoint, which both lanes read"
 _DATA = "tf.data and tf.io alone: the lane's trainings read the same pairs"
+_TEXTS = "settings, flags, paths and tables, without a network"
+_SCORES = "arithmetic of NumPy and TensorFlow; evaluate/evaluation_test scores a network here"
+_AROUND = "the files and options around the translator, which translate/translator_test asks here"
 _FOR_TIME = "left out for its time, as TFPIX2PIX_SHORT asks: "
 
 # Path of a module of tests, below tests/ and without _test.py -> why it is left out.
@@ -81,6 +84,55 @@ SLOW = {
         ),
         _DATA,
     ),
+    **dict.fromkeys(
+        (
+            "pipelines/depths",
+            "pipelines/files/decoding",
+            "pipelines/files/sizes_of_pairs",
+            "pipelines/labels/palettes",
+            "pipelines/tasks/drawings",
+            "pipelines/tasks/lab",
+            "pipelines/tasks/registry",
+            "pipelines/tasks/tasks",
+            "pipelines/tasks/transforms",
+        ),
+        _DATA,
+    ),
+    **dict.fromkeys(
+        (
+            "config/choices",
+            "config/config",
+            "pipelines/base/command_line",
+            "pipelines/base/naming",
+            "pipelines/base/paths",
+            "pipelines/base/shell",
+            "pipelines/base/staging",
+            "pipelines/catalogue",
+            "reproduce/paper_tables",
+            "reproduce/verdicts",
+        ),
+        _TEXTS,
+    ),
+    **dict.fromkeys(
+        (
+            "evaluate/scale",
+            "evaluate/statistics",
+            "metrics/baseline",
+            "metrics/diversity",
+            "metrics/histograms",
+            "metrics/image_quality",
+            "metrics/segmentation_scores",
+            "train/showcase",
+        ),
+        _SCORES,
+    ),
+    **dict.fromkeys(
+        ("translate/formats", "translate/halves", "translate/job", "translate/kinds"),
+        _AROUND,
+    ),
+    **dict.fromkeys(("web/contrast", "web/demo/kinds", "web/demo/origin"), _WEB),
+    "export/kinds": "how tf.io reads a file in a graph; export/saved_model_test sends files here",
+    "train/settings": "which settings a call asks for; train/training_test trains by them here",
     "meanings": "ids become colours in tf.data and in the servable, both tested here with colours",
     "serving/other_services": "clients speak to a server, whatever wrote its SavedModel",
     "evaluate/report": "a page in HTML",
