@@ -66,6 +66,38 @@ def test_an_image_of_one_window_is_the_network_s_own_output():
     np.testing.assert_array_equal(found, generate(image, seeds()))
 
 
+def test_each_window_has_its_own_noise_and_the_first_the_image_s():
+    def note(cut, noise_seed):
+        seen.append(noise_seed.numpy().tolist())
+        return cut
+
+    def hash_words(*words: int) -> int:
+        mixed = 0x9E3779B9
+        for word in words:
+            mixed ^= word % 2**32
+            mixed = (mixed ^ mixed >> 16) * 0x85EBCA6B % 2**32
+            mixed = (mixed ^ mixed >> 13) * 0xC2B2AE35 % 2**32
+            mixed ^= mixed >> 16
+        return mixed - 2**32 if mixed >= 2**31 else mixed
+
+    seen: list[list] = []
+    tiles.generate_in_tiles(note, (32, 24))(draw(2, 40, 40, 3), tf.constant([[7, 0], [-3, 1]]))
+    places = [(0, 0), (0, 16), (8, 0), (8, 16)]
+    assert seen[0] == [[7, 0], [-3, 1]]
+    for (top, left), found in zip(places[1:], seen[1:], strict=True):
+        assert found == [[hash_words(*seed, top, left, word) for word in range(2)] for seed in seen[0]]
+
+
+def test_flat_areas_do_not_repeat_with_the_windows_and_do_without_noise():
+    flat, lefts = np.full((1, 32, 80, 3), 0.5, np.float32), (0, 24, 48)
+    for rate, repeats in ((0.5, False), (0.0, True)):
+        generate = compile_generator(build_generator(dropout_rate=rate))
+        whole = tiles.generate_in_tiles(generate, (32, 32))(flat, seeds()).numpy()
+        # The middles of the windows, where no neighbour has a share.
+        first, *others = [whole[:, :, left + 8 : left + 24] for left in lefts]
+        assert [np.array_equal(first, other) for other in others] == [repeats] * 2
+
+
 def test_an_image_below_the_window_is_mirrored_outwards():
     def keep(cut, noise_seed):
         seen.append(cut.numpy()[0, :, :, 0])

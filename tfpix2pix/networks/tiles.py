@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from tfpix2pix.networks.inference import Generate
+from tfpix2pix.networks.noise import hash_bits
 from tfpix2pix.pipelines.tasks.transforms import Size, mirror_outwards
 
 # Neighbouring windows overlap by at least one part in so many of their side. There one passes into the other.
@@ -16,9 +17,10 @@ LARGE_WINDOW: Size = (2048, 2048)
 def generate_in_tiles(generate: Generate, window: Size) -> Generate:
     """Returns a generator of images of any size that only ever sees windows of one size.
 
-    Each window is normalised by its own statistics, and all windows of an image get its noise seed. Images
-    that are smaller than a window are mirrored outwards to it, and the output is cropped back. Where two
-    neighbouring windows overlap, the output passes linearly from one to the other.
+    Each window is normalised by its own statistics and gets its own noise, which depends on the image's noise
+    seed and on the window's place alone. Images that are smaller than a window are mirrored outwards to it,
+    and the output is cropped back. Where two neighbouring windows overlap, the output passes linearly from
+    one to the other.
 
     Args:
       generate: the network: (input_image [B, H, W, C], noise_seed [B, 2]) -> generated_image.
@@ -69,7 +71,7 @@ def _tile(generate: Generate, image: tf.Tensor, noise_seed: tf.Tensor, window: t
         row = image[:, top : top + window_height]
         # Windows go through one by one, because a network of the paper's size takes much memory for each.
         windows = tf.map_fn(
-            lambda left: generate(row[:, :, left : left + window_width], noise_seed),
+            lambda left: generate(row[:, :, left : left + window_width], _seed_at(noise_seed, top, left)),
             lefts,
             parallel_iterations=1,
             fn_output_signature=tf.float32,
@@ -78,6 +80,16 @@ def _tile(generate: Generate, image: tf.Tensor, noise_seed: tf.Tensor, window: t
 
     rows = tf.map_fn(generate_row, tops, parallel_iterations=1, fn_output_signature=tf.float32)
     return _blend(rows, tops, height, axis=1)
+
+
+def _seed_at(noise_seed: tf.Tensor, top: tf.Tensor, left: tf.Tensor) -> tf.Tensor:
+    """Returns the noise seed of the window at a place, int32 [B, 2]: the image's own where that is (0, 0).
+
+    With the same noise in every window, flat areas would repeat with the windows' period.
+    """
+    first, second = noise_seed[:, 0], noise_seed[:, 1]
+    own = [tf.bitcast(hash_bits(first, second, top, left, tf.constant(word)), tf.int32) for word in range(2)]
+    return tf.where(tf.equal(top + left, 0), noise_seed, tf.stack(own, axis=1))
 
 
 def _overlap(window: tf.Tensor) -> tf.Tensor:
