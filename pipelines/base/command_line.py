@@ -28,6 +28,11 @@ from tfpix2pix.pipelines.base.suggestions import suggest
 
 # The width of the text of --help, in columns.
 _HELP_WIDTH = 96
+# How Python and absl begin to say that a text is no value of a type, and what each type of absl's expects.
+_NO_SUCH_VALUE = re.compile(
+    r"(flag --(\w+)=.*?): (?:invalid literal|could not convert|\('Non-boolean)", re.DOTALL
+)
+_EXPECTED = {"int": "a whole number", "float": "a number", "bool": "true or false"}
 # absl keeps flags by the module that defines them; a group is such a module with this prefix.
 _GROUP = "group of flags: "
 # Flags that are there without being a command's own.
@@ -102,8 +107,7 @@ def parse_flags(
     try:
         arguments = flag_values([argv[0], *[_plain_help(argument) for argument in argv[1:]]])[1:]
     except flags.Error as error:
-        reason = f"{str(error).strip()}{_suggest_value(flag_values, str(error))}"
-        raise UsageError(f"{reason} (--help lists the flags)") from error
+        raise UsageError(f"{_explain(flag_values, error)} (--help lists the flags)") from error
     if flag_values["help"].value:
         print(f"{summary.strip()}\n\n{_flags_help(flag_values)}")
         raise SystemExit(0)
@@ -118,11 +122,16 @@ def parse_flags(
     return list(arguments)
 
 
-def _suggest_value(flag_values: flags.FlagValues, message: str) -> str:
-    """Returns what absl's message about a flag's value lacks: the choice that was meant."""
+def _explain(flag_values: flags.FlagValues, error: flags.Error) -> str:
+    """Returns absl's message in words for people, with the name or the choice that may have been meant."""
+    if isinstance(error, flags.UnrecognizedFlagError):
+        return f"there is no flag --{error.flagname}{suggest(error.flagname, flag_values, '--')}"
+    message = str(error).strip()
+    if match := _NO_SUCH_VALUE.match(message):
+        return f"{match[1]}: expected {_EXPECTED[flag_values[match[2]].parser.flag_type()]}"
     match = re.match(r"flag --(\w+)=(.*?): ", message)
     choices = getattr(flag_values[match[1]].parser, "enum_values", ()) if match else ()
-    return suggest(match[2], choices) if match else ""
+    return message + (suggest(match[2], choices) if match else "")
 
 
 def refuse_arguments(arguments: Sequence[str]) -> None:

@@ -4,12 +4,13 @@ import difflib
 from collections.abc import Iterable
 
 
-def suggest(name: str, choices: Iterable[str]) -> str:
+def suggest(name: str, choices: Iterable[str], prefix: str = "") -> str:
     """Returns `; did you mean CHOICE?` with the choice nearest to a misspelt name; empty if none is near.
 
     Args:
       name: what was typed. Capitals count for nothing.
       choices: the names that there are.
+      prefix: what stands before the choice in the text.
 
     Example:
     >>> suggest("Facade", ["maps", "facades"])
@@ -17,4 +18,4 @@ def suggest(name: str, choices: Iterable[str]) -> str:
     """
     by_lower = {choice.lower(): choice for choice in choices}
     similar = difflib.get_close_matches(name.lower(), by_lower, 1)
-    return f"; did you mean {by_lower[similar[0]]}?" if similar else ""
+    return f"; did you mean {prefix}{by_lower[similar[0]]}?" if similar else ""

@@ -440,7 +440,7 @@ def test_no_network(tmp_path):
     [
         ([], 2, "error: expected --dataset=NAME"),
         (["facades"], 2, "error: expected --dataset=NAME"),
-        (["--dataset=facades", "--no_such_flag"], 2, "error: Unknown command line flag 'no_such_flag'"),
+        (["--dataset=facades", "--no_such_flag"], 2, "error: there is no flag --no_such_flag"),
         (["--dataset=facades", "--output=x"], 2, "error: expected --dataset=NAME"),
         (["--dataset=a/b"], 2, "error: --dataset is a name, not a path"),
         (

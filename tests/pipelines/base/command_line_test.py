@@ -3,6 +3,7 @@ import subprocess
 import sys
 
 import pytest
+from absl import flags
 
 from tests.helpers import runs
 from tfpix2pix.pipelines.base import command_line
@@ -161,3 +162,30 @@ def test_tensorflow_starts_quietly_unless_asked(level, chatter):
     assert bool(process.stderr) == chatter
     collects, left_out = process.stdout.split()
     assert collects == "True" and int(left_out) > 100_000
+
+
+@pytest.mark.parametrize(
+    "argument, reason",
+    [
+        ("--count=three", "flag --count=three: expected a whole number"),
+        ("--count=", "flag --count=: expected a whole number"),
+        ("--count=1.5", "flag --count=1.5: expected a whole number"),
+        ("--rate=a: b", "flag --rate=a: b: expected a number"),
+        ("--turned=perhaps", "flag --turned=perhaps: expected true or false"),
+        ("--kind=rde", "flag --kind=rde: value should be one of <red|blue>; did you mean red?"),
+        ("--port=0", "flag --port=0: 0 is not an integer in the range [1, 9]"),
+        ("--cuont=3", "there is no flag --cuont; did you mean --count?"),
+        ("--elephant=3", "there is no flag --elephant"),
+        ("--count", "Missing value for flag --count"),
+    ],
+)
+def test_what_does_not_parse_is_told_in_words(argument, reason):
+    flag_values = command_line.new_flags()
+    flags.DEFINE_integer("count", 1, "", flag_values=flag_values)
+    flags.DEFINE_integer("port", 1, "", 1, 9, flag_values=flag_values)
+    flags.DEFINE_float("rate", 1.0, "", flag_values=flag_values)
+    flags.DEFINE_bool("turned", False, "", flag_values=flag_values)
+    flags.DEFINE_enum("kind", None, ["red", "blue"], "", flag_values=flag_values)
+    with pytest.raises(UsageError) as error:
+        command_line.parse_flags(flag_values, "", ["name", argument])
+    assert str(error.value) == f"{reason} (--help lists the flags)"
