@@ -3,6 +3,7 @@
 Notices and warnings write arguments in backticks, as errors do; see `naming`.
 """
 
+import re
 import sys
 
 from tqdm import tqdm
@@ -16,7 +17,8 @@ class _LineWriter:
     """Prints each state of a progress bar on a line of its own, so that a log stays readable."""
 
     def write(self, text: str) -> None:
-        if line := text.strip():
+        # The rate is not known before something is done.
+        if line := re.sub(r", *\? ?\w+/s$", "", text.strip()):
             print(line, file=sys.stderr)
 
     def flush(self) -> None:
@@ -32,14 +34,16 @@ def show_progress(description: str, total: int | None, unit: str, done: int = 0)
       unit: what is counted; bytes, `B`, are shown in kB, MB and GB.
       done: where the count starts.
     """
-    common = {"desc": description, "total": total, "unit": unit, "unit_scale": unit == "B", "initial": done}
+    is_bytes = unit == "B"
+    common = {"desc": description, "total": total, "unit_scale": is_bytes, "initial": done}
+    common["unit"] = unit if is_bytes else f" {unit}"
     if sys.stderr.isatty():
         return tqdm(**common)
     return tqdm(
         **common,
         file=_LineWriter(),
         mininterval=SECONDS_BETWEEN_LINES,
-        bar_format="{desc}: {n_fmt}/{total_fmt} {unit}, {rate_fmt}",
+        bar_format="{desc}: {n_fmt}/{total_fmt}{unit}, {rate_noinv_fmt}",
     )
 
 
