@@ -2,10 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from tfpix2pix.config.config import make_config
 from tfpix2pix.run.records import Intervals, Standing
+from tfpix2pix.run.summaries import LossMeter
 
 
 def test_a_score_is_the_best_where_it_beats_the_best():
@@ -49,3 +51,16 @@ def test_the_next_step_at_which_something_is_due():
     assert [intervals.next_due(step) for step in (0, 5, 6, 8, 9, 12, 18)] == [6, 6, 8, 10, 10, 16, 20]
     profiled = Intervals.of(make_config(**settings, profile_steps="3:5"))
     assert profiled.next_due(0) == 1
+
+
+def test_the_speed_leaves_out_the_call_that_compiles():
+    meter, losses = LossMeter({}, 0), {"loss": np.array([2.0, 4.0])}
+    meter.add(losses, 60.0)
+    meter.add(losses, 0.5)
+    meter.add(losses, 0.5)
+    assert meter.read(batch_size=3) == {"loss": 3.0, "images_per_sec": 12.0}
+    meter.add(losses, 1.0)
+    assert meter.read(batch_size=3) == {"loss": 3.0, "images_per_sec": 6.0}
+    only = LossMeter({}, 0)
+    only.add(losses, 4.0)
+    assert only.read(batch_size=3) == {"loss": 3.0, "images_per_sec": 1.5}

@@ -101,10 +101,14 @@ class LossMeter:
     def __init__(self, sums: dict[str, float], steps: int):
         self._sums = dict(sums)
         self._steps = steps
-        self._timed_steps, self._seconds = 0, 0.0
+        self._calls, self._timed_steps, self._seconds = 0, 0, 0.0
 
     def add(self, values: Mapping[str, np.ndarray], seconds: float) -> None:
-        """Adds the losses of some steps, each [steps], and the seconds that they took."""
+        """Adds the losses of the steps of a call, each [steps], and the seconds that they took."""
+        if self._calls == 1:
+            # The first call compiles the step, which says nothing of the speed of those that follow.
+            self._timed_steps, self._seconds = 0, 0.0
+        self._calls += 1
         for name, value in values.items():
             # They are added one by one, so that the sum does not depend on how many steps a call takes.
             for number in value:
@@ -115,7 +119,10 @@ class LossMeter:
         self._seconds += seconds
 
     def read(self, batch_size: int) -> dict[str, float]:
-        """Returns the means and `images_per_sec`, and starts again from zero."""
+        """Returns the means and `images_per_sec`, and starts again from zero.
+
+        The first call counts for the speed only where it is the only one.
+        """
         means = {name: total / self._steps for name, total in self._sums.items()}
         means["images_per_sec"] = self._timed_steps * batch_size / max(self._seconds, 1e-9)
         self._sums, self._steps = {}, 0
