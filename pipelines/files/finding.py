@@ -211,5 +211,6 @@ def _images_in(folder: Path, expected: str) -> list[Path]:
     if not files:
         raise UserError(f"{folder} {describe_folder(folder)}; expected {expected}")
     if num_ignored:
-        warn(f"{folder}: ignored {num_ignored} files that are not {FORMATS}")
+        files_are = "1 file that is" if num_ignored == 1 else f"{num_ignored} files that are"
+        warn(f"{folder}: ignored {files_are} not {FORMATS}")
     return files

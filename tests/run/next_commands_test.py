@@ -48,12 +48,14 @@ def _inputs(config, tmp_path) -> list[str]:
     return words[4:-1]
 
 
-def test_side_by_side_pairs_are_cut_to_their_input(tmp_path):
+def test_side_by_side_pairs_are_cut_to_their_input(tmp_path, capsys):
     folder = runs.write_dataset(tmp_path / "my pairs")
+    (folder / "val" / "notes.txt").touch()
     config = make_config(data_dir=str(folder))
     assert _inputs(config, tmp_path) == [f"--input={folder / 'val'}", "--crop=left"]
     turned = dataclasses.replace(config, direction="BtoA")
     assert _inputs(turned, tmp_path) == [f"--input={folder / 'val'}", "--crop=right"]
+    assert not capsys.readouterr().err, "the training has warned of the notes already"
 
 
 def test_of_a_share_that_validates_one_input_is_named(tmp_path):

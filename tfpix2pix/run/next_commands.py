@@ -1,5 +1,7 @@
 """The commands that go on with a run, so that they run as they are pasted into a shell."""
 
+import contextlib
+import io
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -75,7 +77,9 @@ def _find_inputs(config: Config) -> dict[str, Any]:
         Path(config.pairs) if config.pairs else find_dataset_folder(config.dataset, Path(config.data_dir))
     )
     try:
-        pairs = find_split(folder, "val", from_photos, config.val_percent).pairs if folder else {}
+        # Warnings of the folder were read when the data was opened.
+        with contextlib.redirect_stderr(io.StringIO()):
+            pairs = find_split(folder, "val", from_photos, config.val_percent).pairs if folder else {}
     except UserError:
         return {}
     if not pairs:

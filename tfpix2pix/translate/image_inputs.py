@@ -165,10 +165,9 @@ def _sift(pattern: str, files: Sequence[Path]) -> list[Path]:
     others = collections.Counter(file.suffix.lower() or file.name for file in files if not is_image(file))
     if others:
         counts = join_some([f"{count} {kind}" for kind, count in others.most_common()])
-        ignored = f"{pattern}: {counts} are not {FORMATS}"
         if not images:
-            raise UsageError(f"{ignored}; convert them to PNG or JPEG")
-        warn(f"{ignored} and are left out")
+            raise UsageError(f"{pattern}: no file is {FORMATS} ({counts}); convert them to PNG or JPEG")
+        warn(f"{pattern}: left out files that are not {FORMATS} ({counts})")
     return images
 
 

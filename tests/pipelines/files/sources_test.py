@@ -300,13 +300,14 @@ def test_empty_split(tmp_path):
         sources.open_source(tmp_path, "train", "AtoB")
 
 
-def test_other_files_are_ignored(tmp_path):
+def test_other_files_are_ignored(tmp_path, capsys):
     _write(tmp_path / "train/1.png", _image(0))
     for name in (".DS_Store", "Thumbs.db", "notes.txt", "._1.png"):
         (tmp_path / "train" / name).write_text("x")
     source = sources.open_source(tmp_path, "train", "AtoB")
     assert source.example_ids == ("1",)
     assert source.skipped == ()
+    assert "train: ignored 4 files that are not JPEG, PNG" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("task", [tasks.Task(), tasks.make_task("colorize")])
