@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tfpix2pix.pictures.examples import show_examples, show_image
-from tfpix2pix.pictures.sheets import contact_sheet
+from tfpix2pix.pictures.sheets import PATCH_LEGEND, contact_sheet
 from tfpix2pix.pipelines.tasks.tasks import Task, make_task
 
 
@@ -76,3 +76,12 @@ def test_titles_stand_above_their_columns_and_change_nothing_below():
     assert not ink[:4].any() and not ink[64:68].any() and not ink[192:].any()
     places = np.flatnonzero(ink[4:64])
     assert abs(places.min() - (59 - places.max())) <= 2, "a title that fits is centred"
+
+
+def test_a_legend_stands_below_all_rows_and_changes_nothing_above():
+    columns = [np.full((2, 30, 60, 3), value, np.uint8) for value in (0, 90)]
+    titled, explained = contact_sheet(columns, ("a", "b")), contact_sheet(columns, ("a", "b"), PATCH_LEGEND)
+    assert explained.shape == (20 + 72 + 2 * 20, 132, 3)
+    np.testing.assert_array_equal(explained[: 20 + 72], titled)
+    first, second = explained[92:112], explained[112:]
+    assert (first < 128).any() and (second < 128).any() and (first != second).any()

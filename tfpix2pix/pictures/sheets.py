@@ -12,12 +12,16 @@ from tfpix2pix.pipelines.base import staging
 
 GAP_PX = 4
 CAPTION_PX = 20
+# What the brightness of a `patch_map` means, in lines that fit below narrow pictures too.
+PATCH_LEGEND = ("white: taken for real", "black: for generated")
 # From the largest to the smallest; a text that is too long even then is cut off.
 _FONT_SIZES = (13, 5)
 
 
 def contact_sheet(
-    columns: Sequence[np.ndarray | tf.Tensor], titles: Sequence[str] | None = None
+    columns: Sequence[np.ndarray | tf.Tensor],
+    titles: Sequence[str] | None = None,
+    legend: Sequence[str] = (),
 ) -> np.ndarray:
     """Lays images out on white: each example has a row, each kind of image a column.
 
@@ -25,10 +29,11 @@ def contact_sheet(
       columns: pictures, uint8 [B, H, W, 3]; or images, float32 [B, H, W, C] in [-1, 1], which
         `show_image` turns into pictures. All have the same B, H and W.
       titles: a caption above each column; None leaves the captions out.
+      legend: lines below all rows.
 
     Returns:
-      uint8 [caption + B * (H + gap) + gap, columns * (W + gap) + gap, 3], where the caption is
-      `CAPTION_PX` high, and 0 without titles.
+      uint8 [caption + B * (H + gap) + gap + legend, columns * (W + gap) + gap, 3], where the caption and each
+      line of the legend is `CAPTION_PX` high. The caption is 0 px high without titles.
     """
     images = [np.asarray(column) if column.dtype == tf.uint8 else show_image(column) for column in columns]
     rows, height, width = images[0].shape[:3]
@@ -38,13 +43,11 @@ def contact_sheet(
         for y, image in enumerate(column):
             top, left = GAP_PX + y * (height + GAP_PX), GAP_PX + x * (width + GAP_PX)
             sheet[top : top + height, left : left + width] = image
-    if titles is None:
-        return sheet
-    captions = np.full((CAPTION_PX, sheet.shape[1], 3), 255, np.uint8)
-    for x, title in enumerate(titles):
+    captions = np.full((CAPTION_PX if titles else 0, sheet.shape[1], 3), 255, np.uint8)
+    for x, title in enumerate(titles or ()):
         left = GAP_PX + x * (width + GAP_PX)
         captions[:, left : left + width] = _draw_caption(title, width)
-    return np.concatenate([captions, sheet])
+    return np.concatenate([captions, sheet, *(_draw_caption(line, sheet.shape[1]) for line in legend)])
 
 
 def _draw_caption(text: str, width: int) -> np.ndarray:

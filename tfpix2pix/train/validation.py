@@ -147,7 +147,7 @@ def sample_sheets(
     Returns:
       Two pictures, uint8 [H, W, 3], with a row for each example and titles above the columns:
       `pictures` shows input, generated image and target; `patches` shows what the
-      discriminator thinks of the generated image and of the target.
+      discriminator thinks of the generated image and of the target, with a legend below.
     """
     dataset = build_dataset(
         source, image_size=image_size, batch_size=1, training=False, seed=seed, resize=resize
@@ -163,12 +163,12 @@ def sample_sheets(
                 train_step.discriminate(input_image, image) for image in (generated_image, target_image)
             ]
             judged.append([sheets.patch_map(values, image_size) for values in logits])
-    sheets_of: dict[str, tuple[list, Sequence[str]]] = {
-        "pictures": (shown, ShownExamples._fields),
-        "patches": (judged, ("of generated", "of target")),
+    sheets_of: dict[str, tuple[list, Sequence[str], Sequence[str]]] = {
+        "pictures": (shown, ShownExamples._fields, ()),
+        "patches": (judged, ("of generated", "of target"), sheets.PATCH_LEGEND),
     }
     return {
-        name: sheets.contact_sheet([tf.concat(column, 0) for column in zip(*rows, strict=True)], titles)
-        for name, (rows, titles) in sheets_of.items()
+        name: sheets.contact_sheet([tf.concat(column, 0) for column in zip(*rows, strict=True)], *captions)
+        for name, (rows, *captions) in sheets_of.items()
         if rows
     }
