@@ -64,7 +64,8 @@ def test_a_dry_run_shows_the_settings_and_writes_nothing(tmp_path):
     assert told["steps"].strip() == "37,369"  # 3 epochs of 49,825 examples in batches of 4
     assert told["run"].strip() == "runs/edges2shoes is new: it would start at step 0"
     assert "parameters" in told["generator"] and "70 px" in told["discriminator"]
-    assert lines[0].split() == ["workdir", "runs/edges2shoes"]
+    assert lines[0] == "Settings (* marks those that are not the default):"
+    assert lines[1].split() == ["workdir", "runs/edges2shoes"]
     # Its recipe mirrors nothing, so --nomirror changes nothing.
     command = ["--workdir=runs/edges2shoes", "--dataset=edges2shoes", "--image_size=64x128", "--epochs=3"]
     assert shlex.split(told["command"])[1:] == ["-m", "tfpix2pix.train", *command]
@@ -76,8 +77,8 @@ def test_a_dry_run_shows_the_settings_and_writes_nothing(tmp_path):
 @pytest.mark.parametrize(
     "arguments, reason",
     [
-        (["--stepps=3"], "Unknown command line flag 'stepps'"),
-        (["--steps=many"], "flag --steps=many"),
+        (["--stepps=3"], "there is no flag --stepps; did you mean --steps?"),
+        (["--steps=many"], "flag --steps=many: expected a whole number (--help lists the flags)"),
         (
             ["--generator=unett"],
             "--generator=unett: value should be one of <unet|encoder_decoder>; did you mean",

@@ -174,6 +174,12 @@ def describe(settings: Any, default: Any, notes: Mapping[str, str] | None = None
     return "\n".join(lines)
 
 
+def announce(workdir: Any, description: str) -> str:
+    """Returns what a training prints first: the folder of the run, and what `describe` returned."""
+    title = "Settings (* marks those that are not the default):"
+    return f"{title}\n  {'workdir':24s} {workdir}\n{description}"
+
+
 def check_resumable(saved: Any, now: Any, workdir: Any, may_change: Collection[str] = ()) -> None:
     """Raises UsageError, naming the fields, when a run cannot go on under other settings.
 

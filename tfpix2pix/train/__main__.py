@@ -16,6 +16,7 @@ from pathlib import Path
 from absl import flags
 
 from tfpix2pix.config import config as configs
+from tfpix2pix.config import options
 from tfpix2pix.metrics.fcn.config import check_segmenter
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base import command_line, shell
@@ -32,7 +33,7 @@ def main(argv: Sequence[str]) -> int:
     paths = {name: flag_values[name].value for name in ("workdir", "config")}
     folder, file = (Path(path) if path else None for path in paths.values())
     config, workdir = settle_settings(given, folder, file)
-    print(f"  {'workdir':24s} {workdir}\n{configs.describe(config)}", flush=True)
+    print(options.announce(workdir, configs.describe(config)), flush=True)
     check_config(workdir, config)
     if config.segmenter:
         check_segmenter(config.segmenter)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from absl import flags
 
-from tfpix2pix.config.options import define_flags, describe
+from tfpix2pix.config.options import announce, define_flags, describe
 from tfpix2pix.metrics.fcn.config import DEFAULT_TEXTS, FIELDS, FcnConfig, make_config
 from tfpix2pix.pipelines.base import command_line, shell
 from tfpix2pix.run.folder import is_begun
@@ -28,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
     command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
     config = make_config(**{name: flag_values[name].value for name in FIELDS})
     workdir = Path(flag_values["workdir"].value or Path("runs") / f"fcn_{config.dataset}")
-    print(f"  {'workdir':24s} {workdir}\n{describe(config, FcnConfig())}", flush=True)
+    print(announce(workdir, describe(config, FcnConfig())), flush=True)
     command_line.import_tensorflow()
     from tfpix2pix.metrics.fcn.training import train_fcn
 
