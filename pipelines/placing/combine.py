@@ -1,5 +1,7 @@
 """Joins two folders of images into side-by-side pairs, which is a layout that training reads."""
 
+import functools
+import shutil
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,10 +14,15 @@ from tfpix2pix.pipelines.base.progress import show_progress
 from tfpix2pix.pipelines.base.staging import publish, staged_folder
 from tfpix2pix.pipelines.catalogue import SPLITS
 from tfpix2pix.pipelines.files.finding import hold_out, match_folders
-from tfpix2pix.pipelines.files.image_files import load_image, read_header, widen
+from tfpix2pix.pipelines.files.image_files import Header, load_image, read_header, widen
+from tfpix2pix.pipelines.files.layouts import find_label_side
 from tfpix2pix.pipelines.files.matching import Files
-from tfpix2pix.pipelines.files.number_arrays import to_channels
+from tfpix2pix.pipelines.files.number_arrays import Pixels, to_channels
 from tfpix2pix.pipelines.files.pair_files import Format, measure_pair
+from tfpix2pix.pipelines.labels.id_maps import PALETTE_FILE
+from tfpix2pix.pipelines.labels.label_files import holds_ids
+from tfpix2pix.pipelines.labels.palettes import find_palette
+from tfpix2pix.pipelines.meaning import IGNORED, Side
 
 # Gray, gray and alpha, RGB, RGBA: each can hold the pixels of those before it, except that RGB has no alpha.
 _PNG_CHANNELS = (1, 2, 3, 4)
@@ -27,8 +34,8 @@ def combine_folders(
     """Writes one PNG for each pair, with the input image on the left and the target image on the right.
 
     The pixels are those of the two files, turned as their EXIF orientation says. The PNG has 16 bits if
-    one of the files has, and alpha if one of them has. The output folder appears when all pairs are
-    written.
+    one of the files has, and alpha if one of them has. Beside a `palette.json`, which is copied, class ids
+    stay the stored numbers, whatever bits they have. The output folder appears when all pairs are written.
 
     Args:
       input_folder: holds images, or folders train/, val/ and test/ of them.
@@ -50,6 +57,9 @@ def combine_folders(
     pairs = _find_pairs(input_folder, target_folder)
     if val_percent:
         pairs = _divide(pairs, val_percent)
+    folders = input_folder, target_folder
+    palette = _find_palette_file(folders)
+    write_pair = functools.partial(_write_pair, sides=_find_label_sides(folders, palette))
     with staged_folder(output_folder) as staging:
         combined = staging / "combined"
         for name in pairs:
@@ -58,8 +68,10 @@ def combine_folders(
             ThreadPoolExecutor() as pool,
             show_progress(f"Joining into {output_folder}", len(pairs), "pairs") as bar,
         ):
-            for _ in pool.map(lambda name: _write_pair(pairs[name], combined / name), pairs):
+            for _ in pool.map(lambda name: write_pair(pairs[name], combined / name), pairs):
                 bar.update()
+        if palette:
+            shutil.copyfile(palette, combined / PALETTE_FILE)
         publish(combined, output_folder)
     return len(pairs)
 
@@ -102,7 +114,24 @@ def _describe(splits: tuple[str, ...]) -> str:
     return "/, ".join(splits) + "/" if splits else "no splits"
 
 
-def _write_pair(pair: Files, path: Path) -> None:
+def _find_palette_file(folders: Files) -> Path | None:
+    """Returns the palette of two folders of images: in one of them, beside it, or beside its splits."""
+    places = (place for folder in folders for place in (folder, *folder.resolve().parents[:2]))
+    return next((place / PALETTE_FILE for place in places if (place / PALETTE_FILE).is_file()), None)
+
+
+def _find_label_sides(folders: Files, palette_file: Path | None) -> tuple[Side | None, Side | None]:
+    """Returns the classes of each folder whose gray files may hold ids: of both where no name tells."""
+    if not palette_file:
+        return None, None
+    palette, named = find_palette(str(palette_file)), find_label_side(folders)
+    # Where a name tells of label maps, numbers of no class are void.
+    numbers = range(len(palette) if named is None else IGNORED)
+    side = Side(1, "uint8", palette=palette, ids=tuple(numbers))
+    return (None if named == 1 else side), (None if named == 0 else side)
+
+
+def _write_pair(pair: Files, path: Path, sides: tuple[Side | None, Side | None]) -> None:
     headers = [read_header(file) for file in pair]
     for file, header in zip(pair, headers, strict=True):
         if header.dtype == np.float32 or header.channels > max(_PNG_CHANNELS):
@@ -117,7 +146,17 @@ def _write_pair(pair: Files, path: Path) -> None:
         channels = 4
     measure_pair(pair, [Format(header.channels) for header in headers])
     images = [
-        widen(to_channels(load_image(file, header.channels, header.dtype), channels), dtype)
-        for file, header in zip(pair, headers, strict=True)
+        widen(to_channels(_load(file, header, side), channels), dtype)
+        for file, header, side in zip(pair, headers, sides, strict=True)
     ]
     path.write_bytes(tf.io.encode_png(np.concatenate(images, axis=1)).numpy())
+
+
+def _load(file: Path, header: Header, side: Side | None) -> Pixels:
+    """Returns the pixels of a file; class ids of 1, 2 and 4 bits are not spread over 8 as pictures are."""
+    pixels = load_image(file, header.channels, header.dtype)
+    if side is None or header.gray_step == 1:
+        return pixels
+    numbers = pixels.copy()
+    numbers[..., 0] //= header.gray_step
+    return numbers if holds_ids(numbers[..., :1], side) else pixels

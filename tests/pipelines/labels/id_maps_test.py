@@ -216,6 +216,38 @@ def test_ids_in_side_by_side_pairs_of_our_own_are_coloured(tmp_path, deep):
     np.testing.assert_array_equal(photo_read, photo.astype(int) * (257 if deep else 1))
 
 
+@pytest.mark.parametrize("bits", [1, 2, 4])
+@pytest.mark.parametrize("name", ["masks", "right"])
+def test_ids_of_few_bits_are_joined_as_numbers_beside_a_palette(tmp_path, bits, name):
+    photo = np.arange(18, dtype=np.uint8).reshape(2, 3, 3) + 100
+    for folder, contents in (("left", _encode(Image.fromarray(photo))), (name, _gray_png(STORED, bits))):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "0.png").write_bytes(contents)
+    combine_folders(tmp_path / "left", tmp_path / name, tmp_path / "pictures")
+    step = {1: 255, 2: 85, 4: 17}[bits]
+    assert Image.open(tmp_path / "pictures/0.png").getpixel((4, 0)) == (step,) * 3
+    (tmp_path / "palette.json").write_text(json.dumps(PALETTE))
+    combine_folders(tmp_path / "left", tmp_path / name, tmp_path / "mine/train")
+    assert json.loads((tmp_path / "mine/train/palette.json").read_text()) == PALETTE
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "mine/train/0.png"))[:, 3:, 0], STORED)
+    (tmp_path / "mine/train/palette.json").rename(tmp_path / "mine/palette.json")
+    photo_read, label_map = _read(tmp_path)
+    np.testing.assert_array_equal(label_map, SHOWN)
+    np.testing.assert_array_equal(photo_read, photo)
+
+
+def test_what_is_joined_goes_with_its_palette(tmp_path):
+    for number in range(2):
+        for folder, ids in (("images", STORED * 99), ("labels", STORED)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            (tmp_path / folder / f"{number}.png").write_bytes(_gray_png(ids % 4, 2))
+    (tmp_path / "palette.json").write_text(json.dumps(PALETTE))
+    combine_folders(tmp_path / "images", tmp_path / "labels", tmp_path / "mine", val_percent=50)
+    pair = np.asarray(Image.open(tmp_path / "mine/train/0.png"))
+    np.testing.assert_array_equal(pair, np.hstack([STORED * 99 % 4 * 85, STORED]))  # a picture, and ids
+    np.testing.assert_array_equal(_read(tmp_path)[1], SHOWN)
+
+
 def test_a_source_says_what_its_images_stand_for(tmp_path):
     _write_stored(tmp_path, STORAGES["gray"], ("photos", "labels"))
     source = datasets.open_split("mine", "train", data_dir=tmp_path, val_percent=0)
