@@ -100,8 +100,8 @@ def build_dataset(
         _check_unresized(load_size, class_targets, 1 if training else batch_size)
     global_batch_size = _choose_global_batch_size(global_batch_size, batch_size, num_shards)
     shard_size = global_batch_size // num_shards
-    resize_target = resize_ids if class_targets else transforms.resize
-    view = _View(image_size, load_size, mirror, resize_target, resize)
+    resizes = (source.task.resize_input, resize_ids if class_targets else transforms.resize)
+    view = _View(image_size, load_size, mirror, resizes, resize)
     with tf.device("CPU:0"):
         examples = _Examples(source, view, class_targets, seed, tf.constant(source.example_ids))
 
@@ -160,7 +160,7 @@ class _View(NamedTuple):
     image_size: transforms.Size
     load_size: transforms.Size | None
     mirror: bool
-    resize_target: transforms.Resize
+    resizes: tuple[transforms.Resize, transforms.Resize]
     resize: bool
 
 
@@ -194,10 +194,9 @@ class _Examples:
     def for_evaluation(self, index: tf.Tensor) -> Batch:
         """Makes the example of a pair for evaluation."""
         images = self.source.read(index)
-        resizes = (transforms.resize, self.view.resize_target)[: len(images)]
         if self.view.resize:
             size = self.view.image_size
-            views = tuple(each(image, size) for each, image in zip(resizes, images, strict=True))
+            views = tuple(each(image, size) for each, image in zip(self.view.resizes, images, strict=False))
         else:
             views = tuple(tf.cast(image, tf.float32) for image in images)
         # `seed` has no part in the holes, so that all models are judged by the same ones.
@@ -235,8 +234,9 @@ def keep_resized(source: Source, size: transforms.Size, cache_mib: int) -> Sourc
     """
 
     def read(index: tf.Tensor) -> transforms.Images:
-        images = source.read(index)
-        return _in_unit_range(tuple(transforms.resize(image, size) for image in images), images)
+        images, resizes = source.read(index), (source.task.resize_input, transforms.resize)
+        resized = tuple(each(image, size) for each, image in zip(resizes, images, strict=False))
+        return _in_unit_range(resized, images)
 
     with source.naming_bad_files():
         kept = keep(read, len(source), cache_mib * 2**20, "Resizing")
@@ -276,7 +276,7 @@ def _draw_view(
     # If both sizes are the same, jitter crops nothing.
     load_size = view.load_size or view.image_size
     if view.resize:
-        images = transforms.random_jitter(images, load_size, view.image_size, jitter_seed, view.resize_target)
+        images = transforms.random_jitter(images, load_size, view.image_size, jitter_seed, view.resizes)
     else:
         images = transforms.random_window(images, view.image_size, jitter_seed)
     if view.mirror:

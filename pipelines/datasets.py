@@ -136,15 +136,19 @@ def _warn_of_values(source: sources.Source, place: Path) -> None:
     value_warnings.warn_of_sides(place, pairs)
 
 
-def find_classes(dataset: str, data_dir: str | Path = "datasets") -> Palette | None:
+def find_classes(
+    dataset: str, data_dir: str | Path = "datasets", pairs: str | Path | None = None
+) -> Palette | None:
     """Returns the classes of a dataset's label maps; None if they are not known.
 
     Args:
       dataset: a name in the catalogue, or the name of your own set.
       data_dir: folder that holds `<dataset>/<split>`, or the splits themselves.
+      pairs: a CSV file that lists the pairs, in place of the folder.
 
     Raises:
       UserError: if the file of the classes in the dataset's folder cannot be used.
     """
     spec = catalogue.find_dataset(dataset)
-    return id_maps.find_classes(spec, find_dataset_folder(spec.name, Path(data_dir)))
+    folder = Path(pairs).parent if pairs else find_dataset_folder(spec.name, Path(data_dir))
+    return id_maps.find_classes(spec, folder)

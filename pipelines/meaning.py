@@ -26,32 +26,40 @@ MOST_PNG_CHANNELS = 4
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Palette:
-    """The classes of a dataset's label maps, in the order of their ids, which begin at 0.
+    """The classes of a dataset's label maps.
 
     Attributes:
       names: the names of the K classes; K is at most 255.
       colours: RGB colour of each class, uint8 [K, 3].
       void: RGB colours that belong to no class, uint8 [V, 3]; V may be 0.
+      stored: the number that stands for each class in files of ids, from 0 to 65,535; None for 0 to K - 1.
     """
 
     names: tuple[str, ...]
     colours: Colours
     void: Colours
+    stored: tuple[int, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
 
-    def colour_table(self, ids: Sequence[int]) -> Colours:
-        """Returns the colour of each value of a file of ids, uint8 [256, 3].
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The number that stands for each class in files of ids."""
+        return tuple(range(len(self))) if self.stored is None else self.stored
 
-        Values that stand for no class get the first colour of void, or black.
+    def colour_table(self, ids: Sequence[int]) -> Colours:
+        """Returns the colour of each number in a file of ids, uint8 [N, 3].
+
+        Numbers that stand for no class get the first colour of void, or black, and so does N - 1, which
+        stands for all numbers above the ids. N is at least 257.
 
         Args:
-          ids: the value of each class.
+          ids: the number of each class.
         """
         import numpy as np
 
-        table = np.zeros((256, 3), np.uint8)
+        table = np.zeros((max(*ids, IGNORED) + 2, 3), np.uint8)
         table[:] = self.void[0] if len(self.void) else 0
         table[list(ids)] = self.colours
         return table
@@ -75,7 +83,11 @@ class Palette:
 
     def to_json(self) -> str:
         """Returns the text of a file that `find_palette` reads."""
-        lines = [f"  {json.dumps(name)}: {json.dumps(colour)}" for name, colour in self.to_entries().items()]
+        entries = self.to_entries()
+        if self.stored is not None:
+            numbered = zip(self.names, self.stored, strict=True)
+            entries |= {name: {"id": number, "colour": entries[name]} for name, number in numbered}
+        lines = [f"  {json.dumps(name)}: {json.dumps(entry)}" for name, entry in entries.items()]
         return "{\n" + ",\n".join(lines) + "\n}\n"
 
 

@@ -26,7 +26,6 @@ from tfpix2pix.pipelines.files.reading import Reader, Reading
 from tfpix2pix.pipelines.files.value_warnings import LOOKED_AT, warn_of_values
 from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning
 from tfpix2pix.pipelines.tasks.tasks import Task
-from tfpix2pix.pipelines.tasks.transforms import resize
 
 Loader = Callable[[Files], tuple[Images, ...]]
 
@@ -222,7 +221,7 @@ def resize_inputs(source: Source) -> Source:
         image, target = source.read(index)
 
         def resized() -> tf.Tensor:
-            pixels = resize(image, tf.shape(target)[:2])
+            pixels = source.task.resize_input(image, tf.shape(target)[:2])
             return tf.cast(tf.round(pixels), image.dtype) if image.dtype.is_integer else pixels
 
         is_right = tf.reduce_all(tf.equal(tf.shape(image)[:2], tf.shape(target)[:2]))

@@ -1,8 +1,9 @@
 """Finds out what images stand for; label maps of class ids are read in their palette's colours.
 
-Networks and people see colours, so a label map that holds class ids, from 0 to K - 1, is read as the colour
-map that it stands for. Any other value is void. Label maps are looked for where the names of the folders tell
-of them (`labels/`, `masks/`, gtFine/), and on both sides where no name tells.
+Networks and people see colours, so a label map that holds class ids, from 0 to K - 1 or those that the
+palette tells, is read as the colour map that it stands for. Any other value is void. Label maps are looked
+for where the names of the folders tell of them (`labels/`, `masks/`, gtFine/), and on both sides where no
+name tells.
 """
 
 import contextlib
@@ -19,7 +20,7 @@ from tfpix2pix.pipelines.files import cityscapes
 from tfpix2pix.pipelines.files.image_files import Header, read_header
 from tfpix2pix.pipelines.files.image_headers import JPEG_START, PNG_START
 from tfpix2pix.pipelines.files.sources import Source
-from tfpix2pix.pipelines.labels.label_files import colour_label_map, holds_ids, read_ids
+from tfpix2pix.pipelines.labels.label_files import colour_label_map, holds_ids, level_step, read_ids
 from tfpix2pix.pipelines.labels.label_sides import find_label_side
 from tfpix2pix.pipelines.labels.palettes import VOID, Palette, dataset_palette, find_palette
 from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning, Side
@@ -126,7 +127,7 @@ def _find_ids(
 ) -> Side:
     """Returns a side with the ids of its palette if the files hold ids; without the palette if not."""
     assert side.palette is not None  # noqa: S101 - it is looked for ids of this palette
-    ids = cityscapes.official_ids(files[0]) or tuple(range(len(side.palette)))
+    ids = cityscapes.official_ids(files[0]) or side.palette.ids
     found = dataclasses.replace(side, ids=ids)
     if not _hold_ids(source, place, files, headers, found):
         return dataclasses.replace(side, palette=None)
@@ -156,7 +157,8 @@ def _hold_ids(
     for index in range(min(len(files), _LOOKED_AT)):
         with contextlib.suppress(tf.errors.OpError):  # a damaged file is named when training reaches it
             image = source.read(tf.constant(index, tf.int64))[place]
-            ids.append(tf.reshape(read_ids(image, headers[index].gray_step), [1, -1, 3]))
+            step = level_step(headers[index], side.dtype)
+            ids.append(tf.reshape(read_ids(image, side, step), [1, -1, 3]))
     if not ids:
         return False
     # They are looked at as one image, because one of them may be of one class.
@@ -168,11 +170,11 @@ def _hold_ids(
 def _read_in_colours(source: Source, place: int, headers: Sequence[Header], side: Side) -> Source:
     with tf.device("CPU:0"):
         one_channel = tf.constant([header.channels <= 2 for header in headers])
-        gray_steps = tf.constant([header.gray_step for header in headers])
+        steps = tf.constant([level_step(header, side.dtype) for header in headers])
 
     def read(index: tf.Tensor) -> tuple[tf.Tensor, ...]:
         images = list(source.read(index))
-        images[place] = colour_label_map(images[place], side, one_channel[index], gray_steps[index])
+        images[place] = colour_label_map(images[place], side, one_channel[index], steps[index])
         return tuple(images)
 
     return dataclasses.replace(source, read=read)

@@ -13,9 +13,12 @@ import tensorflow as tf
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.catalogue import CATALOGUE, DatasetSpec
 from tfpix2pix.pipelines.meaning import IGNORED, VOID, Colours, Palette
+from tfpix2pix.pipelines.tasks.transforms import resize_nearest
 
 if TYPE_CHECKING:
     from tfpix2pix.pipelines.files.sources import Source
+
+LARGEST_ID = 2**16 - 1
 
 
 def dataset_palette(spec: DatasetSpec) -> Palette:
@@ -39,7 +42,8 @@ def find_palette(text: str) -> Palette:
     Args:
       text: the name of a dataset of the catalogue, or the path of a JSON file. The file holds an
         object that gives each class name its colour, [red, green, blue], in the order of the class
-        ids. It may give "void" a list of colours that belong to no class.
+        ids; or {"id": number, "colour": [red, green, blue]}; or the number alone, with which goes
+        `numbered_colour`. It may give "void" a list of colours that belong to no class.
 
     Raises:
       UsageError: for a dataset without label maps, or a text that is neither a dataset nor a file.
@@ -74,7 +78,11 @@ def _new_palette(entries: Mapping[str, Any], void: Any) -> Palette:
         raise ValueError(f"expected 1 to {IGNORED} classes, found {len(entries)}")
     if not isinstance(void, list | tuple):
         raise ValueError(f'"{VOID}" must be a list of colours [red, green, blue], found {void!r}')
-    colours = {name: _check_colour(name, colour) for name, colour in entries.items()}
+    named = {name: _read_class(name, place, entry) for place, (name, entry) in enumerate(entries.items())}
+    colours = {name: colour for name, (_, colour) in named.items()}
+    stored = tuple(number for number, _ in named.values())
+    if twice := [name for name, number in zip(named, stored, strict=True) if stored.count(number) > 1]:
+        raise ValueError(f'"{twice[0]}" and "{twice[1]}" have the same id {named[twice[0]][0]}')
     owners: dict[tuple[int, ...], str] = {}
     for name, colour in colours.items():
         if colour in owners:
@@ -87,7 +95,32 @@ def _new_palette(entries: Mapping[str, Any], void: Any) -> Palette:
         tuple(colours),
         np.array(list(colours.values()), np.uint8),
         np.array(void_colours, np.uint8).reshape(-1, 3),
+        None if stored == tuple(range(len(stored))) else stored,
     )
+
+
+def _read_class(name: str, place: int, entry: Any) -> tuple[int, tuple[int, ...]]:
+    """Returns the id and the colour of a class, of which the entry of a file tells one or both."""
+    told = {"id": entry} if type(entry) is int else entry if isinstance(entry, dict) else {"colour": entry}
+    number = told.get("id", place)
+    if not told or told.keys() - {"id", "colour"} or type(number) is not int or not 0 <= number <= LARGEST_ID:
+        raise ValueError(
+            f'"{name}" must be [red, green, blue], an id from 0 to {LARGEST_ID}, or '
+            f'{{"id": ..., "colour": ...}}, found {entry!r}'
+        )
+    return number, _check_colour(name, told["colour"]) if "colour" in told else numbered_colour(number)
+
+
+def numbered_colour(number: int) -> tuple[int, int, int]:
+    """Returns the colour of a class that has none, by its id; no two ids have the same.
+
+    Source: the colours of PASCAL VOC, which take bits 0, 3, 6, ... of the id for red, from its highest bit
+    on, bits 1, 4, 7, ... for green, and bits 2, 5, 8, ... for blue.
+    """
+    red, green, blue = (
+        sum((number >> 3 * bit + channel & 1) << 7 - bit for bit in range(8)) for channel in range(3)
+    )
+    return red, green, blue
 
 
 def _check_colour(name: str, colour: Any) -> tuple[int, ...]:
@@ -140,12 +173,7 @@ def resize_ids(ids: tf.Tensor | npt.NDArray[np.uint8], size: tuple[int, int]) ->
     Returns:
       [..., height, width] of the same type.
     """
-    resized = tf.convert_to_tensor(ids)
-    for axis, length in ((-2, size[0]), (-1, size[1])):
-        # This is floor((place + 1/2) * old / new), in whole numbers.
-        places = (2 * tf.range(length) + 1) * tf.shape(resized)[axis] // (2 * length)
-        resized = tf.gather(resized, places, axis=axis)
-    return resized
+    return resize_nearest(tf.convert_to_tensor(ids)[..., None], size)[..., 0]
 
 
 def with_class_ids(source: "Source", palette: Palette) -> "Source":

@@ -21,8 +21,8 @@ from tfpix2pix.pipelines.files.number_arrays import Pixels, to_channels
 from tfpix2pix.pipelines.files.pair_files import Format, measure_pair
 from tfpix2pix.pipelines.labels.id_maps import PALETTE_FILE
 from tfpix2pix.pipelines.labels.label_files import holds_ids
-from tfpix2pix.pipelines.labels.palettes import find_palette
-from tfpix2pix.pipelines.meaning import IGNORED, Side
+from tfpix2pix.pipelines.labels.palettes import LARGEST_ID, find_palette
+from tfpix2pix.pipelines.meaning import Side
 
 # Gray, gray and alpha, RGB, RGBA: each can hold the pixels of those before it, except that RGB has no alpha.
 _PNG_CHANNELS = (1, 2, 3, 4)
@@ -126,7 +126,7 @@ def _find_label_sides(folders: Files, palette_file: Path | None) -> tuple[Side |
         return None, None
     palette, named = find_palette(str(palette_file)), find_label_side(folders)
     # Where a name tells of label maps, numbers of no class are void.
-    numbers = range(len(palette) if named is None else IGNORED)
+    numbers = palette.ids if named is None else range(LARGEST_ID)
     side = Side(1, "uint8", palette=palette, ids=tuple(numbers))
     return (None if named == 1 else side), (None if named == 0 else side)
 

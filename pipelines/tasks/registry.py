@@ -17,6 +17,8 @@ Channels = tuple[int, int]
 
 # What the task inpaint cuts out of a photo.
 HOLES = ("center", "random")
+# What a network sees of an input image: its colours, or for a label map a channel of each class.
+PICTURE, ONE_HOT = ENCODINGS = ("picture", "one_hot")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +62,11 @@ def _inpaint_channels(hole: str) -> Channels:
 
 _HOME = "tfpix2pix.pipelines.tasks.tasks"
 TASKS: dict[str, TaskSpec] = {
-    "pairs": TaskSpec(f"{_HOME}:Task", "the target image of a pair from its input image"),
+    "pairs": TaskSpec(
+        f"{_HOME}:Task",
+        "the target image of a pair from its input image",
+        options=types.MappingProxyType({"input_encoding": ENCODINGS}),
+    ),
     "colorize": TaskSpec(
         f"{_HOME}:Colorize",
         "the colours of a photo from its lightness",

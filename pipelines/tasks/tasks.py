@@ -16,7 +16,7 @@ from tfpix2pix.pipelines.base import homes
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.tasks import lab, registry
 from tfpix2pix.pipelines.tasks.drawings import draw_edges
-from tfpix2pix.pipelines.tasks.transforms import Size, resize
+from tfpix2pix.pipelines.tasks.transforms import Size, resize, resize_nearest
 
 Example = dict[str, tf.Tensor]
 
@@ -68,6 +68,20 @@ class Task:
         self.channels = spec.find_channels(options) or channels
         self.picture_channels = self.channels
 
+    def resize_input(self, image: tf.Tensor, size: Size | tf.Tensor) -> tf.Tensor:
+        """Resizes an input image; label maps that are encoded to the nearest pixel, which mixes no classes.
+
+        Args:
+          image: [..., H, W, C], integers or floats.
+          size: (height, width) in px, as two numbers or as int32 [2].
+
+        Returns:
+          float32 [..., height, width, C], in the range of `image`.
+        """
+        if self.options.get("input_encoding") == registry.ONE_HOT:
+            return tf.cast(resize_nearest(image, size), tf.float32)
+        return resize(image, size)
+
     def make_example(self, images: tuple[tf.Tensor, ...], seed: tf.Tensor) -> Example:
         """Makes an example for training or evaluation.
 
@@ -89,7 +103,7 @@ class Task:
           picture: float32 [..., H, W, C].
           size: (height, width) in px.
         """
-        return resize(picture, size)
+        return self.resize_input(picture, size)
 
     def complete(self, example: Example, generated_image: tf.Tensor) -> tf.Tensor:
         """Returns the picture that a person gets for the network's output.

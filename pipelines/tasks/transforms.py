@@ -83,6 +83,24 @@ def resize(image: tf.Tensor, size: Size | tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(resized, [*image.shape[:-3], height, width, image.shape[-1]])
 
 
+def resize_nearest(image: tf.Tensor, size: Size | tf.Tensor) -> tf.Tensor:
+    """Resizes by the nearest neighbour with half-pixel centres, so that no new values appear.
+
+    Args:
+      image: [..., H, W, C], any type.
+      size: (height, width) in pixels, as two numbers or as int32 [2].
+
+    Returns:
+      [..., height, width, C] of the same type.
+    """
+    resized = image
+    for axis, length in ((-3, size[0]), (-2, size[1])):
+        # This is floor((place + 1/2) * old / new), in whole numbers.
+        places = (2 * tf.range(length) + 1) * tf.shape(resized)[axis] // (2 * length)
+        resized = tf.gather(resized, places, axis=axis)
+    return resized
+
+
 def mirror_outwards(image: tf.Tensor, least_size: Size) -> tf.Tensor:
     """Mirrors the lower and the right border of an image outwards, as often as needed.
 
@@ -111,7 +129,7 @@ def random_jitter(
     load_size: Size,
     crop_size: Size,
     seed: tf.Tensor,
-    resize_target: Resize = resize,
+    resizes: tuple[Resize, Resize] = (resize, resize),
 ) -> Images:
     """Resizes the images to `load_size`, then cuts the same random window from each.
 
@@ -121,11 +139,10 @@ def random_jitter(
       crop_size: (height, width) in pixels of the window. All places where the window fits, up to the
         borders, are equally probable.
       seed: integer [2], from which the draw follows.
-      resize_target: resizes the second image.
+      resizes: what resizes each image.
 
     Returns:
-      The windows, [crop height, crop width, C], in the range of `images`. They are float32, except
-      for a second image of which `resize_target` makes another type.
+      The windows, [crop height, crop width, C], in the range of `images`, of the types that `resizes` make.
     """
     draws = tf.random.stateless_uniform([2], seed, minval=None, maxval=None, dtype=tf.int32, alg="philox")
     places = tf.constant(load_size) - tf.constant(crop_size) + 1
@@ -136,8 +153,7 @@ def random_jitter(
         window = image[top : top + height, left : left + width]
         return tf.ensure_shape(window, [height, width, *image.shape[2:]])
 
-    resizes = (resize, resize_target)[: len(images)]
-    return tuple(cut(each(image, load_size)) for each, image in zip(resizes, images, strict=True))
+    return tuple(cut(each(image, load_size)) for each, image in zip(resizes, images, strict=False))
 
 
 def random_window(images: Images, size: Size, seed: tf.Tensor) -> Images:

@@ -9,7 +9,7 @@ from tfpix2pix.config.options import check_values, text
 from tfpix2pix.config.run_config import RunConfig
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base.errors import UsageError
-from tfpix2pix.pipelines.tasks.registry import TASKS, all_options, tasks_with_option
+from tfpix2pix.pipelines.tasks.registry import ONE_HOT, TASKS, all_options, tasks_with_option
 
 
 def check_common(config: RunConfig) -> None:
@@ -84,6 +84,11 @@ def _check_task(config: Config) -> None:
         if name not in spec.options and getattr(config, name) != FIELDS[name].default:
             owners = " or ".join(tasks_with_option(name))
             raise UsageError(f"`{name}` is for `task={owners}`. Received: `task={task}`")
+    if config.input_encoding == ONE_HOT and config.input_channels != 3:
+        raise UsageError(
+            f"`input_encoding={ONE_HOT}` takes label maps in colours or ids, which are read as 3 channels. "
+            f"Received: `input_channels={config.input_channels}`"
+        )
     if task == "inpaint" and not config.resizes:
         raise UsageError("`resize=none` is not for `task=inpaint`: a window may lie in a hole as a whole")
     expected = spec.find_channels(dataclasses.asdict(config))

@@ -21,7 +21,7 @@ from tfpix2pix.config.choices import (
 from tfpix2pix.config.options import list_fields, option, redefine
 from tfpix2pix.config.run_config import RunConfig
 from tfpix2pix.pipelines import catalogue
-from tfpix2pix.pipelines.tasks.registry import HOLES, TASKS
+from tfpix2pix.pipelines.tasks.registry import ENCODINGS, HOLES, TASKS
 
 
 def _list_tasks() -> str:
@@ -77,6 +77,13 @@ class Config(RunConfig):
         "gray; with any other number but 3 their files must have that many channels.",
         group="data",
         minimum=1,
+    )
+    input_encoding: str = option(
+        "picture",
+        "Let the networks see input images as they are, or label maps as a channel for each class of the "
+        "palette (one_hot). Label maps are then resized to the nearest pixel.",
+        group="data",
+        choices=ENCODINGS,
     )
     batch_size: int = redefine(
         RunConfig,

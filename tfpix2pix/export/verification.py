@@ -122,7 +122,9 @@ def _make_files(
     """Returns PNG files, the last one of ids if inputs are ids, and the pictures that they stand for."""
     files, side = [tf.io.encode_png(picture).numpy() for picture in pictures], contract.meaning.input
     if side and side.ids:
-        ids = draws.choice(np.array(side.ids, np.uint8), (*pictures[-1].shape[:2], 1))
+        ids = draws.choice(
+            np.array(side.ids, np.min_scalar_type(max(side.ids))), (*pictures[-1].shape[:2], 1)
+        )
         files[-1] = tf.io.encode_png(ids).numpy()
         pictures = [*pictures[:-1], colour_levels(ids[..., 0], side).numpy()]
     return np.array(files, object), pictures

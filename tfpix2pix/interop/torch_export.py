@@ -15,6 +15,7 @@ from tfpix2pix.networks import generators
 from tfpix2pix.networks.build import build_discriminator, build_generator
 from tfpix2pix.networks.variables import DISCRIMINATOR, weights_of
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.pipelines.tasks.registry import PICTURE
 from tfpix2pix.run import checkpoints
 from tfpix2pix.run.folder import read_config
 
@@ -72,6 +73,7 @@ def _describe_unet(config: Config) -> Unet:
             ("generator", config.generator, config.generator == "unet"),
             ("upsampling", config.upsampling, config.upsampling == "transposed"),
             ("depth", depth, depth >= torch_names.LEAST_DEPTH),
+            ("input_encoding", config.input_encoding, config.input_encoding == PICTURE),
         )
         if not fits
     ]

@@ -17,6 +17,7 @@ from tfpix2pix.networks.discriminators import with_features
 from tfpix2pix.networks.keras_versions import scale_loss
 from tfpix2pix.networks.tfa_normalization import use_addons
 from tfpix2pix.networks.variables import DISCRIMINATOR, GENERATOR, trained_variables
+from tfpix2pix.pipelines.meaning import Palette
 
 GAN_LOSS_NAMES = (
     "discriminator_loss",
@@ -194,7 +195,12 @@ def _check_objective(objective: str, discriminator: keras.Model | None) -> None:
         )
 
 
-def build_step(config: Config, total_steps: int, own_generator: Builder | None = None) -> TrainStep:
+def build_step(
+    config: Config,
+    total_steps: int,
+    own_generator: Builder | None = None,
+    palette: Palette | None = None,
+) -> TrainStep:
     """Builds networks, optimizers and step, as `methods/build.py` calls it."""
 
     def build_optimizer() -> keras.optimizers.Optimizer:
@@ -202,7 +208,8 @@ def build_step(config: Config, total_steps: int, own_generator: Builder | None =
         schedule = LinearDecay(rate, total_steps) if config.lr_schedule == "linear_decay" else rate
         return build_adam(schedule, loss_scaling=config.precision == "mixed_float16")
 
-    generator, discriminator = build_generator(config, own_generator), build_discriminator(config)
+    generator = build_generator(config, own_generator, palette)
+    discriminator = build_discriminator(config, palette)
     if config.norm_backend == "addons":
         generator = use_addons(generator)
         discriminator = use_addons(discriminator) if discriminator is not None else None

@@ -11,6 +11,7 @@ names, out of the fields of `Config` and these:
     dropout_rate     generators      0.0 with `dropout=none`, else 0.5
     dropout_place    generators      one of `DROPOUT_PLACES`: `dropout`
     target_channels  discriminators  channels of the image that is judged: `output_channels`
+    palette          both            classes of the input label maps with `input_encoding=one_hot`, else None
     conditional      discriminators  whether the network sees the input image too: `objective`
     base_filters     discriminators  `discriminator_filters`, or `base_filters` where that is unset
 
@@ -43,28 +44,34 @@ from tfpix2pix.config.config import FIELDS, Config
 from tfpix2pix.config.options import text
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.homes import resolve
+from tfpix2pix.pipelines.meaning import Palette
 
 # A function that keeps the contract.
 Builder = Callable[..., keras.Model]
 DROPOUT_RATE = 0.5  # Sec. 6.1.1
 # Setting -> the parameters of a builder that it decides.
 GENERATOR_SETTINGS = {
+    "input_encoding": ("palette",),
     "depth": ("depth",),
     "upsampling": ("upsampling",),
     "dropout": ("dropout", "dropout_rate", "dropout_place"),
 }
 DISCRIMINATOR_SETTINGS = {
+    "input_encoding": ("palette",),
     "receptive_field": ("receptive_field",),
     "discriminator_filters": ("discriminator_filters", "base_filters"),
 }
 
 
-def build_generator(config: Config, own: Builder | None = None) -> keras.Model:
+def build_generator(
+    config: Config, own: Builder | None = None, palette: Palette | None = None
+) -> keras.Model:
     """Builds the generator of a configuration, with random weights.
 
     Args:
       config: the settings of the run.
       own: a function that keeps the contract above, in place of the one that the configuration names.
+      palette: what `run.splits.find_input_palette` returns for the configuration.
 
     Raises:
       UsageError: for a setting that this generator does not have.
@@ -73,6 +80,7 @@ def build_generator(config: Config, own: Builder | None = None) -> keras.Model:
     drops = config.dropout != "none"
     values = {
         **vars(config),
+        "palette": palette,
         "dtype": _dtype(config),
         "dropout_rate": DROPOUT_RATE if drops else 0.0,
         "dropout_place": config.dropout if drops else DROPOUT_PLACES[0],
@@ -82,8 +90,12 @@ def build_generator(config: Config, own: Builder | None = None) -> keras.Model:
     return _check_inputs(network, model, ["input_image", "noise_seed"])
 
 
-def build_discriminator(config: Config) -> keras.Model | None:
+def build_discriminator(config: Config, palette: Palette | None = None) -> keras.Model | None:
     """Builds the discriminator of a configuration, with random weights; None for the objective `l1`.
+
+    Args:
+      config: the settings of the run.
+      palette: as for `build_generator`.
 
     Raises:
       UsageError: for a setting that this discriminator does not have.
@@ -94,6 +106,7 @@ def build_discriminator(config: Config) -> keras.Model | None:
     conditional = "cgan" in config.objective
     values = {
         **vars(config),
+        "palette": palette,
         "dtype": _dtype(config),
         "target_channels": config.output_channels,
         "conditional": conditional,

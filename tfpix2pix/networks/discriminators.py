@@ -6,8 +6,10 @@ import keras
 
 from tfpix2pix.config.choices import STRIDED_CONVOLUTIONS
 from tfpix2pix.networks import layers
+from tfpix2pix.networks.class_channels import encode_input
 from tfpix2pix.networks.keras_versions import layer_calls
 from tfpix2pix.networks.normalization import StatelessNormalization, needs_bias
+from tfpix2pix.pipelines.meaning import Palette
 
 
 def patch_discriminator(
@@ -19,6 +21,7 @@ def patch_discriminator(
     base_filters: int = 64,
     normalization: str = "batch",
     conv_kernels: str = "auto",
+    palette: Palette | None = None,
     dtype: str = "float32",
 ) -> keras.Model:
     """Builds a discriminator that judges each `receptive_field` px patch on its own.
@@ -33,6 +36,8 @@ def patch_discriminator(
         `instance` or `plain_instance`.
       conv_kernels: `auto` turns convolutions of small maps into matmuls on a CPU, where
         that is faster; `native` takes TensorFlow's kernels everywhere.
+      palette: classes of the input label map, of which the network sees a channel for each class in
+        place of their colours; None for pictures.
       dtype: Keras dtype policy; logits come out as float32.
 
     Returns:
@@ -60,7 +65,8 @@ def patch_discriminator(
     if conditional:
         input_image = keras.Input((None, None, input_channels), name="input_image")
         inputs = [input_image, target_image]
-        images = keras.layers.Concatenate(name="pair", dtype=dtype)(inputs)
+        seen = encode_input(input_image, palette)
+        images = keras.layers.Concatenate(name="pair", dtype=dtype)([seen, target_image])
     for block, (filters, kernel_size, strides) in enumerate(_blocks(receptive_field, base_filters), start=1):
         # Sec. 6.1.2: no norm in the first block.
         norm = normalization if block > 1 else "none"

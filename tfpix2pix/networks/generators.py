@@ -11,9 +11,11 @@ import keras
 
 from tfpix2pix.config.choices import DROPOUT_PLACES, UPSAMPLINGS
 from tfpix2pix.networks import layers
+from tfpix2pix.networks.class_channels import encode_input
 from tfpix2pix.networks.noise import NoiseDropout
 from tfpix2pix.networks.normalization import StatelessNormalization, needs_bias
 from tfpix2pix.networks.padding import CropLike, PadToMultiple
+from tfpix2pix.pipelines.meaning import Palette
 
 MAX_DEPTH = 8
 DROPOUT_BLOCKS = 3
@@ -63,6 +65,7 @@ def unet_generator(
     dropout_place: str = "paper",
     upsampling: str = "transposed",
     conv_kernels: str = "auto",
+    palette: Palette | None = None,
     dtype: str = "float32",
 ) -> keras.Model:
     """Builds the U-Net: encoder, decoder, and a skip between mirrored blocks.
@@ -85,6 +88,8 @@ def unet_generator(
         leaves no checkerboard.
       conv_kernels: `auto` turns convolutions of small maps into matmuls on a CPU, where
         that is faster; `native` takes TensorFlow's kernels everywhere.
+      palette: classes of label maps, of which the network sees a channel for each class in place of
+        their colours; None for pictures.
       dtype: Keras dtype policy; the image goes in and comes out as float32.
 
     Returns:
@@ -102,11 +107,11 @@ def unet_generator(
     TensorShape([1, 64, 64, 3])
     """
     return _build_generator(
-        "unet_generator",
         depth_for(image_size) if depth is None else depth,
         (input_channels, output_channels),
         base_filters,
         BlockOptions(normalization, dropout_rate, dropout_place, upsampling, conv_kernels, dtype),
+        palette,
         with_skips=True,
     )
 
@@ -123,6 +128,7 @@ def encoder_decoder_generator(
     dropout_place: str = "paper",
     upsampling: str = "transposed",
     conv_kernels: str = "auto",
+    palette: Palette | None = None,
     dtype: str = "float32",
 ) -> keras.Model:
     """Builds the encoder-decoder: the U-Net without its skips.
@@ -134,21 +140,22 @@ def encoder_decoder_generator(
     'encoder_decoder_generator'
     """
     return _build_generator(
-        "encoder_decoder_generator",
         depth_for(image_size) if depth is None else depth,
         (input_channels, output_channels),
         base_filters,
         BlockOptions(normalization, dropout_rate, dropout_place, upsampling, conv_kernels, dtype),
+        palette,
         with_skips=False,
     )
 
 
 def _build_generator(
-    name: str,
     depth: int,
     channels: tuple[int, int],
     base_filters: int,
     options: BlockOptions,
+    palette: Palette | None,
+    *,
     with_skips: bool,
 ) -> keras.Model:
     if depth < 2:
@@ -158,7 +165,8 @@ def _build_generator(
     noise_seed = keras.Input((2,), dtype="int32", name="noise_seed")
     widths = [base_filters * min(2**block, 8) for block in range(depth)]
 
-    images = PadToMultiple(2**depth, name="pad", dtype=dtype)(input_image)
+    images = encode_input(input_image, palette)
+    images = PadToMultiple(2**depth, name="pad", dtype=dtype)(images)
     encoded = []
     for block, filters in enumerate(widths, start=1):
         # No norm on the first block (Sec. 6.1.1), none on the bottleneck (errata: at
@@ -176,6 +184,7 @@ def _build_generator(
     images = decoder_block(images, channels[1], options, "decoder_1", normalize=False)
     images = CropLike(name="crop", dtype=dtype)([images, input_image])
     generated_image = keras.layers.Activation("tanh", name="generated_image", dtype="float32")(images)
+    name = "unet_generator" if with_skips else "encoder_decoder_generator"
     return keras.Model([input_image, noise_seed], generated_image, name=name)
 
 

@@ -8,7 +8,8 @@ from tfpix2pix.config.config import Config
 from tfpix2pix.networks.build import Builder, build_generator
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.run import checkpoints
-from tfpix2pix.run.folder import read_config, read_own
+from tfpix2pix.run.folder import read_config, read_meaning, read_own
+from tfpix2pix.run.splits import find_input_palette
 
 
 def load_generator(
@@ -38,6 +39,6 @@ def load_generator(
             f"load_generator(workdir, generator={own.rpartition('.')[2]}), or use the SavedModel of the run"
         )
     step = checkpoints.find_step(workdir, which)
-    built = build_generator(config, generator)
+    built = build_generator(config, generator, find_input_palette(config, read_meaning(workdir)))
     checkpoints.restore_generator(workdir, step, built)
     return built, config, step

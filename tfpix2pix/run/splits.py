@@ -2,16 +2,42 @@
 
 from tfpix2pix.config.config import Config
 from tfpix2pix.pipelines import datasets
+from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.files.sources import Source
-from tfpix2pix.pipelines.meaning import Meaning
+from tfpix2pix.pipelines.meaning import Meaning, Palette
 from tfpix2pix.pipelines.tasks import tasks
-from tfpix2pix.pipelines.tasks.registry import find_task
+from tfpix2pix.pipelines.tasks.registry import ONE_HOT, find_task
 
 
 def make_task(config: Config) -> tasks.Task:
     """Returns what a configuration asks to be learned."""
     options = {name: getattr(config, name) for name in find_task(config.task).options}
     return tasks.make_task(config.task, (config.input_channels, config.output_channels), **options)
+
+
+def find_input_palette(config: Config, meaning: Meaning | None = None) -> Palette | None:
+    """Returns the classes whose channels the network sees with `input_encoding=one_hot`; None for pictures.
+
+    Args:
+      config: names the dataset.
+      meaning: what the images stand for; None takes the classes of the dataset, whose images are not opened.
+
+    Raises:
+      UsageError: when the input images are not label maps of known classes.
+    """
+    if config.input_encoding != ONE_HOT:
+        return None
+    if meaning is None:
+        palette = datasets.find_classes(config.dataset, config.data_dir, config.pairs or None)
+    else:
+        palette = meaning.input.palette if meaning.input else None
+    if palette is None:
+        raise UsageError(
+            f"`input_encoding={ONE_HOT}` takes label maps as inputs, and with `direction={config.direction}` "
+            f"the input images of {config.dataset} hold neither the colours nor the ids of known classes. "
+            "Put a palette.json beside the splits, which gives each class its colour or its id"
+        )
+    return palette
 
 
 def open_split(config: Config, split: str, meaning: Meaning | None = None) -> Source:

@@ -37,7 +37,8 @@ def describe_training(config: Config, workdir: Path, allow_new_data: bool = Fals
     """
     given, was_begun = config, is_begun(workdir)
     config = settle_config(workdir, config)
-    generator, discriminator = build_generator(config), build_discriminator(config)
+    palette = splits.find_input_palette(config)
+    generator, discriminator = build_generator(config, palette=palette), build_discriminator(config, palette)
     is_new = not checkpoints.list_steps(workdir)
     # Sooner than the data is opened, which may take long.
     origin = read_origin(config.init_from) if config.init_from and is_new else None
@@ -76,6 +77,7 @@ def _describe_data(
     train_source = splits.open_split(config, "train", keep_meaning(workdir))
     val_source = splits.open_split(config, "val", train_source.meaning)
     check_training_set(workdir, config, train_source, allow_new_data)
+    splits.find_input_palette(config, train_source.meaning)
     if misfit := find_misfit(config, train_source, val_source):
         warn(misfit)
     lines = [("train", _describe_source(train_source)), ("val", _describe_source(val_source))]

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfpix2pix.export.names import NETWORK_SIGNATURE
 from tfpix2pix.export.versions import find_version
 from tfpix2pix.interop import torch_detection, torch_files, torch_names
+from tfpix2pix.networks.class_channels import ClassChannels
 from tfpix2pix.networks.variables import DISCRIMINATOR, GENERATOR, weights_of
 from tfpix2pix.pipelines.base.errors import UsageError, UserError, shorten
 from tfpix2pix.pipelines.base.paths import plain_folder
@@ -186,6 +187,9 @@ def _find_other_channels(
     """Returns the layers that only differ in the channels of the images they read or write, and why."""
     kernels = [name for name, variable in variables.items() if len(variable.shape) == 4]
     inputs = sum(tensor.shape[-1] for tensor in model.inputs if len(tensor.shape) == 4)
+    for layer in model.layers:
+        if isinstance(layer, ClassChannels):
+            inputs += len(layer.colours) - layer.input.shape[-1]
     outputs = model.outputs[0].shape[-1]
     anew = {}
     for kernel, channels, axes, what in (

@@ -20,9 +20,17 @@ from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.progress import say, warn
 from tfpix2pix.pipelines.batches import keep_resized
 from tfpix2pix.pipelines.files.sources import Source
+from tfpix2pix.pipelines.meaning import Palette
 from tfpix2pix.run import checkpoints, splits
 from tfpix2pix.run.distribution import check_placement, make_strategy
-from tfpix2pix.run.folder import check_own, is_begun, keep_meaning, settle_config, write_config
+from tfpix2pix.run.folder import (
+    check_classes,
+    check_own,
+    is_begun,
+    keep_meaning,
+    settle_config,
+    write_config,
+)
 from tfpix2pix.run.lock import lock
 from tfpix2pix.run.loop import Training
 from tfpix2pix.train.fit import find_misfit, fit_precision
@@ -105,8 +113,8 @@ def train_and_evaluate(
     if config.norm_backend == "addons":
         load_addons()  # This may fail, so it comes before anything is written.
     with lock(workdir) if placement.is_chief else nullcontext():
-        train_source = splits.open_split(config, "train", keep_meaning(workdir))
-        val_source = splits.open_split(config, "val", train_source.meaning)
+        train_source, val_source = _open_splits(config, workdir)
+        palette = splits.find_input_palette(config, train_source.meaning)
         config, chosen = fit_precision(config, asked, not was_begun, train_source)
         say(f"training on {placement}, {config.precision}{chosen}")
         if placement.is_chief and (misfit := find_misfit(config, train_source, val_source)):
@@ -115,7 +123,7 @@ def train_and_evaluate(
         judge = build_judgement(config, val_source, metrics) if placement.is_chief else None
 
         def build(total_steps: int) -> TranslationStep:
-            train_step = _build_step(config, total_steps, generator, build_step)
+            train_step = _build_step(config, total_steps, generator, build_step, palette)
             if origin:
                 start_from(origin, train_step.generator, train_step.discriminator)
             return train_step
@@ -141,9 +149,18 @@ def _read_origin(
     """Reads the first weights. Those that do not fit the networks are refused before the data is opened."""
     origin = read_origin(config.init_from)
     if not build_step:  # which builds networks that are not known before it is called
-        check_fit(origin, build_generator(config, generator), build_discriminator(config))
+        palette = splits.find_input_palette(config)
+        networks = build_generator(config, generator, palette), build_discriminator(config, palette)
+        check_fit(origin, *networks)
     say(f"starting with the weights of {describe_origin(origin)}")
     return origin
+
+
+def _open_splits(config: Config, workdir: Path) -> tuple[Source, Source]:
+    train_source = splits.open_split(config, "train", keep_meaning(workdir))
+    # Sooner than networks are built, because those of other classes do not fit the run.
+    check_classes(workdir, train_source.meaning)
+    return train_source, splits.open_split(config, "val", train_source.meaning)
 
 
 def _build_step(
@@ -151,9 +168,10 @@ def _build_step(
     total_steps: int,
     generator: Builder | None,
     build_step: Callable[[Config, int], TranslationStep] | None,
+    palette: Palette | None,
 ) -> TranslationStep:
     if not build_step:
-        return build_train_step(config, total_steps, generator)
+        return build_train_step(config, total_steps, generator, palette)
     keras.utils.set_random_seed(config.seed)
     return build_step(config, total_steps)
 

@@ -94,7 +94,7 @@ def test_gray_stays_gray_without_classes_or_where_it_may_be_no_label_map(tmp_pat
     [
         ([Image.fromarray(IDS), Image.new("RGB", (3, 2))], PALETTE, "0.png is gray, .* and .*1.png is not"),
         ([Image.fromarray(IDS)], {"sky": [1, 2, 3]}, "labels holds class ids, and the palette has no colour"),
-        ([Image.fromarray(IDS)], {"sky": 7}, 'palette .*palette.json: "sky" must be'),
+        ([Image.fromarray(IDS)], {"sky": "7"}, 'palette .*palette.json: "sky" must be'),
     ],
 )
 def test_what_cannot_be_told_is_refused(tmp_path, label_maps, palette, reason):

@@ -9,7 +9,14 @@ from PIL import Image
 
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.catalogue import CATALOGUE
-from tfpix2pix.pipelines.labels.palettes import Palette, class_ids, colour_ids, find_palette, resize_ids
+from tfpix2pix.pipelines.labels.palettes import (
+    Palette,
+    class_ids,
+    colour_ids,
+    find_palette,
+    numbered_colour,
+    resize_ids,
+)
 
 PALETTE = Palette(
     ("red", "green"), np.array([[200, 0, 0], [0, 200, 0]], np.uint8), np.array([[0, 0, 0]], np.uint8)
@@ -90,6 +97,33 @@ def test_resizing_is_that_of_tensorflow(size):
     np.testing.assert_array_equal(resize_ids(ids, size), expected)
 
 
+def test_a_palette_file_of_ids(tmp_path):
+    file = tmp_path / "p.json"
+    file.write_text('{"sky": 15, "road": {"id": 40000, "colour": [4, 5, 6]}, "car": {"colour": [7, 8, 9]}}')
+    palette = find_palette(str(file))
+    assert palette.ids == (15, 40000, 2)
+    # Class 15 of PASCAL VOC is person, [192, 128, 128].
+    np.testing.assert_array_equal(palette.colours, [[192, 128, 128], [4, 5, 6], [7, 8, 9]])
+    file.write_text(palette.to_json())
+    again = find_palette(str(file))
+    assert again.ids == palette.ids and again.colours.tolist() == palette.colours.tolist()
+
+
+def test_ids_have_the_colours_of_pascal_voc():
+    published = [
+        [0, 0, 0],
+        [128, 0, 0],
+        [0, 128, 0],
+        [128, 128, 0],
+        [0, 0, 128],
+        [128, 0, 128],
+        [0, 128, 128],
+    ]
+    published += [[128, 128, 128], [64, 0, 0], [192, 0, 0], [64, 128, 0], [192, 128, 0], [64, 0, 128]]
+    assert [list(numbered_colour(number)) for number in range(13)] == published
+    assert len({numbered_colour(number) for number in range(2**16)}) == 2**16
+
+
 def test_a_palette_file(tmp_path):
     file = tmp_path / "p.json"
     file.write_text('{"sky": [1, 2, 3], "road": [4, 5, 6], "void": [[0, 0, 0], [9, 9, 9]]}')
@@ -125,6 +159,9 @@ def test_a_palette_comes_back_from_its_own_file(tmp_path, name):
         ('{"a": [1, 2, 3], "void": [[1, 2, 3]]}', '"void" and "a" have the same colour'),
         ('{"a": [1, 2, 3], "void": 7}', '"void" must be a list'),
         ('{"a": [1, 2, 3], "void": [["x"]]}', '"void" must be'),
+        ('{"a": 1, "b": [1, 2, 3]}', '"a" and "b" have the same id 1'),
+        ('{"a": 65536}', '"a" must be .*, an id from 0 to 65535, or .*, found 65536'),
+        ('{"a": {"ids": 1}}', '"a" must be .*, or {"id": ..., "colour": ...}, found'),
         ("{}", "expected 1 to 255 classes, found 0"),
         ("[1]", "expected an object"),
         ("{", "Expecting"),

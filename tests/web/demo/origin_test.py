@@ -13,7 +13,8 @@ from tfpix2pix.translate.translator import Translator
 from tfpix2pix.web.demo.input import Origin, describe_input, origin_of_translator
 
 BEFORE = runs.ROOT / "tests" / "helpers" / "before_rooms"
-ORIGIN = Origin("synthetic", "BtoA", size=(32, 32), meaning=UNKNOWN)
+PAIRS = {"input_encoding": "picture"}
+ORIGIN = Origin("synthetic", "BtoA", options=PAIRS, size=(32, 32), meaning=UNKNOWN)
 
 
 @pytest.fixture
@@ -30,10 +31,16 @@ def test_a_run_and_its_saved_model_say_the_same(version):
 
 def test_a_card_without_settings_leaves_the_name(version):
     (version / "model_card.json").write_text('{"name": "written by somebody else"}')
-    assert origin_of_translator(Translator(version)) == Origin("edges2shoes", "AtoB", meaning=UNKNOWN)
-    assert origin_of_translator(Translator(version), dataset="facades") == Origin("facades", "BtoA")
+    assert origin_of_translator(Translator(version)) == Origin(
+        "edges2shoes", "AtoB", options=PAIRS, meaning=UNKNOWN
+    )
+    assert origin_of_translator(Translator(version), dataset="facades") == Origin(
+        "facades", "BtoA", options=PAIRS
+    )
     (version / "model_card.json").unlink()
-    assert origin_of_translator(Translator(version)) == Origin("edges2shoes", "AtoB", meaning=UNKNOWN)
+    assert origin_of_translator(Translator(version)) == Origin(
+        "edges2shoes", "AtoB", options=PAIRS, meaning=UNKNOWN
+    )
 
 
 def test_a_damaged_card_is_named(version):

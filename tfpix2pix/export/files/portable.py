@@ -14,6 +14,7 @@ from keras import ops
 
 from tfpix2pix.export.files import rebuilt_layers
 from tfpix2pix.networks import keras_versions, layers
+from tfpix2pix.networks.class_channels import HALF_RANGE, ClassChannels
 from tfpix2pix.networks.noise import NoiseDropout
 from tfpix2pix.networks.normalization import StatelessNormalization
 from tfpix2pix.networks.padding import CropLike, PadToMultiple, ReflectionPad2D, _mirrored_indices
@@ -217,6 +218,18 @@ def _crop(inputs):
     return images[:, top : top + height, left : left + width, :]
 
 
+def _encode(layer: ClassChannels, label_maps):
+    levels = ops.round((label_maps + 1.0) * HALF_RANGE)
+    nearness = -np.square(layer.table).sum(1)
+    for channel in range(3):
+        nearness = levels[..., channel : channel + 1] * (2 * layer.table[:, channel]) + nearness
+    # In whole numbers, because Keras's argmax of floats takes operations that ONNX does not have.
+    nearest = ops.expand_dims(ops.argmax(ops.cast(nearness, "int32"), axis=-1), -1)
+    # Not `one_hot`, which runtimes know in different ways for what is no class.
+    classes = np.arange(len(layer.colours), dtype=np.int32)
+    return ops.cast(ops.equal(ops.cast(nearest, "int32"), classes), "float32")
+
+
 def _reflect(images, pad_px: int):
     return ops.pad(images, ((0, 0), (pad_px, pad_px), (pad_px, pad_px), (0, 0)), mode="reflect")
 
@@ -262,6 +275,7 @@ _FORMS: dict[type, Callable[[Any], Callable]] = {
     layers.PaddedConv2D: rebuilt_layers.rebuild_convolution,
     layers.ResizeConv2D: rebuilt_layers.rebuild_resizing,
     layers.UpConv2D: rebuilt_layers.rebuild_transposed,
+    ClassChannels: lambda layer: lambda images, **_: _encode(layer, images),
     StatelessNormalization: rebuilt_layers.rebuild_normalization,
     PadToMultiple: lambda layer: lambda images, **_: _pad(images, layer.multiple_px),
     ReflectionPad2D: lambda layer: lambda images, **_: _reflect(images, layer.pad_px),
