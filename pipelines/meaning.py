@@ -119,13 +119,16 @@ class Side:
             return _ARRAY
         return _PNG
 
-    def describe_ids(self) -> str:
-        """Returns, for people, which class each id stands for, in which colour; or that there are none."""
-        if self.palette is None or not self.ids:
-            return "no class ids"
-        named = zip(self.ids, self.palette.to_entries().items(), strict=False)
-        classes = ", ".join(f"{value} {name} {colour}" for value, (name, colour) in named)
-        return f"class ids ({classes}; void {self.palette.void.tolist()})"
+    def describe_classes(self) -> str:
+        """Returns, for people, which id and which colour stand for each class, or that there are none."""
+        if self.palette is None:
+            return "no label maps of known classes"
+        named = zip(self.palette.names, self.palette.colours.tolist(), strict=True)
+        classes = [f"{name} {colour}" for name, colour in named]
+        if self.ids:
+            classes = [f"{value} {each}" for value, each in zip(self.ids, classes, strict=True)]
+        what = "class ids" if self.ids else "colours of classes"
+        return f"{what} ({', '.join(classes)}; void {self.palette.void.tolist()})"
 
     def to_json(self) -> dict[str, Any]:
         """Returns the side in types of JSON."""

@@ -183,6 +183,24 @@ def test_another_palette_is_noticed(run, tmp_path):
     assert train_and_evaluate(config, run).step == 1
 
 
+def test_another_palette_of_coloured_maps_is_noticed(tmp_path):
+    data_dir = write_dataset(tmp_path / "data", in_colours=True)
+    palette = data_dir / "palette.json"
+    palette.unlink()
+    config = runs.tiny_config(data_dir, steps=1)
+    train(data_dir, tmp_path / "without")
+    palette.write_text(json.dumps(PALETTE))
+    assert train_and_evaluate(config, tmp_path / "without").step == 1  # it is read as before
+    train(data_dir, tmp_path / "run")
+    changed = r"input images .* colours of classes \(sky .*, road \[128, 64, 128\].* and are "
+    for road, now in (([129, 64, 128], r"colours .* road \[129, 64, 128\]"), (None, "no label maps")):
+        palette.write_text(json.dumps({**PALETTE, "road": road}))
+        if road is None:
+            palette.unlink()
+        with pytest.raises(UsageError, match=changed + now):
+            train_and_evaluate(config, tmp_path / "run")
+
+
 def test_a_run_that_does_not_say_it_goes_on_as_it_was(tmp_path):
     data_dir = write_dataset(tmp_path / "data", in_colours=False, names=("input", "target"))
     config = runs.tiny_config(data_dir, steps=1)

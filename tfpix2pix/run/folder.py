@@ -276,13 +276,15 @@ def check_training_set(
 
 
 def check_classes(workdir: Path, meaning: Meaning) -> None:
-    """Raises UsageError where the run in `workdir` began with ids of other classes or colours."""
+    """Raises UsageError where the run in `workdir` began with label maps of other classes, ids or colours."""
     before = read_meaning(workdir)
     for name in ("input", "target"):
         then, now = getattr(before, name), getattr(meaning, name)
-        if then and now and then.describe_ids() != now.describe_ids():
+        # A palette that was added later to images in colours does not change how they are read.
+        is_added = then and now and then.palette is None and not now.ids
+        if then and now and not is_added and then.describe_classes() != now.describe_classes():
             raise UsageError(
-                f"the {name} images of {workdir} were {then.describe_ids()} when it began, and are "
-                f"{now.describe_ids()} now. Bring palette.json and the label maps back to go on, or choose "
-                "another `workdir`"
+                f"the {name} images of {workdir} were {then.describe_classes()} when it began, and are "
+                f"{now.describe_classes()} now. Bring palette.json and the label maps back to go on, or "
+                "choose another `workdir`"
             )
