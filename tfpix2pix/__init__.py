@@ -4,8 +4,10 @@ The public names are imported when they are used, so that `import tfpix2pix` and
 --help of commands do not wait for TensorFlow.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tfpix2pix.networks.registration import register_names
+from tfpix2pix.pipelines.base.backend import check_backend
 from tfpix2pix.pipelines.base.face import name_face
 
 if TYPE_CHECKING:
@@ -55,8 +57,18 @@ _HOMES = {
 _getattr, _, _names = name_face(__name__, _HOMES)
 __all__ = ["__version__", *_names]  # noqa: F822
 
+# The rooms of _HOMES that work without Keras.
+_WITHOUT_KERAS = ("config", "pipelines")
+
 if not TYPE_CHECKING:
-    __getattr__ = _getattr
+
+    def __getattr__(name: str) -> Any:
+        if name in _HOMES and _HOMES[name].split(".")[0] not in _WITHOUT_KERAS:
+            check_backend()
+        return _getattr(name)
+
+
+register_names()
 
 
 def __dir__() -> list[str]:

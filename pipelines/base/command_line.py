@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from absl import flags
 
 from tfpix2pix.pipelines.base import naming
+from tfpix2pix.pipelines.base.backend import check_backend
 from tfpix2pix.pipelines.base.errors import Stopped, UsageError, UserError
 from tfpix2pix.pipelines.base.paths import settle_path
 from tfpix2pix.pipelines.base.suggestions import suggest
@@ -45,9 +46,13 @@ def import_tensorflow() -> None:
     The messages are shown if TF_CPP_MIN_LOG_LEVEL is set. Garbage collection is off
     meanwhile: a quarter of the import would go into searching half a million objects
     that stay until the process ends. They are exempt from later collections too.
+
+    Raises:
+      UserError: when Keras is set to another backend.
     """
     if "tensorflow" in sys.modules:
         return
+    check_backend()
     collects = gc.isenabled()
     gc.disable()
     try:

@@ -2,12 +2,13 @@
 
 import functools
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tfpix2pix.config.choices import GENERATORS
-from tfpix2pix.networks import generators
+from tfpix2pix.networks import discriminators, generators, layers
 from tfpix2pix.networks.keras_versions import variable_path
 from tfpix2pix.pipelines.base.homes import resolve
 
@@ -221,3 +222,22 @@ def test_only_skips_pass_the_input_around_a_closed_bottleneck(name, passes):
     image = _draw_images(1, 16, 16, 3)
     difference = np.abs(model([image, seed]) - model([-image, seed])).max()
     assert difference > 1e-4 if passes else difference == 0
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "float32"])
+def test_networks_take_the_policy_that_is_set_for_all_of_keras(policy):
+    keras.mixed_precision.set_global_policy(policy)
+    try:
+        networks = (
+            generators.unet_generator((8, 8), base_filters=1),
+            generators.encoder_decoder_generator((8, 8), base_filters=1),
+            discriminators.patch_discriminator(1, base_filters=1),
+        )
+        plain = generators.unet_generator((8, 8), base_filters=1, dtype="float32")
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    expected = "float16" if policy == "mixed_float16" else "float32"
+    for network in networks:
+        (first, *_) = [layer for layer in network.layers if isinstance(layer, layers.PaddedConv2D)]
+        assert (first.compute_dtype, network.outputs[0].dtype) == (expected, "float32")
+    assert all(layer.compute_dtype == "float32" for layer in plain.layers if layer.weights)

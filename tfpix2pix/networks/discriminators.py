@@ -7,7 +7,7 @@ import keras
 from tfpix2pix.config.choices import STRIDED_CONVOLUTIONS
 from tfpix2pix.networks import layers
 from tfpix2pix.networks.class_channels import encode_input
-from tfpix2pix.networks.keras_versions import layer_calls
+from tfpix2pix.networks.keras_versions import default_policy, layer_calls
 from tfpix2pix.networks.normalization import StatelessNormalization, needs_bias
 from tfpix2pix.pipelines.meaning import Palette
 
@@ -22,7 +22,7 @@ def patch_discriminator(
     normalization: str = "batch",
     conv_kernels: str = "auto",
     palette: Palette | None = None,
-    dtype: str = "float32",
+    dtype: str | None = None,
 ) -> keras.Model:
     """Builds a discriminator that judges each `receptive_field` px patch on its own.
 
@@ -38,7 +38,8 @@ def patch_discriminator(
         that is faster; `native` takes TensorFlow's kernels everywhere.
       palette: classes of the input label map, of which the network sees a channel for each class in
         place of their colours; None for pictures.
-      dtype: Keras dtype policy; logits come out as float32.
+      dtype: Keras dtype policy; None takes the one that is set for all of Keras. Logits come out
+        as float32.
 
     Returns:
       A functional model `[input_image, target_image] -> patch_logits`, or
@@ -60,6 +61,7 @@ def patch_discriminator(
             f"receptive_field must be one of {sorted(STRIDED_CONVOLUTIONS)} px. "
             f"Received: receptive_field={receptive_field}"
         )
+    dtype = dtype or default_policy()
     target_image = keras.Input((None, None, target_channels), name="target_image")
     inputs, images = target_image, target_image
     if conditional:

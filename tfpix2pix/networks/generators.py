@@ -12,6 +12,7 @@ import keras
 from tfpix2pix.config.choices import DROPOUT_PLACES, UPSAMPLINGS
 from tfpix2pix.networks import layers
 from tfpix2pix.networks.class_channels import encode_input
+from tfpix2pix.networks.keras_versions import default_policy
 from tfpix2pix.networks.noise import NoiseDropout
 from tfpix2pix.networks.normalization import StatelessNormalization, needs_bias
 from tfpix2pix.networks.padding import CropLike, PadToMultiple
@@ -66,7 +67,7 @@ def unet_generator(
     upsampling: str = "transposed",
     conv_kernels: str = "auto",
     palette: Palette | None = None,
-    dtype: str = "float32",
+    dtype: str | None = None,
 ) -> keras.Model:
     """Builds the U-Net: encoder, decoder, and a skip between mirrored blocks.
 
@@ -90,7 +91,8 @@ def unet_generator(
         that is faster; `native` takes TensorFlow's kernels everywhere.
       palette: classes of label maps, of which the network sees a channel for each class in place of
         their colours; None for pictures.
-      dtype: Keras dtype policy; the image goes in and comes out as float32.
+      dtype: Keras dtype policy; None takes the one that is set for all of Keras. The image goes in and
+        comes out as float32.
 
     Returns:
       A functional model `[input_image, noise_seed] -> generated_image`.
@@ -106,6 +108,7 @@ def unet_generator(
     >>> generator([image, seed]).shape
     TensorShape([1, 64, 64, 3])
     """
+    dtype = dtype or default_policy()
     return _build_generator(
         depth_for(image_size) if depth is None else depth,
         (input_channels, output_channels),
@@ -129,7 +132,7 @@ def encoder_decoder_generator(
     upsampling: str = "transposed",
     conv_kernels: str = "auto",
     palette: Palette | None = None,
-    dtype: str = "float32",
+    dtype: str | None = None,
 ) -> keras.Model:
     """Builds the encoder-decoder: the U-Net without its skips.
 
@@ -139,6 +142,7 @@ def encoder_decoder_generator(
     >>> encoder_decoder_generator((64, 64), base_filters=8).name
     'encoder_decoder_generator'
     """
+    dtype = dtype or default_policy()
     return _build_generator(
         depth_for(image_size) if depth is None else depth,
         (input_channels, output_channels),

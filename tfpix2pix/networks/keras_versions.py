@@ -5,9 +5,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfpix2pix.pipelines.base.backend import check_backend
 from tfpix2pix.pipelines.base.errors import UserError
 
 IS_KERAS_3 = int(keras.__version__.split(".")[0]) >= 3
+
+if IS_KERAS_3:
+    check_backend(keras.config.backend())
 
 
 def require_keras_3(what: str) -> None:
@@ -21,6 +25,11 @@ def require_keras_3(what: str) -> None:
             f"{what} needs Keras 3, and this is Keras {keras.__version__}; "
             "run it where `pip install tfpix2pix` was done without [addons]: runs are read there as they are"
         )
+
+
+def default_policy() -> str:
+    """Returns the name of the dtype policy that is set for all of Keras, such as `mixed_bfloat16`."""
+    return (keras.config.dtype_policy() if IS_KERAS_3 else keras.mixed_precision.global_policy()).name
 
 
 def variable_path(variable: Any) -> str:
