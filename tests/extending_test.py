@@ -3,6 +3,8 @@
 import json
 import re
 import runpy
+import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from tfpix2pix.config import choices
 from tfpix2pix.networks.keras_versions import IS_KERAS_3
 from tfpix2pix.pipelines.tasks import registry as tasks
 from tfpix2pix.run import checkpoints
+from tfpix2pix.run.callbacks import Moment
 
 PAGE = (runs.ROOT / "docs" / "extending.md").read_text("utf-8")
 RECIPES = dict(re.findall(r"^## (.+?)$.*?^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE))
@@ -35,13 +38,14 @@ def run_recipe(tmp_path, monkeypatch):
         table.update(copy)
 
 
-def test_there_are_five():
+def test_there_are_six():
     titles = (
         "A feature-matching term",
         "A ResNet generator",
         "A metric",
         "A dataset with its palette",
         "A task",
+        "Callbacks",
     )
     assert tuple(RECIPES) == titles
 
@@ -81,3 +85,29 @@ def test_the_task_trains_and_is_exported(run_recipe):
     folder = run_recipe("A task")
     assert json.loads((folder / "runs/sharpen/config.json").read_text())["config"]["task"] == "sharpen"
     assert (folder / "saved_models/synthetic/1/saved_model.pb").is_file()
+
+
+def test_callbacks_watch_a_training(run_recipe):
+    folder = run_recipe("Callbacks")
+    lines = (folder / "runs/watched/metrics.csv").read_text().splitlines()
+    assert [line.partition(",")[0] for line in lines] == ["step", "2", "4", "6"]
+
+
+def test_callbacks_for_services_call_them_as_they_are_called(tmp_path, monkeypatch):
+    (block,) = re.findall(r"^```python\n(import mlflow\n.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    calls = []
+    # The signatures are those of the two packages.
+    wandb, mlflow = types.ModuleType("wandb"), types.ModuleType("mlflow")
+    wandb.log = lambda data, step=None, commit=None: calls.append(("wandb", data, step))
+    mlflow.log_metrics = lambda metrics, step=None: calls.append(("mlflow", metrics, step))
+    monkeypatch.setitem(sys.modules, "wandb", wandb)
+    monkeypatch.setitem(sys.modules, "mlflow", mlflow)
+    names: dict = {}
+    exec(block, names)  # noqa: S102
+    moment = Moment(4, 0, 1.0, tmp_path, {"l1_loss": 0.5}, {"psnr": 9.0}, None, "l1", False)
+    for kind in ("WandbLog", "MlflowLog"):
+        callback = names[kind]()
+        callback.on_steps(moment)
+        callback.on_validation(moment)
+    expected = [({"training/l1_loss": 0.5}, 4), ({"validation/psnr": 9.0}, 4)]
+    assert calls == [(name, *call) for name in ("wandb", "mlflow") for call in expected]

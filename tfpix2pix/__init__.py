@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from tfpix2pix.pipelines.batches import build_dataset as build_dataset
     from tfpix2pix.pipelines.datasets import open_split as open_split
     from tfpix2pix.pipelines.files.sources import from_arrays as from_arrays
+    from tfpix2pix.run.callbacks import Callback as Callback
+    from tfpix2pix.run.callbacks import CsvLog as CsvLog
+    from tfpix2pix.run.callbacks import EarlyStopping as EarlyStopping
     from tfpix2pix.run.generator import load_generator as load_generator
     from tfpix2pix.train.training import train_and_evaluate as train_and_evaluate
     from tfpix2pix.translate.translator import Translator as Translator
@@ -46,6 +49,9 @@ _HOMES = {
     "TrainStep": "methods.pix2pix",
     "build_adam": "methods.optimizers",
     "train_and_evaluate": "train.training",
+    "Callback": "run.callbacks",
+    "EarlyStopping": "run.callbacks",
+    "CsvLog": "run.callbacks",
     "load_generator": "run.generator",
     "translate_images": "translate.translator",
     "Translator": "translate.translator",

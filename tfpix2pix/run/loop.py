@@ -18,6 +18,7 @@ from tfpix2pix.pipelines.batches import build_dataset, example_indices
 from tfpix2pix.pipelines.files.image_files import BadImageError
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.run import checkpoints
+from tfpix2pix.run.callbacks import Callbacks
 from tfpix2pix.run.distribution import Placement
 from tfpix2pix.run.interruption import TrainingStopped, noted_signals
 from tfpix2pix.run.memory import keep_freed_memory
@@ -59,12 +60,14 @@ class Training(Generic[StepType]):
         strategy's scope.
       placement: the strategy, and whether this process is the chief.
       class_targets: whether the targets are class ids instead of images.
+      callbacks: what is called while the run is trained, and may stop it.
 
     Attributes:
       step: number of steps taken, including those of earlier starts.
       total_steps: number of steps after which the run ends.
       train_step: the training step.
       standing: the last and the best validation of the run.
+      callbacks: the callbacks, which say whether they have stopped the run.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Training(Generic[StepType]):
         build_step: Callable[[int], StepType],
         placement: Placement,
         class_targets: bool = False,
+        callbacks: Callbacks | None = None,
     ):
         self.config, self.workdir, self.placement = config, workdir, placement
         self.train_source, self.val_source = sources
@@ -87,6 +91,8 @@ class Training(Generic[StepType]):
         self._meter = LossMeter(metadata.get("losses", {}), metadata.get("loss_steps", 0))
         self._intervals = Intervals.of(config)
         self._class_targets = class_targets
+        self.callbacks = callbacks or Callbacks()
+        self.callbacks.restore(metadata.get("callbacks", {}))
 
     def run(self, judgement: Judgement | None) -> None:
         """Takes the steps that are left; a finished run says so.
@@ -101,12 +107,17 @@ class Training(Generic[StepType]):
         if self.step >= self.total_steps:
             say(f"{self.workdir} is finished: {self.step} steps are done, {self.total_steps} were asked for")
             return
+        if reason := self.callbacks.stop_reason:
+            say(f"{self.workdir} is finished: it was stopped at step {self.step}, because {reason}")
+            return
         if self.step:
             say(f"going on from step {self.step} of {self.total_steps}")
         config, epoch_length = self.config, len(self.train_source)
         records = None
         if judgement:
-            records = Records(config, self.workdir, self.train_step, judgement, self.standing, epoch_length)
+            records = Records(
+                config, self.workdir, self.train_step, judgement, self.standing, epoch_length, self.callbacks
+            )
         progress = Progress(self.step, self.total_steps, epoch_length, config.batch_size)
         profiler = Profiler(self.workdir, config) if judgement else None
         try:
@@ -150,6 +161,9 @@ class Training(Generic[StepType]):
                         f"saved in {self.workdir}. Run the same command to go on",
                         stopping[0],
                     )
+                if reason := self.callbacks.stop_reason:
+                    say(f"stopped at step {self.step} of {self.total_steps}: {reason}")
+                    return
 
     def _batches(self) -> tf.data.Dataset | tf.distribute.DistributedDataset:
         config, strategy = self.config, self.placement.strategy

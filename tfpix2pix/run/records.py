@@ -11,6 +11,7 @@ import numpy as np
 from tfpix2pix.methods.step import Step
 from tfpix2pix.pictures.sheets import write_png
 from tfpix2pix.run import checkpoints
+from tfpix2pix.run.callbacks import Callbacks, Moment
 from tfpix2pix.run.summaries import LossMeter, Progress, Summaries
 
 Pictures = Mapping[str, np.ndarray]
@@ -121,6 +122,7 @@ class Records:
       judgement: how the training is scored and shown.
       standing: the last and the best validation; it is kept up to date.
       examples_per_epoch: number of examples in the training split.
+      callbacks: what is called after each record.
     """
 
     def __init__(
@@ -131,32 +133,49 @@ class Records:
         judgement: Judgement,
         standing: Standing,
         examples_per_epoch: int,
+        callbacks: Callbacks,
     ):
         self._config, self._workdir, self._train_step = config, workdir, train_step
         self._judgement, self._standing = judgement, standing
         self._intervals = Intervals.of(config)
         self._epochs_per_step = config.batch_size / examples_per_epoch
-        self._summaries = Summaries(workdir, int(train_step.step.numpy()), config)
+        self._callbacks, self._first_step = callbacks, int(train_step.step.numpy())
+        self._losses: dict[str, float] = {}
+        self._summaries = Summaries(workdir, self._first_step, config)
 
     def keep(self, step: int, last: bool, stopping: bool, meter: LossMeter, progress: Progress) -> None:
-        """Writes what is due at `step`: all records if it is `last`, and a checkpoint if `stopping`."""
+        """Writes what is due at `step`: all records if it is `last`, and a checkpoint if `stopping`.
+
+        Callbacks are called after what they are told of; if they stop the run, a checkpoint is written too.
+        """
         intervals = self._intervals
 
         def due(every_steps: int) -> bool:
             return last or step % every_steps == 0
 
         if due(intervals.summary_every_steps):
-            progress.report(step, self._write_losses(step, meter))
+            self._losses = self._write_losses(step, meter)
+            progress.report(step, self._losses)
+            self._tell("on_steps", step)
         if self._judgement.sample and due(intervals.sample_every_steps):
             self._write_pictures(step, self._judgement.sample())
-        improved = due(intervals.validate_every_steps) and self._validate(step, progress)
-        if due(intervals.checkpoint_every_steps) or improved or stopping:
+        improved = False
+        if due(intervals.validate_every_steps):
+            improved = self._validate(step, progress)
+            self._tell("on_validation", step)
+        reason = self._callbacks.stop_reason
+        if due(intervals.checkpoint_every_steps) or improved or stopping or reason:
             self.save(meter)
+            self._tell("on_checkpoint", step)
+            if self._callbacks.stop_reason != reason:  # The checkpoint has to hold that the run is stopped.
+                self.save(meter)
 
     def save(self, meter: LossMeter) -> None:
         """Writes a checkpoint of the current step, and deletes those that are not kept."""
         self._summaries.flush()
         metadata = {**dataclasses.asdict(self._standing), **meter.to_json()}
+        if states := self._callbacks.get_states():
+            metadata["callbacks"] = states
         checkpoints.save(self._workdir, self._train_step.variables(), metadata)
         best_step = self._standing.best["step"] if self._standing.best else None
         checkpoints.prune(self._workdir, self._intervals.keep_checkpoints, best_step)
@@ -164,6 +183,20 @@ class Records:
     def close(self) -> None:
         """Closes the event file."""
         self._summaries.close()
+
+    def _tell(self, event: str, step: int) -> None:
+        moment = Moment(
+            step=step,
+            first_step=self._first_step,
+            epoch=step * self._epochs_per_step,
+            workdir=self._workdir,
+            losses=self._losses,
+            scores=self._standing.scores,
+            best=self._standing.best,
+            metric=self._judgement.metric,
+            higher_is_better=self._judgement.higher_is_better,
+        )
+        self._callbacks.tell(event, moment)
 
     def _write_losses(self, step: int, meter: LossMeter) -> dict[str, float]:
         values = meter.read(self._config.batch_size)

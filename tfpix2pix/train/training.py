@@ -1,8 +1,9 @@
 """The training of a generator: restore, train, keep records, export."""
 
 import dataclasses
+import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from tfpix2pix.pipelines.batches import keep_resized
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.meaning import Palette
 from tfpix2pix.run import checkpoints, splits
+from tfpix2pix.run.callbacks import Callback, Callbacks
 from tfpix2pix.run.distribution import check_placement, make_strategy
 from tfpix2pix.run.folder import (
     check_classes,
@@ -48,6 +50,7 @@ class Result:
       scores: `l1`, `psnr` and `ssim` of the last validation.
       generator: the trained generator.
       saved_model: folder of the exported version; None if nothing was exported.
+      stop_reason: why a callback stopped the run; empty if it took all its steps.
     """
 
     workdir: Path
@@ -55,6 +58,7 @@ class Result:
     scores: dict[str, float]
     generator: keras.Model
     saved_model: Path | None
+    stop_reason: str = ""
 
 
 def train_and_evaluate(
@@ -64,6 +68,7 @@ def train_and_evaluate(
     generator: Builder | None = None,
     build_step: Callable[[Config, int], TranslationStep] | None = None,
     metrics: Mapping[str, BuildMetric] | None = None,
+    callbacks: Sequence[Callback] = (),
     allow_new_data: bool = False,
 ) -> Result:
     """Trains, or goes on with what `workdir` holds, until the configured number of steps.
@@ -81,6 +86,8 @@ def train_and_evaluate(
         number of steps of the whole training, in place of the method's. It is called
         after the seed is set, inside the strategy's scope.
       metrics: metrics of your own, by name; each validation scores them too.
+      callbacks: objects of classes that derive from `Callback`, such as `EarlyStopping` and `CsvLog`, which
+        are called after losses, validations and checkpoints, and may stop the run.
       allow_new_data: goes on with a run even if its training images are others now, such as more of
         them. Epochs are counted in the new ones; config.json keeps the earlier ones on record.
 
@@ -101,6 +108,7 @@ def train_and_evaluate(
     """
     if generator and build_step:
         raise UsageError("`build_step` builds the generator too: give it or `generator`, not both")
+    called = _hold_callbacks(callbacks, config)
     workdir = Path(workdir or Path("runs") / config.dataset)
     asked, was_begun = config.precision, is_begun(workdir)
     config = settle_config(workdir, config)
@@ -121,14 +129,8 @@ def train_and_evaluate(
             warn(misfit)
         train_source = _keep_resized(train_source, config)
         judge = build_judgement(config, val_source, metrics) if placement.is_chief else None
-
-        def build(total_steps: int) -> TranslationStep:
-            train_step = _build_step(config, total_steps, generator, build_step, palette)
-            if origin:
-                start_from(origin, train_step.generator, train_step.discriminator)
-            return train_step
-
-        training = Training(config, workdir, (train_source, val_source), build, placement)
+        build = functools.partial(_build_step, config, origin, palette, generator, build_step)
+        training = Training(config, workdir, (train_source, val_source), build, placement, callbacks=called)
         if placement.is_chief:
             # This comes last, because networks may refuse a setting.
             record = origin.record if origin else None
@@ -138,7 +140,14 @@ def train_and_evaluate(
         saved_model = None
         if config.export and placement.is_chief:
             saved_model = _export(trained, config, workdir, training.step)
-    return Result(workdir, training.step, training.standing.scores, trained, saved_model)
+    scores = training.standing.scores
+    return Result(workdir, training.step, scores, trained, saved_model, called.stop_reason)
+
+
+def _hold_callbacks(callbacks: Sequence[Callback], config: Config) -> Callbacks:
+    if callbacks and config.strategy == "multiworker":
+        raise UsageError("`callbacks` run in one process, and do not go with `strategy=multiworker`")
+    return Callbacks(callbacks)
 
 
 def _read_origin(
@@ -165,15 +174,20 @@ def _open_splits(config: Config, workdir: Path) -> tuple[Source, Source]:
 
 def _build_step(
     config: Config,
-    total_steps: int,
+    origin: Origin | None,
+    palette: Palette | None,
     generator: Builder | None,
     build_step: Callable[[Config, int], TranslationStep] | None,
-    palette: Palette | None,
+    total_steps: int,
 ) -> TranslationStep:
-    if not build_step:
-        return build_train_step(config, total_steps, generator, palette)
-    keras.utils.set_random_seed(config.seed)
-    return build_step(config, total_steps)
+    if build_step:
+        keras.utils.set_random_seed(config.seed)
+        train_step = build_step(config, total_steps)
+    else:
+        train_step = build_train_step(config, total_steps, generator, palette)
+    if origin:
+        start_from(origin, train_step.generator, train_step.discriminator)
+    return train_step
 
 
 def _keep_resized(source: Source, config: Config) -> Source:
