@@ -7,9 +7,10 @@ from tfpix2pix.pipelines.files.headers_in_graph import (
     cut_bmp,
     cut_jpeg_frame,
     find_orientation_in_graph,
+    has_too_many_scans,
     png_has_transparency,
 )
-from tfpix2pix.pipelines.files.image_headers import BMP_START, PNG_START
+from tfpix2pix.pipelines.files.image_headers import BMP_START, MAX_JPEG_SCANS, PNG_START
 from tfpix2pix.pipelines.files.number_arrays import LUMA_BITS, LUMA_ROUNDING, LUMA_WEIGHTS
 from tfpix2pix.pipelines.files.orientation import turn_in_graph
 
@@ -63,7 +64,7 @@ def _decode_png(contents: tf.Tensor, channels: int, dtype: tf.DType) -> tf.Tenso
 
 
 def _decode_jpeg(contents: tf.Tensor, channels: int) -> tf.Tensor:
-    contents = _refuse_zeroed(contents)
+    contents = _refuse_before_decoding(contents)
 
     def decode(channels: int) -> tf.Tensor:
         # TensorFlow's default DCT is wrong by up to 20 of 255 levels; this one equals Pillow's exactly.
@@ -111,12 +112,18 @@ def _add_alpha(colours: tf.Tensor) -> tf.Tensor:
     return tf.pad(colours, [[0, 0], [0, 0], [0, 1]], constant_values=colours.dtype.max)
 
 
-def _refuse_zeroed(contents: tf.Tensor) -> tf.Tensor:
-    """Returns the bytes of a JPEG, of which no part may be overwritten with zeros, as in a broken download.
+def _refuse_before_decoding(contents: tf.Tensor) -> tf.Tensor:
+    """Returns the bytes of a JPEG that a decoder may be given.
 
-    A decoder makes gray of them without a word.
+    A decoder makes gray of a part that is overwritten with zeros, as in a broken download, without a word.
+    It would work for minutes on a file of very many scans.
     """
     is_zeroed = tf.strings.regex_full_match(cut_jpeg_frame(contents), _ZEROED)
-    refusal = tf.debugging.Assert(~is_zeroed, ["a part of the JPEG is overwritten with zeros"])
-    with tf.control_dependencies([refusal]):
+    refusals = [
+        tf.debugging.Assert(~is_zeroed, ["a part of the JPEG is overwritten with zeros"]),
+        tf.debugging.Assert(
+            ~has_too_many_scans(contents), [f"the JPEG has more than {MAX_JPEG_SCANS} scans; save it anew"]
+        ),
+    ]
+    with tf.control_dependencies(refusals):
         return tf.identity(contents)

@@ -19,8 +19,10 @@ from tfpix2pix.pipelines.files.image_headers import (
     JPEG_EXIF,
     JPEG_FRAMES,
     JPEG_KNOWN_FRAMES,
+    JPEG_SCAN,
     JPEG_SEGMENTS,
     JPEG_START,
+    MAX_JPEG_SCANS,
     MAX_SEGMENTS,
     PNG_CHANNELS,
     PNG_EXIF,
@@ -174,6 +176,15 @@ def cut_jpeg_frame(contents: tf.Tensor) -> tf.Tensor:
     place, *_ = _find_jpeg_frame(contents)
     length = tf.strings.length(contents)
     return tf.strings.split(_substring(contents, tf.abs(place), length), b"\xff\xd9", maxsplit=1)[0]
+
+
+@_reader
+def has_too_many_scans(contents: tf.Tensor) -> tf.Tensor:
+    """Returns whether a JPEG has more than `MAX_JPEG_SCANS` scans; bool."""
+    place, *_ = _find_jpeg_frame(contents)
+    # Up to the end of the file, because what looks like the picture's end may be inside a comment.
+    rest = _substring(contents, tf.abs(place), tf.strings.length(contents))
+    return tf.size(tf.strings.split(rest, JPEG_SCAN, maxsplit=MAX_JPEG_SCANS + 1)) > MAX_JPEG_SCANS + 1
 
 
 @_reader

@@ -32,6 +32,9 @@ JPEG_SEGMENTS = (0xC4, 0xCC, 0xDB, 0xDC, 0xDD, 0xFE, *range(0xE0, 0xF0))
 JPEG_EXIF, JPEG_ADOBE, ADOBE_START = 0xE1, 0xEE, b"Adobe"
 # The largest profile and preview that files carry take some 300 segments of 64 KiB.
 MAX_SEGMENTS = 1000
+# A scan starts with this marker, and a decoder goes through the whole picture for each scan. Encoders write
+# about ten; a file of 10 MB has room for 800,000, which take minutes. libjpeg-turbo's fuzzers stop here too.
+JPEG_SCAN, MAX_JPEG_SCANS = b"\xff\xda", 500
 # The BMP files that the decoder reads correctly: gray ones with this palette, and others with this order.
 BMP_GRAY_PALETTE = b"".join(bytes([level, level, level, 0]) for level in range(256))
 BMP_MASKS = struct.pack("<III", 0xFF0000, 0xFF00, 0xFF)

@@ -82,3 +82,21 @@ def test_the_alpha_of_black_and_white():
     picture = Image.fromarray(np.array([[True, False]]))
     decoded = decode_image(tf.constant(_encode(picture)), 4)
     np.testing.assert_array_equal(decoded, [[[255] * 4, [0, 0, 0, 255]]])
+
+
+@pytest.mark.parametrize(("scans", "hides"), [(500, False), (501, False), (501, True)])
+def test_a_jpeg_of_very_many_scans_is_refused_before_it_is_decoded(scans, hides):
+    """A decoder goes through the picture once for each scan; a comment may hide what looks like the end."""
+    stream = io.BytesIO()
+    Image.fromarray(COLOURS).resize((16, 16)).save(stream, "JPEG", progressive=True)
+    whole = stream.getvalue()
+    last = whole.rindex(b"\xff\xda")
+    # The last scan refines what is there, so it may come again.
+    more = scans - whole.count(b"\xff\xda")
+    comment = b"\xff\xfe\0\4\xff\xd9" if hides else b""
+    contents = tf.constant(whole[:last] + comment + whole[last:-2] * (1 + more) + b"\xff\xd9")
+    if scans <= 500:
+        assert decode_image(contents).shape == (16, 16, 3)
+    else:
+        with pytest.raises(tf.errors.InvalidArgumentError, match="more than 500 scans"):
+            decode_image(contents)
