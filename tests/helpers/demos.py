@@ -13,6 +13,7 @@ from tfpix2pix.web.address import Address, find_url, open_socket
 from tfpix2pix.web.demo.application import Limits, make_demo
 from tfpix2pix.web.demo.input import describe_input, origin_of_translator, read_examples
 from tfpix2pix.web.demo.models import LocalPainter
+from tfpix2pix.web.server import configure
 
 
 class Place(NamedTuple):
@@ -51,8 +52,7 @@ def serve_model(
         limits,
     )
     with open_socket(Address(port=port)) as listening:
-        config = uvicorn.Config(app, lifespan="off", log_level="warning", timeout_graceful_shutdown=5)
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(configure(app, Address(port=port)))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:

@@ -19,7 +19,9 @@ _FOR_TIME = "left out for its time, as TFPIX2PIX_SHORT asks: "
 
 # Path of a module of tests, below tests/ and without _test.py -> why it is left out.
 LEFT_OUT = {
-    **dict.fromkeys(("web/application", "web/demo/demo", "web/demo/page", "web/limits"), _WEB),
+    **dict.fromkeys(
+        ("web/application", "web/connections", "web/demo/demo", "web/demo/page", "web/limits"), _WEB
+    ),
     **dict.fromkeys(("study/application", "study/browser", "study/creation", "study/plan"), _WEB),
     **dict.fromkeys(("study/results/write", "study/results/statistics", "study/store"), _WEB),
     **dict.fromkeys(("serving/client", "serving/remote_model", "serving/retries", "serving/serve"), _SERVING),

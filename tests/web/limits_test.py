@@ -11,7 +11,8 @@ from starlette.requests import Request as StarletteRequest
 from starlette.testclient import TestClient
 
 from tfpix2pix.web import limits
-from tfpix2pix.web.limits import RateLimit, WorkQueue
+from tfpix2pix.web.limits import RateLimit
+from tfpix2pix.web.work import WorkQueue
 
 
 def request_from(host: str, departs: asyncio.Event | None = None) -> StarletteRequest:
@@ -146,6 +147,63 @@ def test_who_left_is_not_worked_for_and_makes_room():
     asyncio.run(scenario())
 
 
+def test_a_session_that_asks_much_does_not_keep_others_waiting():
+    """The one session of another address, and the other session of the same one, come next."""
+
+    async def scenario():
+        queue, gate, done = WorkQueue(max_waiting=9), threading.Event(), []
+
+        def ask(host: str, session: str) -> asyncio.Future:
+            work = queue.run(request_from(host), lambda: (gate.wait(10), done.append(session)), session)
+            return asyncio.ensure_future(work)
+
+        asked = [ask("1.1.1.1", "first")]
+        await asyncio.sleep(0.05)
+        order = [("1.1.1.1", "a")] * 4 + [("1.1.1.1", "b"), ("1.1.1.2", "c"), ("1.1.1.1", "b")]
+        asked += [ask(*owner) for owner in order]
+        await asyncio.sleep(0.05)
+        gate.set()
+        await asyncio.gather(*asked)
+        assert done == ["first", "a", "b", "c", "a", "b", "a", "a"]
+        queue.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_full_queue_refuses_the_address_that_waits_most():
+    async def scenario():
+        queue, gate = WorkQueue(max_waiting=3), threading.Event()
+
+        def ask(host: str, number: int) -> asyncio.Future:
+            work = queue.run(request_from(host), lambda: (gate.wait(10), number)[1], str(number))
+            return asyncio.ensure_future(work)
+
+        asked = [ask("1.1.1.1", 0)]
+        await asyncio.sleep(0.05)
+        asked += [ask("1.1.1.1", number) for number in (1, 2, 3)]
+        await asyncio.sleep(0.05)
+        asked.append(ask("1.1.1.2", 4))
+        await asyncio.sleep(0.05)
+        asked.append(ask("1.1.1.2", 5))
+        await asyncio.sleep(0.05)
+        gate.set()
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        refused = [place for place, answer in enumerate(answers) if isinstance(answer, HTTPException)]
+        assert refused == [3, 5]
+        assert [answers[place] for place in (0, 1, 2, 4)] == [0, 1, 2, 4]
+        queue.close()
+
+    asyncio.run(scenario())
+
+
+def test_sessions_of_one_address_have_a_limit_each():
+    rate = RateLimit(per_sec=1, burst=1, clock=Clock())
+    rate.check(request_from("1.1.1.1"), "a")
+    rate.check(request_from("1.1.1.1"), "b")
+    with pytest.raises(HTTPException):
+        rate.check(request_from("1.1.1.1"), "a")
+
+
 def test_a_job_that_fails_fails_for_its_client_alone():
     async def scenario():
         queue = WorkQueue(max_waiting=1)
@@ -169,7 +227,7 @@ def test_an_application_answers_busy_in_json():
         thread = threading.Thread(target=lambda: first.append(client.get("/")))
         thread.start()
         deadline = time.monotonic() + 10
-        while queue._jobs == 0 and time.monotonic() < deadline:
+        while queue.count == 0 and time.monotonic() < deadline:
             time.sleep(0.01)
         assert client.get("/").status_code == 503
         gate.set()

@@ -3,7 +3,8 @@
 - The host of a request must be an IP address, localhost, or a name that was allowed. Otherwise a page
   elsewhere could reach a server on 127.0.0.1 through a name of its own (DNS rebinding).
 - The origin of a request that may change something must be the server's own page.
-- Bodies are counted while they are read, so that neither a wrong length nor chunks deceive.
+- Bodies are counted while they are read, so that neither a wrong length nor chunks deceive. If a body has
+  not arrived when the answer is ready, the connection is closed.
 - Answers have the headers that confine a page to what came with it.
 - A failure is a sentence to the client; all else about it is in the server's log.
 """
@@ -70,6 +71,7 @@ class Protection:
         if scope["type"] != "http":
             return
         has_started = False
+        body = _Body(scope, receive, self._max_body_bytes)
 
         async def send_protected(message: Message) -> None:
             nonlocal has_started
@@ -78,6 +80,8 @@ class Protection:
                 headers = MutableHeaders(raw=message["headers"])
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
+                if not body.is_complete:
+                    headers["Connection"] = "close"
                 message["headers"] = headers.raw
             await send(message)
 
@@ -86,7 +90,10 @@ class Protection:
             await refusal(scope, receive, send_protected)
             return
         try:
-            await self._app(scope, self._limit(receive), send_protected)
+            await self._app(scope, body.receive, send_protected)
+        except asyncio.CancelledError:  # The server ends, and does not wait for the answer any longer.
+            if not has_started:
+                await _refuse(503, "The server is being stopped.")(scope, receive, send_protected)
         except Exception:
             _LOG.exception("%s %s failed", scope["method"], scope["path"])
             if not has_started:
@@ -109,7 +116,7 @@ class Protection:
                 return _refuse(403, "That request came from a page of another site.")
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > self._max_body_bytes:
-            return _refuse(413, self._too_large)
+            return _refuse(413, _too_large(self._max_body_bytes))
         return None
 
     def _is_allowed(self, name: str | None) -> bool:
@@ -121,30 +128,36 @@ class Protection:
         except ValueError:
             return False
 
-    @property
-    def _too_large(self) -> str:
-        return f"The request is larger than the {self._max_body_bytes:,} bytes allowed."
 
-    def _limit(self, receive: Receive) -> Receive:
-        received_bytes, is_complete = 0, False
-        clock = asyncio.get_running_loop().time
-        deadline = clock() + BODY_TIMEOUT_SEC
+class _Body:
+    """The body of a request, which is counted and timed while it arrives."""
 
-        async def receive_limited() -> Message:
-            nonlocal received_bytes, is_complete
-            if is_complete:
-                return await receive()
-            try:
-                message: Any = await asyncio.wait_for(receive(), deadline - clock())
-            except asyncio.TimeoutError:  # In Python 3.10 it is not the built-in one yet.
-                raise HTTPException(408, "The request did not arrive in time.") from None
-            received_bytes += len(message.get("body", b""))
-            is_complete = not message.get("more_body", False)
-            if received_bytes > self._max_body_bytes:
-                raise HTTPException(413, self._too_large, {"Connection": "close"})
-            return message
+    def __init__(self, scope: Scope, receive: Receive, max_bytes: int):
+        headers = Headers(scope=scope)
+        self.is_complete = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
+        self._receive = receive
+        self._max_bytes = max_bytes
+        self._received_bytes = 0
+        self._clock = asyncio.get_running_loop().time
+        self._deadline = self._clock() + BODY_TIMEOUT_SEC
 
-        return receive_limited
+    async def receive(self) -> Message:
+        """Returns the next message of the server; raises HTTPException for bodies too large or too slow."""
+        if self.is_complete:
+            return await self._receive()
+        try:
+            message: Any = await asyncio.wait_for(self._receive(), self._deadline - self._clock())
+        except asyncio.TimeoutError:  # In Python 3.10 it is not the built-in one yet.
+            raise HTTPException(408, "The request did not arrive in time.") from None
+        self._received_bytes += len(message.get("body", b""))
+        if self._received_bytes > self._max_bytes:
+            raise HTTPException(413, _too_large(self._max_bytes))
+        self.is_complete = not message.get("more_body", False)
+        return message
+
+
+def _too_large(max_bytes: int) -> str:
+    return f"The request is larger than the {max_bytes:,} bytes allowed."
 
 
 def _host_name(url: str) -> str | None:

@@ -1,6 +1,7 @@
 """Serves an application until SIGTERM or Ctrl-C ends it."""
 
 import contextlib
+import functools
 import signal
 import socket
 import threading
@@ -10,10 +11,12 @@ import uvicorn
 from fastapi import FastAPI
 
 from tfpix2pix.web.address import Address, find_url
+from tfpix2pix.web.connections import Connection, IdleConnections
 
 # Far more than people need, so that nobody opens connections without end.
 MAX_CONNECTIONS = 1000
-SHUTDOWN_SEC = 5
+# Requests in progress have so long to end; the process has then ended after 5 s.
+SHUTDOWN_SEC = 4
 
 
 class _Server(uvicorn.Server):
@@ -41,17 +44,18 @@ class _Server(uvicorn.Server):
             print(self._announcement, flush=True)
 
 
-def serve(app: FastAPI, address: Address, listening: socket.socket, title: str) -> None:
-    """Serves an application until SIGTERM or Ctrl-C. Requests in progress then have 5 s to end.
+def configure(app: FastAPI, address: Address) -> uvicorn.Config:
+    """Returns how an application is served: with limits of connections, and no log of who asked.
 
     Args:
       app: the application.
-      address: the address that `listening` was opened for.
-      listening: the socket from `open_socket`; it is closed at the end.
-      title: what is served; it is printed with the URL as soon as requests are answered.
+      address: where it is served.
     """
-    config = uvicorn.Config(
+    return uvicorn.Config(
         app,
+        # A class of its own knows how long a connection may be silent.
+        http=functools.partial(Connection, IdleConnections(address.trusted_proxy)),  # type: ignore[arg-type]
+        ws="none",
         lifespan="off",
         log_level="warning",
         access_log=False,
@@ -62,5 +66,16 @@ def serve(app: FastAPI, address: Address, listening: socket.socket, title: str) 
         limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=SHUTDOWN_SEC,
     )
+
+
+def serve(app: FastAPI, address: Address, listening: socket.socket, title: str) -> None:
+    """Serves an application until SIGTERM or Ctrl-C. It ends within 5 s, and lets requests in progress end.
+
+    Args:
+      app: the application.
+      address: the address that `listening` was opened for.
+      listening: the socket from `open_socket`; it is closed at the end.
+      title: what is served; it is printed with the URL as soon as requests are answered.
+    """
     with listening:
-        _Server(config, title, find_url(listening)).run(sockets=[listening])
+        _Server(configure(app, address), title, find_url(listening)).run(sockets=[listening])

@@ -111,7 +111,8 @@ def _define_limits(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_float(
         "requests_per_sec",
         4.0,
-        "Answer this many requests a second of each client, in the long run.",
+        "Answer this many requests a second of each page, and ten times as many of each address, in the "
+        "long run.",
         0.01,
         1e6,
         flag_values=flag_values,

@@ -3,7 +3,7 @@
 GET  /                      the page
 GET  /api/model             what the model takes, as JSON
 GET  /api/examples/{place}  a PNG file
-POST /api/translate?noise_seed=0&samples=4   takes an image file, returns PNG files in base64
+POST /api/translate?noise_seed=0&samples=4&page=...   takes an image file, returns PNG files in base64
 """
 
 import base64
@@ -19,11 +19,14 @@ from starlette.responses import Response
 from tfpix2pix.web.application import add_files, add_page, make_application
 from tfpix2pix.web.demo.input import Example, Sheet
 from tfpix2pix.web.demo.models import BadPictureError, Painter, UnavailableError
-from tfpix2pix.web.limits import RateLimit, WorkQueue
+from tfpix2pix.web.limits import RateLimit
+from tfpix2pix.web.work import WorkQueue
 
 STATIC_FOLDER = pathlib.Path(__file__).parent / "static"
 # After a silence, a client may send the requests of this many seconds at once.
 BURST_SEC = 5
+# So many pages may be open behind one address, as in a classroom, before they share a limit.
+PAGES_PER_ADDRESS = 10
 _HOUR_SEC = 3600
 
 
@@ -35,7 +38,8 @@ class Limits:
       max_bytes: the largest number of bytes of an uploaded file.
       max_pixels: the largest number of pixels of an input.
       max_waiting: the largest number of requests that wait for the model.
-      requests_per_sec: requests a second that each client may send in the long run.
+      requests_per_sec: requests a second that each page may send in the long run; an address may send
+        `PAGES_PER_ADDRESS` times as many.
     """
 
     max_bytes: int = 10_000_000
@@ -65,8 +69,8 @@ def make_demo(
     add_page(app, "/", STATIC_FOLDER / "index.html")
     add_files(app, demo=STATIC_FOLDER)
     description = _describe(sheet, examples, limits)
-    burst = max(1, round(limits.requests_per_sec * BURST_SEC))
-    rate, queue = RateLimit(limits.requests_per_sec, burst), WorkQueue(limits.max_waiting)
+    queue = WorkQueue(limits.max_waiting)
+    of_page, of_address = (_make_rate(limits.requests_per_sec * pages) for pages in (1, PAGES_PER_ADDRESS))
 
     @app.get("/api/model")
     def read_model() -> dict[str, Any]:
@@ -84,16 +88,22 @@ def make_demo(
         request: Request,
         noise_seed: Annotated[int, Query(ge=-(2**31), lt=2**32)] = 0,
         samples: Literal["1", "4"] = "1",
+        page: Annotated[str, Query(pattern="^[0-9a-f]{0,32}$")] = "",
     ) -> dict[str, Any]:
-        rate.check(request)
+        of_address.check(request)
+        of_page.check(request, page)
         contents = await request.body()
 
         def work() -> dict[str, Any]:
             return _translate(painter, contents, noise_seed, int(samples))
 
-        return await queue.run(request, work)
+        return await queue.run(request, work, page)
 
     return app
+
+
+def _make_rate(per_sec: float) -> RateLimit:
+    return RateLimit(per_sec, max(1, round(per_sec * BURST_SEC)))
 
 
 def _translate(painter: Painter, contents: bytes, noise_seed: int, samples: int) -> dict[str, Any]:

@@ -1,6 +1,8 @@
-// Asks for translations: one at a time, the newest next, and no more often than the server allows a client.
+// Asks for translations: one at a time, the newest next, and no more often than the server allows a page.
 // What was overtaken while it waited is never sent, so an answer never replaces that of a newer question.
 
+// Tells this page apart from others behind the same address. It is drawn anew whenever the page is opened.
+const PAGE = [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 const GATHER_MS = 120;
 const TIMEOUT_MS = 120_000;
 const LONGEST_WAIT_SEC = 8;
@@ -101,7 +103,7 @@ export class Client {
 
   /** Returns what came back; rejects when nothing did. */
   async send({ noiseSeed, samples }, body, asking) {
-    const address = `api/translate?noise_seed=${noiseSeed}&samples=${samples}`;
+    const address = `api/translate?noise_seed=${noiseSeed}&samples=${samples}&page=${PAGE}`;
     const headers = { "Content-Type": "image/png" };
     this.earliestMs = performance.now() + this.gapMs;
     const timeout = setTimeout(() => asking.abort(), TIMEOUT_MS);
