@@ -14,7 +14,12 @@ def test_every_entry_names_a_function():
     assert found == {
         "unet": "unet_generator",
         "encoder_decoder": "encoder_decoder_generator",
+        "resnet_6blocks": "resnet_6blocks_generator",
+        "resnet_9blocks": "resnet_9blocks_generator",
+        "global": "global_generator",
+        "enhancer": "enhancer_generator",
         "patch": "patch_discriminator",
+        "multiscale": "multiscale_discriminator",
     }
 
 

@@ -1,6 +1,7 @@
 """One table of networks, and what every one of them must keep: its dtype, its weights, its output."""
 
 import functools
+import inspect
 
 import keras
 import numpy as np
@@ -12,18 +13,29 @@ from tfpix2pix.config.choices import STRIDED_CONVOLUTIONS
 from tfpix2pix.networks import discriminators
 from tfpix2pix.pipelines.base.homes import resolve
 
-GENERATORS = {
-    f"{name}-{normalization}-{dtype}": functools.partial(
-        resolve(TABLE[name]), (16, 16), depth=3, base_filters=2, normalization=normalization, dtype=dtype
+RESIDUAL_KINDS = (("batch", "float32"), ("plain_instance", "mixed_bfloat16"))
+SMALL = {"image_size": (16, 16), "depth": 3, "residual_blocks": 1, "base_filters": 2}
+
+
+def _small(name: str, **settings):
+    """Builds a small generator, with those settings that it has."""
+    build = resolve(TABLE[name])
+    named = inspect.signature(build).parameters
+    return functools.partial(
+        build, **{key: value for key, value in SMALL.items() if key in named}, **settings
     )
+
+
+GENERATORS = {
+    f"{name}-{normalization}-{dtype}": _small(name, normalization=normalization, dtype=dtype)
     for name in TABLE
     for normalization in ("batch", "instance", "plain_instance", "none")
     for dtype in ("float32", "mixed_bfloat16")
+    # The residual generators are made of the same layers: two of each kind show the rest.
+    if name in ("unet", "encoder_decoder") or (normalization, dtype) in RESIDUAL_KINDS
 } | {
-    f"{name}-{upsampling}-{dtype}": functools.partial(
-        resolve(TABLE[name]), (16, 16), depth=3, base_filters=2, upsampling=upsampling, dtype=dtype
-    )
-    for name in TABLE
+    f"{name}-{upsampling}-{dtype}": _small(name, upsampling=upsampling, dtype=dtype)
+    for name in ("unet", "encoder_decoder")
     for upsampling, dtype in (("nearest", "float32"), ("bilinear", "mixed_bfloat16"))
 }
 DISCRIMINATORS = {
@@ -41,6 +53,17 @@ DISCRIMINATORS = {
         (False, "instance", "mixed_bfloat16"),
         (False, "none", "float32"),
     )
+}
+DISCRIMINATORS |= {
+    f"multiscale-{number}-{normalization}-{dtype}": functools.partial(
+        discriminators.multiscale_discriminator,
+        number,
+        conditional=number > 1,
+        base_filters=2,
+        normalization=normalization,
+        dtype=dtype,
+    )
+    for number, normalization, dtype in ((1, "batch", "mixed_bfloat16"), (2, "plain_instance", "float32"))
 }
 NETWORKS = GENERATORS | DISCRIMINATORS
 
@@ -67,7 +90,9 @@ def _draw_inputs(model: keras.Model) -> list[tf.Tensor]:
 
 
 def _call(model, inputs: list[tf.Tensor], **options) -> tf.Tensor:
-    return model(inputs if len(inputs) > 1 else inputs[0], **options)
+    """Returns the output, or those of several scales in a row."""
+    outputs = model(inputs if len(inputs) > 1 else inputs[0], **options)
+    return outputs if tf.is_tensor(outputs) else tf.concat([tf.reshape(each, [-1]) for each in outputs], 0)
 
 
 @every_network
@@ -116,4 +141,5 @@ def test_a_graph_of_unknown_shapes_computes_the_same(name):
 def test_every_builder_is_in_the_table():
     built = {_build(name).name for name in NETWORKS}
     generated = {f"{name}_generator" for name in TABLE}
-    assert built == generated | {f"patch_discriminator_{side}px" for side in (1, 16, 34, 70, 142, 286, 574)}
+    patches = {f"patch_discriminator_{side}px" for side in (1, 16, 34, 70, 142, 286, 574)}
+    assert built == generated | patches | {f"multiscale_discriminator_{number}" for number in (1, 2)}

@@ -16,14 +16,33 @@ from tfpix2pix.pipelines.base.homes import Home
 GENERATORS: dict[str, str | Callable[..., Any]] = {
     "unet": "tfpix2pix.networks.generators:unet_generator",
     "encoder_decoder": "tfpix2pix.networks.generators:encoder_decoder_generator",
+    "resnet_6blocks": "tfpix2pix.networks.resnet:resnet_6blocks_generator",
+    "resnet_9blocks": "tfpix2pix.networks.resnet:resnet_9blocks_generator",
+    "global": "tfpix2pix.networks.residual:global_generator",
+    "enhancer": "tfpix2pix.networks.residual:enhancer_generator",
 }
 DISCRIMINATORS: dict[str, str | Callable[..., Any]] = {
     "patch": "tfpix2pix.networks.discriminators:patch_discriminator",
+    "multiscale": "tfpix2pix.networks.discriminators:multiscale_discriminator",
 }
 
 # Name -> the function that builds the networks and the training step; `tfpix2pix/methods/build.py` says what
 # it is called with.
-METHODS: dict[str, Home] = {"pix2pix": "tfpix2pix.methods.pix2pix:build_step"}
+METHODS: dict[str, Home] = {
+    "pix2pix": "tfpix2pix.methods.pix2pix:build_step",
+    "pix2pixhd": "tfpix2pix.methods.pix2pixhd:build_step",
+}
+# Method -> the settings of its paper, which hold where they are not given.
+METHOD_RECIPES: dict[str, dict[str, Any]] = {
+    "pix2pixhd": {
+        "generator": "global",
+        "discriminator": "multiscale",
+        "normalization": "plain_instance",
+        "objective": "cgan",
+        "gan_loss": "least_squares",
+        "lambda_feature_matching": 10.0,
+    },
+}
 
 # Name -> the function that builds the metric; `tfpix2pix/metrics/registry.py` says what a metric is.
 METRICS: dict[str, Home] = {
@@ -60,6 +79,8 @@ LEAST_SIZE = 32
 LEAST_SIZES = {142: 48, 286: 96, 574: 192}
 
 OBJECTIVES = ("l1", "gan", "cgan", "l1+gan", "l1+cgan")
+# The adversarial losses, which `methods/losses.py` defines.
+GAN_LOSSES = ("cross_entropy", "least_squares", "hinge")
 LR_SCHEDULES = ("constant", "linear_decay")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 STRATEGIES = ("auto", "mirrored", "multiworker", "one_device")

@@ -13,6 +13,7 @@ from absl import flags
 
 from tfpix2pix.config import options
 from tfpix2pix.config.checks import check, parse_step_range
+from tfpix2pix.config.choices import METHOD_RECIPES
 from tfpix2pix.config.fields import FIELDS, Config
 from tfpix2pix.config.options import parse_size
 from tfpix2pix.config.run_config import RunConfig, read_given, read_json, with_load_size
@@ -66,7 +67,8 @@ def make_config(**given: Any) -> Config:
         values["dataset"] = catalogue.name_folder(Path(values["data_dir"]))
     if values.get("resize") == "none" and "load_size" in values:
         raise UsageError("`load_size` has no effect with `resize=none`; drop one of the two")
-    config = Config(**with_load_size(Config, {**_recipe_settings(values), **values}))
+    recipe = {**_recipe_settings(values), **METHOD_RECIPES.get(values.get("method", ""), {})}
+    config = Config(**with_load_size(Config, {**recipe, **values}))
     check(config)
     return config
 

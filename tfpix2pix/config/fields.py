@@ -4,20 +4,13 @@ import dataclasses
 
 from tfpix2pix.config.choices import (
     CONV_KERNELS,
-    DISCRIMINATORS,
-    DROPOUTS,
-    GENERATORS,
-    METHODS,
     METRICS,
     NORM_BACKENDS,
-    NORMALIZATIONS,
-    OBJECTIVES,
-    RECEPTIVE_FIELDS,
     RESIZES,
     SERVING_NOISE,
     STRATEGIES,
-    UPSAMPLINGS,
 )
+from tfpix2pix.config.network_fields import NetworkConfig
 from tfpix2pix.config.options import list_fields, option, redefine
 from tfpix2pix.config.run_config import RunConfig
 from tfpix2pix.pipelines import catalogue
@@ -30,7 +23,7 @@ def _list_tasks() -> str:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(RunConfig):
+class Config(NetworkConfig):
     """Everything that decides a run. Build it with `make_config`.
 
     Sizes are (height, width) in px; `*_steps` count steps, each of which updates D once and G once.
@@ -91,83 +84,6 @@ class Config(RunConfig):
         help="Train on this many examples in each step, over all replicas together. With more "
         "than 1, --normalization=batch learns with the statistics of batches, and translates with those of "
         "each image, which costs a little quality; --normalization=instance has no such gap.",
-    )
-    generator: str = option(
-        "unet",
-        "Build a generator of this architecture.",
-        group="networks",
-        choices=GENERATORS,
-    )
-    depth: int | None = option(
-        None,
-        "Halve the size of the images this many times in the generator.",
-        group="networks",
-        minimum=2,
-    )
-    upsampling: str = option(
-        "transposed",
-        "Enlarge feature maps in the decoder by transposed convolutions, or resize them (nearest or "
-        "bilinear) and then convolve, which leaves no checkerboard pattern.",
-        group="networks",
-        choices=UPSAMPLINGS,
-    )
-    dropout: str = option(
-        "paper",
-        "Apply dropout in the generator where the paper does, where the PyTorch reference does (torch), "
-        "or nowhere (none).",
-        group="networks",
-        choices=DROPOUTS,
-    )
-    discriminator: str = option(
-        "patch",
-        "Build a discriminator of this architecture.",
-        group="networks",
-        choices=DISCRIMINATORS,
-    )
-    receptive_field: int = option(
-        70,
-        f"Let the discriminator judge patches of this size in px: {', '.join(map(str, RECEPTIVE_FIELDS))}.",
-        group="networks",
-        choices=RECEPTIVE_FIELDS,
-    )
-    base_filters: int = option(
-        64,
-        "Give the first block of both networks this many filters.",
-        group="networks",
-        minimum=1,
-    )
-    discriminator_filters: int | None = option(
-        None,
-        "Give the first block of the discriminator this many filters.",
-        group="networks",
-        minimum=1,
-    )
-    normalization: str = option(
-        "batch",
-        "Normalise the feature maps of both networks by the statistics of the batch, by those of each "
-        "image (instance), by those of each image without a scale and an offset (plain_instance), or not "
-        "at all.",
-        group="networks",
-        choices=NORMALIZATIONS,
-    )
-    method: str = option(
-        "pix2pix",
-        "Train by this method.",
-        group="objective",
-        choices=METHODS,
-    )
-    objective: str = option(
-        "l1+cgan",
-        "Minimise these losses of the generator: the L1 distance to the target, the loss of a GAN whose "
-        "discriminator sees only the output (gan), or of one that sees the input too (cgan).",
-        group="objective",
-        choices=OBJECTIVES,
-    )
-    lambda_l1: float = option(
-        100.0,
-        "Multiply the L1 loss by this weight.",
-        group="objective",
-        minimum=0,
     )
     best_metric: str = option(
         "l1",

@@ -101,13 +101,13 @@ def unet_table(unet: Unet) -> dict[str, Place]:
         up = 3 if outermost or innermost else 5
         shape = (filters, unet.input_channels if outermost else outer, 4, 4)
         ours, theirs = f"encoder_{number}", f"{block}.model"
-        table |= _convolution(f"{ours}_conv", f"{theirs}.{down}", shape, filters, unet.biased)
+        table |= convolution_places(f"{ours}_conv", f"{theirs}.{down}", shape, filters, unet.biased)
         if unet.affine and not (outermost or innermost):
-            table |= _affine(f"{ours}_norm", f"{theirs}.{down + 1}", filters)
+            table |= affine_places(f"{ours}_norm", f"{theirs}.{down + 1}", filters)
         ours, shape = f"decoder_{number}", (filters if innermost else 2 * filters, outer, 4, 4)
-        table |= _convolution(f"{ours}_conv", f"{theirs}.{up}", shape, outer, unet.biased or outermost)
+        table |= convolution_places(f"{ours}_conv", f"{theirs}.{up}", shape, outer, unet.biased or outermost)
         if unet.affine and not outermost:
-            table |= _affine(f"{ours}_norm", f"{theirs}.{up + 1}", outer)
+            table |= affine_places(f"{ours}_norm", f"{theirs}.{up + 1}", outer)
         block, outer = f"{theirs}.{1 if outermost else 3}", filters
     return table
 
@@ -124,14 +124,14 @@ def discriminator_table(discriminator: PatchDiscriminator) -> dict[str, Place]:
         place = 0 if number == 1 else 3 * number - 4
         shape, ours = (filters, inputs, side, side), f"patch_{number}"
         biased = discriminator.biased or number == 1
-        table |= _convolution(f"{ours}_conv", f"{prefix}.{place}", shape, filters, biased)
+        table |= convolution_places(f"{ours}_conv", f"{prefix}.{place}", shape, filters, biased)
         if discriminator.affine and number > 1:
-            table |= _affine(f"{ours}_norm", f"{prefix}.{place + 1}", filters)
+            table |= affine_places(f"{ours}_norm", f"{prefix}.{place + 1}", filters)
         inputs = filters
     # The last convolution always has a bias, except in the pixel discriminator: there it is like the
     # inner ones.
     biased, shape = discriminator.biased or not pixel, (1, inputs, side, side)
-    return table | _convolution("patch_logits_conv", f"{prefix}.{3 * blocks - 1}", shape, 1, biased)
+    return table | convolution_places("patch_logits_conv", f"{prefix}.{3 * blocks - 1}", shape, 1, biased)
 
 
 def to_ours(tensors: Mapping[str, np.ndarray], table: Table) -> dict[str, np.ndarray]:
@@ -160,14 +160,16 @@ def initial_statistics(table: Table) -> dict[str, np.ndarray]:
     return statistics
 
 
-def _convolution(
+def convolution_places(
     ours: str, theirs: str, shape: tuple[int, ...], filters: int, biased: bool
 ) -> dict[str, Place]:
+    """Returns the weights of a convolution: name in the reference -> place."""
     kernel = {f"{theirs}.weight": Place(f"{ours}/kernel", shape)}
     return {**kernel, f"{theirs}.bias": Place(f"{ours}/bias", (filters,))} if biased else kernel
 
 
-def _affine(ours: str, theirs: str, filters: int) -> dict[str, Place]:
+def affine_places(ours: str, theirs: str, filters: int) -> dict[str, Place]:
+    """Returns the scale and the offset of a norm: name in the reference -> place."""
     return {
         f"{theirs}.weight": Place(f"{ours}/gamma", (filters,)),
         f"{theirs}.bias": Place(f"{ours}/beta", (filters,)),

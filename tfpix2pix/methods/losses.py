@@ -6,7 +6,8 @@ logits, which keeps gradients bit-reproducible, as "AddN" in docs/fidelity.md ex
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 import tensorflow as tf
 
@@ -67,40 +68,82 @@ def find_terms(config: Config) -> dict[str, LossTerm]:
     return terms
 
 
-def discriminator_real_loss(real_logits: tf.Tensor) -> tf.Tensor:
-    """Returns -log D(real), averaged over patches.
+# What a discriminator returns: its logits, float [B, h, w, 1], or those of each of its scales.
+Logits: TypeAlias = tf.Tensor | Sequence[tf.Tensor]
 
-    Args:
-      real_logits: float [B, h, w, 1].
+
+@dataclasses.dataclass(frozen=True)
+class GanLoss:
+    """An adversarial loss. Each function takes logits, float [B, h, w, 1], and returns a value for each.
+
+    The value for an example is the mean over its patches, summed over the discriminator's scales.
+
+    Attributes:
+      on_real: the discriminator's loss on real images.
+      on_generated: the discriminator's loss on generated images.
+      of_generator: the generator's loss.
+    """
+
+    on_real: Callable[[tf.Tensor], tf.Tensor]
+    on_generated: Callable[[tf.Tensor], tf.Tensor]
+    of_generator: Callable[[tf.Tensor], tf.Tensor]
+
+    def discriminator_real_loss(self, real_logits: Logits) -> tf.Tensor:
+        """Returns float32 [B], not halved."""
+        return _over_patches(self.on_real, real_logits)
+
+    def discriminator_generated_loss(self, generated_logits: Logits) -> tf.Tensor:
+        """Returns float32 [B], not halved."""
+        return _over_patches(self.on_generated, generated_logits)
+
+    def generator_gan_loss(self, generated_logits: Logits) -> tf.Tensor:
+        """Returns float32 [B]."""
+        return _over_patches(self.of_generator, generated_logits)
+
+
+# `choices.GAN_LOSSES` names them.
+GAN_LOSSES: Mapping[str, GanLoss] = {
+    # -log D(real), -log(1 - D(generated)), and the non-saturating -log D(generated): Isola et al., Sec. 3.1
+    # and 3.3.
+    "cross_entropy": GanLoss(
+        on_real=lambda logits: tf.nn.softplus(-logits),
+        on_generated=tf.nn.softplus,
+        of_generator=lambda logits: tf.nn.softplus(-logits),
+    ),
+    # Mao et al., Least Squares Generative Adversarial Networks, ICCV 2017, with the targets 1 and 0.
+    "least_squares": GanLoss(
+        on_real=lambda logits: tf.square(logits - 1),
+        on_generated=tf.square,
+        of_generator=lambda logits: tf.square(logits - 1),
+    ),
+    # Lim and Ye, Geometric GAN, 2017.
+    "hinge": GanLoss(
+        on_real=lambda logits: tf.nn.relu(1 - logits),
+        on_generated=lambda logits: tf.nn.relu(1 + logits),
+        of_generator=tf.negative,
+    ),
+}
+
+
+def _over_patches(function: Callable[[tf.Tensor], tf.Tensor], logits: Logits) -> tf.Tensor:
+    scales = logits if isinstance(logits, list | tuple) else [logits]
+    means = [tf.reduce_mean(function(tf.cast(scale, tf.float32)), axis=[1, 2, 3]) for scale in scales]
+    return sum(means[1:], start=means[0])
+
+
+def feature_matching(pair: Translated) -> tf.Tensor:
+    """Returns how far the discriminator's features of the generated image are from those of the target.
+
+    It is 4 times the mean L1 distance over all layers before the logits, of all scales.
 
     Returns:
-      float32 [B], not halved. Source: Sec. 3.1.
+      float32 [B]. Source: Wang et al., CVPR 2018, Sec. 3.2; the factor 4 is the original code's.
     """
-    return _mean_softplus(-real_logits)
-
-
-def discriminator_generated_loss(generated_logits: tf.Tensor) -> tf.Tensor:
-    """Returns -log(1 - D(generated)), averaged over patches.
-
-    Args:
-      generated_logits: float [B, h, w, 1].
-
-    Returns:
-      float32 [B], not halved. Source: Sec. 3.1.
-    """
-    return _mean_softplus(generated_logits)
-
-
-def generator_gan_loss(generated_logits: tf.Tensor) -> tf.Tensor:
-    """Returns the non-saturating -log D(generated), averaged over patches.
-
-    Args:
-      generated_logits: float [B, h, w, 1].
-
-    Returns:
-      float32 [B]. Source: Sec. 3.3.
-    """
-    return _mean_softplus(-generated_logits)
+    distances = [
+        tf.reduce_mean(tf.abs(tf.cast(generated, tf.float32) - tf.cast(target, tf.float32)), axis=[1, 2, 3])
+        for target, generated in zip(pair.target_features, pair.generated_features, strict=True)
+    ]
+    return 4 * tf.reduce_mean(tf.stack(distances), axis=0)
 
 
 def l1_loss(target_image: tf.Tensor, generated_image: tf.Tensor) -> tf.Tensor:
@@ -122,7 +165,3 @@ def l1_loss(target_image: tf.Tensor, generated_image: tf.Tensor) -> tf.Tensor:
             f"Received: {target_image.shape} and {generated_image.shape}"
         )
     return tf.reduce_mean(tf.abs(target_image - generated_image), axis=[1, 2, 3])
-
-
-def _mean_softplus(logits: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_mean(tf.nn.softplus(tf.cast(logits, tf.float32)), axis=[1, 2, 3])

@@ -6,10 +6,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfpix2pix.config.choices import OBJECTIVES
+from tfpix2pix.config.choices import GAN_LOSSES, OBJECTIVES
 from tfpix2pix.config.config import Config
 from tfpix2pix.methods import losses
-from tfpix2pix.methods.losses import LossTerm, Translated
+from tfpix2pix.methods.losses import Logits, LossTerm, Translated
 from tfpix2pix.methods.optimizers import LinearDecay, build_adam
 from tfpix2pix.methods.step import Batch, TranslationStep, descend
 from tfpix2pix.networks.build import Builder, build_discriminator, build_generator
@@ -38,6 +38,7 @@ class TrainStep(TranslationStep):
         the objective `l1`.
       objective: one of `choices.OBJECTIVES`. `gan` and `l1+gan` take a
         discriminator of the target alone, `cgan` and `l1+cgan` a conditional one.
+      gan_loss: one of `choices.GAN_LOSSES`.
       lambda_l1: weight of the L1 loss.
       terms: further terms of the generator's loss, by name; each is reported as
         `<name>_loss`.
@@ -70,6 +71,7 @@ class TrainStep(TranslationStep):
         discriminator: keras.Model | None = None,
         *,
         objective: str = "l1+cgan",
+        gan_loss: str = "cross_entropy",
         lambda_l1: float = 100.0,
         terms: Mapping[str, LossTerm] | None = None,
         generator_optimizer: keras.optimizers.Optimizer | None = None,
@@ -78,6 +80,9 @@ class TrainStep(TranslationStep):
         jit_compile: bool = False,
     ):
         _check_objective(objective, discriminator)
+        if gan_loss not in GAN_LOSSES:
+            raise ValueError(f"gan_loss must be one of {GAN_LOSSES}. Received: gan_loss={gan_loss!r}")
+        self.gan_loss = losses.GAN_LOSSES[gan_loss]
         self.generator = generator
         self.discriminator = discriminator
         self.conditional = "cgan" in objective
@@ -101,7 +106,8 @@ class TrainStep(TranslationStep):
     def replica_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Takes one step on this replica's batch and counts it."""
         input_image, target_image = batch["input_image"], batch["target_image"]
-        values, features = {}, []
+        values: dict[str, tf.Tensor] = {}
+        features: list[tf.Tensor] = []
         with tf.GradientTape() as tape:
             generated_image = self.generator([input_image, batch["noise_seed"]], training=True)
             l1 = self.share(losses.l1_loss(target_image, generated_image))
@@ -110,17 +116,17 @@ class TrainStep(TranslationStep):
                 # D first, then G against the updated D (Sec. 3.3).
                 with tape.stop_recording():
                     values = self._update_discriminator(batch, generated_image)
-                *features, generated_logits = self._judge(input_image, generated_image)
-                gan = self.share(losses.generator_gan_loss(generated_logits))
+                features, generated_logits = self._judge(input_image, generated_image)
+                gan = self.share(self.gan_loss.generator_gan_loss(generated_logits))
                 values["generator_gan_loss"] = gan
                 generator_loss += gan
             if self.terms:
                 with tape.stop_recording():
-                    real = self._judge(input_image, target_image)[:-1] if self._features else []
+                    real = self._judge(input_image, target_image)[0] if self._features else []
                 pair = Translated(input_image, target_image, generated_image, tuple(real), tuple(features))
-                for name, term in self.terms.items():
-                    values[f"{name}_loss"] = self.share(tf.cast(term.compute(pair), tf.float32))
-                    generator_loss += term.weight * values[f"{name}_loss"]
+                term_values, weighted = self._add_terms(pair)
+                values |= term_values
+                generator_loss += weighted
             scaled_loss = scale_loss(self.generator_optimizer, generator_loss)
         descend(tape, scaled_loss, self.generator, self.generator_optimizer, batch)
         # The count waits for the batch, as the weights do.
@@ -133,8 +139,8 @@ class TrainStep(TranslationStep):
         with tf.GradientTape() as tape:
             real_logits = self.discriminate(input_image, target_image, training=True)
             generated_logits = self.discriminate(input_image, generated_image, training=True)
-            real = self.share(losses.discriminator_real_loss(real_logits))
-            generated = self.share(losses.discriminator_generated_loss(generated_logits))
+            real = self.share(self.gan_loss.discriminator_real_loss(real_logits))
+            generated = self.share(self.gan_loss.discriminator_generated_loss(generated_logits))
             # Sec. 3.3: halved, to slow D down relative to G.
             discriminator_loss = 0.5 * (real + generated)
             scaled_loss = scale_loss(self.discriminator_optimizer, discriminator_loss)
@@ -145,16 +151,24 @@ class TrainStep(TranslationStep):
             "discriminator_generated_loss": generated,
         }
 
-    def _judge(self, input_image: tf.Tensor, target_image: tf.Tensor) -> list[tf.Tensor]:
+    def _add_terms(self, pair: Translated) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        """Returns this replica's share of each further term, by its loss's name, and their weighted sum."""
+        values = {
+            f"{name}_loss": self.share(tf.cast(term.compute(pair), tf.float32))
+            for name, term in self.terms.items()
+        }
+        return values, sum(term.weight * values[f"{name}_loss"] for name, term in self.terms.items())
+
+    def _judge(self, input_image: tf.Tensor, target_image: tf.Tensor) -> tuple[list[tf.Tensor], Logits]:
         """Returns the features, if a term reads them, and the logits."""
         if self._features is None:
-            return [self.discriminate(input_image, target_image, training=True)]
-        return self._features(self._inputs(input_image, target_image), training=True)
+            return [], self.discriminate(input_image, target_image, training=True)
+        outputs = self._features(self._inputs(input_image, target_image), training=True)
+        scales = len(self.discriminator.outputs)
+        return outputs[:-scales], outputs[-scales:]
 
-    def discriminate(
-        self, input_image: tf.Tensor, target_image: tf.Tensor, training: bool = False
-    ) -> tf.Tensor:
-        """Returns the patch logits, float32 [B, h, w, 1], whether or not D sees the input."""
+    def discriminate(self, input_image: tf.Tensor, target_image: tf.Tensor, training: bool = False) -> Logits:
+        """Returns the patch logits, float32 [B, h, w, 1], or a list of them for several scales."""
         return self.discriminator(self._inputs(input_image, target_image), training=training)
 
     def _inputs(self, input_image: tf.Tensor, target_image: tf.Tensor) -> Any:
@@ -200,8 +214,17 @@ def build_step(
     total_steps: int,
     own_generator: Builder | None = None,
     palette: Palette | None = None,
+    kind: type | None = None,
 ) -> TrainStep:
-    """Builds networks, optimizers and step, as `methods/build.py` calls it."""
+    """Builds networks, optimizers and step, as `methods/build.py` calls it.
+
+    Args:
+      config: the run's configuration.
+      total_steps: steps of the whole training.
+      own_generator: builds the generator in place of the configuration's.
+      palette: classes of the inputs, where the networks see them one-hot.
+      kind: a class derived from `TrainStep`; None takes `TrainStep`.
+    """
 
     def build_optimizer() -> keras.optimizers.Optimizer:
         rate = config.learning_rate
@@ -213,10 +236,11 @@ def build_step(
     if config.norm_backend == "addons":
         generator = use_addons(generator)
         discriminator = use_addons(discriminator) if discriminator is not None else None
-    return TrainStep(
+    return (kind or TrainStep)(
         generator,
         discriminator,
         objective=config.objective,
+        gan_loss=config.gan_loss,
         lambda_l1=config.lambda_l1,
         terms=losses.find_terms(config),
         generator_optimizer=build_optimizer(),

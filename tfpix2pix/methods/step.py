@@ -137,10 +137,10 @@ class TranslationStep(Step):
     discriminator: Any
 
     @abstractmethod
-    def discriminate(
-        self, input_image: tf.Tensor, target_image: tf.Tensor, training: bool = False
-    ) -> tf.Tensor:
+    def discriminate(self, input_image: tf.Tensor, target_image: tf.Tensor, training: bool = False) -> Any:
         """Returns the patch logits, float32 [B, h, w, 1], whether or not D sees the input.
+
+        A discriminator of several scales returns a list of them, the full size first.
 
         Args:
           input_image: float32 [B, H, W, C] in [-1, 1].

@@ -26,11 +26,12 @@ parameters, so that no setting is without effect.
                    target_image -> patch_logits where it is not conditional
 
 Images are float32 [B, H, W, C] in [-1, 1], `noise_seed` is int32 [B, 2], and `patch_logits` are
-float32 [B, h, w, 1] of any h and w. A generator without noise still takes `noise_seed`, and
-ignores it. Initial weights come from Keras's global seed. A forward pass must change no variable
-and draw nothing but from `noise_seed`: that rules out `BatchNormalization` and `Dropout`, for
-which `StatelessNormalization` and `NoiseDropout` are there. `NoiseDropout` must be a layer of the
-model itself, not of a model inside it, so that an export without noise finds it.
+float32 [B, h, w, 1] of any h and w; a discriminator of several scales returns a list of them. A
+generator without noise still takes `noise_seed`, and ignores it. Initial weights come from Keras's
+global seed. A forward pass must change no variable and draw nothing but from `noise_seed`: that
+rules out `BatchNormalization` and `Dropout`, for which `StatelessNormalization` and `NoiseDropout`
+are there. `NoiseDropout` must be a layer of the model itself, not of a model inside it, so that an
+export without noise finds it.
 """
 
 import inspect
@@ -55,10 +56,14 @@ GENERATOR_SETTINGS = {
     "depth": ("depth",),
     "upsampling": ("upsampling",),
     "dropout": ("dropout", "dropout_rate", "dropout_place"),
+    "residual_blocks": ("residual_blocks",),
+    "enhancers": ("enhancers",),
 }
 DISCRIMINATOR_SETTINGS = {
     "input_encoding": ("palette",),
     "receptive_field": ("receptive_field",),
+    "num_discriminators": ("num_discriminators",),
+    "discriminator_layers": ("discriminator_layers",),
     "discriminator_filters": ("discriminator_filters", "base_filters"),
 }
 

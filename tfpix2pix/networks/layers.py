@@ -115,6 +115,31 @@ class UpConv2D(keras.layers.Conv2DTranspose):
 
 
 @keras.utils.register_keras_serializable("tfpix2pix")
+class UpConv2D3x3(keras.layers.Conv2DTranspose):
+    """`Conv2DTranspose` with a 3x3 kernel that doubles the size, and is centred on the even pixels.
+
+    Args:
+      filters: output channels.
+      **kwargs: further arguments of `keras.layers.Conv2DTranspose`.
+
+    Source: `ConvTranspose2d(3, stride=2, padding=1, output_padding=1)` in pix2pixHD and CycleGAN.
+    `padding="same"` would centre the kernel on the odd pixels.
+    """
+
+    def __init__(self, filters: int, **kwargs):
+        for fixed in ("kernel_size", "strides", "padding", "output_padding", "data_format"):
+            kwargs.pop(fixed, None)
+        super().__init__(filters, 3, 2, padding="valid", **kwargs)
+
+    def call(self, images):
+        return super().call(images)[:, 1:, 1:, :]
+
+    def compute_output_shape(self, input_shape):
+        height, width = (None if side is None else 2 * side for side in input_shape[1:3])
+        return (input_shape[0], height, width, self.filters)
+
+
+@keras.utils.register_keras_serializable("tfpix2pix")
 class ResizeConv2D(PaddedConv2D):
     """Doubles the size by resizing, then convolves 3x3.
 

@@ -1,0 +1,142 @@
+"""The settings of the networks and of what they minimise: a part of `Config`. TensorFlow is not imported."""
+
+import dataclasses
+
+from tfpix2pix.config.choices import (
+    DISCRIMINATORS,
+    DROPOUTS,
+    GAN_LOSSES,
+    GENERATORS,
+    METHODS,
+    NORMALIZATIONS,
+    OBJECTIVES,
+    RECEPTIVE_FIELDS,
+    UPSAMPLINGS,
+)
+from tfpix2pix.config.options import option
+from tfpix2pix.config.run_config import RunConfig
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NetworkConfig(RunConfig):
+    """What networks a run trains, by which method, and for which losses. `Config` adds the rest."""
+
+    generator: str = option(
+        "unet",
+        "Build a generator of this architecture.",
+        group="networks",
+        choices=GENERATORS,
+    )
+    depth: int | None = option(
+        None,
+        "Halve the size of the images this many times in the generator.",
+        group="networks",
+        minimum=2,
+    )
+    residual_blocks: int | None = option(
+        None,
+        "Give the generators global and enhancer this many residual blocks. Default: 9.",
+        group="networks",
+        minimum=1,
+    )
+    enhancers: int = option(
+        1,
+        "Put this many local enhancers around the global generator with --generator=enhancer. Each works on "
+        "images twice as large as those of the network inside it.",
+        group="networks",
+        minimum=1,
+    )
+    upsampling: str = option(
+        "transposed",
+        "Enlarge feature maps in the decoder by transposed convolutions, or resize them (nearest or "
+        "bilinear) and then convolve, which leaves no checkerboard pattern.",
+        group="networks",
+        choices=UPSAMPLINGS,
+    )
+    dropout: str = option(
+        "paper",
+        "Apply dropout in the generator where the paper does, where the PyTorch reference does (torch), "
+        "or nowhere (none).",
+        group="networks",
+        choices=DROPOUTS,
+    )
+    discriminator: str = option(
+        "patch",
+        "Build a discriminator of this architecture.",
+        group="networks",
+        choices=DISCRIMINATORS,
+    )
+    receptive_field: int = option(
+        70,
+        f"Let the discriminator judge patches of this size in px: {', '.join(map(str, RECEPTIVE_FIELDS))}.",
+        group="networks",
+        choices=RECEPTIVE_FIELDS,
+    )
+    num_discriminators: int = option(
+        2,
+        "Judge images at this many sizes with --discriminator=multiscale: at their own, at half of it, and "
+        "so on.",
+        group="networks",
+        minimum=1,
+    )
+    discriminator_layers: int = option(
+        3,
+        "Halve the size this many times in each network of --discriminator=multiscale; 3 judge patches of "
+        "70 px.",
+        group="networks",
+        minimum=1,
+    )
+    base_filters: int = option(
+        64,
+        "Give the first block of both networks this many filters.",
+        group="networks",
+        minimum=1,
+    )
+    discriminator_filters: int | None = option(
+        None,
+        "Give the first block of the discriminator this many filters.",
+        group="networks",
+        minimum=1,
+    )
+    normalization: str = option(
+        "batch",
+        "Normalise the feature maps of both networks by the statistics of the batch, by those of each "
+        "image (instance), by those of each image without a scale and an offset (plain_instance), or not "
+        "at all.",
+        group="networks",
+        choices=NORMALIZATIONS,
+    )
+    method: str = option(
+        "pix2pix",
+        "Train by this method.",
+        group="objective",
+        choices=METHODS,
+    )
+    objective: str = option(
+        "l1+cgan",
+        "Minimise these losses of the generator: the L1 distance to the target, the loss of a GAN whose "
+        "discriminator sees only the output (gan), or of one that sees the input too (cgan).",
+        group="objective",
+        choices=OBJECTIVES,
+    )
+    gan_loss: str = option(
+        "cross_entropy",
+        "Let the discriminator learn by this loss, and the generator by its counterpart.",
+        group="objective",
+        choices=GAN_LOSSES,
+    )
+    lambda_l1: float = option(
+        100.0,
+        "Multiply the L1 loss by this weight.",
+        group="objective",
+        minimum=0,
+    )
+    lambda_feature_matching: float = option(
+        0.0,
+        "Multiply by this weight the loss that matches what the discriminator's layers make of the target "
+        "and of the generated image. pix2pixHD takes 10.",
+        group="objective",
+        minimum=0,
+        term="tfpix2pix.methods.losses:feature_matching",
+        reads_features=True,
+    )
