@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = name_face(
     __name__,
     {
         "TrainStep": "pix2pix",
+        "HDTrainStep": "pix2pixhd",
         "Step": "step",
         "TranslationStep": "step",
         "build_train_step": "build",

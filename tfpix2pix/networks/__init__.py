@@ -7,7 +7,12 @@ __getattr__, __dir__, __all__ = name_face(
     {
         "unet_generator": "generators",
         "encoder_decoder_generator": "generators",
+        "global_generator": "residual",
+        "enhancer_generator": "residual",
+        "resnet_6blocks_generator": "resnet",
+        "resnet_9blocks_generator": "resnet",
         "patch_discriminator": "discriminators",
+        "multiscale_discriminator": "discriminators",
         "with_features": "discriminators",
         "build_generator": "build",
         "build_discriminator": "build",

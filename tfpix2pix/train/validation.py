@@ -131,6 +131,10 @@ def cut_middle(batch: Batch, size: Size) -> Batch:
     return {name: cut(value) if value.shape.rank == 4 else value for name, value in batch.items()}
 
 
+def _list_scales(logits: Any) -> list[tf.Tensor]:
+    return logits if isinstance(logits, list) else [logits]
+
+
 def sample_sheets(
     train_step: TranslationStep, source: Source, image_size: Size, seed: int = 0, resize: bool = True
 ) -> dict[str, np.ndarray]:
@@ -147,7 +151,8 @@ def sample_sheets(
     Returns:
       Two pictures, uint8 [H, W, 3], with a row for each example and titles above the columns:
       `pictures` shows input, generated image and target; `patches` shows what the
-      discriminator thinks of the generated image and of the target, with a legend below.
+      discriminator thinks of the generated image and of the target, at each of its scales, with a
+      legend below.
     """
     dataset = build_dataset(
         source, image_size=image_size, batch_size=1, training=False, seed=seed, resize=resize
@@ -159,13 +164,20 @@ def sample_sheets(
         generated_image = train_step.generator([input_image, batch["noise_seed"]], training=False)
         shown.append(show_examples(source.task, batch, generated_image))
         if train_step.discriminator is not None:
-            logits = [
-                train_step.discriminate(input_image, image) for image in (generated_image, target_image)
-            ]
-            judged.append([sheets.patch_map(values, image_size) for values in logits])
+            generated, target = (
+                _list_scales(train_step.discriminate(input_image, image))
+                for image in (generated_image, target_image)
+            )
+            scales = [logits for pair in zip(generated, target, strict=True) for logits in pair]
+            judged.append([sheets.patch_map(logits, image_size) for logits in scales])
+    titles = [
+        f"of {what}{f', 1/{2**scale} size' if scale else ''}"
+        for scale in range(len(judged[0]) // 2 if judged else 0)
+        for what in ("generated", "target")
+    ]
     sheets_of: dict[str, tuple[list, Sequence[str], Sequence[str]]] = {
         "pictures": (shown, ShownExamples._fields, ()),
-        "patches": (judged, ("of generated", "of target"), sheets.PATCH_LEGEND),
+        "patches": (judged, titles, sheets.PATCH_LEGEND),
     }
     return {
         name: sheets.contact_sheet([tf.concat(column, 0) for column in zip(*rows, strict=True)], *captions)

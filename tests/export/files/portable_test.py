@@ -1,5 +1,7 @@
 """The generator rebuilt from Keras's own layers."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ from tfpix2pix.export.files.portable import (
 )
 from tfpix2pix.networks.layers import PaddedConv2D, UpConv2D
 from tfpix2pix.networks.normalization import StatelessNormalization
+from tfpix2pix.networks.residual import enhancer_generator
+from tfpix2pix.networks.resnet import resnet_6blocks_generator
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.homes import resolve
 
@@ -51,6 +55,27 @@ def test_answers_as_the_generator_does(image_size, options):
     answer = rebuilt([images, SEEDS], training=False).numpy()
     assert np.abs(expected).max() > 0.2
     np.testing.assert_allclose(answer, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("image_size", [(16, 24), (13, 18)])
+@pytest.mark.parametrize(
+    "build",
+    [
+        functools.partial(enhancer_generator, depth=1, residual_blocks=1, base_filters=4),
+        functools.partial(resnet_6blocks_generator, base_filters=2),
+    ],
+)
+def test_residual_generators_answer_as_they_do(build, image_size):
+    keras.utils.set_random_seed(0)
+    generator = build()
+    for variable in generator.variables:
+        variable.assign(variable * 5 + 0.05)
+    images = draw_images(*image_size)
+    expected = generator([images, SEEDS], training=False).numpy()
+    rebuilt = build_portable_generator(generator, image_size)
+    assert "tfpix2pix" not in rebuilt.to_json()
+    assert np.ptp(expected) > 0.2
+    np.testing.assert_allclose(rebuilt([images, SEEDS], training=False), expected, atol=1e-5)
 
 
 def test_holds_no_layer_of_this_project():

@@ -18,6 +18,7 @@ from tfpix2pix.networks.class_channels import HALF_RANGE, ClassChannels
 from tfpix2pix.networks.noise import NoiseDropout
 from tfpix2pix.networks.normalization import StatelessNormalization
 from tfpix2pix.networks.padding import CropLike, PadToMultiple, ReflectionPad2D, _mirrored_indices
+from tfpix2pix.networks.pooling import HalvingPool2D
 from tfpix2pix.pipelines.base.errors import UserError
 
 # The share of a layer's largest value up to which the rebuilt layer may differ: rounding stays
@@ -276,6 +277,8 @@ _FORMS: dict[type, Callable[[Any], Callable]] = {
     layers.ResizeConv2D: rebuilt_layers.rebuild_resizing,
     layers.UpConv2D: rebuilt_layers.rebuild_transposed,
     ClassChannels: lambda layer: lambda images, **_: _encode(layer, images),
+    layers.UpConv2D3x3: rebuilt_layers.rebuild_transposed_3x3,
+    HalvingPool2D: rebuilt_layers.rebuild_halving,
     StatelessNormalization: rebuilt_layers.rebuild_normalization,
     PadToMultiple: lambda layer: lambda images, **_: _pad(images, layer.multiple_px),
     ReflectionPad2D: lambda layer: lambda images, **_: _reflect(images, layer.pad_px),

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 
 from tfpix2pix.networks import layers
 from tfpix2pix.networks.normalization import NORM_EPSILON, StatelessNormalization
+from tfpix2pix.networks.pooling import HalvingPool2D
 
 _SHARED_SETTINGS = ("filters", "kernel_size", "strides", "dilation_rate", "groups", "activation", "use_bias")
 
@@ -63,6 +65,27 @@ def rebuild_transposed(layer: layers.UpConv2D) -> Callable:
     """Rebuilds a transposed convolution, which pads as `same` does at every size."""
     rebuilt = _like(keras.layers.Conv2DTranspose, layer, "same", layer.name)
     return lambda images, **_: rebuilt(images)
+
+
+def rebuild_transposed_3x3(layer: layers.UpConv2D3x3) -> Callable:
+    """Rebuilds a transposed convolution whose first row and column are cut off."""
+    rebuilt = _like(keras.layers.Conv2DTranspose, layer, "valid", layer.name)
+    return lambda images, **_: rebuilt(images)[:, 1:, 1:, :]
+
+
+def rebuild_halving(layer: HalvingPool2D) -> Callable:
+    """Rebuilds a pooling in which pixels outside of the image do not count."""
+    pad = keras.layers.ZeroPadding2D(1, name=f"{layer.name}_pad")
+    pool = keras.layers.AveragePooling2D(3, 2, name=layer.name)
+
+    def call(images: Any, **_: Any) -> Any:
+        inside = np.zeros([size + 2 for size in images.shape[1:3]], "float32")
+        inside[1:-1, 1:-1] = 1
+        rows, columns = (np.arange(0, size - 2, 2) for size in inside.shape)
+        counts = sum(inside[rows + down][:, columns + right] for down in range(3) for right in range(3))
+        return pool(pad(images)) * (9 / counts)[None, :, :, None].astype("float32")
+
+    return call
 
 
 def rebuild_normalization(layer: StatelessNormalization) -> Callable:
