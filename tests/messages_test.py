@@ -18,6 +18,7 @@ EXCEPTIONS = {
     "pipelines/placing/dataset_folder.py": "gives the command that prepares a dataset",
     "tfpix2pix/config/config.py": "holds texts of --help about defaults",
     "tfpix2pix/config/fields.py": "holds the help of the flags",
+    "tfpix2pix/config/network_fields.py": "holds the help of the flags",
     "tfpix2pix/config/run_config.py": "holds the help of the flags",
     "tfpix2pix/interop/torch_detection.py": "speaks of flags of the PyTorch reference",
     "tfpix2pix/interop/torch_export.py": "speaks of flags of the PyTorch reference",

@@ -54,6 +54,7 @@ SLOW = {
     "train/windows": "the windows are cut by tf.data; train/training_test trains here",
     "train/origin": "weights are copied by the names that run/checkpoints_test reads here",
     "train/dry_run": "the command says what train/training_test does here",
+    "networks/residual": "built of the layers of networks/layers; methods/pix2pixhd_golden runs them",
     "train/own_parts": "the same loop as that of train/training_test",
     **dict.fromkeys(
         (
