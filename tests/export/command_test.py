@@ -49,9 +49,10 @@ def test_the_command_exports_a_checkpoint_and_says_how_to_serve_it(workdir, tmp_
 
 def test_the_command_takes_noise_limits_and_versions_and_writes_a_card(workdir, tmp_path, capsys):
     folder = tmp_path / "saved models"
-    for _ in range(2):
-        flags = ["--serving_noise=off", "--max_pixels=1024", "--keep_versions=1", "--name=mine"]
-        main(["export", f"--workdir={workdir}", f"--output={folder}", *flags])
+    (folder / "mine" / "1").mkdir(parents=True)
+    (folder / "mine" / "1" / "saved_model.pb").touch()  # an older version, as far as exports look at it
+    flags = ["--serving_noise=off", "--max_pixels=1024", "--keep_versions=1", "--name=mine"]
+    main(["export", f"--workdir={workdir}", f"--output={folder}", *flags])
     assert [path.name for path in (folder / "mine").iterdir()] == ["2"]
     score, serve = (shlex.split(line) for line in capsys.readouterr().out.splitlines()[-2:])
     # The pictures of generated facades are no files that translate could take.

@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tests.helpers.tiny_run import CONFIG, write_run
@@ -13,30 +14,39 @@ from tfpix2pix.run.generator import load_generator
 from tfpix2pix.translate.translator import Translator
 
 
-def test_the_run_decides_what_the_caller_leaves_open(tmp_path):
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
     config = dataclasses.replace(CONFIG, serving_noise="random")
-    workdir = write_run(tmp_path / "run", config)
-    generator, _, step = load_generator(workdir)
-    folder = tmp_path / "saved_models" / "mine"
+    return write_run(tmp_path_factory.mktemp("runs") / "run", config)
+
+
+@pytest.fixture(scope="module")
+def exported(workdir, tmp_path_factory):
+    """The folder of a model, and the cards of the two versions that were written to it; one is left."""
+    generator, config, step = load_generator(workdir)
+    folder = tmp_path_factory.mktemp("saved_models") / "mine"
     cards = []
-    for settings in ({}, {"noise": "fixed", "max_pixels": 2048, "keep_versions": 1}):
+    for settings in ({}, {"noise": "fixed", "max_pixels": 20_000, "keep_versions": 1}):
         version = export_run(generator, config, step, workdir, folder, **settings)
         cards.append(json.loads((version / "model_card.json").read_text()))
+    return folder, cards
+
+
+def test_the_run_decides_what_the_caller_leaves_open(exported):
+    folder, cards = exported
     assert [path.name for path in folder.iterdir()] == ["2"]
     assert [card["noise"]["policy"] for card in cards] == ["random", "fixed"]
     assert [card["noise"]["seed"] for card in cards] == [None, 5]
-    assert [card["input"]["max_pixels"] for card in cards] == [16777216, 2048]
+    assert [card["input"]["max_pixels"] for card in cards] == [16777216, 20_000]
     for card in cards:
         assert (card["dataset"], card["step"], card["task"]) == ("synthetic", 2, "pairs")
         assert (card["scale"]["image_size"], card["scale"]["mode"]) == ([32, 32], "resized")
         assert card["config"]["direction"] == "BtoA" and card["config"]["image_size"] == [32, 32]
 
 
-def test_files_are_translated_as_the_translator_translates_them(tmp_path):
+def test_files_are_translated_as_the_translator_translates_them(workdir, exported):
     """At the size of the training, and the export was tried in a fresh process before it appeared."""
-    workdir = write_run(tmp_path / "run")
-    generator, config, step = load_generator(workdir)
-    version = export_run(generator, config, step, workdir, tmp_path / "saved_models" / "mine")
+    version = exported[0] / "2"
     pixels = np.random.default_rng(0).integers(0, 256, (15, 17, 3), np.uint8).repeat(6, 0).repeat(6, 1)
     servable, translator = Servable(version), Translator(workdir)
     contents = np.array([tf.io.encode_png(pixels).numpy()], object)

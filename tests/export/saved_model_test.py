@@ -253,7 +253,7 @@ def test_a_folder_that_cannot_be_made_is_an_error(generator, tmp_path):
 
 @pytest.mark.parametrize("name", ["m[x]", "m\\x", "m*"])
 def test_a_folder_may_have_any_name(generator, tmp_path, name):
-    version = export_saved_model(generator, tmp_path / name, NOISE_SEED, verify=name == "m[x]")
+    version = export_saved_model(generator, tmp_path / name, NOISE_SEED, verify=False)
     pixels = draw_pixels(32, 32, 3)
     image = pixels[None].astype(np.float32) / np.float32(127.5) - 1
     expected = translate_alone(generator, pixels)
@@ -290,7 +290,8 @@ def test_channels_that_no_file_has_are_served_as_arrays(tmp_path):
 
 def test_half_precision_is_exported_and_verified(tmp_path):
     generator = build_generator(dtype="mixed_bfloat16")
-    servable = Servable(export_saved_model(generator, tmp_path))
+    # The fresh process that verifies it opens a folder of any name.
+    servable = Servable(export_saved_model(generator, tmp_path / "m[x]"))
     pixels = draw_pixels(32, 32, 3)
     image = pixels[None].astype(np.float32) / np.float32(127.5) - 1
     answer = servable("float32", {"input_image": image})["generated_image"][0]

@@ -71,6 +71,7 @@ def run_example(title: str, written: Path, picture: Path) -> np.ndarray:
     assert common and example
     shutil.copy(picture, written.parent / "labels.png")
     program = common[1] + example[1] + "\nimport sys; sys.exit('tfpix2pix' in sys.modules)"
+    (written.parent / "photo.png").unlink(missing_ok=True)
     subprocess.run([sys.executable, "-c", program], cwd=written.parent, check=True, timeout=120)
     return np.asarray(Image.open(written.parent / "photo.png"), np.int32)
 
@@ -80,8 +81,14 @@ def generate_pixels(workdir: Path, picture: Path) -> np.ndarray:
     return Translator(workdir)(np.asarray(Image.open(picture))).astype(np.int32)
 
 
-def test_keras_runs_the_file_without_this_project(workdir, picture, tmp_path):
-    written, report = export(workdir, tmp_path / "out[x]", "keras", name="facades")
+@pytest.fixture(scope="module")
+def keras_file(workdir, tmp_path_factory) -> tuple[Path, dict]:
+    """A file for Keras, and the JSON beside it."""
+    return export(workdir, tmp_path_factory.mktemp("keras") / "out[x]", "keras", name="facades")
+
+
+def test_keras_runs_the_file_without_this_project(workdir, picture, keras_file):
+    written, report = keras_file
     assert written.name == "facades.keras" and report["max_error"] < 1e-5
     pixels = run_example("### Keras", written, picture)
     np.testing.assert_allclose(pixels, generate_pixels(workdir, picture), atol=1)
@@ -89,12 +96,11 @@ def test_keras_runs_the_file_without_this_project(workdir, picture, tmp_path):
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_other_backends_of_keras_run_the_file(backend, workdir, picture, tmp_path, monkeypatch):
+def test_other_backends_of_keras_run_the_file(backend, workdir, picture, keras_file, monkeypatch):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"needs {backend}")
-    written, _ = export(workdir, tmp_path / "out", "keras", name="facades")
     monkeypatch.setenv("KERAS_BACKEND", backend)
-    pixels = run_example("### Keras", written, picture)
+    pixels = run_example("### Keras", keras_file[0], picture)
     np.testing.assert_allclose(pixels, generate_pixels(workdir, picture), atol=1)
 
 
