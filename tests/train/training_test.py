@@ -141,15 +141,13 @@ def test_the_best_checkpoint_is_the_one_with_the_best_score(whole):
     }
 
 
-def test_more_steps_go_on_from_a_finished_run_to_the_same_weights(data_dir, whole, tmp_path, capsys):
-    for steps in (5, 12):
-        train_and_evaluate(runs.tiny_config(data_dir, steps=steps, **EVERY), tmp_path)
-    assert "going on from step 5 of 12" in capsys.readouterr().err
-    runs.assert_same_state(runs.read_state(tmp_path, 12), runs.read_state(whole.workdir, 12))
-
-
-def test_steps_per_call_change_no_bit(data_dir, whole, tmp_path):
-    train_and_evaluate(runs.tiny_config(data_dir, steps=12, steps_per_call=5, **EVERY), tmp_path)
+def test_more_steps_go_on_from_a_finished_run_and_steps_per_call_change_no_bit(
+    data_dir, whole, tmp_path, capsys
+):
+    for steps in (6, 12):
+        config = runs.tiny_config(data_dir, steps=steps, steps_per_call=5, **EVERY)
+        train_and_evaluate(config, tmp_path)
+    assert "going on from step 6 of 12" in capsys.readouterr().err
     runs.assert_same_state(runs.read_state(tmp_path, 12), runs.read_state(whole.workdir, 12))
     assert runs.read_metrics(tmp_path) == runs.read_metrics(whole.workdir)
 
