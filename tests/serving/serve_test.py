@@ -29,6 +29,8 @@ def stop(*_):
     print("stopped", flush=True)
     sys.exit(5)
 signal.signal(signal.SIGTERM, stop)
+if sys.argv[1:] == ["version"]:
+    sys.exit({fault!r})
 with open({record!r}, "w") as file:
     json.dump(sys.argv, file)
 print("started", flush=True)
@@ -53,10 +55,10 @@ def folder(tmp_path) -> Path:
 def program(tmp_path):
     """Puts a script on a PATH of its own; returns the PATH and the file for its arguments."""
 
-    def write(name: str, seconds: float = 0) -> tuple[str, Path]:
+    def write(name: str, seconds: float = 0, fault: str | None = None) -> tuple[str, Path]:
         programs, record = tmp_path / "programs", tmp_path / "arguments.json"
         programs.mkdir(exist_ok=True)
-        script = RECORD.format(python=sys.executable, record=str(record), seconds=seconds)
+        script = RECORD.format(python=sys.executable, record=str(record), seconds=seconds, fault=fault)
         (programs / name).write_text(script)
         (programs / name).chmod(0o755)
         return str(programs), record
@@ -114,6 +116,16 @@ def test_docker_gets_ports_mount_and_files(folder, program):
         "--allow_version_labels_for_unavailable_models=true",
     ]
     assert "--gpus=all" not in run(folder, path, "--dry_run").stdout
+
+
+def test_docker_that_is_not_running_is_told(folder, program):
+    path, record = program("docker", fault="Cannot connect to the Docker daemon at unix:///x.sock.")
+    process = run(folder, path)
+    assert process.returncode == 1
+    error = process.stderr.splitlines()[-1]
+    assert error.startswith("error: Docker is installed, but does not answer: Cannot connect to the Docker")
+    assert "systemctl start docker" in error
+    assert not record.exists() and not (folder / "models.config").exists()
 
 
 def test_without_either_it_says_how_to_install(folder, tmp_path):

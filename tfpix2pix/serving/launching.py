@@ -1,6 +1,8 @@
 """The command line that starts TensorFlow Serving, whether it is installed or in Docker."""
 
 import shutil
+import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from tfpix2pix.pipelines.base.errors import UserError
@@ -13,6 +15,20 @@ _INSTALL = (
     "then fetches TensorFlow Serving itself; or, on Debian and Ubuntu, the package tensorflow-model-server "
     "(https://www.tensorflow.org/tfx/serving/setup)"
 )
+
+
+def check_docker(command: Sequence[str]) -> None:
+    """Raises UserError if a command that needs Docker finds it installed, but not running."""
+    if command[0] != "docker":
+        return
+    answer = subprocess.run(["docker", "version"], capture_output=True, text=True, errors="replace")
+    if answer.returncode:
+        reason = (answer.stderr.strip() or "it gave no reason").splitlines()[-1]
+        raise UserError(
+            f"Docker is installed, but does not answer: {reason} Start it (Docker Desktop, or "
+            f"sudo systemctl start docker), or install {SERVER} "
+            "(https://www.tensorflow.org/tfx/serving/setup)"
+        )
 
 
 def build_command(

@@ -23,7 +23,7 @@ from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.serving import model_config
-from tfpix2pix.serving.launching import build_command
+from tfpix2pix.serving.launching import build_command, check_docker
 
 
 def main(argv: Sequence[str]) -> None:
@@ -44,6 +44,7 @@ def main(argv: Sequence[str]) -> None:
             print(f"{folder / name}:\n{text}")
         print(shlex.join(command))
         return
+    check_docker(command)
     for file in model_config.write_configs(folder, texts):
         warn(f"{file} is somebody's own, so it is used as it is")
     print(shlex.join(command))
