@@ -105,7 +105,10 @@ class Training(Generic[StepType]):
           TrainingStopped: on Ctrl-C or SIGTERM, after a checkpoint was saved.
         """
         if self.step >= self.total_steps:
-            say(f"{self.workdir} is finished: {self.step} steps are done, {self.total_steps} were asked for")
+            say(
+                f"{self.workdir} is finished: {self.step} steps are done, {self.total_steps} were asked for. "
+                "More `steps` or `epochs` train it longer"
+            )
             return
         if reason := self.callbacks.stop_reason:
             say(f"{self.workdir} is finished: it was stopped at step {self.step}, because {reason}")
