@@ -61,3 +61,18 @@ def test_it_fails_without_tensorflow(tmp_path, command, flags, reason):
     assert process.returncode == 2, process.stderr
     assert runs.last_line(process).startswith("error: ") and reason in runs.last_line(process)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        (["--data_dir=nope"], "nope; --data_dir takes the folder of the pairs"),
+        (["--dataset=facade"], "did you mean facades?"),
+        (["--pairs=list.csv"], "--pairs=list.csv cannot be read: No such file or directory"),
+    ],
+)
+def test_a_training_without_data_fails_without_tensorflow(tmp_path, flags, reason):
+    process = runs.run([sys.executable, "-c", COMMAND, "tfpix2pix.train.__main__", *flags], cwd=tmp_path)
+    assert process.returncode == 1, process.stderr
+    assert runs.last_line(process).startswith("error: ") and reason in runs.last_line(process)
+    assert not list(tmp_path.iterdir()) and "These settings are kept" not in process.stdout

@@ -21,7 +21,7 @@ from tfpix2pix.metrics.fcn.config import check_segmenter
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base import command_line, shell
 from tfpix2pix.run.folder import CONFIG_FILE, check_config
-from tfpix2pix.train.settings import find_origin_kind, settle_settings
+from tfpix2pix.train.settings import check_data, find_origin_kind, settle_settings
 
 
 def main(argv: Sequence[str]) -> int:
@@ -39,6 +39,7 @@ def main(argv: Sequence[str]) -> int:
         check_segmenter(config.segmenter)
     if config.init_from:
         find_origin_kind(config.init_from)
+    check_data(config)
     if not flag_values["dry_run"].value:
         print(
             f"These settings are kept in {workdir / CONFIG_FILE}, which --config takes for another run.",
