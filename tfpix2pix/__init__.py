@@ -1,13 +1,14 @@
 """Paired image-to-image translation: pix2pix on TensorFlow 2 and Keras 3.
 
 The public names are imported when they are used, so that `import tfpix2pix` and the
---help of commands do not wait for TensorFlow.
+--help of commands do not wait for TensorFlow. The first name that needs TensorFlow imports
+it without its start-up messages, unless TF_CPP_MIN_LOG_LEVEL is set.
 """
 
 from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.networks.registration import register_names
-from tfpix2pix.pipelines.base.backend import check_backend
+from tfpix2pix.pipelines.base.command_line import import_tensorflow
 from tfpix2pix.pipelines.base.face import name_face
 
 if TYPE_CHECKING:
@@ -60,18 +61,16 @@ _HOMES = {
     "UserError": "pipelines.base.errors",
     "UsageError": "pipelines.base.errors",
 }
-_getattr, _, _names = name_face(__name__, _HOMES)
+_WITHOUT_TENSORFLOW = ("Config", "make_config", "UserError", "UsageError")
+_import_name, _, _names = name_face(__name__, _HOMES)
 __all__ = ["__version__", *_names]  # noqa: F822
-
-# The rooms of _HOMES that work without Keras.
-_WITHOUT_KERAS = ("config", "pipelines")
 
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        if name in _HOMES and _HOMES[name].split(".")[0] not in _WITHOUT_KERAS:
-            check_backend()
-        return _getattr(name)
+        if name in _HOMES and name not in _WITHOUT_TENSORFLOW:
+            import_tensorflow(with_keras=not _HOMES[name].startswith("pipelines."))
+        return _import_name(name)
 
 
 register_names()

@@ -40,19 +40,23 @@ _GROUP = "group of flags: "
 _OF_ABSL = ("help", "flagfile", "undefok")
 
 
-def import_tensorflow() -> None:
+def import_tensorflow(with_keras: bool = True) -> None:
     """Imports TensorFlow faster than usual, and without its start-up messages.
 
     The messages are shown if TF_CPP_MIN_LOG_LEVEL is set. Garbage collection is off
     meanwhile: a quarter of the import would go into searching half a million objects
     that stay until the process ends. They are exempt from later collections too.
 
+    Args:
+      with_keras: whether Keras will be used; the data layer does without.
+
     Raises:
-      UserError: when Keras is set to another backend.
+      UserError: when Keras will be used and is set to another backend.
     """
+    if with_keras:
+        check_backend()
     if "tensorflow" in sys.modules:
         return
-    check_backend()
     collects = gc.isenabled()
     gc.disable()
     try:

@@ -19,10 +19,12 @@ from tfpix2pix.pipelines.base.homes import resolve
 PACKAGE = "tfpix2pix"
 # The classes that are registered with Keras as `tfpix2pix>NAME`, by their modules.
 _CLASSES = {
-    "tfpix2pix.networks.layers": ("PaddedConv2D", "UpConv2D", "ResizeConv2D"),
+    "tfpix2pix.networks.layers": ("PaddedConv2D", "UpConv2D", "UpConv2D3x3", "ResizeConv2D"),
     "tfpix2pix.networks.normalization": ("StatelessNormalization",),
     "tfpix2pix.networks.noise": ("NoiseDropout",),
     "tfpix2pix.networks.padding": ("PadToMultiple", "CropLike", "ReflectionPad2D"),
+    "tfpix2pix.networks.pooling": ("HalvingPool2D",),
+    "tfpix2pix.networks.class_channels": ("ClassChannels",),
     "tfpix2pix.methods.optimizers": ("FusedAdam", "LinearDecay"),
     "tfpix2pix.metrics.fcn.network": ("VggPreprocessing", "GroupNormalization", "BilinearInitializer"),
 }

@@ -150,12 +150,17 @@ def test_help_lists_the_commands_own_flags_then_each_group_and_how_to_turn_off_a
     )
 
 
-@pytest.mark.parametrize("level, chatter", [(None, False), ("0", True)])
-def test_tensorflow_starts_quietly_unless_asked(level, chatter):
+@pytest.mark.parametrize(
+    "start, level, chatter",
+    [
+        ("import tfpix2pix\ntfpix2pix.build_adam", None, False),  # as in a script of one's own
+        (f"{IMPORTS}command_line.import_tensorflow()", "0", True),
+    ],
+)
+def test_tensorflow_starts_quietly_unless_asked(start, level, chatter):
     env = runs.environment(**({"TF_CPP_MIN_LOG_LEVEL": level} if level else {}))
     if level is None:
         env.pop("TF_CPP_MIN_LOG_LEVEL", None)
-    start = f"{IMPORTS}command_line.import_tensorflow()"
     text = f"{start}\nimport gc, tensorflow as tf\ntf.ones(1)\nprint(gc.isenabled(), gc.get_freeze_count())"
     process = runs.run([sys.executable, "-c", text], env=env)
     assert process.returncode == 0
