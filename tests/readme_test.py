@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from tests.helpers import runs
@@ -62,6 +63,32 @@ def test_the_walk_with_ones_own_pairs(tmp_path):
     assert (tmp_path / "saved_models/my_pairs/2/saved_model.pb").is_file()  # train wrote version 1
 
 
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")])
+
+
+def _commands_of_pages() -> dict[tuple[str, ...], set[str]]:
+    """Returns the flags that the pages give each command, which is a module and perhaps a subcommand."""
+    given: dict[tuple[str, ...], set[str]] = {}
+    for page in PAGES:
+        text = page.read_text().replace("\\\n", " ")
+        for line in re.findall(r"^ *python -m (tfpix2pix\.[^\n]*)", text, re.MULTILINE):
+            module, *words = shlex.split(line, comments=True)
+            subcommand = words[:1] if module == "tfpix2pix.study" else []
+            flags = {word.partition("=")[0] for word in words if word.startswith("--")}
+            given.setdefault((module, *subcommand), set()).update(flags)
+    return given
+
+
+@pytest.mark.parametrize("command", sorted(_commands_of_pages()), ids=" ".join)
+def test_the_commands_of_the_pages_have_their_flags(command, tmp_path):
+    module, *subcommand = command
+    process = runs.run([sys.executable, "-m", module, *subcommand, "--help"], cwd=tmp_path)
+    assert process.returncode == 0, process.stderr
+    known = set(re.findall(r"^  (--\w+)", process.stdout, re.MULTILINE))
+    known |= {flag.replace("--", "--no", 1) for flag in known}
+    assert _commands_of_pages()[command] <= known | {"--help"}
+
+
 def _anchors(page: Path) -> set[str]:
     """Returns what GitHub calls the sections of a page."""
     titles = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
@@ -69,7 +96,7 @@ def _anchors(page: Path) -> set[str]:
 
 
 def test_links_lead_somewhere():
-    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")]:
+    for page in PAGES:
         for link in re.findall(r"\]\((?!http)([^)]+)\)", page.read_text()):
             name, _, anchor = link.partition("#")
             target = page.parent / name if name else page
