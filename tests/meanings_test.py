@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import runpy
 from pathlib import Path
 
@@ -121,6 +122,19 @@ def test_translate_takes_ids_in_every_storage(model, tmp_path, request):
     expected = (out / "colours.png").read_bytes()
     for name in (*storages(ids), "pair"):
         assert (out / f"{name}.png").read_bytes() == expected, name
+
+
+def test_a_photo_for_a_model_of_ids_is_told_once(run, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    draw = np.random.default_rng(9)
+    for name in ("1", "2"):
+        (tmp_path / f"in/{name}.png").write_bytes(encode(draw.integers(0, 256, (32, 32, 3), np.uint8)))
+    (tmp_path / "in/ids.png").write_bytes(encode(draw_ids(10)))
+    translate(model=run, input=tmp_path / "in", output=tmp_path / "out")
+    (line,) = re.findall("^note: .*", capsys.readouterr().err, re.MULTILINE)
+    assert line.startswith(f"note: {tmp_path}/in/1.png has few pixels")
+    translate(model=run, input=tmp_path / "in/ids.png", output=tmp_path / "out")
+    assert "note:" not in capsys.readouterr().err
 
 
 def test_a_saved_model_takes_ids_in_every_storage(version):

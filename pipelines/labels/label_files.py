@@ -114,6 +114,21 @@ def colour_picture(picture: Pixels, header: Header, side: Side | None) -> Pixels
     return colour_label_map(picture, side, header.channels <= 2, level_step(header, picture.dtype)).numpy()
 
 
+def shows_classes(picture: Pixels, side: Side | None) -> bool:
+    """Tells whether half of a picture or more has colours of its classes or of void, as label maps have.
+
+    Args:
+      picture: [H, W, C], as `colour_picture` returns it.
+      side: what the images are. Where they hold no ids, every picture will do.
+    """
+    if side is None or not side.ids or picture.dtype != np.uint8 or picture.shape[2] != 3:
+        return True
+    assert side.palette is not None  # noqa: S101 - ids without a palette are not made
+    places = np.array([1, 2**8, 2**16])
+    colours = np.concatenate([side.palette.colours, side.palette.void]) @ places
+    return bool(np.isin(picture @ places, colours).mean() >= 0.5)
+
+
 def decode_picture(
     contents: tf.Tensor, channels: int, side: Side | None, dtype: tf.DType = tf.uint8
 ) -> tf.Tensor:

@@ -13,7 +13,7 @@ from tfpix2pix.pictures.page import Row
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.files.image_files import BadImageError, Header, load_image, read_header, widen
-from tfpix2pix.pipelines.labels.label_files import colour_picture
+from tfpix2pix.pipelines.labels.label_files import colour_picture, shows_classes
 from tfpix2pix.pipelines.meaning import MOST_PNG_CHANNELS
 from tfpix2pix.pipelines.tasks.drawings import draw_edges
 from tfpix2pix.pipelines.tasks.tasks import center_mask
@@ -85,6 +85,11 @@ class FileTranslator:
         if options.resume and all((self._output / each).exists() for each in (*outputs, *shown, input_file)):
             return Done(header, row, note, was_there=True)
         picture = _read_picture(file.path, header, self._translator, options)
+        if not note and not shows_classes(picture, self._translator.meaning.input):
+            note = (
+                "has few pixels in the colours of the model's classes. The model was trained on label maps "
+                "of class ids, so it makes nothing sensible of a photo or of other colours"
+            )
         for sample, output_file in enumerate(outputs):
             with self._network:
                 generated = self._translator(picture, options.noise_seed, sample, dtype)
