@@ -5,17 +5,14 @@ import json
 import runpy
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tests.helpers import runs
+from tests.helpers import runs, runtimes
 from tfpix2pix.config.config import make_config
 from tfpix2pix.evaluate.evaluation import evaluate_model
-from tfpix2pix.export.files.export_file import export_file
-from tfpix2pix.export.files.formats import FileOptions
 from tfpix2pix.export.meanings import find_meaning
 from tfpix2pix.export.run import export_run
 from tfpix2pix.interop.torch_export import export_weights
@@ -44,6 +41,7 @@ PALETTE = {
 IDS = np.array([7, 0b1_000_010, 40_000, 65_535, 9], np.uint16)  # the last one is of no class
 COLOURS = np.array([[70, 130, 180], [32, 128, 0], [0, 0, 142], [1, 0, 142], [0, 0, 0]], np.uint8)
 ONE_HOT = np.concatenate([np.eye(4, dtype=np.float32), np.zeros((1, 4), np.float32)])
+EXPORT = runpy.run_module("tfpix2pix.export")["main"]
 TRANSLATE = runpy.run_module("tfpix2pix.translate")["main"]
 
 
@@ -169,27 +167,16 @@ def test_a_saved_model_makes_the_channels_in_its_graph(run, version):
 
 @pytest.mark.parametrize("file_format", ["keras", "tflite", "onnx"])
 def test_files_for_other_runtimes_take_colours(run, tmp_path, file_format):
-    pytest.importorskip({"keras": "keras", "tflite": "ai_edge_litert", "onnx": "onnxruntime"}[file_format])
-    generator, _, _ = load_generator(run)
-    written = tmp_path / f"model.{file_format}"
-    export_file(generator, written, FileOptions(file_format, (32, 32)))
-    label_map = COLOURS[draw_classes(7)].astype(np.float32)[None] / 127.5 - 1
+    runtimes.skip_without(file_format)
+    EXPORT(["export", f"--workdir={run}", f"--output={tmp_path}", f"--format={file_format}"])
+    told, written = sorted(tmp_path.iterdir(), key=lambda path: path.suffix != ".json")
+    side = json.loads(told.read_text())["meaning"]["input"]
+    assert side["ids"] == IDS[:4].tolist()
+    colours = np.array([*list(side["palette"].values())[:4], side["palette"]["void"][0]], np.float32)
+    label_map, generator = colours[draw_classes(7)][None] / 127.5 - 1, load_generator(run)[0]
     seed = np.array([[3, 0]], np.int32)
     expected = generator([label_map, seed], training=False).numpy()
-    np.testing.assert_allclose(run_file(written, label_map, seed), expected, atol=1e-4)
-
-
-def run_file(file: Path, image: np.ndarray, seed: np.ndarray) -> np.ndarray:
-    if file.suffix == ".keras":
-        return np.asarray(keras.models.load_model(file)([image, seed]))
-    if file.suffix == ".onnx":
-        import onnxruntime
-
-        return onnxruntime.InferenceSession(file).run(None, {"input_image": image, "noise_seed": seed})[0]
-    from ai_edge_litert.interpreter import Interpreter
-
-    signature = Interpreter(str(file)).get_signature_runner()
-    return signature(input_image=image, noise_seed=seed)["generated_image"]
+    np.testing.assert_allclose(runtimes.run_file(written, label_map, seed), expected, atol=1e-4)
 
 
 def test_a_run_of_pictures_gives_its_weights_except_for_the_first(run, tmp_path, capsys):

@@ -1,5 +1,6 @@
 """Images deeper than 8 bits are trained in float32, unless otherwise asked for, and keep their levels."""
 
+import importlib.util
 import io
 
 import numpy as np
@@ -7,8 +8,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tests.helpers import runs
+from tests.helpers import runs, runtimes
 from tfpix2pix.config import precision
+from tfpix2pix.export.files.export_file import export_file
+from tfpix2pix.export.files.formats import PACKAGES, FileOptions
+from tfpix2pix.pipelines.tasks.transforms import to_uint16, to_unit_range
 from tfpix2pix.run.folder import read_config
 from tfpix2pix.train.dry_run import describe_training
 from tfpix2pix.train.training import train_and_evaluate
@@ -64,6 +68,25 @@ def test_auto_keeps_the_levels_of_16_bits_in_a_run_and_in_its_saved_model(data_d
     contents = signature(image_bytes=tf.constant([file.getvalue()]))["image_bytes"][0].numpy()
     served = np.asarray(Image.open(io.BytesIO(contents)))
     np.testing.assert_allclose(served, written[..., 0], atol=1)
+    assert_files_keep_the_levels(result.generator, written, tmp_path)
+
+
+def assert_files_keep_the_levels(generator, written, folder):
+    floats, seeds = to_unit_range(DEPTHS[None, ..., None], 2**16 - 1).numpy(), np.zeros((1, 2), np.int32)
+    for file_format, quantization, off in (
+        ("keras", "none", 1),
+        ("onnx", "none", 1),
+        ("tflite", "none", 1),
+        ("tflite", "float16", 50),  # of 65,535; the weights of the file are rounded
+    ):
+        if not all(map(importlib.util.find_spec, PACKAGES[file_format])):
+            continue
+        options = FileOptions(file_format, (32, 32), quantization=quantization)
+        file = folder / options.name_file("depth")
+        export_file(generator, file, options)
+        made = to_uint16(runtimes.run_file(file, floats, seeds)[0]).numpy()
+        assert _count_levels(made) > 900
+        np.testing.assert_allclose(made.astype(int), written, atol=off)
 
 
 def test_what_was_asked_for_stays_and_is_warned_of(data_dir, tmp_path, capsys):
