@@ -1,5 +1,7 @@
 """Image files that TensorFlow decodes, in a graph too, so that a servable reads what training reads."""
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from tfpix2pix.pipelines.files.headers_in_graph import (
@@ -10,7 +12,7 @@ from tfpix2pix.pipelines.files.headers_in_graph import (
     has_too_many_scans,
     png_has_transparency,
 )
-from tfpix2pix.pipelines.files.image_headers import BMP_START, MAX_JPEG_SCANS, PNG_START
+from tfpix2pix.pipelines.files.image_headers import BMP_START, JPEG_SCAN, MAX_JPEG_SCANS, PNG_START
 from tfpix2pix.pipelines.files.number_arrays import LUMA_BITS, LUMA_ROUNDING, LUMA_WEIGHTS
 from tfpix2pix.pipelines.files.orientation import turn_in_graph
 
@@ -119,17 +121,26 @@ def _refuse_before_decoding(contents: tf.Tensor) -> tf.Tensor:
     A decoder makes gray of a part that is overwritten with zeros, as in a broken download, without a word.
     It would work for minutes on a file of very many scans.
     """
-    # Few files hold so many zeros, and to look for them alone takes a small part of the time.
-    is_zeroed = tf.cond(
-        tf.size(tf.strings.split(contents, _ZEROS, maxsplit=1)) > 1,
-        lambda: tf.strings.regex_full_match(cut_jpeg_frame(contents), _ZEROED),
-        lambda: tf.constant(False),
+    is_zeroed = _find_where_held(
+        contents, _ZEROS, 1, lambda: tf.strings.regex_full_match(cut_jpeg_frame(contents), _ZEROED)
+    )
+    has_too_many = _find_where_held(
+        contents, JPEG_SCAN, MAX_JPEG_SCANS + 1, lambda: has_too_many_scans(contents)
     )
     refusals = [
         tf.debugging.Assert(~is_zeroed, ["a part of the JPEG is overwritten with zeros"]),
-        tf.debugging.Assert(
-            ~has_too_many_scans(contents), [f"the JPEG has more than {MAX_JPEG_SCANS} scans; save it anew"]
-        ),
+        tf.debugging.Assert(~has_too_many, [f"the JPEG has more than {MAX_JPEG_SCANS} scans; save it anew"]),
     ]
     with tf.control_dependencies(refusals):
         return tf.identity(contents)
+
+
+def _find_where_held(
+    contents: tf.Tensor, part: bytes, count: int, find: Callable[[], tf.Tensor]
+) -> tf.Tensor:
+    """Returns what `find` returns, a bool, where bytes hold a part at least so often, and False elsewhere.
+
+    Few files do, and to count takes a small part of the time of `find`.
+    """
+    is_held = tf.size(tf.strings.split(contents, part, maxsplit=count)) > count
+    return tf.cond(is_held, find, lambda: tf.constant(False))
