@@ -6,23 +6,19 @@ going through the steps before it.
 """
 
 import dataclasses
-import hashlib
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import tensorflow as tf
 
+from tfpix2pix.pipelines.examples import Batch, Examples, View, in_unit_range, locate
 from tfpix2pix.pipelines.files.memory import keep, lean_options
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.labels.palettes import resize_ids
 from tfpix2pix.pipelines.tasks import transforms
 
-Batch = dict[str, tf.Tensor]
 Function = TypeVar("Function", bound=Callable)
-
-_EPOCH_STRIDE = 2**32  # more examples than any source has
-NUM_NOISE_SEEDS = 2**31  # as many numbers as int32 has from 0 upwards
 
 
 def _without_autograph(function: Function) -> Function:
@@ -55,7 +51,7 @@ def build_dataset(
     training only, except for `class_targets`.
 
     Args:
-      source: the pairs.
+      source: the pairs. Those of a stream come in its order, which begins anew at `start_step`.
       image_size: (height, width) in pixels of the images in the batches.
       batch_size: number of examples in a batch. If there are replicas, it is the batch of one replica.
       training: whether to shuffle, repeat, jitter and mirror.
@@ -101,9 +97,9 @@ def build_dataset(
     global_batch_size = _choose_global_batch_size(global_batch_size, batch_size, num_shards)
     shard_size = global_batch_size // num_shards
     resizes = (source.task.resize_input, resize_ids if class_targets else transforms.resize)
-    view = _View(image_size, load_size, mirror, resizes, resize)
+    view = View(image_size, load_size, mirror, resizes, resize)
     with tf.device("CPU:0"):
-        examples = _Examples(source, view, class_targets, seed, tf.constant(source.example_ids))
+        examples = Examples(source, view, class_targets, seed, tf.constant(source.example_ids))
 
     def make(example: Batch) -> Batch:
         # A batch of one is made with its example, because `batch` would copy the pixels, which takes as
@@ -114,7 +110,15 @@ def build_dataset(
         step, offset = count // shard_size, shard_index * shard_size + count % shard_size
         return make(examples.for_training(step * global_batch_size + offset))
 
-    if training:
+    def of_stream(count: tf.Tensor, images: transforms.Images) -> Batch:
+        return make(examples.for_training(count, images))
+
+    if training and source.stream is not None:
+        if num_shards > 1:
+            raise ValueError("several input workers cannot share pairs that are not read by an index")
+        pairs = source.stream.repeat().enumerate(start_step * shard_size)
+        dataset = pairs.map(of_stream, tf.data.AUTOTUNE)
+    elif training:
         dataset = tf.data.Dataset.counter(start_step * shard_size).map(at_count, tf.data.AUTOTUNE)
     else:
         indices = tf.data.Dataset.range(len(source))
@@ -154,67 +158,6 @@ def _choose_global_batch_size(global_batch_size: int | None, batch_size: int, nu
     return chosen
 
 
-class _View(NamedTuple):
-    """How the images of a pair are resized, cropped and flipped; see `build_dataset`."""
-
-    image_size: transforms.Size
-    load_size: transforms.Size | None
-    mirror: bool
-    resizes: tuple[transforms.Resize, transforms.Resize]
-    resize: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class _Examples:
-    """Makes the examples of a pipeline, one at a time.
-
-    Attributes:
-      source: the pairs.
-      view: how their images are resized, cropped and flipped.
-      class_targets: whether the targets are class ids.
-      seed: number from which every draw follows.
-      example_ids: the names of the pairs, string [N].
-    """
-
-    source: Source
-    view: _View
-    class_targets: bool
-    seed: int
-    example_ids: tf.Tensor
-
-    def for_training(self, position: tf.Tensor) -> Batch:
-        """Makes the example at a place of the endless training stream."""
-        epoch, index = _locate(position, self.seed, len(self.source))
-        images = self.source.read(index)
-        views = _in_unit_range(_draw_view(images, self.view, self.seed, epoch, index), images)
-        hole_seed = tf.stack([_stream_key(self.seed, "hole"), epoch * _EPOCH_STRIDE + index])
-        noise = (_stream_key(self.seed, "noise"), position)
-        return self._name(views, index, hole_seed, noise)
-
-    def for_evaluation(self, index: tf.Tensor) -> Batch:
-        """Makes the example of a pair for evaluation."""
-        images = self.source.read(index)
-        if self.view.resize:
-            size = self.view.image_size
-            views = tuple(each(image, size) for each, image in zip(self.view.resizes, images, strict=False))
-        else:
-            views = tuple(tf.cast(image, tf.float32) for image in images)
-        # `seed` has no part in the holes, so that all models are judged by the same ones.
-        hole_seed = tf.stack([_stream_key(0, "evaluation hole"), index])
-        return self._name(_in_unit_range(views, images), index, hole_seed, (self.seed, index))
-
-    def _name(
-        self, images: transforms.Images, index: tf.Tensor, hole_seed: tf.Tensor, noise: tuple[int, tf.Tensor]
-    ) -> Batch:
-        """Returns the tensors of an example by name; the noise seed follows from a key and a place."""
-        if self.class_targets:
-            named = {"input_image": images[0], "target_ids": images[1]}
-        else:
-            named = self.source.task.make_example(images, hole_seed)
-        noise_seed = tf.cast(tf.stack(noise) % NUM_NOISE_SEEDS, tf.int32)
-        return {**named, "noise_seed": noise_seed, "example_id": self.example_ids[index]}
-
-
 def keep_resized(source: Source, size: transforms.Size, cache_mib: int) -> Source:
     """Resizes the images of all pairs now, if there is room to keep them.
 
@@ -236,7 +179,7 @@ def keep_resized(source: Source, size: transforms.Size, cache_mib: int) -> Sourc
     def read(index: tf.Tensor) -> transforms.Images:
         images, resizes = source.read(index), (source.task.resize_input, transforms.resize)
         resized = tuple(each(image, size) for each, image in zip(resizes, images, strict=False))
-        return _in_unit_range(resized, images)
+        return in_unit_range(resized, images)
 
     with source.naming_bad_files():
         kept = keep(read, len(source), cache_mib * 2**20, "Resizing")
@@ -256,45 +199,4 @@ def example_indices(step: int, seed: int, num_examples: int, global_batch_size: 
       Indices into the source, int64 [global_batch_size].
     """
     positions = range(step * global_batch_size, (step + 1) * global_batch_size)
-    return np.array([_locate(tf.constant(place, tf.int64), seed, num_examples)[1] for place in positions])
-
-
-def _locate(position: tf.Tensor, seed: int, num_examples: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns epoch and example index at a place of the endless training stream, int64 scalars."""
-    epoch, place = position // num_examples, position % num_examples
-    order_key = tf.stack([_stream_key(seed, "order"), epoch])
-    last_index = tf.constant(num_examples - 1, tf.int64)
-    return epoch, tf.random.experimental.index_shuffle(place, order_key, last_index)
-
-
-def _draw_view(
-    images: transforms.Images, view: _View, seed: int, epoch: tf.Tensor, index: tf.Tensor
-) -> transforms.Images:
-    """Returns what an epoch shows of a pair: images of the view's size, in the range of `images`."""
-    address = epoch * _EPOCH_STRIDE + index
-    jitter_seed = tf.stack([_stream_key(seed, "jitter"), address])
-    # If both sizes are the same, jitter crops nothing.
-    load_size = view.load_size or view.image_size
-    if view.resize:
-        images = transforms.random_jitter(images, load_size, view.image_size, jitter_seed, view.resizes)
-    else:
-        images = transforms.random_window(images, view.image_size, jitter_seed)
-    if view.mirror:
-        images = transforms.random_mirror(images, tf.stack([_stream_key(seed, "mirror"), address]))
-    return images
-
-
-def _in_unit_range(views: transforms.Images, stored: transforms.Images) -> transforms.Images:
-    """Maps views from the range of the stored images to [-1, 1]; class ids and floats stay as they are."""
-    return tuple(
-        transforms.to_unit_range(view, image.dtype.max)
-        if image.shape.rank == 3 and image.dtype.is_integer
-        else view
-        for view, image in zip(views, stored, strict=True)
-    )
-
-
-def _stream_key(seed: int, stream: str) -> int:
-    """Returns the int64 key of one of a seed's streams, which are independent of each other."""
-    digest = hashlib.sha256(f"{seed} {stream}".encode()).digest()
-    return int.from_bytes(digest[:8], "little", signed=True)
+    return np.array([locate(tf.constant(place, tf.int64), seed, num_examples)[1] for place in positions])

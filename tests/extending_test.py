@@ -38,12 +38,13 @@ def run_recipe(tmp_path, monkeypatch):
         table.update(copy)
 
 
-def test_there_are_six():
+def test_there_are_seven():
     titles = (
         "A feature-matching term",
         "A ResNet generator",
         "A metric",
         "A dataset with its palette",
+        "Data in memory, tf.data, Hugging Face",
         "A task",
         "Callbacks",
     )
@@ -79,6 +80,13 @@ def test_the_palette_of_a_folder_is_known(run_recipe):
     folder = run_recipe("A dataset with its palette")
     result = json.loads((folder / "runs/scenes/eval/label_accuracy.json").read_text())
     assert [each["class"] for each in result["per_class"]] == ["sky", "ground"]
+
+
+def test_given_data_are_trained_on_and_told(run_recipe):
+    folder = run_recipe("Data in memory, tf.data, Hugging Face")
+    told = [json.loads((folder / f"runs/{name}/config.json").read_text()) for name in ("arrays", "stream")]
+    assert [each["training_set"].get("resumes_exactly", True) for each in told] == [True, False]
+    assert [each["training_set"]["examples"] for each in told] == [6, 6]
 
 
 def test_the_task_trains_and_is_exported(run_recipe):

@@ -41,7 +41,8 @@ class Source:
         [-1, 1], [H, W, C]. Only TensorFlow operations are used. H and W may differ between pairs.
       channels: C of the network's input images and of its target images.
       skipped: the file and the reason of each pair that was left out, as a text.
-      files: the files behind each pair; empty if the pixels are in memory.
+      files: the files behind each pair, or what names the pair in their place; `load` takes them. Empty if
+        the pixels are in memory.
       task: makes examples of the images.
       load: decodes the files of a pair.
       content: a digest of the files that the pairs come from; empty if there are none.
@@ -51,6 +52,8 @@ class Source:
         the folders do not tell.
       told: one line that says where the pairs were found; empty if they come from no files.
       meaning: what the images stand for; `labels.id_maps.give_meaning` finds out.
+      stream: the images of one pair after the other, in the order of an epoch, for training pairs that
+        cannot be read by an index; None if `read` reads them.
     """
 
     example_ids: tuple[str, ...]
@@ -65,6 +68,7 @@ class Source:
     label_side: int | None = None
     told: str = ""
     meaning: Meaning = UNKNOWN
+    stream: tf.data.Dataset | None = None
 
     def __len__(self) -> int:
         return len(self.example_ids)
@@ -72,8 +76,10 @@ class Source:
     @property
     def dtypes(self) -> tuple[tf.DType, ...]:
         """The types of the images that `read` returns; no file is read for that."""
-        specs = tf.data.Dataset.range(1).map(lambda index: tuple(self.read(index))).element_spec
-        return tuple(spec.dtype for spec in specs)
+        pairs = self.stream
+        if pairs is None:
+            pairs = tf.data.Dataset.range(1).map(lambda index: tuple(self.read(index)))
+        return tuple(spec.dtype for spec in pairs.element_spec)
 
     def describe_failure(self, indices: Iterable[int]) -> str | None:
         """Returns which files of these pairs cannot be read, and why; None if all of them can."""

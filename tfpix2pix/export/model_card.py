@@ -16,7 +16,7 @@ from tfpix2pix.export.signatures import Contract, Endpoint, takes_files
 from tfpix2pix.pipelines.catalogue import CATALOGUE
 from tfpix2pix.pipelines.meaning import Meaning
 from tfpix2pix.run import checkpoints
-from tfpix2pix.run.folder import count_examples, read_origin, read_shapes
+from tfpix2pix.run.folder import count_examples, read_origin, read_own, read_shapes, resumes_exactly
 
 _NOISE = {
     "fixed": "requests without noise_seed: always the same, so equal requests get equal answers",
@@ -42,6 +42,8 @@ def describe_run(workdir: Path, config: Config, step: int) -> dict[str, Any]:
         "task": config.task,
         "side_by_side": read_shapes(workdir),
         "step": step,
+        # False if the training set could not be read by an index, and a break of the training changed it.
+        "resumes_exactly": resumes_exactly(workdir),
         "scores": {
             "validation": metadata.get("scores", {}),
             "evaluation": _read_evaluation(workdir, config, step),
@@ -56,7 +58,7 @@ def describe_run(workdir: Path, config: Config, step: int) -> dict[str, Any]:
 def _find_recipe(workdir: Path, config: Config) -> dict[str, Any] | None:
     """Returns the paper's recipe for the dataset; None for other data and unknown data."""
     spec, examples = CATALOGUE.get(config.dataset), count_examples(workdir)
-    if spec is None or spec.draw_pair or examples is None:
+    if "train" in read_own(workdir) or spec is None or spec.draw_pair or examples is None:
         return None
     return dataclasses.asdict(spec.recipe) if examples == spec.counts.get("train") else None
 

@@ -12,7 +12,8 @@ from tfpix2pix.metrics.label_maps import read_label_ids
 from tfpix2pix.metrics.registry import Examples, Metric, Partials, Result, Tools
 from tfpix2pix.networks.inference import Generate
 from tfpix2pix.pictures.examples import ShownExamples, show_examples
-from tfpix2pix.pipelines.batches import NUM_NOISE_SEEDS, build_dataset
+from tfpix2pix.pipelines.batches import build_dataset
+from tfpix2pix.pipelines.examples import NUM_NOISE_SEEDS
 from tfpix2pix.pipelines.files.sources import Source
 
 BATCH_SIZE = 4  # No score depends on it, because each image is normalised by its own statistics.

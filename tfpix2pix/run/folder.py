@@ -126,12 +126,16 @@ def _check_start(workdir: Path, config: Config) -> None:
 
 
 def name_own(own: Mapping[str, Any]) -> dict[str, str]:
-    """Returns the names of the parts that a caller has brought, such as `my_networks.build_resnet`."""
-    return {
-        part: f"{function.__module__}.{function.__qualname__}"
-        for part, function in own.items()
-        if function is not None
-    }
+    """Returns the names of the parts that a caller has brought, such as `my_networks.build_resnet`.
+
+    Data are named by their type.
+    """
+    named = {}
+    for part, brought in own.items():
+        if brought is not None:
+            kind = brought if hasattr(brought, "__qualname__") else type(brought)
+            named[part] = f"{kind.__module__}.{kind.__qualname__}"
+    return named
 
 
 def read_own(workdir: Path) -> dict[str, str]:
@@ -143,6 +147,11 @@ def count_examples(workdir: Path) -> int | None:
     """Returns how many examples the training set of a run has; None if the run has not seen one."""
     told = _read_file(workdir).get("training_set")
     return told["examples"] if told else None
+
+
+def resumes_exactly(workdir: Path) -> bool:
+    """Tells whether a run that goes on after an interruption ends with the same weights as without one."""
+    return (_read_file(workdir).get("training_set") or {}).get("resumes_exactly", True)
 
 
 def read_shapes(workdir: Path) -> list[float] | None:

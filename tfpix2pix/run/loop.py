@@ -241,6 +241,9 @@ class Training(Generic[StepType]):
     def _example_indices(self, steps: Iterable[int]) -> np.ndarray:
         """Returns which training examples these steps take."""
         config, examples = self.config, len(self.train_source)
+        if self.train_source.stream is not None:
+            places = [np.arange(step * config.batch_size, (step + 1) * config.batch_size) for step in steps]
+            return np.concatenate(places) % examples
         return np.concatenate(
             [example_indices(step, config.seed, examples, config.batch_size) for step in steps]
         )

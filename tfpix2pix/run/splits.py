@@ -1,8 +1,11 @@
 """The pairs that a configuration asks for."""
 
+from typing import Any
+
 from tfpix2pix.config.config import Config
 from tfpix2pix.pipelines import datasets
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.files.given import Wish, open_given
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.meaning import Meaning, Palette
 from tfpix2pix.pipelines.tasks import tasks
@@ -69,3 +72,18 @@ def open_split(config: Config, split: str, meaning: Meaning | None = None) -> So
         task=make_task(config),
         meaning=meaning,
     )
+
+
+def take_data(config: Config, argument: str, data: Any) -> Source:
+    """Opens the pairs that a caller gives in place of a split of the configuration's dataset.
+
+    Args:
+      config: says what is to be learned.
+      argument: `train` or `validation`, which has to be read by an index and else is kept in memory.
+      data: what `given.open_given` takes.
+
+    Raises:
+      UsageError: for data that cannot be trained on; the message names the argument and the remedy.
+    """
+    is_stream = argument == "train"
+    return open_given(data, Wish(argument, make_task(config), config.direction, config.cache_mib, is_stream))

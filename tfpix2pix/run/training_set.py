@@ -15,11 +15,15 @@ Fingerprint = Mapping[str, Any]
 
 
 def describe(source: "Source") -> dict[str, Any]:
-    """Returns what a run keeps of its training set: the fingerprint, and the shapes of side-by-side pairs."""
+    """Returns what a run keeps of its training set.
+
+    That is the fingerprint, the shapes of side-by-side pairs, and `resumes_exactly` if a run on it does not.
+    """
     from tfpix2pix.pipelines.files.pair_shapes import measure_shapes  # imports TensorFlow, as sources do
 
     shapes = measure_shapes(source)
-    return fingerprint(source) | ({} if shapes is None else {"side_by_side": shapes})
+    told = fingerprint(source) | ({} if shapes is None else {"side_by_side": shapes})
+    return told if source.stream is None else told | {"resumes_exactly": False}
 
 
 def fingerprint(source: "Source") -> dict[str, int | str]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -65,6 +66,8 @@ def train_and_evaluate(
     config: Config,
     workdir: str | Path | None = None,
     *,
+    train: Any = None,
+    validation: Any = None,
     generator: Builder | None = None,
     build_step: Callable[[Config, int], TranslationStep] | None = None,
     metrics: Mapping[str, BuildMetric] | None = None,
@@ -79,6 +82,12 @@ def train_and_evaluate(
     Args:
       config: what `make_config` returns.
       workdir: folder of the run; None takes `runs/<dataset>`.
+      train: pairs to train on in place of the dataset that the configuration names: a `Source`, a pair of
+        arrays [N, H, W, C], data with a length and an index such as a split of Hugging Face's `datasets`, or
+        a `tf.data.Dataset`. Examples are pairs (input, target), or dicts with the keys `input_image` and
+        `target_image`. Pixels are uint8, uint16, or floats in [-1, 1]. A `tf.data.Dataset` is taken in its
+        own order, and begins anew when a run goes on, whose weights then differ.
+      validation: pairs to validate on, given in the same ways; needed with `train`.
       generator: builds a generator of your own in place of the configuration's; the head
         of `tfpix2pix/networks/build.py` says what it is called with and what it returns.
         `load_generator` needs it again to open the run.
@@ -96,7 +105,7 @@ def train_and_evaluate(
 
     Raises:
       UsageError: when `workdir` holds a run with other settings or other parts of
-        your own, or both `generator` and `build_step` are given.
+        your own, given data cannot be used, or both `generator` and `build_step` are given.
       UserError: when the data or the disk fails, or a loss is not finite; what was
         saved before remains.
       TrainingStopped: on Ctrl-C or SIGTERM, after a checkpoint was saved.
@@ -112,7 +121,7 @@ def train_and_evaluate(
     workdir = Path(workdir or Path("runs") / config.dataset)
     asked, was_begun = config.precision, is_begun(workdir)
     config = settle_config(workdir, config)
-    own = {"generator": generator, "build_step": build_step}
+    own = {"generator": generator, "build_step": build_step, "train": train, "validation": validation}
     check_own(workdir, own)
     placement = make_strategy(config.strategy)
     check_placement(placement, config)
@@ -121,12 +130,10 @@ def train_and_evaluate(
     if config.norm_backend == "addons":
         load_addons()  # This may fail, so it comes before anything is written.
     with lock(workdir) if placement.is_chief else nullcontext():
-        train_source, val_source = _open_splits(config, workdir)
+        train_source, val_source = _open_data(config, workdir, train, validation, placement.is_chief)
         palette = splits.find_input_palette(config, train_source.meaning)
         config, chosen = fit_precision(config, asked, not was_begun, train_source)
         say(f"training on {placement}, {config.precision}{chosen}")
-        if placement.is_chief and (misfit := find_misfit(config, train_source, val_source)):
-            warn(misfit)
         train_source = _keep_resized(train_source, config)
         judge = build_judgement(config, val_source, metrics) if placement.is_chief else None
         build = functools.partial(_build_step, config, origin, palette, generator, build_step)
@@ -142,6 +149,28 @@ def train_and_evaluate(
             saved_model = _export(trained, config, workdir, training.step)
     scores = training.standing.scores
     return Result(workdir, training.step, scores, trained, saved_model, called.stop_reason)
+
+
+def _open_data(
+    config: Config, workdir: Path, train: Any, validation: Any, is_chief: bool
+) -> tuple[Source, Source]:
+    """Opens the pairs of the training and of the validation: those that are given, or the dataset's."""
+    if train is not None and validation is None:
+        raise UsageError("`validation` is missing: with `train` give the pairs that score the run, too")
+    if train is None:
+        train_source = splits.open_split(config, "train", keep_meaning(workdir))
+    else:
+        train_source = splits.take_data(config, "train", train)
+    # Sooner than networks are built, because those of other classes do not fit the run.
+    check_classes(workdir, train_source.meaning)
+    if train_source.stream is not None and config.strategy == "multiworker":
+        raise UsageError("`strategy=multiworker` needs data that are read by an index, and `train` is not")
+    if validation is not None:
+        return train_source, splits.take_data(config, "validation", validation)
+    val_source = splits.open_split(config, "val", train_source.meaning)
+    if is_chief and (misfit := find_misfit(config, train_source, val_source)):
+        warn(misfit)
+    return train_source, val_source
 
 
 def _hold_callbacks(callbacks: Sequence[Callback], config: Config) -> Callbacks:
@@ -165,13 +194,6 @@ def _read_origin(
     return origin
 
 
-def _open_splits(config: Config, workdir: Path) -> tuple[Source, Source]:
-    train_source = splits.open_split(config, "train", keep_meaning(workdir))
-    # Sooner than networks are built, because those of other classes do not fit the run.
-    check_classes(workdir, train_source.meaning)
-    return train_source, splits.open_split(config, "val", train_source.meaning)
-
-
 def _build_step(
     config: Config,
     origin: Origin | None,
@@ -191,7 +213,7 @@ def _build_step(
 
 
 def _keep_resized(source: Source, config: Config) -> Source:
-    if not config.resizes:
+    if not config.resizes or source.stream is not None:
         return source
     return keep_resized(source, config.load_size if config.jitter else config.image_size, config.cache_mib)
 
