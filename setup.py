@@ -74,6 +74,8 @@ setup(
         "pillow>=10.1",
         "absl-py>=2.1",
         "tqdm>=4.66",
+        # 4 neither empties a lock file that another process holds nor holds one that was removed.
+        "filelock>=4",
         # With pillow, what reads WebP, GIF and TIFF files.
         "tifffile>=2023.7",
     ],

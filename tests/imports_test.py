@@ -58,6 +58,9 @@ LIGHT = {
     "tfpix2pix.config.config",
 }
 
+# What only POSIX systems have: no module needs it to be imported.
+POSIX = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}
+
 Modules = dict[str, ast.Module]
 
 
@@ -142,6 +145,9 @@ def _find_violations(root: Path) -> list[str]:
             # The table of the API names modules of every floor.
             elif importer != "tfpix2pix" and _floor(name) > _floor(importer):
                 violations.append(f"{importer} imports {name}, which is a floor above")
+    for name, tree in modules.items():
+        found = _imports(name, _statements_at_import(tree.body), modules) & POSIX
+        violations += [f"{name} imports {each}, which Windows does not have" for each in sorted(found)]
     for name in sorted(LIGHT | {name for name in modules if _is_command(name)}):
         heavy = {each.split(".")[0] for each in _loaded_at_import(name, modules)} & {"tensorflow", "keras"}
         violations += [f"{name} loads {each} when imported" for each in sorted(heavy)]
@@ -218,6 +224,11 @@ def test_every_room_says_what_it_is_for_and_names_its_face():
             "tfpix2pix/run/__main__.py",
             "try:\n  from tfpix2pix.methods import pix2pix\nexcept OSError:\n  pass",
             "tfpix2pix.run.__main__ loads keras when imported",
+        ),
+        (
+            "tfpix2pix/run/loop.py",
+            "import fcntl",
+            "tfpix2pix.run.loop imports fcntl, which Windows does not have",
         ),
         ("tfpix2pix/__init__.py", "import keras", "tfpix2pix.config.config loads keras when imported"),
     ],

@@ -2,13 +2,13 @@
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+
+from filelock import FileLock, Timeout
 
 from tfpix2pix.pipelines.base.errors import UserError
 
@@ -98,25 +98,16 @@ def _lock_file(target: Path) -> Path:
 @contextlib.contextmanager
 def _lock(target: Path) -> Iterator[None]:
     path = _lock_file(target)
-    while True:
-        with open(path, "a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                print(f"Waiting for another process that is making {target}", flush=True)
-                fcntl.flock(file, fcntl.LOCK_EX)
-            # The process before this one removed its lock file, and a third one may have made a new one.
-            if not _is_at(path, file):
-                continue
-            try:
-                yield
-            finally:
-                path.unlink()
-            return
-
-
-def _is_at(path: Path, file: IO) -> bool:
+    lock = FileLock(path)
     try:
-        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
-    except FileNotFoundError:
-        return False
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"Waiting for another process that is making {target}", flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        # Processes that wait notice that their file is gone, and make a new one. Windows keeps an open file.
+        with contextlib.suppress(PermissionError):
+            path.unlink(missing_ok=True)
+        lock.release()
