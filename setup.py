@@ -15,7 +15,8 @@ ADDONS = ["tensorflow==2.15.*", "keras==2.15.*", "tensorflow-addons==0.23.*"]
 # Other runtimes: converters, and what runs their files.
 EXPORT = ["ai-edge-litert>=1.3", "onnx>=1.16", "onnxruntime>=1.19", "tf2onnx>=1.17"]
 EDGES = ["opencv-python-headless>=4.8"]
-WEB = ["fastapi>=0.115", "uvicorn>=0.30"]
+# markdown-it-py renders what the people of a study read.
+WEB = ["fastapi>=0.115", "uvicorn>=0.30", "markdown-it-py>=3"]
 # httpx is what FastAPI's test client asks with; playwright drives the browser that the system has.
 BROWSER = ["httpx>=0.27", "playwright>=1.45"]
 SAFETENSORS = "safetensors>=0.4"

@@ -457,11 +457,27 @@ def test_texts_of_the_study_stay_text(folder):
     page = render_page(folder, load_study(folder), is_preview=False)
     assert '<h1 id="consent-title">Real or &lt;fake&gt;?</h1>' in page
     assert 'data-mode="study"' in page and "$" not in page
-    text = "# Why\nOne\ntwo\n\n<b>three</b>\n\n- a\n- b\n  more\n\n1. c & d\n##no heading"
-    assert render_text(text).split("\n") == [
+    text = (
+        "# Why\nOne\ntwo\n\n<b>three</b>\n\n    four\n\n- a\n- b\n  *more*\n\n1. c & d\n##no heading\n\n"
+        "## Who\n[us](https://example.org) [it](javascript:alert(1)) ![us](https://example.org/us.png)"
+    )
+    assert render_text(text).splitlines() == [
         "<h2>Why</h2>",
-        "<p>One two</p>",
+        "<p>One",
+        "two</p>",
         "<p>&lt;b&gt;three&lt;/b&gt;</p>",
-        "<ul><li>a</li><li>b more</li></ul>",
-        "<ol><li>c &amp; d ##no heading</li></ol>",
+        "<p>four</p>",
+        "<ul>",
+        "<li>a</li>",
+        "<li>b",
+        "<em>more</em></li>",
+        "</ul>",
+        "<ol>",
+        "<li>c &amp; d",
+        "##no heading</li>",
+        "</ol>",
+        "<h3>Who</h3>",
+        '<p><a href="https://example.org" target="_blank" rel="noopener noreferrer">us</a> '
+        "[it](javascript:alert(1)) "
+        '!<a href="https://example.org/us.png" target="_blank" rel="noopener noreferrer">us</a></p>',
     ]

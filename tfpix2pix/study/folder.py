@@ -2,8 +2,8 @@
 
     study.json          this module's `Study`
     images/<token>.png  all images, under names that do not tell real from generated ones
-    consent.md          what people agree to; plain paragraphs, yours to edit
-    instructions.md     what people are told to do; plain paragraphs, yours to edit
+    consent.md          what people agree to; Markdown, yours to edit
+    instructions.md     what people are told to do; Markdown, yours to edit
     secret.key          makes completion codes and the addresses of images; keep it secret
     answers.sqlite      sessions and answers, which `store.py` writes
 

@@ -1,15 +1,15 @@
 """Renders the page of a study: its frame comes from the package, its words from the study's folder."""
 
 import html
-import re
 import string
 from pathlib import Path
+
+from markdown_it import MarkdownIt
 
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.study.folder import CONSENT_FILE, INSTRUCTIONS_FILE, Study
 
 STATIC_FOLDER = Path(__file__).parent / "static"
-_MARK = re.compile(r"(?P<kind>#{1,2}|-|\d+\.)\s+(?P<text>.+)")
 
 
 def render_page(study_dir: Path, study: Study, is_preview: bool) -> str:
@@ -33,32 +33,25 @@ def render_page(study_dir: Path, study: Study, is_preview: bool) -> str:
 
 
 def render_text(text: str) -> str:
-    """Returns plain paragraphs as HTML. HTML in them stays text.
+    """Returns Markdown as HTML.
 
-    A blank line ends a paragraph. `# ` and `## ` begin headings, `- ` and `1. ` the items of lists.
+    HTML in it stays text, because a text may be pasted from anywhere. Headings begin at h2, because the page
+    has an h1. Images are not shown, because the page shows none but those of the study. Links open in another
+    window, so that nobody leaves the study.
 
     Args:
       text: contents of `consent.md` or `instructions.md`.
     """
-    blocks: list[tuple[str, list[str]]] = []
-    for line in text.splitlines():
-        mark = _MARK.fullmatch(line.strip())
-        kind = "p" if mark is None else {"#": "h2", "##": "h3", "-": "ul"}.get(mark["kind"], "ol")
-        words = html.escape(mark["text"] if mark else line.strip())
-        if not words:
-            blocks.append(("", []))
-        elif blocks and blocks[-1][0] == kind and kind in ("ul", "ol"):
-            blocks[-1][1].append(words)
-        elif blocks and mark is None and blocks[-1][0] in ("p", "ul", "ol"):
-            blocks[-1][1][-1] += f" {words}"
-        else:
-            blocks.append((kind, [words]))
-    return "\n".join(_render_block(kind, parts) for kind, parts in blocks if parts)
-
-
-def _render_block(kind: str, parts: list[str]) -> str:
-    inside = "".join(f"<li>{part}</li>" for part in parts) if kind in ("ul", "ol") else parts[0]
-    return f"<{kind}>{inside}</{kind}>"
+    # Lines that are indented are no code here.
+    markdown = MarkdownIt("commonmark", {"html": False}).disable(["image", "code"])
+    tokens = markdown.parse(text)
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(int(token.tag[1:]) + 1, 6)}"
+        for child in token.children or ():
+            if child.type == "link_open":
+                child.attrs |= {"target": "_blank", "rel": "noopener noreferrer"}
+    return markdown.renderer.render(tokens, markdown.options, {})
 
 
 def _read(file: Path) -> str:

@@ -15,7 +15,7 @@ from absl import flags
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.progress import warn
 
-_PACKAGES = ("fastapi", "uvicorn")
+_PACKAGES = ("fastapi", "markdown_it", "uvicorn")
 _HOST_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 
 
