@@ -75,7 +75,7 @@ def main(argv: Sequence[str]) -> int:
 def _make_study(study_dir: Path, protocol: Protocol) -> None:
     command_line.import_tensorflow()
     from tfpix2pix.study.creation import create_study
-    from tfpix2pix.study.folder import Study
+    from tfpix2pix.study.folder import CONSENT_FILE, Study
     from tfpix2pix.study.images import StudyImages
 
     draw = np.random.default_rng(0)
@@ -87,6 +87,7 @@ def _make_study(study_dir: Path, protocol: Protocol) -> None:
             yield draw.integers(0, 256, shape, np.uint8), {"noise": draw.integers(0, 256, shape, np.uint8)}
 
     create_study(study_dir, StudyImages(("noise",), ids, read), Study("load", 0, (), (), protocol))
+    (study_dir / CONSENT_FILE).write_text("A measurement without people.\n")  # serve refuses the placeholder
 
 
 class _Server:

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from tfpix2pix.study.application import make_study_application
 from tfpix2pix.study.creation import create_study
-from tfpix2pix.study.folder import ANSWERS_FILE, Protocol, Study, read_secret
+from tfpix2pix.study.folder import ANSWERS_FILE, CONSENT_FILE, Protocol, Study, read_secret
 from tfpix2pix.study.images import StudyImages
 from tfpix2pix.study.page import render_page
 from tfpix2pix.study.sessions import StudySessions
@@ -53,7 +53,9 @@ def make_study(folder: Path, protocol: Protocol = BRIEF, **settings: Any) -> Stu
     """Makes a study of as many examples as it needs."""
     settings = {"title": "Real or <fake>?", "seed": 3, "image_size": (32, 32), **settings}
     study = Study(algorithms=(), examples=(), protocol=protocol, **settings)
-    return create_study(folder, make_images(protocol.trials), study)
+    study = create_study(folder, make_images(protocol.trials), study)
+    (folder / CONSENT_FILE).write_text("You are invited. We store your answers.\n")
+    return study
 
 
 def open_sessions(folder: Path, study: Study, store: Store, **settings: Any) -> StudySessions:

@@ -1,13 +1,18 @@
 """Taking part by requests: what is refused, what is stored, and what an address tells."""
 
 import contextlib
+import dataclasses
+import io
 import json
 import re
 import sqlite3
 import threading
+import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
+from starlette.testclient import TestClient
 
 from tests.helpers import studies
 from tests.helpers.studies import Person
@@ -78,8 +83,9 @@ def test_before_the_answer_nothing_tells_which_is_which(app, store):
     assert set(trial.json()) == {"practice", "images", "gaps_ms"}
     first, second = (person.client.get(f"/images/{address}") for address in trial.json()["images"])
     assert first.status_code == second.status_code == 200
-    same = {name: value for name, value in first.headers.items() if name != "content-length"}
-    assert same == {name: value for name, value in second.headers.items() if name != "content-length"}
+    assert first.headers == second.headers  # the length too, though the files differ in theirs
+    sizes = {Image.open(io.BytesIO(reply.content)).size for reply in (first, second)}
+    assert sizes == {(32, 32)}
     assert first.headers["cache-control"] == "no-store"
     assert not {"etag", "last-modified"} & set(first.headers)
     assert set(person.show(0).json()) == {"shown"}
@@ -103,6 +109,47 @@ def test_images_can_be_had_before_their_trial_is_shown_and_not_after(app):
     assert person.client.get(f"/images/{address}").status_code == 410
     assert person.read_trial(1).status_code == 200
     assert person.read_trial(2).status_code == 409
+
+
+def test_how_images_were_drawn_is_stored_with_each_answer(app, store):
+    person = begin(app)
+    person.do_trial(0)
+    person.show(1)
+    time.sleep(0.2)
+    screen = {"pixel_ratio": 2.625, "drawn_px": "256x256", "layout": "one_place"}
+    assert person.answer(1, **screen | {"layout": "elsewhere"}).status_code == 422
+    assert person.answer(1, **screen | {"drawn_px": "256"}).status_code == 422
+    assert person.answer(1, **screen).status_code == 200
+    first, second = store.read_answers()
+    assert (first.pixel_ratio, first.drawn_px, first.layout) == (None, None, None)
+    assert (second.pixel_ratio, second.drawn_px, second.layout) == (2.625, "256x256", "one_place")
+
+
+def test_a_step_of_the_clock_excludes_no_answer(folder, tmp_path):
+    """The clock goes back by a century between the exposure and the answer."""
+    path = tmp_path / "answers.sqlite"
+    with studies.open_store(path) as store:
+        person = begin(studies.make_app(folder, load_study(folder), store))
+        person.show(0)
+        with contextlib.closing(sqlite3.connect(path)) as answers:
+            answers.execute("UPDATE exposures SET shown_at = '2126-01-01T00:00:00.000+00:00'")
+            answers.commit()
+        time.sleep(0.2)
+        assert person.answer(0).status_code == 200
+
+
+def test_an_answer_comes_after_its_exposures_or_after_a_restart(tmp_path):
+    """Who answers at once is refused; a server that was started again cannot know."""
+    folder = tmp_path / "study"
+    study = studies.make_study(folder, dataclasses.replace(studies.BRIEF, exposure_sec=5.0))
+    with studies.open_answers(folder) as store:
+        person = begin(studies.make_app(folder, study, store))
+        person.show(0)
+        assert person.answer(0).status_code == 409
+        restarted = studies.make_app(folder, study, store)
+        cookies = person.client.cookies
+        person.client = TestClient(restarted, base_url="http://127.0.0.1:8000", cookies=cookies)
+        assert person.answer(0).status_code == 200
 
 
 def test_a_repeated_answer_is_no_error_and_another_one_is_refused(app, store):

@@ -2,8 +2,6 @@
 
 import dataclasses
 
-import pytest
-
 from tfpix2pix.study.folder import Example, Protocol, Study
 from tfpix2pix.study.plan import assign_session, plan_session
 
@@ -31,7 +29,6 @@ def test_a_session_shows_each_example_once_its_real_image_beside_one_algorithms(
         other = "right" if trial.real_side == "left" else "left"
         assert trial.real_example_id == trial.example_id
         assert trial.images == {trial.real_side: f"real{number}", other: f"cGAN{number}"}
-        assert all(0.3 <= gap <= 0.6 for gap in trial.gaps_sec)
 
 
 def test_a_plan_is_for_ever():
@@ -40,15 +37,13 @@ def test_a_plan_is_for_ever():
     assert [trial.real_side for trial in trials[:6]] == ["right", "right", "right", "right", "left", "left"]
 
 
-def test_sides_orders_and_gaps_are_of_chance():
+def test_sides_and_orders_are_of_chance():
     plans = [plan_session(make_study(), "L1", seed) for seed in range(200)]
     sides = [trial.real_side for plan in plans for trial in plan]
     # 10,000 fair draws: beyond 4 standard deviations of 50 once in 16,000 times.
     assert 4800 <= sides.count("left") <= 5200
     firsts = [plan[0].example_id for plan in plans]
     assert len(set(firsts)) > 50  # of 60, in 200 draws
-    gaps = [gap for plan in plans for trial in plan for gap in trial.gaps_sec]
-    assert sum(gaps) / len(gaps) == pytest.approx(0.45, abs=0.005)
 
 
 def test_vigilance_trials_are_among_those_that_count():

@@ -9,6 +9,7 @@ import sqlite3
 import pytest
 
 from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.study.reading import read_store
 from tfpix2pix.study.records import Answer
 from tfpix2pix.study.store import OtherAnswerStoredError, Store, TakesPartAlreadyError, open_store
 
@@ -59,6 +60,23 @@ def test_an_answer_comes_back_as_it_was_stored(store, tmp_path):
     assert dataclasses.replace(answer, answered_at="") == dataclasses.replace(ANSWER, exposures=2)
     assert datetime.datetime.fromisoformat(answer.answered_at).utcoffset() == datetime.timedelta(0)
     assert (answer.practice, answer.vigilance, answer.correct) == (True, False, True)
+
+
+def test_answers_of_an_earlier_version_stay_readable_and_go_on(store, tmp_path):
+    path = tmp_path / "answers.sqlite"
+    store.record_answer(ANSWER)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        for name in ("pixel_ratio", "drawn_px", "layout"):
+            connection.execute(f"ALTER TABLE answers DROP COLUMN {name}")
+    before = path.read_bytes()
+    with read_store(path) as copy:
+        (answer,) = copy.read_answers()
+        assert (answer.example_id, answer.pixel_ratio) == ("e", None)
+        copy.record_answer(dataclasses.replace(ANSWER, trial_index=1))
+    assert path.read_bytes() == before
+    with open_store(path) as later:
+        later.record_answer(dataclasses.replace(ANSWER, trial_index=1, pixel_ratio=1.5))
+        assert [answer.pixel_ratio for answer in later.read_answers()] == [None, 1.5]
 
 
 def test_only_its_owner_reads_who_took_part(store, tmp_path):

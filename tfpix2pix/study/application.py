@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from tfpix2pix.study.page import STATIC_FOLDER
-from tfpix2pix.study.records import Session
+from tfpix2pix.study.records import NEW_COLUMNS, Session
 from tfpix2pix.study.sessions import StudySessions
 from tfpix2pix.web.application import add_files, make_application
 from tfpix2pix.web.limits import RateLimit
@@ -61,6 +61,10 @@ class Chosen(Shown):
     left_ms: Annotated[float, Field(ge=0, le=_HOUR_MS)]
     right_ms: Annotated[float, Field(ge=0, le=_HOUR_MS)]
     response_ms: Annotated[float, Field(ge=0, le=_WEEK_MS)]
+    # A page that was opened before the server was updated does not tell these.
+    pixel_ratio: Annotated[float, Field(gt=0, le=100)] | None = None
+    drawn_px: Annotated[str, Field(pattern=r"^[0-9]{1,5}x[0-9]{1,5}$")] | None = None
+    layout: Literal["side_by_side", "one_place"] | None = None
 
 
 def _check_ids(*ids: str | None) -> None:
@@ -141,7 +145,7 @@ def _add_trials(app: FastAPI, sessions: StudySessions, find_session: Callable[[R
     @app.get("/images/{address}")
     def read_image(address: str, session: Annotated[Session, Depends(find_session)]) -> Response:
         # Not as a file, whose date in the headers would tell the image in every session.
-        return Response(sessions.find_image(session, address).read_bytes(), media_type="image/png")
+        return Response(sessions.read_image(session, address), media_type="image/png")
 
     @app.post("/api/trials/{index}/shown")
     def show(index: int, body: Shown, session: Annotated[Session, Depends(find_session)]) -> dict[str, Any]:
@@ -159,4 +163,5 @@ def _add_trials(app: FastAPI, sessions: StudySessions, find_session: Callable[[R
             chosen_side=body.chosen_side,
             shown_ms={"left": body.left_ms, "right": body.right_ms},
             response_ms=body.response_ms,
+            screen={name: getattr(body, name) for name in NEW_COLUMNS},
         )

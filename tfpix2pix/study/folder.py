@@ -26,6 +26,7 @@ from tfpix2pix.pipelines.base.errors import UsageError, UserError
 STUDY_FILE = "study.json"
 IMAGES_FOLDER = "images"
 CONSENT_FILE = "consent.md"
+PLACEHOLDER = "[Researcher:"  # in the consent that `create` writes
 INSTRUCTIONS_FILE = "instructions.md"
 SECRET_FILE = "secret.key"
 ANSWERS_FILE = "answers.sqlite"

@@ -23,7 +23,6 @@ class Trial:
       real_example_id: example of the real image.
       real_side: side of the real image, `left` or `right`.
       images: side -> token of the image; `left` is shown first.
-      gaps_sec: length of the blank before the first image, and of the blank between the two.
     """
 
     index: int
@@ -33,7 +32,6 @@ class Trial:
     real_example_id: str
     real_side: str
     images: Mapping[str, str]
-    gaps_sec: tuple[float, float]
 
 
 def assign_session(study: Study, ordinal: int, counts: Mapping[str, int]) -> tuple[str, int]:
@@ -69,8 +67,6 @@ def plan_session(study: Study, algorithm: str, seed: int) -> tuple[Trial, ...]:
         example, real_example = order[index], order[(index + shift) % len(order)]
         real_side = SIDES[_draw(seed, "side", index) < 0.5]
         other = example.vigilance if index in vigilant else example.generated[algorithm]
-        spread = protocol.most_gap_sec - protocol.least_gap_sec
-        first, second = (protocol.least_gap_sec + spread * _draw(seed, "gap", index, side) for side in SIDES)
         trials.append(
             Trial(
                 index=index,
@@ -80,7 +76,6 @@ def plan_session(study: Study, algorithm: str, seed: int) -> tuple[Trial, ...]:
                 real_example_id=real_example.example_id,
                 real_side=real_side,
                 images={side: real_example.real if side == real_side else other for side in SIDES},
-                gaps_sec=(first, second),
             )
         )
     return tuple(trials)

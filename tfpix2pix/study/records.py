@@ -1,6 +1,7 @@
 """The records of a study: who took part, and what they answered."""
 
 import dataclasses
+import sqlite3
 
 SIDES = ("left", "right")
 
@@ -47,6 +48,8 @@ CREATE TABLE IF NOT EXISTS answers (
   UNIQUE (session_id, trial_index)
 );
 """
+# Columns of answers that earlier versions did not have, and their types.
+NEW_COLUMNS = {"pixel_ratio": "REAL", "drawn_px": "TEXT", "layout": "TEXT"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,6 +107,10 @@ class Answer:
       exposures: how often the trial was shown. It is more than once after a reload in its middle.
       response_ms: time between the end of the second exposure and the answer.
       answered_at: when the answer was stored.
+      pixel_ratio: pixels of the screen per CSS px; None if an earlier version stored the answer, which goes
+        for the following attributes too.
+      drawn_px: size of each image on the page in CSS px, such as `256x256`, the width first.
+      layout: `side_by_side`, or `one_place` where two images did not fit side by side.
     """
 
     session_id: str
@@ -120,3 +127,14 @@ class Answer:
     exposures: int
     response_ms: float
     answered_at: str
+    pixel_ratio: float | None = None
+    drawn_px: str | None = None
+    layout: str | None = None
+
+
+def add_new_columns(connection: sqlite3.Connection) -> None:
+    """Gives the answers of an earlier version the columns that they lack, without values."""
+    known = {row[1] for row in connection.execute("PRAGMA table_info(answers)")}
+    for name, kind in NEW_COLUMNS.items():
+        if name not in known:
+            connection.execute(f"ALTER TABLE answers ADD COLUMN {name} {kind}")

@@ -3,11 +3,13 @@
 import secrets
 from pathlib import Path
 
+from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.study.application import make_study_application
 from tfpix2pix.study.folder import (
     ANSWERS_FILE,
     CONSENT_FILE,
+    PLACEHOLDER,
     check_images,
     fingerprint,
     load_study,
@@ -46,7 +48,7 @@ def serve_study(
     check_images(study_dir, study)
     secret = secrets.token_bytes() if is_preview else read_secret(study_dir)
     page = render_page(study_dir, study, is_preview)
-    _warn_of_brackets(study_dir)
+    _check_consent(study_dir, is_preview)
     with (
         open_socket(address) as listening,
         open_store(None if is_preview else study_dir / ANSWERS_FILE) as store,
@@ -65,7 +67,11 @@ def serve_study(
         serve(app, address, listening, "preview" if is_preview else "study")
 
 
-def _warn_of_brackets(study_dir: Path) -> None:
+def _check_consent(study_dir: Path, is_preview: bool) -> None:
     file = study_dir / CONSENT_FILE
-    if "[Researcher:" in file.read_text("utf-8"):
-        warn(f"{file} still has its paragraph in brackets, which is for you to replace")
+    if PLACEHOLDER not in file.read_text("utf-8"):
+        return
+    text = f"{file} still has its paragraph in brackets, which begins with {PLACEHOLDER!r}"
+    if not is_preview:
+        raise UserError(f"{text}. Nobody can consent to that: replace it by what people must know")
+    warn(f"{text}; serve refuses it")

@@ -6,11 +6,10 @@ answer to a practice trial.
 """
 
 import dataclasses
-import datetime
 import functools
-import hashlib
 import hmac
 import secrets
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,16 +19,13 @@ from fastapi import HTTPException
 from tfpix2pix.study.folder import Study, image_file
 from tfpix2pix.study.plan import Trial, assign_session, plan_session
 from tfpix2pix.study.records import SIDES, Answer, Session
+from tfpix2pix.study.signing import Signer, hash_token
 from tfpix2pix.study.store import OtherAnswerStoredError, Store, TakesPartAlreadyError
 
 # An answer may come so much sooner than its exposures allow, because clocks are not more exact.
 EARLY_SEC = 0.1
 # Mechanical Turk's assignment id while a person only looks at a task.
 NOT_ACCEPTED = "ASSIGNMENT_ID_NOT_AVAILABLE"
-_CODE_ALPHABET = (
-    "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # 32 letters and digits that nobody mistakes for each other.
-)
-_CODE_LENGTH = 10
 
 
 class StudySessions:
@@ -39,7 +35,7 @@ class StudySessions:
       study_dir: folder of the study.
       study: the study in that folder.
       store: keeps sessions and answers.
-      secret: key of the completion codes and of the addresses of images.
+      secret: key of the completion codes, of the addresses of images and of the blanks.
       abandoned_after_sec: an unfinished session that is idle for longer no longer counts when algorithms
         are assigned, though the person may still go on with it.
       requires_worker_id: whether links without a worker id are refused.
@@ -62,7 +58,14 @@ class StudySessions:
         self.requires_worker_id = requires_worker_id
         self._study_dir = study_dir
         self._store = store
-        self._secret = secret
+        self._signer = Signer(secret)
+        # Session -> visit, trial and monotonic time of its newest exposure. A step of the clock, as when a
+        # machine corrects it, must not exclude an answer.
+        self._exposed: dict[str, tuple[int, int, float]] = {}
+        # All images are sent with as many bytes, because the length of a file tells which it is.
+        self._image_bytes = max(
+            image_file(study_dir, token).stat().st_size for each in study.examples for token in each.tokens
+        )
         self._abandoned_after_sec = abandoned_after_sec
         self._plan: Callable[[str, int], tuple[Trial, ...]] = functools.lru_cache(maxsize=1000)(
             lambda algorithm, seed: plan_session(study, algorithm, seed)
@@ -73,7 +76,7 @@ class StudySessions:
 
         An unfinished session that was begun without a worker id becomes the first worker's who opens it.
         """
-        session = self._store.find_session(_hash(token)) if token else None
+        session = self._store.find_session(hash_token(token)) if token else None
         if session is None or self.is_preview:
             return None if session and session.finished_at else session
         if (
@@ -126,7 +129,7 @@ class StudySessions:
         try:
             self._store.add_session(
                 session_id=secrets.token_hex(16),
-                token_hash=_hash(new_token),
+                token_hash=hash_token(new_token),
                 worker_id=None if self.is_preview else worker_id,
                 assignment_id=assignment_id,
                 hit_id=hit_id,
@@ -148,7 +151,7 @@ class StudySessions:
         protocol = self.study.protocol
         session = dataclasses.replace(session, visit=self._store.begin_visit(session.session_id))
         return {
-            "visit": self._name_visit(session),
+            "visit": self._signer.name_visit(session),
             "trial_index": self._store.count_answers(session.session_id),
             "practice_trials": protocol.practice_trials,
             "trials": protocol.trials,
@@ -164,12 +167,12 @@ class StudySessions:
         trial = self._find_trial(session, index, ahead=1)
         return {
             "practice": trial.practice,
-            "images": [self._address(session, index, side) for side in SIDES],
-            "gaps_ms": [gap * 1000 for gap in trial.gaps_sec],
+            "images": [self._signer.address_image(session, index, side) for side in SIDES],
+            "gaps_ms": [self._gap_ms(session, index, side) for side in SIDES],
         }
 
-    def find_image(self, session: Session, address: str) -> Path:
-        """Returns the file behind an address.
+    def read_image(self, session: Session, address: str) -> bytes:
+        """Returns the PNG file behind an address, with zeros after it.
 
         Raises:
           HTTPException: 404 for any address but those of the next two trials in the newest visit; 410, when
@@ -178,10 +181,13 @@ class StudySessions:
         following = self._store.count_answers(session.session_id)
         for trial in self._trials(session)[following : following + 2]:
             for side in SIDES:
-                if hmac.compare_digest(self._address(session, trial.index, side).encode(), address.encode()):
-                    if self._store.find_exposure(session.session_id, trial.index, session.visit):
+                if hmac.compare_digest(
+                    self._signer.address_image(session, trial.index, side).encode(), address.encode()
+                ):
+                    if self._store.is_shown(session.session_id, trial.index, session.visit):
                         raise HTTPException(410, "This image was shown already.")
-                    return image_file(self._study_dir, trial.images[side])
+                    contents = image_file(self._study_dir, trial.images[side]).read_bytes()
+                    return contents.ljust(self._image_bytes, b"\0")
         raise HTTPException(404, "There is no such image.")
 
     def show_trial(self, session: Session, visit: str, index: int) -> None:
@@ -189,6 +195,8 @@ class StudySessions:
         self._check_visit(session, visit)
         self._find_trial(session, index)
         self._store.record_exposure(session.session_id, index, session.visit)
+        if self._exposed.get(session.session_id, ())[:2] != (session.visit, index):
+            self._exposed[session.session_id] = (session.visit, index, time.monotonic())
 
     def answer_trial(
         self,
@@ -197,8 +205,9 @@ class StudySessions:
         index: int,
         *,
         chosen_side: str,
-        shown_ms: dict,
+        shown_ms: dict[str, float],
         response_ms: float,
+        screen: dict[str, Any],
     ) -> dict[str, Any]:
         """Stores an answer. The same answer may come again, because the first reply may have been lost.
 
@@ -209,6 +218,7 @@ class StudySessions:
           chosen_side: the side that the person said is fake.
           shown_ms: side -> measured exposure of its image.
           response_ms: time between the end of the second exposure and the answer.
+          screen: how the images were drawn: values of the `NEW_COLUMNS` of an answer.
 
         Returns:
           The right answer to a practice trial, and the completion code at the end.
@@ -236,9 +246,10 @@ class StudySessions:
             exposures=0,
             response_ms=response_ms,
             answered_at="",
+            **screen,
         )
         is_last = index == self.study.protocol.trials - 1
-        code = self._completion_code(session) if is_last else None
+        code = self._signer.completion_code(session) if is_last else None
         try:
             self._store.record_answer(answer, code)
         except OtherAnswerStoredError:
@@ -265,33 +276,21 @@ class StudySessions:
         return trials[index]
 
     def _check_visit(self, session: Session, visit: str) -> None:
-        if visit != self._name_visit(session):
+        if visit != self._signer.name_visit(session):
             raise HTTPException(409, "The study was opened in another tab or window, and goes on there.")
 
     def _check_shown(self, session: Session, trial: Trial) -> None:
-        shown_at = self._store.find_exposure(session.session_id, trial.index, session.visit)
-        if shown_at is None:
+        if not self._store.is_shown(session.session_id, trial.index, session.visit):
             raise HTTPException(409, "This trial was not shown yet. Please reload the page to go on.")
-        elapsed = datetime.datetime.now(datetime.timezone.utc) - shown_at
-        least_sec = 2 * self.study.protocol.exposure_sec + trial.gaps_sec[1] - EARLY_SEC
-        if elapsed.total_seconds() < least_sec:
+        visit, index, shown_sec = self._exposed.get(session.session_id, (0, 0, 0.0))
+        if (visit, index) != (session.visit, trial.index):
+            return  # The server was started again since, so it does not know for how long.
+        gap_sec = self._gap_ms(session, index, SIDES[1]) / 1000
+        least_sec = 2 * self.study.protocol.exposure_sec + gap_sec - EARLY_SEC
+        if time.monotonic() - shown_sec < least_sec:
             raise HTTPException(409, "The answer came before both images were shown. Please reload the page.")
 
-    def _name_visit(self, session: Session) -> str:
-        # The number alone would not do, because a visit of another session may have the same.
-        return self._sign(f"visit/{session.session_id}/{session.visit}").hex()[:32]
-
-    def _address(self, session: Session, index: int, side: str) -> str:
-        return self._sign(f"image/{session.session_id}/{session.visit}/{index}/{side}").hex()[:32]
-
-    def _completion_code(self, session: Session) -> str:
-        digest = self._sign(f"code/{session.session_id}")
-        return "".join(_CODE_ALPHABET[byte % 32] for byte in digest[:_CODE_LENGTH])
-
-    def _sign(self, text: str) -> bytes:
-        return hmac.digest(self._secret, text.encode(), "sha256")
-
-
-def _hash(token: str) -> str:
-    # Tokens are kept as hashes, so that nobody who reads the answers can go on with a session.
-    return hashlib.sha256(token.encode()).hexdigest()
+    def _gap_ms(self, session: Session, index: int, side: str) -> int:
+        protocol = self.study.protocol
+        limits_ms = (1000 * protocol.least_gap_sec, 1000 * protocol.most_gap_sec)
+        return self._signer.draw_gap_ms(session, index, side, *limits_ms)

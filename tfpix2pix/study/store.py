@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tfpix2pix.pipelines.base.errors import UserError
-from tfpix2pix.study.records import SCHEMA, Answer, Session
+from tfpix2pix.study.records import SCHEMA, Answer, Session, add_new_columns
 
 _BUSY_TIMEOUT_SEC = 30
 
@@ -62,19 +62,26 @@ class Store:
     """Sessions and answers. When a method that writes returns, what it wrote is on disk.
 
     Threads may share a store. Processes may share a file, each with a store of its own.
+
+    Args:
+      path: where `answers.sqlite` is; None keeps everything in memory.
+      source: answers that a store in memory begins with.
     """
 
-    def __init__(self, path: Path | None):
+    def __init__(self, path: Path | None, source: sqlite3.Connection | None = None):
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(
             path or ":memory:", timeout=_BUSY_TIMEOUT_SEC, isolation_level=None, check_same_thread=False
         )
         try:
+            if source:
+                source.backup(self._connection)
             self._connection.execute("PRAGMA journal_mode = WAL")
             # WAL's default would lose the newest answers in a power failure.
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA foreign_keys = ON")
             self._connection.executescript(SCHEMA)
+            add_new_columns(self._connection)
         except sqlite3.Error:
             self._connection.close()
             raise
@@ -221,12 +228,11 @@ class Store:
             values = (session_id, trial_index, visit, _touch(connection, session_id))
             connection.execute("INSERT OR IGNORE INTO exposures VALUES (?, ?, ?, ?)", values)
 
-    def find_exposure(self, session_id: str, trial_index: int, visit: int) -> datetime.datetime | None:
-        """Returns when a trial was first shown in a visit; None if it was not."""
-        query = "SELECT shown_at FROM exposures WHERE session_id = ? AND trial_index = ? AND visit = ?"
+    def is_shown(self, session_id: str, trial_index: int, visit: int) -> bool:
+        """Returns whether a trial was shown in a visit."""
+        condition = "exposures WHERE session_id = ? AND trial_index = ? AND visit = ?"
         with self._lock:
-            row = self._connection.execute(query, (session_id, trial_index, visit)).fetchone()
-        return datetime.datetime.fromisoformat(row[0]) if row else None
+            return _count(self._connection, condition, session_id, trial_index, visit) > 0
 
     def record_answer(self, answer: Answer, completion_code: str | None = None) -> bool:
         """Stores an answer, and fills in its `exposures` and `answered_at`.

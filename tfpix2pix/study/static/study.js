@@ -149,6 +149,16 @@ async function present(visit, trial) {
   return shownMs;
 }
 
+// How the images are drawn: a smaller or coarser image is easier to take for a real one.
+function describeScreen() {
+  const { width, height } = element("left").getBoundingClientRect();
+  return {
+    pixel_ratio: window.devicePixelRatio,
+    drawn_px: `${Math.round(width)}x${Math.round(height)}`,
+    layout: element("stage").classList.contains("one-place") ? "one_place" : "side_by_side",
+  };
+}
+
 // Returns the side that the person says is fake, and how long that took.
 function waitForChoice() {
   const start = performance.now();
@@ -203,13 +213,14 @@ async function runTrial(visit, index, trial, loadNext) {
   ask("Watch …");
   // The server knows of the exposure before it begins, so none goes uncounted.
   await Promise.all([post(`${path}/shown`, { visit: visit.visit }), blank(trial.gaps_ms[0])]);
+  const screen = describeScreen();
   const shownMs = await present(visit, trial);
   ask("Which image is the fake?");
   loadNext();
   const choice = await waitForChoice();
   ask("\u00a0");
   const measured = { left_ms: shownMs.left, right_ms: shownMs.right };
-  const reply = await post(`${path}/answer`, { visit: visit.visit, ...choice, ...measured });
+  const reply = await post(`${path}/answer`, { visit: visit.visit, ...choice, ...measured, ...screen });
   if (reply.feedback) await giveFeedback(visit, trial, reply.feedback);
   return reply;
 }
