@@ -41,8 +41,13 @@ from tfpix2pix.web.address import check_packages, define_address_flags, read_add
 
 DEFAULT_PORT = 8090
 _RULES_HELP = {
+    "exposure_tolerance_percent": (
+        "Do not count trials in which a measured exposure is off by more than this share, and by more than "
+        "a frame at 60 Hz."
+    ),
     "exposure_tolerance_ms": (
-        "Do not count trials in which a measured exposure is off by more than this many milliseconds."
+        "Do not count trials in which a measured exposure is off by more than this many milliseconds. "
+        "Default: what follows from the percentage."
     ),
     "least_vigilance_percent": (
         "Do not count sessions in which less than this share of the vigilance trials was answered correctly."
@@ -195,11 +200,18 @@ def _results(argv: Sequence[str]) -> None:
         "resamples", 10_000, "Draw this many resamples for the bootstrap.", flag_values=flag_values
     )
     flags.DEFINE_integer("seed", 0, "Draw the resamples from this seed.", flag_values=flag_values)
+    flags.DEFINE_string(
+        "output",
+        None,
+        "Write the results to this folder. Default: results in the folder of the study.",
+        flag_values=flag_values,
+    )
     values = _parse(flag_values, _results.__doc__ or "", argv)
     from tfpix2pix.study.results.write import write_results
 
     rules = Rules(**{field.name: values[field.name] for field in dataclasses.fields(Rules)})
-    print(write_results(_study_dir(values), rules, values["resamples"], values["seed"]), end="")
+    output = values["output"] and settle_path(values["output"], "output")
+    print(write_results(_study_dir(values), rules, values["resamples"], values["seed"], output), end="")
 
 
 def _parse(flag_values: flags.FlagValues, summary: str, argv: Sequence[str]) -> dict[str, Any]:

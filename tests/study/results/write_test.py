@@ -13,11 +13,12 @@ import pytest
 from benchmarks.study_coverage import Crowd, simulate_answers
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.study.__main__ import main
-from tfpix2pix.study.folder import ANSWERS_FILE, Example, Protocol, Study, save_study
+from tfpix2pix.study.folder import ANSWERS_FILE, Example, Protocol, Study, fingerprint, save_study
 from tfpix2pix.study.records import Answer, Session
 from tfpix2pix.study.results.analysis import compute_results
 from tfpix2pix.study.results.exclusions import Rules, select_answers
 from tfpix2pix.study.results.plot import render_rates
+from tfpix2pix.study.results.report import render_markdown
 from tfpix2pix.study.results.statistics import Estimate
 from tfpix2pix.study.results.write import write_results
 from tfpix2pix.study.store import open_store
@@ -140,6 +141,44 @@ def test_the_tolerance_is_a_setting():
     assert not _select(session, answers, Rules(exposure_tolerance_ms=16)).sessions
 
 
+@pytest.mark.parametrize(
+    ("exposure_sec", "shown_ms", "counts"),
+    # 5 % of 4 s are 200 ms; of 0.2 s, they are less than a frame of 16.7 ms.
+    [(4.0, 4199.0, True), (4.0, 4201.0, False), (0.2, 216.0, True), (0.2, 217.0, False)],
+)
+def test_the_tolerance_is_relative_to_the_exposure(exposure_sec, shown_ms, counts):
+    protocol = dataclasses.replace(PROTOCOL, exposure_sec=exposure_sec)
+    session, shown = _session("a"), {"shown_real_ms": shown_ms, "shown_generated_ms": 1000 * exposure_sec}
+    selection = _select(session, _answers(session, "ooooo", **shown), protocol=protocol)
+    assert bool(selection.sessions) == counts
+
+
+@pytest.mark.parametrize(("people", "verdict"), [(9, None), (10, True)])
+def test_a_verdict_needs_ten_people_for_each_algorithm(people, verdict):
+    letters = "abcdefghij"
+    sessions = [_session(f"{name}1") for name in letters]
+    sessions += [_session(f"{name}2", "L1") for name in letters[:people]]
+    answers = [
+        answer
+        for session in sessions
+        for answer in _answers(session, "oxxxx" if session.algorithm == "cGAN" else "ooooo")
+    ]
+    selection = select_answers(sessions, answers, PROTOCOL, Rules())
+    results = compute_results(STUDY, sessions, answers, selection, resamples=200)
+    assert results.comparisons[0].p_value_holm < 0.05
+    assert results.comparisons[0].significant is verdict
+    text = render_markdown(STUDY, results, Rules(), 200, 0)
+    assert ("too few people" in text, "**yes**" in text) == (verdict is None, verdict is True)
+
+
+def test_results_leave_the_answers_as_they_are_and_go_elsewhere_on_request(answered_dir, tmp_path_factory):
+    before = {path.name: path.read_bytes() for path in answered_dir.iterdir()}
+    output = tmp_path_factory.mktemp("elsewhere") / "results"
+    main(["study", "results", f"--study_dir={answered_dir}", "--resamples=100", f"--output={output}"])
+    assert sorted(path.name for path in output.iterdir()) == FILES
+    assert {path.name: path.read_bytes() for path in answered_dir.iterdir()} == before
+
+
 @pytest.mark.parametrize("exposures", [0, 2])
 def test_a_trial_that_was_not_shown_once_is_left_out(exposures):
     session = _session("a")
@@ -225,7 +264,7 @@ def test_results_by_hand(answered_dir):
         "seed": 0,
         "confidence": 0.95,
     }
-    assert results["rules"]["exposure_tolerance_ms"] == 50
+    assert results["rules"]["exposure_tolerance_percent"] == 5
     assert results["protocol"]["exposure_sec"] == 1
 
 
@@ -331,6 +370,8 @@ def test_folders_and_files_that_are_no_study_are_refused(study_dir, tmp_path_fac
 
 
 def test_a_study_that_was_changed_after_its_answers_is_refused(answered_dir):
+    with open_store(answered_dir / ANSWERS_FILE) as store:
+        store.bind(fingerprint(STUDY))
     write_results(answered_dir)
     protocol = dataclasses.replace(PROTOCOL, exposure_sec=2.0)
     save_study(answered_dir, dataclasses.replace(STUDY, protocol=protocol))

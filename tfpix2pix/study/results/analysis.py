@@ -23,6 +23,8 @@ from tfpix2pix.study.results.statistics import (
 )
 
 SIGNIFICANCE_LEVEL = 0.05
+# In simulations, intervals of 10 people hold the truth about as often as they claim; of 5, less often.
+LEAST_PEOPLE = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +61,8 @@ class Comparison:
       difference: first minus second, in percentage points.
       p_value: two-sided p-value, from the bootstrap.
       p_value_holm: the p-value, corrected for all pairs of the study.
-      significant: whether the corrected p-value is below 0.05.
+      significant: whether the corrected p-value is below 0.05; None if fewer than `LEAST_PEOPLE` people
+        judged one of the two, of whom nothing can be said.
     """
 
     first: str
@@ -67,7 +70,7 @@ class Comparison:
     difference: Estimate
     p_value: float
     p_value_holm: float
-    significant: bool
+    significant: bool | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,11 +184,15 @@ def _compare_pairs(
     algorithms: Sequence[AlgorithmResult], resampled: Mapping[str, np.ndarray]
 ) -> tuple[Comparison, ...]:
     points = {each.algorithm: each.fooling_rate.value for each in algorithms if each.fooling_rate}
+    people = {each.algorithm: each.people for each in algorithms}
     pairs = list(itertools.combinations(points, 2))
     differences = [compare(points[a], points[b], (resampled[a], resampled[b])) for a, b in pairs]
     corrected = correct_for_multiplicity([each.p_value for each in differences])
     return tuple(
-        Comparison(a, b, each.estimate, each.p_value, holm, holm < SIGNIFICANCE_LEVEL)
+        Comparison(
+            *(a, b, each.estimate, each.p_value, holm),
+            significant=holm < SIGNIFICANCE_LEVEL if min(people[a], people[b]) >= LEAST_PEOPLE else None,
+        )
         for (a, b), each, holm in zip(pairs, differences, corrected, strict=True)
     )
 

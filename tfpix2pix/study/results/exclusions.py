@@ -9,6 +9,7 @@ from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.study.folder import Protocol
 from tfpix2pix.study.records import Answer, Session
 
+FRAME_MS = 1000 / 60
 UNFINISHED = "unfinished"
 FAILED_VIGILANCE = "failed_vigilance"
 TOO_FEW_TRIALS = "too_few_trials"
@@ -24,26 +25,35 @@ class Rules:
     """Rules for what is left out of the results of a study.
 
     Attributes:
-      exposure_tolerance_ms: a test trial counts if the exposures of both images differ from the protocol's
-        by at most this. The default is three frames at 60 Hz.
+      exposure_tolerance_percent: a test trial counts if the exposures of both images differ from the
+        protocol's by at most this share of it, or by at most one frame at 60 Hz, which no screen can avoid.
+        The default is three frames of an exposure of 1 s.
+      exposure_tolerance_ms: the largest difference in ms; None takes what follows from the percentage.
       least_vigilance_percent: a session counts if at least this share of its vigilance trials, if it has
         any, was answered correctly.
       least_trials_percent: a session counts if at least this share of its test trials counts.
     """
 
-    exposure_tolerance_ms: float = 50.0
+    exposure_tolerance_percent: float = 5.0
+    exposure_tolerance_ms: float | None = None
     least_vigilance_percent: float = 80.0
     least_trials_percent: float = 50.0
 
     def check(self) -> None:
         """Raises UsageError, which names the field, for rules that cannot be followed."""
-        if not (math.isfinite(self.exposure_tolerance_ms) and self.exposure_tolerance_ms > 0):
-            raise UsageError(
-                f"`exposure_tolerance_ms` must be above 0. Received: {self.exposure_tolerance_ms}"
-            )
+        for name in ("exposure_tolerance_percent", "exposure_tolerance_ms"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise UsageError(f"`{name}` must be above 0. Received: {value}")
         for name in ("least_vigilance_percent", "least_trials_percent"):
             if not 0 <= getattr(self, name) <= 100:
                 raise UsageError(f"`{name}` must be from 0 to 100. Received: {getattr(self, name)}")
+
+    def tolerance_ms(self, protocol: Protocol) -> float:
+        """Returns by how many ms an exposure may differ from the protocol's."""
+        if self.exposure_tolerance_ms is not None:
+            return self.exposure_tolerance_ms
+        return max(FRAME_MS, 10 * self.exposure_tolerance_percent * protocol.exposure_sec)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,6 +135,6 @@ def _judge_trial(answer: Answer, protocol: Protocol, rules: Rules) -> str:
         return NOT_SHOWN_ONCE
     for shown_ms in (answer.shown_real_ms, answer.shown_generated_ms):
         # NaN fails this comparison too.
-        if not abs(shown_ms - 1000 * protocol.exposure_sec) <= rules.exposure_tolerance_ms:
+        if not abs(shown_ms - 1000 * protocol.exposure_sec) <= rules.tolerance_ms(protocol):
             return EXPOSURE_OFF
     return ""

@@ -5,12 +5,17 @@ import re
 from collections.abc import Sequence
 
 from tfpix2pix.study.folder import Study
-from tfpix2pix.study.results.analysis import SIGNIFICANCE_LEVEL, AlgorithmResult, Comparison, Results
+from tfpix2pix.study.results.analysis import (
+    LEAST_PEOPLE,
+    SIGNIFICANCE_LEVEL,
+    AlgorithmResult,
+    Comparison,
+    Results,
+)
 from tfpix2pix.study.results.exclusions import Rules
 
 PLOT_FILE = "fooling_rates.svg"
-# In simulations, intervals of 10 people hold the truth about as often as they claim; of 5, less often.
-FEW_PEOPLE = 10
+_VERDICTS = {True: "**yes**", False: "no", None: "too few people"}
 # Sec. 3.4 of the paper: what was judged, the fooling rate and its "+-".
 PUBLISHED = (
     ("map → photo, L1+cGAN", "18.9 ± 2.5 %"),
@@ -84,10 +89,10 @@ def _write_notes(algorithms: Sequence[AlgorithmResult]) -> list[str]:
         if rate is None:
             notes.append(f"- {name}: nobody counts yet.")
             continue
-        if each.people < FEW_PEOPLE:
+        if each.people < LEAST_PEOPLE:
             notes.append(
                 f"- {name}: of so few people ({each.people}), the interval and the p-values are too sure of "
-                f"themselves; ask {FEW_PEOPLE} or more."
+                f"themselves; ask {LEAST_PEOPLE} or more."
             )
         if rate.value in (0, 100):
             notes.append(
@@ -105,7 +110,7 @@ def _render_comparisons(comparisons: Sequence[Comparison]) -> str:
             f"{each.difference.low:+.1f} to {each.difference.high:+.1f}",
             _format_p(each.p_value),
             _format_p(each.p_value_holm),
-            "**yes**" if each.significant else "no",
+            _VERDICTS[each.significant],
         )
         for each in comparisons
     ]
@@ -113,7 +118,8 @@ def _render_comparisons(comparisons: Sequence[Comparison]) -> str:
     return (
         f"## Differences\n\n{_render_table(head, rows)}\n\nTwo-sided, from the same resamples. Significant: "
         f"below {SIGNIFICANCE_LEVEL:g} after Holm's correction for {_count(len(comparisons), 'comparison')}. "
-        "The intervals are not corrected."
+        f"There is no verdict on fewer than {LEAST_PEOPLE} people for each algorithm. The intervals are not "
+        "corrected."
     )
 
 
@@ -161,7 +167,7 @@ def _render_exclusions(study: Study, results: Results, rules: Rules) -> str:
         ("answered, in sessions that count", trials["answered"]),
         ("− shown again after a reload, or not seen to be shown", trials["not_shown_once"]),
         (
-            f"− an exposure off by more than {rules.exposure_tolerance_ms:g} ms from "
+            f"− an exposure off by more than {rules.tolerance_ms(protocol):.3g} ms from "
             f"{1000 * protocol.exposure_sec:g} ms",
             trials["exposure_off"],
         ),

@@ -16,6 +16,7 @@ import tfpix2pix
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.study.folder import ANSWERS_FILE, Study, fingerprint, load_study
+from tfpix2pix.study.reading import read_store
 from tfpix2pix.study.records import Answer, Session
 from tfpix2pix.study.results import report as study_report
 from tfpix2pix.study.results.analysis import SIGNIFICANCE_LEVEL, Results, compute_results
@@ -23,7 +24,6 @@ from tfpix2pix.study.results.exclusions import Rules, Selection, is_test_trial, 
 from tfpix2pix.study.results.plot import render_rates
 from tfpix2pix.study.results.report import clean_text, render_markdown
 from tfpix2pix.study.results.statistics import CONFIDENCE, RESAMPLES
-from tfpix2pix.study.store import open_store
 
 RESULTS_FOLDER = "results"
 MARKDOWN_FILE = "results.md"
@@ -33,22 +33,27 @@ PLOT_FILE = study_report.PLOT_FILE
 _CSV_COLUMNS = (
     *("session", "algorithm", "trial_index", "kind", "example_id", "real_example_id", "real_side"),
     *("chosen_side", "generated_judged_real", "shown_real_ms", "shown_generated_ms", "exposures"),
-    *("response_ms", "answered_at", "excluded"),
+    *("response_ms", "answered_at", "excluded", "pixel_ratio", "drawn_px", "layout"),
 )
 
 
 def write_results(
-    study_dir: str | Path, rules: Rules | None = None, resamples: int = RESAMPLES, seed: int = 0
+    study_dir: str | Path,
+    rules: Rules | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    output: str | Path | None = None,
 ) -> str:
     """Computes the results of a study and writes them to its folder `results`.
 
-    The study may be served meanwhile.
+    The study may be served meanwhile. Only the folder of the results is written to.
 
     Args:
       study_dir: folder of the study.
       rules: what is left out; None takes the defaults of `Rules`.
       resamples: number of resamples of the bootstrap, from 100 to 1,000,000.
       seed: seed of the bootstrap, at least 0.
+      output: folder of the results; None takes `results` in the folder of the study.
 
     Returns:
       The text of `results.md`.
@@ -63,7 +68,7 @@ def write_results(
         raise UsageError(f"`resamples` must be from 100 to 1,000,000. Received: {resamples}")
     if seed < 0:
         raise UsageError(f"`seed` must be 0 or more. Received: {seed}")
-    study, folder = load_study(study_dir), Path(study_dir) / RESULTS_FOLDER
+    study, folder = load_study(study_dir), Path(output or Path(study_dir) / RESULTS_FOLDER)
     sessions, answers = _read(Path(study_dir), study)
     selection = select_answers(sessions, answers, study.protocol, rules)
     results = compute_results(study, sessions, answers, selection, resamples, seed)
@@ -92,7 +97,7 @@ def _read(study_dir: Path, study: Study) -> tuple[list[Session], list[Answer]]:
             "python -m tfpix2pix.study serve shows the study to people"
         )
     try:
-        with open_store(path) as store:
+        with read_store(path) as store:
             store.bind(fingerprint(study))
             # Sessions are read first, so that those that are finished have all their answers.
             sessions, answers = store.read_sessions(), store.read_answers()
@@ -139,5 +144,6 @@ def _render_csv(sessions: Sequence[Session], answers: Sequence[Answer], selectio
             + (_as_text(each.real_example_id), each.real_side, each.chosen_side, int(not each.correct))
             + (each.shown_real_ms, each.shown_generated_ms, each.exposures, each.response_ms)
             + (each.answered_at, selection.find_reason(each))
+            + (each.pixel_ratio, each.drawn_px, each.layout)
         )
     return text.getvalue()
