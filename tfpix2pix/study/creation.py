@@ -35,8 +35,9 @@ CONSENT = """\
 You are invited to take part in a study about computer-generated images. You will see pairs of images, one \
 real and one made by a computer program, and say which one is the fake. It takes about {minutes}.
 
-We store your answers and how long they took, the size of your browser's window and of the images on \
-your screen and, if a platform sent you here, your ID on that platform. A cookie remembers where you are in the study. We do not ask for your name.
+We store your answers and how long they took, the size of your browser's window and of the images on your \
+screen and, if a platform sent you here, your ID on that platform. A cookie remembers where you are in the \
+study. We do not ask for your name.
 
 Taking part is voluntary. You can stop at any time by closing this page.
 
