@@ -325,7 +325,7 @@ def test_a_link_reproduces_drawing_seed_and_samples(visit, labels_server):
     assert len(link) < 300
     other = visit(labels_server, link[len(labels_server.url) :])
     assert np.array_equal(other.drawing, visitor.drawing)
-    assert other.urls[-1].endswith("?noise_seed=123456&samples=4")
+    assert other.urls[-1].endswith("&noise_seed=123456&samples=4")
     assert other.page.locator("#pictures img").count() == 4
     assert np.array_equal(other.output, visitor.output)
     visitor.page.reload()
@@ -342,12 +342,17 @@ def test_a_link_reproduces_drawing_seed_and_samples(visit, labels_server):
         "#size=32x32&seed=1&ops=_____w",
         "#size=32x32&seed=1&ops=KP____8P",
         "#size=32x32&seed=1&example=../../etc/passwd",
+        "#size=32x32&seed=one",
+        "#size=32x32&seed=-1",
+        "#size=32x32&seed=4294967296",
     ],
 )
 def test_a_damaged_link_is_said_to_be_one(visit, labels_server, fragment):
     visitor = visit(labels_server, fragment)
     assert "link" in visitor.page.locator("#problem-text").inner_text()
     assert len(visitor.sent) >= 1
+    visitor.page.wait_for_timeout(600)  # by now, the address of a whole link is written
+    assert visitor.page.url.endswith(fragment)
     visitor.choose("Rectangle", "door")
     visitor.drag((1, 1), (5, 5))
     assert visitor.page.locator("#problem").is_hidden()
@@ -358,7 +363,7 @@ def test_the_seed_gives_other_pictures_of_the_same_drawing(visit, labels_server)
     before = visitor.output
     visitor.page.get_by_label("Noise seed", exact=True).press("ArrowRight")
     visitor.settle()
-    assert visitor.urls[-1].endswith("?noise_seed=1&samples=1")
+    assert visitor.urls[-1].endswith("&noise_seed=1&samples=1")
     assert not np.array_equal(visitor.output, before)
     visitor.page.get_by_label("Noise seed, as a number").fill("0")
     visitor.settle()
@@ -447,7 +452,7 @@ def test_what_opens_slowly_does_not_end_a_stroke(visit, labels_server, way):
     visitor.settle()
     expected[9, 2:29] = colour("shop")
     assert np.array_equal(visitor.drawing, expected)
-    assert visitor.urls[-1].endswith("?noise_seed=0&samples=1")
+    assert visitor.urls[-1].endswith("&noise_seed=0&samples=1")
 
 
 def test_the_first_example_does_not_replace_what_was_begun_meanwhile(visit, labels_server):
@@ -510,6 +515,61 @@ def test_keys_of_tools_do_not_disturb_elsewhere(visit, labels_server):
     assert pressed.get_attribute("data-tool") == "rectangle"
     visitor.page.locator("#canvas").press("b")
     assert pressed.get_attribute("data-tool") == "brush"
+
+
+def _box(page: Any, selector: str) -> tuple[float, float, float, float]:
+    """Returns left, top, right and bottom on the screen."""
+    box = page.locator(selector).bounding_box()
+    return box["x"], box["y"], box["x"] + box["width"], box["y"] + box["height"]
+
+
+# The last is 1366x768 at 200 %.
+@pytest.mark.parametrize("screen", [(1366, 768), (740, 360), (683, 384)])
+def test_drawing_palette_and_picture_fit_on_a_screen_side_by_side(visit, labels_server, screen):
+    width, height = screen
+    page = visit(labels_server, viewport={"width": width, "height": height}).page
+    if height < 500:
+        page.locator("#canvas").scroll_into_view_if_needed()
+    canvas, palette, pictures = (_box(page, name) for name in ("#canvas", "#palette", "#pictures"))
+    for left, top, right, bottom in (canvas, palette, pictures):
+        assert left >= 0 and right <= width and top >= 0 and bottom <= height + 5  # room for a focus ring
+    assert canvas[2] <= palette[0] and palette[2] <= pictures[0]
+    assert canvas[2] - canvas[0] == pytest.approx(pictures[2] - pictures[0], abs=1)
+    assert canvas[2] - canvas[0] >= 240
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("options", [{"viewport": {"width": 740, "height": 360}}, PHONE, NARROW])
+def test_tools_have_names_on_phones(visit, labels_server, options):
+    page = visit(labels_server, **options).page
+    for name in ("Rectangle", "Brush", "Fill", "Eraser"):
+        box = page.locator("#bar .name", has_text=name).bounding_box()
+        assert box["width"] >= 15 and box["height"] >= 12
+
+
+def test_a_number_that_is_no_seed_is_told(visit, labels_server):
+    visitor = visit(labels_server)
+    field, sentence = visitor.page.locator("#seed-number"), visitor.page.locator("#seed-problem")
+    for text in ("4294967296", "1.5", "-1", ""):
+        field.fill(text)
+        assert "whole number from 0 to 4,294,967,295" in sentence.inner_text()
+        assert "Seed 0 is still shown" in sentence.inner_text()
+    field.fill("7")
+    assert sentence.is_hidden()
+    visitor.settle()
+    assert "noise_seed=7" in visitor.urls[-1]
+
+
+def test_a_server_that_does_not_answer_is_said_to_be_slow(visit, labels_server):
+    visitor = visit(labels_server)
+    visitor.page.clock.install()
+    visitor.page.route("**/api/translate*", lambda route: None)
+    visitor.page.locator("#seed-number").fill("7")
+    visitor.page.clock.run_for(1000)
+    assert visitor.page.locator("#problem").is_hidden()
+    wait_for(lambda: len(visitor.sent) > visitor.settled, visitor.page)
+    visitor.page.clock.run_for(8000)
+    assert "has not answered for 8 s" in visitor.page.locator("#problem-text").inner_text()
 
 
 def _touch(visitor: Visitor, *points: tuple[int, int]) -> None:
@@ -756,6 +816,35 @@ def test_another_size_is_that_of_the_photo_one_sees(visit, tmp_path, photo_file)
         visitor.settle()
         assert np.array_equal(visitor.drawing, example)
         visitor.page.context.close()
+
+
+def test_dropped_text_is_told_to_be_no_file(visit, photo_server):
+    page = visit(photo_server).page
+    page.evaluate("""() => {
+        const data = new DataTransfer();
+        data.setData("text/plain", "https://example.org/cat.jpg");
+        document.querySelector("#sheet").dispatchEvent(
+            new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+    }""")
+    assert "no file" in page.locator("#problem-text").inner_text()
+
+
+def test_a_very_small_photo_is_told_to_be_one(visit, photo_server, tmp_path):
+    visitor = visit(photo_server)
+    assert visitor.page.locator("h1").inner_text() == "Translate a photo"
+    Image.new("RGB", (50, 10)).save(tmp_path / "small.png")
+    visitor.page.set_input_files("#file", tmp_path / "small.png")
+    visitor.settle()
+    text = visitor.page.locator("#sheet #problem-text").inner_text()
+    assert "only 50 x 10 px" in text and "32 x 32 px" in text
+
+
+def test_an_image_of_other_proportions_is_told_to_be_stretched(visit, labels_server, tmp_path):
+    visitor = visit(labels_server)
+    Image.new("RGB", (50, 20)).save(tmp_path / "flat.png")
+    visitor.page.set_input_files("#file", tmp_path / "flat.png")
+    visitor.settle()
+    assert "50 x 20 px and was stretched" in visitor.page.locator("#problem-text").inner_text()
 
 
 def test_what_is_no_image_is_said_to_be_none(visit, photo_server, tmp_path):

@@ -3,7 +3,7 @@
 GET  /                      the page
 GET  /api/model             what the model takes, as JSON
 GET  /api/examples/{place}  a PNG file
-POST /api/translate?noise_seed=0&samples=4&page=...   takes an image file, returns PNG files in base64
+POST /api/translate?page=...&noise_seed=0&samples=4   takes an image file, returns PNG files in base64
 """
 
 import base64

@@ -5,13 +5,14 @@
 const PAGE = [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 const GATHER_MS = 120;
 const TIMEOUT_MS = 120_000;
+const SLOW_MS = 8000;
 const LONGEST_WAIT_SEC = 8;
 
 export class Client {
   /**
    * @param {(pictures: Blob[], question: object) => Promise<void>} show - called for every answer
    * @param {(state: string, detail: object) => void} report - "waiting"; "done" {modelSec, totalSec}: the newest
-   *   question's pictures are shown; "busy" and "away" {text}, tried again by itself; "refused" {text}; "cancelled"
+   *   question's pictures are shown; "slow" {text}: an answer is still awaited; "busy" and "away" {text}, tried again by itself; "refused" {text}; "cancelled"
    * @param {number} requestsPerSec - that the server allows
    */
   constructor(show, report, requestsPerSec) {
@@ -103,16 +104,19 @@ export class Client {
 
   /** Returns what came back; rejects when nothing did. */
   async send({ noiseSeed, samples }, body, asking) {
-    const address = `api/translate?noise_seed=${noiseSeed}&samples=${samples}&page=${PAGE}`;
+    const address = `api/translate?page=${PAGE}&noise_seed=${noiseSeed}&samples=${samples}`;
     const headers = { "Content-Type": "image/png" };
     this.earliestMs = performance.now() + this.gapMs;
     const timeout = setTimeout(() => asking.abort(), TIMEOUT_MS);
+    const text = `The server has not answered for ${SLOW_MS / 1000} s. This page still waits for it.`;
+    const slow = setTimeout(() => this.report("slow", { text }), SLOW_MS);
     try {
       const response = await fetch(address, { method: "POST", body, headers, signal: asking.signal });
       const answer = parse(await response.text());
       return { status: response.status, answer, retrySec: Number(response.headers.get("Retry-After")) };
     } finally {
       clearTimeout(timeout);
+      clearTimeout(slow);
     }
   }
 }

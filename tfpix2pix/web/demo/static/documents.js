@@ -1,4 +1,5 @@
-// What the easel can show: {width, height, base: {kind, name, pixels, read}, operations}. The base is `empty`,
+// What the easel can show: {width, height, base: {kind, name, pixels, read}, operations, note}. The note is a
+// sentence for the person. The base is `empty`,
 // `none` (a photo is yet to come), an `example` of the server's, or somebody's own `photo`; `read` gives a photo
 // again, at another size.
 
@@ -29,8 +30,13 @@ export class Documents {
 
   /** @param {(fit, isSmooth) => Promise<object>} read - gives {width, height, pixels} at the size that fits */
   async readPhoto(read) {
-    const image = await read((width, height) => this.fit(width, height), this.model.kind !== "labels");
-    return this.begin("photo", "", image, read);
+    let note = "";
+    const fit = (width, height) => {
+      note = this.judge(width, height);
+      return this.fit(width, height);
+    };
+    const image = await read(fit, this.model.kind !== "labels");
+    return { ...this.begin("photo", "", image, read), note };
   }
 
   async readLink({ example, operations }) {
@@ -41,6 +47,18 @@ export class Documents {
   begin(kind, name, { width, height, pixels }, read) {
     const operations = this.model.center_hole ? [centerHole(width, height)] : [];
     return { width, height, base: { kind, name, pixels, read }, operations };
+  }
+
+  /** Returns what to say of an image of another size than the model's; nothing for what translates as it is. */
+  judge(width, height) {
+    const own = `${this.model.width} x ${this.model.height} px`;
+    const isSmall = width < this.model.width / 2 || height < this.model.height / 2;
+    if (this.takesPhotos)
+      return isSmall
+        ? `The photo has only ${width} x ${height} px. The model was trained on ${own}, so expect a coarse picture.`
+        : "";
+    const isStretched = Math.abs((width * this.model.height) / (height * this.model.width) - 1) > 0.02;
+    return isStretched ? `The image has ${width} x ${height} px and was stretched to the model's ${own}.` : "";
   }
 
   fit(width, height) {

@@ -2,6 +2,15 @@
 
 import { decodeOperations, encodeOperations } from "./operations.js";
 
+const MAX_SEED = 4294967295;
+export const SEED_RULE = "A seed is a whole number from 0 to 4,294,967,295.";
+
+/** Returns the seed that a text says; null for anything else. */
+export function readSeed(text) {
+  const isNumber = /^[0-9]{1,10}$/.test(text.trim());
+  return isNumber && Number(text) <= MAX_SEED ? Number(text) : null;
+}
+
 /** Returns the fragment that reproduces a document; null when it begins with somebody's own photo. */
 export function writeLink({ width, height, base, operations }, { seed, isFour }) {
   if (base.kind === "photo") return null;
@@ -32,8 +41,9 @@ export function readLink(fragment, model) {
   const example = fields.get("example");
   if (example !== null && !model.examples.includes(example))
     throw new Error(`The link begins with the example ${example}, which this server does not have.`);
-  const seed = Number(fields.get("seed"));
-  return { operations, example, seed: Number.isInteger(seed) ? seed : 0, isFour: fields.get("samples") === "4" };
+  const seed = readSeed(fields.get("seed") ?? "0");
+  if (seed === null) throw new Error(`The link's seed is ${fields.get("seed").slice(0, 30)}. ${SEED_RULE}`);
+  return { operations, example, seed, isFour: fields.get("samples") === "4" };
 }
 
 function isPossible({ colour, size = 1, points }, { width, height, colours }) {

@@ -4,12 +4,18 @@ import { Client } from "./client.js";
 import { Documents } from "./documents.js";
 import { Easel } from "./easel.js";
 import { History } from "./history.js";
-import { readLink, writeLink } from "./link.js";
+import { SEED_RULE, readLink, readSeed, writeLink } from "./link.js";
 import { Output, save } from "./output.js";
 import { acceptImages, Camera, readImage } from "./photos.js";
 import { encodePng } from "./png.js";
 import { Tools } from "./tools.js";
 
+const TITLES = {
+  labels: "Draw and translate",
+  lines: "Draw and translate",
+  holes: "Cut out and fill",
+  photo: "Translate a photo",
+};
 const LEADS = {
   labels: "Paint with classes; the model makes a picture of them.",
   lines: "Draw outlines; the model makes a picture of them.",
@@ -18,7 +24,7 @@ const LEADS = {
 };
 const LINK_AFTER_MS = 400;
 const PHOTO_SIDES = [256, 512, 1024, 2048];
-const MAX_SEED = 4294967295;
+const ANSWER_MS = 15_000;
 const $ = (id) => document.getElementById(id);
 const say = (text) => ($("voice").textContent = text);
 
@@ -50,7 +56,9 @@ class Page {
     const { kind, title, examples } = this.model;
     const { takesPhotos } = this.documents;
     const isDrawn = kind !== "photo";
-    document.title = `${title} · Draw and translate`;
+    document.title = `${title} · ${TITLES[kind]}`;
+    $("title").textContent = TITLES[kind];
+    $("main").dataset.kind = kind;
     $("lead").textContent = `${LEADS[kind]} Model: ${title}.`;
     const help = "Arrow keys move, space begins and ends, escape takes back. Keys of the tools are below.";
     $("canvas-help").textContent = isDrawn ? help : "";
@@ -97,7 +105,11 @@ class Page {
     for (const id of ["open", "invited-open"]) $(id).addEventListener("click", () => $("file").click());
     for (const id of ["file", "camera-file"])
       $(id).addEventListener("change", () => this.openFile($(id).files[0]).then(() => ($(id).value = "")));
-    acceptImages($("sheet"), (file) => this.openFile(file));
+    acceptImages(
+      $("sheet"),
+      (file) => this.openFile(file),
+      (text) => this.showProblem(text),
+    );
     this.listenToCamera();
     addEventListener("hashchange", () => this.open(() => this.readLink()));
     document.addEventListener("keydown", (event) => this.pressKey(event));
@@ -143,7 +155,9 @@ class Page {
     const turn = ++this.turn;
     try {
       const document = await read();
-      if (document && turn === this.turn) this.push(document);
+      if (!document || turn !== this.turn) return;
+      this.push(document);
+      this.showProblem(document.note);
     } catch (error) {
       if (turn === this.turn) this.showProblem(error.message, {});
     }
@@ -165,6 +179,7 @@ class Page {
   showCurrent() {
     this.turn++;
     const { base, width, height } = this.history.current;
+    $("main").style.setProperty("--aspect", width / height);
     this.easel.show(this.history.current);
     if (base.read) $("photo-size").value = Math.max(width, height);
     $("invitation").hidden = base.kind !== "none";
@@ -182,8 +197,11 @@ class Page {
   }
 
   setSeed(text) {
-    const seed = Number(text);
-    if (text !== "" && Number.isInteger(seed) && seed >= 0 && seed <= MAX_SEED) this.set(seed, this.settings.isFour);
+    const seed = readSeed(text);
+    $("seed-problem").hidden = seed !== null;
+    $("seed-problem").textContent = seed === null ? `${SEED_RULE} Seed ${this.settings.seed} is still shown.` : "";
+    $("seed-number").setAttribute("aria-invalid", String(seed === null));
+    if (seed !== null) this.set(seed, this.settings.isFour);
   }
 
   set(seed, isFour) {
@@ -194,6 +212,7 @@ class Page {
 
   showSettings(seed, isFour) {
     this.seed = seed;
+    $("seed-problem").hidden = true;
     $("seed").value = seed;
     if ($("seed-number").value !== String(seed)) $("seed-number").value = seed;
     $("four").setAttribute("aria-pressed", String(isFour));
@@ -254,7 +273,7 @@ class Page {
   report(state, { text, modelSec, totalSec }) {
     const isWaiting = !["done", "refused", "cancelled"].includes(state);
     $("pictures").setAttribute("aria-busy", String(isWaiting));
-    $("status").textContent = { busy: "Busy", away: "No connection" }[state] ?? (isWaiting ? "Translating…" : "");
+    $("status").textContent = { busy: "Busy", away: "No connection", slow: "Waiting…" }[state] ?? (isWaiting ? "Translating…" : "");
     if (text) this.showProblem(text, { isOfModel: true, canRetry: state === "refused" });
     if (state !== "done") return;
     if (this.isProblemOfModel) this.showProblem("");
@@ -262,8 +281,10 @@ class Page {
     say(`Picture ready after ${seconds(totalSec)}`);
   }
 
-  showProblem(text, { isOfModel = false, canRetry = false } = {}) {
+  /** Shows a sentence over the output, if it is of the model, or else over the input. */
+  showProblem(text = "", { isOfModel = false, canRetry = false } = {}) {
     this.isProblemOfModel = isOfModel;
+    $(isOfModel ? "frame" : "sheet").append($("problem"));
     $("problem").hidden = !text;
     $("problem-text").textContent = text;
     $("again").hidden = !canRetry;
@@ -274,7 +295,7 @@ class Page {
 const seconds = (value) => `${value.toFixed(2)} s`;
 
 async function start() {
-  const response = await fetch("api/model");
+  const response = await fetch("api/model", { signal: AbortSignal.timeout(ANSWER_MS) });
   const page = new Page(await response.json());
   const { documents, model, turn } = page;
   let document = null;
@@ -288,7 +309,9 @@ async function start() {
   if (turn !== page.turn) return; // somebody was faster
   if (document) page.history = new History(document);
   page.showCurrent();
-  if (problem) page.showProblem(problem);
+  if (!problem) return;
+  page.showProblem(problem);
+  clearTimeout(page.linkTimer); // who wants to mend the address still has it
 }
 
 start().catch(() => ($("lead").textContent = "The server does not answer. Reload the page to try again."));

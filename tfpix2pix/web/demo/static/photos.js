@@ -25,8 +25,8 @@ function readPixels(picture, pictureWidth, pictureHeight, fit, isSmooth) {
   return { width, height, pixels: new Uint32Array(context.getImageData(0, 0, width, height).data.buffer) };
 }
 
-/** Calls `open(file)` for images that are dropped on an element or pasted anywhere. */
-export function acceptImages(element, open) {
+/** Calls `open(file)` for files that are dropped or images that are pasted, `refuse(sentence)` for other drops. */
+export function acceptImages(element, open, refuse) {
   const isImage = (item) => item.type.startsWith("image/");
   const show = (isOver) => element.classList.toggle("dropping", isOver);
   document.addEventListener("dragover", (event) => {
@@ -38,6 +38,7 @@ export function acceptImages(element, open) {
     event.preventDefault();
     show(false);
     if (event.dataTransfer.files.length) open(event.dataTransfer.files[0]);
+    else refuse("That was no file. Save the picture first, then drop its file here.");
   });
   document.addEventListener("paste", (event) => {
     const file = [...event.clipboardData.files].find(isImage);
