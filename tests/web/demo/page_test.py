@@ -384,6 +384,17 @@ def test_input_and_outputs_can_be_saved(visit, labels_server):
     assert np.array_equal(np.array(Image.open(saved.value.path())), visitor.output)
 
 
+def test_input_and_output_are_saved_as_one_file_and_shown_on_the_full_screen(visit, labels_server):
+    visitor = visit(labels_server)
+    with visitor.page.expect_download() as saved:
+        visitor.click("Save input and output")
+    assert saved.value.suggested_filename == "input-and-output.png"
+    both = np.array(Image.open(saved.value.path()).convert("RGB"))
+    assert np.array_equal(both, np.concatenate([visitor.drawing[..., :3], visitor.output], axis=1))
+    visitor.click("Full screen")
+    wait_for(lambda: visitor.page.locator("#pictures:fullscreen").count() == 1, visitor.page)
+
+
 def test_an_example_is_a_start(visit, labels_server):
     visitor = visit(labels_server)
     first = visitor.drawing

@@ -49,6 +49,26 @@ export class Output {
   }
 }
 
+/** Returns a PNG file of pictures side by side, each as high as the highest. */
+export function joinPictures(pictures) {
+  const sizes = pictures.map(({ naturalWidth, naturalHeight, width, height }) => [
+    naturalWidth ?? width,
+    naturalHeight ?? height,
+  ]);
+  const height = Math.max(...sizes.map(([, each]) => each));
+  const widths = sizes.map(([width, each]) => Math.round((width * height) / each));
+  const total = widths.reduce((sum, width) => sum + width, 0);
+  const canvas = Object.assign(document.createElement("canvas"), { width: total, height });
+  const context = canvas.getContext("2d");
+  context.imageSmoothingEnabled = false;
+  let left = 0;
+  for (const [place, picture] of pictures.entries()) {
+    context.drawImage(picture, left, 0, widths[place], height);
+    left += widths[place];
+  }
+  return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+}
+
 /** Saves a Blob as a file. */
 export function save(blob, name) {
   const url = URL.createObjectURL(blob);
