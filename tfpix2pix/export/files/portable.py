@@ -1,8 +1,7 @@
 """The generator in Keras's own layers, at one image size, which is what other runtimes understand.
 
 The layers of this project are made for training and for images of any size. Here each of them
-becomes what Keras ships, so that a file needs nothing of ours, and the noise is made of
-operations that LiteRT and ONNX Runtime have.
+becomes what Keras ships, so that a file needs nothing of ours.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfpix2pix.export.files import rebuilt_layers
+from tfpix2pix.export.files import rebuilt_layers, rebuilt_noise
 from tfpix2pix.networks import keras_versions, layers
 from tfpix2pix.networks.class_channels import HALF_RANGE, ClassChannels
 from tfpix2pix.networks.noise import NoiseDropout
@@ -24,8 +23,6 @@ from tfpix2pix.pipelines.base.errors import UserError
 # The share of a layer's largest value up to which the rebuilt layer may differ: rounding stays
 # far below it, and a wrong layer far above.
 LAYER_TOLERANCE = 1e-3
-_GOLDEN_RATIO = 0x9E3779B9
-_ROUNDS = ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 1))
 
 
 def build_portable_generator(
@@ -181,10 +178,10 @@ class _Rebuilding:
         if isinstance(layer, keras.Model):
             return self._rebuild_model(layer, *args)
         if type(layer) is NoiseDropout:
-            return lambda inputs, **_: _drop(layer, *inputs) if self._with_noise else inputs[0]
+            return lambda inputs, **_: rebuilt_noise.drop(layer, *inputs) if self._with_noise else inputs[0]
         if type(layer) in _FORMS:
             return _FORMS[type(layer)](layer)
-        return rebuilt_layers.with_weights(_copy(layer), layer)
+        return rebuilt_layers.with_weights(_copy(layer, **rebuilt_layers.without_initializers(layer)), layer)
 
     def _rebuild_model(self, model: keras.Model, inputs: Any) -> keras.Model:
         inside = keras.tree.map_structure(
@@ -216,7 +213,12 @@ def _crop(inputs):
     (top, height), (left, width) = (
         ((images.shape[axis] - reference.shape[axis]) // 2, reference.shape[axis]) for axis in (1, 2)
     )
-    return images[:, top : top + height, left : left + width, :]
+    bottom, right = (images.shape[axis] - size for axis, size in ((1, top + height), (2, left + width)))
+    return (
+        keras.layers.Cropping2D(((top, bottom), (left, right)))(images)
+        if top or bottom or left or right
+        else images
+    )
 
 
 def _encode(layer: ClassChannels, label_maps):
@@ -233,41 +235,6 @@ def _encode(layer: ClassChannels, label_maps):
 
 def _reflect(images, pad_px: int):
     return ops.pad(images, ((0, 0), (pad_px, pad_px), (pad_px, pad_px), (0, 0)), mode="reflect")
-
-
-def _drop(layer: NoiseDropout, activations, noise_seed):
-    """Drops what `NoiseDropout` drops, by operations that the other runtimes have."""
-    places = np.arange(np.prod(activations.shape[1:]), dtype=np.int32)
-    places = places.reshape(1, *activations.shape[1:])
-    seeds = ops.reshape(noise_seed, (-1, 2, 1, 1, 1))
-    bits = _hash_bits(seeds[:, 0], seeds[:, 1], _as_int32(layer.stream), places)
-    # With the sign bit flipped, signed numbers have the order of unsigned ones.
-    least_kept = np.array([round(layer.rate * 2**32) - 2**31], np.int32)
-    kept = ops.greater_equal(ops.bitwise_xor(bits, _as_int32(2**31)), least_kept)
-    return activations * ops.cast(kept, "float32") * (1 / (1 - layer.rate))
-
-
-def _hash_bits(*words):
-    """Does what `noise.hash_bits` does, in int32.
-
-    Neither runtime multiplies or compares uint32, and ONNX has no bitcast.
-    """
-    mixed = _as_int32(_GOLDEN_RATIO)
-    for word in words:
-        mixed = ops.bitwise_xor(mixed, word)
-        for shift, multiplier in _ROUNDS:
-            unsigned = ops.right_shift(ops.cast(mixed, "uint32"), np.array([shift], np.uint32))
-            shifted = ops.cast(unsigned, "int32")
-            # Keras's torch backend has no uint32, so its shift keeps the sign. Adding 2**(32 - shift) to what
-            # is negative takes the sign away; LiteRT has no bitwise_and, which would do the same.
-            shifted += ops.cast(ops.less(shifted, _as_int32(0)), "int32") * _as_int32(1 << (32 - shift))
-            mixed = ops.bitwise_xor(mixed, shifted) * _as_int32(multiplier)
-    return mixed
-
-
-def _as_int32(bits: int) -> np.ndarray:
-    # The number is in a list, because Keras forgets the type of a single number when it saves a model.
-    return np.array([bits], np.uint32).view(np.int32)
 
 
 # Layer -> a function that takes one and returns what does the same. Subclasses may do something

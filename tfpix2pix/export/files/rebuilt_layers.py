@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from tfpix2pix.networks import layers
 from tfpix2pix.networks.normalization import NORM_EPSILON, StatelessNormalization
@@ -89,16 +90,43 @@ def rebuild_halving(layer: HalvingPool2D) -> Callable:
 
 
 def rebuild_normalization(layer: StatelessNormalization) -> Callable:
-    """Rebuilds a normalization, with each image's own statistics."""
-    affine = bool(layer.weights)
-    norm = keras.layers.GroupNormalization(
-        -1, epsilon=NORM_EPSILON, center=affine, scale=affine, name=layer.name
-    )
-    rebuilt = with_weights(norm, layer)
-    return lambda images, **_: rebuilt(images)
+    """Rebuilds a normalization, with each image's own statistics.
+
+    Tensors keep four axes, which OpenCV needs, and which GroupNormalization does not keep. Scale and offset
+    are a convolution of each channel by itself, and means are Keras's layer, because older versions of Keras
+    do not open what newer ones save of `keras.ops.mean`.
+    """
+    scale = keras.layers.DepthwiseConv2D(1, depthwise_initializer="zeros", name=layer.name)
+
+    def call(images: Any, **_: Any) -> Any:
+        centred = images - keras.layers.GlobalAveragePooling2D(keepdims=True)(images)
+        variance = keras.layers.GlobalAveragePooling2D(keepdims=True)(ops.square(centred))
+        normalized = centred / ops.sqrt(variance + NORM_EPSILON)
+        if not layer.weights:
+            return normalized
+        scaled = scale(normalized)
+        gamma, beta = layer.get_weights()
+        scale.set_weights([gamma.reshape(1, 1, -1, 1), beta])
+        return scaled
+
+    return call
+
+
+def without_initializers(layer: keras.layers.Layer) -> dict[str, str]:
+    """Returns the settings by which a layer of Keras begins with zeros.
+
+    Its weights are set afterwards, so a file need not tell how they once began. Older versions of Keras could
+    not read what newer ones write about that.
+    """
+    if type(layer).__module__.split(".")[0] != "keras":
+        return {}
+    return {
+        name: "zeros" for name, value in layer.get_config().items() if value and name.endswith("_initializer")
+    }
 
 
 def _like(kind: type[keras.layers.Layer], layer: keras.layers.Layer, padding: str, name: str) -> Callable:
     config = layer.get_config()
     settings = {setting: config[setting] for setting in _SHARED_SETTINGS if setting in config}
-    return with_weights(kind(**settings, padding=padding, name=name), layer)
+    zeros = {"kernel_initializer": "zeros", "bias_initializer": "zeros"}
+    return with_weights(kind(**settings, **zeros, padding=padding, name=name), layer)
