@@ -20,7 +20,7 @@ from absl import flags
 
 from tfpix2pix.config import config as configs
 from tfpix2pix.config.choices import FILE_NOISE, SERVING_NOISE
-from tfpix2pix.export.files.formats import PACKAGES, TOLERANCES, FileOptions, check_format
+from tfpix2pix.export.files.formats import LEAST_RUNTIMES, PACKAGES, TOLERANCES, FileOptions, check_format
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError
@@ -190,6 +190,7 @@ def _describe_file(path: Path, report: Mapping[str, Any]) -> str:
         f"{report['format']}: {path}, {report['bytes'] / 1e6:.1f} MB\n"
         f"off the generator, of values in [-1, 1]: at most {report['max_error']:.2g}, "
         f"{report['mean_error']:.2g} on average\n"
+        f"runs in {LEAST_RUNTIMES[report['format'], report['quantization']]}\n"
         f"how to run it: docs/runtimes.md; what it takes: {path}.json"
     )
 

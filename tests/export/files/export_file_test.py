@@ -19,6 +19,7 @@ from tests.helpers.resnet import resnet_generator
 from tests.helpers.tiny_run import CONFIG, write_run
 from tfpix2pix.export.files.export_file import export_file
 from tfpix2pix.export.files.formats import PACKAGES, TOLERANCES, FileOptions
+from tfpix2pix.export.files.portable import in_float32
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.synthetic.facades import draw_pair
 from tfpix2pix.run.generator import load_generator
@@ -92,7 +93,12 @@ def test_keras_runs_the_file_without_this_project(workdir, picture, keras_file):
     assert written.name == "facades.keras" and report["max_error"] < 1e-5
     pixels = run_example("### Keras", written, picture)
     np.testing.assert_allclose(pixels, generate_pixels(workdir, picture), atol=1)
-    assert "tfpix2pix" not in zipfile.ZipFile(written).read("config.json").decode()
+    config = zipfile.ZipFile(written).read("config.json").decode()
+    assert "tfpix2pix" not in config
+    # Keras 3.8 opens neither a newer version's initializers, nor operations that have a name or settings.
+    assert set(re.findall(r'"keras.initializers", "class_name": "(\w+)"', config)) == {"Zeros"}
+    operations = re.findall(r'"keras.src.ops.\w+", "class_name": "\w+", "config": ({.*?})', config)
+    assert len(operations) > 20 and set(operations) == {"{}"}
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
@@ -121,10 +127,11 @@ def test_litert_runs_the_float16_file(workdir, picture, tmp_path):
     np.testing.assert_allclose(answer, generate(workdir, picture), atol=0.02)
 
 
-def test_litert_runs_the_int8_file_without_noise(workdir, picture, tmp_path):
+def test_litert_runs_the_int8_file_without_noise(workdir, picture, tmp_path, capsys):
     interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="needs tfpix2pix[export]")
     written, report = export(workdir, tmp_path / "out", "tflite", **WITHOUT_NOISE, image_size="32x64")
     assert written.name == "synthetic-int8.tflite" and report["noise"] == "off"
+    assert "runs in LiteRT, or TensorFlow Lite 2.17 or later\n" in capsys.readouterr().out
     assert report["inputs"] == {"input_image": ["float32", [1, 32, 64, 3]]}
     opened = interpreter.Interpreter(str(written))
     runner = opened.get_signature_runner()
@@ -149,6 +156,39 @@ def test_onnx_runtime_runs_the_file_whatever_the_batch(workdir, picture, tmp_pat
     answers = session.run(["generated_image"], {"input_image": batch, "noise_seed": seeds})[0]
     np.testing.assert_allclose(answers[1:2], generate(workdir, picture), atol=1e-5)
     assert np.abs(answers[0] - answers[1]).max() > 1e-3
+
+
+def test_openvino_runs_the_file(workdir, picture, tmp_path):
+    openvino = pytest.importorskip("openvino", reason="needs openvino")
+    written, _ = export(workdir, tmp_path / "out", "onnx", name="facades")
+    model = openvino.compile_model(written, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    answer = model({"input_image": read_image(picture), "noise_seed": SEED})[0]
+    np.testing.assert_allclose(answer, generate(workdir, picture), atol=1e-4)
+
+
+def test_a_seeded_onnx_file_has_only_what_runtimes_do_alike(workdir, tmp_path):
+    onnx = pytest.importorskip("onnx", reason="needs tfpix2pix[export]")
+    pytest.importorskip("tf2onnx", reason="needs tfpix2pix[export]")
+    graph = onnx.load(export(workdir, tmp_path / "out", "onnx")[0]).graph
+    kinds = {node.op_type for node in graph.node}
+    assert "BitwiseXor" in kinds and not kinds & {"BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseNot", "Mod"}
+    casts = [node.attribute[0].i for node in graph.node if node.op_type == "Cast"]
+    types = {value.data_type for value in graph.initializer} | set(casts)
+    assert not types & {onnx.TensorProto.UINT32, onnx.TensorProto.UINT64}
+
+
+def test_opencv_runs_the_file_without_noise(workdir, picture, tmp_path):
+    dnn = pytest.importorskip("cv2", reason="needs opencv-python-headless").dnn
+    onnx = pytest.importorskip("onnx", reason="needs tfpix2pix[export]")
+    pytest.importorskip("tf2onnx", reason="needs tfpix2pix[export]")
+    written, _ = export(workdir, tmp_path / "out", "onnx", noise="off")
+    graph = onnx.shape_inference.infer_shapes(onnx.load(written)).graph
+    assert {len(value.type.tensor_type.shape.dim) for value in graph.value_info} <= {0, 1, 2, 3, 4}
+    network = dnn.readNetFromONNX(str(written))
+    network.setInput(read_image(picture), "input_image")
+    generator = in_float32(load_generator(workdir)[0], with_noise=False)
+    expected = generator([read_image(picture), SEED], training=False).numpy()
+    np.testing.assert_allclose(network.forward().reshape(expected.shape), expected, atol=1e-4)
 
 
 def test_a_file_replaces_another_once_it_was_compared(workdir, tmp_path, monkeypatch):

@@ -21,6 +21,15 @@ TOLERANCES = {"none": 1e-3, "float16": 0.02, "int8": 0.5}
 # Quantization -> the largest difference that is accepted on average.
 MEAN_TOLERANCES = {"none": 1e-5, "float16": 1e-3, "int8": 0.03}
 
+# Format, quantization -> the oldest runtimes in which such a file was run; more in docs/runtimes.md.
+LEAST_RUNTIMES = {
+    ("keras", "none"): "Keras 3.8 or later",
+    ("tflite", "none"): "LiteRT, or TensorFlow Lite 2.16 or later",
+    ("tflite", "float16"): "LiteRT, or TensorFlow Lite 2.16 or later",
+    ("tflite", "int8"): "LiteRT, or TensorFlow Lite 2.17 or later",
+    ("onnx", "none"): "ONNX Runtime, or another runtime that has opset 18",
+}
+
 
 class FileOptions(NamedTuple):
     """What kind of file is written.

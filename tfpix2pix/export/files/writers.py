@@ -2,8 +2,11 @@
 
 import contextlib
 import io
+import json
 import logging
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -30,6 +33,31 @@ def write_keras(generator: keras.Model, path: Path) -> None:
             "the file; use Keras's or tfpix2pix's layers instead, or another `format`"
         )
     generator.save(path)
+    _forget_names_of_operations(path)
+
+
+def _forget_names_of_operations(path: Path) -> None:
+    """Takes the names of operations out of a `.keras` file, because Keras below 3.12 opens none that has one.
+
+    The names by which layers and operations are connected stand elsewhere, and stay.
+    """
+    with zipfile.ZipFile(path) as saved:
+        entries = {name: saved.read(name) for name in saved.namelist()}
+    entries["config.json"] = json.dumps(_without_names(json.loads(entries["config.json"]))).encode()
+    with zipfile.ZipFile(path, "w") as written:
+        for name, content in entries.items():
+            written.writestr(name, content)
+
+
+def _without_names(saved: Any) -> Any:
+    if isinstance(saved, list):
+        return [_without_names(value) for value in saved]
+    if not isinstance(saved, dict):
+        return saved
+    values = {key: _without_names(value) for key, value in saved.items()}
+    if str(values.get("module")).startswith("keras.src.ops"):
+        values["config"].pop("name", None)
+    return values
 
 
 def write_tflite(generator: keras.Model, path: Path, quantization: str = "none") -> None:
