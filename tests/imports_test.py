@@ -29,6 +29,7 @@ FLOORS = (
     "tfpix2pix.run",
     "tfpix2pix.metrics",
     "tfpix2pix.metrics.fcn",
+    "tfpix2pix.model",
     "tfpix2pix.export",
     "tfpix2pix.export.files",
     "tfpix2pix.interop",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tfpix2pix.export.saved_model import export_saved_model as export_saved_model
     from tfpix2pix.methods.optimizers import build_adam as build_adam
     from tfpix2pix.methods.pix2pix import TrainStep as TrainStep
+    from tfpix2pix.model.pix2pix import Pix2Pix as Pix2Pix
     from tfpix2pix.networks.discriminators import patch_discriminator as patch_discriminator
     from tfpix2pix.networks.generators import encoder_decoder_generator as encoder_decoder_generator
     from tfpix2pix.networks.generators import unet_generator as unet_generator
@@ -47,6 +48,7 @@ _HOMES = {
     "unet_generator": "networks.generators",
     "encoder_decoder_generator": "networks.generators",
     "patch_discriminator": "networks.discriminators",
+    "Pix2Pix": "model.pix2pix",
     "TrainStep": "methods.pix2pix",
     "build_adam": "methods.optimizers",
     "train_and_evaluate": "train.training",

@@ -43,9 +43,10 @@ def _find_problem(images: Sequence[Pixels]) -> str:
     if dtype.kind == "f":
         if lowest < 0 or highest == 0:
             return ""
+        span, remedy = ("1", "image * 2 - 1") if highest <= 1 else ("255", "image / 127.5 - 1")
         return (
             f"hold floats from {lowest:g} to {highest:g}, and floats stand for the range [-1, 1], so that 0 "
-            "is gray: if yours go from 0 to 1, make them `image * 2 - 1`"
+            f"is gray: if yours go from 0 to {span}, make them `{remedy}`"
         )
     full = np.iinfo(dtype).max
     if dtype == np.uint8 and highest == _VOID:

@@ -354,3 +354,32 @@ def test_a_setting_that_names_a_term_is_all_that_a_new_loss_takes():
     )
     step = build_train_step(WithL2(**settings, lambda_l2=3.0), 1)
     assert step.terms["l2"].weight == 3.0 and "l2_loss" in step.loss_names
+
+
+def test_a_batch_is_divided_by_its_own_size():
+    """Without a given size, four copies of a pair have the losses and the gradients of the pair."""
+    pair = {name: value[:1] for name, value in _draw_batch().items() if name != "example_id"}
+    four = {name: tf.concat([value] * 4, 0) for name, value in pair.items()}
+    steps = []
+    for batch in (pair, four):
+        generator, discriminator = _build_networks("l1+cgan")
+        sgd = [keras.optimizers.SGD(0.1) for _ in range(2)]
+        step = TrainStep(generator, discriminator, generator_optimizer=sgd[0], discriminator_optimizer=sgd[1])
+        steps.append((step, step(batch)))
+    (one, losses), (other, of_four) = steps
+    assert {name: float(value) for name, value in of_four.items()} == pytest.approx(
+        {name: float(value) for name, value in losses.items()}, rel=1e-5
+    )
+    assert _largest_difference(one.generator, other.generator) < 1e-5
+
+
+def test_a_checkpoint_of_tensorflow_holds_a_step(tmp_path):
+    trained, fresh = _build_step(), _build_step()
+    trained(_draw_batch())
+    path = tf.train.Checkpoint(step=trained).write(str(tmp_path / "state"))
+    tf.train.Checkpoint(step=fresh).read(path).assert_existing_objects_matched()
+    assert int(fresh.step) == 1
+    trained(_draw_batch())
+    fresh(_draw_batch())
+    for value, expected in zip(_all_variables(fresh), _all_variables(trained), strict=True):
+        np.testing.assert_array_equal(np.asarray(value), np.asarray(expected))

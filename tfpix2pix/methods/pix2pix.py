@@ -14,7 +14,7 @@ from tfpix2pix.methods.optimizers import LinearDecay, build_adam
 from tfpix2pix.methods.step import Batch, TranslationStep, descend
 from tfpix2pix.networks.build import Builder, build_discriminator, build_generator
 from tfpix2pix.networks.discriminators import with_features
-from tfpix2pix.networks.keras_versions import scale_loss
+from tfpix2pix.networks.keras_versions import LossScaleOptimizer, scale_loss
 from tfpix2pix.networks.tfa_normalization import use_addons
 from tfpix2pix.networks.variables import DISCRIMINATOR, GENERATOR, trained_variables
 from tfpix2pix.pipelines.meaning import Palette
@@ -42,9 +42,11 @@ class TrainStep(TranslationStep):
       lambda_l1: weight of the L1 loss.
       terms: further terms of the generator's loss, by name; each is reported as
         `<name>_loss`.
-      generator_optimizer: a Keras optimizer; None takes `build_adam()`.
-      discriminator_optimizer: a Keras optimizer; None takes `build_adam()`.
-      global_batch_size: number of examples in a step over all replicas, by which losses are divided.
+      generator_optimizer: a Keras optimizer; None takes `build_adam()`. For a network that computes in
+        float16 it gets a dynamic loss scale, if it has none.
+      discriminator_optimizer: a Keras optimizer; None takes `build_adam()`, and float16 the same.
+      global_batch_size: number of examples in a step over all replicas, by which losses are divided;
+        None counts those of each batch.
       jit_compile: whether XLA compiles the step.
 
     Attributes:
@@ -76,7 +78,7 @@ class TrainStep(TranslationStep):
         terms: Mapping[str, LossTerm] | None = None,
         generator_optimizer: keras.optimizers.Optimizer | None = None,
         discriminator_optimizer: keras.optimizers.Optimizer | None = None,
-        global_batch_size: int = 1,
+        global_batch_size: int | None = None,
         jit_compile: bool = False,
     ):
         _check_objective(objective, discriminator)
@@ -95,10 +97,10 @@ class TrainStep(TranslationStep):
                     f"objective={objective!r} has no discriminator whose features a term could read"
                 )
             self._features = with_features(discriminator)
-        self.generator_optimizer = generator_optimizer or build_adam()
+        self.generator_optimizer = _choose_optimizer(generator, generator_optimizer)
         self.generator_optimizer.build(generator.trainable_variables)
         if discriminator is not None:
-            self.discriminator_optimizer = discriminator_optimizer or build_adam()
+            self.discriminator_optimizer = _choose_optimizer(discriminator, discriminator_optimizer)
             self.discriminator_optimizer.build(discriminator.trainable_variables)
         super().__init__(global_batch_size, jit_compile)
 
@@ -194,6 +196,17 @@ class TrainStep(TranslationStep):
     def rate(self) -> float:
         """The learning rate of the generator's next step."""
         return float(tf.convert_to_tensor(self.generator_optimizer.learning_rate))
+
+
+def _choose_optimizer(
+    network: keras.Model, optimizer: keras.optimizers.Optimizer | None
+) -> keras.optimizers.Optimizer:
+    in_float16 = any(layer.compute_dtype == "float16" for layer in network.layers)
+    if optimizer is None:
+        return build_adam(loss_scaling=in_float16)
+    if in_float16 and not isinstance(optimizer, LossScaleOptimizer):
+        return LossScaleOptimizer(optimizer)
+    return optimizer
 
 
 def _check_objective(objective: str, discriminator: keras.Model | None) -> None:

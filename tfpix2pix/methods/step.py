@@ -10,13 +10,15 @@ import tensorflow as tf
 Batch = dict[str, tf.Tensor]
 
 
-class Step(ABC):
+class Step(tf.__internal__.tracking.AutoTrackable, ABC):
     """One kind of training step. A new kind defines `replica_step`, `loss_names`, `variables` and `rate`.
 
-    Build it inside `strategy.scope()`: it runs under the strategy that it was built in.
+    Build it inside `strategy.scope()`: it runs under the strategy that it was built in. A
+    `tf.train.Checkpoint` can hold it, as it holds models and optimizers.
 
     Args:
-      global_batch_size: number of examples in a step over all replicas, by which losses are divided.
+      global_batch_size: number of examples in a step over all replicas, by which losses are divided;
+        None counts those of each batch.
       jit_compile: whether XLA compiles the step.
 
     Attributes:
@@ -29,7 +31,7 @@ class Step(ABC):
 
     inputs: tuple[str, ...] = ("input_image", "target_image", "noise_seed")
 
-    def __init__(self, global_batch_size: int = 1, jit_compile: bool = False):
+    def __init__(self, global_batch_size: int | None = None, jit_compile: bool = False):
         self.global_batch_size = global_batch_size
         self.strategy = tf.distribute.get_strategy()
         self.step = tf.Variable(
@@ -45,6 +47,7 @@ class Step(ABC):
         # Only the loop of this function needs AutoGraph, which is off elsewhere because it slows down the
         # start.
         self._run_steps = tf.function(self._loop)
+        self._run_step = tf.function(self._step_on, autograph=False, reduce_retracing=True)
 
     @abstractmethod
     def replica_step(self, batch: Batch) -> dict[str, tf.Tensor]:
@@ -82,8 +85,8 @@ class Step(ABC):
         Returns:
           Loss name -> float32 scalar, each before this step's update of its network.
         """
-        batches = iter(tf.data.Dataset.from_tensors(batch))
-        return {name: values[0] for name, values in self.run_steps(batches, 1).items()}
+        values = self._run_step({name: tf.convert_to_tensor(batch[name]) for name in self.inputs})
+        return dict(zip(self.loss_names, values, strict=True))
 
     def run_steps(self, batches: Iterator[Batch], num_steps: int) -> dict[str, tf.Tensor]:
         """Takes several steps in one call.
@@ -108,13 +111,16 @@ class Step(ABC):
         for place in tf.range(num_steps):
             batch = next(batches)
             # Other entries of the batch are left out, because XLA cannot take strings.
-            read = {name: batch[name] for name in self.inputs}
-            per_replica = self.strategy.run(self._compiled_step or self.replica_step, args=(read,))
-            total = self.strategy.reduce(
-                tf.distribute.ReduceOp.SUM, [per_replica[name] for name in names], axis=None
-            )
+            total = self._step_on({name: batch[name] for name in self.inputs})
             history = history.write(place, tf.stack(total))
         return dict(zip(names, tf.unstack(history.stack(), num=len(names), axis=1), strict=True))
+
+    def _step_on(self, batch: Batch) -> list[tf.Tensor]:
+        """Takes one step on all replicas; returns the losses in the order of `loss_names`."""
+        per_replica = self.strategy.run(self._compiled_step or self.replica_step, args=(batch,))
+        return self.strategy.reduce(
+            tf.distribute.ReduceOp.SUM, [per_replica[name] for name in self.loss_names], axis=None
+        )
 
     def share(self, per_example: tf.Tensor) -> tf.Tensor:
         """Returns this replica's share of the mean over the global batch; the sum of all shares is that mean.
@@ -122,7 +128,22 @@ class Step(ABC):
         Args:
           per_example: float32 [B].
         """
-        return tf.reduce_sum(per_example) / self.global_batch_size
+        if self.global_batch_size is not None:
+            return tf.reduce_sum(per_example) / self.global_batch_size
+        return tf.reduce_sum(per_example) / count_examples(per_example)
+
+
+def count_examples(of_each: tf.Tensor) -> tf.Tensor:
+    """Returns the number of examples in the batches of all replicas, a float32 scalar; for replica context.
+
+    Args:
+      of_each: a tensor [B, ...] of this replica's batch.
+    """
+    count = tf.cast(tf.shape(of_each)[0], tf.float32)
+    replicas = tf.distribute.get_replica_context()
+    if replicas.num_replicas_in_sync == 1:
+        return count
+    return replicas.all_reduce(tf.distribute.ReduceOp.SUM, count)
 
 
 class TranslationStep(Step):

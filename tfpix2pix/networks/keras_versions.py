@@ -32,6 +32,14 @@ def default_policy() -> str:
     return (keras.config.dtype_policy() if IS_KERAS_3 else keras.mixed_precision.global_policy()).name
 
 
+def add_counter(model: Any, name: str) -> Any:
+    """Adds an int64 scalar to a model's weights, which all replicas hold and count up together."""
+    first = "only_first_replica" if IS_KERAS_3 else tf.VariableAggregation.ONLY_FIRST_REPLICA
+    return model.add_weight(
+        shape=(), dtype="int64", initializer="zeros", trainable=False, name=name, aggregation=first
+    )
+
+
 def variable_path(variable: Any) -> str:
     """Returns the names of a weight's layer and of the weight, such as `encoder_2_conv/kernel`."""
     return getattr(variable, "path", None) or variable.name.split(":")[0]

@@ -1,0 +1,114 @@
+"""What `fit`, `evaluate` and `predict` take, as the batches that a training step reads."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfpix2pix.methods.step import Batch
+from tfpix2pix.networks.inference import sample_seed
+from tfpix2pix.networks.noise import hash_bits
+from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.files.value_warnings import LOOKED_AT, warn_of_values
+
+_FORMS = "a pair (x, y) of images, or a dictionary with input_image and target_image"
+
+
+def read_inputs(inputs: Any, seed: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the input image, float32 [B, H, W, C], and the noise seed of each example, int32 [B, 2].
+
+    Args:
+      inputs: the image alone, (image, noise seeds), or a dictionary with `input_image` and perhaps
+        `noise_seed`.
+      seed: without noise seeds every image gets this one.
+
+    Raises:
+      UsageError: for anything else.
+    """
+    if isinstance(inputs, dict):
+        if "input_image" not in inputs:
+            raise UsageError(f"a batch must be {_FORMS}. Received: a dictionary with {', '.join(inputs)}")
+        image, noise_seed = inputs["input_image"], inputs.get("noise_seed")
+    elif isinstance(inputs, list | tuple):
+        image, noise_seed = inputs if len(inputs) == 2 else (*inputs, None)
+    else:
+        image, noise_seed = inputs, None
+    image = _read_image(image, "input image")
+    if noise_seed is None:
+        noise_seed = tf.tile(sample_seed(seed)[None], [tf.shape(image)[0], 1])
+    return image, tf.cast(noise_seed, tf.int32)
+
+
+def read_batch(data: Any, seed: int, step: tf.Tensor | None = None) -> Batch:
+    """Returns the batch that a training step reads, in replica context.
+
+    Args:
+      data: what Keras hands to `train_step`: (x, y), (x,) or x.
+      seed: number from which the noise follows, where the data has no `noise_seed`.
+      step: in training, the number of steps taken, so that the noise differs from step to step.
+
+    Raises:
+      UsageError: for data of another form, or with weights of samples.
+    """
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+    if sample_weight is not None:
+        raise UsageError("weights of samples are not supported: the losses weigh all pairs the same")
+    target = x.get("target_image", y) if isinstance(x, dict) else y
+    if target is None:
+        raise UsageError(f"a batch must be {_FORMS}. Received: no target image")
+    has_seed = "noise_seed" in x if isinstance(x, dict) else isinstance(x, list | tuple) and len(x) == 2
+    input_image, noise_seed = read_inputs(x, seed)
+    if step is not None and not has_seed:
+        noise_seed = _draw_seeds(tf.shape(input_image)[0], seed, step)
+    return {
+        "input_image": input_image,
+        "target_image": _read_image(target, "target image"),
+        "noise_seed": noise_seed,
+    }
+
+
+def warn_of_ranges(x: Any, y: Any = None) -> None:
+    """Warns of images that are not in [-1, 1], by a look at the first of them.
+
+    Args:
+      x: what `fit` takes. Of a dataset the first batch is made.
+      y: the targets, where `x` is an array.
+    """
+    if isinstance(x, tf.data.Dataset):
+        first = next(iter(x.take(1)), None)
+    elif isinstance(
+        x, keras.utils.Sequence if not hasattr(keras.utils, "PyDataset") else keras.utils.PyDataset
+    ):
+        first = x[0]
+    else:
+        first = (x, y)
+    if first is None:
+        return
+    x, y, _ = keras.utils.unpack_x_y_sample_weight(first)
+    if isinstance(x, dict):
+        x, y = x.get("input_image"), x.get("target_image", y)
+    elif isinstance(x, list | tuple):
+        x = x[0]
+    for title, images in (("the input images", x), ("the target images", y)):
+        if images is not None and hasattr(images, "shape"):
+            looked_at = np.asarray(images[:LOOKED_AT])
+            if looked_at.dtype.kind == "f":
+                warn_of_values(title, list(looked_at))
+
+
+def _read_image(image: Any, title: str) -> tf.Tensor:
+    image = tf.convert_to_tensor(image)
+    if not image.dtype.is_floating or image.shape.rank not in (4, None):
+        raise UsageError(
+            f"the {title} must be floats [B, H, W, C] in [-1, 1]: make bytes `image / 127.5 - 1`. "
+            f"Received: {image.dtype.name} {list(image.shape)}"
+        )
+    return tf.cast(image, tf.float32)
+
+
+def _draw_seeds(count: tf.Tensor, seed: int, step: tf.Tensor) -> tf.Tensor:
+    """Returns a seed for each example of a replica's batch, int32 [count, 2], as a function of its place."""
+    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+    drawn = hash_bits(tf.cast(step, tf.int32), tf.cast(replica, tf.int32), tf.range(count))
+    return tf.stack([tf.fill([count], seed), tf.bitcast(drawn, tf.int32)], axis=1)

@@ -1,0 +1,241 @@
+"""`Pix2Pix`: both networks, their optimizers and the step of `methods/pix2pix.py` as one Keras model."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfpix2pix.config.config import Config
+from tfpix2pix.methods.build import build_train_step
+from tfpix2pix.methods.losses import LossTerm
+from tfpix2pix.methods.pix2pix import TrainStep
+from tfpix2pix.methods.step import count_examples
+from tfpix2pix.metrics.image_quality import compute_image_quality
+from tfpix2pix.model.batches import read_batch, read_inputs, warn_of_ranges
+from tfpix2pix.model.callbacks import FollowRate
+from tfpix2pix.networks.keras_versions import add_counter, tf_variable
+from tfpix2pix.pipelines.base.errors import UsageError
+
+_SCORES = ("l1", "psnr", "ssim")
+
+
+@keras.utils.register_keras_serializable("tfpix2pix")
+class Pix2Pix(keras.Model):
+    """pix2pix as a Keras model, whose `fit` takes the steps that `tfpix2pix.TrainStep` takes.
+
+    `fit` and `evaluate` take images, float [B, H, W, C] in [-1, 1]: a `tf.data.Dataset` or a
+    `keras.utils.PyDataset` of pairs (x, y), or of dictionaries as `build_dataset` makes them, or
+    arrays x and y. `fit` reports the losses of the step; `evaluate` reports `l1`, `psnr` and `ssim`, which
+    callbacks know as `val_l1`, `val_psnr` and `val_ssim`. `predict` and a call take images, or
+    `[images, noise_seed]`; without noise seeds all images get the same one, so that the answer is the same
+    each time. In training the noise differs from step to step.
+
+    Under `MirroredStrategy`, build and compile the model inside `strategy.scope()`. A training on several
+    machines is what the command `python -m tfpix2pix.train --strategy=multiworker` is for.
+
+    Args:
+      generator: `[input_image, noise_seed] -> generated_image`.
+      discriminator: as `patch_discriminator` builds it; None for the objective `l1`.
+      objective: one of `l1`, `gan`, `cgan`, `l1+gan` and `l1+cgan`.
+      noise_seed: the number from which the noise follows, where the data has none.
+      **kwargs: `name` and `trainable`, as all Keras models take them.
+
+    Attributes:
+      steps: the number of training steps taken, an int64 weight, which is saved with the others.
+      generator_optimizer: the optimizer of the generator, which is `optimizer` too.
+      discriminator_optimizer: the optimizer of the discriminator, or None. Where a callback changes the
+        learning rate of `optimizer`, that of this one changes in proportion.
+
+    Raises:
+      ValueError: when called with an unknown objective, or with a discriminator that does not fit it.
+
+    Example:
+    >>> model = tfpix2pix.Pix2Pix(
+    ...     tfpix2pix.unet_generator(32, base_filters=4), tfpix2pix.patch_discriminator(16, base_filters=4)
+    ... )
+    >>> model.compile()
+    >>> x, y = np.zeros((2, 32, 32, 3), "float32") - 1, np.zeros((2, 32, 32, 3), "float32") - 1
+    >>> history = model.fit(x, y, batch_size=1, validation_data=(x, y), verbose=0)
+    >>> sorted(history.history)[-4:]
+    ['l1_loss', 'val_l1', 'val_psnr', 'val_ssim']
+    >>> model.predict(x, verbose=0).shape
+    (2, 32, 32, 3)
+    """
+
+    def __init__(
+        self,
+        generator: keras.Model,
+        discriminator: keras.Model | None = None,
+        objective: str = "l1+cgan",
+        noise_seed: int = 0,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.generator = generator
+        self.discriminator = discriminator
+        self.objective = objective
+        self.noise_seed = noise_seed
+        self.generator_optimizer: keras.optimizers.Optimizer | None = None
+        self.discriminator_optimizer: keras.optimizers.Optimizer | None = None
+        self.steps = add_counter(self, "steps")
+        self._losses: dict[str, keras.metrics.Metric] = {}
+        self._scores = {name: keras.metrics.Mean(name=name) for name in _SCORES}
+        self._step = self._build_step()
+        self._is_checked = False
+        self.built = True
+
+    def _build_step(self, **settings: Any) -> TrainStep:
+        """Builds the training step, which counts its steps in a weight of this model."""
+        step = TrainStep(self.generator, self.discriminator, objective=self.objective, **settings)
+        step.step = tf_variable(self.steps)
+        return step
+
+    @classmethod
+    def from_config_of(cls, config: Config, total_steps: int | None = None) -> "Pix2Pix":
+        """Builds and compiles the model of a configuration, with the weights that `train` begins with.
+
+        Args:
+          config: as `make_config` makes it. What it says of data, records and checkpoints has no effect.
+          total_steps: number of steps of the whole training, for `lr_schedule=linear_decay`.
+
+        Raises:
+          UsageError: when the schedule needs `total_steps`, or for another method than pix2pix.
+        """
+        if config.lr_schedule != "constant" and total_steps is None:
+            raise UsageError(f"`lr_schedule={config.lr_schedule}` needs `total_steps`")
+        step = build_train_step(config, total_steps or 0)
+        if not isinstance(step, TrainStep):
+            raise UsageError(f"Pix2Pix is for `method=pix2pix`. Received: `method={config.method}`")
+        model = cls(step.generator, step.discriminator, config.objective)
+        model.compile(
+            step.generator_optimizer,
+            step.discriminator_optimizer if step.discriminator is not None else None,
+            lambda_l1=config.lambda_l1,
+            terms=step.terms,
+            jit_compile=config.jit_compile,
+        )
+        return model
+
+    def compile(  # type: ignore[override]
+        self,
+        generator_optimizer: keras.optimizers.Optimizer | None = None,
+        discriminator_optimizer: keras.optimizers.Optimizer | None = None,
+        *,
+        lambda_l1: float = 100.0,
+        terms: Mapping[str, LossTerm] | None = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: bool = False,
+    ) -> None:
+        """Prepares for `fit` and `evaluate`; the defaults are the paper's.
+
+        Args:
+          generator_optimizer: None takes the paper's Adam, `build_adam()`. For networks that compute in
+            float16 an optimizer gets a dynamic loss scale, if it has none.
+          discriminator_optimizer: as `generator_optimizer`.
+          lambda_l1: weight of the L1 loss.
+          terms: further terms of the generator's loss, by name, as `TrainStep` takes them. A model with such
+            terms is saved without its settings of `compile`, because functions are not saved.
+          run_eagerly: as in every Keras model.
+          steps_per_execution: as in every Keras model.
+          jit_compile: whether XLA compiles the steps.
+
+        Raises:
+          UsageError: when several workers are to train.
+        """
+        strategies = (tf.distribute.MultiWorkerMirroredStrategy, tf.distribute.ParameterServerStrategy)
+        if isinstance(self.distribute_strategy, strategies):
+            raise UsageError(
+                "Pix2Pix trains in one process, on one or several devices; for several workers run "
+                "python -m tfpix2pix.train --strategy=multiworker in each of them"
+            )
+        with self.distribute_strategy.scope():
+            self._step = self._build_step(
+                generator_optimizer=generator_optimizer,
+                discriminator_optimizer=discriminator_optimizer,
+                lambda_l1=lambda_l1,
+                terms=terms,
+            )
+            self._losses = {name: keras.metrics.Mean(name=name) for name in self._step.loss_names}
+        self.generator_optimizer = self._step.generator_optimizer
+        self.discriminator_optimizer = getattr(self._step, "discriminator_optimizer", None)
+        super().compile(
+            optimizer=self.generator_optimizer,
+            run_eagerly=run_eagerly,
+            steps_per_execution=steps_per_execution,
+            jit_compile=jit_compile,
+        )
+
+    def fit(self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, **kwargs):
+        """Trains; the arguments are those of `keras.Model.fit`, but for weights of samples and classes."""
+        if not self._is_checked:
+            warn_of_ranges(x, y)
+            self._is_checked = True
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            callbacks.append(FollowRate())
+        else:
+            callbacks = [*tf.nest.flatten(callbacks or []), FollowRate()]
+        return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """What `fit` reports of a step, and the scores of `evaluate`."""
+        return [*self._losses.values(), *self._scores.values()]
+
+    def train_step(self, data):
+        """Takes one training step on this replica's batch; returns the mean losses of the epoch so far."""
+        batch = read_batch(data, self.noise_seed, self._step.step)
+        shares = self._step.replica_step(batch)
+        num_examples = count_examples(batch["input_image"])
+        num_replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+        for name, mean in self._losses.items():
+            mean.update_state(shares[name] * num_replicas, sample_weight=num_examples)
+        return {name: mean.result() for name, mean in self._losses.items()}
+
+    def test_step(self, data):
+        """Scores one batch; returns the mean scores so far."""
+        batch = read_batch(data, self.noise_seed)
+        generated_image = self.generator([batch["input_image"], batch["noise_seed"]], training=False)
+        scores = compute_image_quality(batch["target_image"], generated_image)
+        for name, mean in self._scores.items():
+            mean.update_state(scores[name])
+        return {name: mean.result() for name, mean in self._scores.items()}
+
+    def call(self, inputs, training=False):
+        """Returns the generated images, float32 [B, H, W, C], of images or of `[images, noise_seed]`."""
+        return self.generator(list(read_inputs(inputs, self.noise_seed)), training=training)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns what `from_config` builds an equal model of, without its weights."""
+        return {
+            "name": self.name,
+            "trainable": self.trainable,
+            "generator": keras.saving.serialize_keras_object(self.generator),
+            "discriminator": keras.saving.serialize_keras_object(self.discriminator),
+            "objective": self.objective,
+            "noise_seed": self.noise_seed,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None):
+        """Builds the model that `get_config` describes, with random weights."""
+        networks = {
+            name: keras.saving.deserialize_keras_object(config[name], custom_objects)
+            for name in ("generator", "discriminator")
+        }
+        return cls(**{**config, **networks})
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """Returns the arguments of `compile`; None for a model that is not compiled, or has `terms`."""
+        if self.generator_optimizer is None or self._step.terms:
+            return None
+        return {
+            "generator_optimizer": keras.saving.serialize_keras_object(self.generator_optimizer),
+            "discriminator_optimizer": keras.saving.serialize_keras_object(self.discriminator_optimizer),
+            "lambda_l1": self._step.lambda_l1,
+        }
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles the model as `get_compile_config` describes it."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
