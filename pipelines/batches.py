@@ -30,11 +30,11 @@ def _without_autograph(function: Function) -> Function:
 def build_dataset(
     source: Source,
     *,
-    image_size: transforms.Size,
+    image_size: int | transforms.Size,
     batch_size: int,
     training: bool,
     seed: int = 0,
-    load_size: transforms.Size | None = None,
+    load_size: int | transforms.Size | None = None,
     resize: bool = True,
     mirror: bool = False,
     class_targets: bool = False,
@@ -52,7 +52,7 @@ def build_dataset(
 
     Args:
       source: the pairs. Those of a stream come in its order, which begins anew at `start_step`.
-      image_size: (height, width) in pixels of the images in the batches.
+      image_size: N or (height, width) in pixels of the images in the batches.
       batch_size: number of examples in a batch. If there are replicas, it is the batch of one replica.
       training: whether to shuffle, repeat, jitter and mirror.
       seed: number from which every draw follows.
@@ -91,7 +91,7 @@ def build_dataset(
     >>> [batch["input_image"].shape[0] for batch in dataset]
     [2, 1]
     """
-    _check_sizes(image_size, load_size)
+    image_size, load_size = _settle_sizes(image_size, load_size)
     if not resize:
         _check_unresized(load_size, class_targets, 1 if training else batch_size)
     global_batch_size = _choose_global_batch_size(global_batch_size, batch_size, num_shards)
@@ -127,12 +127,15 @@ def build_dataset(
     return batches.prefetch(tf.data.AUTOTUNE).with_options(lean_options())
 
 
-def _check_sizes(image_size: transforms.Size, load_size: transforms.Size | None) -> None:
-    transforms.check_size(image_size, "image_size")
+def _settle_sizes(
+    image_size: int | transforms.Size, load_size: int | transforms.Size | None
+) -> tuple[transforms.Size, transforms.Size | None]:
+    image_size = transforms.settle_size(image_size, "image_size")
     if load_size:
-        transforms.check_size(load_size, "load_size")
+        load_size = transforms.settle_size(load_size, "load_size")
         if load_size[0] < image_size[0] or load_size[1] < image_size[1]:
             raise ValueError(f"load_size must be at least image_size. Received: {load_size}, {image_size}")
+    return image_size, load_size or None
 
 
 def _check_unresized(load_size: transforms.Size | None, class_targets: bool, batch_size: int) -> None:

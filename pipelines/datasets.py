@@ -23,7 +23,7 @@ def open_split(
     *,
     data_dir: str | Path = "datasets",
     direction: str | None = None,
-    image_size: tuple[int, int] = (256, 256),
+    image_size: int | tuple[int, int] = (256, 256),
     on_bad_image: str = "stop",
     cache_mib: int = 2048,
     task: Task | None = None,
@@ -42,7 +42,7 @@ def open_split(
       split: `train`, `val` or `test`.
       data_dir: folder that holds the dataset's folder, or the splits themselves.
       direction: `AtoB` or `BtoA`; None for the dataset's own.
-      image_size: (height, width) in px, at which generated pairs are drawn. Pairs in files keep
+      image_size: N or (height, width) in px, at which generated pairs are drawn. Pairs in files keep
         their sizes.
       on_bad_image: `stop` or `skip`; see `sources.open_source`.
       cache_mib: decoded images are kept in memory if they fit this many MiB.
@@ -71,7 +71,7 @@ def open_split(
     >>> len(source), source.read(tf.constant(0, tf.int64))[0].shape
     (100, TensorShape([64, 64, 3]))
     """
-    transforms.check_size(image_size, "image_size")
+    image_size = transforms.settle_size(image_size, "image_size")
     spec = catalogue.find_dataset(dataset) if isinstance(dataset, str) else dataset
     direction, data_dir = direction or ("AtoB" if pairs else spec.direction), Path(data_dir)
     if pairs and (spec.draw_pair or (task and task.from_photos)):

@@ -16,15 +16,16 @@ _UINT8_MAX = 255.0
 _UINT16_MAX = 65535.0
 
 
-def check_size(size: Size, name: str) -> None:
-    """Raises ValueError, with the argument's name, for a value that is not a (height, width) in pixels."""
+def settle_size(size: int | Size, name: str) -> Size:
+    """Returns (height, width) in pixels of N or a pair; another value is a ValueError that names `name`."""
     try:
-        height, width = size
+        height, width = (size, size) if isinstance(size, int) else size
         fits = height >= 1 and width >= 1
     except (TypeError, ValueError):
         fits = False
     if not fits:
-        raise ValueError(f"{name} must be (height, width) in pixels. Received: {size!r}")
+        raise ValueError(f"{name} must be N or (height, width) in pixels. Received: {size!r}")
+    return height, width
 
 
 def to_unit_range(image: tf.Tensor, max_value: float = _UINT8_MAX) -> tf.Tensor:

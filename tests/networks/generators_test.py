@@ -241,3 +241,25 @@ def test_networks_take_the_policy_that_is_set_for_all_of_keras(policy):
         (first, *_) = [layer for layer in network.layers if isinstance(layer, layers.PaddedConv2D)]
         assert (first.compute_dtype, network.outputs[0].dtype) == (expected, "float32")
     assert all(layer.compute_dtype == "float32" for layer in plain.layers if layer.weights)
+
+
+def test_a_generator_takes_images_without_noise_seeds(capsys, tmp_path):
+    generator = generators.unet_generator(16, depth=2, base_filters=2)
+    images = _draw_images(3, 16, 16, 3)
+    expected = np.asarray(generator([images, np.zeros((3, 2), "int32")]))
+    np.testing.assert_array_equal(np.asarray(generator(images)), expected)
+    np.testing.assert_allclose(generator.predict(images, verbose=0), expected, atol=1e-6)
+    generator.save(tmp_path / "generator.keras")
+    loaded = keras.models.load_model(tmp_path / "generator.keras")
+    np.testing.assert_array_equal(np.asarray(loaded(images)), expected)
+    assert "warning" not in capsys.readouterr().err
+    assert all(layer.name for layer in keras.models.clone_model(generator).layers)
+
+
+@pytest.mark.parametrize(("top", "remedy"), [(1, "image * 2 - 1"), (255, "image / 127.5 - 1")])
+def test_images_in_another_range_are_warned_of_once(top, remedy, capsys):
+    generator = generators.unet_generator(16, depth=2, base_filters=2)
+    images = (_draw_images(1, 16, 16, 3) + 1) / 2 * top
+    generator(images)
+    generator(images)
+    assert capsys.readouterr().err.count(f"make them `{remedy}`") == 1

@@ -316,9 +316,9 @@ def test_sizes_that_do_not_go_together(source, options, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"image_size": 64}, "image_size must be (height, width) in pixels. Received: 64"),
-        ({"image_size": (8, 0)}, "image_size must be (height, width) in pixels. Received: (8, 0)"),
-        ({"load_size": "10"}, "load_size must be (height, width) in pixels. Received: '10'"),
+        ({"image_size": "64"}, "image_size must be N or (height, width) in pixels. Received: '64'"),
+        ({"image_size": (8, 0)}, "image_size must be N or (height, width) in pixels. Received: (8, 0)"),
+        ({"load_size": "10"}, "load_size must be N or (height, width) in pixels. Received: '10'"),
         ({"batch_size": 0}, "batch_size must be at least 1. Received: 0"),
         ({"num_shards": 0}, "num_shards must be at least 1. Received: 0"),
     ],
@@ -333,7 +333,7 @@ def test_arguments_that_are_none_are_named(source, options, message):
     ("options", "message"),
     [
         ({"split": "foo"}, "split must be one of train, val, test. Received: foo"),
-        ({"image_size": 64}, "image_size must be (height, width) in pixels. Received: 64"),
+        ({"image_size": "64"}, "image_size must be N or (height, width) in pixels. Received: '64'"),
         ({"direction": "left"}, "direction must be AtoB or BtoA. Received: left"),
         ({"on_bad_image": "ignore"}, "on_bad_image must be stop or skip. Received: ignore"),
     ],
@@ -429,3 +429,12 @@ def test_evaluation_without_resizing_yields_whole_images(source):
         build_dataset(source, batch_size=2, **settings)
     with pytest.raises(ValueError, match="load_size does not go with resize=False"):
         build_dataset(source, load_size=(8, 9), **WINDOWS)
+
+
+def test_a_side_is_a_size():
+    options = {"batch_size": 1, "training": False}
+    source = datasets.open_split("synthetic", "val", image_size=32)
+    (square,) = _take(build_dataset(source, image_size=(32, 32), **options), 1)
+    (by_side,) = _take(build_dataset(source, image_size=32, **options), 1)
+    np.testing.assert_array_equal(by_side["input_image"], square["input_image"])
+    assert square["input_image"].shape == (1, 32, 32, 3)

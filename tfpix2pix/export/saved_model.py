@@ -26,6 +26,7 @@ from tfpix2pix.pipelines.base.errors import UsageError, UserError, shorten
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning
 from tfpix2pix.pipelines.tasks.tasks import Task
+from tfpix2pix.pipelines.tasks.transforms import settle_size
 
 _USUAL_SIZE = (256, 256)
 
@@ -39,7 +40,7 @@ def export_saved_model(
     *,
     noise: str = "fixed",
     max_pixels: int | None = None,
-    image_size: tuple[int, int] | None = None,
+    image_size: int | tuple[int, int] | None = None,
     resize: bool = True,
     keep_versions: int | None = None,
     about: Mapping[str, Any] | None = None,
@@ -61,9 +62,9 @@ def export_saved_model(
       noise: the noise of requests that bring no seed: `fixed`, `random` or `off`.
       max_pixels: images of more pixels are refused, files before they are decoded. None takes 2**24, or the
         pixels of `image_size` if those are more.
-      image_size: (height, width) in px at which the generator was trained. Files are resized to it, and what
-        is generated back to the size of the file; arrays keep their size. The warm-up requests have it. With
-        None, files keep their size too.
+      image_size: N or (height, width) in px at which the generator was trained. Files are resized to it, and
+        what is generated back to the size of the file; arrays keep their size. The warm-up requests have it.
+        With None, files keep their size too.
       resize: whether files are resized to `image_size`. If not, they keep their size and are translated in
         overlapping windows of `image_size`.
       keep_versions: number of versions that are kept. Older ones are deleted once the new one is there.
@@ -86,6 +87,7 @@ def export_saved_model(
     '1'
     """
     folder = Path(folder)
+    image_size = settle_size(image_size, "image_size") if image_size else None
     scale = Scale(RESIZED if resize else TILED, image_size) if image_size else Scale()
     warmup_size = image_size or _USUAL_SIZE
     max_pixels = max_pixels or max(MAX_PIXELS, math.prod(warmup_size))

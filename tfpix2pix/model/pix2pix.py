@@ -32,7 +32,7 @@ class Pix2Pix(keras.Model):
     each time. In training the noise differs from step to step.
 
     Under `MirroredStrategy`, build and compile the model inside `strategy.scope()`. A training on several
-    machines is what the command `python -m tfpix2pix.train --strategy=multiworker` is for.
+    machines is for `train_and_evaluate`, with `strategy=multiworker`.
 
     Args:
       generator: `[input_image, noise_seed] -> generated_image`.
@@ -117,7 +117,7 @@ class Pix2Pix(keras.Model):
         )
         return model
 
-    def compile(  # type: ignore[override]
+    def compile(
         self,
         generator_optimizer: keras.optimizers.Optimizer | None = None,
         discriminator_optimizer: keras.optimizers.Optimizer | None = None,
@@ -147,8 +147,8 @@ class Pix2Pix(keras.Model):
         strategies = (tf.distribute.MultiWorkerMirroredStrategy, tf.distribute.ParameterServerStrategy)
         if isinstance(self.distribute_strategy, strategies):
             raise UsageError(
-                "Pix2Pix trains in one process, on one or several devices; for several workers run "
-                "python -m tfpix2pix.train --strategy=multiworker in each of them"
+                "Pix2Pix trains in one process, on one or several devices; several workers train "
+                "with train_and_evaluate and `strategy=multiworker`"
             )
         with self.distribute_strategy.scope():
             self._step = self._build_step(

@@ -1,6 +1,6 @@
 """The paper's generators as functional Keras models: U-Net and encoder-decoder.
 
-Both take `[input_image, noise_seed]` and return the generated image:
+Both take `[input_image, noise_seed]`, or the input image alone, and return the generated image:
 float32 [B, H, W, C] in [-1, 1] of any H and W, and int32 [B, 2].
 """
 
@@ -12,6 +12,7 @@ import keras
 from tfpix2pix.config.choices import DROPOUT_PLACES, UPSAMPLINGS
 from tfpix2pix.networks import layers
 from tfpix2pix.networks.class_channels import encode_input
+from tfpix2pix.networks.image_model import ImageModel
 from tfpix2pix.networks.keras_versions import default_policy
 from tfpix2pix.networks.noise import NoiseDropout
 from tfpix2pix.networks.normalization import StatelessNormalization, needs_bias
@@ -95,7 +96,8 @@ def unet_generator(
         comes out as float32.
 
     Returns:
-      A functional model `[input_image, noise_seed] -> generated_image`.
+      A functional model `[input_image, noise_seed] -> generated_image`. Called with images alone, it gives
+      all of them the same noise seed.
 
     Raises:
       ValueError: for an unknown name or a depth below 2.
@@ -189,7 +191,7 @@ def _build_generator(
     images = CropLike(name="crop", dtype=dtype)([images, input_image])
     generated_image = keras.layers.Activation("tanh", name="generated_image", dtype="float32")(images)
     name = "unet_generator" if with_skips else "encoder_decoder_generator"
-    return keras.Model([input_image, noise_seed], generated_image, name=name)
+    return ImageModel([input_image, noise_seed], generated_image, name=name)
 
 
 def _drops(dropout_place: str, block: int, depth: int) -> bool:

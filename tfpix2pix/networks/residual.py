@@ -11,6 +11,7 @@ import keras
 
 from tfpix2pix.networks import layers
 from tfpix2pix.networks.class_channels import encode_input
+from tfpix2pix.networks.image_model import ImageModel
 from tfpix2pix.networks.keras_versions import default_policy
 from tfpix2pix.networks.noise import NoiseDropout
 from tfpix2pix.networks.normalization import StatelessNormalization, needs_bias
@@ -175,7 +176,7 @@ def build_residual(
     images = _convolve_large(images, channels[1], dtype, "last")
     images = CropLike(name="crop", dtype=dtype)([images, input_image])
     generated_image = keras.layers.Activation("tanh", name="generated_image", dtype="float32")(images)
-    return keras.Model([input_image, noise_seed], generated_image, name=name)
+    return ImageModel([input_image, noise_seed], generated_image, name=name)
 
 
 def global_features(images, options: ResidualOptions, noise_seed, *, depth: int, blocks: int, filters: int):
