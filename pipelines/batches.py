@@ -91,7 +91,8 @@ def build_dataset(
     >>> [batch["input_image"].shape[0] for batch in dataset]
     [2, 1]
     """
-    image_size, load_size = _settle_sizes(image_size, load_size)
+    image_size = transforms.settle_size(image_size, "image_size")
+    load_size = _settle_load_size(load_size, image_size) if load_size else None
     if not resize:
         _check_unresized(load_size, class_targets, 1 if training else batch_size)
     global_batch_size = _choose_global_batch_size(global_batch_size, batch_size, num_shards)
@@ -127,15 +128,11 @@ def build_dataset(
     return batches.prefetch(tf.data.AUTOTUNE).with_options(lean_options())
 
 
-def _settle_sizes(
-    image_size: int | transforms.Size, load_size: int | transforms.Size | None
-) -> tuple[transforms.Size, transforms.Size | None]:
-    image_size = transforms.settle_size(image_size, "image_size")
-    if load_size:
-        load_size = transforms.settle_size(load_size, "load_size")
-        if load_size[0] < image_size[0] or load_size[1] < image_size[1]:
-            raise ValueError(f"load_size must be at least image_size. Received: {load_size}, {image_size}")
-    return image_size, load_size or None
+def _settle_load_size(load_size: int | transforms.Size, image_size: transforms.Size) -> transforms.Size:
+    height, width = transforms.settle_size(load_size, "load_size")
+    if height < image_size[0] or width < image_size[1]:
+        raise ValueError(f"load_size must be at least image_size. Received: {load_size}, {image_size}")
+    return height, width
 
 
 def _check_unresized(load_size: transforms.Size | None, class_targets: bool, batch_size: int) -> None:

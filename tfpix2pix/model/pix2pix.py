@@ -39,7 +39,8 @@ class Pix2Pix(keras.Model):
       discriminator: as `patch_discriminator` builds it; None for the objective `l1`.
       objective: one of `l1`, `gan`, `cgan`, `l1+gan` and `l1+cgan`.
       noise_seed: the number from which the noise follows, where the data has none.
-      **kwargs: `name` and `trainable`, as all Keras models take them.
+      name: name of the model.
+      trainable: as in every Keras model.
 
     Attributes:
       steps: the number of training steps taken, an int64 weight, which is saved with the others.
@@ -69,9 +70,10 @@ class Pix2Pix(keras.Model):
         discriminator: keras.Model | None = None,
         objective: str = "l1+cgan",
         noise_seed: int = 0,
-        **kwargs: Any,
+        name: str | None = None,
+        trainable: bool = True,
     ):
-        super().__init__(**kwargs)
+        super().__init__(name=name, trainable=trainable)
         self.generator = generator
         self.discriminator = discriminator
         self.objective = objective
