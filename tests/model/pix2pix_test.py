@@ -1,5 +1,6 @@
 """`Pix2Pix` trains as `TrainStep` does, scores as `metrics` does, and is saved as Keras models are."""
 
+import dataclasses
 import sys
 
 import keras
@@ -167,6 +168,9 @@ def test_the_model_of_a_configuration_begins_as_its_training_does():
     model.fit(_dictionaries(1), steps_per_epoch=3, verbose=0)
     assert max(_differences(model.generator, step.generator)) == 0
     assert np.isfinite(losses["generator_loss"]).all()
+    squares = Pix2Pix.from_config_of(dataclasses.replace(config, gan_loss="least_squares"))
+    assert squares.get_compile_config()["gan_loss"] == "least_squares"
+    assert squares.get_compile_config()["lambda_l1"] == 7
     with pytest.raises(UsageError, match="needs `total_steps`"):
         Pix2Pix.from_config_of(tfpix2pix.make_config(dataset="synthetic", lr_schedule="linear_decay"))
 

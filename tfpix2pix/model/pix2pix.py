@@ -107,12 +107,13 @@ class Pix2Pix(keras.Model):
         if config.lr_schedule != "constant" and total_steps is None:
             raise UsageError(f"`lr_schedule={config.lr_schedule}` needs `total_steps`")
         step = build_train_step(config, total_steps or 0)
-        if not isinstance(step, TrainStep):
+        if type(step) is not TrainStep:
             raise UsageError(f"Pix2Pix is for `method=pix2pix`. Received: `method={config.method}`")
         model = cls(step.generator, step.discriminator, config.objective)
         model.compile(
             step.generator_optimizer,
             step.discriminator_optimizer if step.discriminator is not None else None,
+            gan_loss=config.gan_loss,
             lambda_l1=config.lambda_l1,
             terms=step.terms,
             jit_compile=config.jit_compile,
@@ -124,6 +125,7 @@ class Pix2Pix(keras.Model):
         generator_optimizer: keras.optimizers.Optimizer | None = None,
         discriminator_optimizer: keras.optimizers.Optimizer | None = None,
         *,
+        gan_loss: str = "cross_entropy",
         lambda_l1: float = 100.0,
         terms: Mapping[str, LossTerm] | None = None,
         run_eagerly: bool = False,
@@ -136,6 +138,7 @@ class Pix2Pix(keras.Model):
           generator_optimizer: None takes the paper's Adam, `build_adam()`. For networks that compute in
             float16 an optimizer gets a dynamic loss scale, if it has none.
           discriminator_optimizer: as `generator_optimizer`.
+          gan_loss: the loss of the GAN, as `TrainStep` takes it.
           lambda_l1: weight of the L1 loss.
           terms: further terms of the generator's loss, by name, as `TrainStep` takes them. A model with such
             terms is saved without its settings of `compile`, because functions are not saved.
@@ -156,10 +159,12 @@ class Pix2Pix(keras.Model):
             self._step = self._build_step(
                 generator_optimizer=generator_optimizer,
                 discriminator_optimizer=discriminator_optimizer,
+                gan_loss=gan_loss,
                 lambda_l1=lambda_l1,
                 terms=terms,
             )
             self._losses = {name: keras.metrics.Mean(name=name) for name in self._step.loss_names}
+        self._weighing = {"gan_loss": gan_loss, "lambda_l1": lambda_l1}
         self.generator_optimizer = self._step.generator_optimizer
         self.discriminator_optimizer = getattr(self._step, "discriminator_optimizer", None)
         super().compile(
@@ -235,7 +240,7 @@ class Pix2Pix(keras.Model):
         return {
             "generator_optimizer": keras.saving.serialize_keras_object(self.generator_optimizer),
             "discriminator_optimizer": keras.saving.serialize_keras_object(self.discriminator_optimizer),
-            "lambda_l1": self._step.lambda_l1,
+            **self._weighing,
         }
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
