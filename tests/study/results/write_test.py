@@ -28,7 +28,7 @@ EXAMPLES = tuple(
     Example(f"{i}.png", f"{i:032x}", {"cGAN": f"{i + 100:032x}", "L1": f"{i + 200:032x}"}) for i in range(5)
 )
 STUDY = Study("Facades", 0, ("cGAN", "L1"), EXAMPLES, PROTOCOL)
-FILES = ["answers.csv", "fooling_rates.svg", "results.json", "results.md"]
+FILES = ["answers.csv", "fooling_rates.svg", "images.csv", "results.json", "results.md"]
 
 
 def _session(name: str, algorithm: str = "cGAN", finished: bool = True) -> Session:
@@ -284,6 +284,16 @@ def test_all_answers_are_in_the_csv_and_nobody_is_named(answered_dir):
     )
     for path in (answered_dir / "results").iterdir():
         assert not re.search("worker|secret|CODE", path.read_text("utf-8")), path
+
+
+def test_each_image_has_its_own_count(answered_dir):
+    """a: xxo and a trial that does not count, b: xooo for cGAN; c: oooo for L1."""
+    write_results(answered_dir)
+    assert (answered_dir / "results/images.csv").read_text() == (
+        "algorithm,example_id,trials,generated_judged_real\n"
+        "L1,1.png,1,0\nL1,2.png,1,0\nL1,3.png,1,0\nL1,4.png,1,0\n"
+        "cGAN,1.png,2,2\ncGAN,2.png,2,1\ncGAN,3.png,2,0\ncGAN,4.png,1,0\n"
+    )
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)"])

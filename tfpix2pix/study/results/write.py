@@ -29,6 +29,7 @@ RESULTS_FOLDER = "results"
 MARKDOWN_FILE = "results.md"
 JSON_FILE = "results.json"
 CSV_FILE = "answers.csv"
+IMAGES_FILE = "images.csv"
 PLOT_FILE = study_report.PLOT_FILE
 _CSV_COLUMNS = (
     *("session", "algorithm", "trial_index", "kind", "example_id", "real_example_id", "real_side"),
@@ -76,6 +77,7 @@ def write_results(
     counted = [each for each in results.algorithms if each.fooling_rate]
     texts = {
         CSV_FILE: _render_csv(sessions, answers, selection),
+        IMAGES_FILE: _render_images(selection),
         JSON_FILE: _render_json(study, results, rules, resamples, seed),
         PLOT_FILE: render_rates(
             f"Fooling rates: {clean_text(study.title)}",
@@ -146,4 +148,18 @@ def _render_csv(sessions: Sequence[Session], answers: Sequence[Answer], selectio
             + (each.answered_at, selection.find_reason(each))
             + (each.pixel_ratio, each.drawn_px, each.layout)
         )
+    return text.getvalue()
+
+
+def _render_images(selection: Selection) -> str:
+    """Returns for each generated image in how many of the trials that count it was judged real."""
+    judged: dict[tuple[str, str], list[bool]] = {}
+    for session in selection.sessions:
+        for each in selection.trials[session.session_id]:
+            judged.setdefault((session.algorithm, each.example_id), []).append(not each.correct)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("algorithm", "example_id", "trials", "generated_judged_real"))
+    for (algorithm, example_id), fooled in sorted(judged.items()):
+        writer.writerow((_as_text(algorithm), _as_text(example_id), len(fooled), sum(fooled)))
     return text.getvalue()
