@@ -26,8 +26,6 @@ _CLASSES = {
     "tfpix2pix.networks.normalization": ("StatelessNormalization",),
     "tfpix2pix.networks.noise": ("NoiseDropout",),
     "tfpix2pix.networks.padding": ("PadToMultiple", "CropLike", "ReflectionPad2D"),
-    "tfpix2pix.networks.pooling": ("HalvingPool2D",),
-    "tfpix2pix.networks.class_channels": ("ClassChannels",),
     "tfpix2pix.methods.optimizers": ("FusedAdam", "LinearDecay"),
     "tfpix2pix.model.pix2pix": ("Pix2Pix",),
     "tfpix2pix.metrics.fcn.network": ("VggPreprocessing", "GroupNormalization", "BilinearInitializer"),
