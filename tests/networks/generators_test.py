@@ -1,6 +1,7 @@
 """The generators' literal sizes, and what they promise about batches, seeds and image sizes."""
 
 import functools
+import json
 
 import keras
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from tfpix2pix.config.choices import GENERATORS
+from tfpix2pix.config.config import from_json, make_config
 from tfpix2pix.networks import discriminators, generators, layers
 from tfpix2pix.networks.keras_versions import variable_path
 from tfpix2pix.pipelines.base.homes import resolve
@@ -92,7 +94,7 @@ def test_relu_slopes_are_those_of_the_paper():
 
 @pytest.mark.parametrize("upsampling", ["nearest", "bilinear"])
 def test_a_resizing_decoder_has_the_same_names_and_3x3_kernels(upsampling):
-    resizing, transposed = _tiny_unet(upsampling=upsampling), _tiny_unet()
+    resizing, transposed = _tiny_unet(upsampling=upsampling, last_block="single"), _tiny_unet()
     assert [*map(variable_path, resizing.variables)] == [*map(variable_path, transposed.variables)]
     decoder = [layer for layer in resizing.layers if layer.name.endswith("_conv") and "decoder" in layer.name]
     assert {layer.kernel.shape[:2] for layer in decoder} == {(3, 3)}
@@ -101,6 +103,25 @@ def test_a_resizing_decoder_has_the_same_names_and_3x3_kernels(upsampling):
     )
     with pytest.raises(ValueError, match="upsampling must be one of .*'cubic'"):
         generators.unet_generator((32, 32), upsampling="cubic")
+
+
+def test_a_refined_image_is_normalised_and_convolved_once_more():
+    refined, single = (
+        _tiny_unet(upsampling="bilinear"),
+        _tiny_unet(upsampling="bilinear", last_block="single"),
+    )
+    added = {layer.name for layer in refined.layers} - {layer.name for layer in single.layers}
+    assert added == {"decoder_1_norm", "refine_relu", "refine_pad", "refine_conv"}
+    assert refined.get_layer("refine_conv").kernel.shape == (7, 7, 2, 3)
+    assert refined.get_layer("decoder_1_conv").filters == 2
+    with pytest.raises(ValueError, match="last_block must be one of single, refined, None.*'fine'"):
+        generators.unet_generator((32, 32), last_block="fine")
+
+
+def test_an_earlier_runs_image_is_made_as_it_was():
+    text = make_config(dataset="mine", upsampling="bilinear").to_json()
+    earlier = {name: value for name, value in json.loads(text).items() if name != "last_block"}
+    assert from_json(text).last_block is None and from_json(json.dumps(earlier)).last_block == "single"
 
 
 def test_kernels_start_at_the_papers_scale():

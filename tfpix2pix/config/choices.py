@@ -60,6 +60,8 @@ METRICS: dict[str, Home] = {
 
 # How a decoder block doubles the size.
 UPSAMPLINGS = ("transposed", "nearest", "bilinear")
+# How the last decoder block makes the image: by one convolution, or by one more at the full size.
+LAST_BLOCKS = ("single", "refined")
 # Which decoder blocks drop activations: the paper's first three, or those of the PyTorch reference.
 DROPOUT_PLACES = ("paper", "torch")
 DROPOUTS = (*DROPOUT_PLACES, "none")

@@ -38,6 +38,8 @@ _BY_RECIPE = ("task", "direction", "epochs", "batch_size", "jitter", "mirror")
 _DEFAULT_TEXTS = {
     "load_size": "286/256 of --image_size",
     "depth": "8 for 256 px",
+    "residual_blocks": "9",
+    "last_block": "refined with --upsampling=bilinear, else single",
     "discriminator_filters": "--base_filters",
     **dict.fromkeys(_BY_RECIPE, "the dataset's recipe"),
 }

@@ -7,6 +7,7 @@ from tfpix2pix.config.choices import (
     DROPOUTS,
     GAN_LOSSES,
     GENERATORS,
+    LAST_BLOCKS,
     METHODS,
     NORMALIZATIONS,
     OBJECTIVES,
@@ -35,7 +36,7 @@ class NetworkConfig(RunConfig):
     )
     residual_blocks: int | None = option(
         None,
-        "Give the generators global and enhancer this many residual blocks. Default: 9.",
+        "Give the generators global and enhancer this many residual blocks.",
         group="networks",
         minimum=1,
     )
@@ -52,6 +53,13 @@ class NetworkConfig(RunConfig):
         "bilinear) and then convolve, which leaves no checkerboard pattern.",
         group="networks",
         choices=UPSAMPLINGS,
+    )
+    last_block: str | None = option(
+        None,
+        "Make the image by the last enlarging convolution alone (single), or enlarge, normalise and convolve "
+        "once more at the full size (refined), which gives finer detail and costs time.",
+        group="networks",
+        choices=LAST_BLOCKS,
     )
     dropout: str = option(
         "paper",

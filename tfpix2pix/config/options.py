@@ -95,7 +95,8 @@ def check_values(settings: Any) -> None:
     """Raises UsageError, naming the setting, for a value that its field does not allow."""
     for name, field in list_fields(settings).items():
         value, rules = getattr(settings, name), field.metadata
-        if rules["choices"] and value not in rules["choices"]:
+        is_unset = value is None and field.default is None
+        if rules["choices"] and value not in rules["choices"] and not is_unset:
             choices = ", ".join(map(str, rules["choices"]))
             meant = suggest(str(value), map(str, rules["choices"]))
             raise UsageError(f"`{name}` must be one of {choices}. Received: {value}{meant}")

@@ -209,6 +209,9 @@ def read_json(text: str) -> dict[str, Any]:
     if _OF_EVERY_RUN <= values.keys():
         # Runs of versions that had no such setting have read the pixels as they are stored.
         values.setdefault("exif", False)
+    if "upsampling" in values:
+        # Runs of versions that had no such setting have made the image by one convolution.
+        values.setdefault("last_block", "single")
     if values.get("jitter") is False or values.get("resize") == "none":
         # Then the load size has no effect, and make_config refuses it.
         values.pop("load_size", None)

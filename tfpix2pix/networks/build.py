@@ -55,6 +55,7 @@ GENERATOR_SETTINGS = {
     "input_encoding": ("palette",),
     "depth": ("depth",),
     "upsampling": ("upsampling",),
+    "last_block": ("last_block",),
     "dropout": ("dropout", "dropout_rate", "dropout_place"),
     "residual_blocks": ("residual_blocks",),
     "enhancers": ("enhancers",),

@@ -4,45 +4,18 @@ Both take `[input_image, noise_seed]`, or the input image alone, and return the 
 float32 [B, H, W, C] in [-1, 1] of any H and W, and int32 [B, 2].
 """
 
-import dataclasses
-from typing import Any
-
 import keras
 
-from tfpix2pix.config.choices import DROPOUT_PLACES, UPSAMPLINGS
-from tfpix2pix.networks import layers
+from tfpix2pix.networks.blocks import BlockOptions, decoder_block, encoder_block, last_block
 from tfpix2pix.networks.class_channels import encode_input
 from tfpix2pix.networks.image_model import ImageModel
 from tfpix2pix.networks.keras_versions import default_policy
 from tfpix2pix.networks.noise import NoiseDropout
-from tfpix2pix.networks.normalization import StatelessNormalization, needs_bias
 from tfpix2pix.networks.padding import CropLike, PadToMultiple
 from tfpix2pix.pipelines.meaning import Palette
 
 MAX_DEPTH = 8
 DROPOUT_BLOCKS = 3
-
-
-@dataclasses.dataclass(frozen=True)
-class BlockOptions:
-    """What all blocks of a generator have in common; `unet_generator` explains each field.
-
-    Raises:
-      ValueError: for an unknown upsampling or dropout place.
-    """
-
-    normalization: str = "batch"
-    dropout_rate: float = 0.5
-    dropout_place: str = "paper"
-    upsampling: str = "transposed"
-    conv_kernels: str = "auto"
-    dtype: str = "float32"
-
-    def __post_init__(self) -> None:
-        for name, choices in (("upsampling", UPSAMPLINGS), ("dropout_place", DROPOUT_PLACES)):
-            value = getattr(self, name)
-            if value not in choices:
-                raise ValueError(f"{name} must be one of {', '.join(choices)}. Received: {name}={value!r}")
 
 
 def depth_for(image_size: int | tuple[int, int]) -> int:
@@ -67,6 +40,7 @@ def unet_generator(
     dropout_place: str = "paper",
     upsampling: str = "transposed",
     conv_kernels: str = "auto",
+    last_block: str | None = None,
     palette: Palette | None = None,
     dtype: str | None = None,
 ) -> keras.Model:
@@ -90,6 +64,9 @@ def unet_generator(
         leaves no checkerboard.
       conv_kernels: `auto` turns convolutions of small maps into matmuls on a CPU, where
         that is faster; `native` takes TensorFlow's kernels everywhere.
+      last_block: how the image is made: `single` is the paper's one convolution; `refined`
+        enlarges to `base_filters` channels, normalises, and convolves 7x7 at the full size, as
+        pix2pixHD does. None takes `refined` for `bilinear`, whose images are blurred otherwise.
       palette: classes of label maps, of which the network sees a channel for each class in place of
         their colours; None for pictures.
       dtype: Keras dtype policy; None takes the one that is set for all of Keras. The image goes in and
@@ -115,7 +92,7 @@ def unet_generator(
         depth_for(image_size) if depth is None else depth,
         (input_channels, output_channels),
         base_filters,
-        BlockOptions(normalization, dropout_rate, dropout_place, upsampling, conv_kernels, dtype),
+        BlockOptions(normalization, dropout_rate, dropout_place, upsampling, conv_kernels, dtype, last_block),
         palette,
         with_skips=True,
     )
@@ -133,6 +110,7 @@ def encoder_decoder_generator(
     dropout_place: str = "paper",
     upsampling: str = "transposed",
     conv_kernels: str = "auto",
+    last_block: str | None = None,
     palette: Palette | None = None,
     dtype: str | None = None,
 ) -> keras.Model:
@@ -149,7 +127,7 @@ def encoder_decoder_generator(
         depth_for(image_size) if depth is None else depth,
         (input_channels, output_channels),
         base_filters,
-        BlockOptions(normalization, dropout_rate, dropout_place, upsampling, conv_kernels, dtype),
+        BlockOptions(normalization, dropout_rate, dropout_place, upsampling, conv_kernels, dtype, last_block),
         palette,
         with_skips=False,
     )
@@ -187,7 +165,7 @@ def _build_generator(
         if with_skips:
             skip = encoded[block - 2]
             images = keras.layers.Concatenate(name=f"decoder_{block}_skip", dtype=dtype)([skip, images])
-    images = decoder_block(images, channels[1], options, "decoder_1", normalize=False)
+    images = last_block(images, (base_filters, channels[1]), options)
     images = CropLike(name="crop", dtype=dtype)([images, input_image])
     generated_image = keras.layers.Activation("tanh", name="generated_image", dtype="float32")(images)
     name = "unet_generator" if with_skips else "encoder_decoder_generator"
@@ -199,69 +177,3 @@ def _drops(dropout_place: str, block: int, depth: int) -> bool:
         return depth - block < DROPOUT_BLOCKS
     # The reference's UnetGenerator drops in its ngf * 8 blocks between the fourth and the innermost.
     return 5 <= block < depth
-
-
-def encoder_block(images, filters: int, options: BlockOptions, name: str, normalize: bool = True):
-    """Halves the size: leaky ReLU (but not in the first block), convolution, normalization.
-
-    The activation comes first, so that a skip carries what the next decoder
-    block's own ReLU sees, as in the original code.
-
-    Args:
-      images: symbolic float [B, H, W, C].
-      filters: output channels.
-      options: what the generator's blocks have in common.
-      name: prefix of the layers' names; the first block's ends in `_1`.
-      normalize: whether the block normalizes. If not, its convolution still has a bias only where
-        those of the other blocks have one.
-
-    Returns:
-      Symbolic float [B, H/2, W/2, filters].
-    """
-    if not name.endswith("_1"):
-        images = keras.layers.LeakyReLU(0.2, name=f"{name}_relu", dtype=options.dtype)(images)
-    images = layers.PaddedConv2D(
-        filters,
-        4,
-        2,
-        conv_kernels=options.conv_kernels,
-        use_bias=needs_bias(options.normalization),
-        kernel_initializer=layers.weight_initializer(),
-        name=f"{name}_conv",
-        dtype=options.dtype,
-    )(images)
-    return _normalize(images, options.normalization if normalize else "none", options.dtype, name)
-
-
-def decoder_block(images, filters: int, options: BlockOptions, name: str, normalize: bool = True):
-    """Doubles the size: ReLU, transposed convolution (or resize and convolution), normalization.
-
-    Args:
-      images: symbolic float [B, H, W, C].
-      filters: output channels.
-      options: what the generator's blocks have in common.
-      name: prefix of the layers' names.
-      normalize: whether the block normalizes. If not, its convolution has a bias.
-
-    Returns:
-      Symbolic float [B, 2H, 2W, filters].
-    """
-    images = keras.layers.ReLU(name=f"{name}_relu", dtype=options.dtype)(images)
-    normalization = options.normalization if normalize else "none"
-    settings: dict[str, Any] = {
-        "use_bias": needs_bias(normalization),
-        "kernel_initializer": layers.weight_initializer(),
-        "name": f"{name}_conv",
-        "dtype": options.dtype,
-    }
-    if options.upsampling == "transposed":
-        images = layers.UpConv2D(filters, options.conv_kernels, **settings)(images)
-    else:
-        images = layers.ResizeConv2D(filters, options.upsampling, **settings)(images)
-    return _normalize(images, normalization, options.dtype, name)
-
-
-def _normalize(images, normalization: str, dtype: str, name: str):
-    if normalization == "none":
-        return images
-    return StatelessNormalization(normalization, name=f"{name}_norm", dtype=dtype)(images)
