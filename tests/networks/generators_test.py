@@ -147,7 +147,7 @@ def test_depth_follows_from_the_shorter_side(image_size, depth):
     assert generators.depth_for(image_size) == depth
 
 
-@pytest.mark.parametrize("name", GENERATORS)
+@pytest.mark.parametrize("name", ["unet", "encoder_decoder"])
 def test_a_size_of_one_number_is_a_square(name):
     build = resolve(GENERATORS[name])
     assert build(16, base_filters=2).count_params() == build((16, 16), base_filters=2).count_params()
