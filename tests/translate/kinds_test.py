@@ -1,5 +1,6 @@
 """Every kind of file that `translate` reads: the output is that of the picture that the file shows."""
 
+import dataclasses
 import runpy
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.helpers.image_kinds import other_kinds, picture, png_kinds, refused_kinds, save
-from tests.helpers.tiny_run import write_run
+from tests.helpers.tiny_run import CONFIG, write_run
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.translate.translator import Translator
 
@@ -61,6 +62,23 @@ def test_arrays_of_16_bits_and_floats_are_those_of_8_bits(tmp_path):
     np.testing.assert_allclose((floats + 1) * 127.5, expected, atol=1)
     with pytest.raises(ValueError, match=r"must be \[H, W, 3\] or \[B, H, W, 3\]"):
         translator(pixels[..., :2])
+
+
+def test_a_model_of_four_channels_takes_alpha(tmp_path):
+    kinds = {kind.title: kind for kind in png_kinds()}
+    (tmp_path / "in").mkdir()
+    titles = ("PNG of type 2, 8 bits", "PNG of type 6, 8 bits", "PNG of type 3, 8 bits, tRNS")
+    for title in titles:
+        (tmp_path / "in" / f"{title}.png").write_bytes(kinds[title].contents)
+    workdir = write_run(tmp_path / "run", dataclasses.replace(CONFIG, dataset="mine", input_channels=4))
+    flags = [f"--model={workdir}", f"--input={tmp_path / 'in'}", f"--output={tmp_path / 'out'}"]
+    TRANSLATE(["translate", *flags])
+    translator = Translator(workdir)
+    expected = {title: translator((kinds[title].rgba >> 8).astype(np.uint8)) for title in titles}
+    for title in titles:
+        with Image.open(tmp_path / "out" / f"{title}.png") as output:
+            np.testing.assert_array_equal(np.asarray(output), expected[title], err_msg=title)
+    assert (expected[titles[0]] != expected[titles[1]]).any()  # Alpha counts.
 
 
 def test_what_is_not_read_is_refused_by_what_it_is(tmp_path, capsys):

@@ -1,5 +1,6 @@
 """Every kind of file that somebody may put into the demo: translated as what it shows, or refused."""
 
+import dataclasses
 import io
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.helpers.image_kinds import other_kinds, picture, png_kinds, refused_kinds, save
-from tests.helpers.tiny_run import write_run
+from tests.helpers.tiny_run import CONFIG, write_run
 from tfpix2pix.translate.translator import Translator
 from tfpix2pix.web.demo.models import BadPictureError, LocalPainter
 
@@ -27,6 +28,19 @@ def test_a_file_is_translated_as_the_picture_that_it_shows(painter):
         shown = Image.fromarray((kind.rgba[..., :3] >> 8).astype(np.uint8))
         expected = _paint(painter, save(shown, "PNG"))
         np.testing.assert_allclose(_paint(painter, kind.contents), expected, atol=2, err_msg=kind.title)
+
+
+def test_a_model_of_four_channels_takes_alpha(tmp_path):
+    translator = Translator(
+        write_run(tmp_path / "run", dataclasses.replace(CONFIG, dataset="mine", input_channels=4))
+    )
+    painter = LocalPainter(translator, 20_000)
+    images = (picture("RGBA"), picture("RGBA"))
+    images[1].putalpha(60)
+    answers = [_paint(painter, save(image, "PNG")) for image in images]
+    for answer, image in zip(answers, images, strict=True):
+        np.testing.assert_array_equal(answer, translator(np.asarray(image), noise_seed=7))
+    assert (answers[0] != answers[1]).any()
 
 
 def test_photos_are_turned(painter):
