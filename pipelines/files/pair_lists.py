@@ -64,7 +64,15 @@ def _read_rows(file: Path, lines: list[str]) -> Iterator[_Row]:
             f"the columns: {','.join((*_COLUMNS, _SPLIT))} (split may be left out). "
             f"Received: {first.strip()!r:.80}"
         )
+    if twice := [name for name in (*_COLUMNS, _SPLIT) if header.count(name) > 1]:
+        raise UserError(f"{file} line 1: there is more than one column {twice[0]}; keep one of them")
     for cells in reader:
+        if any(cell.strip() for cell in cells[len(header) :]):
+            # A split without its column would be lost, and images for validation would be trained on.
+            raise UserError(
+                f"{file} line {reader.line_num}: there are {len(cells)} values for the {len(header)} columns of "
+                f"line 1. Name each column there, and put a path that holds {delimiter!r} in double quotes"
+            )
         if any(cell.strip() for cell in cells):
             yield _read_row(file, reader.line_num, dict(zip(header, cells, strict=False)))
 

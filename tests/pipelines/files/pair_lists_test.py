@@ -94,6 +94,14 @@ def test_the_setting(folder):
         (["input,target", "in/1.png,my targets/1.png", "in/2.png"], "line 3: the column target is empty"),
         (["input,target", "in/9.png,my targets/1.png"], "line 2: there is no file .*/in/9.png"),
         (
+            ["input,target", "in/1.png,my targets/1.png", "in/2.png,my targets/2.png,val"],
+            "line 3: there are 3 values for the 2 columns of line 1. Name each column there, and put",
+        ),
+        (
+            ["input,target,Input", "in/1.png,my targets/1.png,in/2.png"],
+            "line 1: there is more than one column input; keep one of them",
+        ),
+        (
             ["input,target,split", "in/1.png,my targets/1.png,trian"],
             "line 2: split must be train, val or test. Received: trian",
         ),
