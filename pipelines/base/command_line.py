@@ -81,7 +81,7 @@ def _import_quietly() -> None:
             import tensorflow as tf
 
             tf.config.list_physical_devices()
-        except BaseException:
+        except Exception:
             chatter.seek(0)
             os.write(stderr, chatter.read())
             raise

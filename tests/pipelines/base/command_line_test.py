@@ -151,6 +151,23 @@ def test_help_lists_the_commands_own_flags_then_each_group_and_how_to_turn_off_a
 
 
 @pytest.mark.parametrize(
+    "raised, lines",
+    [
+        ("KeyboardInterrupt", ["stopped by Ctrl-C"]),
+        ("OSError('no room')", ["messages at the start", "error: no room"]),
+    ],
+)
+def test_messages_of_tensorflow_are_shown_if_its_import_fails_but_not_after_ctrl_c(raised, lines, tmp_path):
+    text = f"import os\nos.write(2, b'messages at the start\\n')\nraise {raised}\n"
+    (tmp_path / "tensorflow.py").write_text(text)
+    start = f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\n{IMPORTS}"
+    text = f"{start}command_line.run(lambda argv: command_line.import_tensorflow(with_keras=False))"
+    env = runs.environment()
+    env.pop("TF_CPP_MIN_LOG_LEVEL", None)
+    assert runs.run([sys.executable, "-c", text], env=env).stderr.splitlines() == lines
+
+
+@pytest.mark.parametrize(
     "start, level, chatter",
     [
         ("import tfpix2pix\ntfpix2pix.build_adam", None, False),  # as in a script of one's own
