@@ -23,7 +23,7 @@ from absl import flags
 
 from tfpix2pix.pipelines.base import naming
 from tfpix2pix.pipelines.base.backend import check_backend
-from tfpix2pix.pipelines.base.errors import Stopped, UsageError, UserError
+from tfpix2pix.pipelines.base.errors import Stopped, UsageError, UserError, explain
 from tfpix2pix.pipelines.base.paths import settle_path
 from tfpix2pix.pipelines.base.suggestions import suggest
 
@@ -250,8 +250,7 @@ def _call(main: Callable[[Sequence[str]], int | None]) -> tuple[int, str | None]
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1, None
     except OSError as error:
-        reason = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
-        return 1, f"error: {reason}"
+        return 1, f"error: {explain(error)}"
     except _Terminated:
         return 128 + signal.SIGTERM, "stopped by SIGTERM"
     except KeyboardInterrupt:

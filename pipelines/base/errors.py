@@ -32,6 +32,12 @@ class Stopped(UserError):
         self.exit_status = 128 + signal.Signals[signal_name]
 
 
+def explain(error: OSError) -> str:
+    """Returns what the system says of a file that failed, and the name of the file where it is known."""
+    reason = error.strerror or str(error)
+    return f"{reason}: {error.filename}" if error.filename else reason
+
+
 def shorten(error: Exception) -> str:
     """Returns the first line of an error's message, without what TensorFlow adds to it.
 

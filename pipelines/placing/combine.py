@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.pipelines.base.errors import UsageError, UserError, explain
 from tfpix2pix.pipelines.base.progress import show_progress
 from tfpix2pix.pipelines.base.staging import publish, staged_folder
 from tfpix2pix.pipelines.catalogue import SPLITS
@@ -49,15 +49,23 @@ def combine_folders(
 
     Raises:
       UsageError: for `val_percent` with folders that hold splits.
-      UserError: if the folders or two images do not match, if an image is damaged, or if a PNG cannot
-        hold its values.
+      UserError: if the folders or two images do not match, if an image is damaged, if a PNG cannot
+        hold its values, or if the folder cannot be written.
     """
     if output_folder.exists():
         raise UserError(f"{output_folder} exists already; name a new folder, or move that one away")
     pairs = _find_pairs(input_folder, target_folder)
     if val_percent:
         pairs = _divide(pairs, val_percent)
-    folders = input_folder, target_folder
+    try:
+        _join(pairs, (input_folder, target_folder), output_folder)
+    except OSError as error:
+        raise UserError(f"cannot write {output_folder}: {explain(error)}; nothing is left") from error
+    return len(pairs)
+
+
+def _join(pairs: Mapping[str, Files], folders: Files, output_folder: Path) -> None:
+    """Writes each pair to its path below the output folder, which appears when all are written."""
     palette = _find_palette_file(folders)
     write_pair = functools.partial(_write_pair, sides=_find_label_sides(folders, palette))
     with staged_folder(output_folder) as staging:
@@ -73,7 +81,6 @@ def combine_folders(
         if palette:
             shutil.copyfile(palette, combined / PALETTE_FILE)
         publish(combined, output_folder)
-    return len(pairs)
 
 
 def _find_pairs(input_folder: Path, target_folder: Path) -> Mapping[str, Files]:

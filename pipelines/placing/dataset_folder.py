@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tfpix2pix.pipelines.base import suggestions
-from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.base.errors import UserError, explain
 from tfpix2pix.pipelines.base.listing import describe_folder
 from tfpix2pix.pipelines.base.staging import is_unfinished, publish, staged_folder
 from tfpix2pix.pipelines.catalogue import (
@@ -74,8 +74,7 @@ def prepare_dataset(spec: DatasetSpec, data_dir: Path, *archives: Path) -> Path:
         print(f"{spec.name} is complete in {ready}: {_describe(ready)}")
         return ready
     except OSError as error:
-        reason = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
-        raise UserError(f"cannot put {spec.name} into {data_dir}: {reason}") from error
+        raise UserError(f"cannot put {spec.name} into {data_dir}: {explain(error)}") from error
 
 
 def _find_complete(spec: DatasetSpec, data_dir: Path, by_hand: bool) -> Path | None:

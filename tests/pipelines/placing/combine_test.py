@@ -1,6 +1,7 @@
 """Two folders of images become side-by-side pairs, bit for bit, or a clear error."""
 
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -125,6 +126,19 @@ def test_a_damaged_image_is_named(folders):
     whole = (folders[1] / "2.png").read_bytes()
     (folders[1] / "2.png").write_bytes(whole[: len(whole) // 2])
     refuse(folders, "target/2.png")
+
+
+@pytest.mark.parametrize("below", ["", "input/1.png"])
+def test_a_folder_that_cannot_be_written_is_named(folders, below):
+    for folder in folders[:2]:
+        write_image(folder / "1.png", size=(64, 64))
+    output = folders[2].parent / below / "out"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # acts like a full disk
+    try:
+        refuse((*folders[:2], output), f"cannot write {output}: File (too large|exists.*/1.png); nothing is")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_splits_must_match(folders):
