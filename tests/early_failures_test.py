@@ -75,4 +75,4 @@ def test_a_training_without_data_fails_without_tensorflow(tmp_path, flags, reaso
     process = runs.run([sys.executable, "-c", COMMAND, "tfpix2pix.train.__main__", *flags], cwd=tmp_path)
     assert process.returncode == 1, process.stderr
     assert runs.last_line(process).startswith("error: ") and reason in runs.last_line(process)
-    assert not list(tmp_path.iterdir()) and "These settings are kept" not in process.stdout
+    assert not list(tmp_path.iterdir()) and "config.json" not in process.stdout

@@ -40,11 +40,6 @@ def main(argv: Sequence[str]) -> int:
     if config.init_from:
         find_origin_kind(config.init_from)
     check_data(config)
-    if not flag_values["dry_run"].value:
-        print(
-            f"These settings are kept in {workdir / CONFIG_FILE}, which --config takes for another run.",
-            flush=True,
-        )
     command_line.import_tensorflow()
     allow_new_data = bool(flag_values["allow_new_data"].value)
     if flag_values["dry_run"].value:
@@ -85,7 +80,10 @@ def _datasets() -> str:
 def _closing_words(result, config: configs.Config, workdir: Path) -> str:
     from tfpix2pix.run import next_commands
 
-    lines = [f"done: {result.step} steps in {result.workdir}"]
+    lines = [
+        f"done: {result.step} steps in {result.workdir}",
+        f"settings:   {workdir / CONFIG_FILE}, which --config takes for another run",
+    ]
     if result.saved_model:
         lines.append(f"SavedModel: {result.saved_model}")
     lines.append(f"look:       {shell.tensorboard(result.workdir)}")
