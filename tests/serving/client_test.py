@@ -141,7 +141,7 @@ def test_seed_version_and_token_reach_the_server(serve, models, photos, tmp_path
     [
         ({"model": ""}, "--model is missing"),
         ({"url": "127.0.0.1:8501"}, "a server's URL is http://HOST:8501"),
-        ({"input": "nothing"}, "no JPEG, PNG, .* array matches nothing"),
+        ({"input": "nothing"}, "there is no nothing; `input` takes an image, a folder of images"),
         ({"output": "photos"}, "is the folder of the inputs"),
         ({"concurrency": 0}, "concurrency"),
         ({"timeout_sec": "soon"}, "timeout_sec"),

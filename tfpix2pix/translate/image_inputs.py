@@ -126,8 +126,17 @@ def find_inputs(pattern: str, output: Path) -> tuple[Path, list[Path]]:
     if not path.is_file():
         files = _sift(pattern, [file for file in files if not _is_hidden(file, root)])
     if not files:
-        raise UsageError(f"no {FORMATS} image or .npy array matches {pattern}")
+        raise UsageError(_explain_nothing(path))
     return root, sorted(set(files))
+
+
+def _explain_nothing(pattern: Path) -> str:
+    images = f"{FORMATS} image or .npy array"
+    if pattern.is_dir():
+        return f"there is no {images} in {pattern}"
+    if glob.has_magic(str(pattern)):
+        return f"no {images} matches {pattern}"
+    return f"there is no {pattern}; `input` takes an image, a folder of images, or a pattern in quotes"
 
 
 def _expand(pattern: Path) -> tuple[Path, list[Path]]:
