@@ -67,6 +67,7 @@ def test_it_fails_without_tensorflow(tmp_path, command, flags, reason):
     ("flags", "reason"),
     [
         (["--data_dir=nope"], "nope; --data_dir takes the folder of the pairs"),
+        (["--data_dir=/dev/null"], "error: /dev/null is a file; --data_dir takes the folder of the pairs"),
         (["--dataset=facade"], "did you mean facades?"),
         (["--pairs=list.csv"], "--pairs=list.csv cannot be read: No such file or directory"),
     ],
