@@ -133,6 +133,7 @@ def test_evaluate_gives_the_scores_of_the_images(three_steps):
     scores = model.evaluate(_dictionaries(4), verbose=0, return_dict=True)
     expected = compute_image_quality(tf.constant(Y), model.generator([X, SEEDS]))
     means = {name: float(tf.reduce_mean(each)) for name, each in expected.items()}
+    assert {type(value) for value in scores.values()} == {float}
     assert scores == pytest.approx(means, abs=1e-5)
     assert model.evaluate(_dictionaries(4), verbose=0) == pytest.approx(list(scores.values()))
 

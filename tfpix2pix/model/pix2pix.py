@@ -209,6 +209,11 @@ class Pix2Pix(keras.Model):
             mean.update_state(scores[name])
         return {name: mean.result() for name, mean in self._scores.items()}
 
+    def _get_metrics_result_or_logs(self, logs):
+        # Keras 3.13 and earlier leave the tensors of steps like these in what fit and evaluate return.
+        result = super()._get_metrics_result_or_logs(logs)
+        return {name: float(value) for name, value in result.items()} if isinstance(result, dict) else result
+
     def call(self, inputs, training=False):
         """Returns the generated images, float32 [B, H, W, C], of images or of `[images, noise_seed]`."""
         return self.generator(list(read_inputs(inputs, self.noise_seed)), training=training)
