@@ -61,6 +61,12 @@ LIGHT = {
 
 # What only POSIX systems have: no module needs it to be imported.
 POSIX = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}
+# Windows does not have these names either, which a module has to ask for with `hasattr` before it uses them.
+POSIX_NAMES = {
+    *(f"os.{name}" for name in ("fork", "getloadavg", "geteuid", "getuid", "killpg", "nice", "setsid")),
+    *(f"os.{name}" for name in ("chown", "sched_getaffinity", "statvfs", "sync", "uname")),
+    *(f"signal.{name}" for name in ("SIGALRM", "SIGHUP", "SIGUSR1", "SIGUSR2", "alarm", "setitimer")),
+}
 
 Modules = dict[str, ast.Module]
 
@@ -149,6 +155,10 @@ def _find_violations(root: Path) -> list[str]:
     for name, tree in modules.items():
         found = _imports(name, _statements_at_import(tree.body), modules) & POSIX
         violations += [f"{name} imports {each}, which Windows does not have" for each in sorted(found)]
+        text = ast.unparse(tree)
+        used = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)} & POSIX_NAMES
+        unasked = [each for each in used if "hasattr({}, '{}')".format(*each.split(".")) not in text]
+        violations += [f"{name} uses {each}, which Windows does not have" for each in sorted(unasked)]
     for name in sorted(LIGHT | {name for name in modules if _is_command(name)}):
         heavy = {each.split(".")[0] for each in _loaded_at_import(name, modules)} & {"tensorflow", "keras"}
         violations += [f"{name} loads {each} when imported" for each in sorted(heavy)]
@@ -230,6 +240,11 @@ def test_every_room_says_what_it_is_for_and_names_its_face():
             "tfpix2pix/run/loop.py",
             "import fcntl",
             "tfpix2pix.run.loop imports fcntl, which Windows does not have",
+        ),
+        (
+            "tfpix2pix/run/loop.py",
+            "import os\ndef f():\n  os.sync()",
+            "tfpix2pix.run.loop uses os.sync, which Windows does not have",
         ),
         ("tfpix2pix/__init__.py", "import keras", "tfpix2pix.config.config loads keras when imported"),
     ],

@@ -53,7 +53,8 @@ def publish(folder: Path, target: Path) -> None:
     if target.exists() or target.is_symlink():
         raise UserError(f"{target} has appeared in the meantime; nothing was replaced")
     # Otherwise a power failure could leave the new name on files without their contents.
-    os.sync()
+    if hasattr(os, "sync"):  # Windows does not have it.
+        os.sync()
     os.rename(folder, target)
 
 
