@@ -5,8 +5,14 @@ BIN := $(VENV)/bin
 # Keras 2 is in an environment beside it.
 VENV_KERAS2 ?= $(VENV)-keras2
 BIN_KERAS2 := $(VENV_KERAS2)/bin
+# What Colab ships in autumn 2026, and the tests that run beside it: the steps, fit, and how flags are read.
+VENV_COLAB ?= $(VENV)-colab
+BIN_COLAB := $(VENV_COLAB)/bin
+COLAB := absl-py==1.4.0 'keras==3.13.2' 'setuptools==75.*' 'tensorflow==2.20.*'
+COLAB_TESTS := tests/pipelines/base/command_line_test.py tests/networks/layers_test.py \
+  tests/networks/registration_test.py tests/methods/pix2pix_test.py tests/model tests/run/checkpoints_test.py
 
-.PHONY: help quickstart test test-durations test-keras2 python-keras2 lint types wheel wheel-test clean
+.PHONY: help quickstart test test-durations test-keras2 test-colab python-keras2 lint types wheel wheel-test clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*##/\1:/p' Makefile
@@ -22,6 +28,16 @@ test-durations: $(VENV)/.dev  ## the suite, and the 20 tests that took longest
 
 test-keras2: $(VENV)/.runtime $(VENV_KERAS2)/.dev  ## the suite with Keras 2.15 and tensorflow-addons; Python 3.10 or 3.11
 	TFPIX2PIX_OTHER_PYTHON=$(abspath $(BIN))/python $(BIN_KERAS2)/python -m pytest -n 2 -rs
+
+test-colab:  ## the core of the suite with what Colab ships, none of which may be replaced; Python 3.12 or 3.13
+	rm -rf $(VENV_COLAB) && $(PYTHON) -m venv $(VENV_COLAB)
+	$(BIN_COLAB)/python -m pip install --quiet --disable-pip-version-check $(COLAB)
+	$(BIN_COLAB)/python -m pip freeze --all > $(VENV_COLAB)/before.txt
+	$(BIN_COLAB)/python -m pip install --quiet --disable-pip-version-check .
+	$(BIN_COLAB)/python -m pip freeze --all > $(VENV_COLAB)/after.txt
+	! grep -vxFf $(VENV_COLAB)/after.txt $(VENV_COLAB)/before.txt
+	$(BIN_COLAB)/python -m pip install --quiet --disable-pip-version-check 'pytest>=8' 'scikit-image>=0.22'
+	$(BIN_COLAB)/python -m pytest $(COLAB_TESTS)
 
 # Prints the first Python that TensorFlow 2.15 exists for.
 python-keras2:
@@ -51,7 +67,7 @@ wheel-test: wheel  ## install the wheel in an empty environment and run the main
 	rm -rf build/wheel-test
 
 clean:  ## remove the environments and what was built
-	rm -rf $(VENV) $(VENV_KERAS2) build dist *.egg-info
+	rm -rf $(VENV) $(VENV_KERAS2) $(VENV_COLAB) build dist *.egg-info
 
 # The marks are written last: an interrupted installation is done again.
 $(VENV)/bin/python:

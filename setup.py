@@ -7,11 +7,28 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "tfpix2pix" / "__init__.py").read_text("utf-8")).group(1)
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+
+
+def _describe() -> str:
+    """Returns the README without its pictures, and with the names of files in place of links to them.
+
+    The page of a package index has neither the pictures nor the files, so both would be dead links there.
+    """
+    text = (HERE / "README.md").read_text("utf-8")
+    text = re.sub(r"^!\[[^\]]*\]\((?!https?:)[^)]*\)\n\n?", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^\*Validation examples of .*?\*\n\n?", "", text, flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"\[([^\]]*)\]\((?!https?:)[^)]*\)", r"\1", text)
+
 
 # The official protocol definitions, for gRPC. Its versions ask for a TensorFlow at least as new.
 SERVING = ["tensorflow-serving-api>=2.15"]
-# The last TensorFlow and Keras that tensorflow-addons imports with; Python 3.10 and 3.11.
-ADDONS = ["tensorflow==2.15.*", "keras==2.15.*", "tensorflow-addons==0.23.*"]
+# The last TensorFlow and Keras that tensorflow-addons imports with; there are none for Python 3.12 and later.
+# Their TensorBoard imports pkg_resources, which setuptools had until 80.
+ADDONS = [
+    f"{requirement}; python_version < '3.12'"
+    for requirement in ("tensorflow==2.15.*", "keras==2.15.*", "tensorflow-addons==0.23.*", "setuptools<81")
+]
 # Other runtimes: converters, and what runs their files.
 EXPORT = ["ai-edge-litert>=1.3", "onnx>=1.16", "onnxruntime>=1.19", "tf2onnx>=1.17"]
 EDGES = ["opencv-python-headless>=4.8"]
@@ -34,6 +51,8 @@ TEST = [
     "pytest-xdist>=3.6",
     "scikit-image>=0.22",
     SAFETENSORS,
+    # The first that writes the licence as the wheel's metadata has it now.
+    "setuptools>=77",
     *NOTEBOOK,
 ]
 # What the tests need beside ADDONS that run with Keras 2; the others skip.
@@ -52,11 +71,19 @@ setup(
     name="tfpix2pix",
     version=VERSION,
     description="Paired image-to-image translation (pix2pix) on TensorFlow 2 and Keras 3",
-    long_description=(HERE / "README.md").read_text("utf-8"),
+    long_description=_describe(),
     long_description_content_type="text/markdown",
     author="The tfpix2pix authors",
-    license="Apache-2.0",
+    license_expression="Apache-2.0",
     license_files=["LICENSE"],
+    keywords=[
+        "pix2pix",
+        "image-to-image translation",
+        "conditional GAN",
+        "generative adversarial network",
+        "TensorFlow",
+        "Keras",
+    ],
     python_requires=">=3.10",
     # tfpix2pix/pipelines is a link to pipelines/.
     packages=find_packages(include=["tfpix2pix*"]),
@@ -68,12 +95,14 @@ setup(
         # That of TensorFlow 2.15, or one that was tried with 2.18 and later.
         "keras>=2.15,!=3.0.*,!=3.1.*,!=3.2.*,!=3.3.*,!=3.4.*,!=3.5.*",
         "tensorboard>=2.15",
-        # TensorBoard imports pkg_resources, which newer setuptools no longer has.
-        "setuptools<81",
         "numpy>=1.26",
+        # TensorFlow and Keras bring these two, which are imported here as well.
+        "h5py>=3.10",
+        "ml_dtypes>=0.2",
         # 10.1 brings letters of any size for the captions of sheets.
         "pillow>=10.1",
-        "absl-py>=2.1",
+        # Colab has 1.4.
+        "absl-py>=1.4",
         "tqdm>=4.66",
         # 4 neither empties a lock file that another process holds nor holds one that was removed.
         "filelock>=4",
@@ -93,10 +122,15 @@ setup(
     },
     classifiers=[
         "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Intended Audience :: Developers",
         "Intended Audience :: Science/Research",
-        "License :: OSI Approved :: Apache Software License",
-        "Operating System :: POSIX",
+        "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
+        *(f"Programming Language :: Python :: {version}" for version in PYTHONS),
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
         "Topic :: Scientific/Engineering :: Image Processing",
+        "Typing :: Typed",
     ],
 )

@@ -1,5 +1,7 @@
 """The wheel, installed outside the repository, holds all that the main job needs."""
 
+import ast
+import email
 import os
 import re
 import shutil
@@ -13,6 +15,22 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+# Name of a package in imports -> the distribution that brings it, where that has another name.
+BROUGHT_BY = {
+    "PIL": "pillow",
+    "absl": "absl-py",
+    "ai_edge_litert": "ai-edge-litert",
+    "cv2": "opencv-python-headless",
+    "google": "tensorflow-serving-api",
+    "grpc": "tensorflow-serving-api",
+    "markdown_it": "markdown-it-py",
+    "pydantic": "fastapi",
+    "starlette": "fastapi",
+    "tensorflow_addons": "tensorflow-addons",
+    "tensorflow_serving": "tensorflow-serving-api",
+}
+# An error says to install PyYAML, which only settings in YAML need.
+UNDECLARED = {"yaml"}
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +67,52 @@ def test_installs_the_command(wheel):
         "[console_scripts]",
         "tfpix2pix = tfpix2pix.__main__:run",
     ]
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel) -> email.message.Message:
+    archive = zipfile.ZipFile(wheel)
+    (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+    return email.message_from_bytes(archive.read(name))
+
+
+def test_tells_package_indexes_what_it_is(metadata):
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata["Keywords"].startswith("pix2pix,")
+    pythons = [line for line in metadata.get_all("Classifier") if "Python :: 3." in line]
+    assert pythons == [f"Programming Language :: Python :: 3.{minor}" for minor in (10, 11, 12, 13)]
+    description = metadata.get_payload()
+    assert "docs/fidelity.md" in description  # The name stays where the link has gone.
+    targets = re.findall(r"\]\(([^)]*)\)", description)
+    assert all(target.startswith("https://") for target in targets), targets
+    assert "![" not in description
+    assert f"\nversion: {metadata['Version']}\n" in (ROOT / "CITATION.cff").read_text("utf-8")
+
+
+def test_replaces_nothing_that_colab_ships(metadata):
+    """`make test-colab` installs it there."""
+    always = [line for line in metadata.get_all("Requires-Dist") if "extra ==" not in line]
+    assert "absl-py>=1.4" in always
+    assert not [line for line in always if line.startswith("setuptools")]
+
+
+def test_declares_whatever_it_imports(metadata):
+    declared = {re.match(r"[\w.-]+", line)[0] for line in metadata.get_all("Requires-Dist")}
+    imported = set()
+    for folder in ("tfpix2pix", "pipelines"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+                imported |= {name.partition(".")[0] for name in names}
+    packages = imported - set(sys.stdlib_module_names) - {"tfpix2pix"} - UNDECLARED
+    assert {name for name in packages if BROUGHT_BY.get(name, name) not in declared} == set()
+
+
+def test_extras_that_a_python_cannot_have_say_so(metadata):
+    addons = [line for line in metadata.get_all("Requires-Dist") if line.endswith('extra == "addons"')]
+    assert len(addons) == 4
+    assert all('python_version < "3.12"' in line for line in addons)
 
 
 def test_trains_outside_the_repository_beside_other_pipelines(wheel, tmp_path):
