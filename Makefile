@@ -36,7 +36,7 @@ test-colab:  ## the core of the suite with what Colab ships, none of which may b
 	$(BIN_COLAB)/python -m pip install --quiet --disable-pip-version-check .
 	$(BIN_COLAB)/python -m pip freeze --all > $(VENV_COLAB)/after.txt
 	! grep -vxFf $(VENV_COLAB)/after.txt $(VENV_COLAB)/before.txt
-	$(BIN_COLAB)/python -m pip install --quiet --disable-pip-version-check 'pytest>=8' 'scikit-image>=0.22'
+	$(BIN_COLAB)/python -m pip install --quiet --disable-pip-version-check 'pytest>=8' pytest-xdist 'scikit-image>=0.22'
 	$(BIN_COLAB)/python -m pytest $(COLAB_TESTS)
 
 # Prints the first Python that TensorFlow 2.15 exists for.
