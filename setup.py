@@ -39,6 +39,8 @@ BROWSER = ["httpx>=0.27", "playwright>=1.45"]
 SAFETENSORS = "safetensors>=0.4"
 # Weights of the PyTorch reference; .npz files need neither. The CPU build of torch is enough.
 TORCH = ["torch>=2.0", SAFETENSORS]
+# Models from and to the Hugging Face Hub.
+HUB = ["huggingface_hub>=0.30"]
 # What runs the notebook from top to bottom, without a browser.
 NOTEBOOK = ["ipykernel>=6.29", "nbclient>=0.10", "nbformat>=5.10"]
 TEST = [
@@ -47,6 +49,7 @@ TEST = [
     *SERVING,
     *WEB,
     *BROWSER,
+    *HUB,
     "pytest>=8",
     "pytest-xdist>=3.6",
     "scikit-image>=0.22",
@@ -113,6 +116,7 @@ setup(
         "addons": ADDONS,
         "edges": EDGES,
         "export": EXPORT,
+        "hub": HUB,
         "serving": SERVING,
         "torch": TORCH,
         "web": WEB,

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tfpix2pix.config.fields import Config as Config
     from tfpix2pix.evaluate.evaluation import evaluate_model as evaluate_model
     from tfpix2pix.export.saved_model import export_saved_model as export_saved_model
+    from tfpix2pix.interop.hub import push_to_hub as push_to_hub
+    from tfpix2pix.interop.hub import write_hub_folder as write_hub_folder
     from tfpix2pix.methods.optimizers import build_adam as build_adam
     from tfpix2pix.methods.pix2pix import TrainStep as TrainStep
     from tfpix2pix.model.pix2pix import Pix2Pix as Pix2Pix
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from tfpix2pix.run.callbacks import CsvLog as CsvLog
     from tfpix2pix.run.callbacks import EarlyStopping as EarlyStopping
     from tfpix2pix.run.generator import load_generator as load_generator
+    from tfpix2pix.train.pretrained import from_pretrained as from_pretrained
     from tfpix2pix.train.training import train_and_evaluate as train_and_evaluate
     from tfpix2pix.translate.translator import Translator as Translator
     from tfpix2pix.translate.translator import translate_images as translate_images
@@ -56,6 +59,9 @@ _HOMES = {
     "EarlyStopping": "run.callbacks",
     "CsvLog": "run.callbacks",
     "load_generator": "run.generator",
+    "from_pretrained": "train.pretrained",
+    "push_to_hub": "interop.hub",
+    "write_hub_folder": "interop.hub",
     "translate_images": "translate.translator",
     "Translator": "translate.translator",
     "evaluate_model": "evaluate.evaluation",

@@ -16,6 +16,7 @@ from tfpix2pix.interop import torch_detection, torch_files, torch_names
 from tfpix2pix.interop.torch_names import PatchDiscriminator, Unet
 from tfpix2pix.methods.build import build_train_step
 from tfpix2pix.methods.step import TranslationStep
+from tfpix2pix.networks.build import build_generator
 from tfpix2pix.networks.variables import weights_of
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
@@ -85,6 +86,23 @@ def import_run(
     files = {"generator": str(checkpoint), "discriminator": str(discriminator or "")}
     _write_run(workdir, train_step, config, {**files, "notes": notes})
     return Conversion(config, 0, unet, patch, notes)
+
+
+def read_generator(checkpoint: Path) -> keras.Model:
+    """Returns the generator that a file of the reference holds.
+
+    Args:
+      checkpoint: file with the state dict of the generator.
+
+    Raises:
+      UsageError: if there is no such file.
+      UserError: if it holds a network that has no counterpart here.
+    """
+    weights, _ = _read(checkpoint)
+    unet = torch_detection.detect_unet(weights, checkpoint)
+    generator = build_generator(_make_config(unet, None, {"dataset": "pretrained"}))
+    assign_weights(generator, torch_names.to_ours(weights, torch_names.unet_table(unet)))
+    return generator
 
 
 def _write_run(workdir: Path, train_step: TranslationStep, config: Config, record: Mapping[str, Any]) -> None:

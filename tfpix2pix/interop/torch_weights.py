@@ -3,6 +3,7 @@ r"""Turns weights of the PyTorch reference (pytorch-CycleGAN-and-pix2pix) into a
     python -m tfpix2pix.interop.torch_weights --checkpoint=latest_net_G.pth --output=runs/facades
     python -m tfpix2pix.interop.torch_weights --checkpoint=latest_net_G.pth \
         --discriminator_file=latest_net_D.pth --output=runs/facades --direction=BtoA
+    python -m tfpix2pix.interop.torch_weights --pretrained=facades_label2photo --output=runs/facades
 
 translate, evaluate, export and train take the run. With --workdir, the command writes
 the networks of a run for the reference:
@@ -15,6 +16,7 @@ flags are settings of the run that the files do not tell; they are those of trai
 docs/torch_weights.md says more.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +25,7 @@ from absl import flags
 
 from tfpix2pix.config import config as configs
 from tfpix2pix.interop import torch_files
+from tfpix2pix.interop.published import PUBLISHED, fetch_published
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.progress import say
@@ -50,6 +53,8 @@ def main(argv: Sequence[str]) -> None:
         _path(values[name]) for name in ("workdir", "discriminator_file", "output")
     )
     assert output  # noqa: S101 - checked with the flags
+    if values["pretrained"] or values["pretrained_url"]:
+        values = _download(values)
     command_line.import_tensorflow()
     from tfpix2pix.interop import torch_export, torch_import
 
@@ -74,6 +79,16 @@ def _parse(argv: Sequence[str]) -> dict[str, Any]:
             "Read the reference's generator from this file. With --workdir, take this checkpoint: latest, "
             "best or a step. Default: latest.",
         ),
+        (
+            "pretrained",
+            f"Download this generator of the reference, once: {', '.join(PUBLISHED)}. It is kept in "
+            "~/.cache/tfpix2pix, or $TFPIX2PIX_CACHE.",
+        ),
+        ("pretrained_url", "Download the generator from this address, as with --pretrained."),
+        (
+            "sha256",
+            "The downloaded file must have this SHA-256. Default: that of the first download.",
+        ),
         ("discriminator_file", "Read the discriminator from this file. With --workdir, write it there."),
         ("discriminator", "This is the older name of --discriminator_file."),
         (
@@ -96,6 +111,16 @@ def _parse(argv: Sequence[str]) -> dict[str, Any]:
     return values
 
 
+def _download(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the flags with the file of the model as checkpoint, and with what is known of its training."""
+    name = values["pretrained"] or values["pretrained_url"]
+    known = dataclasses.asdict(PUBLISHED[name]) if name in PUBLISHED else {}
+    given = {setting: value for setting, value in values.items() if value is not None}
+    file = fetch_published(name, values["sha256"])
+    torch_files.check_readable(file)
+    return {**values, **known, **given, "checkpoint": str(file)}
+
+
 def _path(text: str | None) -> Path | None:
     return Path(text) if text else None
 
@@ -104,10 +129,13 @@ def _check(values: Mapping[str, Any]) -> None:
     workdir, discriminator, output = (
         _path(values[name]) for name in ("workdir", "discriminator_file", "output")
     )
+    _check_pretrained(values)
+    pretrained = values["pretrained"] or values["pretrained_url"]
     generator = output if workdir else _path(values["checkpoint"])
-    if not output or not generator:
+    if not output or not (generator or pretrained):
         raise UsageError(
-            "expected --checkpoint=FILE --output=DIR, or --workdir=RUN --output=FILE (--help shows more)"
+            "expected --checkpoint=FILE --output=DIR, or --pretrained=NAME --output=DIR, or --workdir=RUN "
+            "--output=FILE (--help shows more)"
         )
     needless = [f"--{name}" for name in _SETTINGS if values[name] is not None]
     if workdir and needless:
@@ -119,6 +147,22 @@ def _check(values: Mapping[str, Any]) -> None:
             torch_files.check_writable(file)
         else:
             torch_files.check_readable(file)
+
+
+def _check_pretrained(values: Mapping[str, Any]) -> None:
+    sources = [
+        f"--{name}" for name in ("checkpoint", "pretrained", "pretrained_url", "workdir") if values[name]
+    ]
+    has_pretrained = values["pretrained"] or values["pretrained_url"]
+    if has_pretrained and len(sources) > 1:
+        raise UsageError(f"{', '.join(sources)}: give one of them")
+    if values["pretrained"] and values["pretrained"] not in PUBLISHED:
+        raise UsageError(
+            f"--pretrained is one of {', '.join(PUBLISHED)}. Received: {values['pretrained']}. "
+            "--pretrained_url takes the address of another file"
+        )
+    if values["sha256"] and not has_pretrained:
+        raise UsageError("--sha256 is for --pretrained and --pretrained_url")
 
 
 def _describe_import(result: "Conversion", workdir: Path) -> str:

@@ -1,0 +1,137 @@
+"""Files from a server on 127.0.0.1: kept, remembered, compared; and the networks in them."""
+
+import functools
+import hashlib
+import http.server
+import json
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tfpix2pix.interop import published, torch_weights
+from tfpix2pix.interop.fetching import fetch
+from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.run.folder import read_config
+from tfpix2pix.run.generator import load_generator
+from tfpix2pix.train.pretrained import from_pretrained
+
+REFERENCES = Path(__file__).parents[1] / "helpers" / "references"
+
+
+class _Handler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+def _recorded_state():
+    """Returns the state dict of a U-Net with batch norm, as the reference's code has made it."""
+    prefix = "batch/state/"
+    with np.load(REFERENCES / "torch_networks.npz") as recorded:
+        return {name.removeprefix(prefix): recorded[name] for name in recorded if name.startswith(prefix)}
+
+
+@pytest.fixture
+def served(tmp_path, monkeypatch):
+    """Returns a folder that is served, and its URL; downloads are kept in `cache` beside it."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    monkeypatch.setenv("TFPIX2PIX_CACHE", str(tmp_path / "cache"))
+    handler = functools.partial(_Handler, directory=str(folder))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield folder, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_file_is_downloaded_once_and_remembered(served):
+    folder, url = served
+    (folder / "model.pth").write_bytes(b"first")
+    file = published.fetch_published(f"{url}/model.pth")
+    assert file.read_bytes() == b"first" and file.suffix == ".pth"
+    record = json.loads(file.with_name(f"{file.name}.json").read_text())
+    first = "a7937b64b8caa58f03721bb6bacf5c78cb235febe0e70b1b84cd99541461a08e"
+    assert record == {"url": f"{url}/model.pth", "size": 5, "sha256": first}
+
+    (folder / "model.pth").unlink()
+    assert published.fetch_published(f"{url}/model.pth") == file  # The server is not asked again.
+    assert {path.suffix for path in file.parent.iterdir()} <= {".pth", ".json", ".lock"}
+
+
+def test_another_file_than_at_the_first_download_is_refused(served):
+    folder, url = served
+    (folder / "model.pth").write_bytes(b"first")
+    file = published.fetch_published(f"{url}/model.pth")
+    file.unlink()
+    (folder / "model.pth").write_bytes(b"other!")
+    with pytest.raises(UserError, match=f"{url}/model.pth is not the file .*: 6 bytes .* instead of 5 bytes"):
+        published.fetch_published(f"{url}/model.pth")
+    assert not file.exists()
+    other = hashlib.sha256(b"other!").hexdigest()
+    assert published.fetch_published(f"{url}/model.pth", other).read_bytes() == b"other!"
+    published.fetch_published(f"{url}/model.pth")  # What was confirmed is remembered.
+
+    file.write_bytes(b"damage")
+    with pytest.raises(UserError, match="is not the file that it was"):
+        published.fetch_published(f"{url}/model.pth")
+
+
+def test_a_file_of_another_sum_than_the_given_one_is_not_kept(served):
+    folder, url = served
+    (folder / "model.pth").write_bytes(b"first")
+    with pytest.raises(UserError, match="is not the file that was asked for: its SHA-256 is a7937b"):
+        fetch(f"{url}/model.pth", "0" * 64)
+    assert not [path for path in published.cache_folder().iterdir() if path.suffix != ".lock"]
+
+
+def test_without_the_file_the_url_and_the_ways_out_are_named(served):
+    _, url = served
+    with pytest.raises(
+        UserError, match=f"cannot download {url}/model.pth: .*404.* put it at /.*/model-.*pth"
+    ):
+        fetch(f"{url}/model.pth")
+
+
+def test_what_needs_no_download_is_left_alone(served, tmp_path):
+    assert fetch("runs/facades") == "runs/facades"
+    with pytest.raises(UsageError, match="`sha256` is for a URL"):
+        fetch("runs/facades", "0" * 64)
+
+
+def test_published_networks_become_generators_and_runs(served, tmp_path):
+    folder, url = served
+    np.savez(folder / "net_G.npz", **_recorded_state())
+    run = tmp_path / "run"
+    torch_weights.main(["torch_weights", f"--pretrained_url={url}/net_G.npz", f"--output={run}"])
+    of_run, config, _ = load_generator(run)
+    generator = from_pretrained(f"{url}/net_G.npz")
+    size = 2**config.depth
+    images = np.linspace(-1, 1, size * size * 3, dtype="float32").reshape(1, size, size, 3)
+    images = images[..., : config.input_channels]
+    np.testing.assert_array_equal(np.asarray(generator(images)), np.asarray(of_run(images)))
+
+
+def test_a_name_brings_its_dataset_and_direction(served, tmp_path, monkeypatch):
+    folder, url = served
+    monkeypatch.setattr(published, "_BASE_URL", url)
+    # The reference publishes .pth files, which take PyTorch to read.
+    monkeypatch.setattr(published, "_SUFFIX", ".npz")
+    np.savez(folder / "map2sat.npz", **_recorded_state())
+    torch_weights.main(["torch_weights", "--pretrained=map2sat", f"--output={tmp_path / 'run'}"])
+    config = read_config(tmp_path / "run")
+    assert (config.dataset, config.direction) == ("maps", "BtoA")
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["--pretrained=map2sat", "--checkpoint=x.npz"], "--checkpoint, --pretrained: give one of them"),
+        (["--pretrained=horse2zebra"], "--pretrained is one of edges2shoes, .* Received: horse2zebra"),
+        (["--checkpoint=x.npz", f"--sha256={'0' * 64}"], "--sha256 is for --pretrained"),
+    ],
+)
+def test_wrong_flags_are_refused(flags, message, tmp_path):
+    with pytest.raises(UsageError, match=message):
+        torch_weights.main(["torch_weights", *flags, f"--output={tmp_path / 'run'}"])

@@ -1,0 +1,31 @@
+"""Brings models from elsewhere to this machine. TensorFlow is not imported for those of the reference."""
+
+from pathlib import Path
+
+from tfpix2pix.interop.published import PUBLISHED, fetch_published, is_published
+from tfpix2pix.pipelines.base.errors import UsageError
+
+
+def fetch(source: str | Path, sha256: str | None = None) -> str | Path:
+    """Downloads what `source` names, unless it is a path, which is returned as it is.
+
+    Args:
+      source: `hf://user/repo`, a name of `PUBLISHED`, the URL of a file, or a path. What is there as a path
+        is that, whatever its name.
+      sha256: what the SHA-256 of the file must be, which is for published models and URLs.
+
+    Raises:
+      UsageError: if `sha256` is given for something else.
+      UserError: if it cannot be downloaded, or is not what it should be.
+    """
+    text = str(source)
+    if isinstance(source, str) and not Path(source).exists():
+        if is_published(text):
+            return fetch_published(text, sha256)
+        if text.startswith("hf://") and not sha256:
+            from tfpix2pix.interop.hub import fetch_from_hub
+
+            return fetch_from_hub(text)
+    if sha256:
+        raise UsageError(f"`sha256` is for a URL or one of {', '.join(PUBLISHED)}. Received: {text}")
+    return source

@@ -1,0 +1,137 @@
+"""Downloads the models that the PyTorch reference publishes, keeps them, and checks what arrives.
+
+TensorFlow is not imported.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from filelock import FileLock
+
+from tfpix2pix.pipelines.base import staging
+from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.placing.downloads import download, forget_download
+
+# From scripts/download_pix2pix_model.sh of the reference; https is not offered.
+_BASE_URL, _SUFFIX = "http://efrosgans.eecs.berkeley.edu/pix2pix/models-pytorch", ".pth"
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """A model of the reference.
+
+    Attributes:
+      dataset: the dataset that it was trained on.
+      direction: `AtoB` or `BtoA`.
+    """
+
+    dataset: str
+    direction: str
+
+
+PUBLISHED = {
+    "edges2shoes": Published("edges2shoes", "AtoB"),
+    "facades_label2photo": Published("facades", "BtoA"),
+    "sat2map": Published("maps", "AtoB"),
+    "map2sat": Published("maps", "BtoA"),
+    "day2night": Published("night2day", "BtoA"),
+}
+
+
+def is_published(source: str) -> bool:
+    """Tells whether `source` is the name of a published model, or the URL of a file."""
+    return source in PUBLISHED or urlsplit(source).scheme in ("http", "https")
+
+
+def cache_folder() -> Path:
+    """Returns where downloads are kept: $TFPIX2PIX_CACHE, or `tfpix2pix` in the person's folder of caches."""
+    if chosen := os.environ.get("TFPIX2PIX_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tfpix2pix"
+
+
+def fetch_published(source: str, sha256: str | None = None) -> Path:
+    """Returns the file of a published model, which is downloaded when it is not there yet.
+
+    At the first download, its size and SHA-256 are kept beside it. From then on the file has to be the same,
+    also if it was removed and is downloaded again.
+
+    Args:
+      source: a name of `PUBLISHED`, or the URL of a file that `torch_files.read_state` reads.
+      sha256: what the file must have, 64 hexadecimal digits; None takes what was kept.
+
+    Raises:
+      UserError: if the file cannot be downloaded, or is not what it should be.
+    """
+    url = f"{_BASE_URL}/{source}{_SUFFIX}" if source in PUBLISHED else source
+    file = cache_folder() / _name_file(url)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    record = file.with_name(f"{file.name}.json")
+    with FileLock(file.with_name(f".{file.name}.lock")):
+        if file.is_file():
+            _check(file, url, record, sha256)
+            return file
+        partial = file.with_name(f".{file.name}.partial")
+        try:
+            download(url, partial)
+        except UserError as error:
+            raise UserError(
+                f"{error}. Ways out: call again later; download {url} elsewhere and give the path of the "
+                f"file instead of {source}; or put it at {file}"
+            ) from error
+        try:
+            _check(partial, url, record, sha256)
+        except UserError:
+            forget_download(partial)
+            raise
+        os.replace(partial, file)
+        forget_download(partial)
+    return file
+
+
+def _name_file(url: str) -> str:
+    """Returns a name that tells people what it is, and that no other URL has."""
+    path = Path(urlsplit(url).path)
+    stem = re.sub(r"[^\w.-]", "_", path.stem) or "model"
+    return f"{stem}-{hashlib.sha256(url.encode()).hexdigest()[:8]}{path.suffix}"
+
+
+def _check(file: Path, url: str, record: Path, sha256: str | None) -> None:
+    """Compares a file with what is known of it; keeps what nobody knew."""
+    digest = hashlib.sha256()
+    with open(file, "rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    found = {"size": file.stat().st_size, "sha256": digest.hexdigest()}
+    if sha256 and sha256.lower() != found["sha256"]:
+        raise UserError(
+            f"{url} is not the file that was asked for: its SHA-256 is {found['sha256']}, "
+            f"and `sha256` is {sha256}"
+        )
+    known = _read_record(record)
+    if known and not sha256 and known != found:
+        raise UserError(
+            f"{url} is not the file that it was at the first download: {_describe(found)} instead of "
+            f"{_describe(known)}. If that is right, remove {record}, or give the new `sha256`"
+        )
+    if known != found:
+        staging.write_file(record, (json.dumps({"url": url, **found}, indent=2) + "\n").encode())
+
+
+def _read_record(record: Path) -> dict[str, object] | None:
+    try:
+        known = json.loads(record.read_text("utf-8"))
+        return {name: known[name] for name in ("size", "sha256")}
+    except FileNotFoundError:
+        return None
+    except (ValueError, LookupError, TypeError) as error:
+        raise UserError(f"{record} cannot be read: {error}. Remove it") from error
+
+
+def _describe(contents: dict[str, object]) -> str:
+    return f"{contents['size']} bytes with the SHA-256 {contents['sha256']}"
