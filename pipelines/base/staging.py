@@ -14,6 +14,8 @@ from tfpix2pix.pipelines.base.errors import UserError
 
 # What most file systems take.
 _MAX_NAME_BYTES = 255
+# What file systems answer that cannot sync a folder, such as some of those on a network.
+_NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
 
 
 class LongNameError(UserError):
@@ -52,10 +54,36 @@ def publish(folder: Path, target: Path) -> None:
     """
     if target.exists() or target.is_symlink():
         raise UserError(f"{target} has appeared in the meantime; nothing was replaced")
-    # Otherwise a power failure could leave the new name on files without their contents.
-    if hasattr(os, "sync"):  # Windows does not have it.
+    if hasattr(os, "sync"):  # One call for all files, of which a dataset has many; Windows lacks it.
         os.sync()
+    else:
+        sync_folder(folder)
     os.rename(folder, target)
+    sync(target.parent)
+
+
+def sync(path: Path) -> None:
+    """Waits until the contents of a file, or the names in a folder, are on the disk.
+
+    A power failure may otherwise leave a new name on a file without its contents, or the old name.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    except PermissionError:  # Windows opens no folders, and keeps their names in order itself.
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Waits until a folder and all that it holds are on the disk."""
+    for path in (*folder.rglob("*"), folder):
+        sync(path)
 
 
 def write_file(path: Path, contents: bytes) -> None:
@@ -70,7 +98,9 @@ def write_file(path: Path, contents: bytes) -> None:
         partial = path.with_name(f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()}.partial")
     try:
         partial.write_bytes(contents)
+        sync(partial)
         os.replace(partial, path)
+        sync(path.parent)
     except OSError as error:
         partial.unlink(missing_ok=True)
         if error.errno == errno.ENAMETOOLONG:

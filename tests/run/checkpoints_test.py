@@ -91,12 +91,17 @@ def _cut_metadata(folder):
     (folder / "checkpoint.json").write_text('{"step": 3, "be')
 
 
+def _flip_metadata(folder):
+    file = folder / "checkpoint.json"
+    file.write_text(file.read_text().replace('"score": 0.5', '"score": 0.4'))
+
+
 def _empty(folder):
     shutil.rmtree(folder)
     folder.mkdir()
 
 
-DAMAGES = [_cut, _flip, _empty_index, _drop_index, _drop_metadata, _cut_metadata, _empty]
+DAMAGES = [_cut, _flip, _empty_index, _drop_index, _drop_metadata, _cut_metadata, _flip_metadata, _empty]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -117,6 +122,52 @@ def test_all_damaged_is_an_error_that_touches_nothing(train_step, workdir):
     with pytest.raises(UserError, match="no checkpoint in .* can be read. Move the folder away"):
         checkpoints.restore_latest(workdir, train_step.variables())
     assert sorted(str(path) for path in workdir.rglob("*")) == before
+
+
+def test_no_flipped_bit_of_the_metadata_changes_what_is_read(workdir):
+    file = checkpoints.checkpoint_folder(workdir, 3) / "checkpoint.json"
+    written = file.read_bytes()
+    values = {"step": 3, "best": {"step": 1, "metric": "l1", "score": 0.5}}
+    assert checkpoints.read_metadata(workdir, 3) == values
+    found = 0
+    for place, byte in enumerate(written):
+        for bit in range(8):
+            file.write_bytes(written[:place] + bytes([byte ^ 1 << bit]) + written[place + 1 :])
+            try:
+                read = checkpoints.read_metadata(workdir, 3)
+            except ValueError:
+                found += 1
+            else:  # Of the name of the digest, or of white space.
+                assert {name: read[name] for name in values} == values
+    assert found > 0.6 * 8 * len(written)
+
+
+def test_metadata_of_older_versions_have_no_digest(workdir):
+    file = checkpoints.checkpoint_folder(workdir, 3) / "checkpoint.json"
+    file.write_text('{"step": 3, "best": null}')
+    assert checkpoints.read_metadata(workdir, 3) == {"step": 3, "best": None}
+
+
+def test_files_are_on_the_disk_before_a_checkpoint_counts(train_step, tmp_path, monkeypatch):
+    events, fsync, replace = [], os.fsync, os.replace
+
+    def note_fsync(descriptor):
+        events.append(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    def note_replace(source, target):
+        events.append("renamed")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", note_fsync)
+    monkeypatch.setattr(os, "replace", note_replace)
+    _fill(train_step, 4)
+    folder = checkpoints.save(tmp_path, train_step.variables(), {})
+    renamed = events.index("renamed")
+    files = sorted(path.stat().st_ino for path in folder.iterdir())
+    assert len(files) == 3
+    assert sorted(events[:renamed]) == sorted([*files, folder.stat().st_ino])
+    assert events[renamed + 1 :] == [folder.parent.stat().st_ino]
 
 
 def test_a_new_run_starts_at_0(train_step, tmp_path):

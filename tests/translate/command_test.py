@@ -311,7 +311,10 @@ def test_the_card_of_a_saved_model_tells_which_half_is_the_input(workdir, tmp_pa
         ),
         ({"model": "m", "input": "nested/x", "output": "nested"}, "nested/x/a.png is an input"),
         ({"model": "m", "input": "empty", "output": "out"}, "there is no JPEG, .* array in empty"),
-        ({"model": "m", "input": "gone", "output": "out"}, "there is no gone; `input` takes an image, a folder"),
+        (
+            {"model": "m", "input": "gone", "output": "out"},
+            "there is no gone; `input` takes an image, a folder",
+        ),
         ({"model": "m", "input": "*.gif", "output": "out"}, "no JPEG, PNG, BMP, TIFF, WebP or GIF image"),
         ({"model": "m", "input": "photos", "output": "out"}, "there is no m"),
         ({"model": "photos", "input": "photos", "output": "out"}, "photos is neither"),

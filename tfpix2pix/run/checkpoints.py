@@ -2,9 +2,10 @@
 
 `<workdir>/checkpoints/step-00001000/` holds `state.*` (a TensorFlow checkpoint:
 weights, optimizer slots, step) and `checkpoint.json`. It is written under
-another name and then renamed, so that one that is there is whole.
+another name, brought to the disk and then renamed, so that one that is there is whole.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -18,11 +19,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfpix2pix.networks.variables import GENERATOR, model_variables
+from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError, UserError, shorten
 from tfpix2pix.pipelines.base.paths import plain_folder
 from tfpix2pix.pipelines.base.progress import warn
 
 METADATA = "checkpoint.json"
+_DIGEST = "sha256"  # the key of the digest of all other values
 # The variables of a training step by name, one of them "step", as `Step.variables` returns them.
 Variables = Mapping[str, tf.Variable]
 # TensorFlow and JSON raise these for files that are missing, cut short, altered or of another kind.
@@ -41,8 +44,21 @@ def list_steps(workdir: Path) -> list[int]:
 
 
 def read_metadata(workdir: Path, step: int) -> dict[str, Any]:
-    """Returns what `save` was given as metadata for the checkpoint of a step."""
-    return json.loads((checkpoint_folder(workdir, step) / METADATA).read_text())
+    """Returns what `save` was given as metadata for the checkpoint of a step, and the step.
+
+    Raises:
+      OSError: when the file cannot be read.
+      ValueError: when it is not what `save` wrote.
+    """
+    metadata = json.loads((checkpoint_folder(workdir, step) / METADATA).read_text("utf-8"))
+    # Checkpoints of older versions hold no digest.
+    if (told := metadata.pop(_DIGEST, None)) is not None and told != _digest(metadata):
+        raise ValueError(f"{METADATA} does not hold what was written")
+    return metadata
+
+
+def _digest(metadata: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()
 
 
 def find_step(workdir: Path, which: str) -> int:
@@ -108,10 +124,12 @@ def save(workdir: Path, variables: Variables, metadata: Mapping[str, Any]) -> Pa
         partial.mkdir(parents=True)
         with plain_folder(partial) as plain:
             tf.train.Checkpoint(state=dict(variables)).write(str(plain / "state"))
-        (partial / METADATA).write_text(json.dumps({"step": step, **metadata}, indent=2) + "\n")
+        _write_metadata(partial / METADATA, {"step": step, **metadata})
+        staging.sync_folder(partial)
         if folder.exists():
             shutil.rmtree(folder)
         os.replace(partial, folder)
+        staging.sync(folder.parent)
     except (OSError, tf.errors.OpError) as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise UserError(
@@ -119,6 +137,11 @@ def save(workdir: Path, variables: Variables, metadata: Mapping[str, Any]) -> Pa
             f"({shorten(error)}); {tell_latest(workdir)}. Make room and run the same command to go on"
         ) from error
     return folder
+
+
+def _write_metadata(file: Path, metadata: Mapping[str, Any]) -> None:
+    metadata = json.loads(json.dumps(metadata))  # as it will be read: lists for tuples, keys that are texts
+    file.write_text(json.dumps({**metadata, _DIGEST: _digest(metadata)}, indent=2) + "\n", "utf-8")
 
 
 def prune(workdir: Path, keep: int, best_step: int | None) -> None:

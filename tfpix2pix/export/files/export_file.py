@@ -139,5 +139,6 @@ def _draw_images(image_size: tuple[int, int], channels: int) -> np.ndarray:
 def _publish(written: Path, path: Path, report: Mapping[str, Any]) -> None:
     described = path.with_name(f"{path.name}.json")
     described.unlink(missing_ok=True)  # It must never describe another file than the one beside it.
+    staging.sync(written)
     os.replace(written, path)
     staging.write_file(described, (json.dumps(report, indent=2) + "\n").encode())
