@@ -70,8 +70,8 @@ def _read_rows(file: Path, lines: list[str]) -> Iterator[_Row]:
         if any(cell.strip() for cell in cells[len(header) :]):
             # A split without its column would be lost, and images for validation would be trained on.
             raise UserError(
-                f"{file} line {reader.line_num}: there are {len(cells)} values for the {len(header)} columns of "
-                f"line 1. Name each column there, and put a path that holds {delimiter!r} in double quotes"
+                f"{file} line {reader.line_num}: there are {len(cells)} values for the {len(header)} columns "
+                f"of line 1. Name each column there, and put a path that holds {delimiter!r} in double quotes"
             )
         if any(cell.strip() for cell in cells):
             yield _read_row(file, reader.line_num, dict(zip(header, cells, strict=False)))
