@@ -50,6 +50,21 @@ def test_a_run_that_was_pushed_comes_back(server, run):
     assert hub.fetch_from_hub("hf://somebody/facades/generator.keras").name == "generator.keras"
 
 
+def test_the_card_tells_the_scores_as_the_hub_reads_them():
+    import yaml  # which huggingface_hub brings
+
+    about = {"dataset": "facades", "step": 9, "scores": {"validation": {"l1": 0.25}}}
+    about["config"] = {"generator": "unet", "direction": "BtoA"}
+    readme = hub._write_readme(about, (32, 48), "somebody/facades")
+    front = yaml.safe_load(readme.split("---\n")[1])
+    (entry,) = front["model-index"]
+    (result,) = entry["results"]
+    assert result["task"]["type"] == "image-to-image"
+    assert result["dataset"] == {"name": "facades", "type": "facades", "split": "validation"}
+    assert [(metric["type"], metric["value"]) for metric in result["metrics"]] == [("l1", 0.25)]
+    assert "| l1 | 0.2500 |" in readme and "[B, 32, 48, C]" in readme
+
+
 def test_what_the_hub_refuses_is_said_with_the_ways_out(server, run):
     with pytest.raises(UserError, match=f"cannot upload to {server.url}/somebody/facades: .*hf auth login"):
         hub.push_to_hub(run, "somebody/facades", token="hf_may_read")

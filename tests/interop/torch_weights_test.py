@@ -284,7 +284,7 @@ def test_a_folder_that_is_there_stays_as_it_is(recorded, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "expected --checkpoint=FILE --output=DIR, or --workdir=RUN --output=FILE"),
+        ([], "expected --checkpoint=FILE --output=DIR, or --pretrained=NAME --output=DIR, or --workdir=RUN"),
         (["--checkpoint=G.npz", "--output=run"], "there is no file G.npz"),
         (["--checkpoint=G.h5", "--output=run"], "state dicts are files .* Received: G.h5"),
         (["--workdir=run", "--output=G.npz"], "run holds no run"),

@@ -151,37 +151,12 @@ def push_to_hub(
 
 
 def _write_readme(about: Mapping[str, Any], image_size: tuple[int, int], repo_id: str) -> str:
-    from huggingface_hub import EvalResult, ModelCardData
-
-    scores = about["scores"]["validation"]
-    results = [
-        EvalResult(
-            task_type="image-to-image",
-            dataset_type=str(about["dataset"]),
-            dataset_name=str(about["dataset"]),
-            dataset_split="validation",
-            metric_type=name,
-            metric_value=float(value),
-        )
-        for name, value in scores.items()
-    ]
-    data = ModelCardData(
-        library_name="keras",
-        pipeline_tag="image-to-image",
-        tags=["pix2pix", "tfpix2pix", "conditional-gan"],
-        model_name=f"pix2pix {about['dataset']}",
-        eval_results=results or None,
-    )
     height, width = image_size
-    config = about["config"]
+    config, scores = about["config"], about["scores"]["validation"]
     rows = [f"| {name} | {value:.4f} |" for name, value in scores.items()]
-    table = (
-        "\n".join(["| score on the validation split | |", "|---|---|", *rows])
-        if rows
-        else "It was not scored."
-    )
+    table = "\n".join(["| validation score | value |", "|---|---|", *rows]) if rows else "It was not scored."
     return f"""---
-{data.to_yaml()}
+{_write_metadata(about["dataset"], scores)}
 ---
 
 # pix2pix, {about["dataset"]}
@@ -201,6 +176,31 @@ generated = generator(image)  # float32 [B, {height}, {width}, C] in [-1, 1]
 
 `{ABOUT_FILE}` holds all settings. The author of the model states its licence, and that of its data.
 """
+
+
+def _write_metadata(dataset: str, scores: Mapping[str, float]) -> str:
+    """Returns what the Hub reads at the head of a README.md, in YAML."""
+    from huggingface_hub import EvalResult, ModelCardData
+
+    results = [
+        EvalResult(
+            task_type="image-to-image",
+            dataset_type=dataset,
+            dataset_name=dataset,
+            dataset_split="validation",
+            metric_type=name,
+            metric_value=float(value),
+        )
+        for name, value in scores.items()
+    ]
+    data = ModelCardData(
+        library_name="keras",
+        pipeline_tag="image-to-image",
+        tags=["pix2pix", "tfpix2pix", "conditional-gan"],
+        model_name=f"pix2pix {dataset}",
+        eval_results=results or None,
+    )
+    return data.to_yaml()
 
 
 def _require_package() -> None:
