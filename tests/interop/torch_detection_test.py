@@ -7,6 +7,7 @@ import pytest
 
 from tfpix2pix.interop import torch_detection, torch_names
 from tfpix2pix.interop.torch_names import PatchDiscriminator, Unet
+from tfpix2pix.interop.torch_residual_names import ResidualGenerator
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 
 RECORDING = Path(__file__).parents[1] / "helpers" / "references" / "torch_networks.npz"
@@ -35,7 +36,7 @@ def _weights(recorded, network):
     ],
 )
 def test_recorded_generators_are_recognised(recorded, network, expected):
-    assert torch_detection.detect_unet(_weights(recorded, network), FILE) == expected
+    assert torch_detection.detect_generator(_weights(recorded, network), FILE) == expected
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,7 @@ def test_what_does_not_fit_is_named(recorded, spoil, message):
     weights = _weights(recorded, "batch")
     spoil(weights)
     with pytest.raises(UserError, match=message) as error:
-        torch_detection.detect_unet(weights, FILE)
+        torch_detection.detect_generator(weights, FILE)
     assert FILE in str(error.value)
 
 
@@ -122,20 +123,47 @@ def test_of_many_faults_some_are_named(recorded):
     weights = {name: value for name, value in _weights(recorded, "batch").items() if value.ndim == 4}
     weights["model.model.1.model.2.weight"] = np.ones(2, "float32")  # still batch norm
     with pytest.raises(UserError, match=r"missing: (model\S+, ){5}model\S+ and 12 more$"):
-        torch_detection.detect_unet(weights, FILE)
+        torch_detection.detect_generator(weights, FILE)
 
 
-def test_a_resnet_of_cyclegan_is_recognised():
-    weights = {"model.1.weight": np.zeros((64, 3, 7, 7))}
-    weights |= {f"model.{10 + block}.conv_block.1.weight": np.zeros((8, 8, 3, 3)) for block in range(9)}
-    for detect in (torch_detection.detect_unet, torch_detection.detect_discriminator):
-        with pytest.raises(UserError, match=r"ResNet generator \(resnet_9blocks\), CycleGAN"):
-            detect(weights, FILE)
+def _resnet_weights(blocks, dropout=False):
+    """Returns the weights of the reference's ResnetGenerator(3, 1, ngf=2), with instance norm."""
+    second = 6 if dropout else 5
+    shapes = {"model.1": (2, 3, 7, 7), "model.4": (4, 2, 3, 3), "model.7": (8, 4, 3, 3)}
+    for block in range(10, 10 + blocks):
+        shapes |= {f"model.{block}.conv_block.{place}": (8, 8, 3, 3) for place in (1, second)}
+    up = 10 + blocks
+    shapes |= {f"model.{up}": (8, 4, 3, 3), f"model.{up + 3}": (4, 2, 3, 3), f"model.{up + 7}": (1, 2, 7, 7)}
+    filters = {
+        f"model.{up}": 4,
+        f"model.{up + 3}": 2,
+    }  # The kernels of transposed convolutions begin with inputs.
+    weights = {f"{name}.weight": np.zeros(shape, "float32") for name, shape in shapes.items()}
+    return weights | {
+        f"{name}.bias": np.zeros(filters.get(name, shape[0]), "float32") for name, shape in shapes.items()
+    }
+
+
+@pytest.mark.parametrize("blocks, dropout", [(6, True), (9, False)])
+def test_the_resnets_of_cyclegan_are_recognised(blocks, dropout):
+    expected = ResidualGenerator(2, blocks, 2, 3, 1, affine=False, biased=True, dropout=dropout)
+    assert torch_detection.detect_generator(_resnet_weights(blocks, dropout), FILE) == expected
+    with pytest.raises(UsageError, match="holds a generator: give it as `checkpoint`"):
+        torch_detection.detect_discriminator(_resnet_weights(blocks, dropout), FILE)
+
+
+def test_other_resnets_are_refused():
+    with pytest.raises(UserError, match="of 4 residual blocks, .* resnet_6blocks and resnet_9blocks"):
+        torch_detection.detect_generator(_resnet_weights(4), FILE)
+    weights = _resnet_weights(9)
+    del weights["model.7.bias"]
+    with pytest.raises(UserError, match="ResNet of 9 blocks.*instance norm, without dropout.*: model.7.b"):
+        torch_detection.detect_generator(weights, FILE)
 
 
 def test_files_that_are_swapped(recorded):
     with pytest.raises(UsageError, match="holds a discriminator: give it as `discriminator`"):
-        torch_detection.detect_unet(_weights(recorded, "pixel"), FILE)
+        torch_detection.detect_generator(_weights(recorded, "pixel"), FILE)
     with pytest.raises(UsageError, match="holds a generator: give it as `checkpoint`"):
         torch_detection.detect_discriminator(_weights(recorded, "batch"), FILE)
 
@@ -148,7 +176,7 @@ def test_files_that_are_swapped(recorded):
     ],
 )
 def test_other_networks_are_named_by_what_they_hold(weights, message):
-    for detect in (torch_detection.detect_unet, torch_detection.detect_discriminator):
+    for detect in (torch_detection.detect_generator, torch_detection.detect_discriminator):
         with pytest.raises(UserError, match=message):
             detect(weights, FILE)
 

@@ -350,3 +350,28 @@ def test_a_bias_that_the_reference_has_no_place_for(recorded, tmp_path):
         )
     assert not (tmp_path / "b.npz").exists()
     _convert(f"--workdir={workdir}", f"--output={tmp_path / 'b.npz'}")
+
+
+@pytest.mark.parametrize(
+    "blocks, normalization, dropout", [(6, "batch", "torch"), (9, "plain_instance", "none")]
+)
+def test_a_resnet_goes_to_the_reference_and_comes_back(blocks, normalization, dropout, tmp_path):
+    """Its layers are those of pix2pixHD's G1, whose pixels methods/pix2pixhd_golden_test compares."""
+    settings = {"generator": f"resnet_{blocks}blocks", "normalization": normalization, "dropout": dropout}
+    config = make_config(dataset="synthetic", image_size=32, base_filters=2, precision="float32", **settings)
+    workdir = tiny_run.write_run(tmp_path / "ours", config)
+    _convert(f"--workdir={workdir}", f"--output={tmp_path / 'G.npz'}")
+    second = 6 if dropout == "torch" else 5
+    with np.load(tmp_path / "G.npz") as state:
+        assert state["model.1.weight"].shape == (2, 3, 7, 7)
+        assert state[f"model.10.conv_block.{second}.weight"].shape == (8, 8, 3, 3)
+        assert state[f"model.{17 + blocks}.weight"].shape == (3, 2, 7, 7)
+        assert ("model.1.bias" in state) == (normalization == "plain_instance")
+
+    _convert(f"--checkpoint={tmp_path / 'G.npz'}", f"--output={tmp_path / 'back'}", "--image_size=32")
+    back = read_config(tmp_path / "back")
+    assert {name: getattr(back, name) for name in settings} == settings
+    ours, theirs = (torch_export.read_weights(load_generator(run)[0]) for run in (workdir, tmp_path / "back"))
+    assert ours.keys() == theirs.keys()
+    for name, value in ours.items():
+        np.testing.assert_array_equal(theirs[name], value, err_msg=name)

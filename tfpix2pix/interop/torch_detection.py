@@ -7,12 +7,15 @@ import numpy as np
 
 from tfpix2pix.interop import torch_names
 from tfpix2pix.interop.torch_names import PatchDiscriminator, Table, Unet
+from tfpix2pix.interop.torch_residual_names import ResidualGenerator, residual_table
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 
 State = Mapping[str, np.ndarray]
 
 # Prefixes that wrappers put before names: DataParallel and DistributedDataParallel; torch.compile.
 WRAPPERS = ("module.", "_orig_mod.")
+# The ResNets that have a counterpart here.
+RESNET_BLOCKS = (6, 9)
 # A message names at most this many tensors of each kind.
 NAMED = 6
 
@@ -32,8 +35,8 @@ def split_statistics(state: State) -> tuple[dict[str, np.ndarray], list[str]]:
     return {name: state[name] for name in state if name not in set(statistics)}, statistics
 
 
-def detect_unet(weights: State, source: object) -> Unet:
-    """Finds the U-Net that weights belong to.
+def detect_generator(weights: State, source: object) -> Unet | ResidualGenerator:
+    """Finds the U-Net or the ResNet that weights belong to.
 
     Args:
       weights: from `split_statistics`.
@@ -44,7 +47,8 @@ def detect_unet(weights: State, source: object) -> Unet:
       UserError: if they belong to another network, or if some are missing, too many,
         of a wrong shape or not finite; the message names them.
     """
-    _refuse_resnet(weights, source)
+    if _has_blocks(weights):
+        return _detect_resnet(weights, source)
     if _find_discriminator(weights):
         raise UsageError(
             f"{source} holds a discriminator: give it as `discriminator`, and the generator's file as "
@@ -53,8 +57,8 @@ def detect_unet(weights: State, source: object) -> Unet:
     first, last = _shape(weights, "model.model.0.weight"), _shape(weights, "model.model.3.weight")
     if not (first and last):
         raise UserError(
-            f"{source} holds no U-Net of the PyTorch reference, whose first and last convolution are "
-            f"model.model.0.weight and model.model.3.weight. It holds {_some(weights)}"
+            f"{source} holds no generator of the PyTorch reference: the first and last convolution of a "
+            f"U-Net are model.model.0.weight and model.model.3.weight. It holds {_some(weights)}"
         )
     unet = Unet(
         depth=max(2, *(name.split(".").count("model") - 1 for name in weights)),
@@ -70,9 +74,8 @@ def detect_unet(weights: State, source: object) -> Unet:
 
 
 def detect_discriminator(weights: State, source: object) -> PatchDiscriminator:
-    """Finds the discriminator that weights belong to; arguments and errors are as in `detect_unet`."""
-    _refuse_resnet(weights, source)
-    if "model.model.0.weight" in weights:
+    """Finds the discriminator that weights belong to; arguments and errors are as in `detect_generator`."""
+    if "model.model.0.weight" in weights or _has_blocks(weights):
         raise UsageError(f"{source} holds a generator: give it as `checkpoint`")
     prefix = _find_discriminator(weights)
     if not prefix:
@@ -95,13 +98,34 @@ def detect_discriminator(weights: State, source: object) -> PatchDiscriminator:
     return discriminator
 
 
-def _refuse_resnet(weights: State, source: object) -> None:
-    blocks = {name.partition(".conv_block.")[0] for name in weights if ".conv_block." in name}
-    if blocks:
+def _detect_resnet(weights: State, source: object) -> ResidualGenerator:
+    """Finds the ResNet that weights belong to, whose blocks tell it apart from all others."""
+    blocks = len({name.partition(".conv_block.")[0] for name in weights if ".conv_block." in name})
+    first = _shape(weights, "model.1.weight")
+    last = _shape(weights, f"model.{blocks + 17}.weight")
+    if blocks not in RESNET_BLOCKS or not (first and last):
         raise UserError(
-            f"{source} holds a ResNet generator (resnet_{len(blocks)}blocks), CycleGAN's default; "
-            "only the U-Nets of pix2pix have a counterpart here"
+            f"{source} holds a network of {blocks} residual blocks, which has no counterpart here: there are "
+            f"CycleGAN's, {' and '.join(f'resnet_{number}blocks' for number in RESNET_BLOCKS)}"
         )
+    resnet = ResidualGenerator(
+        depth=2,
+        blocks=blocks,
+        base_filters=first[0],
+        input_channels=first[1],
+        output_channels=last[0],
+        affine=_has_affine(weights),
+        biased="model.1.bias" in weights,
+        # A dropout between the convolutions of a block counts as one more layer.
+        dropout="model.10.conv_block.6.weight" in weights and "model.10.conv_block.5.weight" not in weights,
+    )
+    _check_norm(resnet, source)
+    _compare(weights, residual_table(resnet), resnet, source)
+    return resnet
+
+
+def _has_blocks(weights: State) -> bool:
+    return any(".conv_block." in name for name in weights)
 
 
 def _find_discriminator(weights: State) -> str | None:
@@ -117,7 +141,7 @@ def _has_affine(weights: State) -> bool:
     return any(name.endswith(".weight") and value.ndim == 1 for name, value in weights.items())
 
 
-def _check_norm(network: Unet | PatchDiscriminator, source: object) -> None:
+def _check_norm(network: Unet | ResidualGenerator | PatchDiscriminator, source: object) -> None:
     if network.affine and network.biased:
         raise UserError(
             f"{source} has norms with scale and offset as well as convolutions with biases before them. "

@@ -9,8 +9,10 @@ import numpy as np
 from tfpix2pix.config.choices import STRIDED_CONVOLUTIONS
 from tfpix2pix.config.config import Config
 from tfpix2pix.interop import torch_files, torch_names
+from tfpix2pix.interop.torch_detection import RESNET_BLOCKS
 from tfpix2pix.interop.torch_import import Conversion
 from tfpix2pix.interop.torch_names import PatchDiscriminator, Table, Unet
+from tfpix2pix.interop.torch_residual_names import ResidualGenerator, generator_table
 from tfpix2pix.networks import generators
 from tfpix2pix.networks.build import build_discriminator, build_generator
 from tfpix2pix.networks.variables import DISCRIMINATOR, weights_of
@@ -44,20 +46,20 @@ def export_weights(
         torch_files.check_writable(file)
     config = read_config(workdir)
     step = checkpoints.find_step(workdir, which)
-    unet, patch = _describe_unet(config), _describe_discriminator(config) if discriminator else None
+    network, patch = _describe_generator(config), _describe_discriminator(config) if discriminator else None
     generator = build_generator(config)
     checkpoints.restore_generator(workdir, step, generator)
-    states = [_state(generator, torch_names.unet_table(unet))]
+    states = [_state(generator, generator_table(network))]
     if patch is not None:
-        network = build_discriminator(config)
-        checkpoints.restore_model(workdir, step, DISCRIMINATOR, network)
-        states.append(_state(network, torch_names.discriminator_table(patch)))
+        judge = build_discriminator(config)
+        checkpoints.restore_model(workdir, step, DISCRIMINATOR, judge)
+        states.append(_state(judge, torch_names.discriminator_table(patch)))
     with contextlib.ExitStack() as undo:
         for file, state in zip(files, states, strict=True):
             torch_files.write_state(file, state)
             undo.callback(file.unlink)
         undo.pop_all()
-    return Conversion(config, step, unet, patch, _describe_differences(config, unet, patch))
+    return Conversion(config, step, network, patch, _describe_differences(config, network, patch))
 
 
 def read_weights(model: keras.Model) -> dict[str, np.ndarray]:
@@ -65,7 +67,14 @@ def read_weights(model: keras.Model) -> dict[str, np.ndarray]:
     return {name: variable.numpy() for name, variable in weights_of(model).items()}
 
 
-def _describe_unet(config: Config) -> Unet:
+def _describe_generator(config: Config) -> Unet | ResidualGenerator:
+    channels = config.input_channels, config.output_channels
+    for blocks in RESNET_BLOCKS:
+        if config.generator == f"resnet_{blocks}blocks" and config.input_encoding == PICTURE:
+            drops = config.dropout != "none"
+            return ResidualGenerator(
+                2, blocks, config.base_filters, *channels, **_norm(config), dropout=drops
+            )
     depth = config.depth or generators.depth_for(config.image_size)
     faults = [
         f"`{name}={value}`"
@@ -80,9 +89,9 @@ def _describe_unet(config: Config) -> Unet:
     if faults:
         raise UserError(
             f"the PyTorch reference has no such generator: {', '.join(faults)}. It has U-Nets of "
-            f"{torch_names.LEAST_DEPTH} or more downsamplings, with transposed convolutions"
+            f"{torch_names.LEAST_DEPTH} or more downsamplings, with transposed convolutions, and "
+            + " and ".join(f"resnet_{blocks}blocks" for blocks in RESNET_BLOCKS)
         )
-    channels = config.input_channels, config.output_channels
     return Unet(depth, config.base_filters, *channels, **_norm(config))
 
 
@@ -118,21 +127,23 @@ def _state(model: keras.Model, table: Table) -> dict[str, np.ndarray]:
     return {**torch_names.to_theirs(weights, table), **torch_names.initial_statistics(table)}
 
 
-def _describe_differences(config: Config, unet: Unet, patch: PatchDiscriminator | None) -> list[str]:
+def _describe_differences(
+    config: Config, network: Unet | ResidualGenerator, patch: PatchDiscriminator | None
+) -> list[str]:
     notes = []
-    if patch and patch.channels == unet.output_channels:
+    if patch and patch.channels == network.output_channels:
         notes.append(
             "the discriminator sees targets alone, and that of the reference's pix2pix model sees pairs: "
             "networks.define_D there takes the file, --continue_train does not"
         )
-    if unet.affine:
+    if network.affine:
         notes.append(
             "running statistics are those of an untrained network, as none are kept here: "
             "translate there without --eval"
         )
     if config.normalization == "instance":
         notes.append("instance norm with scale and offset is the reference's --norm batch at batch size 1")
-    if config.dropout == "paper":
+    if config.dropout == "paper" and isinstance(network, Unet):
         notes.append("dropout there is one block later, and in fewer or more blocks at other depths than 8")
-    notes.append(f"images there must be multiples of {2**unet.depth} px")
+    notes.append(f"images there must be multiples of {2**network.depth} px")
     return notes

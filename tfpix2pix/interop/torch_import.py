@@ -14,6 +14,7 @@ from tfpix2pix.config.config import Config, make_config, parse_size
 from tfpix2pix.config.options import text
 from tfpix2pix.interop import torch_detection, torch_files, torch_names
 from tfpix2pix.interop.torch_names import PatchDiscriminator, Unet
+from tfpix2pix.interop.torch_residual_names import ResidualGenerator, generator_table
 from tfpix2pix.methods.build import build_train_step
 from tfpix2pix.methods.step import TranslationStep
 from tfpix2pix.networks.build import build_generator
@@ -23,6 +24,7 @@ from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.run import checkpoints
 from tfpix2pix.run.folder import write_config
 
+RESNET_SIZE = 256  # the reference's --crop_size
 # This file, beside the run's configuration, says what was read and what differs.
 RECORD_FILE = "torch_weights.json"
 
@@ -40,7 +42,7 @@ class Conversion(NamedTuple):
 
     config: Config
     step: int
-    generator: Unet
+    generator: Unet | ResidualGenerator
     discriminator: PatchDiscriminator | None
     notes: list[str]
 
@@ -67,7 +69,7 @@ def import_run(
     if workdir.exists():
         raise UsageError(f"{workdir} exists already: choose a new folder")
     weights, statistics = _read(checkpoint)
-    unet = torch_detection.detect_unet(weights, checkpoint)
+    network = torch_detection.detect_generator(weights, checkpoint)
     patch, patch_weights = None, dict[str, np.ndarray]()
     if discriminator is not None:
         patch_weights, more_statistics = _read(discriminator)
@@ -75,17 +77,18 @@ def import_run(
         statistics += more_statistics
     given = {name: value for name, value in given.items() if value is not None}
     dataset = re.sub(r"^\W|[^\w.-]", "_", workdir.name)
-    config = _make_config(unet, patch, {"dataset": dataset, **given})
+    config = _make_config(network, patch, {"dataset": dataset, **given})
     train_step = build_train_step(config, total_steps=1)
-    zeroed = assign_weights(train_step.generator, torch_names.to_ours(weights, torch_names.unet_table(unet)))
+    zeroed = assign_weights(train_step.generator, torch_names.to_ours(weights, generator_table(network)))
     if patch is not None:
         table = torch_names.discriminator_table(patch)
         zeroed += assign_weights(train_step.discriminator, torch_names.to_ours(patch_weights, table))
-    noisy = unet.depth > torch_names.LEAST_DEPTH and "dropout" not in given
+    is_unknown = isinstance(network, Unet) and network.depth > torch_names.LEAST_DEPTH
+    noisy = is_unknown and "dropout" not in given
     notes = _describe_differences(config, patch, len(statistics), zeroed, noisy)
     files = {"generator": str(checkpoint), "discriminator": str(discriminator or "")}
     _write_run(workdir, train_step, config, {**files, "notes": notes})
-    return Conversion(config, 0, unet, patch, notes)
+    return Conversion(config, 0, network, patch, notes)
 
 
 def read_generator(checkpoint: Path) -> keras.Model:
@@ -99,9 +102,9 @@ def read_generator(checkpoint: Path) -> keras.Model:
       UserError: if it holds a network that has no counterpart here.
     """
     weights, _ = _read(checkpoint)
-    unet = torch_detection.detect_unet(weights, checkpoint)
-    generator = build_generator(_make_config(unet, None, {"dataset": "pretrained"}))
-    assign_weights(generator, torch_names.to_ours(weights, torch_names.unet_table(unet)))
+    network = torch_detection.detect_generator(weights, checkpoint)
+    generator = build_generator(_make_config(network, None, {"dataset": "pretrained"}))
+    assign_weights(generator, torch_names.to_ours(weights, generator_table(network)))
     return generator
 
 
@@ -142,50 +145,58 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
     return torch_detection.split_statistics(torch_detection.unwrap(state))
 
 
-def _make_config(unet: Unet, patch: PatchDiscriminator | None, given: Mapping[str, Any]) -> Config:
+def _make_config(
+    network: Unet | ResidualGenerator, patch: PatchDiscriminator | None, given: Mapping[str, Any]
+) -> Config:
     detected: dict[str, Any] = {
-        "generator": "unet",
-        "upsampling": "transposed",
-        "depth": unet.depth,
-        "base_filters": unet.base_filters,
-        "normalization": "batch" if unet.affine else "plain_instance" if unet.biased else "none",
-        "input_channels": unet.input_channels,
-        "output_channels": unet.output_channels,
+        "base_filters": network.base_filters,
+        "normalization": "batch" if network.affine else "plain_instance" if network.biased else "none",
+        "input_channels": network.input_channels,
+        "output_channels": network.output_channels,
     }
+    if isinstance(network, Unet):
+        detected |= {"generator": "unet", "upsampling": "transposed", "depth": network.depth}
+    else:
+        detected |= {
+            "generator": f"resnet_{network.blocks}blocks",
+            "dropout": "torch" if network.dropout else "none",
+        }
     if patch is not None:
-        detected |= _read_settings(patch, unet, given)
+        detected |= _read_settings(patch, network, given)
     for name, value in detected.items():
         if given.get(name, value) != value:
             raise UsageError(
                 f"the files have `{name}={value}`: leave it out. Received: `{name}={text(given[name])}`"
             )
-    least_size = LEAST_SIZES.get(
-        given.get("receptive_field", detected.get("receptive_field", 70)), LEAST_SIZE
-    )
-    size = given.get("image_size", max(2**unet.depth, least_size))
-    if min(parse_size(size, "image_size")) < 2**unet.depth:
+    field = given.get("receptive_field", detected.get("receptive_field", 70))
+    # A ResNet takes all sizes.
+    usual = 2**network.depth if isinstance(network, Unet) else RESNET_SIZE
+    size = given.get("image_size", max(usual, LEAST_SIZES.get(field, LEAST_SIZE)))
+    if min(parse_size(size, "image_size")) < 2**network.depth:
         raise UsageError(
-            f"`image_size` must be at least {2**unet.depth} for a {unet}. Received: {text(size)}"
+            f"`image_size` must be at least {2**network.depth} for a {network}. Received: {text(size)}"
         )
     return make_config(
         **{"image_size": size, "dropout": "torch", "precision": "float32", **given, **detected}
     )
 
 
-def _read_settings(patch: PatchDiscriminator, unet: Unet, given: Mapping[str, Any]) -> dict[str, Any]:
+def _read_settings(
+    patch: PatchDiscriminator, network: Unet | ResidualGenerator, given: Mapping[str, Any]
+) -> dict[str, Any]:
     """Returns the settings that a discriminator's file decides."""
     fields = {strided: px for px, strided in STRIDED_CONVOLUTIONS.items()}
     if patch.strided not in fields:
         raise UserError(f"a {patch} has no counterpart here: there are 1 to {max(fields)} strided ones")
     # The reference's norm "none" had biases in some versions, in which it looks like its "instance".
-    if patch.affine != unet.affine or (unet.biased and not patch.biased):
-        raise UserError(f"the files are not of one run: a {unet}, and a {patch}")
-    sees_input = patch.channels == unet.input_channels + unet.output_channels
-    if not sees_input and patch.channels != unet.output_channels:
-        pair = unet.input_channels + unet.output_channels
+    if patch.affine != network.affine or (network.biased and not patch.biased):
+        raise UserError(f"the files are not of one run: a {network}, and a {patch}")
+    sees_input = patch.channels == network.input_channels + network.output_channels
+    if not sees_input and patch.channels != network.output_channels:
+        pair = network.input_channels + network.output_channels
         raise UserError(
-            f"the files are not of one run: a {unet}, and a {patch}, which would have {pair} for pairs, "
-            f"or {unet.output_channels} for targets alone"
+            f"the files are not of one run: a {network}, and a {patch}, which would have {pair} for pairs, "
+            f"or {network.output_channels} for targets alone"
         )
     wanted = ("cgan", "l1+cgan") if sees_input else ("gan", "l1+gan")
     objective = given.get("objective", wanted[1])
@@ -193,7 +204,7 @@ def _read_settings(patch: PatchDiscriminator, unet: Unet, given: Mapping[str, An
         raise UsageError(
             f"`objective` must be {' or '.join(wanted)} with this `discriminator`. Received: {objective}"
         )
-    as_wide = patch.base_filters == unet.base_filters and "discriminator_filters" not in given
+    as_wide = patch.base_filters == network.base_filters and "discriminator_filters" not in given
     return {
         "receptive_field": fields[patch.strided],
         "discriminator_filters": None if as_wide else patch.base_filters,

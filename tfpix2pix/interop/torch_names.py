@@ -44,7 +44,7 @@ class Unet:
     def __str__(self) -> str:
         return (
             f"U-Net of {self.depth} downsamplings, {self.base_filters} filters, "
-            f"{self.input_channels} -> {self.output_channels} channels, {_norm(self)}"
+            f"{self.input_channels} -> {self.output_channels} channels, {name_norm(self.affine, self.biased)}"
         )
 
 
@@ -70,7 +70,8 @@ class PatchDiscriminator:
 
     def __str__(self) -> str:
         kind = f"{self.strided} strided convolutions" if self.strided else "1x1 convolutions"
-        return f"PatchGAN of {kind}, {self.base_filters} filters, {self.channels} channels, {_norm(self)}"
+        norm = name_norm(self.affine, self.biased)
+        return f"PatchGAN of {kind}, {self.base_filters} filters, {self.channels} channels, {norm}"
 
 
 class Place(NamedTuple):
@@ -180,7 +181,8 @@ def _transpose(value: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     return np.transpose(value, axes) if value.ndim == 4 else value
 
 
-def _norm(network: Unet | PatchDiscriminator) -> str:
-    if network.affine:
+def name_norm(affine: bool, biased: bool) -> str:
+    """Returns what the reference calls the norm of a network."""
+    if affine:
         return "batch norm"
-    return "instance norm" if network.biased else "no norm"
+    return "instance norm" if biased else "no norm"

@@ -6,7 +6,14 @@ convolution, a norm and a ReLU each take one.
 
 import dataclasses
 
-from tfpix2pix.interop.torch_names import Place, affine_places, convolution_places
+from tfpix2pix.interop.torch_names import (
+    Place,
+    Unet,
+    affine_places,
+    convolution_places,
+    name_norm,
+    unet_table,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +44,13 @@ class ResidualGenerator:
     enhancers: int = 0
     enhancer_blocks: int = 3
 
+    def __str__(self) -> str:
+        norm, dropout = name_norm(self.affine, self.biased), "with" if self.dropout else "without"
+        return (
+            f"ResNet of {self.blocks} blocks, {self.depth} downsamplings, {self.base_filters} filters, "
+            f"{self.input_channels} -> {self.output_channels} channels, {norm}, {dropout} dropout"
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class MultiscaleDiscriminator:
@@ -53,6 +67,11 @@ class MultiscaleDiscriminator:
     strided: int
     base_filters: int
     channels: int
+
+
+def generator_table(generator: Unet | ResidualGenerator) -> dict[str, Place]:
+    """Returns every weight of a generator by its name in the reference."""
+    return unet_table(generator) if isinstance(generator, Unet) else residual_table(generator)
 
 
 def residual_table(generator: ResidualGenerator) -> dict[str, Place]:

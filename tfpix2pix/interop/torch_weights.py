@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 DEFAULTS = {
     "dataset": "the name of --output",
     "dropout": "torch",
-    "image_size": "2 to the depth",
+    "image_size": "2 to the depth; 256 for ResNets",
     "precision": "float32",
 }
 
@@ -179,18 +179,19 @@ def _describe_import(result: "Conversion", workdir: Path) -> str:
 
 
 def _describe_export(result: "Conversion", output: Path, discriminator: Path | None) -> str:
-    unet, patch = result.generator, result.discriminator
-    norm = "batch" if unet.affine else "instance" if unet.biased else "none"
-    net = (
-        f"--netG unet_{2**unet.depth}"
-        if unet.depth in (7, 8)
-        else f"UnetGenerator of num_downs {unet.depth},"
-    )
+    network, patch = result.generator, result.discriminator
+    norm = "batch" if network.affine else "instance" if network.biased else "none"
+    if result.config.generator != "unet":
+        net = f"--netG {result.config.generator}"
+    elif network.depth in (7, 8):
+        net = f"--netG unet_{2**network.depth}"
+    else:
+        net = f"UnetGenerator of num_downs {network.depth},"
     dropout = " --no_dropout" if result.config.dropout == "none" else ""
-    channels = f"--input_nc {unet.input_channels} --output_nc {unet.output_channels}"
+    channels = f"--input_nc {network.input_channels} --output_nc {network.output_channels}"
     lines = [
         f"generator:     {output}, step {result.step}",
-        f"  there:       {net} --ngf {unet.base_filters} --norm {norm} {channels}{dropout}",
+        f"  there:       {net} --ngf {network.base_filters} --norm {norm} {channels}{dropout}",
     ]
     if patch:
         kind = {0: "pixel", 3: "basic"}.get(patch.strided, f"n_layers --n_layers_D {patch.strided}")

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfpix2pix.export.names import NETWORK_SIGNATURE
 from tfpix2pix.export.versions import find_version
 from tfpix2pix.interop import torch_detection, torch_files, torch_names
+from tfpix2pix.interop.torch_residual_names import generator_table
 from tfpix2pix.networks.class_channels import ClassChannels
 from tfpix2pix.networks.variables import DISCRIMINATOR, GENERATOR, weights_of
 from tfpix2pix.pipelines.base.errors import UsageError, UserError, shorten
@@ -110,7 +111,7 @@ def _read_keras(path: Path) -> Origin:
 def _read_torch(path: Path) -> Origin:
     state = torch_detection.unwrap(torch_files.read_state(path))
     weights, _ = torch_detection.split_statistics(state)
-    table = torch_names.unet_table(torch_detection.detect_unet(weights, path))
+    table = generator_table(torch_detection.detect_generator(weights, path))
     return Origin(path, _record(path, "torch"), torch_names.to_ours(weights, table), lacks_biases=True)
 
 
