@@ -73,6 +73,17 @@ class Source:
     def __len__(self) -> int:
         return len(self.example_ids)
 
+    def take(self, count: int | None) -> "Source":
+        """Returns the first pairs alone; None stands for all of them."""
+        if count is None or self.stream is not None:
+            return self
+        return dataclasses.replace(
+            self,
+            example_ids=self.example_ids[:count],
+            files=self.files[:count],
+            origins=self.origins[:count],
+        )
+
     @property
     def dtypes(self) -> tuple[tf.DType, ...]:
         """The types of the images that `read` returns; no file is read for that."""

@@ -16,7 +16,7 @@ from tfpix2pix.pipelines.catalogue import CATALOGUE
 from tfpix2pix.pipelines.files import sources
 from tfpix2pix.run import checkpoints, splits
 from tfpix2pix.train.training import train_and_evaluate
-from tfpix2pix.train.validation import build_judgement
+from tfpix2pix.train.validation import build_judgement, compute_validation_scores
 
 COLOURS = np.array(list(CATALOGUE["camvid"].palette.values()), np.uint8)
 
@@ -107,6 +107,17 @@ def test_training_keeps_the_best_by_fcn_score(data_dir, segmenter, tmp_path, cap
     warning = "the images in {} are not those of camvid: train/ holds 3 examples instead of 367; val/ holds 2"
     told = capsys.readouterr().err
     assert warning.format(data_dir) in told and "has the colours" not in told
+
+
+def test_a_validation_may_look_at_the_first_examples_alone(data_dir, tmp_path):
+    config = runs.tiny_config(data_dir, dataset="camvid", steps=1, validate_examples=1)
+    result = train_and_evaluate(config, tmp_path)
+    whole = splits.open_split(config, "val")
+    first = whole.take(1)
+    assert (first.example_ids, len(whole)) == (("0",), 2)
+    for source, is_it in ((first, True), (whole, False)):
+        scores = compute_validation_scores(result.generator, source, config.image_size)
+        assert (result.scores == pytest.approx(scores)) == is_it
 
 
 def test_a_segmenter_changes_nothing_but_the_score(data_dir, segmenter, tmp_path):

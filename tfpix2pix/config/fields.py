@@ -130,6 +130,13 @@ class Config(NetworkConfig):
         group="output",
         may_change=True,
     )
+    validate_examples: int | None = option(
+        None,
+        "Score only this many examples of the validation split, its first ones. With several processes, the "
+        "others wait while one scores.",
+        group="output",
+        minimum=1,
+    )
     serving_noise: str = option(
         "fixed",
         "Let the SavedModel answer requests that bring no seed with the same noise for all (fixed), with "

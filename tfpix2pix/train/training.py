@@ -166,11 +166,12 @@ def _open_data(
     if train_source.stream is not None and config.strategy == "multiworker":
         raise UsageError("`strategy=multiworker` needs data that are read by an index, and `train` is not")
     if validation is not None:
-        return train_source, splits.take_data(config, "validation", validation)
-    val_source = splits.open_split(config, "val", train_source.meaning)
-    if is_chief and (misfit := find_misfit(config, train_source, val_source)):
-        warn(misfit)
-    return train_source, val_source
+        val_source = splits.take_data(config, "validation", validation)
+    else:
+        val_source = splits.open_split(config, "val", train_source.meaning)
+        if is_chief and (misfit := find_misfit(config, train_source, val_source)):
+            warn(misfit)
+    return train_source, val_source.take(config.validate_examples)
 
 
 def _hold_callbacks(callbacks: Sequence[Callback], config: Config) -> Callbacks:
