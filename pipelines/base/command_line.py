@@ -3,7 +3,8 @@
 A command ends with status 0 when it has succeeded, with 2 when it was called wrongly,
 and with 1 when it has failed; the last line of standard error then gives the reason,
 after `error:`. When Ctrl-C or SIGTERM stops it, it ends with status 130 or 143, as shells
-report these signals, and its last line says so without `error:`.
+report these signals, and its last line says so without `error:`. A training that another signal stops
+after it has saved ends with 143, too.
 """
 
 import contextlib

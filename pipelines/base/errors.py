@@ -24,12 +24,13 @@ class Stopped(UserError):
 
     Args:
       text: the whole message.
-      signal_name: `SIGINT` or `SIGTERM`; the exit status is 128 and its number, as shells report it.
+      signal_name: name of the signal. The exit status is that of a process that SIGINT has ended, 130, or
+        that of SIGTERM, 143, for all others, so that what starts a command again knows it by two numbers.
     """
 
     def __init__(self, text: str, signal_name: str):
         super().__init__(text)
-        self.exit_status = 128 + signal.Signals[signal_name]
+        self.exit_status = 128 + (signal.SIGINT if signal_name == "SIGINT" else signal.SIGTERM)
 
 
 def explain(error: OSError) -> str:

@@ -1,12 +1,16 @@
 """Two processes that train one run together, on this machine."""
 
 import json
+import re
+import shutil
+import signal
 import socket
 
 import numpy as np
 import pytest
 
 from tests.helpers import runs
+from tfpix2pix.run import checkpoints
 
 SETTINGS = {
     "normalization": "instance",
@@ -33,43 +37,115 @@ def _free_ports(count):
     return ports
 
 
-def _train_together(command):
+def _start_together(*commands):
+    """Starts a worker with each command; a single one is for two workers."""
+    commands = commands if len(commands) > 1 else commands * 2
     workers = [f"127.0.0.1:{port}" for port in _free_ports(2)]
     processes = []
-    for index in range(2):
+    for index, command in enumerate(commands):
         task = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
         env = runs.environment(TF_CONFIG=json.dumps(task))
         pipes = {"stdout": runs.subprocess.PIPE, "stderr": runs.subprocess.PIPE, "text": True}
         processes.append(runs.subprocess.Popen(command, env=env, **pipes))
+    return processes
+
+
+def _end_together(processes):
+    """Returns the exit statuses, and what each worker has printed on standard error."""
     try:
-        outputs = [process.communicate(timeout=runs.TIMEOUT_SEC) for process in processes]
+        outputs = [process.communicate(timeout=runs.TIMEOUT_SEC)[1] for process in processes]
     finally:
         for process in processes:
             process.kill()
-    assert [process.returncode for process in processes] == [0, 0], outputs
-    return outputs
+    return [process.returncode for process in processes], outputs
 
 
-def test_two_workers_train_and_resume_as_one_process_would(data_dir, tmp_path):
-    one, two = tmp_path / "one", tmp_path / "two"
-    for steps in (2, 4):
-        command = runs.train_command(data_dir, two, strategy="multiworker", steps=steps, **SETTINGS)
-        outputs = _train_together(command)
-    assert all("going on from step 2 of 4" in stderr for _, stderr in outputs)
-    assert "validation at step 4" in outputs[0][1] and "validation" not in outputs[1][1]
-    assert len(list((two / "tensorboard").glob("events.*"))) == 2  # one for each start
-    alone = runs.call(runs.train_command(data_dir, one, steps=4, **SETTINGS))
-    assert alone.returncode == 0, alone.stderr
-    state, expected = runs.read_state(two, 4), runs.read_state(one, 4)
+def _last_lines(outputs):
+    return [output.strip().splitlines()[-1] for output in outputs]
+
+
+def _command(data_dir, workdir, **settings):
+    return runs.train_command(data_dir, workdir, **{**SETTINGS, "strategy": "multiworker", **settings})
+
+
+def test_a_lost_worker_is_named_and_one_process_then_two_go_on_as_one_would(data_dir, tmp_path):
+    one, changing = tmp_path / "one", tmp_path / "changing"
+    kept = {"keep_checkpoints": 100000, "validate_every_steps": 100000}
+    processes = _start_together(_command(data_dir, changing, steps=100000, **kept))
+    runs.wait_until(lambda: (changing / "checkpoints" / "step-00000002").exists(), processes[0])
+    processes[1].kill()
+    statuses, outputs = _end_together(processes)
+    latest = checkpoints.list_steps(changing)[-1]
+    assert statuses == [1, -signal.SIGKILL], outputs
+    told = _last_lines(outputs)[0]
+    assert re.match(
+        r"error: the connection to worker 1 \(127.0.0.1:\d+\) is lost; the checkpoint of step "
+        rf"{latest} is intact. Run the same command on all workers to go on$",
+        told,
+    ), told
+    for step in checkpoints.list_steps(changing)[1:]:
+        shutil.rmtree(checkpoints.checkpoint_folder(changing, step))
+    alone = runs.call(_command(data_dir, changing, steps=3, strategy="one_device"))
+    assert alone.returncode == 0 and "going on from step 2 of 3" in alone.stderr, alone.stderr
+    statuses, outputs = _end_together(_start_together(_command(data_dir, changing, steps=4)))
+    assert statuses == [0, 0], outputs
+    assert all("going on from step 3 of 4" in output for output in outputs)
+    assert "validation at step 4" in outputs[0] and "validation" not in outputs[1]
+    whole = runs.call(_command(data_dir, one, steps=4, strategy="one_device"))
+    assert whole.returncode == 0, whole.stderr
+    state, expected = runs.read_state(changing, 4), runs.read_state(one, 4)
     assert state.keys() == expected.keys()
     for name, value in expected.items():
         if "optimizer" not in name:
             # Adam's first steps are as large as the learning rate, 2e-4, whatever the gradient.
             np.testing.assert_allclose(state[name], value, atol=1e-4, err_msg=name)
-    losses = [[line for line in runs.read_metrics(run) if "training/l1_loss" in line] for run in (two, one)]
-    assert len(losses[0]) == len(losses[1]) == 2
-    for line, other in zip(*losses, strict=True):
-        assert line == pytest.approx(other, rel=1e-3)
+    losses = [
+        [line["training/l1_loss"] for line in runs.read_metrics(run) if line["step"] == 2][:1]
+        for run in (changing, one)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+def test_a_signal_to_one_worker_stops_both_at_one_step_and_other_workdirs_do_not_go_on(data_dir, tmp_path):
+    workdir = tmp_path / "run"
+    every = {"checkpoint_every_steps": 100000, "validate_every_steps": 100000}
+    command = _command(data_dir, workdir, steps=100000, **every)
+    processes = _start_together(command)
+    runs.wait_until(lambda: len(runs.read_metrics(workdir)) > 0, processes[0])
+    processes[1].send_signal(signal.SIGUSR1)
+    statuses, outputs = _end_together(processes)
+    (step,) = checkpoints.list_steps(workdir)
+    assert statuses == [143, 143], outputs
+    for told in _last_lines(outputs):
+        assert re.match(
+            r"stopped by SIGUSR1, which worker 1 \(127.0.0.1:\d+\) received, "
+            rf"at step {step} of 100000; saved in {workdir}. Run the same command to go on$",
+            told,
+        ), told
+    elsewhere = _command(data_dir, tmp_path / "elsewhere", steps=100000, **every)
+    statuses, outputs = _end_together(_start_together(command, elsewhere))
+    assert statuses == [1, 1], outputs
+    for told in _last_lines(outputs):
+        assert told.startswith("error: the workers do not agree: the step to go on from is ")
+        assert re.search(rf" is {step} on worker 0 \(.*?\) but 0 on worker 1 \(", told), told
+    assert checkpoints.list_steps(workdir) == [step] and not (tmp_path / "elsewhere").exists()
+
+
+def test_workers_with_other_settings_do_not_train(data_dir, tmp_path):
+    commands = [
+        _command(data_dir, tmp_path / "run", steps=2, **settings)
+        for settings in ({}, {"seed": 1, "learning_rate": 0.001})
+    ]
+    statuses, outputs = _end_together(_start_together(*commands))
+    assert statuses == [1, 1], outputs
+    for told in _last_lines(outputs):
+        assert re.match(
+            r"error: the workers do not agree: --learning_rate is 0.0002 on worker 0 \(127.0.0.1:\d+\) but "
+            r"0.001 on worker 1 \(127.0.0.1:\d+\); --seed is 0 on worker 0 .* but 1 on worker 1 \(.*\)\. "
+            r"Start all of them with the same command$",
+            told,
+        ), told
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("text", [None, "{}", "not json"])

@@ -149,9 +149,17 @@ class Config(NetworkConfig):
         "auto",
         "Train on all GPUs of this machine (mirrored), on the processes that TF_CONFIG lists "
         "(multiworker), or on one GPU or the CPU (one_device). With auto, it is mirrored where there is "
-        "a GPU, and one_device elsewhere.",
+        "a GPU, and one_device elsewhere. It may change between starts of a run.",
         group="machine",
         choices=STRATEGIES,
+        may_change=True,
+    )
+    join_timeout_sec: int = option(
+        600,
+        "With --strategy=multiworker, wait this many seconds for the other processes to come.",
+        group="machine",
+        may_change=True,
+        minimum=1,
     )
     steps_per_call: int = option(
         1,

@@ -1,4 +1,4 @@
-"""Where training runs: the distribution strategy, and which process is the chief."""
+"""Where training runs: the distribution strategy, and the processes that train together."""
 
 import dataclasses
 import json
@@ -7,42 +7,52 @@ import os
 import tensorflow as tf
 
 from tfpix2pix.config.config import Config
-from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.base.errors import UsageError, UserError, shorten
+from tfpix2pix.run.joining import wait_for_all
+from tfpix2pix.run.workers import Workers
 
 
 @dataclasses.dataclass(frozen=True)
 class Placement:
-    """A strategy and this process's place in it.
+    """A strategy and the processes that train under it.
 
     Attributes:
       strategy: the strategy that the training step runs under.
-      is_chief: whether this process writes checkpoints, summaries and exports.
+      workers: this process and the others; by default there are no others.
     """
 
     strategy: tf.distribute.Strategy
-    is_chief: bool = True
+    workers: Workers = dataclasses.field(default_factory=Workers)
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process writes checkpoints, summaries and exports."""
+        return self.workers.is_chief
 
     def __str__(self) -> str:
         devices = sorted(name.split("device:")[-1] for name in self.strategy.extended.worker_devices)
         return f"{', '.join(devices)} ({type(self.strategy).__name__})"
 
 
-def make_strategy(name: str = "auto") -> Placement:
+def make_strategy(name: str = "auto", join_timeout_sec: int = 600) -> Placement:
     """Makes the strategy that the setting `strategy` names.
 
     Args:
       name: `mirrored` takes all GPUs of this machine, or all its logical CPUs; `multiworker` the
         processes that the TF_CONFIG variable lists; `one_device` the first GPU, or the CPU. `auto` is
         `mirrored` where there is a GPU, and `one_device` elsewhere.
+      join_timeout_sec: how long `multiworker` waits for the other processes.
 
     Returns:
-      The strategy and this process's place in it.
+      The strategy and the processes that train under it.
 
     Raises:
       UsageError: for `multiworker` without a usable TF_CONFIG.
+      UserError: when another process does not come.
     """
     if name == "multiworker":
-        return _join_workers()
+        addresses, index = _read_cluster()
+        return _join(Workers(addresses, index), join_timeout_sec)
     gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
     if name == "mirrored" or (name == "auto" and gpus):
         cpus = [device.name for device in tf.config.list_logical_devices("CPU")]
@@ -50,20 +60,29 @@ def make_strategy(name: str = "auto") -> Placement:
     return Placement(tf.distribute.OneDeviceStrategy(gpus[0] if gpus else "/cpu:0"))
 
 
-def _join_workers() -> Placement:
-    """Joins the workers of TF_CONFIG. Nothing may touch a device before that."""
+def _read_cluster() -> tuple[list[str], int]:
+    """Returns the addresses of the workers that TF_CONFIG lists, the chief's first, and this one's place."""
     try:
         settings = json.loads(os.environ.get("TF_CONFIG", ""))
         cluster, task = settings["cluster"], (settings["task"]["type"], int(settings["task"]["index"]))
         tasks = [(kind, place) for kind in ("chief", "worker") for place in range(len(cluster.get(kind, ())))]
-        is_chief = tasks.index(task) == 0
+        return [str(cluster[kind][place]) for kind, place in tasks], tasks.index(task)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             "`strategy=multiworker` needs the TF_CONFIG variable in each process, such as "
             '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}. '
             f"Received: {os.environ.get('TF_CONFIG', 'nothing')}"
         ) from error
-    return Placement(tf.distribute.MultiWorkerMirroredStrategy(), is_chief)
+
+
+def _join(workers: Workers, timeout_sec: int) -> Placement:
+    """Joins the other workers. Nothing may touch a device before that."""
+    wait_for_all(workers, timeout_sec)
+    try:
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    except tf.errors.OpError as error:
+        raise UserError(f"could not join the other workers: {shorten(error)}") from error
+    return Placement(strategy, Workers(workers.addresses, workers.index, strategy))
 
 
 def check_placement(placement: Placement, config: Config) -> None:

@@ -20,7 +20,7 @@ from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.run import checkpoints
 from tfpix2pix.run.callbacks import Callbacks
 from tfpix2pix.run.distribution import Placement
-from tfpix2pix.run.interruption import TrainingStopped, noted_signals
+from tfpix2pix.run.interruption import StopQuestion, TrainingStopped, noted_signals
 from tfpix2pix.run.memory import keep_freed_memory
 from tfpix2pix.run.profile import Profiler
 from tfpix2pix.run.records import Intervals, Judgement, Records, Standing
@@ -102,7 +102,7 @@ class Training(Generic[StepType]):
 
         Raises:
           UserError: when a step fails, or records cannot be written.
-          TrainingStopped: on Ctrl-C or SIGTERM, after a checkpoint was saved.
+          TrainingStopped: on a signal to any worker, after a checkpoint was saved.
         """
         if self.step >= self.total_steps:
             say(
@@ -139,7 +139,9 @@ class Training(Generic[StepType]):
         self, batches: Iterator, records: Records | None, progress: Progress, profiler: Profiler | None
     ) -> None:
         keep_freed_memory()
+        workers = self.placement.workers
         with noted_signals() as signals:
+            question = StopQuestion(workers, signals, self.step)
             while self.step < self.total_steps:
                 try:
                     if profiler:
@@ -153,16 +155,18 @@ class Training(Generic[StepType]):
                         "`on_bad_image=skip`"
                     ) from error
                 # A signal that comes while records are kept is answered after the next step.
-                stopping = signals[:1]
+                stopping, last = question.ask(self.step), self.step == self.total_steps
                 if records:
-                    last = self.step == self.total_steps
                     with self._told_failures():
                         records.keep(self.step, last, bool(stopping), self._meter, progress)
-                if stopping and self.step < self.total_steps:
+                if stopping or last:
+                    workers.exchange(None)  # The chief comes here after it has saved.
+                if stopping and not last:
+                    name, received = stopping
                     raise TrainingStopped(
-                        f"stopped by {stopping[0]} at step {self.step} of {self.total_steps}; "
+                        f"stopped by {name}{received} at step {self.step} of {self.total_steps}; "
                         f"saved in {self.workdir}. Run the same command to go on",
-                        stopping[0],
+                        name,
                     )
                 if reason := self.callbacks.stop_reason:
                     say(f"stopped at step {self.step} of {self.total_steps}: {reason}")

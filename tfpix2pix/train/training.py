@@ -36,6 +36,7 @@ from tfpix2pix.run.folder import (
 )
 from tfpix2pix.run.lock import lock
 from tfpix2pix.run.loop import Training
+from tfpix2pix.train.agreement import check_same_settings, check_same_state
 from tfpix2pix.train.fit import find_misfit, fit_precision
 from tfpix2pix.train.origin import Origin, check_fit, describe_origin, read_origin, start_from
 from tfpix2pix.train.validation import build_judgement
@@ -106,9 +107,9 @@ def train_and_evaluate(
     Raises:
       UsageError: when `workdir` holds a run with other settings or other parts of
         your own, given data cannot be used, or both `generator` and `build_step` are given.
-      UserError: when the data or the disk fails, or a loss is not finite; what was
-        saved before remains.
-      TrainingStopped: on Ctrl-C or SIGTERM, after a checkpoint was saved.
+      UserError: when the data or the disk fails, a loss is not finite, or workers do not agree or are
+        lost; what was saved before remains.
+      TrainingStopped: on a signal that asks for a stop, after a checkpoint was saved.
 
     Example:
     >>> config = make_config(dataset="synthetic", image_size=32, base_filters=4, steps=1, export=False)
@@ -123,30 +124,34 @@ def train_and_evaluate(
     config = settle_config(workdir, config)
     own = {"generator": generator, "build_step": build_step, "train": train, "validation": validation}
     check_own(workdir, own)
-    placement = make_strategy(config.strategy)
+    placement = make_strategy(config.strategy, config.join_timeout_sec)
+    workers = placement.workers
     check_placement(placement, config)
-    is_new = not checkpoints.list_steps(workdir)
-    origin = _read_origin(config, generator, build_step) if config.init_from and is_new else None
+    origin = _read_origin(config, workdir, generator, build_step)
     if config.norm_backend == "addons":
         load_addons()  # This may fail, so it comes before anything is written.
-    with lock(workdir) if placement.is_chief else nullcontext():
-        train_source, val_source = _open_data(config, workdir, train, validation, placement.is_chief)
-        palette = splits.find_input_palette(config, train_source.meaning)
-        config, chosen = fit_precision(config, asked, not was_begun, train_source)
-        say(f"training on {placement}, {config.precision}{chosen}")
-        train_source = _keep_resized(train_source, config)
-        judge = build_judgement(config, val_source, metrics) if placement.is_chief else None
-        build = functools.partial(_build_step, config, origin, palette, generator, build_step)
-        training = Training(config, workdir, (train_source, val_source), build, placement, callbacks=called)
-        if placement.is_chief:
-            # This comes last, because networks may refuse a setting.
-            record = origin.record if origin else None
-            write_config(workdir, config, train_source, own, record, allow_new_data)
-        training.run(judge(training.train_step) if judge else None)
+    with lock(workdir) if workers.is_chief else nullcontext():
+        with workers.telling_losses(lambda: checkpoints.tell_latest(workdir)):
+            check_same_settings(workers, config, own)
+            train_source, val_source = _open_data(config, workdir, train, validation, workers.is_chief)
+            palette = splits.find_input_palette(config, train_source.meaning)
+            config, chosen = fit_precision(config, asked, not was_begun, train_source)
+            say(f"training on {placement}, {config.precision}{chosen}")
+            train_source = _keep_resized(train_source, config)
+            judge = build_judgement(config, val_source, metrics) if workers.is_chief else None
+            build = functools.partial(_build_step, config, origin, palette, generator, build_step)
+            training = Training(
+                config, workdir, (train_source, val_source), build, placement, callbacks=called
+            )
+            check_same_state(workers, training)
+            if workers.is_chief:
+                # This comes last, because networks may refuse a setting.
+                record = origin.record if origin else None
+                write_config(workdir, config, train_source, own, record, allow_new_data)
+            training.run(judge(training.train_step) if judge else None)
         trained = training.train_step.generator
-        saved_model = None
-        if config.export and placement.is_chief:
-            saved_model = _export(trained, config, workdir, training.step)
+        is_exported = config.export and workers.is_chief
+        saved_model = _export(trained, config, workdir, training.step) if is_exported else None
     scores = training.standing.scores
     return Result(workdir, training.step, scores, trained, saved_model, called.stop_reason)
 
@@ -182,10 +187,16 @@ def _hold_callbacks(callbacks: Sequence[Callback], config: Config) -> Callbacks:
 
 def _read_origin(
     config: Config,
+    workdir: Path,
     generator: Builder | None,
     build_step: Callable[[Config, int], TranslationStep] | None,
-) -> Origin:
-    """Reads the first weights. Those that do not fit the networks are refused before the data is opened."""
+) -> Origin | None:
+    """Reads the first weights of a new run that takes some.
+
+    Those that do not fit the networks are refused before the data is opened.
+    """
+    if not config.init_from or checkpoints.list_steps(workdir):
+        return None
     origin = read_origin(config.init_from)
     if not build_step:  # which builds networks that are not known before it is called
         palette = splits.find_input_palette(config)

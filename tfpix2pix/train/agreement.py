@@ -1,0 +1,72 @@
+"""What the workers of one training must have in common, compared before the first step."""
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from tfpix2pix.config.config import Config
+from tfpix2pix.config.options import text
+from tfpix2pix.run import training_set
+from tfpix2pix.run.folder import name_own
+from tfpix2pix.run.loop import Training
+from tfpix2pix.run.workers import Workers
+
+# Paths and memory of one machine, and what the chief alone reads.
+_OF_ONE_MACHINE = {"data_dir", "pairs", "cache_mib", "init_from", "saved_model_dir", "segmenter"}
+_DIGITS = 12
+
+
+def check_same_settings(workers: Workers, config: Config, own: Mapping[str, Any]) -> None:
+    """Raises UserError in all workers if they were started with other settings, parts or versions.
+
+    Args:
+      workers: all workers.
+      config: the settings of this one.
+      own: the caller's own parts, by name.
+    """
+    if not workers.are_several:
+        return
+    settings = {
+        f"`{name}`": text(value)
+        for name, value in dataclasses.asdict(config).items()
+        if name not in _OF_ONE_MACHINE
+    }
+    workers.check_equal(
+        {**settings, **name_own(own), "the version of TensorFlow": tf.__version__},
+        "Start all of them with the same command",
+    )
+
+
+def check_same_state(workers: Workers, training: Training) -> None:
+    """Raises UserError in all workers if they have other training data, or restored other weights.
+
+    Args:
+      workers: all workers.
+      training: what this one is about to go on with.
+    """
+    if not workers.are_several:
+        return
+    source = training.train_source
+    data = training_set.fingerprint(source)
+    workers.check_equal(
+        {
+            "the number of training examples": data["examples"],
+            "the digest of their names": str(data["ids_sha256"])[:_DIGITS],
+            "the digest of their contents": str(data.get("content_sha256", ""))[:_DIGITS],
+            "the precision": training.config.precision,
+            "the step to go on from": training.step,
+            "the digest of the weights": _digest(training.train_step.variables())[:_DIGITS],
+        },
+        f"All of them must see the same images, and the same folder as their `workdir`, {training.workdir}",
+    )
+
+
+def _digest(variables: Mapping[str, tf.Variable]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(variables):
+        digest.update(name.encode())
+        digest.update(variables[name].numpy().tobytes())
+    return digest.hexdigest()
