@@ -105,7 +105,15 @@ def _read_keras(path: Path) -> Origin:
     except Exception as error:  # Keras raises various errors for files that it cannot read.
         raise UserError(f"{path} cannot be read as a Keras model: {shorten(error)}") from error
     weights = {name: variable.numpy() for name, variable in weights_of(model).items()}
-    return Origin(path, _record(path, "keras"), weights)
+    return Origin(path, _record(path, "keras"), dict(_read_norm(*each) for each in weights.items()))
+
+
+def _read_norm(name: str, value: np.ndarray) -> tuple[str, np.ndarray]:
+    """Returns a weight as the generator has it: in files of `export`, norms are depthwise convolutions."""
+    layer, _, kind = name.rpartition("/")
+    if layer.endswith("_norm") and kind in ("kernel", "bias"):
+        return f"{layer}/{'gamma' if kind == 'kernel' else 'beta'}", value.reshape(-1)
+    return name, value
 
 
 def _read_torch(path: Path) -> Origin:
