@@ -94,13 +94,13 @@ def test_tensorboard_has_the_same_scalars_with_the_losses_in_a_group_of_their_ow
     assert {tag for tag in tags if tag.startswith("training/")} == {f"training/{name}" for name in LOSSES}
 
 
-@pytest.mark.parametrize("name, columns", [("pictures", 3), ("patches", 2)])
-def test_pictures_can_be_seen(whole, events, name, columns):
+@pytest.mark.parametrize("name, columns, legend_px", [("pictures", 3, 0), ("patches", 2, 40)])
+def test_pictures_can_be_seen(whole, events, name, columns, legend_px):
     sheets = _points(events, f"samples/{name}")
     assert set(sheets) == {6, 12}
     for step, sheet in sheets.items():
         image = tf.io.decode_png(sheet[2]).numpy()
-        assert image.shape == (20 + 2 * 36 + 4, columns * 36 + 4, 3)
+        assert image.shape == (20 + 2 * 36 + 4 + legend_px, columns * 36 + 4, 3)
         assert image[20:].std() > 5
         captions = image[:20]
         assert all((captions[:, left : left + 32] < 128).any() for left in range(4, 36 * columns, 36))
