@@ -172,7 +172,7 @@ def test_changed_classes_are_refused(learned, data_dir, tmp_path):
     file = data_dir / "palette.json"
     file.write_text(json.dumps(dict(reversed(PALETTE.items()))))
     try:
-        with pytest.raises(UsageError, match="was started with other classes: compare .* and `palette`"):
+        with pytest.raises(UsageError, match="were colours of classes .* Bring palette.json"):
             train_fcn(_config(data_dir, **LEARNED), learned[0])
     finally:
         file.write_text(json.dumps(PALETTE))
