@@ -148,7 +148,8 @@ def test_importing_them_is_quiet_or_refused_by_a_sentence():
 @pytest.mark.skipif(not IS_KERAS_3, reason="Keras 2 has the addons")
 def test_training_with_keras_3_stops_before_it_writes(tmp_path):
     settings = {"normalization": "instance", "norm_backend": "addons"}
-    result = runs.call(runs.train_command(tmp_path, tmp_path / "run", **settings), cwd=tmp_path)
+    data_dir = runs.write_dataset(tmp_path / "data")
+    result = runs.call(runs.train_command(data_dir, tmp_path / "run", **settings), cwd=tmp_path)
     assert result.returncode == 1
     assert "Install 'tfpix2pix[addons]'" in runs.last_line(result)
     assert not (tmp_path / "run").exists()
