@@ -1,6 +1,7 @@
 """What workers do without asking each other; train/multiworker_test has two that do."""
 
 import concurrent.futures
+import functools
 import os
 import signal
 import socket
@@ -55,8 +56,11 @@ def test_other_errors_pass_as_they_are(workers):
 @pytest.mark.parametrize(
     "name, status", [("SIGHUP", 143), ("SIGUSR1", 143), ("SIGTERM", 143), ("SIGINT", 130)]
 )
-def test_signals_that_ask_for_a_stop_are_noted(name, status):
+def test_signals_that_ask_for_a_stop_are_noted(name, status, request):
     number = signal.Signals[name]
+    request.addfinalizer(functools.partial(signal.signal, number, signal.getsignal(number)))
+    if signal.getsignal(number) is signal.SIG_IGN:  # as under nohup, which the next test is about
+        signal.signal(number, signal.SIG_DFL)
     before = signal.getsignal(number)
     with noted_signals() as signals:
         question = StopQuestion(Workers(), signals, 0)

@@ -81,7 +81,8 @@ def test_a_dry_run_shows_the_settings_and_writes_nothing(tmp_path):
         (["--steps=many"], "flag --steps=many: expected a whole number (--help lists the flags)"),
         (
             ["--generator=unett"],
-            "--generator=unett: value should be one of <unet|encoder_decoder>; did you mean",
+            "--generator=unett: value should be one of <unet|encoder_decoder|resnet_6blocks|"
+            "resnet_9blocks|global|enhancer>; did you mean unet?",
         ),
         (["--image_size=big"], "--image_size takes N or HxW, such as 256 or 256x512. Received: big"),
         (
