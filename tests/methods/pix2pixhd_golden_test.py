@@ -128,10 +128,13 @@ def test_losses_and_weights_of_three_steps(recorded, case):
         assert float(values["generator_loss"]) == pytest.approx(gan + matching, rel=1e-5)
     for network in ("generator", "discriminator"):
         weights = read_weights(getattr(train_step, network))
-        gradients = _weights(recorded, case, network, "gradient")
-        for name, expected in _weights(recorded, case, network, "after_3_steps").items():
-            # The gradients reach 4, so that rounding in float32 moves each of them by up to 5e-6; Adam turns
-            # that into a different step where the gradient is small.
-            clear = np.abs(gradients[name]) > 1e-3
-            np.testing.assert_allclose(weights[name][clear], expected[clear], atol=2e-5, err_msg=name)
-            np.testing.assert_allclose(weights[name], expected, atol=1.2e-3 + 1e-5, err_msg=name)
+        expected = _weights(recorded, case, network, "after_3_steps")
+        gradient = _weights(recorded, case, network, "gradient")
+        apart = np.concatenate([np.ravel(np.abs(weights[name] - expected[name])) for name in expected])
+        clear = np.concatenate([np.ravel(np.abs(gradient[name]) > 1e-3) for name in expected])
+        # The gradients reach 4, so that rounding in float32 moves each of them by up to 5e-6. Adam turns that
+        # into a different step where a gradient is small, in the first step or in a later one.
+        assert clear.mean() > 0.9
+        assert np.mean(apart[clear] > 1e-5) < 0.005
+        assert apart[clear].max() < 1e-4
+        assert apart.max() < 1.21e-3
