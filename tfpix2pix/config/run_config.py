@@ -209,7 +209,7 @@ def read_json(text: str) -> dict[str, Any]:
     if _OF_EVERY_RUN <= values.keys():
         # Runs of versions that had no such setting have read the pixels as they are stored.
         values.setdefault("exif", False)
-    if "upsampling" in values:
+    if values.get("upsampling") == "bilinear":
         # Runs of versions that had no such setting have made the image by one convolution.
         values.setdefault("last_block", "single")
     if values.get("jitter") is False or values.get("resize") == "none":

@@ -100,12 +100,18 @@ def settle_config(workdir: Path, config: Config) -> Config:
 
 
 def keep_reading(workdir: Path, config: AnyConfig) -> AnyConfig:
-    """Returns `config` without `exif` for a run that was begun before there was such a setting.
+    """Returns `config` with what a run did that was begun before there were the settings for it.
 
-    It has read the pixels as they are stored, and goes on with them.
+    Without `exif` it has read the pixels as they are stored, and without `last_block` its images were made
+    by one convolution. It goes on with that.
     """
-    is_older = is_begun(workdir) and "exif" not in _read_file(workdir)["config"]
-    return dataclasses.replace(config, exif=False) if is_older else config
+    if not is_begun(workdir):
+        return config
+    saved = _read_file(workdir)["config"]
+    earlier: dict[str, Any] = {} if "exif" in saved else {"exif": False}
+    if saved.get("upsampling") == "bilinear" and "last_block" not in saved:
+        earlier["last_block"] = "single"
+    return dataclasses.replace(config, **earlier)
 
 
 def check_config(workdir: Path, config: Config) -> None:
