@@ -34,7 +34,9 @@ LEFT_OUT = {
         ),
         _FILES,
     ),
-    **dict.fromkeys(("export/files/export_file", "export/files/portable"), _FORMATS),
+    **dict.fromkeys(
+        ("export/files/export_file", "export/files/portable", "export/files/rebuilt_noise"), _FORMATS
+    ),
     **dict.fromkeys(
         (
             "benchmarks/pipeline",

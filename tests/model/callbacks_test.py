@@ -38,7 +38,7 @@ class _Tracker(keras.callbacks.Callback):
 
 def test_callbacks_that_write_and_watch(tmp_path):
     model, tracker = _compiled(), _Tracker()
-    checkpoint = tmp_path / "best.keras"
+    checkpoint = str(tmp_path / "best.keras")
     model.fit(
         X,
         Y,
@@ -48,7 +48,7 @@ def test_callbacks_that_write_and_watch(tmp_path):
         verbose=0,
         callbacks=[
             keras.callbacks.ModelCheckpoint(checkpoint, monitor="val_psnr", mode="max", save_best_only=True),
-            keras.callbacks.TensorBoard(tmp_path / "logs"),
+            keras.callbacks.TensorBoard(str(tmp_path / "logs")),
             # No gain is ever large enough, so that it stops after the second epoch.
             keras.callbacks.EarlyStopping("val_l1", mode="min", min_delta=9.0, patience=1),
             tracker,

@@ -12,6 +12,7 @@ from tests.helpers import runs, runtimes
 from tfpix2pix.config import precision
 from tfpix2pix.export.files.export_file import export_file
 from tfpix2pix.export.files.formats import PACKAGES, FileOptions
+from tfpix2pix.networks.keras_versions import IS_KERAS_3
 from tfpix2pix.pipelines.tasks.transforms import to_uint16, to_unit_range
 from tfpix2pix.run.folder import read_config
 from tfpix2pix.train.dry_run import describe_training
@@ -79,7 +80,7 @@ def assert_files_keep_the_levels(generator, written, folder):
         ("tflite", "none", 1),
         ("tflite", "float16", 50),  # of 65,535; the weights of the file are rounded
     ):
-        if not all(map(importlib.util.find_spec, PACKAGES[file_format])):
+        if not IS_KERAS_3 or not all(map(importlib.util.find_spec, PACKAGES[file_format])):
             continue
         options = FileOptions(file_format, (32, 32), quantization=quantization)
         file = folder / options.name_file("depth")

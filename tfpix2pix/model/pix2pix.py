@@ -10,7 +10,7 @@ from tfpix2pix.config.config import Config
 from tfpix2pix.methods.build import build_train_step
 from tfpix2pix.methods.losses import LossTerm
 from tfpix2pix.methods.pix2pix import TrainStep
-from tfpix2pix.methods.step import count_examples
+from tfpix2pix.methods.step import Batch, count_examples
 from tfpix2pix.metrics.image_quality import compute_image_quality
 from tfpix2pix.model.batches import read_batch, read_inputs, warn_of_ranges
 from tfpix2pix.model.callbacks import FollowRate
@@ -190,9 +190,17 @@ class Pix2Pix(keras.Model):
         """What `fit` reports of a step, and the scores of `evaluate`."""
         return [*self._losses.values(), *self._scores.values()]
 
+    def _read_batch(self, data: Any, step: tf.Tensor | None = None) -> Batch:
+        batch = read_batch(data, self.noise_seed, step)
+        channels = {"input_image": self.generator.inputs[0], "target_image": self.generator.outputs[0]}
+        for name, like in channels.items():
+            if batch[name].shape[-1] is None:  # Keras 2 does not know the shapes of a PyDataset.
+                batch[name] = tf.ensure_shape(batch[name], [None, None, None, like.shape[-1]])
+        return batch
+
     def train_step(self, data):
         """Takes one training step on this replica's batch; returns the mean losses of the epoch so far."""
-        batch = read_batch(data, self.noise_seed, self._step.step)
+        batch = self._read_batch(data, self._step.step)
         shares = self._step.replica_step(batch)
         num_examples = count_examples(batch["input_image"])
         num_replicas = tf.distribute.get_replica_context().num_replicas_in_sync
@@ -202,7 +210,7 @@ class Pix2Pix(keras.Model):
 
     def test_step(self, data):
         """Scores one batch; returns the mean scores so far."""
-        batch = read_batch(data, self.noise_seed)
+        batch = self._read_batch(data)
         generated_image = self.generator([batch["input_image"], batch["noise_seed"]], training=False)
         scores = compute_image_quality(batch["target_image"], generated_image)
         for name, mean in self._scores.items():
