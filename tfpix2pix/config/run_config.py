@@ -203,15 +203,21 @@ def with_load_size(kind: type[RunConfig], values: Mapping[str, Any]) -> dict[str
     return {"load_size": tuple(round(side * JITTER_LOAD_SIZE) for side in image_size), **values}
 
 
+def earlier_settings(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns how a run went in versions that had no settings for it: those that `saved` lacks.
+
+    Without `exif` it has read the pixels as they are stored, and without `last_block` its images were made
+    by one convolution.
+    """
+    earlier = {"exif": False, **({"last_block": "single"} if saved.get("upsampling") == "bilinear" else {})}
+    return {name: value for name, value in earlier.items() if name not in saved}
+
+
 def read_json(text: str) -> dict[str, Any]:
     """Returns the settings in a text that `RunConfig.to_json` wrote, as `make_config` takes them."""
     values: dict[str, Any] = json.loads(text)
     if _OF_EVERY_RUN <= values.keys():
-        # Runs of versions that had no such setting have read the pixels as they are stored.
-        values.setdefault("exif", False)
-    if values.get("upsampling") == "bilinear":
-        # Runs of versions that had no such setting have made the image by one convolution.
-        values.setdefault("last_block", "single")
+        values |= earlier_settings(values)
     if values.get("jitter") is False or values.get("resize") == "none":
         # Then the load size has no effect, and make_config refuses it.
         values.pop("load_size", None)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from tfpix2pix.config import precision
 from tfpix2pix.config.checks import check_drawn_channels
 from tfpix2pix.config.config import Config, check_resumable, from_json
-from tfpix2pix.config.run_config import RunConfig
+from tfpix2pix.config.run_config import RunConfig, earlier_settings
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.paths import check_writable, refuse_url
@@ -100,18 +100,9 @@ def settle_config(workdir: Path, config: Config) -> Config:
 
 
 def keep_reading(workdir: Path, config: AnyConfig) -> AnyConfig:
-    """Returns `config` with what a run did that was begun before there were the settings for it.
-
-    Without `exif` it has read the pixels as they are stored, and without `last_block` its images were made
-    by one convolution. It goes on with that.
-    """
-    if not is_begun(workdir):
-        return config
-    saved = _read_file(workdir)["config"]
-    earlier: dict[str, Any] = {} if "exif" in saved else {"exif": False}
-    if saved.get("upsampling") == "bilinear" and "last_block" not in saved:
-        earlier["last_block"] = "single"
-    return dataclasses.replace(config, **earlier)
+    """Returns `config` as a run goes on that was begun before there were all of its settings."""
+    saved = _read_file(workdir).get("config")
+    return dataclasses.replace(config, **earlier_settings(saved)) if saved else config
 
 
 def check_config(workdir: Path, config: Config) -> None:
