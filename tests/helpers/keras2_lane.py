@@ -157,6 +157,18 @@ SLOW = {
     "train/tasks": "other data for the commands that are tested here with pairs",
     "train/command": "the command around train/training_test; networks/tfa_normalization_test calls it here",
     "translate/command": "the command around translate/translator_test",
+    "train/callbacks": "callbacks of the loop that train/training_test runs here",
+    "run/callbacks": "callbacks of the loop that train/training_test runs here",
+    "train/given_data": "other data for the loop that train/training_test runs here",
+    "pipelines/given": "arrays and datasets become pairs by tf.data alone",
+    "train/precision": "the precision is chosen by the data, before Keras builds networks",
+    "config/precision": "the precision is chosen by the processor, before Keras builds networks",
+    "train/pretrained": "weights are copied by the names that run/checkpoints_test reads here",
+    "interop/published": "downloads, whatever their files become",
+    "run/workers": "what processes tell each other by TensorFlow's collectives",
+    "networks/convolutions": "functions of TensorFlow, which networks/layers_test calls through layers here",
+    "study/signing": "codes that need neither a network nor TensorFlow",
+    "pipelines/base/progress": "lines of text that need neither a network nor TensorFlow",
 }
 if os.environ.get("TFPIX2PIX_SHORT"):
     LEFT_OUT |= {module: _FOR_TIME + reason for module, reason in SLOW.items()}
