@@ -141,14 +141,17 @@ class TrainStep(TranslationStep):
         with tf.GradientTape() as tape:
             real_logits = self.discriminate(input_image, target_image, training=True)
             generated_logits = self.discriminate(input_image, generated_image, training=True)
-            real = self.share(self.gan_loss.discriminator_real_loss(real_logits))
-            generated = self.share(self.gan_loss.discriminator_generated_loss(generated_logits))
-            # Sec. 3.3: halved, to slow D down relative to G.
-            discriminator_loss = 0.5 * (real + generated)
-            scaled_loss = scale_loss(self.discriminator_optimizer, discriminator_loss)
+            values = self._discriminator_losses(real_logits, generated_logits)
+            scaled_loss = scale_loss(self.discriminator_optimizer, values["discriminator_loss"])
         descend(tape, scaled_loss, self.discriminator, self.discriminator_optimizer, batch)
+        return values
+
+    def _discriminator_losses(self, real_logits: Logits, generated_logits: Logits) -> dict[str, tf.Tensor]:
+        real = self.share(self.gan_loss.discriminator_real_loss(real_logits))
+        generated = self.share(self.gan_loss.discriminator_generated_loss(generated_logits))
         return {
-            "discriminator_loss": discriminator_loss,
+            # Sec. 3.3: halved, to slow D down relative to G.
+            "discriminator_loss": 0.5 * (real + generated),
             "discriminator_real_loss": real,
             "discriminator_generated_loss": generated,
         }

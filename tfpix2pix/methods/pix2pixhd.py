@@ -46,18 +46,14 @@ class HDTrainStep(TrainStep):
             generator_loss = gan + weighted_terms + self.lambda_l1 * l1
             scaled_generator_loss = scale_loss(self.generator_optimizer, generator_loss)
 
-            real = self.share(self.gan_loss.discriminator_real_loss(real_logits))
-            generated = self.share(self.gan_loss.discriminator_generated_loss(generated_logits))
-            discriminator_loss = 0.5 * (real + generated)
-            scaled_discriminator_loss = scale_loss(self.discriminator_optimizer, discriminator_loss)
+            values = self._discriminator_losses(real_logits, generated_logits)
+            scaled_discriminator_loss = scale_loss(self.discriminator_optimizer, values["discriminator_loss"])
         descend(tape, scaled_generator_loss, self.generator, self.generator_optimizer, batch)
         descend(tape, scaled_discriminator_loss, self.discriminator, self.discriminator_optimizer, batch)
         with tf.control_dependencies([input_image]):
             self.step.assign_add(1)
         return {
-            "discriminator_loss": discriminator_loss,
-            "discriminator_real_loss": real,
-            "discriminator_generated_loss": generated,
+            **values,
             "generator_gan_loss": gan,
             **terms,
             "l1_loss": l1,
