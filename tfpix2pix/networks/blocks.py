@@ -7,7 +7,7 @@ import keras
 
 from tfpix2pix.config.choices import DROPOUT_PLACES, LAST_BLOCKS, UPSAMPLINGS
 from tfpix2pix.networks import layers
-from tfpix2pix.networks.normalization import StatelessNormalization, needs_bias
+from tfpix2pix.networks.normalization import needs_bias, normalize_maps
 from tfpix2pix.networks.padding import ReflectionPad2D
 
 REFINE_KERNEL_PX = 7  # that of pix2pixHD's last convolution
@@ -76,7 +76,7 @@ def encoder_block(images, filters: int, options: BlockOptions, name: str, normal
         name=f"{name}_conv",
         dtype=options.dtype,
     )(images)
-    return _normalize(images, options.normalization if normalize else "none", options.dtype, name)
+    return normalize_maps(images, options.normalization if normalize else "none", options.dtype, name)
 
 
 def decoder_block(images, filters: int, options: BlockOptions, name: str, normalize: bool = True):
@@ -104,7 +104,7 @@ def decoder_block(images, filters: int, options: BlockOptions, name: str, normal
         images = layers.UpConv2D(filters, options.conv_kernels, **settings)(images)
     else:
         images = layers.ResizeConv2D(filters, options.upsampling, **settings)(images)
-    return _normalize(images, normalization, options.dtype, name)
+    return normalize_maps(images, normalization, options.dtype, name)
 
 
 def last_block(images, filters: tuple[int, int], options: BlockOptions):
@@ -131,9 +131,3 @@ def last_block(images, filters: tuple[int, int], options: BlockOptions):
         name="refine_conv",
         dtype=options.dtype,
     )(images)
-
-
-def _normalize(images, normalization: str, dtype: str, name: str):
-    if normalization == "none":
-        return images
-    return StatelessNormalization(normalization, name=f"{name}_norm", dtype=dtype)(images)

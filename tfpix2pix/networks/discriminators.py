@@ -8,7 +8,7 @@ from tfpix2pix.config.choices import STRIDED_CONVOLUTIONS
 from tfpix2pix.networks import layers
 from tfpix2pix.networks.class_channels import encode_input
 from tfpix2pix.networks.keras_versions import default_policy, layer_calls
-from tfpix2pix.networks.normalization import StatelessNormalization, needs_bias
+from tfpix2pix.networks.normalization import needs_bias, normalize_maps
 from tfpix2pix.networks.pooling import HalvingPool2D
 from tfpix2pix.pipelines.meaning import Palette
 
@@ -180,8 +180,7 @@ def _convolution(images, filters, kernel_size, strides, pad_px, name, **options)
 
 
 def _activate(images, normalization: str, dtype: str, name: str):
-    if normalization != "none":
-        images = StatelessNormalization(normalization, name=f"{name}_norm", dtype=dtype)(images)
+    images = normalize_maps(images, normalization, dtype, name)
     return keras.layers.LeakyReLU(0.2, name=f"{name}_relu", dtype=dtype)(images)
 
 

@@ -7,11 +7,9 @@ float32 [B, H, W, C] in [-1, 1] of any H and W, and int32 [B, 2].
 import keras
 
 from tfpix2pix.networks.blocks import BlockOptions, decoder_block, encoder_block, last_block
-from tfpix2pix.networks.class_channels import encode_input
-from tfpix2pix.networks.image_model import ImageModel
+from tfpix2pix.networks.frame import Frame, build_in_frame
 from tfpix2pix.networks.keras_versions import default_policy
 from tfpix2pix.networks.noise import NoiseDropout
-from tfpix2pix.networks.padding import CropLike, PadToMultiple
 from tfpix2pix.pipelines.meaning import Palette
 
 MAX_DEPTH = 8
@@ -145,31 +143,27 @@ def _build_generator(
     if depth < 2:
         raise ValueError(f"depth must be at least 2. Received: depth={depth}")
     dtype = options.dtype
-    input_image = keras.Input((None, None, channels[0]), name="input_image")
-    noise_seed = keras.Input((2,), dtype="int32", name="noise_seed")
     widths = [base_filters * min(2**block, 8) for block in range(depth)]
 
-    images = encode_input(input_image, palette)
-    images = PadToMultiple(2**depth, name="pad", dtype=dtype)(images)
-    encoded = []
-    for block, filters in enumerate(widths, start=1):
-        # No norm on the first block (Sec. 6.1.1), none on the bottleneck (errata: at
-        # batch 1 it would zero the activations).
-        images = encoder_block(images, filters, options, f"encoder_{block}", normalize=1 < block < depth)
-        encoded.append(images)
-    for block in range(depth, 1, -1):
-        images = decoder_block(images, widths[block - 2], options, f"decoder_{block}")
-        if options.dropout_rate and _drops(options.dropout_place, block, depth):
-            noise = NoiseDropout(options.dropout_rate, block, name=f"decoder_{block}_noise", dtype=dtype)
-            images = noise([images, noise_seed])
-        if with_skips:
-            skip = encoded[block - 2]
-            images = keras.layers.Concatenate(name=f"decoder_{block}_skip", dtype=dtype)([skip, images])
-    images = last_block(images, (base_filters, channels[1]), options)
-    images = CropLike(name="crop", dtype=dtype)([images, input_image])
-    generated_image = keras.layers.Activation("tanh", name="generated_image", dtype="float32")(images)
+    def make(images, noise_seed):
+        encoded = []
+        for block, filters in enumerate(widths, start=1):
+            # No norm on the first block (Sec. 6.1.1), none on the bottleneck (errata: at
+            # batch 1 it would zero the activations).
+            images = encoder_block(images, filters, options, f"encoder_{block}", normalize=1 < block < depth)
+            encoded.append(images)
+        for block in range(depth, 1, -1):
+            images = decoder_block(images, widths[block - 2], options, f"decoder_{block}")
+            if options.dropout_rate and _drops(options.dropout_place, block, depth):
+                noise = NoiseDropout(options.dropout_rate, block, name=f"decoder_{block}_noise", dtype=dtype)
+                images = noise([images, noise_seed])
+            if with_skips:
+                skip = encoded[block - 2]
+                images = keras.layers.Concatenate(name=f"decoder_{block}_skip", dtype=dtype)([skip, images])
+        return last_block(images, (base_filters, channels[1]), options)
+
     name = "unet_generator" if with_skips else "encoder_decoder_generator"
-    return ImageModel([input_image, noise_seed], generated_image, name=name)
+    return build_in_frame(Frame(name, channels[0], 2**depth, palette, dtype), make)
 
 
 def _drops(dropout_place: str, block: int, depth: int) -> bool:

@@ -72,3 +72,20 @@ class StatelessNormalization(keras.layers.Layer):
 def needs_bias(normalization: str) -> bool:
     """Returns whether a convolution has a bias: where the normalisation after it has no offset."""
     return normalization in ("none", "plain_instance")
+
+
+def normalize_maps(images, normalization: str, dtype: str, name: str):
+    """Normalises the feature maps of a network that is being built.
+
+    Args:
+      images: symbolic float [B, H, W, C].
+      normalization: `none`, which returns the images as they are, or a `kind` of `StatelessNormalization`.
+      dtype: Keras dtype policy.
+      name: name of the block; the layer's ends in `_norm`.
+
+    Returns:
+      Symbolic float [B, H, W, C].
+    """
+    if normalization == "none":
+        return images
+    return StatelessNormalization(normalization, name=f"{name}_norm", dtype=dtype)(images)

@@ -10,16 +10,15 @@ from functools import partial
 import keras
 
 from tfpix2pix.networks import layers
-from tfpix2pix.networks.class_channels import encode_input
-from tfpix2pix.networks.image_model import ImageModel
+from tfpix2pix.networks.frame import Frame, build_in_frame
 from tfpix2pix.networks.keras_versions import default_policy
 from tfpix2pix.networks.noise import NoiseDropout
-from tfpix2pix.networks.normalization import StatelessNormalization, needs_bias
-from tfpix2pix.networks.padding import CropLike, PadToMultiple, ReflectionPad2D
+from tfpix2pix.networks.normalization import needs_bias, normalize_maps
+from tfpix2pix.networks.padding import ReflectionPad2D
 from tfpix2pix.networks.pooling import HalvingPool2D
 from tfpix2pix.pipelines.meaning import Palette
 
-FIRST_KERNEL_PX = 7
+LARGE_KERNEL_PX = 7  # of the first and the last convolution
 # Wang et al., Sec. 3.1 and appendix: downsamplings and blocks of G1, and blocks of an enhancer.
 GLOBAL_DEPTH = 4
 GLOBAL_BLOCKS = 9
@@ -167,21 +166,19 @@ def build_residual(
     name: str, channels: tuple[int, int], features, options: ResidualOptions, multiple_px: int
 ):
     """Builds a generator around what makes features of the (padded) input image at its full size."""
-    dtype = options.dtype
-    input_image = keras.Input((None, None, channels[0]), name="input_image")
-    noise_seed = keras.Input((2,), dtype="int32", name="noise_seed")
-    images = encode_input(input_image, options.palette)
-    images = PadToMultiple(multiple_px, name="pad", dtype=dtype)(images)
-    images = features(images, options, noise_seed)
-    images = _convolve_large(images, channels[1], dtype, "last")
-    images = CropLike(name="crop", dtype=dtype)([images, input_image])
-    generated_image = keras.layers.Activation("tanh", name="generated_image", dtype="float32")(images)
-    return ImageModel([input_image, noise_seed], generated_image, name=name)
+
+    def make(images, noise_seed):
+        # No normalisation follows, hence a bias.
+        last = dataclasses.replace(options, normalization="none")
+        return _convolve_large(features(images, options, noise_seed), channels[1], last, "last")
+
+    frame = Frame(name, channels[0], multiple_px, options.palette, options.dtype)
+    return build_in_frame(frame, make)
 
 
 def global_features(images, options: ResidualOptions, noise_seed, *, depth: int, blocks: int, filters: int):
     """Returns float [B, H, W, filters]: G1 without its last convolution."""
-    images = _normalize(_convolve_large(images, filters, options.dtype, "first", options), options, "first")
+    images = _normalize(_convolve_large(images, filters, options, "first"), options, "first")
     for number in range(1, depth + 1):
         images = _halve(images, filters * 2**number, options, f"down_{number}")
     for number in range(1, blocks + 1):
@@ -193,8 +190,7 @@ def global_features(images, options: ResidualOptions, noise_seed, *, depth: int,
 
 def _enhance(image, inside, filters: int, blocks: int, options: ResidualOptions, name: str):
     """Returns float [B, H, W, filters] from an image and from the features of a network at half its size."""
-    first = f"{name}_first"
-    images = _normalize(_convolve_large(image, filters, options.dtype, first, options), options, first)
+    images = _normalize(_convolve_large(image, filters, options, f"{name}_first"), options, f"{name}_first")
     images = _halve(images, inside.shape[-1], options, f"{name}_down")
     images = keras.layers.Add(name=f"{name}_sum", dtype=options.dtype)([images, inside])
     for number in range(1, blocks + 1):
@@ -219,11 +215,9 @@ def _convolve_small(images, options: ResidualOptions, name: str):
     return _convolution(images.shape[-1], 3, options, name, pad_px=0)(images)
 
 
-def _convolve_large(images, filters: int, dtype: str, name: str, options: ResidualOptions | None = None):
-    # The last convolution has no normalization, hence a bias.
-    options = options or ResidualOptions("none", dtype=dtype)
-    images = ReflectionPad2D(FIRST_KERNEL_PX // 2, name=f"{name}_pad", dtype=dtype)(images)
-    return _convolution(filters, FIRST_KERNEL_PX, options, name, pad_px=0)(images)
+def _convolve_large(images, filters: int, options: ResidualOptions, name: str):
+    pad = ReflectionPad2D(LARGE_KERNEL_PX // 2, name=f"{name}_pad", dtype=options.dtype)
+    return _convolution(filters, LARGE_KERNEL_PX, options, name, pad_px=0)(pad(images))
 
 
 def _halve(images, filters: int, options: ResidualOptions, name: str):
@@ -250,9 +244,7 @@ def _settings(options: ResidualOptions, name: str) -> dict:
 
 
 def _normalize(images, options: ResidualOptions, name: str, activate: bool = True):
-    if options.normalization != "none":
-        norm = StatelessNormalization(options.normalization, name=f"{name}_norm", dtype=options.dtype)
-        images = norm(images)
+    images = normalize_maps(images, options.normalization, options.dtype, name)
     if activate:
         images = keras.layers.ReLU(name=f"{name}_relu", dtype=options.dtype)(images)
     return images
