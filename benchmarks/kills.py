@@ -102,7 +102,7 @@ def main(argv: Sequence[str]) -> int:
 def start(workdir: Path, steps: int) -> list[subprocess.Popen]:
     """Starts both workers, whose output goes to files beside the run."""
     workdir.parent.mkdir(parents=True, exist_ok=True)
-    addresses = [f"127.0.0.1:{port}" for port in _free_ports(2)]
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
     given = {**SETTINGS, "steps": steps, "workdir": workdir}
     command = [sys.executable, "-m", "tfpix2pix.train", "--noexport"]
     command += [f"--{name}={value}" for name, value in given.items()]
@@ -170,7 +170,8 @@ def compare(workdir: Path, other: Path, steps: int) -> int:
     return sum(bool((readers[0].get_tensor(name) != readers[1].get_tensor(name)).any()) for name in names)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Returns ports of this machine that nobody listens on."""
     sockets = [socket.socket() for _ in range(count)]
     for each in sockets:
         each.bind(("127.0.0.1", 0))

@@ -10,6 +10,7 @@ import time
 import pytest
 import tensorflow as tf
 
+from benchmarks.kills import free_ports
 from tfpix2pix.pipelines.base.errors import Stopped, UserError
 from tfpix2pix.run.interruption import StopQuestion, noted_signals
 from tfpix2pix.run.joining import wait_for_all
@@ -84,7 +85,7 @@ def test_a_hang_up_that_nohup_ignores_stays_ignored():
 
 
 def test_workers_wait_until_all_are_there():
-    addresses = [_free_address(), "127.0.0.1:1", "127.0.0.1:2"]
+    addresses = [f"127.0.0.1:{free_ports(1)[0]}", "127.0.0.1:1", "127.0.0.1:2"]
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         waits = [pool.submit(wait_for_all, Workers(addresses, index), 60) for index in (2, 0)]
         with socket.socket() as stranger:  # which is not counted
@@ -110,7 +111,7 @@ def _connect(connection, address):
 
 @pytest.mark.parametrize("index, missing", [(0, "worker 1 (127.0.0.1:1)"), (1, "worker 0 ({})")])
 def test_workers_that_do_not_come_are_named(index, missing):
-    address = _free_address()
+    address = f"127.0.0.1:{free_ports(1)[0]}"
     with pytest.raises(UserError) as caught:
         wait_for_all(Workers([address, "127.0.0.1:1"], index), 0.5)
     assert str(caught.value).startswith(f"gave up waiting for {missing.format(address)} after ")
@@ -124,9 +125,3 @@ def test_a_taken_port_of_the_chief_is_named():
             UserError, match=f"TF_CONFIG names {address} for this worker, and that port is taken"
         ):
             wait_for_all(Workers([address, "127.0.0.1:1"], 0), 1)
-
-
-def _free_address():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{free.getsockname()[1]}"

@@ -4,11 +4,11 @@ import json
 import re
 import shutil
 import signal
-import socket
 
 import numpy as np
 import pytest
 
+from benchmarks.kills import free_ports
 from tests.helpers import runs
 from tfpix2pix.run import checkpoints
 
@@ -27,20 +27,10 @@ def data_dir(tmp_path_factory):
     return runs.write_dataset(tmp_path_factory.mktemp("multiworker") / "tiny")
 
 
-def _free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
 def _start_together(*commands):
     """Starts a worker with each command; a single one is for two workers."""
     commands = commands if len(commands) > 1 else commands * 2
-    workers = [f"127.0.0.1:{port}" for port in _free_ports(2)]
+    workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
     processes = []
     for index, command in enumerate(commands):
         task = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
