@@ -90,7 +90,7 @@ setup(
     python_requires=">=3.10",
     # tfpix2pix/pipelines is a link to pipelines/.
     packages=find_packages(include=["tfpix2pix*"]),
-    package_data={"tfpix2pix": ["py.typed"], "": ["static/*"]},
+    package_data={"tfpix2pix": ["py.typed"], "": ["static/*", "templates/*"]},
     entry_points={"console_scripts": ["tfpix2pix = tfpix2pix.__main__:run"]},
     install_requires=[
         # 2.15 is for tensorflow-addons; 2.16 and 2.17 were not tried.
@@ -107,6 +107,8 @@ setup(
         # Colab has 1.4.
         "absl-py>=1.4",
         "tqdm>=4.66",
+        # Pages of pictures and scores.
+        "jinja2>=3.1",
         # 4 neither empties a lock file that another process holds nor holds one that was removed.
         "filelock>=4",
         # With pillow, what reads WebP, GIF and TIFF files.

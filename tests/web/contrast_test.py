@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from tests.helpers import browser
+from tfpix2pix.pictures.page import render_template
 
 PACKAGE = Path(__file__).resolve().parents[2] / "tfpix2pix"
 PAGES = {
-    "demo": (PACKAGE / "web/demo/static/index.html", PACKAGE / "web/demo/static/demo.css"),
-    "study": (PACKAGE / "study/static/study.html", PACKAGE / "study/static/study.css"),
+    "demo": ("web/demo/static/index.html", PACKAGE / "web/demo/static/demo.css"),
+    "study": ("study/templates/study.html", PACKAGE / "study/static/study.css"),
 }
 STATES = ([], ["hover"], ["focus", "focus-visible"], ["hover", "active"], ["hover", "focus", "focus-visible"])
 # Computes (lighter + 0.05) / (darker + 0.05) of text and of what is behind it, as WCAG 2 defines it.
@@ -33,9 +34,10 @@ CONTRAST = """(place) => {
 
 def _read_page(name: str) -> str:
     """Returns a page with its styles and without its scripts."""
-    html, css = PAGES[name]
+    template, css = PAGES[name]
+    html = render_template(template, title="", mode="study", consent="", instructions="")
     styles = (PACKAGE / "web/static/base.css").read_text() + css.read_text()
-    return html.read_text().replace("</head>", f"<style>{styles}</style></head>")
+    return html.replace("</head>", f"<style>{styles}</style></head>")
 
 
 def _measure_buttons(page: Any, states: list[str]) -> list[dict[str, Any]]:

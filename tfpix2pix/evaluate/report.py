@@ -1,6 +1,6 @@
 """The page of an evaluation, `index.html`: scores, classes, histograms, and the pictures to sort by score."""
 
-import html
+import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -13,69 +13,22 @@ from tfpix2pix.evaluate.histogram_plot import render_histograms
 from tfpix2pix.evaluate.statistics import BATCH, INSTANCE
 from tfpix2pix.metrics import registry
 from tfpix2pix.metrics.registry import Result
-from tfpix2pix.pictures.page import render_page, shown_size
+from tfpix2pix.pictures.page import render_template
 
 # Two of 255 gray levels, in values from -1 to 1.
 VISIBLE_SPREAD = 4 / 255
 
 _NOTHING = "–"
+_PER_CLASS = "per_class"
 _STATISTICS = {INSTANCE: "the statistics of each image", BATCH: "the statistics of batches, as in training"}
+_ABSENT_CLASSES = {
+    "skip": "Classes that the ground truth lacks are left out of the means.",
+    "zero": "Classes that the ground truth lacks count as 0 in the means.",
+}
 _ARROWS = {True: "↑ higher", False: "↓ lower", None: ""}
 
-_STYLE = """
-section { margin: 0 0 2.5rem; }
-section > h2 { font-size: 1.1rem; }
-table { border-collapse: collapse; margin: 0 0 1rem; }
-th, td { padding: .2rem .9rem .2rem 0; text-align: left; vertical-align: baseline; }
-th { font-size: .8rem; font-weight: 600; opacity: .7; }
-tr + tr { border-top: 1px solid color-mix(in srgb, currentColor 15%, transparent); }
-td.number, th.number { font-variant-numeric: tabular-nums; text-align: right; }
-td:first-child, .better { white-space: nowrap; }
-td.note { opacity: .7; font-size: .85rem; }
-figure { max-width: calc(33.3% - .5rem); }
-figure.plot { max-width: 100%; }
-svg { display: block; height: auto; max-width: 100%; }
-svg text { fill: currentColor; font-size: 11px; }
-svg line { opacity: .15; stroke: currentColor; }
-svg path { fill: none; stroke-width: 1.4; }
-.generated { stroke: #e4572e; }
-.target { stroke: #2e86c1; }
-b.generated { color: #e4572e; }
-b.target { color: #2e86c1; }
-article p span { font-size: .85rem; margin-right: .8rem; white-space: nowrap; }
-article p { font-variant-numeric: tabular-nums; margin: 0 0 .4rem; }
-nav { background: Canvas; gap: .5rem; padding: .6rem 0; position: sticky; top: 0; z-index: 1; }
-nav button, nav select { font: inherit; }
-nav button[aria-pressed="true"] { font-weight: 600; }
-#gallery { display: block; }
-"""
-_SCRIPT = """
-const select = document.querySelector("nav select");
-const gallery = document.getElementById("gallery");
-const higherIsBetter = JSON.parse(select.dataset.higherIsBetter);
-const rows = [...gallery.children].map(row => [row, JSON.parse(row.dataset.values)]);
-const buttons = [...document.querySelectorAll("nav button")];
-let worstFirst = true;
-function sort() {
-  const name = select.value;
-  const words = higherIsBetter[name] === null ? ["highest", "lowest"] : ["worst", "best"];
-  buttons.forEach((button, place) => {
-    button.textContent = words[place] + " first";
-    button.ariaPressed = (place === 0) === worstFirst;
-  });
-  const sign = Boolean(higherIsBetter[name]) === worstFirst ? 1 : -1;
-  const value = values => values[name] ?? Infinity * sign;
-  const order = (a, b) => a === b ? 0 : sign * (a - b);
-  rows.sort((a, b) => order(value(a[1]), value(b[1])));
-  gallery.append(...rows.map(row => row[0]));
-}
-select.addEventListener("change", sort);
-buttons.forEach((button, place) => {
-  button.addEventListener("click", () => { worstFirst = place === 0; sort(); });
-});
-document.querySelector("nav").hidden = false;
-sort();
-"""
+# The head of each column with the CSS classes of its cells, and the rows, of plain texts.
+_Table = tuple[Sequence[tuple[str, str]], Sequence[Sequence[str]]]
 
 
 def render_report(
@@ -106,17 +59,26 @@ def render_report(
     ]
     if description["skipped"]:
         lines.append(f"{len(description['skipped'])} pairs could not be read and are left out")
-    body = [
-        f"<p>{html.escape('. '.join(lines))}.</p>\n",
-        _render_scores(results, higher_is_better),
-        *(_render_classes(name, result) for name, result in results.items()),
-        *(_render_plots(result) for result in results.values()),
-        _render_gallery(results, higher_is_better, gallery, (height, width)) if gallery.indices else "",
-    ]
-    return render_page(f"Evaluation of {description['model']}", "".join(body), _STYLE)
+    per_image, directions = _scores_of_images(results, higher_is_better)
+    return render_template(
+        "evaluate/templates/report.html",
+        title=f"Evaluation of {description['model']}",
+        facts=f"{'. '.join(lines)}.",
+        scores=_score_table(results, higher_is_better),
+        has_baseline=any(result.baseline for result in results.values()),
+        spread=results["diversity"].scores["standard_deviation"] if "diversity" in results else math.nan,
+        visible_spread=VISIBLE_SPREAD,
+        classes=[(name, *_class_table(each)) for name, each in results.items() if _PER_CLASS in each.details],
+        colours=[_plots(each) for each in results.values() if "histograms" in each.details],
+        examples=[_example(gallery, index, per_image) for index in gallery.indices],
+        count=len(gallery.example_ids),
+        directions=directions,
+        directions_as_json=_as_json(directions),
+        size=(height, width),
+    )
 
 
-def _render_scores(results: Mapping[str, Result], higher_is_better: Mapping[str, bool | None]) -> str:
+def _score_table(results: Mapping[str, Result], higher_is_better: Mapping[str, bool | None]) -> _Table:
     rows = []
     for name, result in results.items():
         for place, (score, value) in enumerate(result.scores.items()):
@@ -140,35 +102,12 @@ def _render_scores(results: Mapping[str, Result], higher_is_better: Mapping[str,
         "better": "note better",
         "": "note",
     }
-    notes = _explain_baseline(results) + _tell_diversity(results)
-    return f"<section>\n<h2>Scores</h2>\n{_render_table(columns, rows)}{notes}</section>\n"
+    return _drop_silent_columns(columns, rows)
 
 
-def _explain_baseline(results: Mapping[str, Result]) -> str:
-    """Returns a sentence on the column of the mean target, where there is one."""
-    if not any(result.baseline for result in results.values()):
-        return ""
-    return (
-        "<p>The mean target is a baseline: the same image for every input, the mean of the training targets "
-        "or, where images keep their sizes, their mean colour.</p>\n"
-    )
-
-
-def _tell_diversity(results: Mapping[str, Result]) -> str:
-    """Returns a sentence where the noise changes nothing that can be seen."""
-    spread = results["diversity"].scores["standard_deviation"] if "diversity" in results else math.nan
-    if not spread < VISIBLE_SPREAD:
-        return ""
-    return (
-        "<p>The noise changes nothing visible: outputs of the same input differ by a standard deviation of "
-        f"{spread:.2g}, which is less than two of 255 gray levels ({VISIBLE_SPREAD:.2g}).</p>\n"
-    )
-
-
-def _render_classes(name: str, result: Result) -> str:
-    if "per_class" not in result.details:
-        return ""
-    per_class = result.details["per_class"]
+def _class_table(result: Result) -> tuple[_Table, str]:
+    """Returns the scores of each class, and a sentence on classes that the ground truth lacks."""
+    per_class = result.details[_PER_CLASS]
     total = sum(row["pixels"] for row in per_class)
     scores = [score for score in per_class[0] if score not in ("class", "pixels")]
     heads = [score.replace("_", " ").replace("iou", "IoU") for score in scores]
@@ -176,15 +115,11 @@ def _render_classes(name: str, result: Result) -> str:
     for row in per_class:
         share = row["pixels"] / total if total else math.nan
         rows.append((row["class"], f"{share:.2%}", *(_number(row[score]) for score in scores)))
-    absent = {
-        "skip": "Classes that the ground truth lacks are left out of the means.",
-        "zero": "Classes that the ground truth lacks count as 0 in the means.",
-    }[result.details["absent_classes"]]
     columns = {"class": "", "pixels": "number", **dict.fromkeys(heads, "number")}
-    return f"<section>\n<h2>{name} by class</h2>\n{_render_table(columns, rows)}<p>{absent}</p>\n</section>\n"
+    return _drop_silent_columns(columns, rows), _ABSENT_CLASSES[result.details["absent_classes"]]
 
 
-def _render_table(columns: Mapping[str, str], rows: Sequence[Sequence[str]]) -> str:
+def _drop_silent_columns(columns: Mapping[str, str], rows: Sequence[Sequence[str]]) -> _Table:
     """Returns a table without the columns that say nothing.
 
     Args:
@@ -192,83 +127,41 @@ def _render_table(columns: Mapping[str, str], rows: Sequence[Sequence[str]]) -> 
       rows: plain texts, one for each column.
     """
     told = [any(text not in ("", _NOTHING) for text in texts) for texts in zip(*rows, strict=True)]
-    kept = [(place, *column) for place, column in enumerate(columns.items()) if told[place]]
-    heads = "".join(f"<th{_class(classes, 'number')}>{head}</th>" for _, head, classes in kept)
-    lines = (
-        "".join(f"<td{_class(classes)}>{html.escape(row[place])}</td>" for place, _, classes in kept)
-        for row in rows
-    )
-    body = "".join(f"<tr>{line}</tr>\n" for line in lines)
-    return f"<table>\n<tr>{heads}</tr>\n{body}</table>\n"
+    kept_rows = [tuple(itertools.compress(row, told)) for row in rows]
+    return tuple(itertools.compress(columns.items(), told)), kept_rows
 
 
-def _class(classes: str, only: str = "") -> str:
-    return f' class="{classes}"' if classes and only in ("", classes) else ""
-
-
-def _render_plots(result: Result) -> str:
-    if "histograms" not in result.details:
-        return ""
-    figures = []
+def _plots(result: Result) -> list[tuple[str, str]]:
+    """Returns the plot of each histogram, an `svg` element, and its caption."""
+    plots = []
     for name, histogram in result.details["histograms"].items():
         shares = {kind: histogram[kind] for kind in ("generated", "target")}
         plot = render_histograms(name, histogram["low"], histogram["high"], shares)
-        caption = f"{name}: intersection {_number(result.scores[name])}"
-        figures.append(f'<figure class="plot">{plot}<figcaption>{caption}</figcaption></figure>\n')
-    return (
-        "<section>\n<h2>Colours</h2>\n<p>Share of pixels, log scale: <b class=generated>generated</b> and "
-        f"<b class=target>ground truth</b>.</p>\n<div>\n{''.join(figures)}</div>\n</section>\n"
-    )
+        plots.append((plot, f"{name}: intersection {_number(result.scores[name])}"))
+    return plots
 
 
-def _render_gallery(
-    results: Mapping[str, Result],
-    higher_is_better: Mapping[str, bool | None],
-    gallery: Gallery,
-    size: tuple[int, int],
-) -> str:
-    values: dict[str, np.ndarray] = {}
-    directions: dict[str, bool | None] = {}
+def _scores_of_images(
+    results: Mapping[str, Result], higher_is_better: Mapping[str, bool | None]
+) -> tuple[dict[str, np.ndarray], dict[str, bool | None]]:
+    """Returns, for each score that every image has, its values and whether higher ones are better."""
+    values, directions = {}, {}
     for name, result in results.items():
         for score, per_image in result.per_image.items():
             title = name if len(result.per_image) == 1 else f"{name} · {score}"
             values[title], directions[title] = per_image, higher_is_better[name]
-    articles = [_render_example(gallery, index, values, size) for index in gallery.indices]
-    shown, total = len(gallery.indices), len(gallery.example_ids)
-    note = (
-        ""
-        if shown == total
-        else f"<p>{shown} of {total} pairs, spread evenly; the scores are those of all pairs.</p>\n"
-    )
-    options = "".join(f"<option>{html.escape(title)}</option>" for title in values)
-    sorting = (
-        f'<nav hidden>Sort by <select data-higher-is-better="{_attribute(directions)}">{options}</select> '
-        "<button></button> <button></button></nav>\n"
-    )
-    return (
-        f"<section>\n<h2>Pictures</h2>\n{note}{sorting if values else ''}"
-        f'<div id="gallery">\n{"".join(articles)}</div>\n</section>\n'
-        f"{f'<script>{_SCRIPT}</script>' if values else ''}\n"
-    )
+    return values, directions
 
 
-def _render_example(
-    gallery: Gallery, index: int, values: Mapping[str, np.ndarray], size: tuple[int, int]
-) -> str:
+def _example(gallery: Gallery, index: int, values: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Returns the pictures of one example, with its own scores."""
     own = {title: float(per_image[index]) for title, per_image in values.items()}
-    title = html.escape(gallery.example_ids[index])
-    texts = [f"<span>{html.escape(name)} {_number(value)}</span>" for name, value in own.items()]
-    figures = "".join(
-        f'<figure><a href="{gallery.file(index, kind)}"><img loading="lazy" alt="{kind} of {title}" '
-        f'src="{gallery.file(index, kind)}" {shown_size(size)}></a>'
-        f"<figcaption>{kind}</figcaption></figure>\n"
-        for kind in KINDS
-    )
-    return (
-        f'<article data-values="{_attribute(own)}">\n<h2>{title}</h2>\n'
-        f"<p>{' '.join(texts)}</p>\n<div>\n{figures}</div>\n</article>\n"
-    )
+    return {
+        "title": gallery.example_ids[index],
+        "scores": [f"{name} {_number(value)}" for name, value in own.items()],
+        "scores_as_json": _as_json(own),
+        "pictures": [(gallery.file(index, kind), kind) for kind in KINDS],
+    }
 
 
 def _number(value: float | None) -> str:
@@ -277,7 +170,6 @@ def _number(value: float | None) -> str:
     return "∞" if math.isinf(value) else f"{value:.4f}"
 
 
-def _attribute(values: Mapping[str, float | bool | None]) -> str:
+def _as_json(values: Mapping[str, float | bool | None]) -> str:
     # JSON has neither NaN nor infinity, but JavaScript reads a number that is too large as infinity.
-    text = json.dumps(values).replace("NaN", "null").replace("Infinity", "1e999")
-    return html.escape(text)
+    return json.dumps(values).replace("NaN", "null").replace("Infinity", "1e999")

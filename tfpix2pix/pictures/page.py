@@ -1,26 +1,28 @@
-"""Renders pages of pictures, which show what went in beside what came out."""
+"""Renders HTML pages, those of pictures among them, which show what went in beside what came out.
 
-import dataclasses
-import html
-import os
-from collections.abc import Sequence
-from urllib.parse import quote
-
-_STYLE = """
-:root { color-scheme: light dark; }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 80rem; padding: 0 1rem; }
-h1 { font-size: 1.3rem; margin: 0; }
-p { margin: 0 0 1.5rem; opacity: .7; }
-article { margin: 0 0 2rem; }
-h2 { font-size: .95rem; font-weight: 600; margin: 0 0 .4rem; overflow-wrap: anywhere; }
-div { display: flex; flex-wrap: wrap; gap: .75rem; }
-figure { margin: 0; max-width: calc(50% - .4rem); min-width: min(256px, 100%); }
-img { display: block; height: auto; max-width: 100%; }
-img.small { image-rendering: pixelated; }
-figcaption { font-size: .8rem; opacity: .7; }
+All pages of the project come from the templates of this environment. A template lies in the folder
+`templates` of the room whose page it is, and is named by its path in the package.
 """
 
-LEAST_WIDTH_PX = 256
+import dataclasses
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import jinja2
+
+# Every value is escaped, unless a template says `safe`; a name that a template lacks is an error.
+_ENVIRONMENT = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parents[1]),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+_ENVIRONMENT.filters["url"] = lambda file: quote(os.fsencode(file))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,62 +43,36 @@ class Row:
     output_files: Sequence[str]
     captions: Sequence[str] = ()
 
+    @property
+    def outputs(self) -> Iterator[tuple[str, str]]:
+        """The file and the caption of each output."""
+        numbers = range(1, len(self.output_files) + 1)
+        numbered = [f"output {number}" for number in numbers] if len(numbers) > 1 else ["output"]
+        return zip(self.output_files, self.captions or numbered, strict=True)
 
-def render_gallery(title: str, summary: str, rows: Sequence[Row], notes: str = "", style: str = "") -> str:
+
+def render_gallery(title: str, summary: str, rows: Sequence[Row]) -> str:
     """Returns a page with a row for each input; it needs only the files of the rows, and moves with them.
 
     Args:
       title: headline of the page.
       summary: a line below the headline.
       rows: the rows, from top to bottom.
-      notes: HTML between that line and the rows.
-      style: CSS that is added to the common style.
 
     Returns:
       HTML text.
     """
-    summary = html.escape(summary)
-    return render_page(title, f"<p>{summary}</p>\n{notes}{''.join(map(_render_row, rows))}", style)
+    return render_template("pictures/templates/gallery.html", title=title, summary=summary, rows=rows)
 
 
-def render_page(title: str, body: str, style: str = "") -> str:
-    """Returns an HTML page in the style that all pages of the project have.
+def render_template(template: str, **values: Any) -> str:
+    """Returns a page as HTML.
 
     Args:
-      title: title and headline of the page, plain text.
-      body: HTML below the headline.
-      style: CSS that is added to the common style.
+      template: path of the template in the package, such as `pictures/templates/page.html`.
+      **values: what the template speaks of.
+
+    Raises:
+      jinja2.UndefinedError: when the template speaks of something that is not among them.
     """
-    title = html.escape(title)
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>{_STYLE}{style}</style>\n</head>\n<body>\n"
-        f"<h1>{title}</h1>\n{body}</body>\n</html>\n"
-    )
-
-
-def _render_row(row: Row) -> str:
-    numbers = range(1, len(row.output_files) + 1)
-    numbered = [f"output {number}" for number in numbers] if len(numbers) > 1 else ["output"]
-    captions = row.captions or numbered
-    figures = [_render_figure(row, row.input_file, "input")]
-    figures += [_render_figure(row, *place) for place in zip(row.output_files, captions, strict=True)]
-    return f"<article>\n<h2>{html.escape(row.title)}</h2>\n<div>\n{''.join(figures)}</div>\n</article>\n"
-
-
-def _render_figure(row: Row, file: str, caption: str) -> str:
-    url, alt = quote(os.fsencode(file)), html.escape(f"{caption} of {row.title}")
-    return (
-        f'<figure><a href="{url}"><img loading="lazy" src="{url}" alt="{alt}" {shown_size(row.size)}></a>'
-        f"<figcaption>{html.escape(caption)}</figcaption></figure>\n"
-    )
-
-
-def shown_size(size: tuple[int, int]) -> str:
-    """Returns the HTML attributes of a picture of (height, width) px, which is shown at least 256 px wide."""
-    height, width = size
-    if width >= LEAST_WIDTH_PX:
-        return f'width="{width}" height="{height}"'
-    shown_height = round(height * LEAST_WIDTH_PX / width)
-    return f'class="small" width="{LEAST_WIDTH_PX}" height="{shown_height}"'
+    return _ENVIRONMENT.get_template(template).render(values)

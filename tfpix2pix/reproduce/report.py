@@ -1,6 +1,5 @@
 """The files of a table: Markdown, JSON, and a page with its scores, its verdicts and its pictures."""
 
-import html
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,14 +16,6 @@ from tfpix2pix.reproduce.verdicts import RULE, RULE_OF_ONE_SEED, Cell, Compariso
 _HEADS = ("per-pixel", "per-class", "class IoU")
 _SCORES_HEAD = ("", *_HEADS, "paper: per-pixel", *_HEADS[1:])
 _ORDERS_HEAD = ("the paper's order", *_HEADS)
-_STYLE = """
-table { border-collapse: collapse; margin: 0 0 1rem; }
-th, td { padding: .2rem 1.2rem .2rem 0; text-align: left; vertical-align: baseline; }
-th { font-size: .8rem; font-weight: 600; opacity: .7; }
-td { font-variant-numeric: tabular-nums; }
-tr + tr { border-top: 1px solid color-mix(in srgb, currentColor 15%, transparent); }
-"""
-
 _Order = tuple[str, str, dict[str, Comparison]]  # the better row, the worse row, score -> comparison
 
 
@@ -57,21 +48,31 @@ def write_table(number: int, workdir: Path, cells: Sequence[Cell], config: Confi
         "base_filters": config.base_filters, "epochs": config.epochs, "steps": config.steps,
         "batch_size": config.batch_size, "precision": config.precision, "seed": config.seed,
     }  # fmt: skip
-    told = {**shared, "seed": ", ".join(map(str, seeds))}
-    facts = ", ".join(f"{name} {settings.text(value)}" for name, value in told.items() if value is not None)
-    score_rows, order_rows = _score_rows(table, cells), _order_rows(orders)
+    facts = _tell_facts({**shared, "seed": ", ".join(map(str, seeds))})
+    tables = ((_SCORES_HEAD, _score_rows(table, cells)), (_ORDERS_HEAD, _order_rows(orders)))
     rule = RULE if len(seeds) > 1 else RULE_OF_ONE_SEED
     lines = [f"## Table {number}: {table.title}", "", facts, ""]
-    lines += _as_markdown(_SCORES_HEAD, score_rows) + [""]
-    lines += _as_markdown(_ORDERS_HEAD, order_rows) + ["", rule]
-    text = "\n".join(lines) + "\n"
+    for heads, rows in tables:
+        lines += _as_markdown(heads, rows) + [""]
+    text = "\n".join([*lines, rule]) + "\n"
     record = _record(number, shared, seeds, cells, orders)
-    notes = f"<p>{html.escape(facts)}</p>\n{_as_html(_SCORES_HEAD, score_rows)}"
-    notes += f"{_as_html(_ORDERS_HEAD, order_rows)}<p>{html.escape(rule)}</p>\n"
-    pictures = _render_pictures(number, workdir, cells, config, notes)
+    pictures = page.render_template(
+        "reproduce/templates/table.html",
+        title=f"Table {number}: {table.title}",
+        summary=f"{config.dataset}: the same inputs, translated by each row's generator"
+        + (f" (seed {config.seed})" if len(seeds) > 1 else ""),
+        facts=facts,
+        tables=[([(head, "") for head in heads], rows) for heads, rows in tables],
+        rule=rule,
+        rows=_picture_rows(workdir, cells, config),
+    )
     for kind, contents in (("json", json.dumps(record, indent=2) + "\n"), ("md", text), ("html", pictures)):
         staging.write_file(workdir / f"table{number}.{kind}", contents.encode())
     return text
+
+
+def _tell_facts(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {settings.text(value)}" for name, value in values.items() if value is not None)
 
 
 def _score_rows(table: Table, cells: Sequence[Cell]) -> list[list[str]]:
@@ -99,13 +100,6 @@ def _order_rows(orders: Sequence[_Order]) -> list[list[str]]:
 def _as_markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     lines = [head, ["---"] * len(head), *rows]
     return [f"| {' | '.join(cells)} |".replace("|  |", "| |") for cells in lines]
-
-
-def _as_html(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    heads = "".join(f"<th>{html.escape(text)}</th>" for text in head)
-    lines = ("".join(f"<td>{html.escape(text)}</td>" for text in cells) for cells in rows)
-    body = "".join(f"<tr>{line}</tr>\n" for line in lines)
-    return f"<table>\n<tr>{heads}</tr>\n{body}</table>\n"
 
 
 def _record(
@@ -141,8 +135,8 @@ def _record(
     }  # fmt: skip
 
 
-def _render_pictures(number: int, workdir: Path, cells: Sequence[Cell], config: Config, notes: str) -> str:
-    """Returns a page that shows what each row makes of the same inputs, as the paper's figures do."""
+def _picture_rows(workdir: Path, cells: Sequence[Cell], config: Config) -> list[page.Row]:
+    """Returns what each row makes of the same inputs, as the paper's figures show it."""
     from tfpix2pix.evaluate.gallery import PICTURES_FOLDER
 
     folders = [cell.runs[0].relative_to(workdir) / "eval" / PICTURES_FOLDER for cell in cells]
@@ -161,7 +155,4 @@ def _render_pictures(number: int, workdir: Path, cells: Sequence[Cell], config: 
                 [*captions, "target"],
             )
         )
-    seed = f" (seed {config.seed})" if len(cells[0].runs) > 1 else ""
-    summary = f"{config.dataset}: the same inputs, translated by each row's generator{seed}"
-    title = f"Table {number}: {TABLES[number].title}"
-    return page.render_gallery(title, summary, rows, notes, _STYLE)
+    return rows

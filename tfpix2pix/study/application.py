@@ -3,18 +3,19 @@
 import hashlib
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from tfpix2pix.study.page import STATIC_FOLDER
 from tfpix2pix.study.records import NEW_COLUMNS, Session
 from tfpix2pix.study.sessions import StudySessions
 from tfpix2pix.web.application import add_files, make_application
 from tfpix2pix.web.limits import RateLimit
 
+_STATIC_FOLDER = Path(__file__).parent / "static"
 COOKIE_AGE_SEC = 400 * 24 * 3600  # Browsers keep no cookie for longer.
 # A classroom behind one address may begin at once, but a script may not fill the disk.
 STARTS_PER_SEC, STARTS_AT_ONCE = 2.0, 200
@@ -94,7 +95,7 @@ def make_study_application(
       allowed_hosts: names that browsers may know the server by, besides localhost and IP addresses.
     """
     app = make_application(max_body_bytes=4096, allowed_hosts=allowed_hosts)
-    add_files(app, study=STATIC_FOLDER)
+    add_files(app, study=_STATIC_FOLDER)
     cookie = f"study_{hashlib.sha256(cookie_key).hexdigest()[:12]}"
     starts = RateLimit(STARTS_PER_SEC, STARTS_AT_ONCE)
 

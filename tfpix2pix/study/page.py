@@ -1,15 +1,12 @@
-"""Renders the page of a study: its frame comes from the package, its words from the study's folder."""
+"""Renders the page of a study: its template comes from the package, its words from the study's folder."""
 
-import html
-import string
 from pathlib import Path
 
 from markdown_it import MarkdownIt
 
+from tfpix2pix.pictures.page import render_template
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.study.folder import CONSENT_FILE, INSTRUCTIONS_FILE, Study
-
-STATIC_FOLDER = Path(__file__).parent / "static"
 
 
 def render_page(study_dir: Path, study: Study, is_preview: bool) -> str:
@@ -23,9 +20,9 @@ def render_page(study_dir: Path, study: Study, is_preview: bool) -> str:
     Raises:
       UserError: when a text cannot be read.
     """
-    frame = (STATIC_FOLDER / "study.html").read_text("utf-8")
-    return string.Template(frame).substitute(
-        title=html.escape(study.title),
+    return render_template(
+        "study/templates/study.html",
+        title=study.title,
         mode="preview" if is_preview else "study",
         consent=render_text(_read(study_dir / CONSENT_FILE)),
         instructions=render_text(_read(study_dir / INSTRUCTIONS_FILE)),
