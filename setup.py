@@ -109,6 +109,8 @@ setup(
         "tqdm>=4.66",
         # Pages of pictures and scores.
         "jinja2>=3.1",
+        # Requests to TensorFlow Serving over REST.
+        "urllib3>=2",
         # 4 neither empties a lock file that another process holds nor holds one that was removed.
         "filelock>=4",
         # With pillow, what reads WebP, GIF and TIFF files.

@@ -11,7 +11,7 @@ import pytest
 from tests.helpers.serving_stand_in.exports import as_picture
 from tests.helpers.serving_stand_in.models import RequestError, fail_with
 from tests.helpers.serving_stand_in.servers import STARTS, start_rest_server
-from tfpix2pix.serving import RemoteModel, ServingError, remote_model, rest_transport
+from tfpix2pix.serving import RemoteModel, ServingError, remote_model, rest_connections
 
 pytest_plugins = ["tests.helpers.serving_stand_in.fixtures"]
 BOTH = pytest.mark.parametrize("protocol", ["rest", "grpc"])
@@ -35,7 +35,7 @@ def test_a_call_that_a_server_cancels_as_it_stops_is_made_again(connect, models)
 
 
 def test_only_connecting_has_to_be_quick(connect, models, monkeypatch):
-    monkeypatch.setattr(rest_transport, "CONNECT_TIMEOUT_SEC", 0.2)
+    monkeypatch.setattr(rest_connections, "CONNECT_TIMEOUT_SEC", 0.2)
     models.before_answer = lambda: time.sleep(0.5)
     assert connect("rest", "probe").translate([b"a"]) == [as_picture(b"av8")]
 
