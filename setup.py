@@ -42,7 +42,7 @@ TORCH = ["torch>=2.0", SAFETENSORS]
 # Models from and to the Hugging Face Hub.
 HUB = ["huggingface_hub>=0.30"]
 # What runs the notebook from top to bottom, without a browser.
-NOTEBOOK = ["ipykernel>=6.29", "nbclient>=0.10", "nbformat>=5.10"]
+NOTEBOOK = ["ipykernel>=6.29", "nbclient>=0.10", "nbformat>=5.10", "ipywidgets>=8"]
 TEST = [
     *EDGES,
     *EXPORT,

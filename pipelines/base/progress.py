@@ -3,14 +3,23 @@
 Notices and warnings write arguments in backticks, as errors do; see `naming`.
 """
 
+import os
 import re
 import sys
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
-from tqdm import tqdm
+from tqdm.asyncio import tqdm_asyncio
+from tqdm.auto import tqdm
 
 from tfpix2pix.pipelines.base.naming import name_flags
 
+Item = TypeVar("Item")
+
 SECONDS_BETWEEN_LINES = 10
+PROGRESS_AFTER_SEC = 2
+# tqdm takes widgets where a notebook can show them, which the output of ipykernel does not tell.
+_HAS_WIDGETS = tqdm is not tqdm_asyncio
 
 
 class _LineWriter:
@@ -25,8 +34,24 @@ class _LineWriter:
         sys.stderr.flush()
 
 
+def can_show_bars() -> bool:
+    """Tells whether there is a terminal or a notebook with widgets; elsewhere, progress is lines of a log."""
+    # A terminal that was not told its width, as in a container, has 0 columns, which no bar fits into.
+    is_terminal = sys.stderr.isatty() and os.get_terminal_size(sys.stderr.fileno()).columns > 0
+    return _HAS_WIDGETS or is_terminal
+
+
+def follow(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:
+    """Yields the items, and shows a progress bar for as long as that takes, if it takes more than 2 s.
+
+    A log has nothing of it.
+    """
+    is_hidden = not can_show_bars()
+    return iter(tqdm(items, description, total, leave=False, delay=PROGRESS_AFTER_SEC, disable=is_hidden))
+
+
 def show_progress(description: str, total: int | None, unit: str, done: int = 0) -> tqdm:
-    """Returns a progress bar on standard error, to be used in a `with` block.
+    """Returns a progress bar, to be used in a `with` block: lines on standard error where there are no bars.
 
     Args:
       description: what is being done, to what.
@@ -37,7 +62,7 @@ def show_progress(description: str, total: int | None, unit: str, done: int = 0)
     is_bytes = unit == "B"
     common = {"desc": description, "total": total, "unit_scale": is_bytes, "initial": done}
     common["unit"] = unit if is_bytes else f" {unit}"
-    if sys.stderr.isatty():
+    if can_show_bars():
         return tqdm(**common)
     return tqdm(
         **common,

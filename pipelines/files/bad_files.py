@@ -4,12 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 from multiprocessing.pool import ThreadPool
 from typing import TypeVar
 
-from tqdm import tqdm
-
 from tfpix2pix.pipelines.base.listing import MAX_LISTED, join_some
-from tfpix2pix.pipelines.base.progress import warn
+from tfpix2pix.pipelines.base.progress import follow, warn
 from tfpix2pix.pipelines.files.image_files import BadImageError
-from tfpix2pix.pipelines.files.memory import PROGRESS_AFTER_SEC
 
 Result = TypeVar("Result")
 
@@ -39,8 +36,7 @@ def sift(
     reasons = []
     with ThreadPool() as pool:
         outcomes = pool.imap(attempt, names, chunksize=8)
-        bar = tqdm(outcomes, title, len(names), leave=False, delay=PROGRESS_AFTER_SEC, disable=None)
-        for name, outcome in bar:
+        for name, outcome in follow(outcomes, title, len(names)):
             if isinstance(outcome, BadImageError):
                 reasons.append(str(outcome))
             else:

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from tqdm import tqdm
 
+from tfpix2pix.pipelines.base.progress import follow
 from tfpix2pix.pipelines.files.pair_files import Format, Images
 from tfpix2pix.pipelines.files.reading import Reader
 
-PROGRESS_AFTER_SEC = 2
 _ALIGNMENT_BYTES = 64
 
 
@@ -93,9 +92,7 @@ def keep(read: Reader, count: int, max_bytes: int, title: str) -> Reader | None:
         return None
     sides = [new_memory((count, *spec.shape), spec.dtype.as_numpy_dtype) for spec in specs]
     rows = results.with_options(lean_options()).as_numpy_iterator()
-    for place, row in enumerate(
-        tqdm(rows, title, count, leave=False, delay=PROGRESS_AFTER_SEC, disable=None)
-    ):
+    for place, row in enumerate(follow(rows, title, count)):
         for side, result in zip(sides, row, strict=True):
             side[place] = result
     return read_arrays(sides)

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.progress import show_progress

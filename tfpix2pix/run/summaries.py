@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from tfpix2pix.config import options
 from tfpix2pix.config.config import Config, describe
 from tfpix2pix.pipelines.base import staging
+from tfpix2pix.pipelines.base.progress import can_show_bars
 
 # What `training` holds besides the losses, which are all that TensorBoard shows in that group.
 _PROGRESS = ("epoch", "learning_rate", "images_per_sec")
@@ -135,7 +136,7 @@ class LossMeter:
 
 
 class Progress:
-    """Shows a progress bar on a terminal, and prints a line at each summary elsewhere.
+    """Shows a progress bar on a terminal or in a notebook, and prints a line at each summary elsewhere.
 
     Args:
       first_step: the step that the run goes on from.
@@ -147,12 +148,12 @@ class Progress:
     def __init__(self, first_step: int, total_steps: int, examples_per_epoch: int, batch_size: int):
         self._total_steps = total_steps
         self._epochs_per_step = batch_size / examples_per_epoch
-        self._on_terminal = sys.stderr.isatty()
+        self._has_bar = can_show_bars()
         self._bar = tqdm(
             initial=first_step,
             total=total_steps,
             unit="step",
-            disable=not self._on_terminal,
+            disable=not self._has_bar,
             dynamic_ncols=True,
             smoothing=0.1,
         )
@@ -167,7 +168,7 @@ class Progress:
         shown = {_SHORT[name]: f"{values[name]:.3f}" for name in _SHORT if name in values}
         shown["images/s"] = f"{values['images_per_sec']:.2f}"
         epoch = step * self._epochs_per_step
-        if self._on_terminal:
+        if self._has_bar:
             self._bar.set_postfix(epoch=f"{epoch:.1f}", **shown)
             return
         seconds = time.monotonic() - self._start[0]
@@ -178,7 +179,7 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Prints a line, above the bar where there is one."""
-        if self._on_terminal:
+        if self._has_bar:
             tqdm.write(text, file=sys.stderr)
         else:
             print(text, file=sys.stderr, flush=True)
