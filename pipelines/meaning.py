@@ -22,6 +22,7 @@ Colours: TypeAlias = "npt.NDArray[np.uint8]"
 _RANGES = {"uint8": (0, 255), "uint16": (0, 65535), "float32": (-1, 1)}
 _ARRAY, _PNG, _TIFFS = ".npy", ".png", (".tif", ".tiff")
 MOST_PNG_CHANNELS = 4
+_TOLD = 10  # so many classes are told in a message
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -29,7 +30,7 @@ class Palette:
     """The classes of a dataset's label maps.
 
     Attributes:
-      names: the names of the K classes; K is at most 255.
+      names: the names of the K classes; K is at most 65,536.
       colours: RGB colour of each class, uint8 [K, 3].
       void: RGB colours that belong to no class, uint8 [V, 3]; V may be 0.
       stored: the number that stands for each class in files of ids, from 0 to 65,535; None for 0 to K - 1.
@@ -47,6 +48,11 @@ class Palette:
     def ids(self) -> tuple[int, ...]:
         """The number that stands for each class in files of ids."""
         return tuple(range(len(self))) if self.stored is None else self.stored
+
+    @property
+    def no_class(self) -> int:
+        """The class id of pixels that belong to no class: 255, or K where there are more classes."""
+        return max(len(self), IGNORED)
 
     def colour_table(self, ids: Sequence[int]) -> Colours:
         """Returns the colour of each number in a file of ids, uint8 [N, 3].
@@ -119,16 +125,26 @@ class Side:
             return _ARRAY
         return _PNG
 
-    def describe_classes(self) -> str:
-        """Returns, for people, which id and which colour stand for each class, or that there are none."""
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What stands for each class, and for void; empty if no classes are known."""
         if self.palette is None:
-            return "no label maps of known classes"
+            return ()
         named = zip(self.palette.names, self.palette.colours.tolist(), strict=True)
         classes = [f"{name} {colour}" for name, colour in named]
         if self.ids:
             classes = [f"{value} {each}" for value, each in zip(self.ids, classes, strict=True)]
-        what = "class ids" if self.ids else "colours of classes"
-        return f"{what} ({', '.join(classes)}; void {self.palette.void.tolist()})"
+        return (*classes, f"{VOID} {self.palette.void.tolist()}")
+
+    def describe_classes(self, other: "Side") -> str:
+        """Returns, for people, the classes that another side does not have, or that there are none."""
+        if self.palette is None:
+            return "no label maps of known classes"
+        known = set(other.classes)
+        # Where only their order is another one, all are told.
+        classes = [each for each in self.classes if each not in known] or list(self.classes)
+        more = [f"{len(classes) - _TOLD:,} more"] if len(classes) > _TOLD else []
+        return f"{'class ids' if self.ids else 'colours of classes'} ({', '.join(classes[:_TOLD] + more)})"
 
     def to_json(self) -> dict[str, Any]:
         """Returns the side in types of JSON."""

@@ -1,10 +1,12 @@
 """--input_encoding=one_hot: networks see a channel for each class, and everything takes the same files."""
 
+import dataclasses
 import io
 import json
 import runpy
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -23,10 +25,13 @@ from tfpix2pix.networks.inference import sample_seed
 from tfpix2pix.networks.keras_versions import IS_KERAS_3, variable_path
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.batches import build_dataset
+from tfpix2pix.pipelines.labels.palettes import numbered_colour
+from tfpix2pix.pipelines.meaning import Palette
 from tfpix2pix.run import splits
 from tfpix2pix.run.folder import read_config
 from tfpix2pix.run.generator import load_generator
 from tfpix2pix.train.dry_run import describe_training
+from tfpix2pix.train.fit import check_channels
 from tfpix2pix.train.training import train_and_evaluate
 from tfpix2pix.translate.translator import Translator
 from tfpix2pix.web.demo.models import LocalPainter
@@ -54,14 +59,18 @@ def encode(pixels: np.ndarray) -> bytes:
     return tf.io.encode_png(pixels if pixels.ndim == 3 else pixels[..., None]).numpy()
 
 
+def write_pair(folder: Path, number: int, label_map: np.ndarray) -> None:
+    photo = np.random.default_rng(number + 9).integers(100, 256, (32, 32, 3), np.uint8)
+    for name, pixels in (("labels", label_map), ("images", photo)):
+        file = folder / name / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(encode(pixels))
+
+
 def write_dataset(folder: Path, table: np.ndarray, palette: dict | None = PALETTE) -> Path:
     for split, numbers in (("train", (0, 1, 2)), ("val", (3,))):
         for number in numbers:
-            photo = np.random.default_rng(number + 9).integers(100, 256, (32, 32, 3), np.uint8)
-            for name, pixels in (("labels", table[draw_classes(number)]), ("images", photo)):
-                file = folder / split / name / f"{number}.png"
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_bytes(encode(pixels))
+            write_pair(folder / split, number, table[draw_classes(number)])
     if palette:
         (folder / "palette.json").write_text(json.dumps(palette))
     return folder
@@ -179,6 +188,55 @@ def test_files_for_other_runtimes_take_colours(run, tmp_path, file_format):
     seed = np.array([[3, 0]], np.int32)
     expected = generator([label_map, seed], training=False).numpy()
     np.testing.assert_allclose(runtimes.run_file(written, label_map, seed), expected, atol=1e-4)
+
+
+def test_a_thousand_classes(tmp_path):
+    num_classes = 1000
+    # The ids are any of 16 bits; their colours follow from them. The last pixels are of no class.
+    ids = np.sort(np.random.default_rng(0).permutation(2**16 - 2)[: num_classes - 1] + 1)
+    ids = np.append(ids, 2**16 - 1)
+    colours = np.array([numbered_colour(number) for number in ids], np.uint8)
+    palette = {**{f"class {number}": int(number) for number in ids}, "void": [0, 0, 0]}
+    classes = np.random.default_rng(1).integers(0, num_classes + 1, (4, 32, 32))
+    classes[:, 0, 0] = num_classes - 1
+    tables = np.append(ids, 0).astype(np.uint16), np.append(colours, COLOURS[4:], 0)
+    for number, split in enumerate(("train", "train", "val", "val")):
+        write_pair(tmp_path / "data" / split, number, tables[0][classes[number]])
+    (tmp_path / "data/palette.json").write_text(json.dumps(palette))
+    run = tmp_path / "run"
+    train_and_evaluate(config_of(tmp_path / "data"), run)
+    generator, config, step = load_generator(run)
+    shapes = {variable_path(variable): variable.shape for variable in generator.trainable_variables}
+    assert shapes["encoder_1_conv/kernel"] == (4, 4, num_classes, 2)
+    of_classes = tf.one_hot(classes[:1], num_classes)  # of `num_classes`, there is no channel
+    encode_maps = keras.Model(generator.inputs[0], generator.get_layer("class_channels").output)
+    pixels = tables[1][classes[:1]].astype(np.float32) / 127.5 - 1
+    np.testing.assert_array_equal(encode_maps(pixels), of_classes)
+    results = evaluate_model(run, tmp_path / "scores", metrics=["l1"], gallery_size=0).results
+    assert np.isfinite(results["l1"].scores["l1"])
+    version = export_run(generator, config, step, run, tmp_path / "saved")
+    expected = Translator(run)(tables[1][classes[3]], 3)
+    np.testing.assert_array_equal(Translator(run)(tables[0][classes[3]], 3, dtype=np.uint8), expected)
+    signatures = tf.saved_model.load(str(version)).signatures
+    for table in tables:
+        answer = signatures["serving_default_seeded"](
+            image_bytes=tf.constant([encode(table[classes[3]])]), noise_seed=sample_seed(3)[None]
+        )
+        served = np.asarray(Image.open(io.BytesIO(answer["image_bytes"][0].numpy())))
+        np.testing.assert_allclose(served, expected.astype(int), atol=1)
+
+
+def test_channels_that_take_too_much_memory_are_told(capsys):
+    palette = Palette(("a",) * 2**16, np.zeros((2**16, 3), np.uint8), np.zeros((0, 3), np.uint8))
+    config = make_config(dataset="a", image_size=64, batch_size=1)
+    check_channels(config, None)
+    check_channels(dataclasses.replace(config, image_size=(63, 63)), palette)
+    assert not capsys.readouterr().err
+    check_channels(config, palette)  # 64 * 64 * 65,536 * 4 bytes
+    assert "warning: `input_encoding=one_hot` makes 65,536 channels" in (told := capsys.readouterr().err)
+    assert "They take 1.0 GiB for a batch" in told and "a palette.json of fewer classes" in told
+    with pytest.raises(UserError, match=r"take 16384\.0 GiB for a batch, .* this machine has .* smaller"):
+        check_channels(dataclasses.replace(config, batch_size=2**14), palette)
 
 
 def test_a_run_of_pictures_gives_its_weights_except_for_the_first(run, tmp_path, capsys):

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tfpix2pix.pipelines.files.sources import Source
 
 LARGEST_ID = 2**16 - 1
+_EXAMPLE = '{"sky": [70, 130, 180], "road": [128, 64, 128], "void": [[0, 0, 0]]}'
+_AT_ONCE = 256  # so many colours are compared with all pixels at once, which takes 1 KiB a pixel
 
 
 def dataset_palette(spec: DatasetSpec) -> Palette:
@@ -31,7 +33,7 @@ def dataset_palette(spec: DatasetSpec) -> Palette:
         known = ", ".join(name for name, each in CATALOGUE.items() if each.palette)
         raise UsageError(
             f"the classes of {spec.name} are not known; give `palette=FILE`, a JSON object of names and "
-            f'colours, such as {{"sky": [70, 130, 180], "void": [[0, 0, 0]]}} (known: {known})'
+            f"colours, such as {_EXAMPLE} (known: {known})"
         )
     return _new_palette(dict(spec.palette), spec.void)
 
@@ -56,38 +58,51 @@ def find_palette(text: str) -> Palette:
         known = ", ".join(name for name, each in CATALOGUE.items() if each.palette)
         raise UsageError(f"`palette` takes a JSON file or one of {known}. Received: {text}, which is neither")
     try:
-        entries = json.loads(path.read_text(), object_pairs_hook=_refuse_twice)
+        entries = json.loads(path.read_text("utf-8-sig"), object_pairs_hook=_refuse_twice)
         if not isinstance(entries, dict):
             raise ValueError(f"expected an object of class names and colours, found {entries!r:.60}")
         void = entries.pop(VOID, [])
         is_one_colour = isinstance(void, list) and void and not isinstance(void[0], list)
         return _new_palette(entries, [void] if is_one_colour else void)
-    except (ValueError, OSError) as error:
-        raise UserError(f"palette {path}: {error}") from error
+    except OSError as error:
+        raise UserError(f"palette {path} cannot be read: {error.strerror}") from error
+    except json.JSONDecodeError as error:
+        fault = f"it is not JSON from line {error.lineno}, column {error.colno} on"
+        raise UserError(_tell_fault(path, fault)) from error
+    except UnicodeDecodeError as error:
+        raise UserError(_tell_fault(path, "it is not text in UTF-8")) from error
+    except ValueError as error:
+        raise UserError(_tell_fault(path, str(error))) from error
+
+
+def _tell_fault(path: Path, fault: str) -> str:
+    return f"palette {path}: {fault}. Write it as a JSON object of names and colours, such as {_EXAMPLE}"
 
 
 def _refuse_twice(entries: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in entries]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise ValueError(f'"{twice[0]}" is there twice')
-    return dict(entries)
+    by_name: dict[str, Any] = {}
+    for name, entry in entries:
+        if name in by_name:
+            raise ValueError(f'"{name}" is there twice')
+        by_name[name] = entry
+    return by_name
 
 
 def _new_palette(entries: Mapping[str, Any], void: Any) -> Palette:
-    if not 1 <= len(entries) <= IGNORED:
-        raise ValueError(f"expected 1 to {IGNORED} classes, found {len(entries)}")
+    if not 1 <= len(entries) <= LARGEST_ID + 1:
+        raise ValueError(f"expected 1 to {LARGEST_ID + 1:,} classes, found {len(entries):,}")
     if not isinstance(void, list | tuple):
         raise ValueError(f'"{VOID}" must be a list of colours [red, green, blue], found {void!r}')
     named = {name: _read_class(name, place, entry) for place, (name, entry) in enumerate(entries.items())}
     colours = {name: colour for name, (_, colour) in named.items()}
     stored = tuple(number for number, _ in named.values())
-    if twice := [name for name, number in zip(named, stored, strict=True) if stored.count(number) > 1]:
-        raise ValueError(f'"{twice[0]}" and "{twice[1]}" have the same id {named[twice[0]][0]}')
+    by_number: dict[int, str] = {}
     owners: dict[tuple[int, ...], str] = {}
-    for name, colour in colours.items():
-        if colour in owners:
-            raise ValueError(f'"{owners[colour]}" and "{name}" have the same colour {list(colour)}')
-        owners[colour] = name
+    for name, (number, colour) in named.items():
+        if (other := by_number.setdefault(number, name)) != name:
+            raise ValueError(f'"{other}" and "{name}" have the same id {number}')
+        if (other := owners.setdefault(colour, name)) != name:
+            raise ValueError(f'"{other}" and "{name}" have the same colour {list(colour)}')
     void_colours = [_check_colour(VOID, colour) for colour in void]
     if taken := next((colour for colour in void_colours if colour in owners), None):
         raise ValueError(f'"{VOID}" and "{owners[taken]}" have the same colour {list(taken)}')
@@ -141,23 +156,52 @@ def class_ids(label_image: "tf.Tensor | Colours", palette: Palette) -> tf.Tensor
       palette: the classes.
 
     Returns:
-      uint8 [...]: class ids from 0, or `IGNORED` where a void colour is nearest.
+      [...]: class ids from 0, or `palette.no_class` where a void colour is nearest; uint8, or int32 for more
+      than 255 classes.
     """
     colours = np.concatenate([palette.colours, palette.void]).astype(np.float32)
-    ids = np.concatenate([np.arange(len(palette)), np.full(len(palette.void), IGNORED)]).astype(np.uint8)
-    pixels = tf.cast(label_image, tf.float32)
-    # |p - c|^2 is smallest where p.c - |c|^2 / 2 is largest. float32 holds these numbers exactly.
-    nearness = tf.matmul(tf.reshape(pixels, [-1, 3]), colours.T) - np.square(colours).sum(1) / 2
-    nearest = tf.argmax(nearness, axis=-1, output_type=tf.int32)
-    shape = tf.shape(pixels)[:-1]
-    return tf.ensure_shape(tf.reshape(tf.gather(tf.constant(ids), nearest), shape), pixels.shape[:-1])
+    ids = np.concatenate([np.arange(len(palette)), np.full(len(palette.void), palette.no_class)])
+    ids = ids.astype(np.uint8 if palette.no_class <= IGNORED else np.int32)
+    places = tf.constant([1, 2**8, 2**16])
+    pixels = tf.reduce_sum(tf.cast(label_image, tf.int32) * places, axis=-1)
+    # Each colour is looked for once, because a label map has few of them.
+    codes, indices = tf.unique(tf.reshape(pixels, [-1]))
+    nearest = nearest_colours(tf.cast(codes[:, None] // places % 2**8, tf.float32), colours)
+    found = tf.gather(tf.gather(tf.constant(ids), nearest), indices)
+    return tf.ensure_shape(tf.reshape(found, tf.shape(pixels)), pixels.shape)
 
 
-def colour_ids(ids: tf.Tensor | npt.NDArray[np.uint8], palette: Palette) -> tf.Tensor:
+def nearest_colours(levels: tf.Tensor, colours: npt.NDArray[np.float32]) -> tf.Tensor:
+    """Returns the place of the colour that is nearest to each pixel; of equally near ones, the first.
+
+    Args:
+      levels: red, green and blue, whole numbers from 0 to 255, float32 [..., 3].
+      colours: float32 [N, 3], from 0 to 255.
+
+    Returns:
+      int32 [...], from 0 to N - 1.
+    """
+    places, values = [], []
+    for start in range(0, len(colours), _AT_ONCE):
+        some = colours[start : start + _AT_ONCE]
+        # |p - c|^2 is smallest where p.c - |c|^2 / 2 is largest. float32 holds these numbers exactly, but
+        # matrix products on GPUs do not keep all bits.
+        nearness = -np.square(some).sum(1) / 2
+        for channel in range(3):
+            nearness = levels[..., channel : channel + 1] * some[:, channel] + nearness
+        places.append(tf.argmax(nearness, axis=-1, output_type=tf.int32) + start)
+        values.append(tf.reduce_max(nearness, axis=-1))
+    if len(places) == 1:
+        return places[0]
+    best = tf.argmax(tf.stack(values, axis=-1), axis=-1, output_type=tf.int32)
+    return tf.gather(tf.stack(places, axis=-1), best[..., None], batch_dims=best.shape.rank)[..., 0]
+
+
+def colour_ids(ids: tf.Tensor | npt.NDArray[np.integer], palette: Palette) -> tf.Tensor:
     """Returns a label map in colours, uint8 [..., 3].
 
     Args:
-      ids: class ids, uint8 [...]; see `Palette.colour_table` for ids without a class.
+      ids: class ids, integers [...]; see `Palette.colour_table` for ids without a class.
       palette: the classes.
     """
     return tf.gather(tf.constant(palette.colour_table(range(len(palette)))), tf.cast(ids, tf.int32))

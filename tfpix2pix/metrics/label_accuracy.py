@@ -1,7 +1,7 @@
 """The scores of generated label maps, which need no segmentation network (Table 6)."""
 
 from tfpix2pix.metrics.registry import Examples, Metric, NotApplicableError, Partials, Result, Tools
-from tfpix2pix.metrics.segmentation_scores import confusion_matrices, summarise
+from tfpix2pix.metrics.segmentation_scores import check_countable, confusion_matrices, summarise
 from tfpix2pix.pipelines.labels.palettes import class_ids
 
 
@@ -14,6 +14,7 @@ def label_accuracy(tools: Tools) -> Metric:
         raise NotApplicableError(
             "label_accuracy judges generated label maps, and this model generates photos: take fcn_score"
         )
+    check_countable("label_accuracy", len(palette))
 
     def measure(examples: Examples) -> Partials:
         predicted_ids = class_ids(examples.generated_picture, palette).numpy()

@@ -88,8 +88,8 @@ def read_label_ids(
       batch_size: number of label maps in a batch.
 
     Returns:
-      Batches of uint8 [B, H, W], with 255 where a pixel has no class. Without label maps,
-      None again and again, without an end.
+      Batches of what `class_ids` returns, [B, H, W]. Without label maps, None again and again, without an
+      end.
     """
     if palette is None or label_side is None:
         return itertools.repeat(None)

@@ -93,7 +93,8 @@ class Examples:
         each with other noise. Most metrics judge the first.
       target_picture: uint8 [B, H, W, 3]; the target as people see it.
       generated_picture: uint8 [B, H, W, 3]; the first output as people see it.
-      label_ids: uint8 [B, H, W]; class ids of the label map. None if there is none, or no metric reads it.
+      label_ids: [B, H, W], uint8, or int32 for more than 255 classes; class ids of the label map, and
+        `palette.no_class` in pixels of no class. None if there is no label map, or no metric reads it.
       mask: float32 [B, H, W, 1]; 1 in the holes of inpainting. None for other tasks.
     """
 

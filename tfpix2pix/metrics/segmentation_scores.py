@@ -10,6 +10,7 @@ from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.tasks.transforms import to_unit_range
 
 SCORES = ("pixel_accuracy", "class_accuracy", "class_iou")
+MOST_CLASSES = 255  # A table of this many classes takes 256 KiB, and each image has one.
 
 
 def fcn_score(tools: Tools) -> Metric:
@@ -27,6 +28,7 @@ def fcn_score(tools: Tools) -> Metric:
             "fcn_score judges generated photos, and this model generates label maps: take label_accuracy"
         )
     num_classes = len(palette)
+    check_countable("fcn_score", num_classes)
     # A network may have one more class, for pixels that are void.
     fits = segmenter.num_classes in (num_classes, num_classes + 1)
     if not fits or (segmenter.palette and segmenter.palette.names != palette.names):
@@ -49,6 +51,14 @@ def fcn_score(tools: Tools) -> Metric:
         return summarise(partials, palette.names, tools.absent_classes)
 
     return Metric(measure, combine, higher_is_better=True, headline="class_iou", reads_labels=True)
+
+
+def check_countable(name: str, num_classes: int) -> None:
+    """Raises NotApplicableError if there are too many classes for a table of counts for each image."""
+    if num_classes > MOST_CLASSES:
+        raise NotApplicableError(
+            f"{name} counts the pixels of up to {MOST_CLASSES} classes, and the palette has {num_classes:,}"
+        )
 
 
 def confusion_matrices(

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfpix2pix.pipelines.labels.palettes import nearest_colours
 from tfpix2pix.pipelines.meaning import Palette
 
 HALF_RANGE = 127.5  # of levels from 0 to 255, in [-1, 1]
@@ -41,11 +42,7 @@ class ClassChannels(keras.layers.Layer):
 
     def call(self, label_maps):
         levels = tf.round((label_maps + 1.0) * HALF_RANGE)
-        # |p - c|^2 is smallest where p.c - |c|^2 / 2 is largest. float32 holds these numbers exactly.
-        nearness = -np.square(self.table).sum(1) / 2
-        for channel in range(3):
-            nearness = levels[..., channel : channel + 1] * self.table[:, channel] + nearness
-        return tf.one_hot(tf.argmax(nearness, axis=-1), len(self.colours))
+        return tf.one_hot(nearest_colours(levels, self.table), len(self.colours))
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:3], len(self.colours))

@@ -288,9 +288,9 @@ def check_classes(workdir: Path, meaning: Meaning) -> None:
         then, now = getattr(before, name), getattr(meaning, name)
         # A palette that was added later to images in colours does not change how they are read.
         is_added = then and now and then.palette is None and not now.ids
-        if then and now and not is_added and then.describe_classes() != now.describe_classes():
+        if then and now and not is_added and then.classes != now.classes:
             raise UsageError(
-                f"the {name} images of {workdir} were {then.describe_classes()} when it began, and are "
-                f"{now.describe_classes()} now. Bring palette.json and the label maps back to go on, or "
+                f"the {name} images of {workdir} were {then.describe_classes(now)} when it began, and are "
+                f"{now.describe_classes(then)} now. Bring palette.json and the label maps back to go on, or "
                 "choose another `workdir`"
             )

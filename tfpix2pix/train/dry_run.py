@@ -16,7 +16,7 @@ from tfpix2pix.run import checkpoints, next_commands, splits
 from tfpix2pix.run.distribution import check_placement, make_strategy
 from tfpix2pix.run.folder import check_training_set, is_begun, keep_meaning, settle_config
 from tfpix2pix.run.loop import count_steps
-from tfpix2pix.train.fit import find_misfit, fit_precision
+from tfpix2pix.train.fit import check_channels, find_misfit, fit_precision
 from tfpix2pix.train.origin import describe_origin, read_origin, start_from
 
 # The sizes of this many examples of a split are read.
@@ -38,6 +38,7 @@ def describe_training(config: Config, workdir: Path, allow_new_data: bool = Fals
     given, was_begun = config, is_begun(workdir)
     config = settle_config(workdir, config)
     palette = splits.find_input_palette(config)
+    check_channels(config, palette)
     generator, discriminator = build_generator(config, palette=palette), build_discriminator(config, palette)
     is_new = not checkpoints.list_steps(workdir)
     # Sooner than the data is opened, which may take long.

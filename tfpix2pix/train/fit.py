@@ -1,15 +1,21 @@
-"""What a training does about its images: are they those of the dataset's name, and how deep are they?"""
+"""What a training does about its images: those of the dataset's name? How deep? How many classes?"""
 
 import dataclasses
+import os
 
 import tensorflow as tf
 
 from tfpix2pix.config.config import Config
+from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.catalogue import CATALOGUE
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.labels.label_sides import find_label_side
 from tfpix2pix.pipelines.labels.palettes import dataset_palette
+from tfpix2pix.pipelines.meaning import Palette
+from tfpix2pix.pipelines.tasks.registry import ONE_HOT
+
+_GIB = 2**30
 
 
 def fit_precision(config: Config, asked: str, is_new: bool, source: Source) -> tuple[Config, str]:
@@ -40,6 +46,31 @@ def fit_precision(config: Config, asked: str, is_new: bool, source: Source) -> t
         config = dataclasses.replace(config, precision="float32")
         return config, " (chosen by `precision=auto`, because the images are deeper than 8 bits)"
     return config, " (chosen by `precision=auto`)"
+
+
+def check_channels(config: Config, palette: Palette | None) -> None:
+    """Warns of classes whose channels take 1 GiB or more in each batch.
+
+    Args:
+      config: the settings.
+      palette: the classes that the networks see as channels; None if they see pictures.
+
+    Raises:
+      UserError: on a CPU, if the channels of a batch take more memory than the machine has.
+    """
+    height, width = config.image_size
+    num_bytes = config.batch_size * height * width * len(palette or ()) * 4
+    if num_bytes < _GIB:
+        return
+    text = (
+        f"`input_encoding={ONE_HOT}` makes {len(palette or ()):,} channels, one for each class of the "
+        f"palette. They take {num_bytes / _GIB:.1f} GiB for a batch, and a step holds them several times"
+    )
+    advice = "Take a smaller `image_size` or `batch_size`, or a palette.json of fewer classes"
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else num_bytes
+    if num_bytes > memory and not tf.config.list_physical_devices("GPU"):
+        raise UserError(f"{text}; this machine has {memory / _GIB:.1f} GiB. {advice}")
+    warn(f"{text}. {advice} if the memory is not enough")
 
 
 def find_misfit(config: Config, train_source: Source, val_source: Source) -> str | None:

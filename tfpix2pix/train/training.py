@@ -37,7 +37,7 @@ from tfpix2pix.run.folder import (
 from tfpix2pix.run.lock import lock
 from tfpix2pix.run.loop import Training
 from tfpix2pix.train.agreement import check_same_settings, check_same_state
-from tfpix2pix.train.fit import find_misfit, fit_precision
+from tfpix2pix.train.fit import check_channels, find_misfit, fit_precision
 from tfpix2pix.train.origin import Origin, check_fit, describe_origin, read_origin, start_from
 from tfpix2pix.train.validation import build_judgement
 
@@ -135,6 +135,7 @@ def train_and_evaluate(
             check_same_settings(workers, config, own)
             train_source, val_source = _open_data(config, workdir, train, validation, workers.is_chief)
             palette = splits.find_input_palette(config, train_source.meaning)
+            check_channels(config, palette)
             config, chosen = fit_precision(config, asked, not was_begun, train_source)
             say(f"training on {placement}, {config.precision}{chosen}")
             train_source = _keep_resized(train_source, config)

@@ -1,5 +1,6 @@
 """Class ids: nearest colours, void, palettes by name and by file, resizing."""
 
+import json
 import time
 
 import numpy as np
@@ -45,6 +46,39 @@ def test_every_pixel_as_by_brute_force(name):
     expected[expected >= len(palette)] = 255
     np.testing.assert_array_equal(class_ids(image, palette), expected)
     np.testing.assert_array_equal(tf.function(lambda x: class_ids(x, palette))(image), expected)
+
+
+def test_thousands_of_classes():
+    numbers = np.random.default_rng(0).permutation(2**16 - 1)[:2000] + 1
+    colours = np.array([numbered_colour(number) for number in numbers], np.uint8)
+    palette = Palette(tuple(map(str, numbers)), colours, np.zeros((1, 3), np.uint8), tuple(numbers))
+    image = np.random.default_rng(1).integers(0, 256, (20, 30, 3), np.uint8)
+    every = np.concatenate([colours, palette.void]).astype(int)
+    expected = ((image[..., None, :].astype(int) - every) ** 2).sum(-1).argmin(-1)
+    found = class_ids(image, palette)
+    assert found.dtype == tf.int32
+    np.testing.assert_array_equal(found, expected)  # void is 2000, the number of the classes
+    ids = np.arange(2001).reshape(3, 667)
+    np.testing.assert_array_equal(class_ids(colour_ids(ids, palette), palette), ids)
+
+
+def test_a_palette_of_all_numbers_is_read_at_once(tmp_path):
+    file = tmp_path / "p.json"
+    entries = {f"class {number}": number for number in range(1, 2**16)}
+    file.write_text(json.dumps({**entries, "void": [0, 0, 0]}))
+    start = time.process_time()
+    palette = find_palette(str(file))
+    assert time.process_time() - start < 10
+    assert palette.ids == tuple(range(1, 2**16)) and palette.no_class == 2**16 - 1
+
+
+def test_a_palette_file_that_is_no_text(tmp_path):
+    file = tmp_path / "p.json"
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(UserError, match=r"p\.json: it is not text in UTF-8\. Write it as a JSON object"):
+        find_palette(str(file))
+    file.write_bytes(b"\xef\xbb\xbf" + b'{"sky": [1, 2, 3]}')  # as editors on Windows write it
+    assert find_palette(str(file)).names == ("sky",)
 
 
 def test_a_frame_of_cityscapes_takes_a_moment():
@@ -162,9 +196,10 @@ def test_a_palette_comes_back_from_its_own_file(tmp_path, name):
         ('{"a": 1, "b": [1, 2, 3]}', '"a" and "b" have the same id 1'),
         ('{"a": 65536}', '"a" must be .*, an id from 0 to 65535, or .*, found 65536'),
         ('{"a": {"ids": 1}}', '"a" must be .*, or {"id": ..., "colour": ...}, found'),
-        ("{}", "expected 1 to 255 classes, found 0"),
+        ("{}", "expected 1 to 65,536 classes, found 0"),
         ("[1]", "expected an object"),
-        ("{", "Expecting"),
+        ("{", r"it is not JSON from line 1, column 2 on\. Write it as a JSON object of names and colours"),
+        ('{"a": [1, 2, 3],\n "b" [1, 2, 4]}', "it is not JSON from line 2, column 6 on"),
     ],
 )
 def test_a_bad_palette_file_is_named_with_its_entry(tmp_path, text, reason):

@@ -8,13 +8,14 @@ import tensorflow as tf
 from tfpix2pix.metrics.fcn.config import PALETTE_FILE, check_segmenter, read_run
 from tfpix2pix.metrics.fcn.network import build_network
 from tfpix2pix.metrics.fcn.step import PREFIX
+from tfpix2pix.metrics.segmentation_scores import MOST_CLASSES
 from tfpix2pix.pipelines.base.errors import UsageError, UserError, shorten
-from tfpix2pix.pipelines.labels.palettes import IGNORED, Palette, find_palette
+from tfpix2pix.pipelines.labels.palettes import Palette, find_palette
 from tfpix2pix.run import checkpoints
 
 CONTRACT = (
-    "a segmenter takes float32 images [B, H, W, 3] in [-1, 1] and returns the scores of 2 to 255 classes, "
-    "[B, h, w, K]"
+    "a segmenter takes float32 images [B, H, W, 3] in [-1, 1] and returns the scores of 2 to "
+    f"{MOST_CLASSES} classes, [B, h, w, K]"
 )
 
 
@@ -36,7 +37,7 @@ class KerasSegmenter:
         inputs, outputs = network.inputs, network.outputs
         shapes = [tuple(tensor.shape) for tensor in (*inputs, *outputs)]
         is_one_to_one = len(inputs) == len(outputs) == 1 and all(len(shape) == 4 for shape in shapes)
-        if not is_one_to_one or shapes[0][3] != 3 or not 2 <= (shapes[1][3] or 0) <= IGNORED:
+        if not is_one_to_one or shapes[0][3] != 3 or not 2 <= (shapes[1][3] or 0) <= MOST_CLASSES:
             found = f"{shapes[: len(inputs)]} -> {shapes[len(inputs) :]}"
             raise UserError(f"{title} is not a segmenter: {CONTRACT}. Received: {found}")
         self.num_classes: int = shapes[1][3]

@@ -64,7 +64,7 @@ def cross_entropy(target_ids: tf.Tensor, logits: tf.Tensor, class_weights: tf.Te
     """Returns the mean softmax cross-entropy over the pixels that have a class, or 0 if none has.
 
     Args:
-      target_ids: uint8 [B, H, W]; pixels whose id is K or more, such as `palettes.IGNORED`,
+      target_ids: uint8 [B, H, W]; pixels whose id is K or more, such as `Palette.no_class`,
         do not count.
       logits: float [B, H, W, K].
       class_weights: float32 [K]; factors for the pixels of each class.

@@ -14,6 +14,7 @@ from tfpix2pix.metrics.fcn.network import build_network, load_vgg_weights
 from tfpix2pix.metrics.fcn.segmenter import KerasSegmenter
 from tfpix2pix.metrics.fcn.step import FcnStep, balance_classes
 from tfpix2pix.metrics.fcn.validation import BEST_METRIC, validate
+from tfpix2pix.metrics.segmentation_scores import MOST_CLASSES
 from tfpix2pix.pipelines import datasets
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError
@@ -108,9 +109,17 @@ def _write_palette(workdir: Path, palette: Palette) -> None:
 def config_palette(config: FcnConfig) -> Palette:
     """Returns the classes of a configuration: those that `palette` names, or the dataset's own."""
     if config.palette:
-        return find_palette(config.palette)
-    classes = datasets.find_classes(config.dataset, config.data_dir)
-    return classes or dataset_palette(find_dataset(config.dataset))
+        palette = find_palette(config.palette)
+    else:
+        palette = datasets.find_classes(config.dataset, config.data_dir) or dataset_palette(
+            find_dataset(config.dataset)
+        )
+    if len(palette) > MOST_CLASSES:
+        raise UsageError(
+            f"FCN-8s learns up to {MOST_CLASSES} classes, and the palette has {len(palette):,}. Join some of "
+            "them, and give the file of the others as `palette`"
+        )
+    return palette
 
 
 def open_split(config: FcnConfig, split: str, palette: Palette) -> Source:
