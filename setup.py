@@ -39,6 +39,8 @@ BROWSER = ["httpx>=0.27", "playwright>=1.45"]
 SAFETENSORS = "safetensors>=0.4"
 # Weights of the PyTorch reference; .npz files need neither. The CPU build of torch is enough.
 TORCH = ["torch>=2.0", SAFETENSORS]
+# The page for Colab and Spaces. 5 is the first with `flagging_mode`.
+GRADIO = ["gradio>=5"]
 # Models from and to the Hugging Face Hub.
 HUB = ["huggingface_hub>=0.30"]
 # What runs the notebook from top to bottom, without a browser.
@@ -120,6 +122,7 @@ setup(
         "addons": ADDONS,
         "edges": EDGES,
         "export": EXPORT,
+        "gradio": GRADIO,
         "hub": HUB,
         "serving": SERVING,
         "torch": TORCH,

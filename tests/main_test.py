@@ -23,6 +23,7 @@ MODULES = {
     "serve": "tfpix2pix.serving.serve",
     "client": "tfpix2pix.serving.client",
     "demo": "tfpix2pix.web.demo",
+    "gradio": "tfpix2pix.web.gradio_app",
     "study": "tfpix2pix.study",
     "torch_weights": "tfpix2pix.interop.torch_weights",
 }
@@ -35,7 +36,7 @@ CALL = re.compile(r"^    (command_line\.)?run\(main\b", re.MULTILINE)
 @pytest.fixture
 def no_tensorflow(tmp_path) -> dict[str, str]:
     """The environment of a process in which whatever is slow to import cannot be imported."""
-    for name in ("tensorflow", "keras", "fastapi", "uvicorn", "torch"):
+    for name in ("tensorflow", "keras", "fastapi", "uvicorn", "torch", "gradio"):
         (tmp_path / f"{name}.py").write_text("raise ImportError('hidden')")
     return runs.environment(PYTHONPATH=f"{tmp_path}:{runs.ROOT}")
 

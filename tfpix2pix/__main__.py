@@ -30,6 +30,7 @@ COMMANDS = {
     "serve": "tfpix2pix.serving.serve",
     "client": "tfpix2pix.serving.client",
     "demo": "tfpix2pix.web.demo.__main__",
+    "gradio": "tfpix2pix.web.gradio_app",
     "study": "tfpix2pix.study.__main__",
     "torch_weights": "tfpix2pix.interop.torch_weights",
 }

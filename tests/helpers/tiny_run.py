@@ -15,12 +15,18 @@ from tfpix2pix.run.folder import write_config
 CONFIG = make_config(dataset="synthetic", direction="BtoA", image_size=32, depth=3, base_filters=4, seed=5)
 
 
-def write_run(workdir: Path, config: Config = CONFIG) -> Path:
-    """Writes the checkpoints of steps 1 and 2, the first of them the best; returns `workdir`."""
+def write_run(workdir: Path, config: Config = CONFIG, source: sources.Source | None = None) -> Path:
+    """Writes the checkpoints of steps 1 and 2, the first of them the best; returns `workdir`.
+
+    `source` is what the run seems to have been trained on; None stands for a pair of black images.
+    """
     train_step = build_train_step(config, total_steps=2)
     workdir.mkdir(parents=True)
-    pixels = np.zeros((1, 32, 32, 3), np.uint8)
-    write_config(workdir, config, sources.from_arrays(pixels, pixels))
+    black = [
+        np.zeros((1, 32, 32, channels), np.uint8)
+        for channels in (config.input_channels, config.output_channels)
+    ]
+    write_config(workdir, config, source or sources.from_arrays(*black))
     for step in (1, 2):
         train_step.step.assign(step)
         for variable in train_step.generator.variables:
