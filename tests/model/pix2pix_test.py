@@ -1,6 +1,7 @@
 """`Pix2Pix` trains as `TrainStep` does, scores as `metrics` does, and is saved as Keras models are."""
 
 import dataclasses
+import json
 import sys
 
 import keras
@@ -10,14 +11,17 @@ import tensorflow as tf
 
 import tfpix2pix
 from tests.helpers import runs
+from tests.helpers.tiny_run import write_run
 from tfpix2pix.methods.losses import LossTerm
 from tfpix2pix.methods.optimizers import FusedAdam
 from tfpix2pix.methods.pix2pix import TrainStep
 from tfpix2pix.metrics.image_quality import compute_image_quality
 from tfpix2pix.model.pix2pix import Pix2Pix
 from tfpix2pix.networks import discriminators, generators
+from tfpix2pix.networks.class_channels import ClassChannels
 from tfpix2pix.networks.keras_versions import IS_KERAS_3, LossScaleOptimizer
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.run.splits import open_split
 
 X, Y = np.random.default_rng(0).uniform(-1, 1, (2, 6, 16, 16, 3)).astype("float32")
 SEEDS = np.arange(12, dtype="int32").reshape(6, 2)
@@ -174,6 +178,43 @@ def test_the_model_of_a_configuration_begins_as_its_training_does():
     assert squares.get_compile_config()["lambda_l1"] == 7
     with pytest.raises(UsageError, match="needs `total_steps`"):
         Pix2Pix.from_config_of(tfpix2pix.make_config(dataset="synthetic", lr_schedule="linear_decay"))
+
+
+def test_the_model_of_a_run_knows_the_classes_that_the_run_was_trained_on(tmp_path):
+    classes = {"sky": [0, 0, 255], "road": [128, 128, 128], "void": [[0, 0, 0]]}
+    places = np.arange(32 * 32).reshape(32, 32) % 2
+    colours = np.array([[0, 0, 255], [128, 128, 128]], np.uint8)
+    runs.write_image(tmp_path / "data/train/labels/0.png", colours[places])
+    runs.write_image(tmp_path / "data/train/images/0.png", colours[1 - places])
+    palette = tmp_path / "data/palette.json"
+    palette.write_text(json.dumps(classes))
+    config = runs.tiny_config(tmp_path / "data", direction="AtoB", input_encoding="one_hot")
+    of_data = Pix2Pix.from_config_of(config)
+    write_run(tmp_path / "run", config, open_split(config, "train"))
+    palette.write_text(json.dumps({**classes, "car": [255, 0, 0]}))
+    of_run = Pix2Pix.from_config_of(tmp_path / "run")
+    for model in (of_data, of_run):
+        (layer,) = [each for each in model.generator.layers if isinstance(each, ClassChannels)]
+        assert layer.colours == colours.tolist()
+    assert max(_differences(of_data.generator, of_run.generator)) == 0
+    label_map = tf.constant(colours[places][None] / 127.5 - 1, tf.float32)
+    assert np.isfinite(of_run.fit(label_map, -label_map, verbose=0).history["l1_loss"][0])
+    with pytest.raises(UsageError, match="nowhere"):
+        Pix2Pix.from_config_of(tmp_path / "nowhere")
+
+
+def test_several_workers_are_refused(tmp_path):
+    script = (
+        "import tensorflow as tf\n"
+        "strategy = tf.distribute.MultiWorkerMirroredStrategy()\n"
+        "import tfpix2pix\n"
+        "with strategy.scope():\n"
+        "    model = tfpix2pix.Pix2Pix(tfpix2pix.unet_generator(32, base_filters=2), objective='l1')\n"
+        "model.compile()\n"
+    )
+    process = runs.run([sys.executable, "-c", script], cwd=tmp_path)
+    assert process.returncode == 1
+    assert "several workers train with train_and_evaluate and `strategy=multiworker`" in process.stderr
 
 
 def test_float16_scales_the_loss():

@@ -1,6 +1,7 @@
 """`Pix2Pix`: both networks, their optimizers and the step of `methods/pix2pix.py` as one Keras model."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -16,6 +17,8 @@ from tfpix2pix.model.batches import read_batch, read_inputs, warn_of_ranges
 from tfpix2pix.model.callbacks import FollowRate
 from tfpix2pix.networks.keras_versions import add_counter, tf_variable
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.run.folder import read_config, read_meaning
+from tfpix2pix.run.splits import find_input_palette
 
 _SCORES = ("l1", "psnr", "ssim")
 
@@ -94,19 +97,27 @@ class Pix2Pix(keras.Model):
         return step
 
     @classmethod
-    def from_config_of(cls, config: Config, total_steps: int | None = None) -> "Pix2Pix":
-        """Builds and compiles the model of a configuration, with the weights that `train` begins with.
+    def from_config_of(cls, config: Config | str | Path, total_steps: int | None = None) -> "Pix2Pix":
+        """Builds and compiles the model of a configuration, with the random weights that `train` begins with.
 
         Args:
-          config: as `make_config` makes it. What it says of data, records and checkpoints has no effect.
+          config: as `make_config` makes it, or the folder of a run, whose settings are taken. What it says of
+            data, records and checkpoints has no effect, nor has `init_from`. With `input_encoding=one_hot`
+            the classes are those that the run was trained on; without a run, those of the dataset.
           total_steps: number of steps of the whole training, for `lr_schedule=linear_decay`.
 
         Raises:
-          UsageError: when the schedule needs `total_steps`, or for another method than pix2pix.
+          UsageError: when the schedule needs `total_steps`, for another method than pix2pix, when there is
+            no such run, or when the classes of label maps are not known.
         """
+        meaning = None
+        if not isinstance(config, Config):
+            workdir = Path(config)
+            config, meaning = read_config(workdir), read_meaning(workdir)
         if config.lr_schedule != "constant" and total_steps is None:
             raise UsageError(f"`lr_schedule={config.lr_schedule}` needs `total_steps`")
-        step = build_train_step(config, total_steps or 0)
+        palette = find_input_palette(config, meaning)
+        step = build_train_step(config, total_steps or 0, palette=palette)
         if type(step) is not TrainStep:
             raise UsageError(f"Pix2Pix is for `method=pix2pix`. Received: `method={config.method}`")
         model = cls(step.generator, step.discriminator, config.objective)
@@ -183,6 +194,9 @@ class Pix2Pix(keras.Model):
             callbacks.append(FollowRate())
         else:
             callbacks = [*tf.nest.flatten(callbacks or []), FollowRate()]
+        if isinstance(x, tf.data.Dataset):
+            # Keras shuffles arrays alone, and newer versions warn that their own default does nothing here.
+            kwargs.setdefault("shuffle", False)
         return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
 
     @property
