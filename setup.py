@@ -7,6 +7,8 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "tfpix2pix" / "__init__.py").read_text("utf-8")).group(1)
+# The badges of README.md and of the notebook have it too.
+REPOSITORY = "https://github.com/tfpix2pix/tfpix2pix"
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 
 
@@ -75,6 +77,7 @@ DEV = [*TEST, "ruff==0.17.6", "mypy==2.4.1", "build>=1.2"]
 setup(
     name="tfpix2pix",
     version=VERSION,
+    url=REPOSITORY,
     description="Paired image-to-image translation (pix2pix) on TensorFlow 2 and Keras 3",
     long_description=_describe(),
     long_description_content_type="text/markdown",

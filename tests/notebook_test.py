@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import runpy
 from pathlib import Path
 
@@ -91,8 +92,24 @@ def test_the_saved_model_is_scored(outputs, folder):
 
 
 def test_tensorboard_finds_the_curves_of_each_objective(outputs, folder):
-    runs = {file.parent.name for file in (folder / "runs" / "notebook").rglob("events.out.tfevents.*")}
+    runs = {file.parents[1].name for file in (folder / "runs" / "notebook").rglob("events.out.tfevents.*")}
     assert runs == {"l1", "cgan", "l1+cgan"}
+
+
+def test_the_scores_of_each_objective_are_told(outputs):
+    lines = _text(outputs["pixel-scores"]).splitlines()
+    assert [line.split()[0] for line in lines] == ["l1", "cgan", "l1+cgan"]
+    assert all(line.split()[1::2] == ["l1", "psnr", "ssim"] for line in lines)
+
+
+@pytest.mark.parametrize("page", ["README.md", "notebooks/pix2pix.ipynb"])
+def test_the_badge_opens_the_notebook_of_the_repository(page):
+    setup = (ROOT / "setup.py").read_text("utf-8")
+    (address,) = re.findall(r'^REPOSITORY = "https://github.com/(.+)"$', setup, re.MULTILINE)
+    text = (ROOT / page).read_text("utf-8")
+    link = f"https://colab.research.google.com/github/{address}/blob/main/notebooks/pix2pix.ipynb"
+    assert f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({link})" in text
+    assert set(re.findall(r"https://github.com/([\w/-]*tfpix2pix)", text)) <= {address}
 
 
 def test_nothing_is_written_elsewhere(outputs, folder):
