@@ -18,6 +18,7 @@ SETTINGS = {
     "validate_every_steps": 20,
     "sample_every_steps": 30,
     "cache_mib": 0,
+    "ema_decay": 0.9,
 }
 
 
@@ -43,6 +44,7 @@ def test_the_reference_run_uses_what_could_break_exactness(uninterrupted):
     for network in ("generator", "discriminator"):
         assert any(f"{network}_optimizer.Svelocity" in name for name in names)
         assert any(f"{network}_optimizer.Smomentum" in name for name in names)
+    assert any("generator_average.S" in name for name in names)
     config = (uninterrupted / "config.json").read_text()
     assert '"jitter": true' in config and '"mirror": true' in config
     losses = [

@@ -225,11 +225,11 @@ def test_a_folder_without_checkpoints_is_refused(tmp_path):
 
 def test_the_generator_comes_back_alone(train_step, workdir):
     generator = build_generator(runs.tiny_config(workdir))
-    checkpoints.restore_generator(workdir, 2, generator)
+    checkpoints.restore_model(workdir, 2, "generator", generator)
     assert {float(value) for v in generator.variables for value in set(np.ravel(v.numpy()))} == {2.0}
     _drop_index(checkpoints.checkpoint_folder(workdir, 2))
     with pytest.raises(UserError, match="step-00000002 cannot be read .*try another `checkpoint`"):
-        checkpoints.restore_generator(workdir, 2, generator)
+        checkpoints.restore_model(workdir, 2, "generator", generator)
 
 
 def test_a_checkpoint_that_cannot_be_written_says_why(train_step, tmp_path):

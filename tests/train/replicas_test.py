@@ -82,15 +82,20 @@ def test_adam_keeps_replicas_alike(mirrored_strategy):
         discriminator = discriminators.patch_discriminator(16, base_filters=2)
         before = generator.get_weights()
         train_step = TrainStep(generator, discriminator, global_batch_size=4)
+        train_step.keep_average(0.9)
     train_step.run_steps(iter(mirrored_strategy.experimental_distribute_dataset(_draw_batches())), NUM_STEPS)
     optimizers = train_step.generator_optimizer.variables + train_step.discriminator_optimizer.variables
-    for variable in (*generator.variables, *discriminator.variables, *optimizers):
+    average = train_step.output_generator
+    for variable in (*generator.variables, *average.variables, *discriminator.variables, *optimizers):
         copies = mirrored_strategy.experimental_local_results(tf_variable(variable))
         assert len(copies) == 2
         np.testing.assert_array_equal(*copies, err_msg=variable_path(variable))
     for value, earlier in zip(generator.get_weights(), before, strict=True):
         # Two steps of 2e-4.
         assert 1e-4 < np.abs(value - earlier).max() < 5e-4
+    for averaged, value in zip(average.get_weights(), generator.get_weights(), strict=True):
+        # After two steps 1/11 of the average is what it was after the first one.
+        assert 0 < np.abs(averaged - value).max() < 2e-4 / 10
 
 
 def test_compiling_for_replicas_is_refused(mirrored_strategy):

@@ -139,6 +139,15 @@ class NetworkConfig(RunConfig):
         group="objective",
         minimum=0,
     )
+    ema_decay: float = option(
+        0.0,
+        "Keep an exponential moving average of the generator's weights, of which this share stays in each "
+        "step, such as 0.999. It is validated, translated with and exported in place of the weights "
+        "themselves. With 0 there is no average.",
+        group="schedule",
+        minimum=0,
+        below=1,
+    )
     lambda_feature_matching: float = option(
         0.0,
         "Multiply by this weight the loss that matches what the discriminator's layers make of the target "

@@ -29,6 +29,7 @@ def option(
     choices: Collection = (),
     may_change: bool = False,
     minimum: float | None = None,
+    below: float | None = None,
     term: Home | None = None,
     reads_features: bool = False,
 ) -> Any:
@@ -42,6 +43,7 @@ def option(
       choices: the values that the field may have; empty if it may have any.
       may_change: whether a run may be resumed with another value.
       minimum: the least value of a number.
+      below: what a number must be less than.
       term: where the setting is the weight of a term of the generator's loss, the
         function that computes the term, as `find_terms` in `methods/losses.py` explains.
       reads_features: whether that term looks at the discriminator's features.
@@ -52,6 +54,7 @@ def option(
         "choices": choices,
         "may_change": may_change,
         "minimum": minimum,
+        "below": below,
         "term": term,
         "reads_features": reads_features,
     }
@@ -108,6 +111,8 @@ def check_values(settings: Any) -> None:
             raise UsageError(f"`{name}` must be finite. Received: {value}")
         if rules["minimum"] is not None and value is not None and not value >= rules["minimum"]:
             raise UsageError(f"`{name}` must be at least {rules['minimum']}. Received: {value}")
+        if rules["below"] is not None and value is not None and not value < rules["below"]:
+            raise UsageError(f"`{name}` must be less than {rules['below']}. Received: {value}")
 
 
 def define_flags(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from tfpix2pix.config.choices import INFERENCE_STATISTICS, METRICS
+from tfpix2pix.config.choices import INFERENCE_STATISTICS, METRICS, WEIGHTS, WEIGHTS_HELP
 from tfpix2pix.evaluate.statistics import check_statistics
 from tfpix2pix.export.versions import find_version
 from tfpix2pix.metrics import registry
@@ -25,6 +25,7 @@ from tfpix2pix.metrics.fcn.config import check_segmenter
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.run.weights import takes_average
 
 if TYPE_CHECKING:
     from tfpix2pix.metrics.registry import Result
@@ -41,6 +42,8 @@ def main(argv: Sequence[str]) -> None:
     values = _parse(argv)
     find_version(Path(values["model"]))  # fails where there is no model, sooner than TensorFlow starts
     check_statistics(Path(values["model"]), values["inference_statistics"])
+    if values["weights"]:
+        takes_average(values["model"], values["weights"])
     if values["segmenter"]:
         check_segmenter(values["segmenter"])
     command_line.import_tensorflow()
@@ -127,6 +130,7 @@ def _define_choices(flag_values: flags.FlagValues) -> None:
             registry.ABSENT_CLASSES,
             "Leave classes that the ground truth lacks out of means over classes, or count them as 0.",
         ),
+        ("weights", None, WEIGHTS, WEIGHTS_HELP),
     ):
         flags.DEFINE_enum(name, default, choices, text, flag_values=flag_values)
 

@@ -51,6 +51,7 @@ def evaluate_model(
     inception_weights: str | Path | None = None,
     gallery_size: int = 200,
     inference_statistics: str = "instance",
+    weights: str | None = None,
 ) -> Evaluation:
     """Scores a model on a split; writes `<output>/<metric>.json`, and `<output>/index.html` with pictures.
 
@@ -86,6 +87,7 @@ def evaluate_model(
       inference_statistics: `instance` normalises each image by its own statistics, as `translate` and a
         SavedModel do. `batch` takes batches of the training's size, and normalises by their statistics what
         was trained so, as the paper's code does; only a run can be scored so. The last batch may be smaller.
+      weights: `ema` or `raw`, see `Translator`.
 
     Returns:
       The results, which are in the files too.
@@ -103,7 +105,9 @@ def evaluate_model(
     """
     registry.check_names(metrics or ())
     check_statistics(Path(model), inference_statistics)
-    translator = Translator(model, checkpoint, batch_statistics=inference_statistics == BATCH)
+    translator = Translator(
+        model, checkpoint, batch_statistics=inference_statistics == BATCH, weights=weights
+    )
     if told := tell_of_batches(translator.config, inference_statistics):
         say(told)
     folder = _settle_output(translator, Path(model), output)

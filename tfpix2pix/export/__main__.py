@@ -19,13 +19,14 @@ from typing import Any
 from absl import flags
 
 from tfpix2pix.config import config as configs
-from tfpix2pix.config.choices import FILE_NOISE, SERVING_NOISE
+from tfpix2pix.config.choices import FILE_NOISE, SERVING_NOISE, WEIGHTS, WEIGHTS_HELP
 from tfpix2pix.export.files.formats import LEAST_RUNTIMES, PACKAGES, TOLERANCES, FileOptions, check_format
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.paths import check_writable
 from tfpix2pix.run.folder import read_config, read_meaning
+from tfpix2pix.run.weights import takes_average
 
 SAVED_MODEL = "saved_model"
 _SAVED_MODEL_FLAGS = ("serving_noise", "max_pixels", "keep_versions")
@@ -37,6 +38,7 @@ def main(argv: Sequence[str]) -> None:
     values = _parse(argv)
     # What cannot work fails here, sooner than TensorFlow starts.
     config = read_config(Path(values["workdir"]))
+    takes_average(values["workdir"], values["weights"])
     check_writable(Path(values["output"]), "output")
     name = values["name"] or config.dataset
     if values["format"] == SAVED_MODEL:
@@ -47,7 +49,7 @@ def main(argv: Sequence[str]) -> None:
     from tfpix2pix.run.generator import load_generator
 
     workdir = Path(values["workdir"])
-    generator, config, step = load_generator(workdir, values["checkpoint"])
+    generator, config, step = load_generator(workdir, values["checkpoint"], weights=values["weights"])
     if values["format"] == SAVED_MODEL:
         print(f"exporting step {step} of {workdir}, and trying it in a fresh process", flush=True)
         version = export_run(
@@ -102,6 +104,7 @@ def _define_flags(flag_values: flags.FlagValues) -> None:
         "drawn for each image (random), or without noise (off). Default: the run's own setting.",
         flag_values=flag_values,
     )
+    flags.DEFINE_enum("weights", None, WEIGHTS, WEIGHTS_HELP, flag_values=flag_values)
     for name, text in (
         (
             "max_pixels",

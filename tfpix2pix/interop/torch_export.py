@@ -20,6 +20,7 @@ from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.tasks.registry import PICTURE
 from tfpix2pix.run import checkpoints
 from tfpix2pix.run.folder import read_config
+from tfpix2pix.run.generator import weights_name
 
 
 def export_weights(
@@ -48,7 +49,7 @@ def export_weights(
     step = checkpoints.find_step(workdir, which)
     network, patch = _describe_generator(config), _describe_discriminator(config) if discriminator else None
     generator = build_generator(config)
-    checkpoints.restore_generator(workdir, step, generator)
+    checkpoints.restore_model(workdir, step, weights_name(workdir), generator)
     states = [_state(generator, generator_table(network))]
     if patch is not None:
         judge = build_discriminator(config)

@@ -7,6 +7,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfpix2pix.methods.averaging import WeightAverage
+from tfpix2pix.networks.variables import GENERATOR
+
 Batch = dict[str, tf.Tensor]
 
 
@@ -23,6 +26,7 @@ class Step(tf.__internal__.tracking.AutoTrackable, ABC):
 
     Attributes:
       step: int64 variable, the number of steps taken.
+      average: an average of weights that each step moves on; None, unless `keep_average` was called.
       inputs: the keys of a batch that the step reads.
 
     Raises:
@@ -33,6 +37,7 @@ class Step(tf.__internal__.tracking.AutoTrackable, ABC):
 
     def __init__(self, global_batch_size: int | None = None, jit_compile: bool = False):
         self.global_batch_size = global_batch_size
+        self.average: WeightAverage | None = None
         self.strategy = tf.distribute.get_strategy()
         self.step = tf.Variable(
             0, dtype=tf.int64, trainable=False, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA
@@ -68,7 +73,11 @@ class Step(tf.__internal__.tracking.AutoTrackable, ABC):
 
     @abstractmethod
     def variables(self) -> dict[str, tf.Variable]:
-        """Returns all that a checkpoint holds, by name: `step`, weights and optimizer states."""
+        """Returns what a checkpoint holds, by name: `step`, weights and optimizer states."""
+
+    def checkpoint_variables(self) -> dict[str, tf.Variable]:
+        """Returns all that a checkpoint holds, by name: `variables`, and the average if there is one."""
+        return {**self.variables(), **(self.average.variables() if self.average else {})}
 
     @property
     @abstractmethod
@@ -118,6 +127,8 @@ class Step(tf.__internal__.tracking.AutoTrackable, ABC):
     def _step_on(self, batch: Batch) -> list[tf.Tensor]:
         """Takes one step on all replicas; returns the losses in the order of `loss_names`."""
         per_replica = self.strategy.run(self._compiled_step or self.replica_step, args=(batch,))
+        if self.average is not None:
+            self.average.update(self.step)
         return self.strategy.reduce(
             tf.distribute.ReduceOp.SUM, [per_replica[name] for name in self.loss_names], axis=None
         )
@@ -156,6 +167,19 @@ class TranslationStep(Step):
 
     generator: keras.Model
     discriminator: Any
+
+    @property
+    def output_generator(self) -> keras.Model:
+        """The generator that is validated and exported: the average of the weights, if one is kept."""
+        return self.generator if self.average is None else self.average.model
+
+    def keep_average(self, decay: float) -> None:
+        """Keeps an average of the generator's weights from now on; for `strategy.scope()`.
+
+        Args:
+          decay: see `WeightAverage`.
+        """
+        self.average = WeightAverage(self.generator, decay, GENERATOR)
 
     @abstractmethod
     def discriminate(self, input_image: tf.Tensor, target_image: tf.Tensor, training: bool = False) -> Any:

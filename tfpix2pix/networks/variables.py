@@ -9,6 +9,11 @@ GENERATOR = "generator"
 DISCRIMINATOR = "discriminator"
 
 
+def average_name(name: str) -> str:
+    """Returns the name under which the average of a network's weights stands."""
+    return f"{name}_average"
+
+
 def model_variables(name: str, model: keras.Model) -> dict[str, tf.Variable]:
     """Returns a network's variables, each as `<name>/<layer>/<weight>`.
 

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfpix2pix.networks.variables import GENERATOR, model_variables
+from tfpix2pix.networks.variables import model_variables
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError, UserError, shorten
 from tfpix2pix.pipelines.base.paths import plain_folder
@@ -195,18 +195,13 @@ def _set_aside(folder: Path) -> None:
         os.replace(folder, aside)
 
 
-def restore_generator(workdir: Path, step: int, generator: keras.Model) -> None:
-    """Restores a generator's weights alone, as `restore_model` does."""
-    restore_model(workdir, step, GENERATOR, generator)
-
-
 def restore_model(workdir: Path, step: int, name: str, model: keras.Model) -> None:
     """Restores one network's weights alone.
 
     Args:
       workdir: folder of the run.
       step: step of the checkpoint.
-      name: name of the network, such as `GENERATOR`.
+      name: name of the network, such as `GENERATOR`, or of its average.
       model: the network, built from the configuration of the run.
 
     Raises:

@@ -6,14 +6,27 @@ import keras
 
 from tfpix2pix.config.config import Config
 from tfpix2pix.networks.build import Builder, build_generator
+from tfpix2pix.networks.variables import GENERATOR, average_name
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.run import checkpoints
 from tfpix2pix.run.folder import read_config, read_meaning, read_own
 from tfpix2pix.run.splits import find_input_palette
+from tfpix2pix.run.weights import takes_average
+
+
+def weights_name(workdir: str | Path, weights: str | None = None) -> str:
+    """Returns the name under which the checkpoints of a run hold the generator's weights.
+
+    The arguments and errors are those of `takes_average`.
+    """
+    return average_name(GENERATOR) if takes_average(workdir, weights) else GENERATOR
 
 
 def load_generator(
-    workdir: str | Path, which: str = "latest", generator: Builder | None = None
+    workdir: str | Path,
+    which: str = "latest",
+    generator: Builder | None = None,
+    weights: str | None = None,
 ) -> tuple[keras.Model, Config, int]:
     """Builds a run's generator and restores its weights.
 
@@ -21,13 +34,14 @@ def load_generator(
       workdir: folder of the run.
       which: the checkpoint: `latest`, `best` or a step.
       generator: the function that built the generator, if the run was trained with one of your own.
+      weights: `ema` or `raw`, see `takes_average`; None takes the average of a run that keeps one.
 
     Returns:
       The generator, the configuration of the run, and the step of the checkpoint.
 
     Raises:
-      UsageError: when there is no such run or checkpoint, or the run was trained with a
-        generator that is not given.
+      UsageError: when there is no such run or checkpoint, it has no such weights, or the run was
+        trained with a generator that is not given.
       UserError: when the checkpoint cannot be read.
     """
     workdir = Path(workdir)
@@ -38,7 +52,7 @@ def load_generator(
             f"{workdir} was trained with a generator of its own, {own}: open it in Python, with "
             f"load_generator(workdir, generator={own.rpartition('.')[2]}), or use the SavedModel of the run"
         )
-    step = checkpoints.find_step(workdir, which)
+    name, step = weights_name(workdir, weights), checkpoints.find_step(workdir, which)
     built = build_generator(config, generator, find_input_palette(config, read_meaning(workdir)))
-    checkpoints.restore_generator(workdir, step, built)
+    checkpoints.restore_model(workdir, step, name, built)
     return built, config, step

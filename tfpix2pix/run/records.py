@@ -176,7 +176,7 @@ class Records:
         metadata = {**dataclasses.asdict(self._standing), **meter.to_json()}
         if states := self._callbacks.get_states():
             metadata["callbacks"] = states
-        checkpoints.save(self._workdir, self._train_step.variables(), metadata)
+        checkpoints.save(self._workdir, self._train_step.checkpoint_variables(), metadata)
         best_step = self._standing.best["step"] if self._standing.best else None
         checkpoints.prune(self._workdir, self._intervals.keep_checkpoints, best_step)
 

@@ -58,7 +58,7 @@ def check_same_state(workers: Workers, training: Training) -> None:
             "the digest of their contents": str(data.get("content_sha256", ""))[:_DIGITS],
             "the precision": training.config.precision,
             "the step to go on from": training.step,
-            "the digest of the weights": _digest(training.train_step.variables())[:_DIGITS],
+            "the digest of the weights": _digest(training.train_step.checkpoint_variables())[:_DIGITS],
         },
         f"All of them must see the same images, and the same folder as their `workdir`, {training.workdir}",
     )

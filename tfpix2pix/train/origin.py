@@ -14,12 +14,13 @@ from tfpix2pix.export.versions import find_version
 from tfpix2pix.interop import torch_detection, torch_files, torch_names
 from tfpix2pix.interop.torch_residual_names import generator_table
 from tfpix2pix.networks.class_channels import ClassChannels
-from tfpix2pix.networks.variables import DISCRIMINATOR, GENERATOR, weights_of
+from tfpix2pix.networks.variables import DISCRIMINATOR, weights_of
 from tfpix2pix.pipelines.base.errors import UsageError, UserError, shorten
 from tfpix2pix.pipelines.base.paths import plain_folder
 from tfpix2pix.pipelines.base.progress import say
 from tfpix2pix.run import checkpoints
 from tfpix2pix.run.folder import read_config
+from tfpix2pix.run.generator import weights_name
 from tfpix2pix.train.settings import find_origin_kind, split_origin
 
 Weights = Mapping[str, np.ndarray]
@@ -76,7 +77,7 @@ def _record(path: Path, kind: str, **more: Any) -> dict[str, Any]:
 def _read_run(path: Path, checkpoint: str) -> Origin:
     dataset, step = read_config(path).dataset, checkpoints.find_step(path, checkpoint)
     generator, discriminator = (
-        checkpoints.read_weights(path, step, name) for name in (GENERATOR, DISCRIMINATOR)
+        checkpoints.read_weights(path, step, name) for name in (weights_name(path), DISCRIMINATOR)
     )
     return Origin(path, _record(path, "run", dataset=dataset, step=step), generator, discriminator or None)
 

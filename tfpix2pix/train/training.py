@@ -150,7 +150,7 @@ def train_and_evaluate(
                 record = origin.record if origin else None
                 write_config(workdir, config, train_source, own, record, allow_new_data)
             training.run(judge(training.train_step) if judge else None)
-        trained = training.train_step.generator
+        trained = training.train_step.output_generator
         is_exported = config.export and workers.is_chief
         saved_model = _export(trained, config, workdir, training.step) if is_exported else None
     scores = training.standing.scores
@@ -222,6 +222,8 @@ def _build_step(
         train_step = build_train_step(config, total_steps, generator, palette)
     if origin:
         start_from(origin, train_step.generator, train_step.discriminator)
+    if config.ema_decay:
+        train_step.keep_average(config.ema_decay)
     return train_step
 
 

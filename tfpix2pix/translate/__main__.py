@@ -26,12 +26,13 @@ from typing import Any
 
 from absl import flags
 
-from tfpix2pix.config.choices import OUTPUT_SIZES
+from tfpix2pix.config.choices import OUTPUT_SIZES, WEIGHTS, WEIGHTS_HELP
 from tfpix2pix.export.meanings import find_meaning
 from tfpix2pix.export.versions import find_version
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning
+from tfpix2pix.run.weights import takes_average
 from tfpix2pix.translate.image_inputs import InputFile, choose_suffix, find_files, list_outputs
 from tfpix2pix.translate.options import BITS, CROPS, FORMATS, HOLES, Options
 
@@ -49,6 +50,8 @@ def main(argv: Sequence[str]) -> None:
 
     files = find_files(values["input"], output, list_files)
     find_version(Path(values["model"]))  # fails where there is no model, sooner than TensorFlow starts
+    if values["weights"]:
+        takes_average(values["model"], values["weights"])
     command_line.import_tensorflow()
     from tfpix2pix.translate.job import translate_files
     from tfpix2pix.translate.translator import Translator
@@ -58,6 +61,7 @@ def main(argv: Sequence[str]) -> None:
         values["checkpoint"],
         image_size=values["image_size"],
         output_size=values["output_size"],
+        weights=values["weights"],
     )
     print(f"size: {translator.scale.describe(translator.output_size)}", flush=True)
     print(translate_files(translator, files, output, options))
@@ -152,6 +156,7 @@ def _define_choices(flag_values: flags.FlagValues) -> None:
             BITS,
             "Write image files of this depth. Default: the depth of the training's targets.",
         ),
+        ("weights", None, WEIGHTS, WEIGHTS_HELP),
         ("hole", None, HOLES, "Cut out the middle of each image, for an inpainting model to fill."),
         (
             "crop",

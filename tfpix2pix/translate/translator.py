@@ -81,6 +81,8 @@ class Translator:
         does not say it. A model of a run with `resize=none` takes images of any size then, in windows.
       output_size: `input` brings outputs back to the size of their image; `trained` leaves them at the size
         at which they were generated.
+      weights: for a run: `ema` takes the average of its weights over the steps, which a run with `ema_decay`
+        keeps, and `raw` the weights of the step. None takes the average where there is one.
       batch_statistics: for a run: whether layers that normalise by the statistics of the batch in training do
         so here too, so that an output depends on the images that are translated with it.
 
@@ -115,6 +117,7 @@ class Translator:
         image_size: int | str | tuple[int, int] | None = None,
         output_size: str = INPUT,
         batch_statistics: bool = False,
+        weights: str | None = None,
     ):
         model = Path(model)
         self._workdir = model
@@ -122,9 +125,9 @@ class Translator:
         self.version = find_version(model)
         self._run_config: Config | None = None
         if self.version is None:
-            generator, config, self.step = load_generator(model, checkpoint or "latest")
+            generator, config, self.step = load_generator(model, checkpoint or "latest", weights=weights)
             self._run_config = config
-            self.title = f"{model}, step {self.step}"
+            self.title = f"{model}, step {self.step}{f', {weights} weights' if weights else ''}"
             self.input_channels = generator.inputs[0].shape[-1]
             self.task, trained = splits.make_task(config), trained_scale(config)
             self.generate = compile_generator(cast_kernels(generator), batch_statistics)
@@ -132,8 +135,9 @@ class Translator:
             raise UsageError(
                 f"`checkpoint` is for a run, and {model} is a SavedModel: name the folder of a version"
             )
-        elif batch_statistics:
-            raise UsageError(f"`batch_statistics` is for a run, and {model} is a SavedModel")
+        elif batch_statistics or weights:
+            name = "batch_statistics" if batch_statistics else "weights"
+            raise UsageError(f"`{name}` is for a run, and {model} is a SavedModel")
         else:
             self.title = str(self.version)
             self.generate, channels = load_saved_model(self.version)
