@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from pathlib import Path
 
 from tfpix2pix.config.choices import LEAST_SIZE, LEAST_SIZES
 from tfpix2pix.config.fields import FIELDS, Config
@@ -33,6 +34,7 @@ def check(config: Config) -> None:
     check_common(config)
     _check_task(config)
     _check_networks(config)
+    _check_vgg(config)
     if config.best_metric == "fcn_score" and not config.segmenter:
         raise UsageError("`best_metric=fcn_score` takes `segmenter`, the network that gives the score")
     parse_step_range(config.profile_steps)
@@ -67,6 +69,21 @@ def _check_networks(config: Config) -> None:
         raise UsageError(
             "`norm_backend=addons` is for `normalization=instance`. "
             f"Received: `normalization={config.normalization}`"
+        )
+
+
+def _check_vgg(config: Config) -> None:
+    weights = config.vgg19_weights
+    if config.lambda_vgg and not weights:
+        raise UsageError("`lambda_vgg` needs `vgg19_weights`: imagenet, or a file")
+    if weights and weights != "imagenet" and Path(weights).suffix not in (".h5", ".npz"):
+        raise UsageError(
+            "`vgg19_weights` takes imagenet, an .h5 file of keras.applications, or an .npz file of "
+            f"torchvision's weights. Received: {weights}"
+        )
+    if config.lambda_vgg and config.output_channels != 3:
+        raise UsageError(
+            f"`lambda_vgg` is for targets in colour. Received: `output_channels={config.output_channels}`"
         )
 
 

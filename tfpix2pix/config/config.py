@@ -34,6 +34,8 @@ __all__ = [
     "parse_step_range",
 ]
 
+# Wang et al., CVPR 2018, in the original code.
+LAMBDA_VGG = 10.0
 _BY_RECIPE = ("task", "direction", "epochs", "batch_size", "jitter", "mirror")
 _DEFAULT_TEXTS = {
     "load_size": "286/256 of --image_size",
@@ -41,6 +43,7 @@ _DEFAULT_TEXTS = {
     "residual_blocks": "9",
     "last_block": "refined with --upsampling=bilinear, else single",
     "discriminator_filters": "--base_filters",
+    "lambda_vgg": "10 with --vgg19_weights, else 0",
     **dict.fromkeys(_BY_RECIPE, "the dataset's recipe"),
 }
 
@@ -70,6 +73,8 @@ def make_config(**given: Any) -> Config:
     if values.get("resize") == "none" and "load_size" in values:
         raise UsageError("`load_size` has no effect with `resize=none`; drop one of the two")
     recipe = {**_recipe_settings(values), **METHOD_RECIPES.get(values.get("method", ""), {})}
+    if values.get("vgg19_weights"):
+        recipe["lambda_vgg"] = LAMBDA_VGG
     config = Config(**with_load_size(Config, {**recipe, **values}))
     check(config)
     return config

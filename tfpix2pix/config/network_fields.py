@@ -157,3 +157,18 @@ class NetworkConfig(RunConfig):
         term="tfpix2pix.methods.losses:feature_matching",
         reads_features=True,
     )
+    lambda_vgg: float = option(
+        0.0,
+        "Multiply by this weight the loss that compares the features which VGG-19 finds in the target and in "
+        "the generated image. It needs --vgg19_weights. pix2pixHD takes 10.",
+        group="objective",
+        minimum=0,
+        term="tfpix2pix.methods.losses:build_vgg",
+        is_built=True,
+    )
+    vgg19_weights: str = option(
+        "",
+        "Take these weights of VGG-19 for --lambda_vgg: those that Keras downloads (imagenet), an .h5 file "
+        "of keras.applications, or an .npz file of torchvision's, which the code of pix2pixHD uses.",
+        group="objective",
+    )

@@ -32,6 +32,7 @@ def option(
     below: float | None = None,
     term: Home | None = None,
     reads_features: bool = False,
+    is_built: bool = False,
 ) -> Any:
     """Returns a dataclass field that is also the flag of the same name.
 
@@ -47,6 +48,7 @@ def option(
       term: where the setting is the weight of a term of the generator's loss, the
         function that computes the term, as `find_terms` in `methods/losses.py` explains.
       reads_features: whether that term looks at the discriminator's features.
+      is_built: whether that function takes the configuration, and returns the one that computes the term.
     """
     metadata = {
         "help": help,
@@ -57,6 +59,7 @@ def option(
         "below": below,
         "term": term,
         "reads_features": reads_features,
+        "is_built": is_built,
     }
     return dataclasses.field(default=default, metadata=metadata)
 

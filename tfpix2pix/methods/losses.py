@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tfpix2pix.config.config import Config
 from tfpix2pix.config.options import list_fields
+from tfpix2pix.networks.vgg import VggFeatures
 from tfpix2pix.pipelines.base.homes import resolve
 
 
@@ -56,13 +57,15 @@ def find_terms(config: Config) -> dict[str, LossTerm]:
     """Returns the terms that a configuration asks for: those of its settings that name one and are not 0.
 
     A setting `lambda_<name>` in `config/fields.py` with `term="module:function"` makes a term
-    `<name>`; the function takes `Translated` and returns float32 [B].
+    `<name>`; the function takes `Translated` and returns float32 [B]. With `is_built=True` the function
+    takes the configuration, and returns that one.
     """
     terms = {}
     for field in list_fields(config).values():
         weight = getattr(config, field.name)
         if field.metadata["term"] and weight:
             compute = resolve(field.metadata["term"])
+            compute = compute(config) if field.metadata["is_built"] else compute
             reads_features = field.metadata["reads_features"]
             terms[field.name.removeprefix("lambda_")] = LossTerm(weight, compute, reads_features)
     return terms
@@ -131,6 +134,10 @@ def _over_patches(function: Callable[[tf.Tensor], tf.Tensor], logits: Logits) ->
     return sum(means[1:], start=means[0])
 
 
+# How much each of VGG-19's five depths counts, from relu1_1 to relu5_1.
+VGG_LAYER_WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
+
+
 def feature_matching(pair: Translated) -> tf.Tensor:
     """Returns how far the discriminator's features of the generated image are from those of the target.
 
@@ -144,6 +151,29 @@ def feature_matching(pair: Translated) -> tf.Tensor:
         for target, generated in zip(pair.target_features, pair.generated_features, strict=True)
     ]
     return 4 * tf.reduce_mean(tf.stack(distances), axis=0)
+
+
+def build_vgg(config: Config) -> Callable[[Translated], tf.Tensor]:
+    """Returns the perceptual loss: how far VGG-19's features of the generated image are from the target's.
+
+    Args:
+      config: names the weights of VGG-19.
+
+    Returns:
+      A function that returns float32 [B]. Source: Wang et al., CVPR 2018, Sec. 3.2; weights of the layers and
+      the range of the images are those of the original code.
+
+    Raises:
+      UserError: if the weights cannot be had.
+    """
+    find_features = VggFeatures(config.vgg19_weights)
+
+    def vgg(pair: Translated) -> tf.Tensor:
+        targets, generated = find_features(pair.target_image), find_features(pair.generated_image)
+        layers = zip(VGG_LAYER_WEIGHTS, targets, generated, strict=True)
+        return sum(weight * l1_loss(tf.stop_gradient(there), here) for weight, there, here in layers)
+
+    return vgg
 
 
 def l1_loss(target_image: tf.Tensor, generated_image: tf.Tensor) -> tf.Tensor:

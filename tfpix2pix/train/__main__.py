@@ -21,7 +21,7 @@ from tfpix2pix.metrics.fcn.config import check_segmenter
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base import command_line, shell
 from tfpix2pix.run.folder import CONFIG_FILE, check_config
-from tfpix2pix.train.settings import check_data, find_origin_kind, settle_settings
+from tfpix2pix.train.settings import check_data, check_vgg_weights, find_origin_kind, settle_settings
 
 
 def main(argv: Sequence[str]) -> int:
@@ -37,6 +37,7 @@ def main(argv: Sequence[str]) -> int:
     check_config(workdir, config)
     if config.segmenter:
         check_segmenter(config.segmenter)
+    check_vgg_weights(config)
     if config.init_from:
         find_origin_kind(config.init_from)
     check_data(config)

@@ -15,7 +15,15 @@ from tfpix2pix.run.loop import Training
 from tfpix2pix.run.workers import Workers
 
 # Paths and memory of one machine, and what the chief alone reads.
-_OF_ONE_MACHINE = {"data_dir", "pairs", "cache_mib", "init_from", "saved_model_dir", "segmenter"}
+_OF_ONE_MACHINE = {
+    "data_dir",
+    "pairs",
+    "cache_mib",
+    "init_from",
+    "saved_model_dir",
+    "segmenter",
+    "vgg19_weights",
+}
 _DIGITS = 12
 
 

@@ -103,6 +103,13 @@ def _usual_load_size(values: Mapping[str, Any]) -> tuple[int, int]:
     return with_load_size(Config, {"image_size": size})["load_size"]
 
 
+def check_vgg_weights(config: Config) -> None:
+    """Raises UsageError if the file of VGG-19's weights is missing."""
+    weights = config.vgg19_weights
+    if weights not in ("", "imagenet") and not Path(weights).is_file():
+        raise UsageError(f"`vgg19_weights={weights}`: there is no such file")
+
+
 def read_file(file: Path) -> dict[str, Any]:
     """Returns the settings in a file.
 

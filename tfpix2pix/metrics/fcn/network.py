@@ -1,29 +1,24 @@
 """FCN-8s on the VGG-16 layout, the network behind the FCN-score."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import h5py
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tfpix2pix.metrics.fcn.config import FcnConfig
+from tfpix2pix.networks import vgg
 from tfpix2pix.networks.padding import CropLike, PadToMultiple
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 
 # The number of filters and the number of 3x3 convolutions in each block of VGG-16.
 VGG_BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 FC_FILTERS = 4096
-# The published weights of VGG-16 expect that these are subtracted from values of 0 to 255, in BGR order.
-VGG_MEANS = (103.939, 116.779, 123.68)
 CHANNELS_PER_GROUP = 8
 NORM_EPSILON = 1e-5
 # Name of a layer in VGG-16 -> its name in the FCN paper.
 _TOP = {"fc1": "fc6", "fc2": "fc7"}
-
-LayerWeights = Mapping[str, Sequence[np.ndarray]]
 
 
 @keras.utils.register_keras_serializable("tfpix2pix")
@@ -37,7 +32,7 @@ class VggPreprocessing(keras.layers.Layer):
     """
 
     def call(self, images):
-        return tf.reverse(images, [-1]) * 127.5 + (127.5 - tf.constant(VGG_MEANS, images.dtype))
+        return tf.reverse(images, [-1]) * 127.5 + (127.5 - tf.constant(vgg.VGG_MEANS, images.dtype))
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -246,30 +241,23 @@ def load_vgg_weights(network: keras.Model, weights: str) -> None:
         layer.set_weights([kernel.reshape(layer.kernel.shape), bias])
 
 
-def _fetch_vgg() -> LayerWeights:
+def _fetch_vgg() -> vgg.LayerWeights:
     try:
-        vgg = keras.applications.VGG16(weights="imagenet")
+        return vgg.fetch_weights("VGG16")
     except Exception as error:  # Keras raises various errors if a download fails.
         raise UserError(
             f"the weights of VGG-16 cannot be downloaded ({error}). Without a connection give their file, "
             "vgg16_weights_tf_dim_ordering_tf_kernels.h5 of keras.applications, as `vgg_weights`, or train "
             "from scratch with `vgg_weights=none`"
         ) from error
-    return {layer.name: layer.get_weights() for layer in vgg.layers if layer.weights}
 
 
-def _read_vgg(file: Path) -> LayerWeights:
+def _read_vgg(file: Path) -> vgg.LayerWeights:
     if not file.is_file():
         raise UsageError(
             f"`vgg_weights` takes imagenet, none or an .h5 file. Received: {file}, which does not exist"
         )
     try:
-        with h5py.File(file) as root:
-            group = root["model_weights"] if "model_weights" in root else root
-            return {
-                name: [layer[weight][()] for weight in layer.attrs["weight_names"]]
-                for name, layer in group.items()
-                if len(layer.attrs.get("weight_names", ())) == 2
-            }
+        return vgg.read_weights(file)
     except (OSError, KeyError, AttributeError) as error:
         raise UserError(f"`vgg_weights={file}` cannot be read as an .h5 file of Keras: {error}") from error
