@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-import tensorflow as tf
-
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base import homes
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.progress import say, warn
 from tfpix2pix.pipelines.files import generated, sources, value_warnings
+from tfpix2pix.pipelines.files.samples import read_sample
 from tfpix2pix.pipelines.labels import id_maps
 from tfpix2pix.pipelines.labels.palettes import Palette
 from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning
@@ -128,12 +127,8 @@ def _warn_of_classes(source: sources.Source, place: Path) -> None:
 
 
 def _warn_of_values(source: sources.Source, place: Path) -> None:
-    indices = range(min(len(source), value_warnings.LOOKED_AT))
-    try:
-        pairs = [[image.numpy() for image in source.read(tf.constant(index, tf.int64))] for index in indices]
-    except tf.errors.OpError:
-        return  # a damaged file is named when training reaches it
-    value_warnings.warn_of_sides(place, pairs)
+    pairs = read_sample(source, value_warnings.LOOKED_AT)
+    value_warnings.warn_of_sides(place, [[image.numpy() for image in images] for _, images in pairs])
 
 
 def find_classes(

@@ -104,7 +104,7 @@ class Side:
     Attributes:
       channels: number of channels of a picture.
       dtype: `uint8`, `uint16` or `float32`, which holds the deepest of the images.
-      suffix: suffix of the first file, in lower case.
+      suffix: suffix of the files, in lower case; of several, the most frequent.
       palette: the classes, if the images are label maps whose classes are known.
       ids: the value that stands for each class of the palette in the files; empty if the files do not hold
         ids but colours.

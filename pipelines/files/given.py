@@ -21,6 +21,7 @@ from tfpix2pix.pipelines.files.image_files import BadImageError
 from tfpix2pix.pipelines.files.matching import Files
 from tfpix2pix.pipelines.files.memory import PixelStore, read_copies
 from tfpix2pix.pipelines.files.pair_files import Format, Images
+from tfpix2pix.pipelines.files.samples import spread_evenly
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.files.value_warnings import LOOKED_AT, warn_of_values
 from tfpix2pix.pipelines.tasks.tasks import Task
@@ -151,7 +152,7 @@ def _open_arrays(data: Any, wish: Wish) -> Source:
     digest = hashlib.sha256()
     for images in sides:
         digest.update(np.ascontiguousarray(images).data)
-    _warn([images[:LOOKED_AT] for images in sides], wish)
+    _warn([images[spread_evenly(len(images), LOOKED_AT)] for images in sides], wish)
     channels = (sides[0].shape[3], sides[1].shape[3])
     ids = tuple(map(str, range(len(sides[0]))))
     read = read_copies(sides)
@@ -159,7 +160,7 @@ def _open_arrays(data: Any, wish: Wish) -> Source:
 
 
 def _warn(sides: Iterable[Iterable[Images]], wish: Wish) -> None:
-    """Warns of the first input images and of the first target images, where they look wrong."""
+    """Warns of some input images and target images where they look wrong."""
     for side, images in zip(_SIDES, sides, strict=True):
         warn_of_values(f"the {side} of `{wish.argument}`", list(images))
 
@@ -258,11 +259,11 @@ def _open_indexed(data: Any, wish: Wish) -> Source:
     if not len(data):
         raise UsageError(f"`{wish.argument}` holds no pairs")
     try:
-        first = [fetch(index) for index in range(min(len(data), LOOKED_AT))]
+        some = [fetch(index) for index in spread_evenly(len(data), LOOKED_AT)]
     except ValueError as error:
         raise UsageError(f"an image of `{wish.argument}` {error}") from error
-    _warn(zip(*first, strict=True), wish)
-    dtypes = tuple(image.dtype for image in first[0])
+    _warn(zip(*some, strict=True), wish)
+    dtypes = tuple(image.dtype for image in some[0])
 
     def load(files: Files) -> tuple[Images, ...]:
         try:

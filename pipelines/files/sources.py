@@ -23,6 +23,7 @@ from tfpix2pix.pipelines.files.matching import Files
 from tfpix2pix.pipelines.files.memory import PixelStore, read_copies
 from tfpix2pix.pipelines.files.pair_files import Images, decode_pair, warn_of_shapes
 from tfpix2pix.pipelines.files.reading import Reader, Reading
+from tfpix2pix.pipelines.files.samples import spread_evenly
 from tfpix2pix.pipelines.files.value_warnings import LOOKED_AT, warn_of_values
 from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning
 from tfpix2pix.pipelines.tasks.tasks import Task
@@ -280,7 +281,7 @@ def from_arrays(
             f"Received: {shapes[0]} and {shapes[1]}"
         )
     for name, images in (("input_images", input_images), ("target_images", target_images)):
-        warn_of_values(name, list(images[:LOOKED_AT]))
+        warn_of_values(name, list(images[spread_evenly(len(images), LOOKED_AT)]))
     ids = tuple(map(str, range(len(input_images))) if example_ids is None else example_ids)
     if len(ids) != len(input_images):
         raise ValueError(f"example_ids must name {len(input_images)} pairs. Received: {len(ids)} names")

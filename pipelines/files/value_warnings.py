@@ -21,14 +21,14 @@ def warn_of_values(title: str, images: Sequence[Pixels]) -> None:
 
     Args:
       title: what the images are, such as `the input images of datasets/mine/train`.
-      images: the first of them, each [H, W, C].
+      images: some of them, each [H, W, C].
     """
     if problem := _find_problem(images):
         warn(f"{title} {problem}")
 
 
 def warn_of_sides(place: Any, pairs: Iterable[Sequence[Pixels]]) -> None:
-    """Warns of the input images and of the target images of the first pairs; see `warn_of_values`."""
+    """Warns of the input images and of the target images of some pairs; see `warn_of_values`."""
     sides = list(zip(*pairs, strict=True))
     titles = ("the input images", "the target images") if len(sides) == 2 else ("the photos",)
     for title, images in zip(titles, sides, strict=bool(sides)):

@@ -6,7 +6,7 @@ for where the names of the folders tell of them (`labels/`, `masks/`, gtFine/), 
 name tells.
 """
 
-import contextlib
+import collections
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,13 +19,14 @@ from tfpix2pix.pipelines.catalogue import DatasetSpec
 from tfpix2pix.pipelines.files import cityscapes
 from tfpix2pix.pipelines.files.image_files import Header, read_header
 from tfpix2pix.pipelines.files.image_headers import JPEG_START, PNG_START
+from tfpix2pix.pipelines.files.samples import read_sample, spread_evenly
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.labels.label_files import colour_label_map, holds_ids, level_step, read_ids
 from tfpix2pix.pipelines.labels.label_sides import find_label_side
 from tfpix2pix.pipelines.labels.palettes import VOID, Palette, dataset_palette, find_palette
 from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning, Side
 
-_LOOKED_AT = 8  # so many label maps in colours are looked at
+_LOOKED_AT = 8  # so many label maps are looked at
 PALETTE_FILE = "palette.json"  # in a dataset's folder, beside its splits
 SIDES = ("input", "target")
 
@@ -97,7 +98,9 @@ def _describe_side(source: Source, direction: str, place: int, dtype: tf.DType) 
     """Returns what the type of the images and the files of one side tell."""
     side = Side(source.task.picture_channels[place], dtype.name)
     files = _files_of(source, direction, place)
-    return dataclasses.replace(side, suffix=files[0].suffix.lower()) if files else side
+    # Where files have several suffixes, most have this one.
+    suffixes = collections.Counter(file.suffix.lower() for file in files).most_common(1)
+    return dataclasses.replace(side, suffix=suffixes[0][0]) if files else side
 
 
 def _files_of(source: Source, direction: str, place: int) -> list[Path]:
@@ -109,12 +112,13 @@ def _files_of(source: Source, direction: str, place: int) -> list[Path]:
 def _may_hold_ids(source: Source, direction: str, place: int, known: Meaning | None) -> bool:
     """Tells whether one looks for ids on a side."""
     files = _files_of(source, direction, place)
-    if not files or source.channels[place] != 3 or _start_of(files[0]).startswith(JPEG_START):
+    starts = [_start_of(files[index]) for index in spread_evenly(len(files), _LOOKED_AT)]
+    if source.channels[place] != 3 or all(start.startswith(JPEG_START) for start in starts):
         return False  # a JPEG blurs what is in it
     if source.label_side is None:
         return known is not UNKNOWN
     named = source.label_side if direction == "AtoB" else 1 - source.label_side
-    return named == place and (known is not UNKNOWN or _start_of(files[0]).startswith(PNG_START))
+    return named == place and (known is not UNKNOWN or starts[0].startswith(PNG_START))
 
 
 def _start_of(file: Path) -> bytes:
@@ -154,11 +158,9 @@ def _hold_ids(
             )
         return True
     ids = []
-    for index in range(min(len(files), _LOOKED_AT)):
-        with contextlib.suppress(tf.errors.OpError):  # a damaged file is named when training reaches it
-            image = source.read(tf.constant(index, tf.int64))[place]
-            step = level_step(headers[index], side.dtype)
-            ids.append(tf.reshape(read_ids(image, side, step), [1, -1, 3]))
+    for index, images in read_sample(source, _LOOKED_AT):
+        step = level_step(headers[index], side.dtype)
+        ids.append(tf.reshape(read_ids(images[place], side, step), [1, -1, 3]))
     if not ids:
         return False
     # They are looked at as one image, because one of them may be of one class.

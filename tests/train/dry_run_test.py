@@ -65,7 +65,7 @@ def _pairs(count, sides=(LABELS, PHOTO)):
     [
         ({"dataset": "facades"}, _pairs(400), _pairs(100), None),
         ({"dataset": "facades"}, _pairs(7), _pairs(100), "train/ holds 7 examples instead of 400. "),
-        ({"dataset": "facades"}, _pairs(400, (PHOTO, PHOTO)), _pairs(100), "neither image of the first pair"),
+        ({"dataset": "facades"}, _pairs(400, (PHOTO, PHOTO)), _pairs(100), "neither side of the pairs has"),
         ({"dataset": "facades"}, _pairs(400, (PHOTO, LABELS)), _pairs(100), "and they are on the left"),
         ({"dataset": "facades", "direction": "AtoB"}, _pairs(400, (PHOTO, LABELS)), _pairs(100), None),
         ({"dataset": "maps"}, _pairs(1096), _pairs(5), None),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tfpix2pix.pictures.examples import ShownExamples
 from tfpix2pix.pictures.sheets import write_png
+from tfpix2pix.pipelines.files.samples import spread_evenly
 
 PAGE = "index.html"
 PICTURES_FOLDER = "pictures"
@@ -26,8 +27,7 @@ class Gallery:
     """
 
     def __init__(self, folder: Path, example_ids: Sequence[str], limit: int):
-        count = min(limit, len(example_ids))
-        self.indices = [place * len(example_ids) // count for place in range(count)]
+        self.indices = spread_evenly(len(example_ids), limit)
         self.example_ids = example_ids
         self._folder = folder
 

@@ -14,6 +14,7 @@ from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.batches import build_dataset
 from tfpix2pix.pipelines.files.image_files import BadImageError
+from tfpix2pix.pipelines.files.samples import spread_evenly
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.meaning import Meaning
 from tfpix2pix.run.splits import open_split
@@ -39,8 +40,7 @@ def compute_mean_target(
     """
     # Each image is read once: nothing is gained by keeping it in memory.
     source = open_split(dataclasses.replace(config, cache_mib=0), "train", meaning)
-    count = min(most_examples or len(source), len(source))
-    chosen = _choose(source, [place * len(source) // count for place in range(count)])
+    chosen = _choose(source, spread_evenly(len(source), most_examples))
     dataset = build_dataset(
         chosen, image_size=config.image_size, batch_size=1, training=False, resize=config.resizes
     )
@@ -49,7 +49,7 @@ def compute_mean_target(
         for batch in dataset:
             image = batch["target_image"][0]
             total += image if config.resizes else tf.reduce_mean(image, [0, 1], keepdims=True)
-    return total / count
+    return total / len(chosen)
 
 
 def _choose(source: Source, indices: list[int]) -> Source:

@@ -51,13 +51,13 @@ def find_tools(
       **others: other fields of `Tools`.
 
     Raises:
-      UsageError: if no image of the first pair has the colours of the `palette` that was asked for.
+      UsageError: if neither side of the pairs has the colours of the `palette` that was asked for.
     """
     known = source.meaning.palette if palette is None else None
     classes = known or choose_palette(dataset, data_dir, palette, segmenter)
     label_side = find_label_side(source, classes)
     if palette is not None and label_side is None:
-        raise UsageError(f"`palette` {palette} has other colours than both images of the first pair")
+        raise UsageError(f"`palette` {palette} has other colours than the images of the pairs, on both sides")
     return Tools(
         palette=classes if label_side else None,
         label_side=label_side,

@@ -17,6 +17,7 @@ from tfpix2pix.pipelines.catalogue import FORMATS
 from tfpix2pix.pipelines.files.image_files import load_image
 from tfpix2pix.pipelines.files.image_listing import list_image_files
 from tfpix2pix.pipelines.files.matching import compose
+from tfpix2pix.pipelines.files.samples import spread_evenly
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.run import splits
 from tfpix2pix.translate.translator import Translator
@@ -42,8 +43,7 @@ class StudyImages:
 
 def choose_evenly(names: Sequence[str], limit: int | None) -> list[str]:
     """Returns at most `limit` names, spread evenly over all of them; None stands for all."""
-    count = len(names) if limit is None else min(limit, len(names))
-    return [names[place * len(names) // count] for place in range(count)]
+    return [names[place] for place in spread_evenly(len(names), limit)]
 
 
 def find_in_folders(real: Path, generated: Mapping[str, Path], limit: int | None = None) -> StudyImages:

@@ -98,7 +98,7 @@ def find_misfit(config: Config, train_source: Source, val_source: Source) -> str
         expected = "input" if config.direction == "BtoA" else "target"  # label maps are on the right
         side = find_label_side(train_source, dataset_palette(spec))
         if side is None:
-            faults.append("neither image of the first pair has the colours of its label maps")
+            faults.append("neither side of the pairs has the colours of its label maps")
         elif side != expected:
             faults.append("its label maps would be on the right, and they are on the left")
     if not faults:

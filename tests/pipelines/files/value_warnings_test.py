@@ -80,6 +80,15 @@ def test_void_and_white_are_told_apart(capsys):
     assert warning.startswith("warning: input_images hold no value above 5 of 255")
 
 
+def test_images_of_all_parts_are_looked_at(capsys):
+    night, day = np.full((8, *GOOD.shape), 3, np.uint8), np.stack([GOOD] * 8)
+    from_arrays(np.concatenate([night, day]), np.concatenate([day, night]))
+    assert _warnings(capsys) == []
+    from_arrays(np.concatenate([night, night]), np.concatenate([day, night]))
+    (warning,) = _warnings(capsys)
+    assert warning.startswith("warning: input_images hold no value above 3 of 255")
+
+
 def test_12_of_16_bits(tmp_path, capsys):
     _write(tmp_path, "input", ".png", RANDOM.integers(0, 4096, (6, 8)).astype(np.uint16))
     _write(tmp_path, "target", ".png", RANDOM.integers(0, 65536, (6, 8)).astype(np.uint16))

@@ -13,6 +13,8 @@ from PIL import Image
 
 from tfpix2pix.pipelines import datasets
 from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.files.sources import from_arrays
+from tfpix2pix.pipelines.labels.label_sides import find_label_side
 from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning, Palette
 from tfpix2pix.pipelines.placing.combine import combine_folders
 
@@ -257,6 +259,24 @@ def test_a_source_says_what_its_images_stand_for(tmp_path):
     }  # fmt: skip
     assert told["target"]["palette"] == PALETTE and told["target"]["ids"] == [0, 1]
     assert Meaning.from_json(json.loads(json.dumps(told))).to_json() == told
+
+
+def test_the_first_pairs_do_not_decide_alone(tmp_path, capsys):
+    # Nine frames of one class, nearly black, and then nine others; pairs of the first kind alone hold no ids.
+    maps = [Image.fromarray(np.full((2, 3), number // 9, np.uint8)) for number in range(18)]
+    names = ("input", "target")
+    _write(tmp_path, maps, names=names)
+    source = datasets.open_split("mine", "train", data_dir=tmp_path, direction="AtoB", val_percent=0)
+    assert "the target images hold class ids" in capsys.readouterr().err
+    assert source.meaning.target.ids == (0, 1)
+    sources = [source, from_arrays(*np.zeros((2, 8, 2, 3, 3), np.uint8))]
+    photos = np.full((2, 3, 3), 250, np.uint8)
+    images = np.stack([np.zeros((2, 3, 3), np.uint8), *[photos] * 7])  # the first is of void alone
+    sources.append(from_arrays(np.stack([COLOURS.astype(np.uint8)] * 8), images))
+    sources.append(from_arrays(images, np.stack([photos, *[COLOURS.astype(np.uint8)] * 7])))
+    palette = datasets.find_classes("mine", tmp_path)
+    found = [find_label_side(each, palette) for each in sources]
+    assert found == ["input", "input", "input", "target"]
 
 
 def test_what_a_training_knows_is_not_found_out_anew(tmp_path):

@@ -8,6 +8,7 @@ from tfpix2pix.metrics.fcn.segmenter import KerasSegmenter
 from tfpix2pix.metrics.segmentation_scores import class_scores, confusion_matrices, segmentation_scores
 from tfpix2pix.pictures.sheets import contact_sheet
 from tfpix2pix.pipelines.batches import build_dataset
+from tfpix2pix.pipelines.files.samples import spread_evenly
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.labels.palettes import Palette, colour_ids
 from tfpix2pix.pipelines.tasks.transforms import to_unit_range
@@ -55,7 +56,7 @@ def find_classes(
     num_classes = len(palette)
     confusion = np.zeros((num_classes, num_classes + 1), np.int64)
     shown: list[list[tf.Tensor]] = []
-    places, seen = sorted({place * len(source) // SAMPLES for place in range(SAMPLES)}), 0
+    places, seen = spread_evenly(len(source), SAMPLES), 0
     dataset = build_dataset(
         source,
         image_size=config.image_size,
