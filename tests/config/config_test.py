@@ -100,6 +100,24 @@ def test_what_cannot_work_is_refused_by_name(settings, message):
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"batch_size": 0}, "`batch_size` must be at least 1. Received: 0"),
+        ({"image_size": 512}, "`image_size` must be of type tuple. Received: 512"),
+        ({"image_size": (512, 512)}, "`load_size` must not be smaller than `image_size`, 512x512"),
+        ({"norm_backend": "addons"}, "`norm_backend=addons` is for `normalization=instance`"),
+    ],
+)
+def test_a_configuration_that_was_changed_is_checked_too(settings, message):
+    for config in (make_config(), fcn.make_config()):
+        if set(settings) <= set(vars(config)):
+            with pytest.raises(UsageError) as caught:
+                dataclasses.replace(config, **settings)
+            assert message in str(caught.value)
+    assert dataclasses.replace(make_config(), batch_size=4).batch_size == 4
+
+
 def test_the_image_size_is_enough_for_the_discriminator():
     assert make_config(image_size=96, receptive_field=286).receptive_field == 286
     assert make_config(image_size=32, receptive_field=286, objective="l1").objective == "l1"

@@ -3,17 +3,20 @@
 import dataclasses
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tfpix2pix.config.choices import LEAST_SIZE, LEAST_SIZES
-from tfpix2pix.config.fields import FIELDS, Config
-from tfpix2pix.config.options import check_values, text
-from tfpix2pix.config.run_config import RunConfig
+from tfpix2pix.config.options import check_values, list_fields, text
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.tasks.registry import ONE_HOT, TASKS, all_options, tasks_with_option
 
+if TYPE_CHECKING:
+    from tfpix2pix.config.fields import Config
+    from tfpix2pix.config.run_config import RunConfig
 
-def check_common(config: RunConfig) -> None:
+
+def check_common(config: "RunConfig") -> None:
     """Raises UsageError, which names the setting, when settings that every training has cannot work."""
     check_values(config)
     catalogue.check_name(config.dataset)
@@ -29,7 +32,7 @@ def check_common(config: RunConfig) -> None:
         raise UsageError(f"`seed` must be below 2**32. Received: {config.seed}")
 
 
-def check(config: Config) -> None:
+def check(config: "Config") -> None:
     """Raises UsageError, which names the setting, when a pix2pix run cannot work with its settings."""
     check_common(config)
     _check_task(config)
@@ -54,7 +57,7 @@ def parse_step_range(value: str) -> tuple[int, int] | None:
     return int(match[1]), int(match[2])
 
 
-def _check_networks(config: Config) -> None:
+def _check_networks(config: "Config") -> None:
     has_discriminator = config.objective != "l1"
     least_size = LEAST_SIZES.get(config.receptive_field, LEAST_SIZE) if has_discriminator else LEAST_SIZE
     if min(config.image_size) < least_size:
@@ -72,7 +75,7 @@ def _check_networks(config: Config) -> None:
         )
 
 
-def _check_vgg(config: Config) -> None:
+def _check_vgg(config: "Config") -> None:
     weights = config.vgg19_weights
     if config.lambda_vgg and not weights:
         raise UsageError("`lambda_vgg` needs `vgg19_weights`: imagenet, or a file")
@@ -87,7 +90,7 @@ def _check_vgg(config: Config) -> None:
         )
 
 
-def _check_task(config: Config) -> None:
+def _check_task(config: "Config") -> None:
     task, spec = config.task, TASKS[config.task]
     if TASKS[config.spec.task].from_photos and not spec.from_photos:
         names = [name for name, each in TASKS.items() if each.from_photos]
@@ -97,8 +100,9 @@ def _check_task(config: Config) -> None:
         )
     if spec.from_photos and config.direction != "AtoB":
         raise UsageError(f"`direction` is for pairs, and `task={task}` learns from single photos")
+    fields = list_fields(config)
     for name in all_options():
-        if name not in spec.options and getattr(config, name) != FIELDS[name].default:
+        if name not in spec.options and getattr(config, name) != fields[name].default:
             owners = " or ".join(tasks_with_option(name))
             raise UsageError(f"`{name}` is for `task={owners}`. Received: `task={task}`")
     if config.input_encoding == ONE_HOT and config.input_channels != 3:
@@ -116,7 +120,7 @@ def _check_task(config: Config) -> None:
         )
 
 
-def check_drawn_channels(config: Config) -> None:
+def check_drawn_channels(config: "Config") -> None:
     """Raises UsageError for a training on generated pairs that do not have the channels of its networks.
 
     A run that was not trained here, such as one of imported weights, may have any channels.

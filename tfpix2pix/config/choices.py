@@ -96,8 +96,8 @@ INFERENCE_STATISTICS = ("instance", "batch")
 # The average of the weights over the steps of a training, or the weights of the last step.
 WEIGHTS = ("ema", "raw")
 WEIGHTS_HELP = (
-    "Take the average of a run's weights over its steps (ema), if its training kept one, or the weights of the "
-    "step itself (raw). Default: the average, where there is one."
+    "Take the average of a run's weights over its steps (ema), if its training kept one, or the weights of "
+    "the step itself (raw). Default: the average, where there is one."
 )
 # Which noise a SavedModel uses for requests that bring no seed.
 SERVING_NOISE = ("fixed", "random", "off")

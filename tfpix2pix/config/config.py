@@ -12,7 +12,7 @@ from typing import Any
 from absl import flags
 
 from tfpix2pix.config import options
-from tfpix2pix.config.checks import check, parse_step_range
+from tfpix2pix.config.checks import parse_step_range
 from tfpix2pix.config.choices import METHOD_RECIPES
 from tfpix2pix.config.fields import FIELDS, Config
 from tfpix2pix.config.options import parse_size
@@ -75,9 +75,7 @@ def make_config(**given: Any) -> Config:
     recipe = {**_recipe_settings(values), **METHOD_RECIPES.get(values.get("method", ""), {})}
     if values.get("vgg19_weights"):
         recipe["lambda_vgg"] = LAMBDA_VGG
-    config = Config(**with_load_size(Config, {**recipe, **values}))
-    check(config)
-    return config
+    return Config(**with_load_size(Config, {**recipe, **values}))
 
 
 def _recipe_settings(given: Mapping[str, Any]) -> dict[str, Any]:

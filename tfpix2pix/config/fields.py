@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from tfpix2pix.config.checks import check
 from tfpix2pix.config.choices import (
     CONV_KERNELS,
     METRICS,
@@ -188,6 +189,9 @@ class Config(NetworkConfig):
         choices=NORM_BACKENDS,
         may_change=True,
     )
+
+    def __post_init__(self):
+        check(self)
 
     @property
     def spec(self) -> catalogue.DatasetSpec:

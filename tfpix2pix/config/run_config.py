@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from tfpix2pix.config.checks import check_common
 from tfpix2pix.config.choices import LR_SCHEDULES, PRECISIONS
 from tfpix2pix.config.options import Size, list_fields, option, parse_size
 from tfpix2pix.pipelines import catalogue
@@ -21,7 +22,8 @@ class RunConfig:
     """The settings of any training.
 
     A subclass adds the settings of its network, and redefines those whose default
-    differs. Sizes are (height, width) in px; `*_steps` count training steps.
+    differs. Sizes are (height, width) in px; `*_steps` count training steps. Values are checked however an
+    object is made, also by `dataclasses.replace`: UsageError names the setting that cannot work.
     """
 
     dataset: str = option(
@@ -167,6 +169,9 @@ class RunConfig:
         may_change=True,
         minimum=0,
     )
+
+    def __post_init__(self):
+        check_common(self)
 
     @property
     def resizes(self) -> bool:

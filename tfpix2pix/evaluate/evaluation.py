@@ -225,7 +225,9 @@ def _settle_data(translator: Translator, given: Mapping[str, Any]) -> Config:
     checked = make_config(**{"dataset": trained.dataset, **given})
     changed = {name: getattr(checked, name) for name in given}
     if "image_size" in given:
-        changed["resize"] = checked.resize  # A size is one to resize to, as in translate.
+        # A size is one to resize to, as in translate. The others are of the training, and need not fit it.
+        names = ("resize", "load_size", "depth", "receptive_field")
+        changed |= {name: getattr(checked, name) for name in names}
     config = dataclasses.replace(trained, **changed)
     is_lost = translator.version and "data_dir" not in given and config.dataset not in CATALOGUE
     if is_lost and not find_dataset_folder(config.dataset, Path(config.data_dir)):

@@ -4,7 +4,6 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from tfpix2pix.config.checks import check_common
 from tfpix2pix.config.options import list_fields, option, redefine
 from tfpix2pix.config.run_config import RunConfig, read_given, read_json, with_load_size
 from tfpix2pix.pipelines.base.errors import UsageError
@@ -92,9 +91,7 @@ def make_config(**given: Any) -> FcnConfig:
         values = {"width": 1.0, "learning_rate": 1e-4, **values}
         if values["width"] != 1:
             raise UsageError(f"`vgg_weights` goes with `width=1`. Received: `width={values['width']}`")
-    config = FcnConfig(**values)
-    check_common(config)
-    return config
+    return FcnConfig(**values)
 
 
 def from_json(text: str) -> FcnConfig:
