@@ -5,6 +5,7 @@ from pathlib import Path
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base import homes
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.progress import say, warn
 from tfpix2pix.pipelines.files import generated, sources, value_warnings
 from tfpix2pix.pipelines.files.samples import read_sample
@@ -114,7 +115,10 @@ def open_split(
 def _tell_of_ids(source: sources.Source, place: Path) -> None:
     for name, side in (("input", source.meaning.input), ("target", source.meaning.target)):
         if side and side.ids:
-            say(f"{place}: the {name} images hold class ids, read in the colours of {len(side.ids)} classes")
+            say(
+                f"{place}: the {name} images hold class ids, read in the colours of "
+                f"{count_of(len(side.ids), 'class', 'classes')}"
+            )
 
 
 def _warn_of_classes(source: sources.Source, place: Path) -> None:

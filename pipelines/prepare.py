@@ -24,6 +24,7 @@ from absl import flags
 
 from tfpix2pix.pipelines.base.command_line import import_tensorflow, new_flags, parse_flags, run
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.paths import settle_path
 from tfpix2pix.pipelines.catalogue import CATALOGUE, find_dataset, is_name
 from tfpix2pix.pipelines.placing.dataset_folder import prepare_dataset
@@ -77,7 +78,8 @@ def _combine(input_folder: Path, target_folder: Path, output_folder: Path, val_p
     tf.config.set_visible_devices([], "GPU")
     num_pairs = combine_folders(input_folder, target_folder, output_folder, val_percent)
     command = _how_to_train(output_folder)
-    print(f"{num_pairs} pairs are in {output_folder}, input on the left. Train on them: {command}")
+    held = count_of(num_pairs, "pair is", "pairs are")
+    print(f"{held} in {output_folder}, input on the left. Train on them: {command}")
 
 
 def _how_to_train(folder: Path) -> str:

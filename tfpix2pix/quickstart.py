@@ -19,6 +19,7 @@ from absl import flags
 from tfpix2pix.config.config import Config, make_config
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.progress import say
 from tfpix2pix.run.folder import check_config
 
@@ -65,7 +66,7 @@ def main(argv: Sequence[str]) -> None:
     if own_l1 >= best_baseline:
         raise UserError(
             f"the generator's L1 ({own_l1:.4f}) does not beat the best baseline "
-            f"({best_baseline:.4f}) after {result.step} steps"
+            f"({best_baseline:.4f}) after {count_of(result.step, 'step')}"
         )
 
 

@@ -18,3 +18,8 @@ def describe_folder(folder: Path) -> str:
         return "is not a folder" if folder.exists() else "does not exist"
     names = [entry.name + "/" * entry.is_dir() for entry in folder.iterdir()]
     return f"holds {join_some(sorted(names)) or 'nothing'}"
+
+
+def count_of(number: int, noun: str, plural: str | None = None) -> str:
+    """Returns a number of things, such as `1 pair` or `1,200 pairs`; the plural ends with s if not given."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from multiprocessing.pool import ThreadPool
 from typing import TypeVar
 
-from tfpix2pix.pipelines.base.listing import MAX_LISTED, join_some
+from tfpix2pix.pipelines.base.listing import MAX_LISTED, count_of, join_some
 from tfpix2pix.pipelines.base.progress import follow, warn
 from tfpix2pix.pipelines.files.image_files import BadImageError
 
@@ -55,11 +55,11 @@ def report_bad(reasons: Sequence[str], num_pairs: int, on_bad_image: str) -> Non
     Raises:
       BadImageError: with `stop`, or if all pairs are bad.
     """
-    summary = f"{len(reasons)} of {num_pairs} pairs cannot be used"
+    summary = f"{len(reasons)} of {count_of(num_pairs, 'pair')} cannot be used"
     if on_bad_image == "stop":
         raise BadImageError(f"{summary} (`on_bad_image=skip` leaves them out): {join_some(reasons, '; ')}")
     if len(reasons) == num_pairs:
         raise BadImageError(f"{summary}, so none is left: {join_some(reasons, '; ')}")
     for reason in reasons[:MAX_LISTED]:
         warn(f"skipped {reason}")
-    warn(f"{summary} and are left out")
+    warn(f"{summary} and {'is' if len(reasons) == 1 else 'are'} left out")

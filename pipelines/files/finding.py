@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tfpix2pix.pipelines.base.errors import UserError
-from tfpix2pix.pipelines.base.listing import describe_folder, join_some
+from tfpix2pix.pipelines.base.listing import count_of, describe_folder, join_some
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.catalogue import FORMATS, TWO_FOLDERS
 from tfpix2pix.pipelines.files import cityscapes, layouts
@@ -50,9 +50,9 @@ class Found(NamedTuple):
           reverse: whether B is the input.
         """
         marked = [f"{side} ({mark})" for side, mark in zip(self.sides, "AB", strict=bool(self.sides))]
-        kind = ("pair" if marked else "photo") + ("" if len(self.pairs) == 1 else "s")
+        found = count_of(len(self.pairs), "pair" if marked else "photo")
         roles = f"; input {marked[reverse]}, target {marked[not reverse]}" if marked else ""
-        return f"{self.place}: {len(self.pairs)} {kind}{roles}{'; ' if self.note else ''}{self.note}"
+        return f"{self.place}: {found}{roles}{'; ' if self.note else ''}{self.note}"
 
 
 def find_split(folder: Path, split: str, from_photos: bool = False, val_percent: int = 0) -> Found:
@@ -135,7 +135,7 @@ def _warn_of_unread(found: Found) -> None:
     files = next(iter(found.pairs.values()))
     if files[0].parent != found.place and (num_unread := len(list_image_files(found.place)[0])):
         inside = " and ".join(f"{file.parent.name}/" for file in files)
-        warn(f"{found.place}: ignored {num_unread} images beside {inside}, which alone are read")
+        warn(f"{found.place}: ignored {count_of(num_unread, 'image')} beside {inside}, which alone are read")
 
 
 def _find_official(folder: Path, split: str, from_photos: bool) -> Found:
@@ -211,6 +211,6 @@ def _images_in(folder: Path, expected: str) -> list[Path]:
     if not files:
         raise UserError(f"{folder} {describe_folder(folder)}; expected {expected}")
     if num_ignored:
-        files_are = "1 file that is" if num_ignored == 1 else f"{num_ignored} files that are"
+        files_are = count_of(num_ignored, "file that is", "files that are")
         warn(f"{folder}: ignored {files_are} not {FORMATS}")
     return files

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.progress import say
 from tfpix2pix.pipelines.files.given_pixels import as_pixels, check_pixels
 from tfpix2pix.pipelines.files.image_files import BadImageError
@@ -232,7 +233,7 @@ def _keep(pairs: Iterable[Sequence[Any]], wish: Wish) -> Source:
         if num_bytes > wish.cache_mib * 2**20:
             raise UserError(
                 f"`{wish.argument}` is kept in memory and takes more than {wish.cache_mib} MiB after "
-                f"{len(kept)} pairs: give `.take(N)` of it, or a larger `cache_mib`"
+                f"{count_of(len(kept), 'pair')}: give `.take(N)` of it, or a larger `cache_mib`"
             )
     ids = tuple(map(str, range(len(kept))))
     sizes = {name: [image.shape[:2] for image in pair] for name, pair in zip(ids, kept, strict=True)}

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.files import other_formats
 from tfpix2pix.pipelines.files.decoding import decode_image
@@ -62,7 +63,7 @@ def load_image(file: Path, channels: int = 3, dtype: npt.DTypeLike = np.uint8, e
         else:
             header = _read_stored_header(file)
             if channels not in (1, 3, 4) and header.channels != channels:
-                raise ValueError(f"has {header.channels} channels; expected {channels}")
+                raise ValueError(f"has {count_of(header.channels, 'channel')}; expected {channels}")
             contents = file.read_bytes()
             kind = other_formats.tell_format(contents[: other_formats.START_BYTES])
             if kind:
@@ -191,6 +192,6 @@ def warn_of_orientation(title: str, files: Sequence[Path]) -> None:
     """
     if files:
         warn(
-            f"{title}: the EXIF orientation of {len(files)} files is not applied, "
+            f"{title}: the EXIF orientation of {count_of(len(files), 'file')} is not applied, "
             f"the first: {files[0]}; {TURN_THEM}"
         )

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tfpix2pix.pipelines.base.errors import UserError
-from tfpix2pix.pipelines.base.listing import join_some
+from tfpix2pix.pipelines.base.listing import count_of, join_some
 
 Files = tuple[Path, ...]  # one side-by-side file, the left and the right image, or a photo
 
@@ -49,9 +49,10 @@ def match_by_stem(inputs: Mapping[str, Path], targets: Mapping[str, Path]) -> di
     matched = {file for pair in pairs.values() for file in pair}
     if alone := [str(file) for file in (*inputs.values(), *targets.values()) if file not in matched]:
         raise UserError(
-            f"{len(alone)} images have no partner of the same name: {join_some(alone)}. "
-            "Add the partners. Removing these is a way only where no run has begun with their pairs: a run "
-            "goes on with all of its images (`on_bad_image=skip` is for files that cannot be read)"
+            f"{count_of(len(alone), 'image has', 'images have')} no partner of the same name: "
+            f"{join_some(alone)}. Add the partners. Removing these is a way only where no run has begun with "
+            "their pairs: a run goes on with all of its images (`on_bad_image=skip` is for files that cannot "
+            "be read)"
         )
     return pairs
 

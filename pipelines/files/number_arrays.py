@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tfpix2pix.pipelines.base.listing import count_of
+
 # 0.299, 0.587 and 0.114 in whole numbers, and what is added before the division: those of libpng, so that
 # gray images are the same as ever, bit for bit.
 LUMA_WEIGHTS = (9797, 19234, 3737)
@@ -34,7 +36,7 @@ def load_array(file: Path, channels: int) -> Pixels:
     """Returns the pixels of a .npy file."""
     array = open_array(file)
     if array.shape[2] != channels:
-        raise ValueError(f"has {array.shape[2]} channels; expected {channels}")
+        raise ValueError(f"has {count_of(array.shape[2], 'channel')}; expected {channels}")
     return check_range(np.array(array, stored_type(array.dtype)))
 
 
@@ -58,7 +60,7 @@ def to_channels(pixels: Pixels, channels: int) -> Pixels:
     if given == channels:
         return pixels
     if given > 4 or channels > 4 or (given, channels) in ((3, 2), (4, 2)):
-        raise ValueError(f"has {given} channels; expected {channels}")
+        raise ValueError(f"has {count_of(given, 'channel')}; expected {channels}")
     colours = pixels[..., : 1 if given <= 2 else 3]
     if channels == 1:
         return colours if given == 2 else luma(colours)

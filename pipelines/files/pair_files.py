@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.files.image_files import (
     ARRAY_SUFFIX,
@@ -97,7 +98,7 @@ def measure_pair(
         is_array = file.suffix.lower() == ARRAY_SUFFIX or header.channels > 4
         if header.channels != channels and (is_array or channels not in (1, 3)):
             raise BadImageError(
-                f"{file} has {header.channels} channels where {channels} were asked for "
+                f"{file} has {count_of(header.channels, 'channel')} where {channels} were asked for "
                 "(`input_channels`, `output_channels`)"
             )
     dtypes, in_graph = [header.dtype for header in headers], all(header.in_graph for header in headers)
@@ -135,9 +136,10 @@ def warn_of_shapes(place: Path, pairs: Mapping[str, Files], measured: Mapping[st
     if not odd:
         return
     height, width = cut[odd[0]]
+    odd_files = f"{len(odd)} of {count_of(len(cut), 'file')} {'is' if len(odd) == 1 else 'are'}"
     warn(
-        f"{place}: {len(odd)} of {len(cut)} files are not about twice as wide as high, as two square images "
-        f"side by side are; the first is {pairs[odd[0]][0].name}, {2 * width}x{height} px. Each is read as "
+        f"{place}: {odd_files} not about twice as wide as high, as two square images side by side "
+        f"are; the first is {pairs[odd[0]][0].name}, {2 * width}x{height} px. Each is read as "
         f"a pair: its left half and its right half. {_SINGLE_IMAGES}"
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpix2pix.pipelines.base.errors import UsageError, UserError, explain
+from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.progress import show_progress
 from tfpix2pix.pipelines.base.staging import publish, staged_folder
 from tfpix2pix.pipelines.catalogue import SPLITS
@@ -142,7 +143,7 @@ def _write_pair(pair: Files, path: Path, sides: tuple[Side | None, Side | None])
     headers = [read_header(file) for file in pair]
     for file, header in zip(pair, headers, strict=True):
         if header.dtype == np.float32 or header.channels > max(_PNG_CHANNELS):
-            held = f"{header.channels} channels of {header.dtype}"
+            held = f"{count_of(header.channels, 'channel')} of {header.dtype}"
             raise UserError(
                 f"{file} holds {held}, which a PNG cannot hold. Training reads it as it is: "
                 "leave the images in two folders, input/ and target/"

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from tfpix2pix.pipelines.base import suggestions
 from tfpix2pix.pipelines.base.errors import UserError, explain
-from tfpix2pix.pipelines.base.listing import describe_folder
+from tfpix2pix.pipelines.base.listing import count_of, describe_folder
 from tfpix2pix.pipelines.base.staging import is_unfinished, publish, staged_folder
 from tfpix2pix.pipelines.catalogue import (
     CATALOGUE,
@@ -184,7 +184,7 @@ def _find_fault(spec: DatasetSpec, folder: Path) -> str | None:
             if not sizes:
                 return f"{place}/ holds no {FORMATS} images"
             if len(sizes) != spec.counts.get(split, len(sizes)):
-                return f"{place}/ holds {len(sizes)} images instead of {spec.counts[split]}"
+                return f"{place}/ holds {count_of(len(sizes), 'image')} instead of {spec.counts[split]}"
             if empty := next((name for name, size in sizes.items() if not size), None):
                 return f"{place}/{empty} is empty (0 bytes)"
     return None

@@ -177,7 +177,7 @@ def test_pairs_do_not_go_with_tasks_that_take_photos():
 
 
 def test_a_validation_that_is_too_large_for_memory_is_refused():
-    with pytest.raises(UserError, match=r"`validation` .* more than 0 MiB after 1 pairs: give `.take\(N\)`"):
+    with pytest.raises(UserError, match=r"`validation` .* more than 0 MiB after 1 pair: give `.take\(N\)`"):
         take(dataset(), "validation", cache_mib=0)
 
 

@@ -44,7 +44,7 @@ def test_other_images_of_the_same_names_are_refused(tmp_path, suffix):
     with pytest.raises(UsageError) as refusal:
         _begin(tmp_path, tmp_path / "two")
     message = str(refusal.value)
-    assert "1 examples then, 1 now, with the same names but other contents" in message
+    assert "1 example then, 1 now, with the same names but other contents" in message
     assert f"`data_dir` was {tmp_path}/one, is {tmp_path}/two" in message
     assert "choose another `workdir`" in message
 

@@ -122,7 +122,7 @@ def test_inpaint_resumes_fills_holes_and_keeps_the_rest(photos, tmp_path, capsys
     np.testing.assert_array_equal(output[~hole], picture[..., :3][~hole])
     assert np.abs(output[hole].astype(int) - picture[..., :3][hole]).mean() > 20
     runs.write_image(tmp_path / "given/marked.png", picture[..., :3])
-    with pytest.raises(UserError, match="1 of 1 images could not be translated"):
+    with pytest.raises(UserError, match="1 of 1 image could not be translated"):
         _call(TRANSLATE, "translate", **model, output=tmp_path / "none")
     assert "marked.png has no transparent pixels to fill; `hole=center`" in capsys.readouterr().err
     _call(TRANSLATE, "translate", **model, output=tmp_path / "middle", hole="center")

@@ -189,7 +189,7 @@ def test_a_finished_run_says_so_and_does_nothing(data_dir, whole, capsys):
     before = {path: path.stat().st_mtime_ns for path in (whole.workdir / "checkpoints").rglob("*")}
     metrics = (whole.workdir / "metrics.jsonl").read_text()
     again = train_and_evaluate(runs.tiny_config(data_dir, steps=12, **EVERY), whole.workdir)
-    told = f"{whole.workdir} is finished: 12 steps are done, 12 were asked for. More `steps` or"
+    told = f"{whole.workdir} is finished: 12 steps are done, 12 asked for. More `steps` or"
     assert told in capsys.readouterr().err
     assert (again.step, again.scores) == (12, whole.scores)
     assert {path: path.stat().st_mtime_ns for path in (whole.workdir / "checkpoints").rglob("*")} == before
@@ -300,4 +300,4 @@ def test_bad_files_can_be_skipped(tmp_path, capsys, caplog):
     config = runs.tiny_config(folder, steps=1, objective="l1", on_bad_image="skip", **EVERY)
     assert train_and_evaluate(config, tmp_path / "run").step == 1
     report = caplog.text + capsys.readouterr().err
-    assert str(bad) in report and "1 of 6 pairs cannot be used and are left out" in report
+    assert str(bad) in report and "1 of 6 pairs cannot be used and is left out" in report

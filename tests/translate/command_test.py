@@ -279,7 +279,7 @@ def test_half_of_a_pair_is_taken_on_request_and_a_hint_given_else(workdir, tmp_p
         np.testing.assert_array_equal(read_picture(tmp_path / side / "pair.png"), Translator(workdir)(half))
     assert "twice as wide" not in capsys.readouterr().err
     save_picture(tmp_path / "photos" / "pair.png", 32, 63)
-    with pytest.raises(UserError, match="1 of 1 images could not"):
+    with pytest.raises(UserError, match="1 of 1 image could not"):
         translate(model=workdir, input=tmp_path / "photos", output=tmp_path / "odd", crop="left")
     assert "63 px wide" in capsys.readouterr().err
 

@@ -109,7 +109,7 @@ def test_an_output_that_cannot_be_written_fails_alone(workdir, photos, tmp_path,
 def test_where_all_fail_no_others_are_spoken_of(workdir, tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos/a.png").write_text("this is no picture")
-    with pytest.raises(UserError, match="^1 of 1 images could not be translated$"):
+    with pytest.raises(UserError, match="^1 of 1 image could not be translated$"):
         translate(model=workdir, input=tmp_path / "photos", output=tmp_path / "out")
 
 

@@ -14,6 +14,7 @@ from tfpix2pix.evaluate.statistics import BATCH, INSTANCE
 from tfpix2pix.metrics import registry
 from tfpix2pix.metrics.registry import Result
 from tfpix2pix.pictures.page import render_template
+from tfpix2pix.pipelines.base.listing import count_of
 
 # Two of 255 gray levels, in values from -1 to 1.
 VISIBLE_SPREAD = 4 / 255
@@ -52,13 +53,14 @@ def render_report(
     height, width = description["image_size"]
     windows = "windows of " if description.get("resize") == "none" else ""
     lines = [
-        f"{description['examples']} pairs of {description['dataset']}, {description['split']} split, "
-        f"{description['direction']}, {windows}{width}x{height} px; noise seed {description['noise_seed']}; "
+        f"{count_of(description['examples'], 'pair')} of {description['dataset']}, "
+        f"{description['split']} split, {description['direction']}, {windows}{width}x{height} px; "
+        f"noise seed {description['noise_seed']}; "
         f"normalised by {_STATISTICS[description['inference_statistics']]}; "
         f"tfpix2pix {description['tfpix2pix']}"
     ]
     if description["skipped"]:
-        lines.append(f"{len(description['skipped'])} pairs could not be read and are left out")
+        lines.append(f"{count_of(len(description['skipped']), 'pair')} could not be read and left out")
     per_image, directions = _scores_of_images(results, higher_is_better)
     return render_template(
         "evaluate/templates/report.html",

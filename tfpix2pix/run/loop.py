@@ -13,6 +13,7 @@ import tensorflow as tf
 from tfpix2pix.config.run_config import RunConfig
 from tfpix2pix.methods.step import Step
 from tfpix2pix.pipelines.base.errors import UserError, shorten
+from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.progress import say
 from tfpix2pix.pipelines.batches import build_dataset, example_indices
 from tfpix2pix.pipelines.files.image_files import BadImageError
@@ -106,8 +107,8 @@ class Training(Generic[StepType]):
         """
         if self.step >= self.total_steps:
             say(
-                f"{self.workdir} is finished: {self.step} steps are done, {self.total_steps} were asked for. "
-                "More `steps` or `epochs` train it longer"
+                f"{self.workdir} is finished: {count_of(self.step, 'step is', 'steps are')} done, "
+                f"{self.total_steps} asked for. More `steps` or `epochs` train it longer"
             )
             return
         if reason := self.callbacks.stop_reason:

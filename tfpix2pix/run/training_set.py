@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.progress import warn
 
 if TYPE_CHECKING:  # sources import TensorFlow, and a dry run needs none
@@ -49,8 +50,8 @@ def describe_change(then: Fingerprint, here: Fingerprint, folders: Sequence[str 
     have_same_names = then["ids_sha256"] == here["ids_sha256"]
     what = "the same names but other contents" if have_same_names else "other names"
     return (
-        f"another training set: {then['examples']} examples then, {here['examples']} now, with {what}; "
-        f"`data_dir` was {folders[0]}, is {folders[1]}"
+        f"another training set: {count_of(then['examples'], 'example')} then, {here['examples']} now, "
+        f"with {what}; `data_dir` was {folders[0]}, is {folders[1]}"
     )
 
 

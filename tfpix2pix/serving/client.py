@@ -18,6 +18,7 @@ from absl import flags
 from tfpix2pix.export.names import DEFAULT_SIGNATURE
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.progress import say, warn
 from tfpix2pix.serving.files import name_output, summarize, translate_files
 from tfpix2pix.serving.remote_model import RemoteModel
@@ -51,7 +52,7 @@ def main(argv: Sequence[str]) -> None:
         )
     print(summarize(outcome.latencies_sec, outcome.elapsed_sec))
     if outcome.failed:
-        raise UserError(f"{outcome.failed} of {len(files)} images could not be translated")
+        raise UserError(f"{outcome.failed} of {count_of(len(files), 'image')} could not be translated")
     print(f"outputs: {output}")
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from tfpix2pix.export.names import DEFAULT_SIGNATURE
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.naming import name_flags
 from tfpix2pix.pipelines.base.progress import show_progress
 from tfpix2pix.serving.remote_model import RemoteModel, ServingError
@@ -92,7 +93,9 @@ def translate_files(
     except BaseException as error:
         model.close()  # What other threads still wait for is of no use any more.
         if isinstance(error, ServingError):
-            raise UserError(f"{error}. {len(latencies_sec)} of {len(tasks)} images are done") from error
+            raise UserError(
+                f"{error}. {count_of(len(latencies_sec), 'image is', 'images are')} done of {len(tasks)}"
+            ) from error
         raise
     finally:
         pool.shutdown(cancel_futures=True)
@@ -136,9 +139,7 @@ def summarize(latencies_sec: Sequence[float], elapsed_sec: float) -> str:
       elapsed_sec: seconds between the first request and the last answer.
     """
     count = len(latencies_sec)
-    text = (
-        f"{count} image{'' if count == 1 else 's'} in {elapsed_sec:.1f} s, {count / elapsed_sec:.3g} images/s"
-    )
+    text = f"{count_of(count, 'image')} in {elapsed_sec:.1f} s, {count / elapsed_sec:.3g} images/s"
     if not count:
         return text
     # This method picks latencies that occurred, and no values between them.

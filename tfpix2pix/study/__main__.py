@@ -20,6 +20,7 @@ from absl import flags
 
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.paths import settle_path
 from tfpix2pix.study.flags import (
     define_protocol,
@@ -104,7 +105,9 @@ def _create(argv: Sequence[str]) -> None:
     else:
         images = find_in_folders(Path(values["real"]), generated, values["max_examples"])
     study = create_study(study_dir, images, study)
-    print(f"{study_dir}: {len(study.examples)} examples, algorithms {', '.join(study.algorithms)}")
+    print(
+        f"{study_dir}: {count_of(len(study.examples), 'example')}, algorithms {', '.join(study.algorithms)}"
+    )
     print(f"edit {study_dir / CONSENT_FILE} and {study_dir / INSTRUCTIONS_FILE}")
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from tfpix2pix.export.names import CARD_FILE
 from tfpix2pix.pictures.examples import ShownExamples, show_examples
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.paths import show_name
 from tfpix2pix.pipelines.base.progress import say, warn
 from tfpix2pix.pipelines.batches import build_dataset
@@ -63,7 +64,8 @@ def find_in_folders(real: Path, generated: Mapping[str, Path], limit: int | None
     names = [name for name in files[""] if all(name in index for index in files.values())]
     for folder, index in zip(folders.values(), files.values(), strict=True):
         if missing := len(index) - len(names):
-            say(f"{folder}: {missing} of {len(index)} images have no counterpart of their name")
+            alone = f"{missing} of {count_of(len(index), 'image')} {'has' if missing == 1 else 'have'}"
+            say(f"{folder}: {alone} no counterpart of the same name")
     if not names:
         raise UsageError(
             f"no image in {real} has the name of one in {', '.join(map(str, generated.values()))}; "

@@ -20,6 +20,7 @@ from tfpix2pix.config import options
 from tfpix2pix.metrics.fcn.config import check_segmenter
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base import command_line, shell
+from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.run.folder import CONFIG_FILE, check_config
 from tfpix2pix.train.settings import check_data, check_vgg_weights, find_origin_kind, settle_settings
 
@@ -82,7 +83,7 @@ def _closing_words(result, config: configs.Config, workdir: Path) -> str:
     from tfpix2pix.run import next_commands
 
     lines = [
-        f"done: {result.step} steps in {result.workdir}",
+        f"done: {count_of(result.step, 'step')} in {result.workdir}",
         f"settings:   {workdir / CONFIG_FILE}, which --config takes for another run",
     ]
     if result.saved_model:

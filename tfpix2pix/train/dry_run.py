@@ -8,6 +8,7 @@ import tensorflow as tf
 from tfpix2pix.config import options
 from tfpix2pix.config.config import Config
 from tfpix2pix.networks.build import build_discriminator, build_generator
+from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.naming import name_flags
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.files.sources import Source
@@ -55,9 +56,9 @@ def describe_training(config: Config, workdir: Path, allow_new_data: bool = Fals
     lines.append(("steps", "unknown" if total_steps is None else f"{total_steps:,}"))
     if origin:
         lines.append(("weights", f"those of {describe_origin(origin)}"))
-    lines.append(("generator", f"{config.generator}, {generator.count_params():,} parameters"))
+    lines.append(("generator", f"{config.generator}, {count_of(generator.count_params(), 'parameter')}"))
     if discriminator is not None:
-        parameters = f"{discriminator.count_params():,} parameters"
+        parameters = f"{count_of(discriminator.count_params(), 'parameter')}"
         lines.append(("discriminator", f"{config.discriminator}, {config.receptive_field} px, {parameters}"))
     lines.append(("device", f"{_describe_place(config)}, {config.precision}{name_flags(chosen)}"))
     lines.append(("run", _describe_run(workdir, total_steps)))
@@ -93,7 +94,7 @@ def _describe_source(source: Source) -> str:
     sizes = " -> ".join(sides)
     part = f" (the first {looked_at})" if looked_at < len(source) else ""
     skipped = f", {len(source.skipped)} skipped" if source.skipped else ""
-    return f"{len(source):,} examples{skipped}, files of {sizes}{part}"
+    return f"{count_of(len(source), 'example')}{skipped}, files of {sizes}{part}"
 
 
 def _describe_images(images: Iterable[tf.Tensor]) -> str:
@@ -118,5 +119,5 @@ def _describe_run(workdir: Path, total_steps: int | None) -> str:
         begun = "was begun and has no checkpoint: it" if is_begun(workdir) else "is new: it"
         return f"{workdir} {begun} would start at step 0"
     if total_steps is not None and steps[-1] >= total_steps:
-        return f"{workdir} is finished: {steps[-1]} steps are done"
+        return f"{workdir} is finished: {count_of(steps[-1], 'step is', 'steps are')} done"
     return f"{workdir} would go on from step {steps[-1]}"

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfpix2pix.config.config import Config
 from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.catalogue import CATALOGUE
 from tfpix2pix.pipelines.files.sources import Source
@@ -90,7 +91,7 @@ def find_misfit(config: Config, train_source: Source, val_source: Source) -> str
     sources = {"train": train_source, "val": val_source}
     found = {split: len(source) + len(source.skipped) for split, source in sources.items()}
     faults = [
-        f"{split}/ holds {count} examples instead of {spec.counts[split]}"
+        f"{split}/ holds {count_of(count, 'example')} instead of {spec.counts[split]}"
         for split, count in found.items()
         if count != spec.counts.get(split, count)
     ]

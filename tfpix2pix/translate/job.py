@@ -15,6 +15,7 @@ from tfpix2pix.networks.tiles import MAX_WHOLE_PIXELS
 from tfpix2pix.pictures.page import Row, render_gallery
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.naming import name_flags
 from tfpix2pix.pipelines.base.progress import show_progress
 from tfpix2pix.pipelines.files.image_files import BadImageError, read_header
@@ -84,7 +85,7 @@ def translate_files(
     problems = [page.problem] if page.problem else []
     if num_failed:
         others = f"; the others are in {output}" if page.rows else ""
-        problems.insert(0, f"{num_failed} of {len(files)} images could not be translated{others}")
+        problems.insert(0, f"{num_failed} of {count_of(len(files), 'image')} could not be translated{others}")
     if problems:
         raise UserError("; ".join(problems))
     before = f", {num_before} of them done before" if options.resume else ""
@@ -161,7 +162,7 @@ class _Page:
         """How many images there are, with which noise."""
         samples, count = self._options.samples_per_image, len(self.rows)
         noise = f"{samples} samples each, " if samples > 1 else ""
-        return f"{count} image{'' if count == 1 else 's'}, {noise}noise seed {self._options.noise_seed}"
+        return f"{count_of(count, 'image')}, {noise}noise seed {self._options.noise_seed}"
 
     def add(self, row: Row) -> None:
         """Adds an image, and writes the page if it is time."""

@@ -155,7 +155,7 @@ def test_a_finished_run_says_so_and_keeps_its_scores(learned, data_dir, capsys):
     workdir, result = learned
     again = train_fcn(_config(data_dir, **LEARNED), workdir)
     assert again == result
-    assert "is finished: 60 steps are done, 60 were asked for" in capsys.readouterr().err
+    assert "is finished: 60 steps are done, 60 asked for" in capsys.readouterr().err
 
 
 def test_a_changed_setting_is_refused(learned, data_dir):

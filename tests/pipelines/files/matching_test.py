@@ -58,7 +58,7 @@ def test_composed_and_decomposed_names_are_a_pair(tmp_path):
 def test_of_three_ways_to_store_a_name_none_is_dropped():
     ways = ["\u1ead", "a\u0323\u0302", "\u00e2\u0323"]  # one letter with two marks
     inputs = {ways[0]: Path("0.png")}
-    with pytest.raises(UserError, match=r"1 images have no partner .*: (1|2)\.png\. Add"):
+    with pytest.raises(UserError, match=r"1 image has no partner .*: (1|2)\.png\. Add"):
         matching.match_by_stem(inputs, {way: Path(f"{place}.png") for place, way in enumerate(ways) if place})
 
 
@@ -115,5 +115,5 @@ def test_pairs_of_square_images_are_not_warned_of(tmp_path, capsys):
 
 def test_a_name_without_a_partner_is_still_an_error(tmp_path):
     _write(tmp_path / "train", "input/1.png", "input/2.png", "target/1.png")
-    with pytest.raises(UserError, match="1 images have no partner of the same name: .*input/2.png"):
+    with pytest.raises(UserError, match="1 image has no partner of the same name: .*input/2.png"):
         sources.open_source(tmp_path, "train", "AtoB")

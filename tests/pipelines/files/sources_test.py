@@ -122,7 +122,7 @@ def test_bad_file_is_named_or_skipped(tmp_path, capsys, name, make, message, cac
     assert len(_read_all(source)) == 2
     warnings = capsys.readouterr().err
     assert name in warnings
-    assert "1 of 3 pairs cannot be used and are left out" in warnings
+    assert "1 of 3 pairs cannot be used and is left out" in warnings
 
 
 def test_every_bad_file_is_counted_and_ten_are_named(tmp_path):
@@ -139,7 +139,7 @@ def test_every_bad_file_is_counted_and_ten_are_named(tmp_path):
 def test_nothing_left_is_an_error_even_when_skipping(tmp_path):
     (tmp_path / "train").mkdir()
     (tmp_path / "train/1.png").touch()
-    with pytest.raises(sources.BadImageError, match="1 of 1 pairs cannot be used, so none is left: .*1.png"):
+    with pytest.raises(sources.BadImageError, match="1 of 1 pair cannot be used, so none is left: .*1.png"):
         sources.open_source(tmp_path, "train", "AtoB", "skip")
 
 

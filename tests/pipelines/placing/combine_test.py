@@ -179,9 +179,7 @@ def test_the_command(folders):
     cwd = folders[2].parent
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert (
-        "1 pairs are in out, input on the left. Train on them: python -m tfpix2pix.train --da" in done.stdout
-    )
+    assert "1 pair is in out, input on the left. Train on them: python -m tfpix2pix.train --da" in done.stdout
     assert (folders[2] / "train/1.png").exists()
     write_image(folders[0] / "flat/2.png")
     write_image(folders[1] / "flat/2.png")

@@ -15,6 +15,7 @@ from absl import flags
 from tfpix2pix.config.options import announce, define_flags, describe
 from tfpix2pix.metrics.fcn.config import DEFAULT_TEXTS, FIELDS, FcnConfig, make_config
 from tfpix2pix.pipelines.base import command_line, shell
+from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.run.folder import is_begun
 
 
@@ -34,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
 
     result = train_fcn(config, workdir)
     scores = "  ".join(f"{name} {value:.4f}" for name, value in result.scores.items())
-    print(f"done: {result.step} steps in {workdir}; best, at step {result.best_step}: {scores}")
+    print(f"done: {count_of(result.step, 'step')} in {workdir}; best, at step {result.best_step}: {scores}")
     print(f"look:  {shell.tensorboard(workdir)}")
     print(_suggest_use(config, workdir))
     return 0

@@ -4,6 +4,7 @@ import html
 import unicodedata
 from collections.abc import Mapping, Sequence
 
+from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.study.results.statistics import Estimate
 
 CHANCE_PERCENT = 50
@@ -79,7 +80,8 @@ def render_rates(title: str, rates: Mapping[str, Estimate], people: Sequence[int
 
 def _describe(rates: Mapping[str, Estimate], people: Sequence[int]) -> str:
     rows = [
-        f"{name}: {rate.value:.1f} %, 95 % interval {rate.low:.1f} to {rate.high:.1f} %, {count} people."
+        f"{name}: {rate.value:.1f} %, 95 % interval {rate.low:.1f} to {rate.high:.1f} %, "
+        f"{count_of(count, 'person', 'people')}."
         for (name, rate), count in zip(rates.items(), people, strict=True)
     ]
     return f"Share of trials in which the generated image was judged real; chance is 50 %. {' '.join(rows)}"
