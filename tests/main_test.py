@@ -85,6 +85,8 @@ def test_arguments_and_exit_status_pass_through(tmp_path):
     ("name", "error"),
     [
         ("tranlate", "there is no command tranlate; did you mean translate?"),
+        ("serving.serve", "there is no command serving.serve; did you mean serve?"),
+        ("tfpix2pix.web.dmeo", "there is no command tfpix2pix.web.dmeo; did you mean demo?"),
         ("exprot", "there is no command exprot; did you mean export?"),
         ("--trian", "there is no command --trian; did you mean train?"),
         ("xyz", "there is no command xyz"),

@@ -44,7 +44,7 @@ def main(argv: Sequence[str]) -> None:
     elif name == "--version":
         print(tfpix2pix.__version__)
     elif name not in COMMANDS:
-        meant = suggest(name, COMMANDS)
+        meant = suggest(name.rpartition(".")[2], COMMANDS)  # `python -m` takes serving.serve, and this serve
         raise UsageError(f"there is no command {name}{meant} (tfpix2pix --help lists the commands)")
     else:
         sys.argv = [f"{argv[0]} {name}", *arguments]
