@@ -20,6 +20,7 @@ SECONDS_BETWEEN_LINES = 10
 PROGRESS_AFTER_SEC = 2
 # tqdm takes widgets where a notebook can show them, which the output of ipykernel does not tell.
 _HAS_WIDGETS = tqdm is not tqdm_asyncio
+_told: set[str] = set()  # the warnings of `warn_once`
 
 
 class _LineWriter:
@@ -75,6 +76,13 @@ def show_progress(description: str, total: int | None, unit: str, done: int = 0)
 def say(text: str) -> None:
     """Prints a notice on standard error; standard output is for results."""
     print(name_flags(text), file=sys.stderr, flush=True)
+
+
+def warn_once(text: str) -> None:
+    """Prints a warning as `warn` does, unless this process has printed the same one before."""
+    if text not in _told:
+        _told.add(text)
+        warn(text)
 
 
 def warn(text: str) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.listing import count_of, describe_folder, join_some
-from tfpix2pix.pipelines.base.progress import warn
+from tfpix2pix.pipelines.base.progress import warn_once
 from tfpix2pix.pipelines.catalogue import FORMATS, TWO_FOLDERS
 from tfpix2pix.pipelines.files import cityscapes, layouts
 from tfpix2pix.pipelines.files.image_listing import has_images, list_folders, list_image_files
@@ -35,6 +35,7 @@ class Found(NamedTuple):
       note: what else a person should know, as a sentence without a full stop; may be empty.
       label_side: which of the two files of a pair is a map of classes, 0 or 1; None if the names of
         the folders do not tell.
+      is_told: whether warnings of the files were printed already, with those of the other part of a share.
     """
 
     pairs: Mapping[str, Files]
@@ -42,6 +43,7 @@ class Found(NamedTuple):
     sides: tuple[str, ...] = ()
     note: str = ""
     label_side: int | None = None
+    is_told: bool = False
 
     def tell(self, reverse: bool) -> str:
         """Returns one line that says what was found.
@@ -135,7 +137,9 @@ def _warn_of_unread(found: Found) -> None:
     files = next(iter(found.pairs.values()))
     if files[0].parent != found.place and (num_unread := len(list_image_files(found.place)[0])):
         inside = " and ".join(f"{file.parent.name}/" for file in files)
-        warn(f"{found.place}: ignored {count_of(num_unread, 'image')} beside {inside}, which alone are read")
+        warn_once(
+            f"{found.place}: ignored {count_of(num_unread, 'image')} beside {inside}, which alone are read"
+        )
 
 
 def _find_official(folder: Path, split: str, from_photos: bool) -> Found:
@@ -165,7 +169,7 @@ def _share(found: Found, split: str, val_percent: int) -> Found:
         f"there is no val or test, so {len(held)} of the {len(found.pairs)} "
         f"(`val_percent={val_percent}`), drawn by their names, validate"
     )
-    return found._replace(pairs=pairs, note=note)
+    return found._replace(pairs=pairs, note=note, is_told=split == "val")
 
 
 def hold_out(names: Iterable[str], percent: int) -> set[str]:
@@ -212,5 +216,5 @@ def _images_in(folder: Path, expected: str) -> list[Path]:
         raise UserError(f"{folder} {describe_folder(folder)}; expected {expected}")
     if num_ignored:
         files_are = count_of(num_ignored, "file that is", "files that are")
-        warn(f"{folder}: ignored {files_are} not {FORMATS}")
+        warn_once(f"{folder}: ignored {files_are} not {FORMATS}")
     return files

@@ -2,11 +2,13 @@
 
 import collections
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.base.listing import count_of, join_some
+from tfpix2pix.pipelines.base.progress import warn_once
 from tfpix2pix.pipelines.files.layouts import SPLIT_NAMES
 
 _COLUMNS = ("input", "target")
@@ -44,6 +46,7 @@ def read_list(file: Path) -> dict[str, dict[str, tuple[Path, ...]]]:
         raise UserError(f"{file} is not a CSV file in UTF-8: {error}") from error
     if not rows:
         raise UserError(f"{file} lists no pairs: there is no row below the header")
+    _warn_of_repeats(file, rows)
     stems = collections.Counter(row.files[0].stem for row in rows)
     splits: dict[str, dict[str, tuple[Path, ...]]] = {}
     for row in rows:
@@ -51,6 +54,20 @@ def read_list(file: Path) -> dict[str, dict[str, tuple[Path, ...]]]:
         name = stem if stems[stem] == 1 else f"{stem}_line{row.line}"
         splits.setdefault(row.split, {})[name] = row.files
     return splits
+
+
+def _warn_of_repeats(file: Path, rows: Sequence[_Row]) -> None:
+    first: dict[tuple[Path, ...], _Row] = {}
+    repeats = [
+        f"line {row.line} ({row.split}) repeats line {before.line} ({before.split})"
+        for row in rows
+        if (before := first.setdefault(row.files, row)) is not row
+    ]
+    if repeats:
+        warn_once(
+            f"{file} lists {count_of(len(repeats), 'pair')} more than once: {join_some(repeats)}. Each line "
+            "counts, and a pair that is trained on says nothing where it validates. Remove what is too much"
+        )
 
 
 def _read_rows(file: Path, lines: list[str]) -> Iterator[_Row]:

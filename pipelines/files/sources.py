@@ -181,9 +181,10 @@ def open_source(
     found = reading.find(folder, split, val_percent)
     pairs = found.pairs
     headers, bad_headers = sift(lambda name: reading.measure(pairs[name]), pairs, f"Checking {split}")
-    turned = [file for header in headers.values() for file in header.turned]
-    warn_of_orientation(str(folder / split), turned)
-    warn_of_shapes(found.place, pairs, headers)
+    if not found.is_told:
+        turned = [file for header in headers.values() for file in header.turned]
+        warn_of_orientation(str(folder / split), turned)
+        warn_of_shapes(found.place, pairs, headers)
     reading = reading.widened(header.dtypes for header in headers.values())
     sizes = {name: reading.arrange(header.sizes) for name, header in headers.items()}
     store = PixelStore(sizes, reading.results)

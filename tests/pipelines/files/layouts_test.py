@@ -115,6 +115,17 @@ def test_a_share_of_the_training_pairs_validates_where_nothing_else_does(tmp_pat
         datasets.open_split("mine", "val", data_dir=tmp_path, val_percent=0)
 
 
+def test_both_parts_of_a_share_are_warned_of_once(tmp_path, capsys):
+    for number in range(4):
+        _write(tmp_path / f"mine/train/{number}.png", (200, 9, 9))  # one square image
+    (tmp_path / "mine/train/notes.txt").write_text("")
+    for split in ("train", "val"):
+        datasets.open_split("mine", split, data_dir=tmp_path)
+    told = capsys.readouterr().err
+    assert told.count("ignored 1 file that is not") == 1
+    assert told.count("not about twice as wide as high") == 1
+
+
 def test_a_share_is_at_least_one_and_never_all():
     assert len(finding.hold_out(["a", "b"], 1)) == 1
     assert len(finding.hold_out(["a", "b"], 99)) == 1

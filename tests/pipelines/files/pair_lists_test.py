@@ -71,6 +71,17 @@ def test_what_spreadsheets_write(folder, delimiter):
     assert sorted(sum((source.example_ids for source in sources), ())) == ["1", "2", "3", "4"]
 
 
+def test_a_pair_that_is_listed_twice_is_told(folder, capsys):
+    pair = "in/1.png,my targets/1.png"
+    other = "in/2.png,my targets/2.png,val"
+    file = _write(folder, "input,target,split", f"{pair},train", other, f"{pair},val")
+    for split, count in (("train", 1), ("val", 2)):
+        assert len(datasets.open_split("mine", split, pairs=file)) == count
+    told = capsys.readouterr().err
+    assert told.count("more than once") == 1
+    assert f"warning: {file} lists 1 pair more than once: line 4 (val) repeats line 2 (train). Each line" in told
+
+
 def test_inputs_of_one_name_are_told_apart_by_their_lines(folder):
     file = _write(folder, "input,target", "in/1.png,my targets/1.png", "in/1.png,my targets/2.png")
     source = datasets.open_split("mine", "train", pairs=file, val_percent=0)
