@@ -1,5 +1,7 @@
 """The networks that settings ask for, a user's own among them; and half the size in half precision."""
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from tfpix2pix.networks.inference import cast_kernels
 from tfpix2pix.networks.keras_versions import variable_path
 from tfpix2pix.pipelines.base.command_line import new_flags
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.base.homes import resolve
 
 SETTINGS = {"image_size": 32, "base_filters": 2, "receptive_field": 16}
 
@@ -34,6 +37,25 @@ def pixel_discriminator(input_channels, target_channels, conditional, base_filte
     images = keras.layers.Concatenate()(inputs) if conditional else inputs[0]
     images = keras.layers.LeakyReLU(slope)(keras.layers.Conv2D(base_filters, 1)(images))
     return keras.Model(inputs if conditional else inputs[0], keras.layers.Conv2D(1, 1)(images), name="pixel")
+
+
+@pytest.mark.parametrize(
+    ("kind", "table", "settings"),
+    [
+        ("generator", GENERATORS, build.GENERATOR_SETTINGS),
+        ("discriminator", DISCRIMINATORS, build.DISCRIMINATOR_SETTINGS),
+    ],
+)
+def test_the_printed_settings_tell_what_a_network_does_not_take(kind, table, settings):
+    for name, home in table.items():
+        taken = set(inspect.signature(resolve(home)).parameters)
+        expected = {setting for setting, names in settings.items() if not taken & set(names)}
+        printed = configs.describe(make_config(**{kind: name})).splitlines()
+        assert {line[2:].split()[0] for line in printed if f"(unused: {kind}={name})" in line} == expected
+
+
+def test_the_printed_settings_tell_nothing_of_a_network_of_ones_own(resnet):
+    assert "unused: generator" not in configs.describe(make_config(generator="resnet", image_size=32))
 
 
 def test_one_entry_brings_flag_help_check_and_json(resnet):

@@ -13,7 +13,7 @@ from absl import flags
 
 from tfpix2pix.config import options
 from tfpix2pix.config.checks import parse_step_range
-from tfpix2pix.config.choices import METHOD_RECIPES
+from tfpix2pix.config.choices import DISCRIMINATORS, GENERATORS, METHOD_RECIPES, OBJECTIVES
 from tfpix2pix.config.fields import FIELDS, Config
 from tfpix2pix.config.options import parse_size
 from tfpix2pix.config.run_config import RunConfig, read_given, read_json, with_load_size
@@ -36,6 +36,27 @@ __all__ = [
 
 # Wang et al., CVPR 2018, in the original code.
 LAMBDA_VGG = 10.0
+# Setting -> the other setting that decides on it, and the values of that one with which it has an effect.
+_DECODERS, _WITH_GAN = ("unet", "encoder_decoder"), tuple(name for name in OBJECTIVES if name != "l1")
+_OURS = "tfpix2pix."  # networks of this package have addresses that begin so
+_ONLY_WITH: dict[str, tuple[str, tuple[Any, ...]]] = {
+    "depth": ("generator", (*_DECODERS, "global", "enhancer")),
+    "upsampling": ("generator", _DECODERS),
+    "last_block": ("generator", _DECODERS),
+    "dropout": ("generator", (*_DECODERS, "resnet_6blocks", "resnet_9blocks")),
+    "residual_blocks": ("generator", ("global", "enhancer")),
+    "enhancers": ("generator", ("enhancer",)),
+    "receptive_field": ("discriminator", ("patch",)),
+    "num_discriminators": ("discriminator", ("multiscale",)),
+    "discriminator_layers": ("discriminator", ("multiscale",)),
+    "discriminator": ("objective", _WITH_GAN),
+    "discriminator_filters": ("objective", _WITH_GAN),
+    "gan_loss": ("objective", _WITH_GAN),
+    "lambda_feature_matching": ("objective", _WITH_GAN),
+    "lambda_l1": ("objective", tuple(name for name in OBJECTIVES if "l1" in name)),
+    "saved_model_dir": ("export", (True,)),
+    "join_timeout_sec": ("strategy", ("multiworker",)),
+}
 _BY_RECIPE = ("task", "direction", "epochs", "batch_size", "jitter", "mirror")
 _DEFAULT_TEXTS = {
     "load_size": "286/256 of --image_size",
@@ -125,10 +146,25 @@ def describe(config: Config) -> str:
         notes["load_size"] = "unused: no jitter"
     if not config.resizes:
         notes |= dict.fromkeys(("load_size", "jitter"), "unused: resize=none cuts random windows")
+    notes |= _find_unused(config)
     for name in all_options():
         if name not in TASKS[config.task].options:
             notes[name] = f"unused: not {' or '.join(tasks_with_option(name))}"
     return options.describe(config, default, notes)
+
+
+def _find_unused(config: Config) -> dict[str, str]:
+    """Returns a note for each setting that has no effect because of another one."""
+    notes = {}
+    for name, (other, values) in _ONLY_WITH.items():
+        chosen = getattr(config, other)
+        home = {"generator": GENERATORS, "discriminator": DISCRIMINATORS}.get(other, {}).get(chosen, _OURS)
+        # What networks of one's own take is not known here.
+        if chosen not in values and str(home).startswith(_OURS):
+            notes[name] = f"unused: {other}={options.text(chosen)}"
+        elif other == "discriminator" and config.objective == "l1":
+            notes[name] = "unused: objective=l1"
+    return notes
 
 
 def from_json(text: str) -> Config:

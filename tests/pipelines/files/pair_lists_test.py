@@ -79,7 +79,7 @@ def test_a_pair_that_is_listed_twice_is_told(folder, capsys):
         assert len(datasets.open_split("mine", split, pairs=file)) == count
     told = capsys.readouterr().err
     assert told.count("more than once") == 1
-    assert f"warning: {file} lists 1 pair more than once: line 4 (val) repeats line 2 (train). Each line" in told
+    assert f"{file} lists 1 pair more than once: line 4 (val) repeats line 2 (train). Each line" in told
 
 
 def test_inputs_of_one_name_are_told_apart_by_their_lines(folder):
