@@ -24,7 +24,7 @@ def test_two_steps_of_the_quickstart(tmp_path):
         assert any(line.startswith(row) and len(line.split()) >= 4 for line in process.stdout.splitlines())
     commands = [line for line in process.stdout.splitlines() if line.startswith("  ")]
     assert [line.strip() for line in commands][-4:] == [
-        "tensorboard --logdir='a run'",
+        "tensorboard --logdir='a run/tensorboard'",
         "python -m tfpix2pix.train --data_dir=FOLDER --workdir=runs/mine",
         "python -m tfpix2pix.evaluate --model=runs/mine",
         "python -m tfpix2pix.translate --model=runs/mine --input=IMAGES --output=OUT",

@@ -122,10 +122,10 @@ SavedModel for TF Serving: {saved_model}
 {f"Next, in this folder:{activation}" if activation else "Next:"}
 
 See the curves and the pictures of this training in a browser:
-  tensorboard --logdir={shlex.quote(str(workdir))}
+  tensorboard --logdir={shlex.quote(str(workdir / "tensorboard"))}
 
-Train on your own pairs. FOLDER holds the folders train and val, and each picture in them is a pair: its left
-half is the input, its right half the target.
+Train on your own pairs. FOLDER holds the inputs in train/A and val/A, and targets of the same names in
+train/B and val/B; docs/data.md has other layouts. The training ends with a SavedModel.
   python -m tfpix2pix.train --data_dir=FOLDER --workdir=runs/mine
 
 Score the trained network, and translate new pictures with it:

@@ -14,10 +14,10 @@ def python() -> str:
     return "python" if _is_on_path("python") else shlex.quote(sys.executable)
 
 
-def tensorboard(folder: Path) -> str:
-    """Returns the command that shows the TensorBoard logs in a folder."""
+def tensorboard(workdir: Path) -> str:
+    """Returns the command that shows the TensorBoard logs of a run, which lie in its folder `tensorboard`."""
     command = "tensorboard" if _is_on_path("tensorboard") else f"{python()} -m tensorboard.main"
-    return f"{command} --logdir={shlex.quote(str(folder))}"
+    return f"{command} --logdir={shlex.quote(str(workdir / 'tensorboard'))}"
 
 
 def _is_on_path(program: str) -> bool:

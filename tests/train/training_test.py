@@ -47,7 +47,9 @@ def whole(data_dir, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def events(whole):
-    accumulator = EventAccumulator(str(whole.workdir / "tensorboard"), size_guidance={"tensors": 0})
+    accumulator = EventAccumulator(
+        str(whole.workdir / "tensorboard" / whole.workdir.name), size_guidance={"tensors": 0}
+    )
     return accumulator.Reload()
 
 
@@ -117,13 +119,13 @@ def test_the_configuration_is_in_tensorboard(whole, events):
 
 
 def test_a_profile_was_written(whole):
-    assert list(whole.workdir.glob("tensorboard/plugins/profile/*/*.xplane.pb"))
+    assert list(whole.workdir.glob("tensorboard/*/plugins/profile/*/*.xplane.pb"))
 
 
 def test_a_profile_that_runs_past_the_end_is_written_too(data_dir, tmp_path):
     config = runs.tiny_config(data_dir, steps=2, profile_steps="1:9", **EVERY)
     train_and_evaluate(config, tmp_path)
-    assert list(tmp_path.glob("tensorboard/plugins/profile/*/*.xplane.pb"))
+    assert list(tmp_path.glob("tensorboard/*/plugins/profile/*/*.xplane.pb"))
 
 
 def test_the_best_checkpoint_is_the_one_with_the_best_score(whole):

@@ -6,18 +6,19 @@ from typing import Any
 import tensorflow as tf
 
 from tfpix2pix.config.config import parse_step_range
+from tfpix2pix.run.summaries import log_folder
 
 
 class Profiler:
     """Records the steps that `profile_steps` names, for TensorBoard.
 
     Args:
-      workdir: the folder of the run; the trace goes to its `tensorboard/`.
+      workdir: the folder of the run; the trace goes to its `log_folder`.
       config: the settings of the run; those without `profile_steps` profile nothing.
     """
 
     def __init__(self, workdir: Path, config: Any):
-        self._folder = str(workdir / "tensorboard")
+        self._folder = str(log_folder(workdir))
         self._first, self._last = parse_step_range(getattr(config, "profile_steps", "")) or (-1, -1)
         self._running = False
 

@@ -18,15 +18,27 @@ from tfpix2pix.config.config import Config, describe
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.progress import can_show_bars
 
+LOGS_FOLDER = "tensorboard"  # of a run; see `log_folder`
 # What `training` holds besides the losses, which are all that TensorBoard shows in that group.
 _PROGRESS = ("epoch", "learning_rate", "images_per_sec")
+
+
+def log_folder(workdir: Path) -> Path:
+    """Returns the folder of a run's event files, from whose name TensorBoard takes that of the run.
+
+    A run goes on in the folder in which it began, also where that is called `tensorboard`, as in earlier
+    versions, or where the folder of the run was renamed.
+    """
+    logs = workdir / LOGS_FOLDER
+    begun = sorted({file.parent for file in logs.rglob("events.out.tfevents.*")})
+    return begun[0] if begun else logs / workdir.resolve().name
 
 
 class Summaries:
     """Writes scalars to TensorBoard and metrics.jsonl, pictures to TensorBoard.
 
     Args:
-      workdir: folder of the run; event files are written to its folder `tensorboard`.
+      workdir: folder of the run; event files are written to its `log_folder`.
       first_step: the step that the run goes on from. Lines of metrics.jsonl about later steps are removed,
         because those steps were lost and will be taken again.
       config: settings of a training of any kind, which are written as text and as hparams.
@@ -35,7 +47,7 @@ class Summaries:
     def __init__(self, workdir: Path, first_step: int, config: Any):
         self._metrics_path = workdir / "metrics.jsonl"
         _drop_lines_after(self._metrics_path, first_step)
-        self._writer = tf.summary.create_file_writer(str(workdir / "tensorboard"))
+        self._writer = tf.summary.create_file_writer(str(log_folder(workdir)))
         with self._writer.as_default(step=first_step):
             lines = _describe(config).splitlines()
             tf.summary.text("config", "\n".join(f"    {line}" for line in lines))
