@@ -81,6 +81,7 @@ class DatasetSpec:
       counts: number of images of each split. A split that is not listed does not exist, or its size
         was not confirmed.
       url: address of the archive; None where the data cannot be downloaded freely.
+      archive_bytes: size of the archive; None where it is not known.
       palette: RGB colour of each class of the label maps by the class's name, in the order of the
         class ids; empty where the dataset has no label maps. Label maps are on the right (B).
       void: RGB colours of the pixels of label maps that belong to no class and are not scored.
@@ -97,6 +98,7 @@ class DatasetSpec:
     task: str = "pairs"
     counts: Mapping[str, int] = dataclasses.field(default_factory=lambda: types.MappingProxyType({}))
     url: str | None = None
+    archive_bytes: int | None = None
     palette: Mapping[str, tuple[int, int, int]] = dataclasses.field(
         default_factory=lambda: types.MappingProxyType({})
     )
@@ -137,6 +139,7 @@ _SPECS = (
         recipe=Recipe(epochs=200, batch_size=1, jitter=True, mirror=True),
         counts=_counts(train=400, val=100, test=106),
         url=f"{ARCHIVE_HOST}/facades.tar.gz",
+        archive_bytes=30_168_306,
         palette=FACADES_PALETTE,
         note="This is the CMP Facade Database of Tylecek and Sara, 2013, for research with citation.",
     ),
@@ -147,6 +150,7 @@ _SPECS = (
         recipe=Recipe(epochs=200, batch_size=1, jitter=True, mirror=True),
         counts=_counts(train=2975, val=500),
         url=f"{ARCHIVE_HOST}/cityscapes.tar.gz",
+        archive_bytes=103_441_232,
         palette=CITYSCAPES_PALETTE,
         void=CITYSCAPES_VOID,
         note="The paper's comparison of architectures (Table 2) used batches of 10. The official "
@@ -171,6 +175,7 @@ _SPECS = (
         recipe=Recipe(epochs=200, batch_size=1, jitter=True, mirror=True),
         counts=_counts(train=1096),
         url=f"{ARCHIVE_HOST}/maps.tar.gz",
+        archive_bytes=250_242_400,
     ),
     DatasetSpec(
         name="edges2shoes",

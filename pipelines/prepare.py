@@ -8,7 +8,8 @@ r"""Puts a dataset in place: downloads it, or takes a local archive, then checks
       --val_percent=10
 
 The dataset appears as <data_dir>/<dataset> when it is complete, and not before. A download
-that was cut short goes on where it ended. If the dataset is in place already, the command
+that was cut short goes on where it ended. Its size and SHA-256 are kept: another file is refused
+later, and --sha256 names the one that is expected. If the dataset is in place already, the command
 does nothing.
 
 With --combine it joins two folders of images into side-by-side PNG files. The two images of
@@ -32,27 +33,12 @@ from tfpix2pix.pipelines.placing.dataset_folder import prepare_dataset
 
 def main(argv: Sequence[str]) -> None:
     """Parses the flags, then prepares a dataset or joins two folders."""
-    flag_values = new_flags()
-    for name, default, text in (
-        ("dataset", None, f"Prepare this dataset: {', '.join(CATALOGUE)}, or a name of your own."),
-        ("data_dir", "datasets", "Put <dataset>/train, val and test into this folder."),
-        ("archive", None, "Take this tar or zip file, or several with commas between, and download nothing."),
-        ("output", None, "Let --combine make this folder."),
-    ):
-        flags.DEFINE_string(name, default, text, flag_values=flag_values)
-    flags.DEFINE_integer(
-        "val_percent",
-        None,
-        "Let --combine write this share of the pairs, in percent, to val and the others to train.",
-        lower_bound=1,
-        upper_bound=99,
-        flag_values=flag_values,
-    )
-    flags.DEFINE_bool("combine", False, "Join INPUT_DIR and TARGET_DIR into pairs.", flag_values=flag_values)
+    flag_values = _define_flags()
     arguments = parse_flags(flag_values, __doc__ or "", argv)
     values = flag_values.flag_values_dict()
     if values["combine"]:
-        if len(arguments) != 2 or not values["output"] or values["dataset"] or values["archive"]:
+        needless = [values[name] for name in ("dataset", "archive", "sha256")]
+        if len(arguments) != 2 or not values["output"] or any(needless):
             raise UsageError("expected --combine INPUT_DIR TARGET_DIR --output=DIR")
         inputs, targets = (Path(settle_path(folder, "combine")) for folder in arguments)
         _combine(inputs, targets, Path(values["output"]), values["val_percent"] or 0)
@@ -65,7 +51,35 @@ def main(argv: Sequence[str]) -> None:
     else:
         names = (values["archive"] or "").split(",")
         archives = [Path(settle_path(name, "archive")) for name in names if name]
-        prepare_dataset(find_dataset(values["dataset"]), Path(values["data_dir"]), *archives)
+        spec, data_dir = find_dataset(values["dataset"]), Path(values["data_dir"])
+        prepare_dataset(spec, data_dir, *archives, sha256=values["sha256"])
+
+
+def _define_flags() -> flags.FlagValues:
+    flag_values = new_flags()
+    for name, default, text in (
+        ("dataset", None, f"Prepare this dataset: {', '.join(CATALOGUE)}, or a name of your own."),
+        ("data_dir", "datasets", "Put <dataset>/train, val and test into this folder."),
+        ("archive", None, "Take this tar or zip file, or several with commas between, and download nothing."),
+        (
+            "sha256",
+            None,
+            "The download, or the file of --archive, must have this SHA-256. Default: that of the first "
+            "download.",
+        ),
+        ("output", None, "Let --combine make this folder."),
+    ):
+        flags.DEFINE_string(name, default, text, flag_values=flag_values)
+    flags.DEFINE_integer(
+        "val_percent",
+        None,
+        "Let --combine write this share of the pairs, in percent, to val and the others to train.",
+        lower_bound=1,
+        upper_bound=99,
+        flag_values=flag_values,
+    )
+    flags.DEFINE_bool("combine", False, "Join INPUT_DIR and TARGET_DIR into pairs.", flag_values=flag_values)
+    return flag_values
 
 
 def _combine(input_folder: Path, target_folder: Path, output_folder: Path, val_percent: int) -> None:

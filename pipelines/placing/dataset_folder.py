@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tfpix2pix.pipelines.base import suggestions
-from tfpix2pix.pipelines.base.errors import UserError, explain
+from tfpix2pix.pipelines.base.errors import UsageError, UserError, explain
 from tfpix2pix.pipelines.base.listing import count_of, describe_folder
 from tfpix2pix.pipelines.base.staging import is_unfinished, publish, staged_folder
 from tfpix2pix.pipelines.catalogue import (
@@ -21,6 +21,7 @@ from tfpix2pix.pipelines.files import cityscapes, layouts
 from tfpix2pix.pipelines.files.image_listing import has_images, list_folders, list_image_files, walk_folders
 from tfpix2pix.pipelines.placing.advice import PREPARE, splits_in, suggest
 from tfpix2pix.pipelines.placing.archives import unpack_archive
+from tfpix2pix.pipelines.placing.checksums import Contents, check_file, read_sha256, remember
 from tfpix2pix.pipelines.placing.downloads import download, forget_download, local_file
 
 _JOIN_THEM = (
@@ -42,22 +43,27 @@ def find_dataset_folder(name: str, data_dir: Path) -> Path | None:
     return next((folder for folder in places if layouts.holds_unsplit(folder)), None)
 
 
-def prepare_dataset(spec: DatasetSpec, data_dir: Path, *archives: Path) -> Path:
+def prepare_dataset(spec: DatasetSpec, data_dir: Path, *archives: Path, sha256: str | None = None) -> Path:
     """Makes sure that a dataset is in place: downloads and unpacks it if it is not there.
 
     Args:
       spec: the dataset.
       data_dir: the folder that holds, or will hold, `<name>/train`, `val` and `test`.
       *archives: tar or zip files to unpack into one folder instead of a download. They are kept.
+      sha256: what the SHA-256 of the download or of the one archive must be, in hexadecimal digits. None:
+        a download must be what it was the first time, or have the size that is known of it.
 
     Returns:
       The folder that holds train/, val/ and test/.
 
     Raises:
-      UsageError: for a name that cannot be the name of a folder.
+      UsageError: for a name that cannot be the name of a folder, or a SHA-256 that is none.
       UserError: if the dataset cannot be put in place; the message says what to do instead.
     """
     check_name(spec.name)
+    sha256 = read_sha256(sha256)
+    if sha256 and len(archives) > 1:
+        raise UsageError("`sha256` is for one `archive`")
     try:
         target = data_dir / spec.name
         by_hand = not archives and not spec.url
@@ -69,7 +75,7 @@ def prepare_dataset(spec: DatasetSpec, data_dir: Path, *archives: Path) -> Path:
                 # Another process may have made the dataset while this one waited.
                 ready = _find_complete(spec, data_dir, by_hand)
                 if not ready:
-                    return _make_dataset(spec, data_dir, archives, staging)
+                    return _make_dataset(spec, data_dir, archives, staging, sha256)
                 forget_download(_partial(spec, data_dir))
         print(f"{spec.name} is complete in {ready}: {_describe(ready)}")
         return ready
@@ -96,7 +102,9 @@ def _find_complete(spec: DatasetSpec, data_dir: Path, by_hand: bool) -> Path | N
     return folder
 
 
-def _make_dataset(spec: DatasetSpec, data_dir: Path, archives: Sequence[Path], staging: Path) -> Path:
+def _make_dataset(
+    spec: DatasetSpec, data_dir: Path, archives: Sequence[Path], staging: Path, sha256: str | None
+) -> Path:
     target, unpacked = data_dir / spec.name, staging / "unpacked"
     from_url = local_file(spec.url or "")
     files = archives or ([from_url] if from_url else [])
@@ -105,17 +113,21 @@ def _make_dataset(spec: DatasetSpec, data_dir: Path, archives: Sequence[Path], s
             if not file.is_file():
                 named = f"`archive={file}`" if archives else spec.url
                 raise UserError(f"{named}: there is no such file. {_ways_out(spec)}")
+            if sha256:
+                check_file(file, str(file), _record(spec, data_dir), sha256)
         _unpack_all(files, unpacked, staging / "part")
         publish(_find_dataset_inside(spec, ",".join(map(str, files)), unpacked), target)
     else:
-        partial = _partial(spec, data_dir)
+        partial, record = _partial(spec, data_dir), _record(spec, data_dir)
         _download(spec, partial)
+        found = _check_download(spec, partial, record, sha256)
         try:
             unpack_archive(partial, unpacked)
         except UserError as error:
             forget_download(partial)
             raise UserError(f"{error}. Removed it, so that the next run downloads it again") from error
         publish(_find_dataset_inside(spec, str(partial), unpacked), target)
+        remember(record, spec.url or "", found)
         forget_download(partial)
         print(f"Removed the downloaded archive {partial}")
     print(f"{spec.name} is ready in {target}: {_describe(target)}")
@@ -136,7 +148,16 @@ def _unpack_all(archives: Sequence[Path], unpacked: Path, part: Path) -> None:
 
 
 def _partial(spec: DatasetSpec, data_dir: Path) -> Path:
-    return data_dir / f"{posixpath.basename(urlsplit(spec.url or '').path) or spec.name}.partial"
+    return data_dir / f"{_archive_name(spec)}.partial"
+
+
+def _record(spec: DatasetSpec, data_dir: Path) -> Path:
+    """Returns where size and SHA-256 of the first download are kept."""
+    return data_dir / f"{_archive_name(spec)}.json"
+
+
+def _archive_name(spec: DatasetSpec) -> str:
+    return posixpath.basename(urlsplit(spec.url or "").path) or spec.name
 
 
 def _download(spec: DatasetSpec, partial: Path) -> None:
@@ -146,6 +167,16 @@ def _download(spec: DatasetSpec, partial: Path) -> None:
         download(url, partial)
     except UserError as error:
         raise UserError(f"{error}. {_ways_out(spec)}") from error
+
+
+def _check_download(spec: DatasetSpec, partial: Path, record: Path, sha256: str | None) -> Contents:
+    """Returns what was downloaded. It is removed if it is not what it should be."""
+    try:
+        return check_file(partial, spec.url or "", record, sha256, spec.archive_bytes)
+    except UserError as error:
+        forget_download(partial)
+        how = "" if sha256 else f": {PREPARE} --dataset={spec.name} --sha256=HEX"
+        raise UserError(f"{error}{how}") from error
 
 
 def _find_dataset_inside(spec: DatasetSpec, archive: str, unpacked: Path) -> Path:

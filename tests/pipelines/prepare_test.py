@@ -1,10 +1,13 @@
 """Datasets come into place whole or not at all, from the network or a local archive."""
 
 import dataclasses
+import hashlib
 import http.server
 import io
+import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -257,6 +260,8 @@ class Server(http.server.ThreadingHTTPServer):
         self.content, self.ranges, self.gate = content, [], threading.Event()
         self.gate.set()
         self.url = f"http://127.0.0.1:{self.server_port}"
+        # The archive of facades is known to be larger.
+        self.sha256 = f"--sha256={hashlib.sha256(content).hexdigest()}"
 
     def handle_error(self, *_):
         pass
@@ -318,6 +323,46 @@ def test_an_unexpected_download_is_kept(server, data_dir):
     assert prepare_dataset(custom_dataset("my_mine"), data_dir, archive) == data_dir / "my_mine"
 
 
+def test_another_archive_than_at_the_first_download_is_refused(server, data_dir):
+    spec, sha256 = spec_of(f"{server.url}/mine.tar.gz"), hashlib.sha256(server.content).hexdigest()
+    folder = prepare_dataset(spec, data_dir)
+    record = json.loads((data_dir / "mine.tar.gz.json").read_text())
+    assert record == {"url": spec.url, "size": len(server.content), "sha256": sha256}
+    shutil.rmtree(folder)
+    prepare_dataset(spec, data_dir)
+    shutil.rmtree(folder)
+    server.content = server.content + bytes(1)
+    with pytest.raises(UserError, match=f"{len(server.content)} bytes .* instead of {record['size']} bytes"):
+        prepare_dataset(spec, data_dir)
+    assert names_in(data_dir) == ["mine.tar.gz.json"]
+    with pytest.raises(UserError, match="is not the file that was asked for"):
+        prepare_dataset(spec, data_dir, sha256=sha256)
+    new = hashlib.sha256(server.content).hexdigest()
+    prepare_dataset(spec, data_dir, sha256=new.upper())
+    assert json.loads((data_dir / "mine.tar.gz.json").read_text())["sha256"] == new
+
+
+def test_an_archive_of_another_size_than_the_known_one_is_refused(server, data_dir):
+    spec = dataclasses.replace(spec_of(f"{server.url}/mine.tar.gz"), archive_bytes=7)
+    with pytest.raises(UserError, match=r"instead of 7 bytes.*prepare --dataset=mine --sha256=HEX"):
+        prepare_dataset(spec, data_dir)
+    assert names_in(data_dir) == []
+
+
+def test_a_local_archive_is_compared_with_what_is_expected(tmp_path, data_dir):
+    archive = write_archive(tmp_path / "a.tar.gz", {"train": 3})
+    with pytest.raises(UserError, match=f"{archive} is not the file that was asked for"):
+        prepare_dataset(MINE, data_dir, archive, sha256="0" * 64)
+    with pytest.raises(UsageError, match="`sha256` takes 64 hexadecimal digits. Received: abc"):
+        prepare_dataset(MINE, data_dir, archive, sha256="abc")
+    with pytest.raises(UsageError, match="`sha256` is for one `archive`"):
+        prepare_dataset(MINE, data_dir, archive, archive, sha256="0" * 64)
+    assert names_in(data_dir) == []
+    sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
+    assert prepare_dataset(MINE, data_dir, archive, sha256=sha256) == data_dir / "mine"
+    assert names_in(data_dir) == ["mine"]
+
+
 def start(*arguments, cwd, **environment):
     return subprocess.Popen(
         [sys.executable, "-m", "tfpix2pix.pipelines.prepare", *map(str, arguments)],
@@ -343,14 +388,14 @@ def wait_until(condition):
 
 
 def test_the_command_downloads_facades_and_finds_it_again(server, data_dir, tmp_path):
-    status, out, _ = finish(start("--dataset=facades", cwd=tmp_path, http_proxy=server.url))
+    status, out, _ = finish(start("--dataset=facades", server.sha256, cwd=tmp_path, http_proxy=server.url))
     assert status == 0
     assert "facades is ready in datasets/facades: train 400, val 100, test 106" in out
     assert "Removed the downloaded archive datasets/facades.tar.gz.partial" in out
     assert count_files(data_dir / "facades") == FACADES_COUNTS
-    assert names_in(data_dir) == ["facades"]
+    assert names_in(data_dir) == ["facades", "facades.tar.gz.json"]
 
-    status, out, _ = finish(start("--dataset=facades", cwd=tmp_path, http_proxy=server.url))
+    status, out, _ = finish(start("--dataset=facades", server.sha256, cwd=tmp_path, http_proxy=server.url))
     assert status == 0
     assert out == "facades is complete in datasets/facades: train 400, val 100, test 106\n"
     assert server.ranges == [None]
@@ -358,7 +403,7 @@ def test_the_command_downloads_facades_and_finds_it_again(server, data_dir, tmp_
 
 def test_killed_while_downloading(server, data_dir, tmp_path):
     server.gate.clear()
-    process = start("--dataset=facades", cwd=tmp_path, http_proxy=server.url)
+    process = start("--dataset=facades", server.sha256, cwd=tmp_path, http_proxy=server.url)
     partial = data_dir / "facades.tar.gz.partial"
     wait_until(lambda: partial.exists() and partial.stat().st_size > 500_000)
     process.send_signal(signal.SIGKILL)
@@ -367,17 +412,17 @@ def test_killed_while_downloading(server, data_dir, tmp_path):
     arrived = partial.stat().st_size
     assert find_dataset_folder("facades", data_dir) is None
 
-    status, out, _ = finish(start("--dataset=facades", cwd=tmp_path, http_proxy=server.url))
+    status, out, _ = finish(start("--dataset=facades", server.sha256, cwd=tmp_path, http_proxy=server.url))
     assert status == 0
     assert "going on after" in out
     assert server.ranges == [None, f"bytes={arrived}-"]
     assert count_files(data_dir / "facades") == FACADES_COUNTS
-    assert names_in(data_dir) == ["facades"]
+    assert names_in(data_dir) == ["facades", "facades.tar.gz.json"]
 
 
 def test_interrupted_while_downloading(server, data_dir, tmp_path):
     server.gate.clear()
-    process = start("--dataset=facades", cwd=tmp_path, http_proxy=server.url)
+    process = start("--dataset=facades", server.sha256, cwd=tmp_path, http_proxy=server.url)
     partial = data_dir / "facades.tar.gz.partial"
     wait_until(lambda: partial.exists() and partial.stat().st_size > 500_000)
     process.send_signal(signal.SIGINT)
@@ -414,16 +459,16 @@ def test_killed_after_the_dataset_appeared(data_dir, tmp_path):
 
 def test_a_second_process_waits_for_the_first(server, data_dir, tmp_path):
     server.gate.clear()
-    first = start("--dataset=facades", cwd=tmp_path, http_proxy=server.url)
+    first = start("--dataset=facades", server.sha256, cwd=tmp_path, http_proxy=server.url)
     wait_until(lambda: server.ranges)
-    second = start("--dataset=facades", cwd=tmp_path, http_proxy=server.url)
+    second = start("--dataset=facades", server.sha256, cwd=tmp_path, http_proxy=server.url)
     assert second.stdout.readline() == "Waiting for another process that is making datasets/facades\n"
     server.gate.set()
     assert finish(first)[0] == 0
     status, out, _ = finish(second)
     assert (status, out) == (0, "facades is complete in datasets/facades: train 400, val 100, test 106\n")
     assert server.ranges == [None]
-    assert names_in(data_dir) == ["facades"]
+    assert names_in(data_dir) == ["facades", "facades.tar.gz.json"]
 
 
 def test_no_network(tmp_path):

@@ -5,7 +5,6 @@ TensorFlow is not imported.
 
 import dataclasses
 import hashlib
-import json
 import os
 import re
 from pathlib import Path
@@ -13,8 +12,8 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock
 
-from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.placing.checksums import check_file, read_sha256, remember
 from tfpix2pix.pipelines.placing.downloads import download, forget_download
 
 # From scripts/download_pix2pix_model.sh of the reference; https is not offered.
@@ -66,15 +65,17 @@ def fetch_published(source: str, sha256: str | None = None) -> Path:
       sha256: what the file must have, 64 hexadecimal digits; None takes what was kept.
 
     Raises:
+      UsageError: if `sha256` is no SHA-256.
       UserError: if the file cannot be downloaded, or is not what it should be.
     """
+    sha256 = read_sha256(sha256)
     url = f"{_BASE_URL}/{source}{_SUFFIX}" if source in PUBLISHED else source
     file = cache_folder() / _name_file(url)
     file.parent.mkdir(parents=True, exist_ok=True)
     record = file.with_name(f"{file.name}.json")
     with FileLock(file.with_name(f".{file.name}.lock")):
         if file.is_file():
-            _check(file, url, record, sha256)
+            remember(record, url, check_file(file, url, record, sha256))
             return file
         partial = file.with_name(f".{file.name}.partial")
         try:
@@ -85,11 +86,12 @@ def fetch_published(source: str, sha256: str | None = None) -> Path:
                 f"file instead of {source}; or put it at {file}"
             ) from error
         try:
-            _check(partial, url, record, sha256)
+            found = check_file(partial, url, record, sha256)
         except UserError:
             forget_download(partial)
             raise
         os.replace(partial, file)
+        remember(record, url, found)
         forget_download(partial)
     return file
 
@@ -99,39 +101,3 @@ def _name_file(url: str) -> str:
     path = Path(urlsplit(url).path)
     stem = re.sub(r"[^\w.-]", "_", path.stem) or "model"
     return f"{stem}-{hashlib.sha256(url.encode()).hexdigest()[:8]}{path.suffix}"
-
-
-def _check(file: Path, url: str, record: Path, sha256: str | None) -> None:
-    """Compares a file with what is known of it; keeps what nobody knew."""
-    digest = hashlib.sha256()
-    with open(file, "rb") as stream:
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-    found = {"size": file.stat().st_size, "sha256": digest.hexdigest()}
-    if sha256 and sha256.lower() != found["sha256"]:
-        raise UserError(
-            f"{url} is not the file that was asked for: its SHA-256 is {found['sha256']}, "
-            f"and `sha256` is {sha256}"
-        )
-    known = _read_record(record)
-    if known and not sha256 and known != found:
-        raise UserError(
-            f"{url} is not the file that it was at the first download: {_describe(found)} instead of "
-            f"{_describe(known)}. If that is right, remove {record}, or give the new `sha256`"
-        )
-    if known != found:
-        staging.write_file(record, (json.dumps({"url": url, **found}, indent=2) + "\n").encode())
-
-
-def _read_record(record: Path) -> dict[str, object] | None:
-    try:
-        known = json.loads(record.read_text("utf-8"))
-        return {name: known[name] for name in ("size", "sha256")}
-    except FileNotFoundError:
-        return None
-    except (ValueError, LookupError, TypeError) as error:
-        raise UserError(f"{record} cannot be read: {error}. Remove it") from error
-
-
-def _describe(contents: dict[str, object]) -> str:
-    return f"{contents['size']} bytes with the SHA-256 {contents['sha256']}"
