@@ -18,7 +18,7 @@ import signal
 import sys
 import tempfile
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from absl import flags
 
@@ -97,6 +97,7 @@ def parse_flags(
     argv: Sequence[str],
     *,
     aliases: Mapping[str, str] | None = None,
+    takes_urls: Collection[str] = (),
 ) -> list[str]:
     """Parses the flags of a command, answers --help, and returns the positional arguments.
 
@@ -108,6 +109,7 @@ def parse_flags(
       argv: the name of the command, then what was typed behind it.
       aliases: argument of the library -> flag of this command, where the two have
         different names, for the messages of errors.
+      takes_urls: names of flags that take a path or a URL.
 
     Raises:
       UsageError: for unknown flags, values that do not parse, and paths that cannot be used.
@@ -127,7 +129,8 @@ def parse_flags(
         if isinstance(value, float) and math.isnan(value):
             raise UsageError(f"flag --{name}: nan is not a number (--help lists the flags)")
         # Any other text may be a path.
-        if isinstance(value, str) and not name.endswith("url"):
+        is_url = name.endswith("url") or (name in takes_urls and "://" in str(value))
+        if isinstance(value, str) and not is_url:
             flag_values[name].value = settle_path(value, name)
     return list(arguments)
 

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from tests.helpers import runs
 from tests.helpers.hub_server import HubServer
 from tests.helpers.tiny_run import write_run
 from tfpix2pix.interop import hub
@@ -48,6 +49,26 @@ def test_a_run_that_was_pushed_comes_back(server, run):
     expected = load_generator(run, "best")[0]
     np.testing.assert_array_equal(np.asarray(generator(IMAGES)), np.asarray(expected(IMAGES)))
     assert hub.fetch_from_hub("hf://somebody/facades/generator.keras").name == "generator.keras"
+
+
+def test_a_new_run_begins_with_the_weights_of_a_model_of_the_hub(server, run, tmp_path, capsys):
+    hub.write_hub_folder(run, tmp_path / "model")
+    files = {file.name: file.read_bytes() for file in (tmp_path / "model").iterdir()}
+    server.files["somebody/facades"] = files
+    data_dir = runs.write_dataset(tmp_path / "tiny")
+    command = runs.train_command(
+        data_dir, "new", init_from="hf://somebody/facades", base_filters=4, steps=1, learning_rate=0.0
+    )
+    process = runs.call(command, cwd=tmp_path)
+    assert process.returncode == 0, process.stderr
+    assert "starting with the weights of hf://somebody/facades" in process.stderr
+    started, expected = load_generator(tmp_path / "new")[0], load_generator(run)[0]
+    np.testing.assert_array_equal(np.asarray(started(IMAGES)), np.asarray(expected(IMAGES)))
+    origin = json.loads((tmp_path / "new" / "config.json").read_text())["origin"]
+    assert (origin["kind"], origin["name"]) == ("keras", "hf://somebody/facades")
+    server.files.clear()  # A run that goes on asks nobody.
+    process = runs.call(command, cwd=tmp_path)
+    assert process.returncode == 0, process.stderr
 
 
 def test_the_card_tells_the_scores_as_the_hub_reads_them():

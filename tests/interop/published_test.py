@@ -10,11 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.helpers import runs
 from tfpix2pix.interop import published, torch_weights
 from tfpix2pix.interop.fetching import fetch
+from tfpix2pix.networks.variables import weights_of
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.run.folder import read_config
 from tfpix2pix.run.generator import load_generator
+from tfpix2pix.train.origin import read_origin
 from tfpix2pix.train.pretrained import from_pretrained
 
 REFERENCES = Path(__file__).parents[1] / "helpers" / "references"
@@ -111,6 +114,22 @@ def test_published_networks_become_generators_and_runs(served, tmp_path):
     images = np.linspace(-1, 1, size * size * 3, dtype="float32").reshape(1, size, size, 3)
     images = images[..., : config.input_channels]
     np.testing.assert_array_equal(np.asarray(generator(images)), np.asarray(of_run(images)))
+
+
+def test_a_new_run_begins_with_published_weights(served, tmp_path):
+    folder, url = served
+    np.savez(folder / "net_G.npz", **_recorded_state())
+    origin = read_origin(f"{url}/net_G.npz")
+    assert (origin.path, origin.record["kind"]) == (f"{url}/net_G.npz", "torch")
+    generator = from_pretrained(f"{url}/net_G.npz")
+    assert origin.generator.keys() <= weights_of(generator).keys()
+    for name, values in origin.generator.items():
+        np.testing.assert_array_equal(weights_of(generator)[name], values)
+    command = runs.train_command(runs.write_dataset(tmp_path / "tiny"), "new", init_from=f"{url}/nothing.npz")
+    process = runs.call(command, cwd=tmp_path)
+    assert process.returncode == 1
+    assert f"cannot download {url}/nothing.npz" in process.stderr and "Ways out" in process.stderr
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_name_brings_its_dataset_and_direction(served, tmp_path, monkeypatch):

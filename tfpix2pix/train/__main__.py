@@ -17,18 +17,20 @@ from absl import flags
 
 from tfpix2pix.config import config as configs
 from tfpix2pix.config import options
+from tfpix2pix.interop.fetching import fetch
 from tfpix2pix.metrics.fcn.config import check_segmenter
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base import command_line, shell
 from tfpix2pix.pipelines.base.listing import count_of
-from tfpix2pix.run.folder import CONFIG_FILE, check_config
+from tfpix2pix.run.folder import CONFIG_FILE, check_config, is_begun
 from tfpix2pix.train.settings import check_data, check_vgg_weights, find_origin_kind, settle_settings
 
 
 def main(argv: Sequence[str]) -> int:
     """Parses flags, builds the configuration, trains."""
     flag_values = _define_flags()
-    arguments = command_line.parse_flags(flag_values, f"{__doc__}\n{_datasets()}", argv)
+    summary = f"{__doc__}\n{_datasets()}"
+    arguments = command_line.parse_flags(flag_values, summary, argv, takes_urls=("init_from",))
     command_line.refuse_arguments(arguments)
     given = {name: flag_values[name].value for name in configs.FIELDS}
     paths = {name: flag_values[name].value for name in ("workdir", "config")}
@@ -39,8 +41,8 @@ def main(argv: Sequence[str]) -> int:
     if config.segmenter:
         check_segmenter(config.segmenter)
     check_vgg_weights(config)
-    if config.init_from:
-        find_origin_kind(config.init_from)
+    if config.init_from and not is_begun(workdir):
+        find_origin_kind(str(fetch(config.init_from)))
     check_data(config)
     command_line.import_tensorflow()
     allow_new_data = bool(flag_values["allow_new_data"].value)

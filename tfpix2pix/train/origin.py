@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfpix2pix.export.names import NETWORK_SIGNATURE
 from tfpix2pix.export.versions import find_version
 from tfpix2pix.interop import torch_detection, torch_files, torch_names
+from tfpix2pix.interop.fetching import fetch
 from tfpix2pix.interop.torch_residual_names import generator_table
 from tfpix2pix.networks.class_channels import ClassChannels
 from tfpix2pix.networks.variables import DISCRIMINATOR, weights_of
@@ -31,14 +32,14 @@ class Origin:
     """Weights by name, `<layer>/<weight>`.
 
     Attributes:
-      path: where they come from.
+      path: where they come from; what was asked for if it was downloaded.
       record: what config.json and the model card say of it.
       generator: those of the generator.
       discriminator: those of the discriminator; None where the origin has none.
       lacks_biases: whether biases that are missing stand for 0, as in the PyTorch reference.
     """
 
-    path: Path
+    path: Path | str
     record: dict[str, Any]
     generator: Weights
     discriminator: Weights | None = None
@@ -50,18 +51,23 @@ def read_origin(init_from: str | Path) -> Origin:
 
     Args:
       init_from: folder of a run, of which the latest checkpoint counts, or `RUN:STEP` or
-        `RUN:best`; folder of a SavedModel; or a file `.keras`, or one that
-        `torch_files.read_state` reads.
+        `RUN:best`; folder of a SavedModel; a file `.keras`, or one that `torch_files.read_state`
+        reads; or what `interop.fetch` downloads.
 
     Raises:
       UsageError: if there is no such thing.
-      UserError: if it cannot be read, or its weights have no names.
+      UserError: if it cannot be downloaded or read, or its weights have no names.
     """
-    kind = find_origin_kind(str(init_from))
-    path, checkpoint = split_origin(str(init_from))
+    place = str(fetch(init_from))
+    kind = find_origin_kind(place)
+    path, checkpoint = split_origin(place)
     if kind == "run":
-        return _read_run(path, checkpoint)
-    return {"saved_model": _read_saved_model, "keras": _read_keras, "torch": _read_torch}[kind](path)
+        origin = _read_run(path, checkpoint)
+    else:
+        origin = {"saved_model": _read_saved_model, "keras": _read_keras, "torch": _read_torch}[kind](path)
+    if place == str(init_from):
+        return origin
+    return dataclasses.replace(origin, path=str(init_from), record={**origin.record, "name": str(init_from)})
 
 
 def describe_origin(origin: Origin) -> str:

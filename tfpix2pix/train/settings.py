@@ -14,6 +14,7 @@ from tfpix2pix.config.fields import FIELDS
 from tfpix2pix.config.options import parse_size
 from tfpix2pix.config.run_config import read_json, with_load_size
 from tfpix2pix.export.versions import find_version
+from tfpix2pix.interop.published import PUBLISHED
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.progress import say
@@ -177,7 +178,8 @@ def find_origin_kind(init_from: str) -> str:
         return "torch"
     raise UsageError(
         "`init_from` takes the folder of a run or of a SavedModel, a .keras file, or a .pth, .safetensors or "
-        f".npz file of the PyTorch reference. Received: {path}, which "
+        f".npz file of the PyTorch reference, or what is downloaded: hf://user/repo, a URL, or one of "
+        f"{', '.join(PUBLISHED)}. Received: {path}, which "
         + ("is none of them" if path.exists() else "does not exist")
     )
 
