@@ -72,13 +72,13 @@ def check_file(
     known = _read_record(record)
     if known and known != found:
         raise UserError(
-            f"{source} is not the file that it was at the first download: {found} instead of {known}. If that "
-            f"is right, remove {record}, or give the new `sha256`"
+            f"{source} is not the file that it was at the first download: {found} instead of {known}. "
+            f"If that is right, remove {record}, or give the new `sha256`"
         )
     if not known and size and size != found.size:
         raise UserError(
-            f"{source} is not the file that is known: {found} instead of {size} bytes. If that is right, give "
-            "this `sha256`"
+            f"{source} is not the file that is known: {found} instead of {size} bytes. If that is right, "
+            "give this `sha256`"
         )
     return found
 

@@ -102,8 +102,8 @@ class Config(NetworkConfig):
         "",
         "Start with the weights of this run, SavedModel, .keras file, or .pth file of the PyTorch reference, "
         "with new optimizers, at step 0. RUN:STEP or RUN:best takes another checkpoint than the latest. "
-        "hf://user/repo, a URL, or a name such as facades_label2photo is downloaded first. A run that goes on "
-        "ignores it.",
+        "hf://user/repo, a URL, or a name such as facades_label2photo is downloaded first. A run that goes "
+        "on ignores it.",
         group="networks",
         may_change=True,
     )
