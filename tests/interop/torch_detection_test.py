@@ -152,9 +152,12 @@ def test_the_resnets_of_cyclegan_are_recognised(blocks, dropout):
         torch_detection.detect_discriminator(_resnet_weights(blocks, dropout), FILE)
 
 
-def test_other_resnets_are_refused():
-    with pytest.raises(UserError, match="of 4 residual blocks, .* resnet_6blocks and resnet_9blocks"):
-        torch_detection.detect_generator(_resnet_weights(4), FILE)
+def test_networks_that_are_no_residual_generator_are_refused():
+    weights = _resnet_weights(4)
+    assert torch_detection.detect_generator(weights, FILE).generator == "global"
+    del weights["model.1.weight"]
+    with pytest.raises(UserError, match="of 4 residual blocks that has no counterpart.*of pix2pixHD"):
+        torch_detection.detect_generator(weights, FILE)
     weights = _resnet_weights(9)
     del weights["model.7.bias"]
     with pytest.raises(UserError, match="ResNet of 9 blocks.*instance norm, without dropout.*: model.7.b"):

@@ -47,6 +47,12 @@ class NetworkConfig(RunConfig):
         group="networks",
         minimum=1,
     )
+    enhancer_blocks: int = option(
+        3,
+        "Give each enhancer this many residual blocks.",
+        group="networks",
+        minimum=1,
+    )
     upsampling: str = option(
         "transposed",
         "Enlarge feature maps in the decoder by transposed convolutions, or resize them (nearest or "

@@ -1,5 +1,6 @@
-"""Finds the network of the PyTorch reference that a state dict belongs to, or says why there is none."""
+"""Finds the network of the PyTorch reference, or of pix2pixHD, that a state dict belongs to."""
 
+import dataclasses
 import re
 from collections.abc import Collection, Iterable, Mapping
 
@@ -7,15 +8,20 @@ import numpy as np
 
 from tfpix2pix.interop import torch_names
 from tfpix2pix.interop.torch_names import PatchDiscriminator, Table, Unet
-from tfpix2pix.interop.torch_residual_names import ResidualGenerator, residual_table
+from tfpix2pix.interop.torch_residual_names import (
+    Discriminator,
+    MultiscaleDiscriminator,
+    ResidualGenerator,
+    multiscale_table,
+    residual_table,
+)
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 
 State = Mapping[str, np.ndarray]
 
 # Prefixes that wrappers put before names: DataParallel and DistributedDataParallel; torch.compile.
 WRAPPERS = ("module.", "_orig_mod.")
-# The ResNets that have a counterpart here.
-RESNET_BLOCKS = (6, 9)
+_SCALE = r"scale(\d+)_layer(\d+)\.0\.weight"  # pix2pixHD's names for the layers of its discriminators
 # A message names at most this many tensors of each kind.
 NAMED = 6
 
@@ -36,7 +42,7 @@ def split_statistics(state: State) -> tuple[dict[str, np.ndarray], list[str]]:
 
 
 def detect_generator(weights: State, source: object) -> Unet | ResidualGenerator:
-    """Finds the U-Net or the ResNet that weights belong to.
+    """Finds the U-Net or the residual generator that weights belong to.
 
     Args:
       weights: from `split_statistics`.
@@ -48,8 +54,8 @@ def detect_generator(weights: State, source: object) -> Unet | ResidualGenerator
         of a wrong shape or not finite; the message names them.
     """
     if _has_blocks(weights):
-        return _detect_resnet(weights, source)
-    if _find_discriminator(weights):
+        return _detect_residual(weights, source)
+    if _find_discriminator(weights) or _numbers(weights, _SCALE):
         raise UsageError(
             f"{source} holds a discriminator: give it as `discriminator`, and the generator's file as "
             "`checkpoint`"
@@ -73,15 +79,18 @@ def detect_generator(weights: State, source: object) -> Unet | ResidualGenerator
     return unet
 
 
-def detect_discriminator(weights: State, source: object) -> PatchDiscriminator:
+def detect_discriminator(weights: State, source: object) -> Discriminator:
     """Finds the discriminator that weights belong to; arguments and errors are as in `detect_generator`."""
     if "model.model.0.weight" in weights or _has_blocks(weights):
         raise UsageError(f"{source} holds a generator: give it as `checkpoint`")
+    if _numbers(weights, _SCALE):
+        return _detect_multiscale(weights, source)
     prefix = _find_discriminator(weights)
     if not prefix:
         raise UserError(
             f"{source} holds no discriminator of the PyTorch reference, whose first convolution is "
-            f"model.0.weight (basic, n_layers) or net.0.weight (pixel). It holds {_some(weights)}"
+            "model.0.weight (basic, n_layers), net.0.weight (pixel), or in pix2pixHD scale0_layer0.0.weight. "
+            f"It holds {_some(weights)}"
         )
     shape = weights[f"{prefix}.0.weight"].shape
     numbers = [int(match[1]) for name in weights if (match := re.fullmatch(rf"{prefix}\.(\d+)\.\w+", name))]
@@ -98,30 +107,58 @@ def detect_discriminator(weights: State, source: object) -> PatchDiscriminator:
     return discriminator
 
 
-def _detect_resnet(weights: State, source: object) -> ResidualGenerator:
-    """Finds the ResNet that weights belong to, whose blocks tell it apart from all others."""
-    blocks = len({name.partition(".conv_block.")[0] for name in weights if ".conv_block." in name})
-    first = _shape(weights, "model.1.weight")
-    last = _shape(weights, f"model.{blocks + 17}.weight")
-    if blocks not in RESNET_BLOCKS or not (first and last):
+def _detect_residual(weights: State, source: object) -> ResidualGenerator:
+    """Finds the residual generator that weights belong to, by the places of its blocks."""
+    blocks = _numbers(weights, r"model\.(\d+)\.conv_block\..+")
+    enhancers = len(_numbers(weights, r"model(\d+)_1\..+"))
+    enhancer_blocks = len(_numbers(weights, r"model1_2\.(\d+)\.conv_block\..+"))
+    depth = (min(blocks, default=0) - 4) // 3
+    ending = (
+        f"model{enhancers}_2.{enhancer_blocks + 4}" if enhancers else f"model.{len(blocks) + 6 * depth + 5}"
+    )
+    first, last = _shape(weights, "model.1.weight"), _shape(weights, f"{ending}.weight")
+    if depth < 1 or not (first and last):
         raise UserError(
-            f"{source} holds a network of {blocks} residual blocks, which has no counterpart here: there are "
-            f"CycleGAN's, {' and '.join(f'resnet_{number}blocks' for number in RESNET_BLOCKS)}"
+            f"{source} holds a network of {len(blocks)} residual blocks that has no counterpart here: there "
+            "are CycleGAN's ResNets, and the generators global and local of pix2pixHD"
         )
-    resnet = ResidualGenerator(
-        depth=2,
-        blocks=blocks,
+    generator = ResidualGenerator(
+        depth=depth,
+        blocks=len(blocks),
         base_filters=first[0],
         input_channels=first[1],
         output_channels=last[0],
         affine=_has_affine(weights),
         biased="model.1.bias" in weights,
-        # A dropout between the convolutions of a block counts as one more layer.
-        dropout="model.10.conv_block.6.weight" in weights and "model.10.conv_block.5.weight" not in weights,
+        enhancers=enhancers,
+        enhancer_blocks=enhancer_blocks,
     )
-    _check_norm(resnet, source)
-    _compare(weights, residual_table(resnet), resnet, source)
-    return resnet
+    # A dropout between the convolutions of a block counts as one more layer.
+    inside = f"model.{min(blocks)}.conv_block"
+    if f"{inside}.6.weight" in weights and f"{inside}.5.weight" not in weights and not generator.is_hd:
+        generator = dataclasses.replace(generator, dropout=True)
+    _check_norm(generator, source)
+    _compare(weights, residual_table(generator), generator, source)
+    return generator
+
+
+def _detect_multiscale(weights: State, source: object) -> MultiscaleDiscriminator:
+    """Finds the discriminators of pix2pixHD, whose names tell scale and layer."""
+    layers = [int(match[2]) for name in weights if (match := re.fullmatch(_SCALE, name))]
+    shape = _shape(weights, "scale0_layer0.0.weight") or (0, 0)
+    discriminator = MultiscaleDiscriminator(
+        scales=len(_numbers(weights, _SCALE)),
+        strided=max(layers) - 1,
+        base_filters=shape[0],
+        channels=shape[1],
+    )
+    _compare(weights, multiscale_table(discriminator), discriminator, source)
+    return discriminator
+
+
+def _numbers(weights: State, pattern: str) -> set[int]:
+    """Returns the numbers that the first group of a pattern matches in whole names of weights."""
+    return {int(match[1]) for name in weights if (match := re.fullmatch(pattern, name))}
 
 
 def _has_blocks(weights: State) -> bool:

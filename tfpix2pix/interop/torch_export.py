@@ -9,11 +9,18 @@ import numpy as np
 from tfpix2pix.config.choices import STRIDED_CONVOLUTIONS
 from tfpix2pix.config.config import Config
 from tfpix2pix.interop import torch_files, torch_names
-from tfpix2pix.interop.torch_detection import RESNET_BLOCKS
 from tfpix2pix.interop.torch_import import Conversion
 from tfpix2pix.interop.torch_names import PatchDiscriminator, Table, Unet
-from tfpix2pix.interop.torch_residual_names import ResidualGenerator, generator_table
-from tfpix2pix.networks import generators
+from tfpix2pix.interop.torch_residual_names import (
+    RESNET_BLOCKS,
+    RESNET_DEPTH,
+    Discriminator,
+    MultiscaleDiscriminator,
+    ResidualGenerator,
+    generator_table,
+    judge_table,
+)
+from tfpix2pix.networks import generators, residual
 from tfpix2pix.networks.build import build_discriminator, build_generator
 from tfpix2pix.networks.variables import DISCRIMINATOR, weights_of
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
@@ -21,6 +28,9 @@ from tfpix2pix.pipelines.tasks.registry import PICTURE
 from tfpix2pix.run import checkpoints
 from tfpix2pix.run.folder import read_config
 from tfpix2pix.run.generator import weights_name
+
+# Name of a generator of CycleGAN's -> the number of its residual blocks.
+_RESNETS = {f"resnet_{blocks}blocks": blocks for blocks in RESNET_BLOCKS}
 
 
 def export_weights(
@@ -54,7 +64,7 @@ def export_weights(
     if patch is not None:
         judge = build_discriminator(config)
         checkpoints.restore_model(workdir, step, DISCRIMINATOR, judge)
-        states.append(_state(judge, torch_names.discriminator_table(patch)))
+        states.append(_state(judge, judge_table(patch)))
     with contextlib.ExitStack() as undo:
         for file, state in zip(files, states, strict=True):
             torch_files.write_state(file, state)
@@ -70,17 +80,28 @@ def read_weights(model: keras.Model) -> dict[str, np.ndarray]:
 
 def _describe_generator(config: Config) -> Unet | ResidualGenerator:
     channels = config.input_channels, config.output_channels
-    for blocks in RESNET_BLOCKS:
-        if config.generator == f"resnet_{blocks}blocks" and config.input_encoding == PICTURE:
-            drops = config.dropout != "none"
-            return ResidualGenerator(
-                2, blocks, config.base_filters, *channels, **_norm(config), dropout=drops
-            )
+    if config.input_encoding == PICTURE and config.generator in _RESNETS:
+        drops = config.dropout != "none"
+        blocks = _RESNETS[config.generator]
+        return ResidualGenerator(
+            RESNET_DEPTH, blocks, config.base_filters, *channels, **_norm(config), dropout=drops
+        )
+    if config.generator in ("global", "enhancer") and _is_like_hd(config):
+        has_enhancers = config.generator == "enhancer"
+        return ResidualGenerator(
+            config.depth or residual.GLOBAL_DEPTH,
+            config.residual_blocks or residual.GLOBAL_BLOCKS,
+            config.base_filters,
+            *channels,
+            enhancers=config.enhancers if has_enhancers else 0,
+            enhancer_blocks=config.enhancer_blocks if has_enhancers else 0,
+        )
     depth = config.depth or generators.depth_for(config.image_size)
     faults = [
         f"`{name}={value}`"
         for name, value, fits in (
-            ("generator", config.generator, config.generator == "unet"),
+            ("generator", config.generator, config.generator in ("unet", *_RESNETS)),
+            ("normalization", config.normalization, config.generator in ("unet", *_RESNETS)),
             ("upsampling", config.upsampling, config.upsampling == "transposed"),
             ("depth", depth, depth >= torch_names.LEAST_DEPTH),
             ("input_encoding", config.input_encoding, config.input_encoding == PICTURE),
@@ -91,21 +112,32 @@ def _describe_generator(config: Config) -> Unet | ResidualGenerator:
         raise UserError(
             f"the PyTorch reference has no such generator: {', '.join(faults)}. It has U-Nets of "
             f"{torch_names.LEAST_DEPTH} or more downsamplings, with transposed convolutions, and "
-            + " and ".join(f"resnet_{blocks}blocks" for blocks in RESNET_BLOCKS)
+            f"{' and '.join(_RESNETS)}; pix2pixHD has global and enhancer, with "
+            "`normalization=plain_instance`"
         )
     return Unet(depth, config.base_filters, *channels, **_norm(config))
 
 
-def _describe_discriminator(config: Config) -> PatchDiscriminator:
+def _is_like_hd(config: Config) -> bool:
+    """Tells whether networks are normalised and see images as those of pix2pixHD, all with biases."""
+    return config.normalization == "plain_instance" and config.input_encoding == PICTURE
+
+
+def _describe_discriminator(config: Config) -> Discriminator:
     if config.objective == "l1":
         raise UsageError("a run with `objective=l1` has no `discriminator`")
-    if config.discriminator != "patch":
-        raise UserError(
-            f"the PyTorch reference has no such discriminator: `discriminator={config.discriminator}`"
-        )
-    strided = STRIDED_CONVOLUTIONS[config.receptive_field]
     channels = config.output_channels + (config.input_channels if "cgan" in config.objective else 0)
     filters = config.discriminator_filters or config.base_filters
+    if config.discriminator == "multiscale" and _is_like_hd(config):
+        return MultiscaleDiscriminator(
+            config.num_discriminators, config.discriminator_layers, filters, channels
+        )
+    if config.discriminator != "patch":
+        raise UserError(
+            "the PyTorch reference has no such discriminator: "
+            f"`discriminator={config.discriminator}` with `normalization={config.normalization}`"
+        )
+    strided = STRIDED_CONVOLUTIONS[config.receptive_field]
     return PatchDiscriminator(strided, filters, channels, **_norm(config))
 
 
@@ -129,7 +161,7 @@ def _state(model: keras.Model, table: Table) -> dict[str, np.ndarray]:
 
 
 def _describe_differences(
-    config: Config, network: Unet | ResidualGenerator, patch: PatchDiscriminator | None
+    config: Config, network: Unet | ResidualGenerator, patch: Discriminator | None
 ) -> list[str]:
     notes = []
     if patch and patch.channels == network.output_channels:
@@ -146,5 +178,6 @@ def _describe_differences(
         notes.append("instance norm with scale and offset is the reference's --norm batch at batch size 1")
     if config.dropout == "paper" and isinstance(network, Unet):
         notes.append("dropout there is one block later, and in fewer or more blocks at other depths than 8")
-    notes.append(f"images there must be multiples of {2**network.depth} px")
+    halvings = network.depth + (0 if isinstance(network, Unet) else network.enhancers)
+    notes.append(f"images there must be multiples of {2**halvings} px")
     return notes

@@ -13,8 +13,14 @@ from tfpix2pix.config.choices import LEAST_SIZE, LEAST_SIZES, STRIDED_CONVOLUTIO
 from tfpix2pix.config.config import Config, make_config, parse_size
 from tfpix2pix.config.options import text
 from tfpix2pix.interop import torch_detection, torch_files, torch_names
-from tfpix2pix.interop.torch_names import PatchDiscriminator, Unet
-from tfpix2pix.interop.torch_residual_names import ResidualGenerator, generator_table
+from tfpix2pix.interop.torch_names import Unet
+from tfpix2pix.interop.torch_residual_names import (
+    Discriminator,
+    MultiscaleDiscriminator,
+    ResidualGenerator,
+    generator_table,
+    judge_table,
+)
 from tfpix2pix.methods.build import build_train_step
 from tfpix2pix.methods.step import TranslationStep
 from tfpix2pix.networks.build import build_generator
@@ -43,7 +49,7 @@ class Conversion(NamedTuple):
     config: Config
     step: int
     generator: Unet | ResidualGenerator
-    discriminator: PatchDiscriminator | None
+    discriminator: Discriminator | None
     notes: list[str]
 
 
@@ -81,7 +87,7 @@ def import_run(
     train_step = build_train_step(config, total_steps=1)
     zeroed = assign_weights(train_step.generator, torch_names.to_ours(weights, generator_table(network)))
     if patch is not None:
-        table = torch_names.discriminator_table(patch)
+        table = judge_table(patch)
         zeroed += assign_weights(train_step.discriminator, torch_names.to_ours(patch_weights, table))
     is_unknown = isinstance(network, Unet) and network.depth > torch_names.LEAST_DEPTH
     noisy = is_unknown and "dropout" not in given
@@ -146,21 +152,9 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
 
 
 def _make_config(
-    network: Unet | ResidualGenerator, patch: PatchDiscriminator | None, given: Mapping[str, Any]
+    network: Unet | ResidualGenerator, patch: Discriminator | None, given: Mapping[str, Any]
 ) -> Config:
-    detected: dict[str, Any] = {
-        "base_filters": network.base_filters,
-        "normalization": "batch" if network.affine else "plain_instance" if network.biased else "none",
-        "input_channels": network.input_channels,
-        "output_channels": network.output_channels,
-    }
-    if isinstance(network, Unet):
-        detected |= {"generator": "unet", "upsampling": "transposed", "depth": network.depth}
-    else:
-        detected |= {
-            "generator": f"resnet_{network.blocks}blocks",
-            "dropout": "torch" if network.dropout else "none",
-        }
+    detected = _read_generator_settings(network)
     if patch is not None:
         detected |= _read_settings(patch, network, given)
     for name, value in detected.items():
@@ -169,51 +163,87 @@ def _make_config(
                 f"the files have `{name}={value}`: leave it out. Received: `{name}={text(given[name])}`"
             )
     field = given.get("receptive_field", detected.get("receptive_field", 70))
-    # A ResNet takes all sizes.
+    # A residual generator takes all sizes.
     usual = 2**network.depth if isinstance(network, Unet) else RESNET_SIZE
     size = given.get("image_size", max(usual, LEAST_SIZES.get(field, LEAST_SIZE)))
     if min(parse_size(size, "image_size")) < 2**network.depth:
         raise UsageError(
             f"`image_size` must be at least {2**network.depth} for a {network}. Received: {text(size)}"
         )
-    return make_config(
-        **{"image_size": size, "dropout": "torch", "precision": "float32", **given, **detected}
-    )
+    usual_settings: dict[str, Any] = {"dropout": "torch"} if isinstance(network, Unet) else {}
+    if isinstance(patch, MultiscaleDiscriminator) or (not isinstance(network, Unet) and network.is_hd):
+        usual_settings["method"] = "pix2pixhd"
+    return make_config(**{"image_size": size, "precision": "float32", **usual_settings, **given, **detected})
+
+
+def _read_generator_settings(network: Unet | ResidualGenerator) -> dict[str, Any]:
+    """Returns the settings that a generator's file decides."""
+    detected: dict[str, Any] = {
+        "base_filters": network.base_filters,
+        "normalization": "batch" if network.affine else "plain_instance" if network.biased else "none",
+        "input_channels": network.input_channels,
+        "output_channels": network.output_channels,
+    }
+    if isinstance(network, Unet):
+        return {**detected, "generator": "unet", "upsampling": "transposed", "depth": network.depth}
+    detected["generator"] = network.generator
+    if not network.is_hd:
+        return {**detected, "dropout": "torch" if network.dropout else "none"}
+    detected |= {"depth": network.depth, "residual_blocks": network.blocks}
+    if network.enhancers:
+        detected |= {"enhancers": network.enhancers, "enhancer_blocks": network.enhancer_blocks}
+    return detected
 
 
 def _read_settings(
-    patch: PatchDiscriminator, network: Unet | ResidualGenerator, given: Mapping[str, Any]
+    patch: Discriminator, network: Unet | ResidualGenerator, given: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Returns the settings that a discriminator's file decides."""
-    fields = {strided: px for px, strided in STRIDED_CONVOLUTIONS.items()}
-    if patch.strided not in fields:
-        raise UserError(f"a {patch} has no counterpart here: there are 1 to {max(fields)} strided ones")
-    # The reference's norm "none" had biases in some versions, in which it looks like its "instance".
-    if patch.affine != network.affine or (network.biased and not patch.biased):
+    if isinstance(patch, MultiscaleDiscriminator):
+        fits = network.biased and not network.affine
+        detected = {
+            "discriminator": "multiscale",
+            "num_discriminators": patch.scales,
+            "discriminator_layers": patch.strided,
+        }
+    else:
+        # The reference's norm "none" had biases in some versions, in which it looks like its "instance".
+        fits = patch.affine == network.affine and (patch.biased or not network.biased)
+        fields = {strided: px for px, strided in STRIDED_CONVOLUTIONS.items()}
+        if patch.strided not in fields:
+            raise UserError(f"a {patch} has no counterpart here: there are 1 to {max(fields)} strided ones")
+        detected = {"discriminator": "patch", "receptive_field": fields[patch.strided]}
+    if not fits:
         raise UserError(f"the files are not of one run: a {network}, and a {patch}")
-    sees_input = patch.channels == network.input_channels + network.output_channels
+    as_wide = patch.base_filters == network.base_filters and "discriminator_filters" not in given
+    return {
+        **detected,
+        "discriminator_filters": None if as_wide else patch.base_filters,
+        "objective": _find_objective(patch, network, given),
+    }
+
+
+def _find_objective(patch: Discriminator, network: Unet | ResidualGenerator, given: Mapping[str, Any]) -> str:
+    """Returns the objective that a discriminator of so many channels is for."""
+    pair = network.input_channels + network.output_channels
+    sees_input = patch.channels == pair
     if not sees_input and patch.channels != network.output_channels:
-        pair = network.input_channels + network.output_channels
         raise UserError(
             f"the files are not of one run: a {network}, and a {patch}, which would have {pair} for pairs, "
             f"or {network.output_channels} for targets alone"
         )
     wanted = ("cgan", "l1+cgan") if sees_input else ("gan", "l1+gan")
-    objective = given.get("objective", wanted[1])
+    # pix2pixHD has no L1 term.
+    objective = given.get("objective", wanted[0 if isinstance(patch, MultiscaleDiscriminator) else 1])
     if objective not in wanted:
         raise UsageError(
             f"`objective` must be {' or '.join(wanted)} with this `discriminator`. Received: {objective}"
         )
-    as_wide = patch.base_filters == network.base_filters and "discriminator_filters" not in given
-    return {
-        "receptive_field": fields[patch.strided],
-        "discriminator_filters": None if as_wide else patch.base_filters,
-        "objective": objective,
-    }
+    return objective
 
 
 def _describe_differences(
-    config: Config, patch: PatchDiscriminator | None, statistics: int, zeroed: list[str], noisy: bool
+    config: Config, patch: Discriminator | None, statistics: int, zeroed: list[str], noisy: bool
 ) -> list[str]:
     notes = []
     if statistics:

@@ -7,13 +7,19 @@ convolution, a norm and a ReLU each take one.
 import dataclasses
 
 from tfpix2pix.interop.torch_names import (
+    PatchDiscriminator,
     Place,
     Unet,
     affine_places,
     convolution_places,
+    discriminator_table,
     name_norm,
     unet_table,
 )
+
+# The numbers of blocks that CycleGAN's ResNets have, whose images are halved so often.
+RESNET_BLOCKS = (6, 9)
+RESNET_DEPTH = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +36,7 @@ class ResidualGenerator:
       biased: whether every convolution has a bias, as with instance norm.
       dropout: whether each residual block drops activations between its convolutions.
       enhancers: number of enhancers.
-      enhancer_blocks: number of residual blocks of each enhancer.
+      enhancer_blocks: number of residual blocks of each enhancer; 0 without enhancers.
     """
 
     depth: int
@@ -42,13 +48,28 @@ class ResidualGenerator:
     biased: bool = True
     dropout: bool = False
     enhancers: int = 0
-    enhancer_blocks: int = 3
+    enhancer_blocks: int = 0
+
+    @property
+    def generator(self) -> str:
+        """The name of the generator here, for the setting `generator`."""
+        if self.enhancers:
+            return "enhancer"
+        is_resnet = self.depth == RESNET_DEPTH and self.blocks in RESNET_BLOCKS
+        return f"resnet_{self.blocks}blocks" if is_resnet else "global"
+
+    @property
+    def is_hd(self) -> bool:
+        """Whether it is one of pix2pixHD's."""
+        return self.generator in ("global", "enhancer")
 
     def __str__(self) -> str:
         norm, dropout = name_norm(self.affine, self.biased), "with" if self.dropout else "without"
+        around = f", {self.enhancers} enhancers of {self.enhancer_blocks} blocks" if self.enhancers else ""
         return (
-            f"ResNet of {self.blocks} blocks, {self.depth} downsamplings, {self.base_filters} filters, "
-            f"{self.input_channels} -> {self.output_channels} channels, {norm}, {dropout} dropout"
+            f"ResNet of {self.blocks} blocks, {self.depth} downsamplings{around}, "
+            f"{self.base_filters} filters, {self.input_channels} -> {self.output_channels} channels, "
+            f"{norm}, {dropout} dropout"
         )
 
 
@@ -67,6 +88,22 @@ class MultiscaleDiscriminator:
     strided: int
     base_filters: int
     channels: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.scales} PatchGANs of {self.strided} strided convolutions, {self.base_filters} filters, "
+            f"{self.channels} channels, instance norm"
+        )
+
+
+Discriminator = PatchDiscriminator | MultiscaleDiscriminator
+
+
+def judge_table(discriminator: Discriminator) -> dict[str, Place]:
+    """Returns every weight of a discriminator by its name in PyTorch."""
+    if isinstance(discriminator, PatchDiscriminator):
+        return discriminator_table(discriminator)
+    return multiscale_table(discriminator)
 
 
 def generator_table(generator: Unet | ResidualGenerator) -> dict[str, Place]:

@@ -1,4 +1,4 @@
-r"""Turns weights of the PyTorch reference (pytorch-CycleGAN-and-pix2pix) into a run, and back.
+r"""Turns weights of pytorch-CycleGAN-and-pix2pix, or of pix2pixHD, into a run, and back.
 
     python -m tfpix2pix.interop.torch_weights --checkpoint=latest_net_G.pth --output=runs/facades
     python -m tfpix2pix.interop.torch_weights --checkpoint=latest_net_G.pth \
@@ -6,7 +6,7 @@ r"""Turns weights of the PyTorch reference (pytorch-CycleGAN-and-pix2pix) into a
     python -m tfpix2pix.interop.torch_weights --pretrained=facades_label2photo --output=runs/facades
 
 translate, evaluate, export and train take the run. With --workdir, the command writes
-the networks of a run for the reference:
+the networks of a run for that code:
 
     python -m tfpix2pix.interop.torch_weights --workdir=runs/facades --output=latest_net_G.pth \
         --discriminator_file=latest_net_D.pth
@@ -26,6 +26,8 @@ from absl import flags
 from tfpix2pix.config import config as configs
 from tfpix2pix.interop import torch_files
 from tfpix2pix.interop.published import PUBLISHED, fetch_published
+from tfpix2pix.interop.torch_names import Unet
+from tfpix2pix.interop.torch_residual_names import Discriminator, MultiscaleDiscriminator
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.progress import say
@@ -37,12 +39,13 @@ if TYPE_CHECKING:
 DEFAULTS = {
     "dataset": "the name of --output",
     "dropout": "torch",
-    "image_size": "2 to the depth; 256 for ResNets",
+    "image_size": "2 to the depth; 256 for residual generators",
+    "method": "pix2pixhd for its networks",
     "precision": "float32",
 }
 
 
-# The reference has patch discriminators alone, and --discriminator was the file here before it was a setting.
+# --discriminator was the file here before it was a setting, and the file tells which discriminator it is.
 _SETTINGS = tuple(name for name in configs.FIELDS if name != "discriminator")
 
 
@@ -170,7 +173,8 @@ def _describe_import(result: "Conversion", workdir: Path) -> str:
 
     lines = [f"generator:     {result.generator}"]
     if result.discriminator:
-        lines.append(f"discriminator: {result.discriminator}, {result.config.receptive_field} px")
+        field = "" if result.config.discriminator != "patch" else f", {result.config.receptive_field} px"
+        lines.append(f"discriminator: {result.discriminator}{field}")
     lines.append(f"run:           {workdir}, step 0")
     if command := next_commands.translate(workdir, result.config, workdir):
         lines.append(f"translate:     {command}")
@@ -181,23 +185,44 @@ def _describe_import(result: "Conversion", workdir: Path) -> str:
 def _describe_export(result: "Conversion", output: Path, discriminator: Path | None) -> str:
     network, patch = result.generator, result.discriminator
     norm = "batch" if network.affine else "instance" if network.biased else "none"
-    if result.config.generator != "unet":
-        net = f"--netG {result.config.generator}"
+    channels = f"--input_nc {network.input_channels} --output_nc {network.output_channels}"
+    lines = [
+        f"generator:     {output}, step {result.step}",
+        f"  there:       {_name_generator(result)} --norm {norm} {channels}",
+    ]
+    if patch:
+        lines.append(f"discriminator: {discriminator}, {patch.channels} channels")
+        lines.append(f"  there:       {_name_discriminator(patch)} --norm {norm}")
+    return "\n".join(lines)
+
+
+def _name_generator(result: "Conversion") -> str:
+    """Returns the flags that build the generator in the reference, or in pix2pixHD's code."""
+    network, config = result.generator, result.config
+    if not isinstance(network, Unet) and network.is_hd:
+        # There the filters are those of the last enhancer.
+        filters = network.base_filters // 2**network.enhancers
+        body = f"--n_downsample_global {network.depth} --n_blocks_global {network.blocks}"
+        if not network.enhancers:
+            return f"--netG global --ngf {filters} {body}"
+        around = f"--n_local_enhancers {network.enhancers} --n_blocks_local {network.enhancer_blocks}"
+        return f"--netG local --ngf {filters} {body} {around}"
+    if not isinstance(network, Unet):
+        net = f"--netG {network.generator}"
     elif network.depth in (7, 8):
         net = f"--netG unet_{2**network.depth}"
     else:
         net = f"UnetGenerator of num_downs {network.depth},"
-    dropout = " --no_dropout" if result.config.dropout == "none" else ""
-    channels = f"--input_nc {network.input_channels} --output_nc {network.output_channels}"
-    lines = [
-        f"generator:     {output}, step {result.step}",
-        f"  there:       {net} --ngf {network.base_filters} --norm {norm} {channels}{dropout}",
-    ]
-    if patch:
-        kind = {0: "pixel", 3: "basic"}.get(patch.strided, f"n_layers --n_layers_D {patch.strided}")
-        lines.append(f"discriminator: {discriminator}, {patch.channels} channels")
-        lines.append(f"  there:       --netD {kind} --ndf {patch.base_filters} --norm {norm}")
-    return "\n".join(lines)
+    drops = config.dropout != "none" if isinstance(network, Unet) else network.dropout
+    return f"{net} --ngf {network.base_filters}{'' if drops else ' --no_dropout'}"
+
+
+def _name_discriminator(patch: Discriminator) -> str:
+    """Returns the flags that build the discriminator there."""
+    if isinstance(patch, MultiscaleDiscriminator):
+        return f"--num_D {patch.scales} --n_layers_D {patch.strided} --ndf {patch.base_filters}"
+    kind = {0: "pixel", 3: "basic"}.get(patch.strided, f"n_layers --n_layers_D {patch.strided}")
+    return f"--netD {kind} --ndf {patch.base_filters}"
 
 
 if __name__ == "__main__":

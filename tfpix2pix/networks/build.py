@@ -59,6 +59,7 @@ GENERATOR_SETTINGS = {
     "dropout": ("dropout", "dropout_rate", "dropout_place"),
     "residual_blocks": ("residual_blocks",),
     "enhancers": ("enhancers",),
+    "enhancer_blocks": ("enhancer_blocks",),
 }
 DISCRIMINATOR_SETTINGS = {
     "input_encoding": ("palette",),
