@@ -114,6 +114,8 @@ def test_what_fit_cannot_take_is_refused():
         model.fit(np.zeros((2, 16, 16, 3), "uint8"), Y[:2], verbose=0)
     with pytest.raises(refusal, match="weights of samples"):
         model.fit(X, Y, sample_weight=np.ones(6), verbose=0)
+    with pytest.raises(UsageError, match="`class_weight` is not supported"):
+        model.fit(X, Y, class_weight={0: 1.0}, verbose=0)
     with pytest.raises(refusal, match="a dictionary with image"):
         model.predict({"image": X}, verbose=0)
     with pytest.raises(ValueError, match="takes a conditional one"):
@@ -126,10 +128,14 @@ def test_what_fit_cannot_take_is_refused():
 def test_images_in_another_range_are_warned_of(scale, remedy, capsys):
     model = _compiled()
     shifted = (Y[:2] + 1) / 2 * scale
-    model.fit(X[:2], shifted, verbose=0)
-    (warning,) = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
-    assert "the target images hold floats from" in warning
-    assert remedy.replace("\\", "") in warning
+    calls = {"target": lambda: model.fit(X[:2], shifted, verbose=0)}
+    calls["input"] = lambda: model.predict([shifted, SEEDS[:2]], verbose=0)
+    for side, call in calls.items():
+        for _ in range(2):  # It is said once.
+            call()
+        (warning,) = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
+        assert f"the {side} images hold floats from" in warning
+        assert remedy.replace("\\", "") in warning
 
 
 def test_evaluate_gives_the_scores_of_the_images(three_steps):
@@ -229,6 +235,9 @@ def test_float16_scales_the_loss():
     plain = Pix2Pix(*_networks())
     plain.compile()
     assert isinstance(plain.optimizer, FusedAdam)
+    plain.compile("sgd", "rmsprop")
+    assert isinstance(plain.optimizer, keras.optimizers.SGD)
+    assert isinstance(plain.discriminator_optimizer, keras.optimizers.RMSprop)
 
 
 def test_two_replicas_take_the_step_of_one(mirrored_strategy):

@@ -87,7 +87,7 @@ class Pix2Pix(keras.Model):
         self._losses: dict[str, keras.metrics.Metric] = {}
         self._scores = {name: keras.metrics.Mean(name=name) for name in _SCORES}
         self._step = self._build_step()
-        self._is_checked = False
+        self._checked: set[str] = set()
         self.built = True
 
     def _build_step(self, **settings: Any) -> TrainStep:
@@ -133,8 +133,8 @@ class Pix2Pix(keras.Model):
 
     def compile(
         self,
-        generator_optimizer: keras.optimizers.Optimizer | None = None,
-        discriminator_optimizer: keras.optimizers.Optimizer | None = None,
+        generator_optimizer: keras.optimizers.Optimizer | str | None = None,
+        discriminator_optimizer: keras.optimizers.Optimizer | str | None = None,
         *,
         gan_loss: str = "cross_entropy",
         lambda_l1: float = 100.0,
@@ -146,8 +146,8 @@ class Pix2Pix(keras.Model):
         """Prepares for `fit` and `evaluate`; the defaults are the paper's.
 
         Args:
-          generator_optimizer: None takes the paper's Adam, `build_adam()`. For networks that compute in
-            float16 an optimizer gets a dynamic loss scale, if it has none.
+          generator_optimizer: an optimizer, or the name of one; None takes the paper's Adam, `build_adam()`.
+            For networks that compute in float16 an optimizer gets a dynamic loss scale, if it has none.
           discriminator_optimizer: as `generator_optimizer`.
           gan_loss: the loss of the GAN, as `TrainStep` takes it.
           lambda_l1: weight of the L1 loss.
@@ -168,8 +168,9 @@ class Pix2Pix(keras.Model):
             )
         with self.distribute_strategy.scope():
             self._step = self._build_step(
-                generator_optimizer=generator_optimizer,
-                discriminator_optimizer=discriminator_optimizer,
+                generator_optimizer=generator_optimizer and keras.optimizers.get(generator_optimizer),
+                discriminator_optimizer=discriminator_optimizer
+                and keras.optimizers.get(discriminator_optimizer),
                 gan_loss=gan_loss,
                 lambda_l1=lambda_l1,
                 terms=terms,
@@ -187,9 +188,9 @@ class Pix2Pix(keras.Model):
 
     def fit(self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, **kwargs):
         """Trains; the arguments are those of `keras.Model.fit`, but for weights of samples and classes."""
-        if not self._is_checked:
-            warn_of_ranges(x, y)
-            self._is_checked = True
+        if kwargs.get("class_weight") is not None:
+            raise UsageError("`class_weight` is not supported: the losses weigh all pairs the same")
+        self._warn_once("fit", x, y)
         if isinstance(callbacks, keras.callbacks.CallbackList):
             callbacks.append(FollowRate())
         else:
@@ -198,6 +199,22 @@ class Pix2Pix(keras.Model):
             # Keras shuffles arrays alone, and newer versions warn that their own default does nothing here.
             kwargs.setdefault("shuffle", False)
         return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
+
+    def evaluate(self, x=None, y=None, *args, **kwargs):
+        """Scores; the arguments are those of `keras.Model.evaluate`, but for weights of samples."""
+        self._warn_once("evaluate", x, y)
+        return super().evaluate(x, y, *args, **kwargs)
+
+    def predict(self, x, *args, **kwargs):
+        """Returns the generated images; the arguments are those of `keras.Model.predict`."""
+        self._warn_once("predict", x)
+        return super().predict(x, *args, **kwargs)
+
+    def _warn_once(self, call: str, x: Any, y: Any = None) -> None:
+        """Looks at the images of the first call of its kind."""
+        if call not in self._checked:
+            self._checked.add(call)
+            warn_of_ranges(x, y)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
