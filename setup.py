@@ -43,6 +43,8 @@ SAFETENSORS = "safetensors>=0.4"
 TORCH = ["torch>=2.0", SAFETENSORS]
 # The page for Colab and Spaces. 5 is the first with `flagging_mode`.
 GRADIO = ["gradio>=5"]
+# Where pairs can come from: nothing here imports these, and their splits are taken as they are.
+DATASETS, TFDS = ["datasets>=3"], ["tensorflow-datasets>=4.9"]
 # Models from and to the Hugging Face Hub.
 HUB = ["huggingface_hub>=0.30"]
 # What runs the notebook from top to bottom, without a browser.
@@ -123,11 +125,13 @@ setup(
     ],
     extras_require={
         "addons": ADDONS,
+        "datasets": DATASETS,
         "edges": EDGES,
         "export": EXPORT,
         "gradio": GRADIO,
         "hub": HUB,
         "serving": SERVING,
+        "tfds": TFDS,
         "torch": TORCH,
         "web": WEB,
         "test": TEST,

@@ -259,10 +259,14 @@ def _open_indexed(data: Any, wish: Wish) -> Source:
 
     if not len(data):
         raise UsageError(f"`{wish.argument}` holds no pairs")
-    try:
-        some = [fetch(index) for index in spread_evenly(len(data), LOOKED_AT)]
-    except ValueError as error:
-        raise UsageError(f"an image of `{wish.argument}` {error}") from error
+    some = []
+    for index in spread_evenly(len(data), LOOKED_AT):
+        try:
+            some.append(fetch(index))
+        except UsageError:
+            raise
+        except ValueError as error:
+            raise UsageError(f"`{wish.argument}[{index}]`: {error}") from error
     _warn(zip(*some, strict=True), wish)
     dtypes = tuple(image.dtype for image in some[0])
 

@@ -46,6 +46,15 @@ def dataset(**named):
     return tf.data.Dataset.from_tensor_slices(named or (INPUTS, TARGETS))
 
 
+def split():
+    """Returns a split of Hugging Face's datasets."""
+    datasets = pytest.importorskip("datasets", reason="the extra [datasets] is not installed")
+    columns = {"imageA": INPUTS, "imageB": TARGETS}
+    images = {name: [Image.fromarray(pixels) for pixels in column] for name, column in columns.items()}
+    features = datasets.Features({name: datasets.Image() for name in images})
+    return datasets.Dataset.from_dict(images, features=features)
+
+
 KINDS = {
     "source": lambda: from_arrays(INPUTS, TARGETS),
     "arrays": lambda: (INPUTS, TARGETS),
@@ -55,6 +64,7 @@ KINDS = {
     "rows of arrays": rows,
     "rows of Pillow's images": lambda: rows("input", "target", Image.fromarray),
     "rows by letters": lambda: rows("imageA", "imageB"),
+    "split of Hugging Face's datasets": split,
     "dataset of pairs": dataset,
     "dataset of dicts": lambda: dataset(input_image=INPUTS, target_image=TARGETS, other=INPUTS),
     "dataset of batches": lambda: dataset().batch(3, drop_remainder=True),
@@ -134,11 +144,14 @@ REFUSED = {
     ),
     "unknown keys": (
         lambda: rows("photo", "label"),
-        r"`train` has the keys photo, label, id: name .*input_image",
+        r"^`train` has the keys photo, label, id: name .*input_image",
     ),
     "float rows": (lambda: Rows([_floats(255)[0][:1].repeat(2, 0)]), r"`train` must hold pairs"),
-    "integer rows": (lambda: Rows([(INPUTS[0].tolist(), TARGETS[0])]), r"an image of `train` holds int64"),
-    "sizes in a row": (lambda: Rows([(INPUTS[0], TARGETS[0, 1:])]), r"an image of `train` .*differ in size"),
+    "integer rows": (lambda: Rows([(INPUTS[0].tolist(), TARGETS[0])]), r"`train\[0\]`: holds int64"),
+    "sizes in a row": (
+        lambda: Rows([(INPUTS[0], TARGETS[0, 1:])]),
+        r"`train\[0\]`: its images differ in size",
+    ),
     "float dataset": (lambda: dataset(input=_floats(255)[0], target=TARGETS), r"`images / 127.5 - 1`"),
     "endless": (lambda: dataset().repeat(), r"`train` has no end: leave out `repeat\(\)`"),
     "no length": (
