@@ -12,7 +12,7 @@ COLAB := absl-py==1.4.0 'keras==3.13.2' 'setuptools==75.*' 'tensorflow==2.20.*'
 COLAB_TESTS := tests/pipelines/base/command_line_test.py tests/networks/layers_test.py \
   tests/networks/registration_test.py tests/methods/pix2pix_test.py tests/model tests/run/checkpoints_test.py
 
-.PHONY: help quickstart test test-durations test-keras2 test-colab python-keras2 lint types wheel wheel-test clean
+.PHONY: help quickstart test test-durations test-keras2 test-colab python-keras2 lint types docs wheel wheel-test clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*##/\1:/p' Makefile
@@ -54,6 +54,9 @@ lint: $(VENV)/.dev  ## style and formatting
 types: $(VENV)/.dev  ## static types
 	$(BIN)/mypy
 
+docs: $(VENV)/.docs  ## build the site of the guide and the reference into build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs --quiet build
+
 wheel: $(VENV)/.dev  ## build the wheel into dist/
 	rm -rf dist build/lib build/bdist.*
 	$(BIN)/python -m build --wheel
@@ -80,6 +83,10 @@ $(VENV)/.runtime: setup.py $(VENV)/bin/python
 
 $(VENV)/.dev: setup.py $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@ $(VENV)/.runtime
+
+$(VENV)/.docs: setup.py $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	touch $@ $(VENV)/.runtime
 
 $(VENV_KERAS2)/bin/python:

@@ -49,6 +49,8 @@ DATASETS, TFDS = ["datasets>=3"], ["tensorflow-datasets>=4.9"]
 HUB = ["huggingface_hub>=0.30"]
 # What runs the notebook from top to bottom, without a browser.
 NOTEBOOK = ["ipykernel>=6.29", "nbclient>=0.10", "nbformat>=5.10", "ipywidgets>=8"]
+# The site of `make docs`.
+DOCS = ["mkdocs>=1.6,<2", "mkdocs-material>=9.5,<10", "mkdocstrings[python]>=0.30"]
 TEST = [
     *EDGES,
     *EXPORT,
@@ -137,6 +139,7 @@ setup(
         "test": TEST,
         "test-keras2": TEST_KERAS2,
         "dev": DEV,
+        "docs": DOCS,
     },
     classifiers=[
         "Development Status :: 4 - Beta",

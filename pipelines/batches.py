@@ -84,12 +84,12 @@ def build_dataset(
       ValueError: for an argument that cannot be used, or arguments that do not go together; the
         message names them.
 
-    Example:
-    >>> images = np.zeros((3, 8, 8, 3), np.uint8)
-    >>> source = tfpix2pix.from_arrays(images, images)
-    >>> dataset = build_dataset(source, image_size=(8, 8), batch_size=2, training=False)
-    >>> [batch["input_image"].shape[0] for batch in dataset]
-    [2, 1]
+    Examples:
+      >>> images = np.zeros((3, 8, 8, 3), np.uint8)
+      >>> source = tfpix2pix.from_arrays(images, images)
+      >>> dataset = build_dataset(source, image_size=(8, 8), batch_size=2, training=False)
+      >>> [batch["input_image"].shape[0] for batch in dataset]
+      [2, 1]
     """
     image_size = transforms.settle_size(image_size, "image_size")
     load_size = _settle_load_size(load_size, image_size) if load_size else None

@@ -261,9 +261,9 @@ def name_folder(folder: Path) -> str:
 
     It is never a name of the catalogue: that would stand for another dataset and for its recipe.
 
-    Example:
-    >>> name_folder(Path("/home/me/my pairs")), name_folder(Path("photos/facades"))
-    ('my_pairs', 'my_facades')
+    Examples:
+      >>> name_folder(Path("/home/me/my pairs")), name_folder(Path("photos/facades"))
+      ('my_pairs', 'my_facades')
     """
     name = re.sub(r"^\W|[^\w.-]", "_", folder.resolve().name) or "pairs"
     return f"my_{name}" if name in CATALOGUE else name

@@ -66,10 +66,10 @@ def open_split(
       UserError: if the data is missing, cannot be downloaded, or cannot be used.
       ValueError: for an argument that is not one of those above; the message names it.
 
-    Example:
-    >>> source = open_split("synthetic", "val", image_size=(64, 64))
-    >>> len(source), source.read(tf.constant(0, tf.int64))[0].shape
-    (100, TensorShape([64, 64, 3]))
+    Examples:
+      >>> source = open_split("synthetic", "val", image_size=(64, 64))
+      >>> len(source), source.read(tf.constant(0, tf.int64))[0].shape
+      (100, TensorShape([64, 64, 3]))
     """
     image_size = transforms.settle_size(image_size, "image_size")
     spec = catalogue.find_dataset(dataset) if isinstance(dataset, str) else dataset

@@ -12,9 +12,9 @@ def suggest(name: str, choices: Iterable[str], prefix: str = "") -> str:
       choices: the names that there are.
       prefix: what stands before the choice in the text.
 
-    Example:
-    >>> suggest("Facade", ["maps", "facades"])
-    '; did you mean facades?'
+    Examples:
+      >>> suggest("Facade", ["maps", "facades"])
+      '; did you mean facades?'
     """
     by_lower = {choice.lower(): choice for choice in choices}
     similar = difflib.get_close_matches(name.lower(), by_lower, 1)

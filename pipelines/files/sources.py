@@ -116,11 +116,11 @@ class Source:
           BadImageError: in place of the error, if some of the files cannot be read; the text names
             them and the reasons.
 
-        Example:
-        >>> images = np.zeros((2, 8, 8, 3), np.uint8)
-        >>> source = from_arrays(images, images)
-        >>> with source.naming_bad_files():
-        ...     input_image, target_image = source.read(tf.constant(1, tf.int64))
+        Examples:
+          >>> images = np.zeros((2, 8, 8, 3), np.uint8)
+          >>> source = from_arrays(images, images)
+          >>> with source.naming_bad_files():
+          ...     input_image, target_image = source.read(tf.constant(1, tf.int64))
         """
         try:
             yield

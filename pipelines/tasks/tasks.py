@@ -262,9 +262,9 @@ def make_task(name: str, channels: registry.Channels = (3, 3), **options: Any) -
       UsageError: for a name that is not in the table.
       ValueError: for a class that calls itself by another name than its entry.
 
-    Example:
-    >>> make_task("inpaint", hole="random").channels
-    (4, 3)
+    Examples:
+      >>> make_task("inpaint", hole="random").channels
+      (4, 3)
     """
     spec = registry.find_task(name)
     task_class = homes.resolve(spec.home)

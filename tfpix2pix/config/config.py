@@ -82,9 +82,9 @@ def make_config(**given: Any) -> Config:
     Raises:
       UsageError: for an unknown field or a value that cannot work; the message names it.
 
-    Example:
-    >>> make_config(dataset="facades", image_size=128).load_size
-    (143, 143)
+    Examples:
+      >>> make_config(dataset="facades", image_size=128).load_size
+      (143, 143)
     """
     values = read_given(Config, given)
     if "dataset" not in values and values.get("pairs"):

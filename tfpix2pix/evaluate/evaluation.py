@@ -96,12 +96,12 @@ def evaluate_model(
       UsageError: when arguments do not go together.
       UserError: when a file cannot be read or written.
 
-    Example:
-    >>> evaluation = evaluate_model(workdir, folder, metrics=["l1", "psnr"], gallery_size=0)
-    >>> 0 < evaluation.results["l1"].scores["l1"] < 2
-    True
-    >>> sorted(path.name for path in folder.iterdir())
-    ['index.html', 'l1.json', 'psnr.json']
+    Examples:
+      >>> evaluation = evaluate_model(workdir, folder, metrics=["l1", "psnr"], gallery_size=0)
+      >>> 0 < evaluation.results["l1"].scores["l1"] < 2
+      True
+      >>> sorted(path.name for path in folder.iterdir())
+      ['index.html', 'l1.json', 'psnr.json']
     """
     registry.check_names(metrics or ())
     check_statistics(Path(model), inference_statistics)

@@ -81,10 +81,10 @@ def export_saved_model(
       UserError: when the SavedModel cannot be written, or does not answer as the generator does; nothing is
         left then.
 
-    Example:
-    >>> generator = unet_generator((32, 32), base_filters=4)
-    >>> export_saved_model(generator, folder, verify=False).name
-    '1'
+    Examples:
+      >>> generator = unet_generator((32, 32), base_filters=4)
+      >>> export_saved_model(generator, folder, verify=False).name
+      '1'
     """
     folder = Path(folder)
     image_size = settle_size(image_size, "image_size") if image_size else None

@@ -56,15 +56,15 @@ class TrainStep(TranslationStep):
       ValueError: for an unknown objective, a discriminator that does not fit it,
         or `jit_compile` with several replicas.
 
-    Example:
-    >>> generator = tfpix2pix.unet_generator((32, 32), base_filters=4)
-    >>> discriminator = tfpix2pix.patch_discriminator(16, base_filters=4)
-    >>> train_step = tfpix2pix.TrainStep(generator, discriminator)
-    >>> batch = {"input_image": tf.zeros([1, 32, 32, 3]), "target_image": tf.ones([1, 32, 32, 3]),
-    ...          "noise_seed": tf.zeros([1, 2], tf.int32)}
-    >>> sorted(train_step(batch))
-    ['discriminator_generated_loss', 'discriminator_loss', 'discriminator_real_loss', \
-'generator_gan_loss', 'generator_loss', 'l1_loss']
+    Examples:
+      >>> generator = tfpix2pix.unet_generator((32, 32), base_filters=4)
+      >>> discriminator = tfpix2pix.patch_discriminator(16, base_filters=4)
+      >>> train_step = tfpix2pix.TrainStep(generator, discriminator)
+      >>> batch = {"input_image": tf.zeros([1, 32, 32, 3]), "target_image": tf.ones([1, 32, 32, 3]),
+      ...          "noise_seed": tf.zeros([1, 2], tf.int32)}
+      >>> sorted(train_step(batch))
+      ['discriminator_generated_loss', 'discriminator_loss', 'discriminator_real_loss', \
+  'generator_gan_loss', 'generator_loss', 'l1_loss']
     """
 
     def __init__(

@@ -54,17 +54,17 @@ class Pix2Pix(keras.Model):
     Raises:
       ValueError: when called with an unknown objective, or with a discriminator that does not fit it.
 
-    Example:
-    >>> model = tfpix2pix.Pix2Pix(
-    ...     tfpix2pix.unet_generator(32, base_filters=4), tfpix2pix.patch_discriminator(16, base_filters=4)
-    ... )
-    >>> model.compile()
-    >>> x, y = np.zeros((2, 32, 32, 3), "float32") - 1, np.zeros((2, 32, 32, 3), "float32") - 1
-    >>> history = model.fit(x, y, batch_size=1, validation_data=(x, y), verbose=0)
-    >>> sorted(history.history)[-4:]
-    ['l1_loss', 'val_l1', 'val_psnr', 'val_ssim']
-    >>> model.predict(x, verbose=0).shape
-    (2, 32, 32, 3)
+    Examples:
+      >>> model = tfpix2pix.Pix2Pix(
+      ...     tfpix2pix.unet_generator(32, base_filters=4), tfpix2pix.patch_discriminator(16, base_filters=4)
+      ... )
+      >>> model.compile()
+      >>> x, y = np.zeros((2, 32, 32, 3), "float32") - 1, np.zeros((2, 32, 32, 3), "float32") - 1
+      >>> history = model.fit(x, y, batch_size=1, validation_data=(x, y), verbose=0)
+      >>> sorted(history.history)[-4:]
+      ['l1_loss', 'val_l1', 'val_psnr', 'val_ssim']
+      >>> model.predict(x, verbose=0).shape
+      (2, 32, 32, 3)
     """
 
     def __init__(

@@ -53,9 +53,9 @@ def patch_discriminator(
 
     Source: Sec. 3.2.2, 6.1.2; strides and paddings from the original code.
 
-    Example:
-    >>> patch_discriminator(70).count_params()
-    2768705
+    Examples:
+      >>> patch_discriminator(70).count_params()
+      2768705
     """
     if receptive_field not in STRIDED_CONVOLUTIONS:
         raise ValueError(
@@ -122,9 +122,9 @@ def multiscale_discriminator(
     Source: Wang et al., CVPR 2018, Sec. 3.2; paddings and strides from the original code.
     5,603,202 parameters with 36 + 3 channels, as for Cityscapes.
 
-    Example:
-    >>> multiscale_discriminator(2, input_channels=36).count_params()
-    5603202
+    Examples:
+      >>> multiscale_discriminator(2, input_channels=36).count_params()
+      5603202
     """
     for name, value in (
         ("num_discriminators", num_discriminators),
@@ -205,10 +205,10 @@ def with_features(discriminator: keras.Model) -> keras.Model:
 
     Source: the features are those of pix2pixHD (Wang et al., CVPR 2018, Sec. 3.2).
 
-    Example:
-    >>> model = with_features(patch_discriminator(16, base_filters=8))
-    >>> [output.shape[-1] for output in model.outputs]
-    [8, 16, 1]
+    Examples:
+      >>> model = with_features(patch_discriminator(16, base_filters=8))
+      >>> [output.shape[-1] for output in model.outputs]
+      [8, 16, 1]
     """
     logits = {id(output) for output in discriminator.outputs}
     features = [

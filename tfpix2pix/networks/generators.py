@@ -79,11 +79,11 @@ def unet_generator(
 
     Source: Sec. 3.2.1, 6.1.1. 54,413,955 parameters at the defaults.
 
-    Example:
-    >>> generator = unet_generator((64, 64), base_filters=8)
-    >>> image, seed = np.zeros((1, 64, 64, 3), "float32"), np.zeros((1, 2), "int32")
-    >>> generator([image, seed]).shape
-    TensorShape([1, 64, 64, 3])
+    Examples:
+      >>> generator = unet_generator((64, 64), base_filters=8)
+      >>> image, seed = np.zeros((1, 64, 64, 3), "float32"), np.zeros((1, 2), "int32")
+      >>> generator([image, seed]).shape
+      TensorShape([1, 64, 64, 3])
     """
     dtype = dtype or default_policy()
     return _build_generator(
@@ -116,9 +116,9 @@ def encoder_decoder_generator(
 
     The arguments, the result, the errors and the source are those of `unet_generator`.
 
-    Example:
-    >>> encoder_decoder_generator((64, 64), base_filters=8).name
-    'encoder_decoder_generator'
+    Examples:
+      >>> encoder_decoder_generator((64, 64), base_filters=8).name
+      'encoder_decoder_generator'
     """
     dtype = dtype or default_policy()
     return _build_generator(

@@ -68,9 +68,9 @@ def global_generator(
     Source: Wang et al., High-Resolution Image Synthesis and Semantic Manipulation with Conditional
     GANs, CVPR 2018, Sec. 3.1. 182,546,755 parameters with 36 input channels, as for Cityscapes.
 
-    Example:
-    >>> global_generator(36).count_params()
-    182546755
+    Examples:
+      >>> global_generator(36).count_params()
+      182546755
     """
     return build_residual(
         "global_generator",
@@ -127,9 +127,9 @@ def enhancer_generator(
 
     Source: Wang et al., CVPR 2018, Sec. 3.1. 182,857,059 parameters with 36 input channels.
 
-    Example:
-    >>> enhancer_generator(36).count_params()
-    182857059
+    Examples:
+      >>> enhancer_generator(36).count_params()
+      182857059
     """
     depth = _check_count("depth", depth, GLOBAL_DEPTH)
     blocks = _check_count("residual_blocks", residual_blocks, GLOBAL_BLOCKS)

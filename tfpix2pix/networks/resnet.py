@@ -46,9 +46,9 @@ def resnet_9blocks_generator(
 
     Source: `ResnetGenerator` of the PyTorch reference; Johnson et al., ECCV 2016.
 
-    Example:
-    >>> resnet_9blocks_generator(normalization="plain_instance").count_params()
-    11378179
+    Examples:
+      >>> resnet_9blocks_generator(normalization="plain_instance").count_params()
+      11378179
     """
     options = ResidualOptions(normalization, dropout_rate, dtype or default_policy(), palette)
     return _build(9, (input_channels, output_channels), base_filters, options)
@@ -68,9 +68,9 @@ def resnet_6blocks_generator(
 
     The arguments, the result, the errors and the source are those of `resnet_9blocks_generator`.
 
-    Example:
-    >>> resnet_6blocks_generator(normalization="plain_instance").count_params()
-    7837699
+    Examples:
+      >>> resnet_6blocks_generator(normalization="plain_instance").count_params()
+      7837699
     """
     options = ResidualOptions(normalization, dropout_rate, dtype or default_policy(), palette)
     return _build(6, (input_channels, output_channels), base_filters, options)

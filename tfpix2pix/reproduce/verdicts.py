@@ -112,9 +112,9 @@ def probability_within(distance: float, freedom: int) -> float:
 
     Source: Abramowitz and Stegun, 26.7.4; for even degrees the sum is finite.
 
-    Example:
-    >>> round(probability_within(2.776, 4), 4)
-    0.95
+    Examples:
+      >>> round(probability_within(2.776, 4), 4)
+      0.95
     """
     if math.isinf(distance):
         return 1.0

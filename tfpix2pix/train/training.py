@@ -111,10 +111,10 @@ def train_and_evaluate(
         lost; what was saved before remains.
       TrainingStopped: on a signal that asks for a stop, after a checkpoint was saved.
 
-    Example:
-    >>> config = make_config(dataset="synthetic", image_size=32, base_filters=4, steps=1, export=False)
-    >>> train_and_evaluate(config, workdir).step
-    1
+    Examples:
+      >>> config = make_config(dataset="synthetic", image_size=32, base_filters=4, steps=1, export=False)
+      >>> train_and_evaluate(config, workdir).step
+      1
     """
     if generator and build_step:
         raise UsageError("`build_step` builds the generator too: give it or `generator`, not both")

@@ -56,10 +56,10 @@ def translate_images(generator: keras.Model, images: npt.ArrayLike, noise_seed: 
     Raises:
       ValueError: when `images` have another shape, type or range.
 
-    Example:
-    >>> generator = unet_generator((32, 32), base_filters=4)
-    >>> translate_images(generator, np.zeros((40, 50, 3), np.uint8)).shape
-    (40, 50, 3)
+    Examples:
+      >>> generator = unet_generator((32, 32), base_filters=4)
+      >>> translate_images(generator, np.zeros((40, 50, 3), np.uint8)).shape
+      (40, 50, 3)
     """
 
     def generate(input_image, noise_seed):
@@ -104,9 +104,9 @@ class Translator:
       UsageError: when `model` is neither a run nor a SavedModel, or another argument does not apply.
       UserError: when the model cannot be read.
 
-    Example:
-    >>> Translator(workdir)(np.zeros((40, 50, 3), np.uint8), noise_seed=7).shape
-    (40, 50, 3)
+    Examples:
+      >>> Translator(workdir)(np.zeros((40, 50, 3), np.uint8), noise_seed=7).shape
+      (40, 50, 3)
     """
 
     def __init__(

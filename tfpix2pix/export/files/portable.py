@@ -46,10 +46,10 @@ def build_portable_generator(
     Raises:
       UserError: when a layer cannot be copied.
 
-    Example:
-    >>> generator = unet_generator((32, 32), base_filters=4)
-    >>> build_portable_generator(generator, (40, 50)).output_shape
-    (None, 40, 50, 3)
+    Examples:
+      >>> generator = unet_generator((32, 32), base_filters=4)
+      >>> build_portable_generator(generator, (40, 50)).output_shape
+      (None, 40, 50, 3)
     """
     inputs = _build_inputs(generator, image_size)
     outputs = _Rebuilding(with_noise).run(generator, inputs)

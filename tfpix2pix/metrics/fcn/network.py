@@ -129,9 +129,9 @@ def fcn8s(
     score start at zero, upsampling starts bilinear, and the last upsampling stays so. The
     layout is that of Simonyan and Zisserman, 2015. The normalisation is ours.
 
-    Example:
-    >>> fcn8s(11, width=0.125)(tf.zeros([1, 45, 70, 3])).shape
-    TensorShape([1, 45, 70, 11])
+    Examples:
+      >>> fcn8s(11, width=0.125)(tf.zeros([1, 45, 70, 3])).shape
+      TensorShape([1, 45, 70, 11])
     """
     if normalization not in ("group", "none"):
         raise ValueError(f"normalization must be 'group' or 'none'. Received: {normalization!r}")
