@@ -1,8 +1,10 @@
 import json
+import os
 import runpy
 import shlex
 import subprocess
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +53,8 @@ def test_the_command_takes_noise_limits_and_versions_and_writes_a_card(workdir, 
     folder = tmp_path / "saved models"
     (folder / "mine" / "1").mkdir(parents=True)
     (folder / "mine" / "1" / "saved_model.pb").touch()  # an older version, as far as exports look at it
+    noon_sec = datetime(2020, 2, 29, 12, tzinfo=timezone.utc).timestamp()
+    os.utime(workdir / "checkpoints" / "step-00000002" / "checkpoint.json", (noon_sec, noon_sec))
     flags = ["--serving_noise=off", "--max_pixels=1024", "--keep_versions=1", "--name=mine"]
     main(["export", f"--workdir={workdir}", f"--output={folder}", *flags])
     assert [path.name for path in (folder / "mine").iterdir()] == ["2"]
@@ -60,6 +64,7 @@ def test_the_command_takes_noise_limits_and_versions_and_writes_a_card(workdir, 
     assert serve[-1] == f"--model_base_path={folder / 'mine'}"
     card = json.loads((folder / "mine" / "2" / "model_card.json").read_text())
     assert (card["dataset"], card["step"], card["noise"]["policy"]) == ("synthetic", 2, "off")
+    assert card["date"] == "2020-02-29"
     assert card["input"]["max_pixels"] == 1024
     assert card["config"]["depth"] == 3 and card["config"]["seed"] == 5
     assert "data_dir" not in card["config"] and card["recipe"] is None

@@ -42,6 +42,7 @@ def describe_run(workdir: Path, config: Config, step: int) -> dict[str, Any]:
         "task": config.task,
         "side_by_side": read_shapes(workdir),
         "step": step,
+        "date": checkpoints.read_date(workdir, step),
         # False if the training set could not be read by an index, and a break of the training changed it.
         "resumes_exactly": resumes_exactly(workdir),
         "scores": {

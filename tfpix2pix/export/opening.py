@@ -67,6 +67,16 @@ def load_saved_model(version: Path) -> tuple[Generate, tuple[int, int]]:
     return generate, (inputs[INPUT_IMAGE].shape[-1], outputs[GENERATED_IMAGE].shape[-1])
 
 
+def read_card(version: Path) -> Any:
+    """Returns what `model_card.json` holds, or an empty dictionary where there is no card.
+
+    Raises:
+      ValueError: when it is no JSON.
+    """
+    file = version / CARD_FILE
+    return json.loads(file.read_text()) if file.is_file() else {}
+
+
 def read_config(version: Path) -> Config | None:
     """Returns the configuration of the training as the card of a SavedModel says it.
 
@@ -83,7 +93,7 @@ def read_config(version: Path) -> Config | None:
     """
     file = version / CARD_FILE
     try:
-        told = _read_card(version).get("config")
+        told = read_card(version).get("config")
         if told is None:
             return None
         return from_json(json.dumps({name: value for name, value in told.items() if name in FIELDS}))
@@ -104,7 +114,7 @@ def read_scale(version: Path) -> Scale:
       version: folder of the SavedModel.
     """
     try:
-        written = _read_card(version).get("scale")
+        written = read_card(version).get("scale")
         if written is not None:
             return scale_from_json(written)
         config = read_config(version)
@@ -124,12 +134,6 @@ def read_shapes(version: Path) -> list[float] | None:
       What `pair_shapes.measure_shapes` returned; None where the card does not say it, or cannot be read.
     """
     try:
-        return _read_card(version).get("side_by_side")
+        return read_card(version).get("side_by_side")
     except (ValueError, AttributeError):
         return None
-
-
-def _read_card(version: Path) -> Any:
-    """Returns what the card of a SavedModel holds, or an empty dictionary where there is no card."""
-    file = version / CARD_FILE
-    return json.loads(file.read_text()) if file.is_file() else {}

@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,15 @@ def read_metadata(workdir: Path, step: int) -> dict[str, Any]:
     if (told := metadata.pop(_DIGEST, None)) is not None and told != _digest(metadata):
         raise ValueError(f"{METADATA} does not hold what was written")
     return metadata
+
+
+def read_date(workdir: Path, step: int) -> str:
+    """Returns the day on which the checkpoint of a step was written, as YYYY-MM-DD in UTC.
+
+    It is that of its file, so a copy that does not keep times has its own day.
+    """
+    written_sec = (checkpoint_folder(workdir, step) / METADATA).stat().st_mtime
+    return datetime.fromtimestamp(written_sec, timezone.utc).date().isoformat()
 
 
 def _digest(metadata: Mapping[str, Any]) -> str:
