@@ -12,6 +12,7 @@ import sys
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
@@ -210,6 +211,16 @@ def test_the_page_is_told_what_to_offer(server):
     assert [colour["name"] for colour in model["colours"]][2:4] == ["window", "door"]
     assert len(model["examples"]) == 24
     assert (model["max_pixels"], model["requests_per_sec"]) == (20000, 1000)
+    facts = {fact["name"]: fact["text"] for fact in model["card"]}
+    assert facts == {
+        "Model": "run",
+        "Data": "synthetic: generated facades, labels → photo",
+        "Task": "it generates the target image of a pair from its input image",
+        "Direction": "B to A, from the right image of a pair to the left one",
+        "Size": "images of 32 x 32 px in the training",
+        "Method": "pix2pix, generator unet",
+        "Training": f"2 steps, until {datetime.now(timezone.utc).date()}",
+    }
     status, example = ask(server, "GET", "/api/examples/23")
     assert np.array(Image.open(io.BytesIO(example))).shape == (32, 32, 3)
     assert str(server.process.args) not in answer.decode()
@@ -256,6 +267,8 @@ def test_a_saved_model_and_a_run_give_the_same(run_folder, tmp_path, server):
     with serve_model(tmp_path / "models" / "painter") as other:
         model = json.loads(ask(other, "GET", "/api/model")[1])
         assert (model["kind"], model["width"], model["title"]) == ("labels", 32, "synthetic")
+        own, of_run = model["card"], json.loads(ask(server, "GET", "/api/model")[1])["card"]
+        assert own[0]["text"] == "painter, version 1" and own[1:] == of_run[1:]
         contents = encode(draw(6))
         mine, theirs = (translate(each, contents, "?noise_seed=3&samples=4") for each in (other, server))
         assert np.abs(np.stack(mine).astype(int) - np.stack(theirs)).max() <= 1
@@ -267,6 +280,8 @@ def test_a_model_elsewhere_is_asked(models, saved_models, protocol):
     with browser.serve([*DEMO, f"--serving_url={url}", "--model=tiny", "--dataset=facades"]) as server:
         model = json.loads(ask(server, "GET", "/api/model")[1])
         assert (model["kind"], model["width"], model["title"]) == ("labels", 256, "facades")
+        assert [fact["name"] for fact in model["card"]] == ["Model", "Data", "Task", "Direction"]
+        assert model["card"][0]["text"] == "tiny" and model["card"][1]["url"].endswith("/facades.tar.gz")
         pixels = draw(7)
         samples = translate(server, encode(pixels), "?noise_seed=9&samples=4")
         translator = Translator(saved_models / "tiny")

@@ -17,6 +17,7 @@ from fastapi import FastAPI, HTTPException, Path, Query, Request
 from starlette.responses import Response
 
 from tfpix2pix.web.application import add_files, add_page, make_application
+from tfpix2pix.web.demo.about import Fact
 from tfpix2pix.web.demo.input import Example, Sheet
 from tfpix2pix.web.demo.models import BadPictureError, Painter, UnavailableError
 from tfpix2pix.web.limits import RateLimit
@@ -54,6 +55,7 @@ def make_demo(
     examples: Sequence[Example] = (),
     limits: Limits | None = None,
     allowed_hosts: tuple[str, ...] = (),
+    card: Sequence[Fact] = (),
 ) -> FastAPI:
     """Returns the application.
 
@@ -63,12 +65,13 @@ def make_demo(
       examples: what people may begin with.
       limits: limits of requests.
       allowed_hosts: names that browsers may know the server by, besides localhost and IP addresses.
+      card: what the page says of the model.
     """
     limits = limits or Limits()
     app = make_application(max_body_bytes=limits.max_bytes, allowed_hosts=allowed_hosts)
     add_page(app, "/", STATIC_FOLDER / "index.html")
     add_files(app, demo=STATIC_FOLDER)
-    description = _describe(sheet, examples, limits)
+    description = {**_describe(sheet, examples, limits), "card": [dataclasses.asdict(fact) for fact in card]}
     queue = WorkQueue(limits.max_waiting)
     of_page, of_address = (_make_rate(limits.requests_per_sec * pages) for pages in (1, PAGES_PER_ADDRESS))
 

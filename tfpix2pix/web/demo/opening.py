@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.translate.translator import Translator
+from tfpix2pix.web.demo.about import Fact, describe_model, describe_translator
 from tfpix2pix.web.demo.application import Limits, make_demo
 from tfpix2pix.web.demo.input import (
     Origin,
@@ -55,25 +56,26 @@ def open_demo(
     limits = limits or Limits()
     chosen = {name: text for name, text in (("dataset", dataset), ("data_dir", data_dir)) if text}
     if serving_url is None:
-        painter, origin = _open_local(model, checkpoint, limits.max_pixels, chosen)
+        painter, origin, card = _open_local(model, checkpoint, limits.max_pixels, chosen)
     elif checkpoint is not None:
         raise UsageError("`checkpoint` is for a run; `serving_url` names a server, which chose its own")
     else:
         painter = RemotePainter(serving_url, str(model), limits.max_pixels)
         origin = origin_of_name(str(model), **chosen)
+        card = describe_model(str(model), origin)
     sheet = describe_input(origin, kind, palette)
     _check_max_pixels(limits.max_pixels, sheet.size)
     offered = read_examples(origin, sheet) if examples else ()
     painter.warm_up(sheet.size)
-    return make_demo(painter, sheet, offered, limits, allowed_hosts), painter.title
+    return make_demo(painter, sheet, offered, limits, allowed_hosts, card), painter.title
 
 
 def _open_local(
     model: str | Path, checkpoint: str | None, max_pixels: int, chosen: dict[str, str]
-) -> tuple[Painter, Origin]:
+) -> tuple[Painter, Origin, tuple[Fact, ...]]:
     translator = Translator(model, checkpoint)
     origin = origin_of_translator(translator, **chosen)
-    return LocalPainter(translator, max_pixels), origin
+    return LocalPainter(translator, max_pixels), origin, describe_translator(translator, model, origin)
 
 
 def _check_max_pixels(max_pixels: int, size: tuple[int, int]) -> None:
