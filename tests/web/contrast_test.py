@@ -59,8 +59,8 @@ def test_text_of_buttons_is_readable_in_every_state(name, scheme):
     with browser.open_browser() as chromium:
         page = chromium.new_context(color_scheme=scheme).new_page()
         page.set_content(_read_page(name))
-        for disabled in (False, True):
-            setting = f"each.disabled = {str(disabled).lower()}"
+        for disabled, pressed in ((False, False), (False, True), (True, False)):
+            setting = f"each.disabled = {str(disabled).lower()}; each.ariaPressed = {str(pressed).lower()}"
             page.evaluate(f"document.querySelectorAll('button').forEach((each) => {{ {setting} }})")
             for states in STATES:
                 measured = _measure_buttons(page, states)

@@ -19,7 +19,7 @@ from tfpix2pix.web.demo.application import Limits
 
 DEMO = [sys.executable, "-m", "tfpix2pix.web.demo", "--requests_per_sec=100"]
 SIDE = 32
-PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+PHONE = {"viewport": {"width": 360, "height": 780}, "is_mobile": True, "has_touch": True}
 NARROW = {"viewport": {"width": 320, "height": 640}, "is_mobile": True, "has_touch": True}
 BLANK = FACADES_PALETTE["background"]
 # A document shown as an image, as pixels.
@@ -221,11 +221,50 @@ def test_tools_paint_exact_colours_and_nothing_between(visit, labels_server):
     expected[1, 15] = colour("background")
     assert np.array_equal(visitor.drawing, expected)
 
+    visitor.choose("Line", "deco")  # as large as the brush
+    visitor.page.locator("#size").fill("1")
+    visitor.drag((4, 25), (12, 3), (20, 25))
+    expected[25, 4:21] = colour("deco")
+    assert np.array_equal(visitor.drawing, expected)
+
+    visitor.choose("Brush", "sill")
+    visitor.page.keyboard.down("Shift")
+    visitor.drag((27, 8), (3, 15), (27, 18))
+    visitor.page.keyboard.up("Shift")
+    expected[8:19, 27] = colour("sill")
+    assert np.array_equal(visitor.drawing, expected)
+
     visitor.choose("Brush", "pillar")
     visitor.page.locator("#size").fill("9")
     visitor.drag((2, 2), (30, 17), (5, 30))
     known = {(*rgb, 255) for rgb in FACADES_PALETTE.values()}
     assert {tuple(pixel) for pixel in visitor.drawing.reshape(-1, 4).tolist()} <= known
+
+
+def test_a_class_is_picked_from_the_drawing(visit, labels_server):
+    visitor = visit(labels_server)
+    page = visitor.page
+    visitor.choose("Rectangle", "shop")
+    visitor.drag((4, 4), (12, 12))
+    before, sent = visitor.drawing, len(visitor.sent)
+    visitor.choose("Brush", "door")
+    visitor.click("Pick")
+    page.mouse.click(*visitor.place(8, 8))
+    assert page.get_by_role("radio", checked=True).inner_text() == "shop"
+    pressed = page.locator("[data-tool][aria-pressed=true]")
+    assert pressed.get_attribute("data-tool") == "brush"  # one goes on drawing with what was picked
+    page.get_by_role("radio", name="door", exact=True).click()
+    page.keyboard.down("Alt")
+    page.mouse.click(*visitor.place(5, 11))
+    page.keyboard.up("Alt")
+    assert page.get_by_role("radio", checked=True).inner_text() == "shop"
+    page.get_by_role("radio", name="door", exact=True).click()
+    page.locator("#canvas").focus()
+    for key in ("i", "Space"):  # where the keyboard's cursor is, in the middle
+        page.keyboard.press(key)
+    middle = tuple(before[SIDE // 2, SIDE // 2].tolist())
+    assert colour(page.get_by_role("radio", checked=True).inner_text()) == middle
+    assert len(visitor.sent) == sent
 
 
 def test_undo_redo_and_clear(visit, labels_server):
@@ -392,7 +431,45 @@ def test_input_and_output_are_saved_as_one_file_and_shown_on_the_full_screen(vis
     both = np.array(Image.open(saved.value.path()).convert("RGB"))
     assert np.array_equal(both, np.concatenate([visitor.drawing[..., :3], visitor.output], axis=1))
     visitor.click("Full screen")
-    wait_for(lambda: visitor.page.locator("#pictures:fullscreen").count() == 1, visitor.page)
+    wait_for(lambda: visitor.page.locator("#frame:fullscreen").count() == 1, visitor.page)
+
+
+def _pixel(page: Any, x: float, y: float) -> tuple[int, ...]:
+    """Returns what the screen shows at a fraction of the output's width and height."""
+    shown = Image.open(io.BytesIO(page.locator("#frame").screenshot()))
+    return shown.convert("RGB").getpixel((round(x * shown.width), round(y * shown.height)))
+
+
+def test_input_lies_over_the_output_up_to_a_line_that_one_moves(visit, labels_server):
+    visitor = visit(labels_server)
+    page = visitor.page
+    visitor.click("Clear")
+    visitor.settle()
+    assert _pixel(page, 0.25, 0.25) != BLANK
+    visitor.click("Compare")
+    slider = page.get_by_label("How much of the input lies over the output")
+    assert [_pixel(page, x, 0.25) == BLANK for x in (0.25, 0.45, 0.55, 0.75)] == [True, True, False, False]
+    box = slider.bounding_box()
+    middle = box["x"] + box["width"] / 2
+    page.mouse.move(middle, box["y"] + 30)
+    page.mouse.down()
+    page.mouse.move(middle + page.locator("#frame").bounding_box()["width"] * 0.3, box["y"] + 50, steps=4)
+    page.mouse.up()
+    assert [_pixel(page, x, 0.25) == BLANK for x in (0.75, 0.85)] == [True, False]
+    slider.press("Home")
+    assert _pixel(page, 0.1, 0.25) != BLANK
+    slider.press("End")
+    assert _pixel(page, 0.9, 0.25) == BLANK
+    visitor.choose("Rectangle", "shop")
+    visitor.drag((0, 0), (31, 15))  # what lies over the output is the newest input
+    assert [_pixel(page, 0.5, y) for y in (0.25, 0.75)] == [FACADES_PALETTE["shop"], BLANK]
+    visitor.click("Four samples")
+    visitor.settle()
+    assert page.get_by_role("button", name="Compare").is_disabled() and slider.is_hidden()
+    visitor.click("Four samples")
+    visitor.settle()
+    visitor.click("Compare")
+    assert slider.is_hidden()
 
 
 def test_an_example_is_a_start(visit, labels_server):
@@ -553,7 +630,7 @@ def test_drawing_palette_and_picture_fit_on_a_screen_side_by_side(visit, labels_
 @pytest.mark.parametrize("options", [{"viewport": {"width": 740, "height": 360}}, PHONE, NARROW])
 def test_tools_have_names_on_phones(visit, labels_server, options):
     page = visit(labels_server, **options).page
-    for name in ("Rectangle", "Brush", "Fill", "Eraser"):
+    for name in ("Rectangle", "Brush", "Line", "Fill", "Eraser", "Pick"):
         box = page.locator("#bar .name", has_text=name).bounding_box()
         assert box["width"] >= 15 and box["height"] >= 12
 
@@ -632,6 +709,7 @@ def test_text_stands_out(visit, labels_server, scheme, samples):
 
 def test_everything_has_a_name(visit, labels_server):
     visitor = visit(labels_server)
+    visitor.click("Compare")
     nameless = visitor.page.evaluate(
         """[...document.querySelectorAll("button, a, input:not([type=file]), select, img, canvas, section")]
         .filter((e) => e.checkVisibility() && !e.closest("button")?.getAttribute("aria-label"))
@@ -645,6 +723,20 @@ def test_everything_has_a_name(visit, labels_server):
     live = visitor.page.locator("#voice")
     assert (live.get_attribute("role"), live.get_attribute("aria-live")) == ("status", "polite")
     assert live.inner_text().startswith("Picture ready after ")
+    card = visitor.page.get_by_role("region", name="The model")
+    assert card.locator("dt").all_inner_texts() == [
+        "Model",
+        "Data",
+        "Task",
+        "Direction",
+        "Size",
+        "Method",
+        "Training",
+    ]
+    assert card.get_by_role("link").get_attribute("href") == "https://arxiv.org/abs/1611.07004"
+    for control in ("#seed", "#seed-number"):  # what the seed does
+        described = visitor.page.locator(control).get_attribute("aria-describedby").split()
+        assert "details of the picture" in visitor.page.locator(f"#{described[0]}").inner_text()
 
 
 def test_busy_is_said_and_ends_by_itself(visit, labels_server):
@@ -879,6 +971,9 @@ def test_a_pen_draws_for_models_of_edges(visit, tmp_path):
             (0, 0, 0, 255),
         }
         assert (visitor.drawing[4:21, 4, :3] == 0).all()
+        visitor.page.locator("summary").click()
+        assert visitor.page.locator("#tool-names").inner_text() == "pen, line, rectangle, eraser"
+        assert visitor.page.locator("#tool-keys").inner_text().split() == ["B", "L", "R", "E"]
         visitor.page.context.close()
 
 

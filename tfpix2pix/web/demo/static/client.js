@@ -10,9 +10,11 @@ const LONGEST_WAIT_SEC = 8;
 
 export class Client {
   /**
-   * @param {(pictures: Blob[], question: object) => Promise<void>} show - called for every answer
+   * @param {(pictures: Blob[], question: object) => Promise<void>} show - called for every answer, with the
+   *   question and its `input`, a Blob
    * @param {(state: string, detail: object) => void} report - "waiting"; "done" {modelSec, totalSec}: the newest
-   *   question's pictures are shown; "slow" {text}: an answer is still awaited; "busy" and "away" {text}, tried again by itself; "refused" {text}; "cancelled"
+   *   question's pictures are shown; "slow" {text}: an answer is still awaited; "busy" and "away" {text}, tried
+   *   again by itself; "refused" {text}; "cancelled"
    * @param {number} requestsPerSec - that the server allows
    */
   constructor(show, report, requestsPerSec) {
@@ -65,9 +67,9 @@ export class Client {
     const wait = Math.min(LONGEST_WAIT_SEC, 2 ** failures);
     const start = performance.now();
     this.asking = new AbortController();
-    let body;
+    let input;
     try {
-      body = await (await question.encode()).arrayBuffer();
+      input = await question.encode();
     } catch {
       this.reportEnd("refused", { text: "This browser could not make a PNG file of the input." });
       return 0;
@@ -75,12 +77,12 @@ export class Client {
     if (!this.asking) return 0;
     // Status 0: nothing came back.
     const nothing = { status: 0, answer: {} };
-    const { status, answer, retrySec } = await this.send(question, body, this.asking).catch(() => nothing);
+    const { status, answer, retrySec } = await this.send(question, input, this.asking).catch(() => nothing);
     if (!this.asking) return 0;
     if (status === 200 && answer.pictures) {
       const totalSec = (performance.now() - start) / 1000;
       // Shown before anything else is asked: pictures never change places.
-      await this.show(answer.pictures.map(decode), question);
+      await this.show(answer.pictures.map(decode), { ...question, input });
       this.reportEnd("done", { modelSec: answer.model_sec, totalSec });
       return 0;
     }
@@ -103,7 +105,7 @@ export class Client {
   }
 
   /** Returns what came back; rejects when nothing did. */
-  async send({ noiseSeed, samples }, body, asking) {
+  async send({ noiseSeed, samples }, input, asking) {
     const address = `api/translate?page=${PAGE}&noise_seed=${noiseSeed}&samples=${samples}`;
     const headers = { "Content-Type": "image/png" };
     this.earliestMs = performance.now() + this.gapMs;
@@ -111,6 +113,7 @@ export class Client {
     const text = `The server has not answered for ${SLOW_MS / 1000} s. This page still waits for it.`;
     const slow = setTimeout(() => this.report("slow", { text }), SLOW_MS);
     try {
+      const body = await input.arrayBuffer();
       const response = await fetch(address, { method: "POST", body, headers, signal: asking.signal });
       const answer = parse(await response.text());
       return { status: response.status, answer, retrySec: Number(response.headers.get("Retry-After")) };

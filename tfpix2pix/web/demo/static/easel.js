@@ -10,9 +10,9 @@ export class Easel {
   /**
    * @param {HTMLCanvasElement} canvas - to draw on
    * @param {HTMLElement} cursor - laid over it, shows where and how large the tool is
-   * @param {object} options - colours of the sheet; readTool() gives {kind, colour, size}, or null without tools;
-   *   changed() is called after each change, finished(operation) at the end of one, say(text) for what a
-   *   screen reader shall read
+   * @param {object} options - colours of the sheet; readTool() gives {kind, colour, size, isStraight}, or null
+   *   without tools; changed() is called after each change, finished(operation) at the end of one, pick(colour)
+   *   for one that is picked, say(text) for what a screen reader shall read
    */
   constructor(canvas, cursor, options) {
     Object.assign(this, { canvas, cursor }, options);
@@ -43,18 +43,20 @@ export class Easel {
   }
 
   begin(x, y) {
-    const tool = this.readTool();
-    if (!tool) return;
+    const { isStraight = false, ...tool } = this.readTool() ?? {};
+    if (tool.kind === "pick") return this.pick(this.raster.classAt(x, y));
+    if (!tool.kind) return;
     const points = tool.kind === "rectangle" ? [x, y, x, y] : [x, y];
     this.operation = { ...tool, points };
+    this.isStraight = isStraight;
     this.before = this.raster.pixels.slice();
     this.repaint();
   }
 
-  extend(x, y) {
+  extend(x, y, isStraight = this.isStraight) {
     const { kind, points } = this.operation;
     if (kind === "fill" || (points.at(-2) === x && points.at(-1) === y)) return;
-    if (kind === "rectangle") points.splice(2, 2, x, y);
+    if (kind === "rectangle" || isStraight) points.splice(2, Infinity, x, y);
     else points.push(x, y);
     this.repaint();
   }
@@ -89,13 +91,15 @@ export class Easel {
       if (event.button || !event.isPrimary || this.operation) return;
       canvas.focus({ preventScroll: true, focusVisible: false });
       canvas.setPointerCapture(event.pointerId);
-      this.begin(...this.locate(event));
+      if (event.altKey && this.readTool()) this.pick(this.raster.classAt(...this.locate(event)));
+      else this.begin(...this.locate(event));
     });
     canvas.addEventListener("pointermove", (event) => {
       this.showPointer(event);
       if (!this.operation || !canvas.hasPointerCapture(event.pointerId)) return;
       const events = event.getCoalescedEvents?.() ?? [];
-      for (const each of events.length ? events : [event]) this.extend(...this.locate(each));
+      const isStraight = this.isStraight || event.shiftKey;
+      for (const each of events.length ? events : [event]) this.extend(...this.locate(each), isStraight);
     });
     canvas.addEventListener("pointerup", () => this.finish());
     canvas.addEventListener("pointercancel", () => this.cancel());
@@ -139,6 +143,7 @@ export class Easel {
     this.showCursor(x, y, true);
     if (this.operation) return this.finish(), this.say("Done.");
     this.begin(x, y);
+    if (!this.operation) return; // a class was picked
     if (this.operation.kind === "fill") return this.finish(), this.say("Filled.");
     this.say("Drawing: arrow keys go on, space ends, escape takes back.");
   }
@@ -150,7 +155,7 @@ export class Easel {
 
   showCursor(x, y, isCross) {
     const { width, height } = this.raster;
-    const { size = 1 } = this.readTool();
+    const { size = 1 } = this.readTool(); // px
     const style = this.cursor.style;
     style.left = `${(100 * (x + 0.5)) / width}%`;
     style.top = `${(100 * (y + 0.5)) / height}%`;

@@ -1,4 +1,4 @@
-// The pictures that came back, each to be saved.
+// The pictures that came back, each to be saved, and all of them with their input as one file.
 
 export class Output {
   /**
@@ -13,57 +13,75 @@ export class Output {
   }
 
   clear() {
-    this.urls.forEach((url) => URL.revokeObjectURL(url));
+    this.release(this.urls);
     this.urls = [];
+    this.input = null;
     this.place.classList.remove("four");
     this.place.style.aspectRatio = `${this.width} / ${this.height}`;
     this.place.replaceChildren(this.empty);
   }
 
-  show(pictures, { noiseSeed, width, height }) {
+  /** Shows pictures, and keeps the input that they were made of as `input`, an image. */
+  async show(pictures, { input, noiseSeed, width, height }) {
     const before = this.urls;
-    const urls = (this.urls = pictures.map((picture) => URL.createObjectURL(picture)));
-    const figures = urls.map((url, place) => {
-      const number = pictures.length > 1 ? place + 1 : 0;
-      const name = number ? `Sample ${number}` : "Output";
-      const image = Object.assign(new Image(width, height), { src: url, alt: `${name}: the translated picture` });
-      const link = Object.assign(document.createElement("a"), {
-        className: "button save",
-        download: `output-seed-${noiseSeed}${number ? `-sample-${number}` : ""}.png`,
-        href: url,
-        title: `Save ${name.toLowerCase()}`,
-        textContent: "↓",
-      });
-      link.setAttribute("aria-label", link.title);
-      const figure = document.createElement("figure");
-      figure.append(image, link);
-      return [image.decode(), figure];
-    });
-    this.place.classList.toggle("four", pictures.length > 1);
+    const urls = (this.urls = [input, ...pictures].map((picture) => URL.createObjectURL(picture)));
+    const [shownInput, ...images] = urls.map((src) => Object.assign(new Image(width, height), { src }));
+    shownInput.alt = "The input of this output";
+    const figures = images.map((image, place) => makeFigure(image, images.length > 1 ? place + 1 : 0, noiseSeed));
+    this.place.classList.toggle("four", images.length > 1);
     this.place.style.aspectRatio = `${width} / ${height}`;
     // In one go once they are decoded: no flicker between two pictures.
-    return Promise.allSettled(figures.map(([decoded]) => decoded)).then(() => {
-      if (this.urls === urls) this.place.replaceChildren(...figures.map(([, figure]) => figure));
-      before.forEach((url) => URL.revokeObjectURL(url));
-    });
+    await Promise.allSettled([shownInput, ...images].map((image) => image.decode()));
+    if (this.urls === urls) {
+      this.input = shownInput;
+      this.place.replaceChildren(...figures);
+    }
+    this.release(before);
+  }
+
+  /** Whether one picture is shown, and not four samples. */
+  get isSingle() {
+    return this.place.querySelectorAll("img").length === 1;
+  }
+
+  release(urls) {
+    urls.forEach((url) => URL.revokeObjectURL(url));
+  }
+
+  /** Returns a PNG file of the input and what was made of it, side by side. */
+  join() {
+    return joinPictures([this.input, ...this.place.querySelectorAll("img")]);
   }
 }
 
-/** Returns a PNG file of pictures side by side, each as high as the highest. */
-export function joinPictures(pictures) {
-  const sizes = pictures.map(({ naturalWidth, naturalHeight, width, height }) => [
-    naturalWidth ?? width,
-    naturalHeight ?? height,
-  ]);
-  const height = Math.max(...sizes.map(([, each]) => each));
-  const widths = sizes.map(([width, each]) => Math.round((width * height) / each));
+/** @param {number} number - of the sample; 0 where there is one only */
+function makeFigure(image, number, noiseSeed) {
+  const name = number ? `Sample ${number}` : "Output";
+  image.alt = `${name}: the translated picture`;
+  const link = Object.assign(document.createElement("a"), {
+    className: "button save",
+    download: `output-seed-${noiseSeed}${number ? `-sample-${number}` : ""}.png`,
+    href: image.src,
+    title: `Save ${name.toLowerCase()}`,
+    textContent: "↓",
+  });
+  link.setAttribute("aria-label", link.title);
+  const figure = document.createElement("figure");
+  figure.append(image, link);
+  return figure;
+}
+
+/** Returns a PNG file of images side by side, each as high as the highest. */
+function joinPictures(images) {
+  const height = Math.max(...images.map(({ naturalHeight }) => naturalHeight));
+  const widths = images.map(({ naturalWidth, naturalHeight }) => Math.round((naturalWidth * height) / naturalHeight));
   const total = widths.reduce((sum, width) => sum + width, 0);
   const canvas = Object.assign(document.createElement("canvas"), { width: total, height });
   const context = canvas.getContext("2d");
   context.imageSmoothingEnabled = false;
   let left = 0;
-  for (const [place, picture] of pictures.entries()) {
-    context.drawImage(picture, left, 0, widths[place], height);
+  for (const [place, image] of images.entries()) {
+    context.drawImage(image, left, 0, widths[place], height);
     left += widths[place];
   }
   return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));

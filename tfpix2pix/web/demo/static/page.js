@@ -1,13 +1,16 @@
 // The page: what people do with the drawing, and what becomes of it.
 
+import { listFacts, listKeys } from "./about.js";
 import { Client } from "./client.js";
+import { Comparison } from "./comparison.js";
 import { Documents } from "./documents.js";
 import { Easel } from "./easel.js";
 import { History } from "./history.js";
-import { SEED_RULE, readLink, readSeed, writeLink } from "./link.js";
-import { Output, joinPictures, save } from "./output.js";
+import { readLink, writeLink } from "./link.js";
+import { Output, save } from "./output.js";
 import { acceptImages, Camera, readImage } from "./photos.js";
 import { encodePng } from "./png.js";
+import { Settings } from "./settings.js";
 import { Tools } from "./tools.js";
 import { LEADS, TITLES } from "./words.js";
 
@@ -19,11 +22,14 @@ const say = (text) => ($("voice").textContent = text);
 export class Page {
   constructor(model) {
     this.model = model;
-    const elements = { bar: $("bar"), palette: $("palette"), size: $("size"), sizeText: $("size-text") };
+    const elements = { bar: $("bar"), palette: $("palette"), sizeInput: $("size"), sizeText: $("size-text") };
     this.tools = new Tools(model, { ...elements, sizeLabel: $("size-label") }, say);
     this.documents = new Documents(model, () => Number($("photo-size").value));
+    const seedElements = { slider: $("seed"), number: $("seed-number"), problem: $("seed-problem") };
+    this.settings = new Settings({ ...seedElements, four: $("four") }, () => (this.translate(), this.keepLinkSoon()));
     this.output = new Output($("pictures"), model);
-    const show = (pictures, question) => this.output.show(pictures, question);
+    this.comparison = new Comparison({ button: $("compare"), layer: $("comparison"), slider: $("split") });
+    const show = async (pictures, question) => (await this.output.show(pictures, question), this.showActions());
     const report = (state, detail) => this.report(state, detail);
     this.client = new Client(show, report, model.requests_per_sec);
     this.easel = new Easel($("canvas"), $("cursor"), {
@@ -31,6 +37,7 @@ export class Page {
       readTool: () => (this.history.current.base.kind === "none" ? null : this.tools.read()),
       changed: () => (this.turn++, this.translate()),
       finished: (operation) => this.add(operation),
+      pick: (colour) => this.tools.pick(colour),
       say,
     });
     this.turn = 0; // goes up with every change: what is opened meanwhile came too late
@@ -59,6 +66,9 @@ export class Page {
     for (const id of ["camera", "photo-size-label"]) $(id).hidden = !takesPhotos;
     $("open").textContent = takesPhotos ? "Open photo" : "Open image";
     this.listPhotoSizes();
+    listFacts($("facts"), this.model.card);
+    listKeys($("tool-keys"), $("tool-names"), this.tools.describe());
+    $("full-screen").hidden = !document.fullscreenEnabled;
     $("examples").hidden = !examples.length;
     $("example-strip").append(...examples.map((name, place) => this.makeExample(name, place)));
   }
@@ -83,13 +93,10 @@ export class Page {
     $("undo").addEventListener("click", () => this.go(-1));
     $("redo").addEventListener("click", () => this.go(1));
     $("clear").addEventListener("click", () => this.push(this.documents.empty()));
-    $("seed").addEventListener("input", () => this.setSeed($("seed").value));
-    $("seed-number").addEventListener("input", () => this.setSeed($("seed-number").value));
-    $("four").addEventListener("click", () => this.set(this.settings.seed, !this.settings.isFour));
     $("again").addEventListener("click", () => this.translate());
     $("save-input").addEventListener("click", async () => save(await this.encode(), "input.png"));
-    $("save-both").addEventListener("click", () => this.saveBoth());
-    $("full-screen").addEventListener("click", () => $("pictures").requestFullscreen());
+    $("save-both").addEventListener("click", async () => save(await this.output.join(), "input-and-output.png"));
+    $("full-screen").addEventListener("click", () => $("frame").requestFullscreen());
     $("copy-link").addEventListener("click", () => this.copyLink());
     $("photo-size").addEventListener("change", () => this.resizePhoto());
     for (const id of ["open", "invited-open"]) $(id).addEventListener("click", () => $("file").click());
@@ -180,33 +187,7 @@ export class Page {
     this.keepLinkSoon();
   }
 
-  // Settings and links
-
-  get settings() {
-    return { seed: this.seed ?? 0, isFour: $("four").getAttribute("aria-pressed") === "true" };
-  }
-
-  setSeed(text) {
-    const seed = readSeed(text);
-    $("seed-problem").hidden = seed !== null;
-    $("seed-problem").textContent = seed === null ? `${SEED_RULE} Seed ${this.settings.seed} is still shown.` : "";
-    $("seed-number").setAttribute("aria-invalid", String(seed === null));
-    if (seed !== null) this.set(seed, this.settings.isFour);
-  }
-
-  set(seed, isFour) {
-    this.showSettings(seed, isFour);
-    this.translate();
-    this.keepLinkSoon();
-  }
-
-  showSettings(seed, isFour) {
-    this.seed = seed;
-    $("seed-problem").hidden = true;
-    $("seed").value = seed;
-    if ($("seed-number").value !== String(seed)) $("seed-number").value = seed;
-    $("four").setAttribute("aria-pressed", String(isFour));
-  }
+  // Links
 
   /** Returns the document of the address, null when that names none; shows its settings unless anything is newer. */
   async readLink() {
@@ -214,7 +195,7 @@ export class Page {
     if (!link) return null;
     const { turn } = this;
     const document = await this.documents.readLink(link);
-    if (turn === this.turn) this.showSettings(link.seed, link.isFour);
+    if (turn === this.turn) this.settings.show(link.seed, link.isFour);
     return document;
   }
 
@@ -249,15 +230,11 @@ export class Page {
     return encodePng(width, height, new Uint8Array(pixels.slice().buffer));
   }
 
-  async saveBoth() {
-    const pictures = [$("canvas"), ...$("pictures").querySelectorAll("img")];
-    save(await joinPictures(pictures), "input-and-output.png");
-  }
-
   translate() {
     if (this.history.current.base.kind === "none") {
       this.client.cancel();
       this.output.clear();
+      this.showActions();
       return;
     }
     const { width, height } = this.easel.raster;
@@ -268,14 +245,19 @@ export class Page {
   report(state, { text, modelSec, totalSec }) {
     const isWaiting = !["done", "refused", "cancelled"].includes(state);
     $("pictures").setAttribute("aria-busy", String(isWaiting));
-    // What is saved as one file belongs together.
-    $("save-both").disabled = $("full-screen").disabled = state !== "done";
     $("status").textContent = { busy: "Busy", away: "No connection", slow: "Waiting…" }[state] ?? (isWaiting ? "Translating…" : "");
     if (text) this.showProblem(text, { isOfModel: true, canRetry: state === "refused" });
     if (state !== "done") return;
     if (this.isProblemOfModel) this.showProblem("");
     $("status").textContent = `${seconds(totalSec)}, of that ${seconds(modelSec)} in the model`;
     say(`Picture ready after ${seconds(totalSec)}`);
+  }
+
+  /** Offers what can be done with the output that there is. */
+  showActions() {
+    const { input } = this.output;
+    $("save-both").disabled = $("full-screen").disabled = !input;
+    this.comparison.show(this.output.isSingle ? input : null);
   }
 
   /** Shows a sentence over the output, if it is of the model, or else over the input. */

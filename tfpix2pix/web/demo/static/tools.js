@@ -1,15 +1,18 @@
 // Which tool, which colour, how large: the buttons, the palette, and their keys.
 
+// `size` names the size that a tool has.
 const TOOLS = {
   rectangle: { kind: "rectangle", key: "r" },
-  brush: { kind: "stroke", key: "b" },
+  brush: { kind: "stroke", key: "b", size: "brush" },
+  line: { kind: "stroke", key: "l", size: "brush", isStraight: true },
   fill: { kind: "fill", key: "f" },
-  eraser: { kind: "stroke", key: "e" },
+  eraser: { kind: "stroke", key: "e", size: "eraser" },
+  pick: { kind: "pick", key: "i" },
 };
 const BY_SHEET = {
-  labels: { tools: ["rectangle", "brush", "fill", "eraser"], first: "rectangle", colour: 1, brush: 14 },
-  lines: { tools: ["brush", "rectangle", "eraser"], first: "brush", colour: 1, brush: 2 },
-  holes: { tools: ["rectangle", "brush", "eraser"], first: "rectangle", colour: 0, brush: 24 },
+  labels: { tools: ["rectangle", "brush", "line", "fill", "eraser", "pick"], first: "rectangle", colour: 1, brush: 14 },
+  lines: { tools: ["brush", "line", "rectangle", "eraser"], first: "brush", colour: 1, brush: 2 },
+  holes: { tools: ["rectangle", "brush", "line", "eraser"], first: "rectangle", colour: 0, brush: 24 },
   photo: { tools: [], first: null, colour: 0, brush: 1 },
 };
 const ERASER_PX = 24;
@@ -17,12 +20,12 @@ const ERASER_PX = 24;
 export class Tools {
   /**
    * @param {object} model - as the server describes it
-   * @param {object} elements - bar, palette, size, sizeLabel, sizeText
+   * @param {object} elements - bar, palette, sizeInput, sizeLabel, sizeText
    * @param {(text: string) => void} say - for screen readers
    */
   constructor(model, elements, say) {
     const { tools, first, colour, brush } = BY_SHEET[model.kind];
-    Object.assign(this, elements, { model, say, tools, tool: first });
+    Object.assign(this, elements, { model, say, tools, tool: first, toolBefore: first });
     this.colour = Math.min(colour, model.colours.length - 1);
     this.sizes = { brush, eraser: ERASER_PX };
     this.bar.hidden = this.sizeLabel.hidden = !tools.length;
@@ -33,16 +36,22 @@ export class Tools {
     }
     if (model.kind === "lines") this.bar.querySelector("[data-tool=brush] .name").textContent = "Pen";
     this.fillPalette();
-    this.size.addEventListener("input", () => this.setSize(Number(this.size.value)));
+    this.sizeInput.addEventListener("input", () => this.setSize(Number(this.sizeInput.value)));
     this.update();
   }
 
-  /** Returns what the easel draws with: {kind, colour, size}; null without tools. */
+  /** Returns what the easel draws with: {kind, colour, size, isStraight}; null without tools. */
   read() {
     if (!this.tool) return null;
-    const { kind } = TOOLS[this.tool];
+    const { kind, size, isStraight } = TOOLS[this.tool];
     const colour = this.tool === "eraser" ? this.eraserColour : this.colour;
-    return kind === "stroke" ? { kind, colour, size: this.sizes[this.tool] } : { kind, colour };
+    return size ? { kind, colour, size: this.sizes[size], isStraight } : { kind, colour };
+  }
+
+  /** Returns the key and the name of each tool. */
+  describe() {
+    const nameOf = (tool) => this.bar.querySelector(`[data-tool=${tool}] .name`).textContent;
+    return this.tools.map((tool) => ({ key: TOOLS[tool].key.toUpperCase(), name: nameOf(tool) }));
   }
 
   /** The empty sheet's colour, or, on a photo, what restores it. */
@@ -54,13 +63,14 @@ export class Tools {
   pressKey(key) {
     const tool = this.tools.find((name) => TOOLS[name].key === key.toLowerCase());
     if (tool) this.chooseTool(tool);
-    else if (key === "[" || key === "]") this.setSize((this.sizes[this.tool] ?? 0) + (key === "]" ? 2 : -2));
+    else if (key === "[" || key === "]") this.setSize((this.size ?? 0) + (key === "]" ? 2 : -2));
     else if (this.model.kind === "labels" && /^\d$/.test(key)) this.chooseColour((Number(key) + 9) % 10);
     else return false;
     return true;
   }
 
   chooseTool(name) {
+    if (this.tool !== "pick") this.toolBefore = this.tool;
     this.tool = name;
     this.say(`${name} chosen`);
     this.update();
@@ -69,14 +79,25 @@ export class Tools {
   chooseColour(place) {
     if (place >= this.model.colours.length) return;
     this.colour = place;
+    if (this.tool === "pick") this.tool = this.toolBefore;
     if (this.tool === "eraser") this.tool = "brush";
     this.say(`${this.model.colours[place].name} chosen`);
     this.update();
   }
 
+  /** Chooses a class that was picked from the drawing, where there is a palette. */
+  pick(place) {
+    if (this.tools.includes("pick")) this.chooseColour(place);
+  }
+
+  /** The size of the tool, px; undefined for tools without one. */
+  get size() {
+    return this.sizes[TOOLS[this.tool]?.size];
+  }
+
   setSize(size) {
-    if (!(this.tool in this.sizes)) return;
-    this.sizes[this.tool] = Math.min(Number(this.size.max), Math.max(1, size));
+    if (!this.size) return;
+    this.sizes[TOOLS[this.tool].size] = Math.min(Number(this.sizeInput.max), Math.max(1, size));
     this.update();
   }
 
@@ -87,9 +108,9 @@ export class Tools {
   update() {
     for (const button of this.buttons())
       button.setAttribute("aria-pressed", String(button.dataset.tool === this.tool));
-    const size = this.sizes[this.tool];
-    this.size.disabled = size === undefined;
-    if (size) this.size.value = size;
+    const { size } = this;
+    this.sizeInput.disabled = size === undefined;
+    if (size) this.sizeInput.value = size;
     this.sizeText.textContent = size ? `${size} px` : "";
     [...this.palette.children].forEach((radio, place) => {
       radio.setAttribute("aria-checked", String(place === this.colour));
