@@ -1,5 +1,6 @@
 """Connections that are silent, slow or many, on a real server; and how fast a server ends."""
 
+import asyncio
 import contextlib
 import socket
 import threading
@@ -10,6 +11,7 @@ import uvicorn
 from fastapi import Request
 
 from tfpix2pix.web import connections, protection
+from tfpix2pix.web import server as web_server
 from tfpix2pix.web.address import Address, open_socket
 from tfpix2pix.web.application import make_application
 from tfpix2pix.web.server import configure
@@ -108,6 +110,30 @@ def test_the_oldest_silent_connections_of_an_address_make_room(port, monkeypatch
         assert [_read_to_end(each) for each in opened[:2]] == [b"", b""]
         for each in opened[2:]:
             _count(each, HEAD + b"\r\n" + b"x" * 10)
+
+
+def test_a_server_that_is_stopped_waits_neither_for_work_nor_for_a_body(monkeypatch):
+    monkeypatch.setattr(web_server, "SHUTDOWN_SEC", 0.3)
+    app, begun = make_application(), threading.Event()
+
+    @app.post("/work")
+    async def work() -> None:
+        begun.set()
+        await asyncio.sleep(600)
+
+    address = Address()
+    with open_socket(address) as listening, contextlib.ExitStack() as stack:
+        server = uvicorn.Server(configure(app, address))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        port = listening.getsockname()[1]
+        working, sending, _silent = (stack.enter_context(_connect(port)) for _ in range(3))
+        working.sendall(b"POST /work HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        sending.sendall(HEAD.replace(b": 10", b": 1000") + b"\r\nx")
+        assert begun.wait(20)
+        server.should_exit = True
+        thread.join(20)  # it is 1 s where nothing else runs
+        assert not thread.is_alive()
 
 
 def test_a_trusted_proxy_has_as_many_connections_as_it_likes():
