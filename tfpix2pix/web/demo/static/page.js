@@ -66,6 +66,7 @@ export class Page {
     for (const id of ["camera", "photo-size-label"]) $(id).hidden = !takesPhotos;
     $("open").textContent = takesPhotos ? "Open photo" : "Open image";
     this.listPhotoSizes();
+    $("about").hidden = !this.model.card.length;
     listFacts($("facts"), this.model.card);
     listKeys($("tool-keys"), $("tool-names"), this.tools.describe());
     $("full-screen").hidden = !document.fullscreenEnabled;
