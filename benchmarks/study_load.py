@@ -28,7 +28,8 @@ from absl import flags
 
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UserError
-from tfpix2pix.study.folder import ANSWERS_FILE, Protocol
+from tfpix2pix.study.folder import ANSWERS_FILE
+from tfpix2pix.study.protocol import Protocol
 from tfpix2pix.study.store import open_store
 
 IMAGE_PX = 256
@@ -76,7 +77,7 @@ def _make_study(study_dir: Path, protocol: Protocol) -> None:
     command_line.import_tensorflow()
     from tfpix2pix.study.creation import create_study
     from tfpix2pix.study.folder import CONSENT_FILE, Study
-    from tfpix2pix.study.images import StudyImages
+    from tfpix2pix.study.images import ExamplePictures, StudyImages
 
     draw = np.random.default_rng(0)
     ids = tuple(str(number) for number in range(protocol.trials))
@@ -84,7 +85,8 @@ def _make_study(study_dir: Path, protocol: Protocol) -> None:
     def read():
         for _ in ids:
             shape = (IMAGE_PX, IMAGE_PX, 3)
-            yield draw.integers(0, 256, shape, np.uint8), {"noise": draw.integers(0, 256, shape, np.uint8)}
+            real, noise = draw.integers(0, 256, (2, *shape), np.uint8)
+            yield ExamplePictures({"noise": noise}, real)
 
     create_study(study_dir, StudyImages(("noise",), ids, read), Study("load", 0, (), (), protocol))
     (study_dir / CONSENT_FILE).write_text("A measurement without people.\n")  # serve refuses the placeholder

@@ -12,11 +12,13 @@ from starlette.testclient import TestClient
 
 from tfpix2pix.study.application import make_study_application
 from tfpix2pix.study.creation import create_study
-from tfpix2pix.study.folder import ANSWERS_FILE, CONSENT_FILE, Protocol, Study, read_secret
-from tfpix2pix.study.images import StudyImages
-from tfpix2pix.study.page import render_page
+from tfpix2pix.study.folder import ANSWERS_FILE, CONSENT_FILE, Study, read_secret
+from tfpix2pix.study.images import ExamplePictures, StudyImages
+from tfpix2pix.study.page import render_debriefing, render_page
+from tfpix2pix.study.protocol import Protocol
 from tfpix2pix.study.sessions import StudySessions
 from tfpix2pix.study.store import Store, open_store
+from tfpix2pix.study.texts import read_words
 
 ALGORITHMS = ("L1", "cGAN")
 BRIEF = Protocol(
@@ -41,10 +43,11 @@ def draw_picture(kind: str, number: int, size_px: int = 32) -> np.ndarray:
 def make_images(count: int, size_px: int = 32) -> StudyImages:
     """Returns `count` examples of both algorithms."""
 
-    def read() -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+    def read() -> Iterator[ExamplePictures]:
         for number in range(count):
             generated = {name: draw_picture(name, number, size_px) for name in ALGORITHMS}
-            yield draw_picture("real", number, size_px), generated
+            real = draw_picture("real", number, size_px)
+            yield ExamplePictures(generated, real, 255 - real)
 
     return StudyImages(ALGORITHMS, tuple(f"example-{number}" for number in range(count)), read)
 
@@ -65,8 +68,10 @@ def open_sessions(folder: Path, study: Study, store: Store, **settings: Any) -> 
 
 def make_app(folder: Path, study: Study, store: Store, **settings: Any):
     """Returns the application of a study as `serve` makes it."""
-    sessions = open_sessions(folder, study, store, **settings)
-    return make_study_application(sessions, render_page(folder, study, is_preview=False), b"key")
+    texts = read_words(folder)
+    sessions = open_sessions(folder, study, store, texts=texts, **settings)
+    page = render_page(folder, study, texts)
+    return make_study_application(sessions, page, b"key", debriefing=render_debriefing(folder))
 
 
 def open_answers(folder: Path) -> Store:
@@ -116,6 +121,10 @@ class Person:
         body = {"visit": self.visit["visit"], "chosen_side": side, "left_ms": 50.0, "right_ms": 66.5}
         body |= {"response_ms": 400.0, **changes}
         return self.client.post(f"/api/trials/{index}/answer", json=body)
+
+    def answer_questions(self, *answers: Any) -> Any:
+        """Answers the exit questions."""
+        return self.client.post("/api/exit", json={"answers": answers})
 
     def do_trial(self, index: int, side: str = "left") -> Any:
         """Sees a trial and answers it; returns the reply of the server."""

@@ -18,7 +18,9 @@ from tests.helpers import studies
 from tests.helpers.studies import Person
 from tfpix2pix.study.folder import load_study
 from tfpix2pix.study.page import render_page, render_text
+from tfpix2pix.study.protocol import Question
 from tfpix2pix.study.results.write import write_results
+from tfpix2pix.study.texts import TEXTS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "study.md"
 
@@ -109,6 +111,61 @@ def test_images_can_be_had_before_their_trial_is_shown_and_not_after(app):
     assert person.client.get(f"/images/{address}").status_code == 410
     assert person.read_trial(1).status_code == 200
     assert person.read_trial(2).status_code == 409
+
+
+def test_a_preference_session_has_an_input_and_no_right_answers(tmp_path, store):
+    folder = tmp_path / "study"
+    preference = {"design": "preference", "show_input": True, "exposure_sec": 0, "vigilance_trials": 1}
+    study = studies.make_study(folder, dataclasses.replace(studies.BRIEF, **preference))
+    person = begin(studies.make_app(folder, study, store))
+    for index in range(4):
+        addresses = person.read_trial(index).json()["images"]
+        shown = [person.client.get(f"/images/{address}") for address in addresses]
+        assert len({len(reply.content) for reply in shown}) == 1
+        pixels = [Image.open(io.BytesIO(reply.content)).getpixel((0, 0)) for reply in shown]
+        assert [red > 0 for red, *_ in pixels] == [False, False, True]  # only the input is red
+        assert person.do_trial(index).json()["feedback"] is None
+    answers = store.read_answers()
+    (vigilance,) = (answer for answer in answers if answer.vigilance)
+    assert vigilance.correct == (vigilance.real_side == "right")
+    assert {answer.correct for answer in answers if not answer.vigilance} == {None}
+    assert {session.algorithm for session in store.read_sessions()} == {"L1/cGAN"}
+
+
+QUESTIONS = (Question("Are you an artist?", ("yes", "no")), Question("What was odd?"))
+
+
+@pytest.mark.parametrize("is_preview", [False, True])
+def test_the_code_and_the_debriefing_come_after_the_exit_questions(tmp_path, store, is_preview):
+    folder = tmp_path / "study"
+    study = studies.make_study(folder, exit_questions=QUESTIONS)
+    (folder / "debriefing.md").write_text("*All* were fake.\n")
+    person = begin(studies.make_app(folder, study, store, is_preview=is_preview))
+    assert person.answer_questions("yes", "").status_code == 409
+    replies = [person.do_trial(index).json() for index in range(3)]
+    assert [len(reply["exit_questions"]) for reply in replies] == [0, 0, 2]
+    assert replies[2]["completion_code"] is None
+    visit = person.open().visit
+    assert (visit["completion_code"], visit["exit_questions"][0]["choices"]) == (None, ["yes", "no"])
+    assert person.client.get("/debriefing").status_code == 403
+    for wrong in (["yes"], ["maybe", ""], ["yes", "x" * 2001], ["yes", 1]):
+        assert person.answer_questions(*wrong).status_code == 422
+    told = person.answer_questions("", "nothing")
+    assert told.json()["completion_code"] == store.read_sessions()[0].completion_code
+    assert json.loads(store.read_sessions()[0].exit_answers) == ["", "nothing"]
+    assert person.client.get("/debriefing").text == "<!doctype html><p><em>All</em> were fake.</p>\n"
+    if not is_preview:
+        assert person.answer_questions("", "nothing").json() == told.json()
+        assert person.answer_questions("yes", "nothing").status_code == 409
+
+
+def test_a_window_that_is_too_narrow_is_refused(tmp_path, store):
+    study = studies.make_study(tmp_path / "s", dataclasses.replace(studies.BRIEF, least_window_px=600))
+    app = studies.make_app(tmp_path / "s", study, store)
+    refused = Person(app).start(viewport="599x900")
+    assert refused.status_code == 403 and "too narrow" in refused.json()["error"]
+    assert store.read_sessions() == []
+    assert Person(app).start(viewport="600x300").status_code == 201
 
 
 def test_how_images_were_drawn_is_stored_with_each_answer(app, store):
@@ -210,7 +267,7 @@ def test_bodies_that_are_no_answer_are_refused(app, body):
     person = begin(app)
     headers = {"Content-Type": "application/json"}
     assert person.client.post("/api/trials/0/answer", content=body, headers=headers).status_code in (400, 422)
-    assert person.client.post("/api/start", content=b"x" * 5000).status_code == 413
+    assert person.client.post("/api/start", content=b"x" * 70_000).status_code == 413
 
 
 @pytest.mark.parametrize(
@@ -501,9 +558,9 @@ def test_the_documented_commands_remove_a_person_from_a_study_that_goes_on(tmp_p
 
 
 def test_texts_of_the_study_stay_text(folder):
-    page = render_page(folder, load_study(folder), is_preview=False)
+    page = render_page(folder, load_study(folder), TEXTS)
     assert '<h1 id="consent-title">Real or &lt;fake&gt;?</h1>' in page
-    assert 'data-mode="study"' in page and "$" not in page
+    assert 'data-mode="study"' in page
     text = (
         "# Why\nOne\ntwo\n\n<b>three</b>\n\n    four\n\n- a\n- b\n  *more*\n\n1. c & d\n##no heading\n\n"
         "## Who\n[us](https://example.org) [it](javascript:alert(1)) ![us](https://example.org/us.png)"

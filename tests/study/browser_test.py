@@ -14,10 +14,10 @@ import pytest
 from tests.helpers import browser, runs, studies
 from tests.helpers.browser import wait_for
 from tfpix2pix.pipelines.base.errors import UserError
-from tfpix2pix.study.creation import CONSENT
-from tfpix2pix.study.folder import Protocol
+from tfpix2pix.study.protocol import Protocol, Question
 from tfpix2pix.study.records import Answer
 from tfpix2pix.study.serving import serve_study
+from tfpix2pix.study.texts import TEXTS
 from tfpix2pix.web.address import Address
 
 # Exposures are longer in studies; what is tested is that they are as long as the protocol says.
@@ -25,6 +25,7 @@ QUICK = {"least_gap_sec": 0.02, "most_gap_sec": 0.05, "feedback_sec": 0.05}
 WHOLE = Protocol(exposure_sec=0.1, **QUICK)
 SHORT = Protocol(practice_trials=1, test_trials=3, exposure_sec=0.2, **QUICK)
 FRAME_MS = 1000 / 60
+LAPTOP = {"viewport": {"width": 1366, "height": 768}}
 PHONE = {"viewport": {"width": 375, "height": 667}, "is_mobile": True, "has_touch": True}
 
 
@@ -79,7 +80,12 @@ def is_blank(page: Any, side: str) -> bool:
 
 def test_a_whole_session_with_exposures_as_long_as_they_should_be(page, tmp_path):
     folder = tmp_path / "study"
-    studies.make_study(folder, WHOLE, completion_url="https://example.org/done?cc=1")
+    studies.make_study(
+        folder,
+        WHOLE,
+        completion_url="https://example.org/done?cc=1",
+        exit_questions=(Question("Are you an artist?", ("yes", "no")), Question("What was odd?")),
+    )
     draw = random.Random(1)
     with browser.serve(studies.serve_command(folder)) as server:
         begin(page, f"{server.url}?workerId=W1&assignmentId=A1&hitId=H1")
@@ -93,11 +99,17 @@ def test_a_whole_session_with_exposures_as_long_as_they_should_be(page, tmp_path
                 page.keyboard.press(draw.choice(["1", "2", "ArrowLeft", "ArrowRight"]))
             else:
                 choose(page, draw.choice(["left", "right"]))
-        page.wait_for_selector("#thanks:not([hidden])")
+        page.wait_for_selector("#exit:not([hidden])")
+        page.reload()
+        page.check("input[value=no]")
+        page.fill("textarea", 'the "sky"')
+        page.click("#send")
+        page.wait_for_selector("#debriefing:not([hidden])")
+        assert "for real ones" in page.inner_text("#debriefing")
         code = page.inner_text("#code")
         assert page.get_attribute("#return", "href") == "https://example.org/done?cc=1"
         page.reload()
-        page.wait_for_selector("#thanks:not([hidden])")
+        page.wait_for_selector("#debriefing:not([hidden])")
         assert page.inner_text("#code") == code
     answers = read_answers(folder)
     assert [answer.trial_index for answer in answers] == list(range(50))
@@ -106,6 +118,7 @@ def test_a_whole_session_with_exposures_as_long_as_they_should_be(page, tmp_path
         (session,) = store.read_sessions()
     assert (session.worker_id, session.assignment_id, session.hit_id) == ("W1", "A1", "H1")
     assert session.completion_code == code
+    assert json.loads(session.exit_answers or "") == ["no", 'the "sky"']
     assert {answer.layout for answer in answers} == {"side_by_side"}
     assert {(answer.pixel_ratio, answer.drawn_px) for answer in answers} == {(1, "32x32")}
     shown = [ms for answer in answers for ms in (answer.shown_real_ms, answer.shown_generated_ms)]
@@ -162,7 +175,8 @@ def test_two_tabs_the_newer_goes_on(chromium, tmp_path):
 
 def test_the_same_worker_cannot_begin_in_another_browser(chromium, tmp_path):
     folder = tmp_path / "study"
-    studies.make_study(folder, SHORT)
+    links = {"decline_url": "https://example.org/no", "screen_out_url": "https://example.org/out"}
+    studies.make_study(folder, SHORT, **links)
     with browser.serve(studies.serve_command(folder)) as server:
         for number in range(2):
             page = open_page(chromium)
@@ -173,6 +187,11 @@ def test_the_same_worker_cannot_begin_in_another_browser(chromium, tmp_path):
             if number:
                 assert page.inner_text("#stopped-title") == "You cannot take part"
                 assert page.is_hidden("#reload")
+                assert page.get_attribute("#return-refused", "href") == "https://example.org/out"
+                page.goto(f"{server.url}?PROLIFIC_PID=p2")
+                page.click("#decline")
+                page.wait_for_selector("#declined:not([hidden])")
+                assert page.get_attribute("#return-declined", "href") == "https://example.org/no"
             page.context.close()
     with studies.open_answers(folder) as store:
         assert [session.worker_id for session in store.read_sessions()] == ["p1"]
@@ -331,6 +350,44 @@ def test_on_a_phone_both_images_have_one_place_and_nothing_must_be_scrolled(chro
     assert not (tmp_path / "study" / "answers.sqlite").exists()
 
 
+def find_box(page: Any, selector: str) -> tuple[float, float, float, float]:
+    """Returns left, top, right and bottom of an element in px."""
+    box = page.locator(selector).bounding_box()
+    return box["x"], box["y"], box["x"] + box["width"], box["y"] + box["height"]
+
+
+@pytest.mark.parametrize("exposure_sec", [0, 0.1])
+def test_preferences_are_asked_beside_the_input_on_laptops_and_phones(chromium, tmp_path, exposure_sec):
+    settings = {"design": "preference", "show_input": True, "criterion": "match", "practice_trials": 0}
+    protocol = Protocol(**settings, test_trials=1, exposure_sec=exposure_sec, **QUICK)
+    folder = tmp_path / "study"
+    studies.make_study(folder, protocol, image_size=(256, 256))
+    with browser.serve(studies.serve_command(folder)) as server:
+        for options in (LAPTOP, PHONE):
+            page = open_page(chromium, **options)
+            problems = browser.watch(page)
+            begin(page, server.url)
+            page.wait_for_selector("#choose-left:enabled")
+            assert page.inner_text("#question") == "Which image matches the input better?"
+            assert not is_blank(page, "input")
+            assert is_blank(page, "left") == is_blank(page, "right") == (exposure_sec > 0)
+            given, left, right = (find_box(page, f"#{place}") for place in ("input", "left", "right"))
+            if options is LAPTOP:  # from left to right, at their full size
+                assert given[2] <= left[0] and left[2] <= right[0] and left[2] - left[0] == 256
+            else:  # below the input, in one place or side by side
+                assert given[3] <= left[1] == right[1]
+                assert left == right if exposure_sec else left[2] <= right[0]
+            assert find_box(page, "#choose-right")[3] <= options["viewport"]["height"]
+            assert page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth")
+            choose(page, "right")
+            page.wait_for_selector("#debriefing:not([hidden])")
+            page.context.close()
+            assert problems == []
+    answers = read_answers(folder)
+    assert [answer.correct for answer in answers] == [None, None]
+    assert answers[0].drawn_px == "256x256" and answers[0].layout == "side_by_side"
+
+
 def test_a_server_that_dies_loses_no_answer_and_the_page_goes_on(chromium, tmp_path):
     folder = tmp_path / "study"
     studies.make_study(folder, SHORT)
@@ -393,7 +450,7 @@ def test_commands_say_what_is_wrong(tmp_path):
 
 def test_nobody_consents_to_a_text_that_nobody_has_written(tmp_path):
     studies.make_study(tmp_path / "study")
-    (tmp_path / "study" / "consent.md").write_text(CONSENT)
+    (tmp_path / "study" / "consent.md").write_text(TEXTS["consent"])
     with pytest.raises(UserError, match=r"consent.md still has its paragraph in brackets.*replace it"):
         serve_study(tmp_path / "study", Address())
 

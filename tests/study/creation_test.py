@@ -20,9 +20,10 @@ from tfpix2pix.pipelines.synthetic.facades import draw_pair, pair_index
 from tfpix2pix.run.generator import load_generator
 from tfpix2pix.study.__main__ import main
 from tfpix2pix.study.creation import create_study
-from tfpix2pix.study.folder import Protocol, Study, fingerprint, image_file, load_study, read_secret
-from tfpix2pix.study.images import StudyImages, find_in_folders, translate_split
+from tfpix2pix.study.folder import Example, Study, fingerprint, image_file, load_study, read_secret
+from tfpix2pix.study.images import ExamplePictures, StudyImages, find_in_folders, translate_split
 from tfpix2pix.study.plan import plan_session
+from tfpix2pix.study.protocol import Protocol, Question, Rules, check_protocol
 
 STUDY = Study("t", 3, (), (), studies.BRIEF, (32, 32))
 
@@ -71,9 +72,11 @@ def test_create_from_folders(tmp_path):
     assert len(list((folder / "images").iterdir())) == 9
     assert sorted(path.name for path in folder.iterdir() if path.is_file()) == [
         "consent.md",
+        "debriefing.md",
         "instructions.md",
         "secret.key",
         "study.json",
+        "texts.json",
     ]
     assert (folder / "secret.key").stat().st_mode & 0o777 == 0o600
     assert "ethics board" in (folder / "consent.md").read_text()
@@ -106,7 +109,7 @@ def test_images_are_resized_alike_and_broken_ones_are_mosaics(tmp_path):
             assert read_picture(tmp_path / "study", token).shape == (64, 64, 3)
     real = np.arange(32 * 32 * 3, dtype=np.uint32).reshape(32, 32, 3).astype(np.uint8)
     images = StudyImages(
-        ("a",), ("x", "y", "z", "w"), lambda: ((real + n, {"a": real + 9}) for n in range(4))
+        ("a",), ("x", "y", "z", "w"), lambda: (ExamplePictures({"a": real + 9}, real + n) for n in range(4))
     )
     study = dataclasses.replace(STUDY, protocol=protocol)
     study = create_study(tmp_path / "mosaic", images, study)
@@ -123,10 +126,11 @@ def test_create_from_a_run_translates_its_split(tmp_path):
     shown = list(images.read())
     assert len(shown) == len(images.example_ids) == 4
     photo = draw_pair(0, pair_index("val", 0), (32, 32)).photo
-    assert (shown[0][0] == photo).all()
-    for _, generated in shown:
-        assert (generated["tiny"] == generated["again"]).all()
-    assert not (shown[0][1]["tiny"] == shown[1][1]["tiny"]).all()
+    assert (shown[0].real == photo).all()
+    for each in shown:
+        assert (each.generated["tiny"] == each.generated["again"]).all()
+        assert each.input.shape == photo.shape and not (each.input == each.real).all()
+    assert not (shown[0].generated["tiny"] == shown[1].generated["tiny"]).all()
     run_create(
         f"--study_dir={tmp_path / 'study'}",
         f"--model={workdir}",
@@ -172,10 +176,10 @@ def test_a_saved_model_is_studied_on_what_its_card_names(tmp_path):
     saved = export_saved_model(load_generator(run)[0], tmp_path / "saved", about=about, verify=False).parent
     images = translate_split({"run": run, "saved": saved}, "val", noise_seed=5, limit=3, data_dir=data_dir)
     assert images.example_ids == ("val-0", "val-1", "val-3")
-    for place, (real, generated) in zip((0, 1, 3), images.read(), strict=True):
+    for place, shown in zip((0, 1, 3), images.read(), strict=True):
         with Image.open(data_dir / "tiny" / "val" / f"val-{place}.png") as pair:
-            assert (real == np.asarray(pair)[:, :32]).all()
-        assert np.abs(generated["run"].astype(int) - generated["saved"]).max() <= 1
+            assert (shown.real == np.asarray(pair)[:, :32]).all()
+        assert np.abs(shown.generated["run"].astype(int) - shown.generated["saved"]).max() <= 1
     run_create(
         f"--study_dir={tmp_path / 'study'}", f"--model={saved}", f"--data_dir={data_dir}", "--image_size=32",
         "--practice_trials=1", "--test_trials=2",
@@ -252,7 +256,7 @@ def make_broken(**changes: np.ndarray) -> StudyImages:
         for number in range(3):
             pictures = {kind: studies.draw_picture(kind, number) for kind in ("real", "L1")}
             pictures |= changes if number == 2 else {}
-            yield pictures.pop("real"), pictures
+            yield ExamplePictures(pictures, pictures.pop("real"))
 
     return StudyImages(("L1",), ("x", "y", "z"), read)
 
@@ -262,9 +266,9 @@ def make_broken(**changes: np.ndarray) -> StudyImages:
     [
         (
             {"L1": studies.draw_picture("L1", 2, 64)},
-            "z: the image of L1 has 64x64 px, and the real one 32x32",
+            "z: its real image has 32x32 px, and the image of L1 64x64 px",
         ),
-        ({"L1": studies.draw_picture("real", 2)}, "z: the image of L1 is the real one"),
+        ({"L1": studies.draw_picture("real", 2)}, "z: its real image and the image of L1 are the same"),
         ({"real": studies.draw_picture("real", 0)}, "needs 3 different examples, and there are 2"),
     ],
 )
@@ -278,12 +282,83 @@ def test_algorithms_with_the_same_image_are_refused(tmp_path):
     same = studies.draw_picture("L1", 0)
 
     def read():
-        yield studies.draw_picture("real", 0), {"L1": same, "cGAN": same.copy()}
+        yield ExamplePictures({"L1": same, "cGAN": same.copy()}, studies.draw_picture("real", 0))
 
     study = dataclasses.replace(STUDY, protocol=Protocol(practice_trials=0, test_trials=1))
-    with pytest.raises(UsageError, match="x: the images of L1 and cGAN are the same"):
+    with pytest.raises(UsageError, match="x: the image of L1 and the image of cGAN are the same"):
         create_study(tmp_path / "study", StudyImages(("L1", "cGAN"), ("x",), read), study)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_create_a_preference_study_with_its_questions_links_and_rules(tmp_path):
+    flags = write_folders(tmp_path / "in", count=4)[1:]
+    (tmp_path / "in" / "real").rename(tmp_path / "in" / "input")
+    folder = tmp_path / "study"
+    run_create(
+        f"--study_dir={folder}", "--image_size=32", *flags, "--design=preference", "--criterion=match",
+        "--show_input", f"--input={tmp_path / 'in' / 'input'}", "--exposure_sec=0", "--vigilance_trials=1",
+        "--exit_question=Are you an artist? | yes | no", "--exit_question=What was odd?",
+        "--decline_url=https://example.org/no", "--screen_out_url=https://example.org/out",
+        "--least_vigilance_percent=100",
+    )  # fmt: skip
+    study = load_study(folder)
+    assert study.title == "Which image matches the input better?"
+    assert study.conditions == ("L1/cGAN",) and study.rules == Rules(least_vigilance_percent=100)
+    assert study.exit_questions == (Question("Are you an artist?", ("yes", "no")), Question("What was odd?"))
+    assert (study.decline_url, study.screen_out_url) == ("https://example.org/no", "https://example.org/out")
+    for number, example in enumerate(study.examples):
+        assert example.real == ""
+        assert (read_picture(folder, example.input) == studies.draw_picture("real", number)).all()
+        assert (read_picture(folder, example.generated["L1"]) == studies.draw_picture("L1", number)).all()
+    instructions = (folder / "instructions.md").read_text()
+    assert "They stay until you answer" in instructions and "matches the input better?" in instructions
+    contents = json.loads((folder / "study.json").read_text())
+    assert contents["rules"]["least_vigilance_percent"] == 100
+    contents["rules"]["least_vigilance_percent"] = 0
+    (folder / "study.json").write_text(json.dumps(contents))
+    assert fingerprint(load_study(folder)) != fingerprint(study)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--show_input"], "`show_input` and `criterion` go with `design=preference`"),
+        (["--exposure_sec=0"], "`exposure_sec` must be from 0.05 to 60, or 0 with `design=preference`"),
+        (["--design=preference"], "this study takes its images from --generated"),
+        (["--exit_question=a|b"], "needs two different answers or more"),
+        (["--exit_question= |b|c"], "has an empty text"),
+        (["--decline_url=example.org"], "`decline_url` must start with https://"),
+        (["--screen_out_url=example.org"], "`screen_out_url` must start with https://"),
+        (["--least_window_px=-1"], "`least_window_px` must be from 0 to 10000"),
+        (["--least_trials_percent=101"], "`least_trials_percent` must be from 0 to 100"),
+        (["--texts=missing.json"], "missing.json cannot be read"),
+    ],
+)
+def test_create_refuses_what_does_not_go_together(tmp_path, arguments, reason):
+    flags = write_folders(tmp_path / "in")
+    with pytest.raises(UsageError, match=reason):
+        run_create(f"--study_dir={tmp_path / 'study'}", *flags, "--image_size=32", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"criterion": "match"}, "`criterion=match` needs `show_input`"),
+        ({"pairing": "different"}, "`pairing` must be same"),
+    ],
+)
+def test_preferences_that_cannot_be_asked_are_refused(settings, reason):
+    with pytest.raises(UsageError, match=reason):
+        check_protocol(Protocol(design="preference", **settings))
+
+
+def test_the_fingerprint_of_an_earlier_version_stays():
+    examples = tuple(
+        Example(f"{i}.png", f"{i:032x}", {"cGAN": f"{i + 100:032x}", "L1": f"{i + 200:032x}"})
+        for i in range(5)
+    )
+    study = Study("Facades", 0, ("cGAN", "L1"), examples, Protocol(practice_trials=1, test_trials=4))
+    assert fingerprint(study) == "aea060292e681198a93f8096e70ba68432d7786f07fdc358727c3489138fa007"
 
 
 def test_only_its_owner_reads_which_images_are_real(tmp_path):

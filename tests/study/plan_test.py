@@ -1,9 +1,8 @@
 """Who sees what: fair, without repeats, and always the same for a session."""
 
-import dataclasses
-
-from tfpix2pix.study.folder import Example, Protocol, Study
-from tfpix2pix.study.plan import assign_session, plan_session
+from tfpix2pix.study.folder import Example, Study
+from tfpix2pix.study.plan import assign_condition, plan_session
+from tfpix2pix.study.protocol import Protocol
 
 
 def make_study(examples: int = 60, algorithms: tuple[str, ...] = ("L1", "cGAN"), **protocol) -> Study:
@@ -72,7 +71,7 @@ def test_algorithms_are_assigned_to_as_many_people_each():
     study = make_study(algorithms=("a", "b", "c"))
     counts: dict[str, int] = {}
     for ordinal in range(300):
-        algorithm, _ = assign_session(study, ordinal, counts)
+        algorithm = assign_condition(study, ordinal, counts)
         counts[algorithm] = counts.get(algorithm, 0) + 1
         assert max(counts.values()) - min(counts.get(name, 0) for name in "abc") <= 1
     assert counts == {"a": 100, "b": 100, "c": 100}
@@ -80,14 +79,20 @@ def test_algorithms_are_assigned_to_as_many_people_each():
 
 def test_the_first_of_equals_is_drawn():
     study = make_study(algorithms=("a", "b"))
-    firsts = [assign_session(study, ordinal, {})[0] for ordinal in range(200)]
+    firsts = [assign_condition(study, ordinal, {}) for ordinal in range(200)]
     assert 70 <= firsts.count("a") <= 130
 
 
-def test_sessions_and_studies_have_seeds_of_their_own():
-    study = make_study()
-    other = dataclasses.replace(study, seed=6)
-    seeds = {assign_session(each, n, {})[1] for each in (study, other) for n in range(100)}
-    assert len(seeds) == 200
-    # SQLite and JSON keep such integers exactly.
-    assert all(0 <= seed < 2**53 for seed in seeds)
+def test_a_preference_session_shows_two_algorithms_of_one_input_on_sides_of_chance():
+    study = make_study(algorithms=("a", "b", "c"), design="preference", vigilance_trials=5, practice_trials=2)
+    assert study.conditions == ("a/b", "a/c", "b/c")
+    plans = [plan_session(study, "a/c", seed) for seed in range(100)]
+    for trial in plans[0]:
+        number = trial.example_id[1:]
+        other = "right" if trial.real_side == "left" else "left"
+        first = f"broken{number}" if trial.vigilance else f"a{number}"
+        assert trial.images == {trial.real_side: first, other: f"c{number}"}
+        assert trial.right_side == (other if trial.vigilance else None)
+    sides = [trial.real_side for plan in plans for trial in plan]
+    # 4,700 fair draws: beyond 4 standard deviations of 34 once in 16,000 times.
+    assert 2213 <= sides.count("left") <= 2487

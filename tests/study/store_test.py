@@ -10,8 +10,8 @@ import pytest
 
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.study.reading import read_store
-from tfpix2pix.study.records import Answer
-from tfpix2pix.study.store import OtherAnswerStoredError, Store, TakesPartAlreadyError, open_store
+from tfpix2pix.study.records import Answer, OtherAnswerStoredError, TakesPartAlreadyError
+from tfpix2pix.study.store import Store, open_store
 
 ANSWER = Answer(
     session_id="s0",
@@ -68,6 +68,7 @@ def test_answers_of_an_earlier_version_stay_readable_and_go_on(store, tmp_path):
     with contextlib.closing(sqlite3.connect(path)) as connection:
         for name in ("pixel_ratio", "drawn_px", "layout"):
             connection.execute(f"ALTER TABLE answers DROP COLUMN {name}")
+        connection.execute("ALTER TABLE sessions DROP COLUMN exit_answers")
     before = path.read_bytes()
     with read_store(path) as copy:
         (answer,) = copy.read_answers()
@@ -77,6 +78,7 @@ def test_answers_of_an_earlier_version_stay_readable_and_go_on(store, tmp_path):
     with open_store(path) as later:
         later.record_answer(dataclasses.replace(ANSWER, trial_index=1, pixel_ratio=1.5))
         assert [answer.pixel_ratio for answer in later.read_answers()] == [None, 1.5]
+        assert [session.exit_answers for session in later.read_sessions()] == [None]
 
 
 def test_only_its_owner_reads_who_took_part(store, tmp_path):
@@ -108,6 +110,17 @@ def test_an_answer_that_contradicts_itself_is_not_stored(store):
     with pytest.raises(sqlite3.IntegrityError):
         store.record_answer(dataclasses.replace(ANSWER, session_id="nobody"))
     assert store.read_answers() == []
+
+
+def test_exit_answers_are_stored_once_after_the_last_trial(store):
+    with pytest.raises(OtherAnswerStoredError):
+        store.record_exit_answers("s0", '["a"]')
+    store.record_answer(ANSWER, completion_code="CODE")
+    store.record_exit_answers("s0", '["a"]')
+    store.record_exit_answers("s0", '["a"]')
+    with pytest.raises(OtherAnswerStoredError):
+        store.record_exit_answers("s0", '["b"]')
+    assert store.read_sessions()[0].exit_answers == '["a"]'
 
 
 def test_a_worker_and_a_token_have_one_session(store):

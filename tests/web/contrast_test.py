@@ -7,6 +7,7 @@ import pytest
 
 from tests.helpers import browser
 from tfpix2pix.pictures.page import render_template
+from tfpix2pix.study.texts import TEXTS
 
 PACKAGE = Path(__file__).resolve().parents[2] / "tfpix2pix"
 PAGES = {
@@ -35,7 +36,9 @@ CONTRAST = """(place) => {
 def _read_page(name: str) -> str:
     """Returns a page with its styles and without its scripts."""
     template, css = PAGES[name]
-    html = render_template(template, title="", mode="study", consent="", instructions="")
+    setup = {"texts": TEXTS, "exposure_ms": 1000, "shows_input": False}
+    values = {"title": "", "mode": "study", "consent": "", "instructions": ""}
+    html = render_template(template, texts=TEXTS, setup=setup, **values)
     styles = (PACKAGE / "web/static/base.css").read_text() + css.read_text()
     return html.replace("</head>", f"<style>{styles}</style></head>")
 

@@ -1,4 +1,4 @@
-"""Asks people which image is real: the paper's real-vs-fake study (Sec. 3.4).
+"""Asks people which image is real, the paper's study (Sec. 3.4), or which of two images is better.
 
     python -m tfpix2pix.study create --study_dir=studies/facades --model=runs/facades
     python -m tfpix2pix.study preview --study_dir=studies/facades
@@ -7,7 +7,8 @@
 
 create makes the folder of a study, and preview shows the study without recording
 anything. serve asks people. results says in what share of trials a generated image
-was judged real. COMMAND --help lists the flags of a command.
+was judged real, or one algorithm was preferred. texts writes all words of the pages,
+to be translated. COMMAND --help lists the flags of a command.
 """
 
 import dataclasses
@@ -24,42 +25,39 @@ from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.paths import settle_path
 from tfpix2pix.study.flags import (
     define_protocol,
+    define_rules,
     define_sources,
     define_study,
     define_study_dir,
+    read_questions,
+    read_rules,
 )
 from tfpix2pix.study.folder import (
     CONSENT_FILE,
+    DEBRIEFING_FILE,
     INSTRUCTIONS_FILE,
-    Protocol,
     Study,
     check_algorithms,
-    check_protocol,
-    check_texts,
+    check_title,
+    check_urls,
+    load_study,
 )
-from tfpix2pix.study.results.exclusions import Rules
+from tfpix2pix.study.protocol import REAL_VS_FAKE, Protocol, Rules, check_protocol, check_questions
+from tfpix2pix.study.texts import TEXTS, Texts, choose_question, read_texts, render_texts
 from tfpix2pix.web.address import check_packages, define_address_flags, read_address
 
 DEFAULT_PORT = 8090
-_RULES_HELP = {
-    "exposure_tolerance_percent": (
-        "Do not count trials in which a measured exposure is off by more than this share, and by more than "
-        "a frame at 60 Hz."
-    ),
-    "exposure_tolerance_ms": (
-        "Do not count trials in which a measured exposure is off by more than this many milliseconds. "
-        "Default: what follows from the percentage."
-    ),
-    "least_vigilance_percent": (
-        "Do not count sessions in which less than this share of the vigilance trials was answered correctly."
-    ),
-    "least_trials_percent": "Do not count sessions in which less than this share of the test trials counts.",
-}
 
 
 def main(argv: Sequence[str]) -> None:
     """Runs the command that the first argument names."""
-    commands = {"create": _create, "preview": _preview, "serve": _serve, "results": _results}
+    commands = {
+        "create": _create,
+        "preview": _preview,
+        "serve": _serve,
+        "results": _results,
+        "texts": _texts,
+    }
     name = argv[1] if len(argv) > 1 else ""
     if name in ("-h", "-help", "--help"):
         print((__doc__ or "").strip())
@@ -75,6 +73,7 @@ def _create(argv: Sequence[str]) -> None:
 
     study create --study_dir=studies/facades --model=runs/facades
     study create --study_dir=studies/maps --real=DIR --generated=L1=DIR --generated=cGAN=DIR
+    study create --study_dir=studies/pairs --design=preference --model=runs/l1 --model=runs/cgan
 
     Images of one name, whatever their suffixes are, belong to one example.
     """
@@ -83,12 +82,14 @@ def _create(argv: Sequence[str]) -> None:
     define_sources(flag_values)
     define_study(flag_values)
     define_protocol(flag_values)
+    define_rules(flag_values, are_fixed=False)
     values = _parse(flag_values, _create.__doc__ or "", argv)
     study_dir = _study_dir(values)
+    texts = read_texts(Path(values["texts"])) if values["texts"] else TEXTS
+    study = _describe_study(values, texts)
     _check_sources(values, study_dir)
     models, generated = _read_named(values["model"], "model"), _read_named(values["generated"], "generated")
-    study = _describe_study(values)
-    check_algorithms(tuple(models or generated))
+    check_algorithms(tuple(models or generated), study.protocol)
 
     command_line.import_tensorflow()
     from tfpix2pix.study.creation import create_study
@@ -103,37 +104,53 @@ def _create(argv: Sequence[str]) -> None:
             data_dir=values["data_dir"],
         )
     else:
-        images = find_in_folders(Path(values["real"]), generated, values["max_examples"])
-    study = create_study(study_dir, images, study)
+        real, inputs = (Path(values[name]) if values[name] else None for name in ("real", "input"))
+        images = find_in_folders(real, generated, values["max_examples"], inputs=inputs)
+    study = create_study(study_dir, images, study, texts)
     print(
         f"{study_dir}: {count_of(len(study.examples), 'example')}, algorithms {', '.join(study.algorithms)}"
     )
-    print(f"edit {study_dir / CONSENT_FILE} and {study_dir / INSTRUCTIONS_FILE}")
+    sheets = [str(study_dir / name) for name in (CONSENT_FILE, INSTRUCTIONS_FILE, DEBRIEFING_FILE)]
+    print(f"edit {', '.join(sheets)}")
 
 
 def _check_sources(values: dict[str, Any], study_dir: Path) -> None:
     if study_dir.exists():
         raise UsageError(f"{study_dir} exists already; choose another --study_dir")
-    if bool(values["model"]) == bool(values["real"] or values["generated"]):
-        raise UsageError("expected either --model, or --real and --generated (--help shows more)")
-    if not values["model"] and not (values["real"] and values["generated"]):
-        raise UsageError("--real and --generated go together (--help shows more)")
+    folders = {
+        "real": values["design"] == REAL_VS_FAKE,
+        "generated": True,
+        "input": values["show_input"],
+    }
+    needed = " and ".join(f"--{name}" for name, is_needed in folders.items() if is_needed)
+    given = {name for name in folders if values[name]}
+    if bool(values["model"]) == bool(given):
+        raise UsageError(f"expected either --model, or {needed} (--help shows more)")
+    if given and given != {name for name, is_needed in folders.items() if is_needed}:
+        raise UsageError(f"this study takes its images from {needed} (--help shows more)")
 
 
-def _describe_study(values: dict[str, Any]) -> Study:
+def _describe_study(values: dict[str, Any], texts: Texts) -> Study:
     """Returns the study that the flags ask for, without its images; raises UsageError where it cannot be."""
     protocol = Protocol(**{field.name: values[field.name] for field in dataclasses.fields(Protocol)})
     check_protocol(protocol)
-    check_texts(values["title"], values["completion_url"])
-    return Study(
-        title=values["title"],
+    title = choose_question(protocol, texts) if values["title"] is None else values["title"]
+    check_title(title)
+    links = {name: values[name] for name in ("completion_url", "decline_url", "screen_out_url")}
+    study = Study(
+        title=title,
         seed=secrets.randbits(53) if values["seed"] is None else values["seed"],
         algorithms=(),
         examples=(),
         protocol=protocol,
         image_size=_read_size(values["image_size"]),
-        completion_url=values["completion_url"],
+        exit_questions=read_questions(values["exit_question"]),
+        rules=read_rules(values, Rules()),
+        **links,
     )
+    check_urls(study)
+    check_questions(study.exit_questions)
+    return study
 
 
 def _serve(argv: Sequence[str]) -> None:
@@ -196,9 +213,7 @@ def _results(argv: Sequence[str]) -> None:
     """
     flag_values = command_line.new_flags()
     define_study_dir(flag_values)
-    for field in dataclasses.fields(Rules):
-        default: Any = field.default
-        flags.DEFINE_float(field.name, default, _RULES_HELP[field.name], flag_values=flag_values)
+    define_rules(flag_values, are_fixed=True)
     flags.DEFINE_integer(
         "resamples", 10_000, "Draw this many resamples for the bootstrap.", flag_values=flag_values
     )
@@ -212,9 +227,18 @@ def _results(argv: Sequence[str]) -> None:
     values = _parse(flag_values, _results.__doc__ or "", argv)
     from tfpix2pix.study.results.write import write_results
 
-    rules = Rules(**{field.name: values[field.name] for field in dataclasses.fields(Rules)})
+    rules = read_rules(values, load_study(_study_dir(values)).rules)
     output = values["output"] and settle_path(values["output"], "output")
     print(write_results(_study_dir(values), rules, values["resamples"], values["seed"], output), end="")
+
+
+def _texts(argv: Sequence[str]) -> None:
+    """Writes all words of the pages in English, to be translated. create --texts=FILE takes the translation.
+
+    study texts > german.json
+    """
+    _parse(command_line.new_flags(), _texts.__doc__ or "", argv)
+    print(render_texts(), end="")
 
 
 def _parse(flag_values: flags.FlagValues, summary: str, argv: Sequence[str]) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from tfpix2pix.study.records import NEW_COLUMNS, Session
+from tfpix2pix.study.records import SCREEN_COLUMNS, Session
 from tfpix2pix.study.sessions import StudySessions
+from tfpix2pix.study.texts import Texts
 from tfpix2pix.web.application import add_files, make_application
 from tfpix2pix.web.limits import RateLimit
 
@@ -21,6 +22,8 @@ COOKIE_AGE_SEC = 400 * 24 * 3600  # Browsers keep no cookie for longer.
 STARTS_PER_SEC, STARTS_AT_ONCE = 2.0, 200
 _HOUR_MS = 3_600_000.0
 _WEEK_MS = 7 * 24 * _HOUR_MS
+# An exit answer in letters, and all that a request may hold.
+_LONGEST_ANSWER, _MAX_BODY_BYTES = 2000, 65_536
 
 # What platforms send: plain characters, also spaces, / and =. Braces are of a placeholder such as
 # {{%PROLIFIC_PID%}} that the platform has not filled in.
@@ -68,23 +71,23 @@ class Chosen(Shown):
     layout: Literal["side_by_side", "one_place"] | None = None
 
 
-def _check_ids(*ids: str | None) -> None:
+class Told(_Body):
+    """A person has answered the exit questions."""
+
+    answers: Annotated[list[Annotated[str, Field(max_length=_LONGEST_ANSWER)]], Field(max_length=100)]
+
+
+def _check_ids(texts: Texts, *ids: str | None) -> None:
     if not all(_PLATFORM_ID.fullmatch(each) for each in ids if each is not None):
-        raise HTTPException(
-            422,
-            "The link that you opened is damaged: it does not hold your ID as the platform gave it to you. "
-            "Please open it again from the platform, or ask the people who invited you for a new link.",
-        )
-
-
-def _check_start(body: Start) -> None:
-    if not body.consent:
-        raise HTTPException(422, "Nobody takes part without consent.")
-    _check_ids(body.worker_id, body.assignment_id, body.hit_id)
+        raise HTTPException(422, texts["refused_damaged_link"])
 
 
 def make_study_application(
-    sessions: StudySessions, page: str, cookie_key: bytes, allowed_hosts: tuple[str, ...] = ()
+    sessions: StudySessions,
+    page: str,
+    cookie_key: bytes,
+    allowed_hosts: tuple[str, ...] = (),
+    debriefing: str = "",
 ) -> FastAPI:
     """Returns the application of a study.
 
@@ -93,20 +96,19 @@ def make_study_application(
       page: HTML of the page.
       cookie_key: distinguishes this study's cookie from the cookies of other studies on the same host.
       allowed_hosts: names that browsers may know the server by, besides localhost and IP addresses.
+      debriefing: HTML that people read at the end, and not earlier.
     """
-    app = make_application(max_body_bytes=4096, allowed_hosts=allowed_hosts)
+    app = make_application(max_body_bytes=_MAX_BODY_BYTES, allowed_hosts=allowed_hosts)
     add_files(app, study=_STATIC_FOLDER)
     cookie = f"study_{hashlib.sha256(cookie_key).hexdigest()[:12]}"
     starts = RateLimit(STARTS_PER_SEC, STARTS_AT_ONCE)
 
-    @app.api_route("/", methods=["GET", "HEAD"])
-    def read_page() -> Response:
-        return HTMLResponse(page)
-
     @app.post("/api/start", status_code=201)
     def start(body: Start, request: Request, response: Response) -> dict[str, bool]:
         starts.check(request)
-        _check_start(body)
+        if not body.consent:
+            raise HTTPException(422, "Nobody takes part without consent.")
+        _check_ids(sessions.texts, body.worker_id, body.assignment_id, body.hit_id)
         token = sessions.start(
             request.cookies.get(cookie),
             new_token=body.token,
@@ -122,47 +124,64 @@ def make_study_application(
 
     @app.post("/api/visit")
     def open_visit(body: Opened, request: Request) -> dict[str, Any]:
-        _check_ids(body.worker_id)
+        _check_ids(sessions.texts, body.worker_id)
         session = sessions.find(request.cookies.get(cookie), body.worker_id)
         return sessions.open_visit(session) if session else {"visit": None}
 
     def find_session(request: Request) -> Session:
         session = sessions.find(request.cookies.get(cookie))
         if session is None:
-            raise HTTPException(401, "This browser has no session of this study. Please open the link anew.")
+            raise HTTPException(401, sessions.texts["refused_no_session"])
         return session
 
-    _add_trials(app, sessions, find_session)
+    _add_pages(app, sessions, page, debriefing, cookie)
+    _add_answers(app, sessions, find_session)
     return app
 
 
-def _add_trials(app: FastAPI, sessions: StudySessions, find_session: Callable[[Request], Session]) -> None:
+def _add_pages(app: FastAPI, sessions: StudySessions, page: str, debriefing: str, cookie: str) -> None:
+    @app.api_route("/", methods=["GET", "HEAD"])
+    def read_page() -> Response:
+        return HTMLResponse(page)
+
+    @app.get("/debriefing")
+    def read_debriefing(request: Request) -> Response:
+        sessions.check_over(request.cookies.get(cookie))
+        return HTMLResponse(f"<!doctype html>{debriefing}")
+
+
+def _add_answers(app: FastAPI, sessions: StudySessions, find_session: Callable[[Request], Session]) -> None:
     @app.get("/api/trials/{index}")
     def read_trial(
         index: int, visit: Visit, session: Annotated[Session, Depends(find_session)]
     ) -> dict[str, Any]:
-        return sessions.describe_trial(session, visit, index)
+        return sessions.trials.describe(session, visit, index)
 
     @app.get("/images/{address}")
     def read_image(address: str, session: Annotated[Session, Depends(find_session)]) -> Response:
         # Not as a file, whose date in the headers would tell the image in every session.
-        return Response(sessions.read_image(session, address), media_type="image/png")
+        return Response(sessions.trials.read_image(session, address), media_type="image/png")
 
     @app.post("/api/trials/{index}/shown")
     def show(index: int, body: Shown, session: Annotated[Session, Depends(find_session)]) -> dict[str, Any]:
-        sessions.show_trial(session, body.visit, index)
+        sessions.trials.show(session, body.visit, index)
         return {"shown": True}
 
     @app.post("/api/trials/{index}/answer")
     def answer(
         index: int, body: Chosen, session: Annotated[Session, Depends(find_session)]
     ) -> dict[str, Any]:
-        return sessions.answer_trial(
+        feedback, session = sessions.trials.answer(
             session,
             body.visit,
             index,
             chosen_side=body.chosen_side,
             shown_ms={"left": body.left_ms, "right": body.right_ms},
             response_ms=body.response_ms,
-            screen={name: getattr(body, name) for name in NEW_COLUMNS},
+            screen={name: getattr(body, name) for name in SCREEN_COLUMNS},
         )
+        return {"feedback": feedback, **sessions.describe_end(session)}
+
+    @app.post("/api/exit")
+    def answer_questions(body: Told, session: Annotated[Session, Depends(find_session)]) -> dict[str, Any]:
+        return sessions.answer_questions(session, body.answers)

@@ -1,9 +1,11 @@
-"""The folder of a real-vs-fake study, and `study.json`, which says what is shown to people and how.
+"""The folder of a study, and `study.json`, which says what is shown to people and how.
 
     study.json          this module's `Study`
     images/<token>.png  all images, under names that do not tell real from generated ones
     consent.md          what people agree to; Markdown, yours to edit
     instructions.md     what people are told to do; Markdown, yours to edit
+    debriefing.md       what people are told at the end; Markdown, yours to edit
+    texts.json          all other words of the pages, which `texts.py` reads
     secret.key          makes completion codes and the addresses of images; keep it secret
     answers.sqlite      sessions and answers, which `store.py` writes
 
@@ -13,8 +15,10 @@ compared with `study.protocol.exposure_sec`.
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import re
+import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,53 +26,29 @@ from typing import Any
 
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.study.protocol import (
+    Protocol,
+    Question,
+    Rules,
+    check_count,
+    check_protocol,
+    check_questions,
+    later,
+)
 
 STUDY_FILE = "study.json"
 IMAGES_FOLDER = "images"
 CONSENT_FILE = "consent.md"
 PLACEHOLDER = "[Researcher:"  # in the consent that `create` writes
 INSTRUCTIONS_FILE = "instructions.md"
+DEBRIEFING_FILE = "debriefing.md"
 SECRET_FILE = "secret.key"
 ANSWERS_FILE = "answers.sqlite"
 
 VERSION = 1
-PAIRINGS = ("same", "different")
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 # Names of algorithms become labels of tables, files and plots.
 _NAME = re.compile(r"[\w][\w.+ -]{0,63}")
-
-
-@dataclasses.dataclass(frozen=True)
-class Protocol:
-    """What happens in a session. The defaults are those of the paper.
-
-    Attributes:
-      practice_trials: number of trials with feedback, which do not count.
-      test_trials: number of trials without feedback, which count.
-      vigilance_trials: number of trials among the test trials with an unmistakably broken image.
-      exposure_sec: how long each image is shown.
-      least_gap_sec: the shortest blank before an image. Each blank is drawn at random.
-      most_gap_sec: the longest blank before an image.
-      feedback_sec: how long the right answer to a practice trial is shown.
-      pairing: `same`, if both images of a trial are of one example; `different`, if they are of two, as in
-        the paper's study of maps.
-
-    Source: Sec. 3.4 of the paper; the feedback is that of its published study code.
-    """
-
-    practice_trials: int = 10
-    test_trials: int = 40
-    vigilance_trials: int = 0
-    exposure_sec: float = 1.0
-    least_gap_sec: float = 0.3
-    most_gap_sec: float = 0.6
-    feedback_sec: float = 2.4
-    pairing: str = "same"
-
-    @property
-    def trials(self) -> int:
-        """Returns the number of trials of a session."""
-        return self.practice_trials + self.test_trials + self.vigilance_trials
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,20 +57,22 @@ class Example:
 
     Attributes:
       example_id: name of the images in the folders that they came from.
-      real: token of the real image.
+      real: token of the real image; empty in a preference study, which does not show it.
       generated: algorithm -> token of its image.
       vigilance: token of the broken image; empty in a study without vigilance trials.
+      input: token of the input; empty in a study that does not show it.
     """
 
     example_id: str
     real: str
     generated: Mapping[str, str]
     vigilance: str = ""
+    input: str = later("")
 
     @property
     def tokens(self) -> tuple[str, ...]:
         """Returns the tokens of all images."""
-        return (self.real, *self.generated.values(), *filter(None, [self.vigilance]))
+        return (*self.generated.values(), *filter(None, [self.real, self.vigilance, self.input]))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,12 +81,16 @@ class Study:
 
     Attributes:
       title: heading of the pages.
-      seed: decides the sides and the order of every session.
-      algorithms: names of the algorithms. A person sees images of one of them.
+      seed: decides the names of the images, and whose turn it is among algorithms with as many sessions.
+      algorithms: names of the algorithms.
       examples: the examples, each with an image of every algorithm.
       protocol: what happens in a session.
       image_size: (height, width) px of every image.
       completion_url: link at the end, back to a crowd platform; empty if there is none.
+      decline_url: link for people who do not agree to take part; empty if there is none.
+      screen_out_url: link for people who cannot take part; empty if there is none.
+      exit_questions: what people are asked after the last trial.
+      rules: which answers count, fixed before there are any.
       version: version of the file's format.
     """
 
@@ -115,7 +101,18 @@ class Study:
     protocol: Protocol = Protocol()
     image_size: tuple[int, int] = (256, 256)
     completion_url: str = ""
+    decline_url: str = later("")
+    screen_out_url: str = later("")
+    exit_questions: tuple[Question, ...] = later(())
+    rules: Rules = later(Rules())
     version: int = VERSION
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Returns what a person is assigned to one of: an algorithm, or a pair of them, such as `L1/cGAN`."""
+        if not self.protocol.has_preferences:
+            return self.algorithms
+        return tuple("/".join(pair) for pair in itertools.combinations(self.algorithms, 2))
 
 
 def save_study(study_dir: Path, study: Study) -> None:
@@ -144,9 +141,12 @@ def load_study(study_dir: str | Path) -> Study:
         )
     try:
         contents = json.loads(path.read_text("utf-8"))
-        protocol = _parse(Protocol, contents.pop("protocol"))
-        examples = tuple(_parse(Example, example) for example in contents.pop("examples"))
-        study = _parse(Study, contents | {"protocol": protocol, "examples": examples})
+        contents["protocol"] = _parse(Protocol, contents["protocol"])
+        contents["examples"] = tuple(_parse(Example, each) for each in contents["examples"])
+        questions = (_parse(Question, each) for each in contents.get("exit_questions", ()))
+        contents["exit_questions"] = tuple(questions)
+        contents["rules"] = _parse(Rules, contents.get("rules", {}))
+        study = _parse(Study, contents)
         check_study(study)
     except UsageError as error:
         raise UserError(f"{path}: {error}") from error
@@ -156,9 +156,25 @@ def load_study(study_dir: str | Path) -> Study:
 
 
 def fingerprint(study: Study) -> str:
-    """Returns a hash of all that decides what people are shown, which title and link do not."""
-    shown = dataclasses.asdict(dataclasses.replace(study, title="", completion_url=""))
+    """Returns a hash of all that decides what people are shown and which answers count.
+
+    Title and links do not. Studies of earlier versions keep the hash that these versions gave them.
+    """
+    links = dict.fromkeys(("title", "completion_url", "decline_url", "screen_out_url"), "")
+    shown = _as_json(dataclasses.replace(study, **links))  # type: ignore[arg-type]
     return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()
+
+
+def _as_json(value: Any) -> Any:
+    """Returns a dataclass as JSON has it, without fields that are later and as if they were not there."""
+    if not dataclasses.is_dataclass(value):
+        return [_as_json(each) for each in value] if isinstance(value, tuple) else value
+    fields = [(field, getattr(value, field.name)) for field in dataclasses.fields(value)]
+    return {
+        field.name: _as_json(each)
+        for field, each in fields
+        if not (field.metadata.get("later") and each == field.default)
+    }
 
 
 def image_file(study_dir: Path, token: str) -> Path:
@@ -197,59 +213,38 @@ def check_study(study: Study) -> None:
     if study.version != VERSION:
         raise UsageError(f"the study has version {study.version}, and this program reads version {VERSION}")
     check_protocol(study.protocol)
-    check_algorithms(study.algorithms)
-    check_texts(study.title, study.completion_url)
+    check_algorithms(study.algorithms, study.protocol)
+    check_title(study.title)
+    check_urls(study)
+    check_questions(study.exit_questions)
+    study.rules.check()
     if len(study.image_size) != 2 or min(study.image_size) < 1:
         raise UsageError(f"`image_size` must be height and width in px. Received: {study.image_size}")
     _check_examples(study)
 
 
-def check_texts(title: str, completion_url: str) -> None:
-    """Raises UsageError, which names the field, for texts that the pages cannot have."""
-    if completion_url and not re.fullmatch(r"https?://\S+", completion_url):
-        raise UsageError(f"`completion_url` must start with https://. Received: {completion_url}")
+def check_title(title: str) -> None:
+    """Raises UsageError for a title that the pages cannot have."""
     if not title.strip():
         raise UsageError("`title` must not be empty")
 
 
-def check_algorithms(names: tuple[str, ...]) -> None:
-    """Raises UsageError for names that files and tables cannot have."""
+def check_urls(study: Study) -> None:
+    """Raises UsageError, which names the field, for links that the pages cannot have."""
+    for name in ("completion_url", "decline_url", "screen_out_url"):
+        if (url := getattr(study, name)) and not re.fullmatch(r"https?://\S+", url):
+            raise UsageError(f"`{name}` must start with https://. Received: {url}")
+
+
+def check_algorithms(names: tuple[str, ...], protocol: Protocol) -> None:
+    """Raises UsageError for names that files and tables cannot have, and for too few of them."""
+    if protocol.has_preferences and len(names) < 2:
+        raise UsageError(f"`design=preference` compares two algorithms or more. Received: {', '.join(names)}")
     if not names or len({name.lower() for name in names}) < len(names):
         raise UsageError(f"algorithms must be named, each differently. Received: {', '.join(names)}")
     for name in names:
         if not _NAME.fullmatch(name):
             raise UsageError(f"an algorithm's name is letters, digits, spaces, . _ + and -. Received: {name}")
-
-
-def check_protocol(protocol: Protocol) -> None:
-    """Raises UsageError, which names the field, for a protocol that cannot be followed."""
-    for name in ("practice_trials", "vigilance_trials"):
-        if getattr(protocol, name) < 0:
-            raise UsageError(f"`{name}` must be 0 or more. Received: {getattr(protocol, name)}")
-    if protocol.test_trials < 1:
-        raise UsageError(f"`test_trials` must be 1 or more. Received: {protocol.test_trials}")
-    if not 0.05 <= protocol.exposure_sec <= 60:
-        raise UsageError(f"`exposure_sec` must be from 0.05 to 60. Received: {protocol.exposure_sec}")
-    if not 0 <= protocol.least_gap_sec <= protocol.most_gap_sec <= 60:
-        gaps = f"{protocol.least_gap_sec} and {protocol.most_gap_sec}"
-        raise UsageError(
-            f"`least_gap_sec` and `most_gap_sec` must be from 0 to 60, and the first must not be larger. "
-            f"Received: {gaps}"
-        )
-    if not 0 <= protocol.feedback_sec <= 60:
-        raise UsageError(f"`feedback_sec` must be from 0 to 60. Received: {protocol.feedback_sec}")
-    if protocol.pairing not in PAIRINGS:
-        raise UsageError(f"`pairing` must be {' or '.join(PAIRINGS)}. Received: {protocol.pairing}")
-
-
-def check_count(examples: int, protocol: Protocol) -> None:
-    """Raises UsageError if there are fewer examples than a session has trials."""
-    if examples < protocol.trials:
-        raise UsageError(
-            f"a session of {protocol.practice_trials} practice, {protocol.test_trials} test and "
-            f"{protocol.vigilance_trials} vigilance trials needs {protocol.trials} different examples, and "
-            f"there are {examples}. Add images, or ask for fewer `practice_trials` and `test_trials`"
-        )
 
 
 def _check_examples(study: Study) -> None:
@@ -261,8 +256,14 @@ def _check_examples(study: Study) -> None:
     for example in study.examples:
         if set(example.generated) != set(study.algorithms):
             raise UsageError(f"example {example.example_id} lacks an image of some algorithm")
-        if protocol.vigilance_trials and not example.vigilance:
-            raise UsageError(f"example {example.example_id} lacks its image for vigilance trials")
+        needed = {
+            "real image": not protocol.has_preferences and not example.real,
+            "image for vigilance trials": protocol.vigilance_trials and not example.vigilance,
+            "input": protocol.show_input and not example.input,
+        }
+        for kind, is_missing in needed.items():
+            if is_missing:
+                raise UsageError(f"example {example.example_id} lacks its {kind}")
         tokens += example.tokens
     if len({example.example_id for example in study.examples}) < len(study.examples):
         raise UsageError("two examples have the same example_id")
@@ -278,11 +279,13 @@ def _parse(kind: Any, values: Mapping[str, Any]) -> Any:
     parsed: dict[str, Any] = {}
     for name, value in values.items():
         expected: Any = typing.get_origin(fields[name].type) or fields[name].type
+        if expected is types.UnionType:
+            expected = type(None) if value is None else typing.get_args(fields[name].type)[0]
         if expected is tuple and isinstance(value, list):
             value = tuple(value)
         if expected is float and type(value) is int:
             value = float(value)
-        if not isinstance(value, expected) or isinstance(value, bool):
+        if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
             raise UsageError(f"{name} must be of type {getattr(expected, '__name__', expected)}")
         parsed[name] = value
     return kind(**parsed)

@@ -27,6 +27,21 @@ Picture = npt.NDArray[np.uint8]  # [H, W, 3]
 JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class ExamplePictures:
+    """The pictures of one example.
+
+    Attributes:
+      generated: algorithm -> the picture that it has generated.
+      real: the real picture; None if it is not known.
+      input: what the algorithms were given; None if it is not known.
+    """
+
+    generated: Mapping[str, Picture]
+    real: Picture | None = None
+    input: Picture | None = None
+
+
 @dataclasses.dataclass(frozen=True)
 class StudyImages:
     """Real images, and the images that each algorithm has generated for the same inputs.
@@ -34,12 +49,12 @@ class StudyImages:
     Attributes:
       algorithms: names of the algorithms.
       example_ids: names of the examples, in the order of `read`.
-      read: yields for each example the real picture, and algorithm -> generated picture.
+      read: yields the pictures of each example.
     """
 
     algorithms: tuple[str, ...]
     example_ids: tuple[str, ...]
-    read: Callable[[], Iterator[tuple[Picture, dict[str, Picture]]]]
+    read: Callable[[], Iterator[ExamplePictures]]
 
 
 def choose_evenly(names: Sequence[str], limit: int | None) -> list[str]:
@@ -47,37 +62,46 @@ def choose_evenly(names: Sequence[str], limit: int | None) -> list[str]:
     return [names[place] for place in spread_evenly(len(names), limit)]
 
 
-def find_in_folders(real: Path, generated: Mapping[str, Path], limit: int | None = None) -> StudyImages:
+def find_in_folders(
+    real: Path | None, generated: Mapping[str, Path], limit: int | None = None, *, inputs: Path | None = None
+) -> StudyImages:
     """Finds the examples of which every folder has an image of the same name, whatever its suffix.
 
     Args:
-      real: folder of the real images.
+      real: folder of the real images; None for a study that does not show them.
       generated: algorithm -> folder of its images.
       limit: the largest number of examples, spread evenly over the names; None takes all.
+      inputs: folder of what the algorithms were given; None for a study that does not show it.
 
     Raises:
       UsageError: when a folder is missing, holds two images of one name, or has no name in common with the
         others.
     """
-    folders = {"": real, **generated}
+    # No algorithm has a slash in its name.
+    others = {name: folder for name, folder in (("/real", real), ("/input", inputs)) if folder}
+    folders = {**others, **generated}
     files = {name: _index_folder(folder) for name, folder in folders.items()}
-    names = [name for name in files[""] if all(name in index for index in files.values())]
+    first, *rest = files.values()
+    names = [name for name in first if all(name in index for index in rest)]
     for folder, index in zip(folders.values(), files.values(), strict=True):
         if missing := len(index) - len(names):
             alone = f"{missing} of {count_of(len(index), 'image')} {'has' if missing == 1 else 'have'}"
             say(f"{folder}: {alone} no counterpart of the same name")
     if not names:
+        start, *others_of_it = map(str, folders.values())
         raise UsageError(
-            f"no image in {real} has the name of one in {', '.join(map(str, generated.values()))}; "
-            "real and generated images of an example need the same name, whatever their suffix"
+            f"no image in {start} has the name of one in {', '.join(others_of_it)}; "
+            "the images of an example need the same name, whatever their suffix"
         )
     chosen = choose_evenly(names, limit)
-    _warn_of_compression(folders, files, chosen)
+    judged = {name: folder for name, folder in folders.items() if name != "/input"}
+    _warn_of_compression(judged, files, chosen)
 
-    def read() -> Iterator[tuple[Picture, dict[str, Picture]]]:
+    def read() -> Iterator[ExamplePictures]:
         for name in chosen:
-            pictures = {algorithm: load_image(index[name]) for algorithm, index in files.items()}
-            yield pictures.pop(""), pictures
+            pictures = {kind: load_image(index[name]) for kind, index in files.items()}
+            shown = {kind: pictures.pop(f"/{kind}", None) for kind in ("real", "input")}
+            yield ExamplePictures(pictures, **shown)
 
     return StudyImages(tuple(generated), tuple(chosen), read)
 
@@ -116,7 +140,7 @@ def translate_split(
             raise UsageError(f"{each.model} and {first.model} have different examples in split {split}")
     chosen = choose_evenly(first.source.example_ids, limit)
 
-    def read() -> Iterator[tuple[Picture, dict[str, Picture]]]:
+    def read() -> Iterator[ExamplePictures]:
         streams = [each.read(set(chosen)) for each in translations.values()]
         for example_id, *shown in zip(chosen, *streams, strict=True):
             real = shown[0].target
@@ -127,7 +151,8 @@ def translate_split(
                         "study compares models of one dataset, direction, task and image size"
                     )
             generated = [pictures.generated[0] for pictures in shown]
-            yield real[0], dict(zip(translations, generated, strict=True))
+            named = dict(zip(translations, generated, strict=True))
+            yield ExamplePictures(named, real[0], shown[0].input[0])
 
     return StudyImages(tuple(models), tuple(chosen), read)
 

@@ -6,27 +6,52 @@ from markdown_it import MarkdownIt
 
 from tfpix2pix.pictures.page import render_template
 from tfpix2pix.pipelines.base.errors import UserError
-from tfpix2pix.study.folder import CONSENT_FILE, INSTRUCTIONS_FILE, Study
+from tfpix2pix.study.folder import CONSENT_FILE, DEBRIEFING_FILE, INSTRUCTIONS_FILE, Study
+from tfpix2pix.study.texts import Texts, choose_question
 
 
-def render_page(study_dir: Path, study: Study, is_preview: bool) -> str:
+def render_page(study_dir: Path, study: Study, texts: Texts, *, is_preview: bool = False) -> str:
     """Returns the page as HTML.
 
     Args:
-      study_dir: folder of the study, which holds the texts.
+      study_dir: folder of the study, which holds what people read in paragraphs.
       study: the study.
+      texts: all other words.
       is_preview: whether the page says that nothing is recorded.
 
     Raises:
       UserError: when a text cannot be read.
     """
+    protocol = study.protocol
+    # What the scripts must know before a session is open, too.
+    setup = {
+        "texts": dict(texts),
+        "question": choose_question(protocol, texts),
+        "has_feedback": not protocol.has_preferences,
+        "exposure_ms": 1000 * protocol.exposure_sec,
+        "shows_input": protocol.show_input,
+        "decline_url": study.decline_url,
+        "screen_out_url": study.screen_out_url,
+    }
     return render_template(
         "study/templates/study.html",
         title=study.title,
         mode="preview" if is_preview else "study",
         consent=render_text(_read(study_dir / CONSENT_FILE)),
         instructions=render_text(_read(study_dir / INSTRUCTIONS_FILE)),
+        texts=texts,
+        setup=setup,
     )
+
+
+def render_debriefing(study_dir: Path) -> str:
+    """Returns what people read at the end as HTML; nothing, if the folder has no such file.
+
+    Raises:
+      UserError: when the text cannot be read.
+    """
+    file = study_dir / DEBRIEFING_FILE
+    return render_text(_read(file)) if file.exists() else ""
 
 
 def render_text(text: str) -> str:
@@ -37,7 +62,7 @@ def render_text(text: str) -> str:
     window, so that nobody leaves the study.
 
     Args:
-      text: contents of `consent.md` or `instructions.md`.
+      text: contents of `consent.md`, `instructions.md` or `debriefing.md`.
     """
     # Lines that are indented are no code here.
     markdown = MarkdownIt("commonmark", {"html": False}).disable(["image", "code"])

@@ -1,6 +1,7 @@
 """The records of a study: who took part, and what they answered."""
 
 import dataclasses
+import datetime
 import sqlite3
 
 SIDES = ("left", "right")
@@ -21,7 +22,8 @@ CREATE TABLE IF NOT EXISTS sessions (
   created_at TEXT NOT NULL,
   seen_at TEXT NOT NULL,
   finished_at TEXT,
-  completion_code TEXT
+  completion_code TEXT,
+  exit_answers TEXT
 );
 CREATE TABLE IF NOT EXISTS exposures (
   session_id TEXT NOT NULL REFERENCES sessions,
@@ -39,7 +41,7 @@ CREATE TABLE IF NOT EXISTS answers (
   real_example_id TEXT NOT NULL,
   real_side TEXT NOT NULL CHECK (real_side IN ('left', 'right')),
   chosen_side TEXT NOT NULL CHECK (chosen_side IN ('left', 'right')),
-  correct INTEGER NOT NULL CHECK (correct = (real_side != chosen_side)),
+  correct INTEGER CHECK (correct = (real_side != chosen_side)),
   shown_real_ms REAL NOT NULL,
   shown_generated_ms REAL NOT NULL,
   exposures INTEGER NOT NULL,
@@ -48,8 +50,18 @@ CREATE TABLE IF NOT EXISTS answers (
   UNIQUE (session_id, trial_index)
 );
 """
-# Columns of answers that earlier versions did not have, and their types.
-NEW_COLUMNS = {"pixel_ratio": "REAL", "drawn_px": "TEXT", "layout": "TEXT"}
+# What an answer says of how its images were drawn: columns and their types.
+SCREEN_COLUMNS = {"pixel_ratio": "REAL", "drawn_px": "TEXT", "layout": "TEXT"}
+# Table -> columns that earlier versions did not have.
+_NEW_COLUMNS = {"answers": SCREEN_COLUMNS, "sessions": {"exit_answers": "TEXT"}}
+
+
+class TakesPartAlreadyError(Exception):
+    """The worker id or the token has a session already."""
+
+
+class OtherAnswerStoredError(Exception):
+    """The trial, or the exit questions, have different answers already."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,14 +74,17 @@ class Session:
       worker_id: the crowd platform's id of the person; None if the link had none.
       assignment_id: the crowd platform's id of the assignment; None if the link had none.
       hit_id: the crowd platform's id of the task; None if the link had none.
-      algorithm: the algorithm whose images the person sees.
+      algorithm: the algorithm whose images the person sees; in a preference study, the pair of algorithms,
+        such as `L1/cGAN`.
       seed: decides the sides and the order.
       viewport: size of the browser's window in CSS px, such as `1280x720`.
       visit: how often the page of the session was opened.
       created_at: when consent was given.
       seen_at: when the person last did something.
-      finished_at: when the last answer was stored; None if the session is unfinished.
+      finished_at: when the last trial was answered; None if the session is unfinished.
       completion_code: the code that is shown at the end; None if the session is unfinished.
+      exit_answers: the answers to the exit questions as a JSON list of texts, which are empty where a
+        question was left out; None if they were not sent.
     """
 
     session_id: str
@@ -85,11 +100,15 @@ class Session:
     seen_at: str
     finished_at: str | None
     completion_code: str | None
+    exit_answers: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
     """The answer of a person to one trial.
+
+    In a preference study, the first algorithm of the pair stands in the place of the real image, and the
+    second one in that of the generated image.
 
     Attributes:
       session_id: session of the person.
@@ -99,9 +118,9 @@ class Answer:
       example_id: example of the generated image.
       real_example_id: example of the real image; the same, unless the pairing is `different`.
       real_side: side of the real image: `left`, which is shown first, or `right`.
-      chosen_side: the side that the person said is FAKE.
-      correct: whether the person found the generated image. If a test trial is not correct, the generated
-        image was judged real.
+      chosen_side: the side that the person said is FAKE; in a preference study, the side that is better.
+      correct: whether the person found the generated image; in a vigilance trial of a preference study,
+        whether the person did not prefer the broken image; None in its other trials, where nothing is wrong.
       shown_real_ms: measured exposure of the real image.
       shown_generated_ms: measured exposure of the generated image.
       exposures: how often the trial was shown. It is more than once after a reload in its middle.
@@ -121,7 +140,7 @@ class Answer:
     real_example_id: str
     real_side: str
     chosen_side: str
-    correct: bool
+    correct: bool | None
     shown_real_ms: float
     shown_generated_ms: float
     exposures: int
@@ -131,10 +150,39 @@ class Answer:
     drawn_px: str | None = None
     layout: str | None = None
 
+    @property
+    def is_test(self) -> bool:
+        """Returns whether the trial is neither for practice nor for vigilance."""
+        return not (self.practice or self.vigilance)
+
+    @property
+    def counts_for(self) -> bool:
+        """Returns what rates count: the generated image was judged real, or the first algorithm preferred."""
+        return self.chosen_side == self.real_side
+
+
+def format_time(time: datetime.datetime) -> str:
+    """Returns a time as the store writes it. Such texts sort as the times do."""
+    return time.astimezone(datetime.timezone.utc).isoformat(timespec="milliseconds")
+
+
+_ANSWER_NAMES = [field.name for field in dataclasses.fields(Answer)]
+SESSION_COLUMNS = ", ".join(field.name for field in dataclasses.fields(Session))
+ANSWER_COLUMNS = ", ".join(f"answers.{name}" for name in _ANSWER_NAMES)
+_FLAGS = ("practice", "vigilance", "correct")
+
+
+def to_answer(row: tuple) -> Answer:
+    """Returns the answer in a row of `ANSWER_COLUMNS`."""
+    values = dict(zip(_ANSWER_NAMES, row, strict=True))
+    flags = {name: None if values[name] is None else bool(values[name]) for name in _FLAGS}
+    return Answer(**values | flags)
+
 
 def add_new_columns(connection: sqlite3.Connection) -> None:
-    """Gives the answers of an earlier version the columns that they lack, without values."""
-    known = {row[1] for row in connection.execute("PRAGMA table_info(answers)")}
-    for name, kind in NEW_COLUMNS.items():
-        if name not in known:
-            connection.execute(f"ALTER TABLE answers ADD COLUMN {name} {kind}")
+    """Gives the tables of an earlier version the columns that they lack, without values."""
+    for table, columns in _NEW_COLUMNS.items():
+        known = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+        for name, kind in columns.items():
+            if name not in known:
+                connection.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")

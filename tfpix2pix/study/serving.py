@@ -15,9 +15,10 @@ from tfpix2pix.study.folder import (
     load_study,
     read_secret,
 )
-from tfpix2pix.study.page import render_page
+from tfpix2pix.study.page import render_debriefing, render_page
 from tfpix2pix.study.sessions import StudySessions
 from tfpix2pix.study.store import open_store
+from tfpix2pix.study.texts import read_words
 from tfpix2pix.web.address import Address, open_socket
 from tfpix2pix.web.server import serve
 
@@ -47,7 +48,8 @@ def serve_study(
     study = load_study(study_dir)
     check_images(study_dir, study)
     secret = secrets.token_bytes() if is_preview else read_secret(study_dir)
-    page = render_page(study_dir, study, is_preview)
+    texts = read_words(study_dir)
+    page = render_page(study_dir, study, texts, is_preview=is_preview)
     _check_consent(study_dir, is_preview)
     with (
         open_socket(address) as listening,
@@ -62,8 +64,10 @@ def serve_study(
             abandoned_after_sec=abandoned_after_sec,
             requires_worker_id=requires_worker_id,
             is_preview=is_preview,
+            texts=texts,
         )
-        app = make_study_application(sessions, page, secret, address.allowed_hosts)
+        debriefing = render_debriefing(study_dir)
+        app = make_study_application(sessions, page, secret, address.allowed_hosts, debriefing)
         serve(app, address, listening, "preview" if is_preview else "study")
 
 

@@ -1,29 +1,26 @@
 """The rules of a study: what a person may do, and when. How requests travel is decided elsewhere.
 
 The page of a session is opened in a *visit*. Only the newest visit counts, so that a second tab takes over
-and the first one stops, even if it is another worker's. The server tells the correct side only after the
-answer to a practice trial.
+and the first one stops, even if it is another worker's. What happens in a trial is in `trials.py`.
 """
 
 import dataclasses
-import functools
-import hmac
+import json
 import secrets
-import time
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from fastapi import HTTPException
 
-from tfpix2pix.study.folder import Study, image_file
-from tfpix2pix.study.plan import Trial, assign_session, plan_session
-from tfpix2pix.study.records import SIDES, Answer, Session
+from tfpix2pix.study.folder import Study
+from tfpix2pix.study.plan import assign_condition
+from tfpix2pix.study.records import OtherAnswerStoredError, Session, TakesPartAlreadyError
 from tfpix2pix.study.signing import Signer, hash_token
-from tfpix2pix.study.store import OtherAnswerStoredError, Store, TakesPartAlreadyError
+from tfpix2pix.study.store import Store
+from tfpix2pix.study.texts import TEXTS, Texts
+from tfpix2pix.study.trials import SessionTrials
 
-# An answer may come so much sooner than its exposures allow, because clocks are not more exact.
-EARLY_SEC = 0.1
 # Mechanical Turk's assignment id while a person only looks at a task.
 NOT_ACCEPTED = "ASSIGNMENT_ID_NOT_AVAILABLE"
 
@@ -40,6 +37,10 @@ class StudySessions:
         are assigned, though the person may still go on with it.
       requires_worker_id: whether links without a worker id are refused.
       is_preview: whether a browser may take part again and again.
+      texts: what people are told.
+
+    Attributes:
+      trials: the trials of these sessions.
     """
 
     def __init__(
@@ -52,24 +53,16 @@ class StudySessions:
         abandoned_after_sec: float = 3600,
         requires_worker_id: bool = False,
         is_preview: bool = False,
+        texts: Texts = TEXTS,
     ):
         self.study = study
+        self.texts = texts
         self.is_preview = is_preview
         self.requires_worker_id = requires_worker_id
-        self._study_dir = study_dir
         self._store = store
         self._signer = Signer(secret)
-        # Session -> visit, trial and monotonic time of its newest exposure. A step of the clock, as when a
-        # machine corrects it, must not exclude an answer.
-        self._exposed: dict[str, tuple[int, int, float]] = {}
-        # All images are sent with as many bytes, because the length of a file tells which it is.
-        self._image_bytes = max(
-            image_file(study_dir, token).stat().st_size for each in study.examples for token in each.tokens
-        )
         self._abandoned_after_sec = abandoned_after_sec
-        self._plan: Callable[[str, int], tuple[Trial, ...]] = functools.lru_cache(maxsize=1000)(
-            lambda algorithm, seed: plan_session(study, algorithm, seed)
-        )
+        self.trials = SessionTrials(study_dir, study, store, self._signer, texts)
 
     def find(self, token: str | None, worker_id: str | None = None) -> Session | None:
         """Returns the session of a token; None if there is none, or it is not this worker's.
@@ -78,7 +71,7 @@ class StudySessions:
         """
         session = self._store.find_session(hash_token(token)) if token else None
         if session is None or self.is_preview:
-            return None if session and session.finished_at else session
+            return None if session and self._is_over(session) else session
         if (
             worker_id
             and session.worker_id is None
@@ -115,17 +108,17 @@ class StudySessions:
           worker's.
 
         Raises:
-          HTTPException: 403, when a worker id is required and missing, or the task is not accepted; 409, when
-            the worker takes part already.
+          HTTPException: 403, when a worker id is required and missing, the task is not accepted, or the
+            window is too narrow; 409, when the worker takes part already.
         """
         if assignment_id == NOT_ACCEPTED:
-            raise HTTPException(403, "Please accept the task on the platform before you begin.")
+            raise HTTPException(403, self.texts["refused_not_accepted"])
         if token and self.find(token, worker_id):
             return token
         if self.requires_worker_id and not worker_id:
-            raise HTTPException(
-                403, "This link lacks your worker ID. Please open it from the platform that invited you."
-            )
+            raise HTTPException(403, self.texts["refused_no_id"])
+        if int(viewport.partition("x")[0]) < self.study.protocol.least_window_px:
+            raise HTTPException(403, self.texts["refused_narrow"])
         try:
             self._store.add_session(
                 session_id=secrets.token_hex(16),
@@ -134,16 +127,12 @@ class StudySessions:
                 assignment_id=assignment_id,
                 hit_id=hit_id,
                 viewport=viewport,
-                assign=functools.partial(assign_session, self.study),
+                assign=self._assign,
                 abandoned_after_sec=self._abandoned_after_sec,
             )
         except TakesPartAlreadyError:
             if not self.find(new_token, worker_id):
-                raise HTTPException(
-                    409,
-                    "This worker ID has begun or finished the study in another browser. A person can take "
-                    "part once; to go on with a session, open the link in the browser where it was begun.",
-                ) from None
+                raise HTTPException(409, self.texts["refused_again"]) from None
         return new_token
 
     def open_visit(self, session: Session) -> dict[str, Any]:
@@ -158,139 +147,56 @@ class StudySessions:
             "exposure_ms": protocol.exposure_sec * 1000,
             "feedback_ms": protocol.feedback_sec * 1000,
             "image_size": list(self.study.image_size),
-            **self._describe_end(session.completion_code),
+            **self.describe_end(session),
         }
 
-    def describe_trial(self, session: Session, visit: str, index: int) -> dict[str, Any]:
-        """Returns where the images of a trial are, and its gaps, for the next trial and the one after it."""
-        self._check_visit(session, visit)
-        trial = self._find_trial(session, index, ahead=1)
+    def describe_end(self, session: Session) -> dict[str, Any]:
+        """Returns the exit questions, if it is their turn, and the completion code, if all is done."""
+        is_over = self._is_over(session)
+        asks = session.finished_at is not None and not is_over
         return {
-            "practice": trial.practice,
-            "images": [self._signer.address_image(session, index, side) for side in SIDES],
-            "gaps_ms": [self._gap_ms(session, index, side) for side in SIDES],
+            "exit_questions": [dataclasses.asdict(each) for each in self.study.exit_questions]
+            if asks
+            else [],
+            "completion_code": session.completion_code if is_over else None,
+            "completion_url": self.study.completion_url if is_over else None,
         }
 
-    def read_image(self, session: Session, address: str) -> bytes:
-        """Returns the PNG file behind an address, with zeros after it.
-
-        Raises:
-          HTTPException: 404 for any address but those of the next two trials in the newest visit; 410, when
-            the trial has been shown.
-        """
-        following = self._store.count_answers(session.session_id)
-        for trial in self._trials(session)[following : following + 2]:
-            for side in SIDES:
-                if hmac.compare_digest(
-                    self._signer.address_image(session, trial.index, side).encode(), address.encode()
-                ):
-                    if self._store.is_shown(session.session_id, trial.index, session.visit):
-                        raise HTTPException(410, "This image was shown already.")
-                    contents = image_file(self._study_dir, trial.images[side]).read_bytes()
-                    return contents.ljust(self._image_bytes, b"\0")
-        raise HTTPException(404, "There is no such image.")
-
-    def show_trial(self, session: Session, visit: str, index: int) -> None:
-        """Notes that the page is about to show the next trial."""
-        self._check_visit(session, visit)
-        self._find_trial(session, index)
-        self._store.record_exposure(session.session_id, index, session.visit)
-        if self._exposed.get(session.session_id, ())[:2] != (session.visit, index):
-            self._exposed[session.session_id] = (session.visit, index, time.monotonic())
-
-    def answer_trial(
-        self,
-        session: Session,
-        visit: str,
-        index: int,
-        *,
-        chosen_side: str,
-        shown_ms: dict[str, float],
-        response_ms: float,
-        screen: dict[str, Any],
-    ) -> dict[str, Any]:
-        """Stores an answer. The same answer may come again, because the first reply may have been lost.
+    def answer_questions(self, session: Session, answers: Sequence[str]) -> dict[str, Any]:
+        """Stores the answers to the exit questions. The same ones may come again, as those to trials may.
 
         Args:
           session: session of the person.
-          visit: visit of the page.
-          index: place of the next trial in the session.
-          chosen_side: the side that the person said is fake.
-          shown_ms: side -> measured exposure of its image.
-          response_ms: time between the end of the second exposure and the answer.
-          screen: how the images were drawn: values of the `NEW_COLUMNS` of an answer.
+          answers: an answer to each question, which is empty where it was left out.
 
         Returns:
-          The right answer to a practice trial, and the completion code at the end.
+          What `describe_end` does.
 
         Raises:
-          HTTPException: 409, when it is another trial's turn, or the trial was not shown or has another
-            answer; 404, when there is no such trial.
+          HTTPException: 422, for answers that were not to choose from; 409, when it is not their turn.
         """
-        self._check_visit(session, visit)
-        trial = self._find_trial(session, index, behind=1)
-        self._check_shown(session, trial)
-        generated_side = SIDES[1 - SIDES.index(trial.real_side)]
-        answer = Answer(
-            session_id=session.session_id,
-            trial_index=index,
-            practice=trial.practice,
-            vigilance=trial.vigilance,
-            example_id=trial.example_id,
-            real_example_id=trial.real_example_id,
-            real_side=trial.real_side,
-            chosen_side=chosen_side,
-            correct=chosen_side == generated_side,
-            shown_real_ms=shown_ms[trial.real_side],
-            shown_generated_ms=shown_ms[generated_side],
-            exposures=0,
-            response_ms=response_ms,
-            answered_at="",
-            **screen,
-        )
-        is_last = index == self.study.protocol.trials - 1
-        code = self._signer.completion_code(session) if is_last else None
+        questions = self.study.exit_questions
+        if len(answers) != len(questions) or any(
+            each and question.choices and each not in question.choices
+            for each, question in zip(answers, questions, strict=True)
+        ):
+            raise HTTPException(422, "These are no answers to the questions.")
+        exit_answers = json.dumps(list(answers), ensure_ascii=False)
         try:
-            self._store.record_answer(answer, code)
+            self._store.record_exit_answers(session.session_id, exit_answers)
         except OtherAnswerStoredError:
-            raise HTTPException(
-                409, "This trial was answered already, and answers cannot be changed."
-            ) from None
-        feedback = {"fake_side": generated_side, "correct": answer.correct} if trial.practice else None
-        return {"feedback": feedback, **self._describe_end(code)}
+            raise HTTPException(409, self.texts["refused_answered"]) from None
+        return self.describe_end(dataclasses.replace(session, exit_answers=exit_answers))
 
-    def _describe_end(self, code: str | None) -> dict[str, str | None]:
-        return {"completion_code": code, "completion_url": self.study.completion_url if code else None}
+    def check_over(self, token: str | None) -> None:
+        """Raises HTTPException (403) unless the session of a token is over."""
+        session = self._store.find_session(hash_token(token)) if token else None
+        if session is None or not self._is_over(session):
+            raise HTTPException(403, "The study is not over yet.")
 
-    def _trials(self, session: Session) -> tuple[Trial, ...]:
-        return self._plan(session.algorithm, session.seed)
+    def _is_over(self, session: Session) -> bool:
+        asks = self.study.exit_questions and session.exit_answers is None
+        return session.finished_at is not None and not asks
 
-    def _find_trial(self, session: Session, index: int, behind: int = 0, ahead: int = 0) -> Trial:
-        """Returns a trial, if it is at most `behind` trials before, or `ahead` trials after, the next one."""
-        trials = self._trials(session)
-        if not 0 <= index < len(trials):
-            raise HTTPException(404, "There is no such trial.")
-        following = self._store.count_answers(session.session_id)
-        if not following - behind <= index <= following + ahead:
-            raise HTTPException(409, "It is another trial's turn. Please reload the page to go on.")
-        return trials[index]
-
-    def _check_visit(self, session: Session, visit: str) -> None:
-        if visit != self._signer.name_visit(session):
-            raise HTTPException(409, "The study was opened in another tab or window, and goes on there.")
-
-    def _check_shown(self, session: Session, trial: Trial) -> None:
-        if not self._store.is_shown(session.session_id, trial.index, session.visit):
-            raise HTTPException(409, "This trial was not shown yet. Please reload the page to go on.")
-        visit, index, shown_sec = self._exposed.get(session.session_id, (0, 0, 0.0))
-        if (visit, index) != (session.visit, trial.index):
-            return  # The server was started again since, so it does not know for how long.
-        gap_sec = self._gap_ms(session, index, SIDES[1]) / 1000
-        least_sec = 2 * self.study.protocol.exposure_sec + gap_sec - EARLY_SEC
-        if time.monotonic() - shown_sec < least_sec:
-            raise HTTPException(409, "The answer came before both images were shown. Please reload the page.")
-
-    def _gap_ms(self, session: Session, index: int, side: str) -> int:
-        protocol = self.study.protocol
-        limits_ms = (1000 * protocol.least_gap_sec, 1000 * protocol.most_gap_sec)
-        return self._signer.draw_gap_ms(session, index, side, *limits_ms)
+    def _assign(self, ordinal: int, counts: Mapping[str, int]) -> tuple[str, int]:
+        return assign_condition(self.study, ordinal, counts), self._signer.draw_session_seed(ordinal)

@@ -11,7 +11,7 @@ _CODE_LENGTH = 10
 
 
 class Signer:
-    """Makes names, codes and blanks of sessions.
+    """Makes names, seeds, codes and blanks of sessions.
 
     Args:
       secret: the key, of 32 bytes or more.
@@ -37,12 +37,19 @@ class Signer:
     def draw_gap_ms(self, session: Session, index: int, side: str, least_ms: float, most_ms: float) -> int:
         """Returns the length of a blank, evenly drawn and in whole ms.
 
-        It does not come from the seed, which decides the sides too: a person who measures blanks could try
-        seeds until they fit, and know all sides.
+        It does not come from the seed of the session, which decides the sides too: a person who measures
+        blanks could try seeds until they fit, and know all sides.
         """
         digest = self._sign(f"gap/{session.session_id}/{index}/{side}")
         share = int.from_bytes(digest[:7], "big") / 2**56
         return round(least_ms + (most_ms - least_ms) * share)
+
+    def draw_session_seed(self, ordinal: int) -> int:
+        """Returns the seed of a new session, which decides its sides and its order, in [0, 2**53).
+
+        It does not come from the seed of the study, which a person could guess.
+        """
+        return int.from_bytes(self._sign(f"session/{ordinal}")[:7], "big") >> 3
 
     def _sign(self, text: str) -> bytes:
         return hmac.digest(self._secret, text.encode(), "sha256")

@@ -18,22 +18,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tfpix2pix.pipelines.base.errors import UserError
-from tfpix2pix.study.records import SCHEMA, Answer, Session, add_new_columns
+from tfpix2pix.study.records import (
+    ANSWER_COLUMNS,
+    SCHEMA,
+    SESSION_COLUMNS,
+    Answer,
+    OtherAnswerStoredError,
+    Session,
+    TakesPartAlreadyError,
+    add_new_columns,
+    format_time,
+    to_answer,
+)
 
 _BUSY_TIMEOUT_SEC = 30
-
-_SESSION_COLUMNS = ", ".join(field.name for field in dataclasses.fields(Session))
-_ANSWER_NAMES = [field.name for field in dataclasses.fields(Answer)]
-_ANSWER_COLUMNS = ", ".join(_ANSWER_NAMES)
-_FLAGS = ("practice", "vigilance", "correct")
-
-
-class TakesPartAlreadyError(Exception):
-    """The worker id or the token has a session already."""
-
-
-class OtherAnswerStoredError(Exception):
-    """The trial has a different answer already."""
 
 
 def open_store(path: Path | None) -> "Store":
@@ -51,11 +49,6 @@ def open_store(path: Path | None) -> "Store":
         return Store(path)
     except (sqlite3.Error, OSError) as error:
         raise UserError(f"{path} cannot be used as the study's answers: {error}") from error
-
-
-def format_time(time: datetime.datetime) -> str:
-    """Returns a time as the store writes it. Such texts sort as the times do."""
-    return time.astimezone(datetime.timezone.utc).isoformat(timespec="milliseconds")
 
 
 class Store:
@@ -119,22 +112,21 @@ class Store:
     def read_sessions(self) -> list[Session]:
         """Returns all sessions in the order of arrival."""
         with self._lock:
-            rows = self._connection.execute(f"SELECT {_SESSION_COLUMNS} FROM sessions ORDER BY ordinal")
+            rows = self._connection.execute(f"SELECT {SESSION_COLUMNS} FROM sessions ORDER BY ordinal")
             return [Session(*row) for row in rows]
 
     def read_answers(self, session_id: str | None = None) -> list[Answer]:
         """Returns all answers, or those of one session, in the order of sessions and of trials."""
-        names = ", ".join(f"answers.{name}" for name in _ANSWER_NAMES)
         where = "" if session_id is None else "WHERE session_id = :session_id"
         order = "ORDER BY ordinal, trial_index"
-        query = f"SELECT {names} FROM answers JOIN sessions USING (session_id) {where} {order}"
+        query = f"SELECT {ANSWER_COLUMNS} FROM answers JOIN sessions USING (session_id) {where} {order}"
         with self._lock:
             rows = self._connection.execute(query, {"session_id": session_id}).fetchall()
-        return [_to_answer(row) for row in rows]
+        return [to_answer(row) for row in rows]
 
     def find_session(self, token_hash: str) -> Session | None:
         """Returns the session of a token; None if there is none."""
-        query = f"SELECT {_SESSION_COLUMNS} FROM sessions WHERE token_hash = ?"
+        query = f"SELECT {SESSION_COLUMNS} FROM sessions WHERE token_hash = ?"
         with self._lock:
             row = self._connection.execute(query, (token_hash,)).fetchone()
         return Session(*row) if row else None
@@ -165,9 +157,8 @@ class Store:
           assignment_id: the crowd platform's id of the assignment, if any.
           hit_id: the crowd platform's id of the task, if any.
           viewport: size of the browser's window in CSS px, such as `1280x720`.
-          assign: takes the number of the session and algorithm -> number of its sessions; returns algorithm
-            and seed of the session. It is called inside the transaction, so that no two sessions see the
-            same numbers.
+          assign: takes the number of the session and condition -> number of its sessions; returns condition
+            and seed of the session. It is called inside the transaction, so no two sessions see the same.
           abandoned_after_sec: unfinished sessions that are idle for longer do not count for their algorithm.
 
         Raises:
@@ -190,7 +181,7 @@ class Store:
                 "INSERT INTO sessions (session_id, ordinal, token_hash, worker_id, assignment_id, hit_id,"
                 " algorithm, seed, viewport, created_at, seen_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (session_id, ordinal, token_hash, worker_id, assignment_id, hit_id)
-                + (algorithm, seed, viewport, format_time(time), format_time(time)),
+                + (algorithm, seed, viewport, *[format_time(time)] * 2),
             )
 
     def name_session(self, session_id: str, worker_id: str) -> bool:
@@ -257,15 +248,35 @@ class Store:
                 return False
             exposures = _count(connection, "exposures WHERE session_id = ? AND trial_index = ?", *key)
             time = _touch(connection, answer.session_id)
-            row = dataclasses.astuple(dataclasses.replace(answer, exposures=exposures, answered_at=time))
-            marks = ", ".join("?" * len(row))
-            connection.execute(f"INSERT INTO answers ({_ANSWER_COLUMNS}) VALUES ({marks})", row)
+            row = dataclasses.asdict(answer) | {"exposures": exposures, "answered_at": time}
+            names, marks = ", ".join(row), ", ".join("?" * len(row))
+            connection.execute(f"INSERT INTO answers ({names}) VALUES ({marks})", tuple(row.values()))
             if completion_code is not None:
                 connection.execute(
                     "UPDATE sessions SET finished_at = ?, completion_code = ? WHERE session_id = ?",
                     (time, completion_code, answer.session_id),
                 )
         return True
+
+    def record_exit_answers(self, session_id: str, exit_answers: str) -> None:
+        """Stores the answers to the exit questions of a finished session; the same ones may come again.
+
+        Args:
+          session_id: name of the finished session.
+          exit_answers: the answers, as `Session` has them.
+
+        Raises:
+          OtherAnswerStoredError: when others are stored already, or the session is unfinished.
+        """
+        with self._transaction() as connection:
+            stored = connection.execute(
+                "UPDATE sessions SET exit_answers = COALESCE(exit_answers, ?)"
+                " WHERE session_id = ? AND finished_at IS NOT NULL RETURNING exit_answers",
+                (exit_answers, session_id),
+            ).fetchall()
+            if stored != [(exit_answers,)]:
+                raise OtherAnswerStoredError
+            _touch(connection, session_id)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -287,8 +298,3 @@ def _touch(connection: sqlite3.Connection, session_id: str) -> str:
     time = format_time(datetime.datetime.now(datetime.timezone.utc))
     connection.execute("UPDATE sessions SET seen_at = ? WHERE session_id = ?", (time, session_id))
     return time
-
-
-def _to_answer(row: tuple) -> Answer:
-    values = dict(zip(_ANSWER_NAMES, row, strict=True))
-    return Answer(**values | {name: bool(values[name]) for name in _FLAGS})

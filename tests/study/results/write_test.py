@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from benchmarks.study_coverage import Crowd, simulate_answers
+from tests.helpers.study_answers import make_answer, make_answers, make_session, store_answers
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.study.__main__ import main
-from tfpix2pix.study.folder import ANSWERS_FILE, Example, Protocol, Study, fingerprint, save_study
-from tfpix2pix.study.records import Answer, Session
+from tfpix2pix.study.folder import ANSWERS_FILE, Example, Study, fingerprint, save_study
+from tfpix2pix.study.protocol import Protocol, Rules
 from tfpix2pix.study.results.analysis import compute_results
-from tfpix2pix.study.results.exclusions import Rules, select_answers
+from tfpix2pix.study.results.exclusions import select_answers
 from tfpix2pix.study.results.plot import render_rates
 from tfpix2pix.study.results.report import render_markdown
 from tfpix2pix.study.results.statistics import Estimate
@@ -28,74 +29,14 @@ EXAMPLES = tuple(
     Example(f"{i}.png", f"{i:032x}", {"cGAN": f"{i + 100:032x}", "L1": f"{i + 200:032x}"}) for i in range(5)
 )
 STUDY = Study("Facades", 0, ("cGAN", "L1"), EXAMPLES, PROTOCOL)
-FILES = ["answers.csv", "fooling_rates.svg", "images.csv", "results.json", "results.md"]
-
-
-def _session(name: str, algorithm: str = "cGAN", finished: bool = True) -> Session:
-    time = "2026-01-02T03:04:05.678+00:00"
-    platform = {"worker_id": f"worker-{name}", "assignment_id": None, "hit_id": None}
-    return Session(
-        session_id=f"secret-{name}",
-        ordinal=ord(name[0]) - ord("a"),
-        **platform,
-        algorithm=algorithm,
-        seed=0,
-        viewport="1280x720",
-        visit=1,
-        created_at=time,
-        seen_at=time,
-        finished_at=time if finished else None,
-        completion_code="CODE" if finished else None,
-    )
-
-
-def _answer(session: Session, index: int, fooled: bool = False, **changes) -> Answer:
-    real_side, fake_side = ("left", "right") if index % 2 else ("right", "left")
-    answer = Answer(
-        session_id=session.session_id,
-        trial_index=index,
-        practice=index == 0,
-        vigilance=False,
-        example_id=f"{index}.png",
-        real_example_id=f"{index}.png",
-        real_side=real_side,
-        chosen_side=real_side if fooled else fake_side,
-        correct=not fooled,
-        shown_real_ms=1000.0,
-        shown_generated_ms=1000.0,
-        exposures=1,
-        response_ms=1000.0 * index,
-        answered_at=f"2026-01-02T03:04:0{index % 10}.678+00:00",
-    )
-    return dataclasses.replace(answer, **changes)
-
-
-def _answers(session: Session, fooled: str, **changes) -> list[Answer]:
-    """Returns one answer per letter; `x`: fooled."""
-    return [_answer(session, index, letter == "x", **changes) for index, letter in enumerate(fooled)]
+FILES = [
+    *("answers.csv", "data_dictionary.md", "fooling_rates.svg", "images.csv"),
+    *("results.json", "results.md", "sessions.csv"),
+]
 
 
 def _select(session, answers, rules=Rules(), protocol=PROTOCOL):  # noqa: B008
     return select_answers([session], answers, protocol, rules)
-
-
-def _store(study_dir: Path, sessions: list[Session], answers: list[Answer]) -> None:
-    with open_store(study_dir / ANSWERS_FILE) as store:
-        for session in sessions:
-            kept = {"worker_id", "assignment_id", "hit_id", "viewport", "session_id"}
-            store.add_session(
-                **{name: value for name, value in dataclasses.asdict(session).items() if name in kept},
-                token_hash=session.session_id,
-                assign=lambda ordinal, counts, session=session: (session.algorithm, session.seed),
-                abandoned_after_sec=1,
-            )
-        last = {answer.session_id: answer.trial_index for answer in answers}
-        finished = {session.session_id for session in sessions if session.finished_at}
-        for answer in answers:
-            for visit in range(answer.exposures):
-                store.record_exposure(answer.session_id, answer.trial_index, visit)
-            ends = answer.trial_index == last[answer.session_id] and answer.session_id in finished
-            store.record_answer(answer, "CODE" if ends else None)
 
 
 @pytest.fixture
@@ -107,10 +48,20 @@ def study_dir(tmp_path) -> Path:
 @pytest.fixture
 def answered_dir(study_dir) -> Path:
     """Two people for cGAN, one for L1, one who left; one trial of the first was shown again."""
-    a, b, c, d = _session("a"), _session("b"), _session("c", "L1"), _session("d", "L1", finished=False)
-    answers = _answers(a, "oxxoo") + _answers(b, "oxooo") + _answers(c, "xoooo") + _answers(d, "oxx")
+    a, b, c, d = (
+        make_session("a"),
+        make_session("b"),
+        make_session("c", "L1"),
+        make_session("d", "L1", finished=False),
+    )
+    answers = (
+        make_answers(a, "oxxoo")
+        + make_answers(b, "oxooo")
+        + make_answers(c, "xoooo")
+        + make_answers(d, "oxx")
+    )
     answers[4] = dataclasses.replace(answers[4], exposures=2)
-    _store(study_dir, [a, b, c, d], answers)
+    store_answers(study_dir, [a, b, c, d], answers)
     return study_dir
 
 
@@ -125,8 +76,8 @@ def answered_dir(study_dir) -> Path:
     ],
 )
 def test_a_trial_with_a_wrong_exposure_is_left_out_alone(shown, counts):
-    session = _session("a")
-    answers = _answers(session, "ooooo")
+    session = make_session("a")
+    answers = make_answers(session, "ooooo")
     answers[2] = dataclasses.replace(answers[2], **shown)
     selection = _select(session, answers)
     assert len(selection.trials["secret-a"]) == (4 if counts else 3)
@@ -135,8 +86,8 @@ def test_a_trial_with_a_wrong_exposure_is_left_out_alone(shown, counts):
 
 
 def test_the_tolerance_is_a_setting():
-    session = _session("a")
-    answers = _answers(session, "ooooo", shown_real_ms=1016.7)
+    session = make_session("a")
+    answers = make_answers(session, "ooooo", shown_real_ms=1016.7)
     assert len(_select(session, answers).trials["secret-a"]) == 4
     assert not _select(session, answers, Rules(exposure_tolerance_ms=16)).sessions
 
@@ -148,20 +99,20 @@ def test_the_tolerance_is_a_setting():
 )
 def test_the_tolerance_is_relative_to_the_exposure(exposure_sec, shown_ms, counts):
     protocol = dataclasses.replace(PROTOCOL, exposure_sec=exposure_sec)
-    session, shown = _session("a"), {"shown_real_ms": shown_ms, "shown_generated_ms": 1000 * exposure_sec}
-    selection = _select(session, _answers(session, "ooooo", **shown), protocol=protocol)
+    session, shown = make_session("a"), {"shown_real_ms": shown_ms, "shown_generated_ms": 1000 * exposure_sec}
+    selection = _select(session, make_answers(session, "ooooo", **shown), protocol=protocol)
     assert bool(selection.sessions) == counts
 
 
 @pytest.mark.parametrize(("people", "verdict"), [(9, None), (10, True)])
 def test_a_verdict_needs_ten_people_for_each_algorithm(people, verdict):
     letters = "abcdefghij"
-    sessions = [_session(f"{name}1") for name in letters]
-    sessions += [_session(f"{name}2", "L1") for name in letters[:people]]
+    sessions = [make_session(f"{name}1") for name in letters]
+    sessions += [make_session(f"{name}2", "L1") for name in letters[:people]]
     answers = [
         answer
         for session in sessions
-        for answer in _answers(session, "oxxxx" if session.algorithm == "cGAN" else "ooooo")
+        for answer in make_answers(session, "oxxxx" if session.algorithm == "cGAN" else "ooooo")
     ]
     selection = select_answers(sessions, answers, PROTOCOL, Rules())
     results = compute_results(STUDY, sessions, answers, selection, resamples=200)
@@ -181,8 +132,8 @@ def test_results_leave_the_answers_as_they_are_and_go_elsewhere_on_request(answe
 
 @pytest.mark.parametrize("exposures", [0, 2])
 def test_a_trial_that_was_not_shown_once_is_left_out(exposures):
-    session = _session("a")
-    answers = _answers(session, "ooooo")
+    session = make_session("a")
+    answers = make_answers(session, "ooooo")
     # It fails both rules, and is counted under the first.
     answers[2] = dataclasses.replace(answers[2], exposures=exposures, shown_real_ms=5.0)
     selection = _select(session, answers)
@@ -190,34 +141,36 @@ def test_a_trial_that_was_not_shown_once_is_left_out(exposures):
 
 
 def test_an_unfinished_session_is_left_out():
-    session = _session("a", finished=False)
-    selection = _select(session, _answers(session, "ooooo"))
+    session = make_session("a", finished=False)
+    selection = _select(session, make_answers(session, "ooooo"))
     assert (selection.sessions, selection.session_reasons) == ((), {"secret-a": "unfinished"})
 
 
 @pytest.mark.parametrize(("spoiled", "counts"), [(2, True), (3, False), (4, False)])
 def test_a_session_with_too_few_trials_left_is_left_out(spoiled, counts):
-    session = _session("a")
-    answers = _answers(session, "ooooo")
+    session = make_session("a")
+    answers = make_answers(session, "ooooo")
     answers[1 : 1 + spoiled] = [dataclasses.replace(each, exposures=2) for each in answers[1 : 1 + spoiled]]
     selection = _select(session, answers)
     assert selection.session_reasons == ({} if counts else {"secret-a": "too_few_trials"})
     # Its trials are counted as lost with the session, not once more by themselves.
     assert len(selection.trial_reasons) == (2 if counts else 0)
-    nothing_left = _answers(session, "ooooo", exposures=2)
+    nothing_left = make_answers(session, "ooooo", exposures=2)
     assert not _select(session, nothing_left, Rules(least_trials_percent=0)).sessions
 
 
 @pytest.mark.parametrize(("missed", "counts"), [(0, True), (1, True), (2, False), (5, False)])
 def test_a_session_that_fails_vigilance_trials_is_left_out(missed, counts):
-    session = _session("a")
-    vigilance = [_answer(session, 5 + place, place < missed, vigilance=True) for place in range(5)]
-    selection = _select(session, _answers(session, "oxxoo") + vigilance)
+    session = make_session("a")
+    vigilance = [make_answer(session, 5 + place, place < missed, vigilance=True) for place in range(5)]
+    selection = _select(session, make_answers(session, "oxxoo") + vigilance)
     assert selection.session_reasons == ({} if counts else {"secret-a": "failed_vigilance"})
     if counts:
         # Nor do these trials enter the rate.
         assert [each.correct for each in selection.trials["secret-a"]] == [False, False, True, True]
-    assert _select(session, vigilance + _answers(session, "ooooo"), Rules(least_vigilance_percent=0)).sessions
+    assert _select(
+        session, vigilance + make_answers(session, "ooooo"), Rules(least_vigilance_percent=0)
+    ).sessions
 
 
 @pytest.mark.parametrize(
@@ -298,8 +251,8 @@ def test_each_image_has_its_own_count(answered_dir):
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)"])
 def test_names_that_look_like_formulas_are_text_in_the_csv(study_dir, name):
-    session = _session("a")
-    _store(study_dir, [session], _answers(session, "ooooo", example_id=name))
+    session = make_session("a")
+    store_answers(study_dir, [session], make_answers(session, "ooooo", example_id=name))
     write_results(study_dir)
     with open(study_dir / "results/answers.csv", newline="") as file:
         assert {row["example_id"] for row in csv.DictReader(file)} == {f"'{name}"}
@@ -337,8 +290,8 @@ def test_the_page_says_what_was_found_and_what_was_left_out(answered_dir):
 
 def test_a_title_cannot_break_the_page_or_the_plot(tmp_path):
     save_study(tmp_path, dataclasses.replace(STUDY, title="a | <script>b</script>\n# c & \x07*d*"))
-    session = _session("a")
-    _store(tmp_path, [session], _answers(session, "oxxoo"))
+    session = make_session("a")
+    store_answers(tmp_path, [session], make_answers(session, "oxxoo"))
     first_line = write_results(tmp_path).splitlines()[0]
     assert first_line == r"# Real or fake: a \| &lt;script&gt;b&lt;/script&gt; \# c &amp; \*d\*"
     title = ET.parse(tmp_path / "results/fooling_rates.svg").getroot().find("{*}title")
@@ -346,8 +299,8 @@ def test_a_title_cannot_break_the_page_or_the_plot(tmp_path):
 
 
 def test_an_algorithm_that_nobody_saw_is_said_to_be_so(study_dir):
-    session = _session("a")
-    _store(study_dir, [session], _answers(session, "oxxoo"))
+    session = make_session("a")
+    store_answers(study_dir, [session], make_answers(session, "oxxoo"))
     text = write_results(study_dir)
     assert "| L1 | – | – | – | 0 | 0 |" in text
     assert "- L1: nobody counts yet." in text
@@ -361,11 +314,11 @@ def test_without_answers_that_count_nothing_is_written(study_dir):
     with pytest.raises(UserError, match="nobody has taken part"):
         write_results(study_dir)
     assert not (study_dir / ANSWERS_FILE).exists()
-    _store(study_dir, [], [])
+    store_answers(study_dir, [], [])
     with pytest.raises(UserError, match="no session counts yet: of 0 begun"):
         write_results(study_dir)
-    session = _session("a", finished=False)
-    _store(study_dir, [session], _answers(session, "oo"))
+    session = make_session("a", finished=False)
+    store_answers(study_dir, [session], make_answers(session, "oo"))
     with pytest.raises(UserError, match="no session counts yet: of 1 begun, 1 unfinished"):
         write_results(study_dir)
     assert not (study_dir / "results").exists()
@@ -407,16 +360,16 @@ def test_a_bootstrap_that_cannot_be_is_refused(answered_dir, resamples, seed, na
 
 
 def test_what_is_said_of_an_algorithm_does_not_depend_on_the_others():
-    a, b = _session("a"), _session("b", "L1")
-    answers = _answers(a, "oxxoo") + _answers(b, "oxoxo")
+    a, b = make_session("a"), make_session("b", "L1")
+    answers = make_answers(a, "oxxoo") + make_answers(b, "oxoxo")
     both = compute_results(STUDY, [a, b], answers, select_answers([a, b], answers, PROTOCOL, Rules()))
     alone = compute_results(STUDY, [a], answers[:5], select_answers([a], answers[:5], PROTOCOL, Rules()))
     assert both.algorithms[0] == alone.algorithms[0]
 
 
 def test_algorithms_are_resampled_independently():
-    a, b = _session("a"), _session("b", "L1")
-    answers = _answers(a, "oxxoo") + _answers(b, "oxxoo")
+    a, b = make_session("a"), make_session("b", "L1")
+    answers = make_answers(a, "oxxoo") + make_answers(b, "oxxoo")
     results = compute_results(STUDY, [a, b], answers, select_answers([a, b], answers, PROTOCOL, Rules()))
     # 2 of 4: sqrt(0.5 * 0.5 / 4) is 25 points for each, sqrt(2) times that for their difference.
     assert results.algorithms[0].fooling_rate.standard_error == pytest.approx(25, abs=1)
@@ -433,10 +386,10 @@ def test_simulated_people_are_found_to_be_fooled_as_often_as_they_are():
     for algorithm, rate in rates.items():
         fooled, trials = simulate_answers(Crowd(rate, min(12.0, rate)), rng)
         for person in range(50):
-            session = dataclasses.replace(_session("a", algorithm), session_id=f"{algorithm} {person}")
+            session = dataclasses.replace(make_session("a", algorithm), session_id=f"{algorithm} {person}")
             sessions.append(session)
             marks = "x" * fooled[person] + "o" * (trials[person] - fooled[person])
-            answers += _answers(session, "o" + marks)
+            answers += make_answers(session, "o" + marks)
     results = compute_results(study, sessions, answers, select_answers(sessions, answers, protocol, Rules()))
     for each in results.algorithms:
         assert each.people == 50 and each.trials == 2000
@@ -448,7 +401,7 @@ def test_simulated_people_are_found_to_be_fooled_as_often_as_they_are():
 
 def test_the_plot_shows_rates_intervals_and_chance():
     rates = {"cGAN": Estimate(30.0, 2.0, 24.0, 36.0), "a & b" * 13: Estimate(10.0, 1.0, 8.0, 12.0)}
-    svg = ET.fromstring(render_rates("T & t", rates, [50, 51]))
+    svg = ET.fromstring(render_rates("T & t", "share", rates, [50, 51]))
     assert svg.attrib["role"] == "img"
     assert svg.find("{*}title").text == "T & t"
     assert "cGAN: 30.0 %, 95 % interval 24.0 to 36.0 %, 50 people." in svg.find("{*}desc").text
@@ -471,8 +424,8 @@ def test_the_plot_shows_rates_intervals_and_chance():
 
 
 def test_the_axis_reaches_what_is_shown():
-    high = ET.fromstring(render_rates("t", {"a": Estimate(80.0, 1.0, 78.0, 95.0)}, [9]))
-    low = ET.fromstring(render_rates("t", {"a": Estimate(5.0, 1.0, 4.0, 6.0)}, [9]))
+    high = ET.fromstring(render_rates("t", "share", {"a": Estimate(80.0, 1.0, 78.0, 95.0)}, [9]))
+    low = ET.fromstring(render_rates("t", "share", {"a": Estimate(5.0, 1.0, 4.0, 6.0)}, [9]))
     texts = [[text.text for text in svg.iter("{http://www.w3.org/2000/svg}text")] for svg in (high, low)]
     assert "100 %" in texts[0]
     assert "60 %" in texts[1] and "70 %" not in texts[1]

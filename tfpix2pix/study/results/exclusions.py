@@ -2,14 +2,11 @@
 
 import collections
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 
-from tfpix2pix.pipelines.base.errors import UsageError
-from tfpix2pix.study.folder import Protocol
+from tfpix2pix.study.protocol import Protocol, Rules
 from tfpix2pix.study.records import Answer, Session
 
-FRAME_MS = 1000 / 60
 UNFINISHED = "unfinished"
 FAILED_VIGILANCE = "failed_vigilance"
 TOO_FEW_TRIALS = "too_few_trials"
@@ -18,42 +15,6 @@ EXPOSURE_OFF = "exposure_off"
 # In the order in which they are checked: what fails two rules is counted under the first.
 SESSION_REASONS = (UNFINISHED, FAILED_VIGILANCE, TOO_FEW_TRIALS)
 TRIAL_REASONS = (NOT_SHOWN_ONCE, EXPOSURE_OFF)
-
-
-@dataclasses.dataclass(frozen=True)
-class Rules:
-    """Rules for what is left out of the results of a study.
-
-    Attributes:
-      exposure_tolerance_percent: a test trial counts if the exposures of both images differ from the
-        protocol's by at most this share of it, or by at most one frame at 60 Hz, which no screen can avoid.
-        The default is three frames of an exposure of 1 s.
-      exposure_tolerance_ms: the largest difference in ms; None takes what follows from the percentage.
-      least_vigilance_percent: a session counts if at least this share of its vigilance trials, if it has
-        any, was answered correctly.
-      least_trials_percent: a session counts if at least this share of its test trials counts.
-    """
-
-    exposure_tolerance_percent: float = 5.0
-    exposure_tolerance_ms: float | None = None
-    least_vigilance_percent: float = 80.0
-    least_trials_percent: float = 50.0
-
-    def check(self) -> None:
-        """Raises UsageError, which names the field, for rules that cannot be followed."""
-        for name in ("exposure_tolerance_percent", "exposure_tolerance_ms"):
-            value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise UsageError(f"`{name}` must be above 0. Received: {value}")
-        for name in ("least_vigilance_percent", "least_trials_percent"):
-            if not 0 <= getattr(self, name) <= 100:
-                raise UsageError(f"`{name}` must be from 0 to 100. Received: {getattr(self, name)}")
-
-    def tolerance_ms(self, protocol: Protocol) -> float:
-        """Returns by how many ms an exposure may differ from the protocol's."""
-        if self.exposure_tolerance_ms is not None:
-            return self.exposure_tolerance_ms
-        return max(FRAME_MS, 10 * self.exposure_tolerance_percent * protocol.exposure_sec)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,11 +37,6 @@ class Selection:
         """Returns why the session or the trial of an answer does not count; an empty text if it counts."""
         key = (answer.session_id, answer.trial_index)
         return self.session_reasons.get(answer.session_id) or self.trial_reasons.get(key, "")
-
-
-def is_test_trial(answer: Answer) -> bool:
-    """Returns whether a trial is neither for practice nor for vigilance."""
-    return not (answer.practice or answer.vigilance)
 
 
 def select_answers(
@@ -106,7 +62,7 @@ def select_answers(
     trial_reasons: dict[tuple[str, int], str] = {}
     for session in sessions:
         own = given[session.session_id]
-        judged = [(each, _judge_trial(each, protocol, rules)) for each in own if is_test_trial(each)]
+        judged = [(each, _judge_trial(each, protocol, rules)) for each in own if each.is_test]
         kept = tuple(answer for answer, reason in judged if not reason)
         if reason := _judge_session(session, own, len(kept), protocol, rules):
             session_reasons[session.session_id] = reason
@@ -122,7 +78,7 @@ def _judge_session(
 ) -> str:
     if session.finished_at is None:
         return UNFINISHED
-    vigilance = [answer.correct for answer in answers if answer.vigilance and not answer.practice]
+    vigilance = [bool(answer.correct) for answer in answers if answer.vigilance and not answer.practice]
     if 100 * sum(vigilance) < rules.least_vigilance_percent * len(vigilance):
         return FAILED_VIGILANCE
     if not kept or 100 * kept < rules.least_trials_percent * protocol.test_trials:
@@ -133,6 +89,8 @@ def _judge_session(
 def _judge_trial(answer: Answer, protocol: Protocol, rules: Rules) -> str:
     if answer.exposures != 1:
         return NOT_SHOWN_ONCE
+    if not protocol.exposure_sec:
+        return ""  # Both images stay until the answer.
     for shown_ms in (answer.shown_real_ms, answer.shown_generated_ms):
         # NaN fails this comparison too.
         if not abs(shown_ms - 1000 * protocol.exposure_sec) <= rules.tolerance_ms(protocol):

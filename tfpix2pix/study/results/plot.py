@@ -1,4 +1,4 @@
-"""Draws fooling rates with their intervals and the line of chance, as SVG text."""
+"""Draws rates with their intervals and the line of chance, as SVG text."""
 
 import html
 import unicodedata
@@ -32,13 +32,14 @@ circle { fill: #1f6feb; }
 """
 
 
-def render_rates(title: str, rates: Mapping[str, Estimate], people: Sequence[int]) -> str:
-    """Draws fooling rates.
+def render_rates(title: str, axis: str, rates: Mapping[str, Estimate], people: Sequence[int]) -> str:
+    """Draws rates.
 
     Args:
       title: title of the drawing, printable text.
-      rates: algorithm -> its fooling rate in percent, for at least one algorithm.
-      people: number of people who judged each algorithm.
+      axis: the trials whose share a rate is, as a phrase.
+      rates: name -> its rate in percent, for at least one name.
+      people: number of people behind each rate.
 
     Returns:
       An `svg` element, which says in words too what it shows.
@@ -59,7 +60,7 @@ def render_rates(title: str, rates: Mapping[str, Estimate], people: Sequence[int
     marks.append(_line("chance", x(CHANCE_PERCENT), x(CHANCE_PERCENT), _TOP - 6, bottom))
     marks.append(_text(x(CHANCE_PERCENT), _TOP - 14, "chance", "middle"))
     middle = (left + WIDTH_PX - _RIGHT) / 2
-    marks.append(_text(middle, height - 8, "trials in which the generated image was judged real", "middle"))
+    marks.append(_text(middle, height - 8, axis, "middle"))
     for place, (name, rate) in enumerate(rates.items()):
         y = _TOP + _ROW_PX * (place + 0.5)
         marks.append(_text(left - 14, y + 4.5, _shorten(name), "end"))
@@ -71,20 +72,20 @@ def render_rates(title: str, rates: Mapping[str, Estimate], people: Sequence[int
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH_PX} {height}" width="{WIDTH_PX}" '
         f'height="{height}" role="img" aria-labelledby="title desc">\n'
         f'<title id="title">{html.escape(title)}</title>\n'
-        f'<desc id="desc">{html.escape(_describe(rates, people))}</desc>\n'
+        f'<desc id="desc">{html.escape(_describe(axis, rates, people))}</desc>\n'
         f'<style>{_STYLE}</style>\n<rect width="{WIDTH_PX}" height="{height}"/>\n'
         + "\n".join(marks)
         + "\n</svg>\n"
     )
 
 
-def _describe(rates: Mapping[str, Estimate], people: Sequence[int]) -> str:
+def _describe(axis: str, rates: Mapping[str, Estimate], people: Sequence[int]) -> str:
     rows = [
         f"{name}: {rate.value:.1f} %, 95 % interval {rate.low:.1f} to {rate.high:.1f} %, "
         f"{count_of(count, 'person', 'people')}."
         for (name, rate), count in zip(rates.items(), people, strict=True)
     ]
-    return f"Share of trials in which the generated image was judged real; chance is 50 %. {' '.join(rows)}"
+    return f"Share of {axis}; chance is 50 %. {' '.join(rows)}"
 
 
 def _shorten(name: str) -> str:

@@ -1,20 +1,21 @@
 """Renders the results of a study as Markdown: what was found, how sure it is, what was left out."""
 
-import html
-import re
+import dataclasses
 from collections.abc import Sequence
 
 from tfpix2pix.study.folder import Study
+from tfpix2pix.study.protocol import Rules
 from tfpix2pix.study.results.analysis import (
     LEAST_PEOPLE,
     SIGNIFICANCE_LEVEL,
     AlgorithmResult,
     Comparison,
+    PairResult,
     Results,
 )
-from tfpix2pix.study.results.exclusions import Rules
+from tfpix2pix.study.results.markdown import count, escape, format_p, format_percent, render_table
+from tfpix2pix.study.results.statistics import Estimate
 
-PLOT_FILE = "fooling_rates.svg"
 _VERDICTS = {True: "**yes**", False: "no", None: "too few people"}
 # Sec. 3.4 of the paper: what was judged, the fooling rate and its "+-".
 PUBLISHED = (
@@ -26,9 +27,9 @@ PUBLISHED = (
 )
 
 
-def clean_text(text: str) -> str:
-    """Returns a text that a person wrote as one printable line."""
-    return "".join(filter(str.isprintable, " ".join(text.split())))
+def name_plot(study: Study) -> str:
+    """Returns the name of the file with the plot."""
+    return "win_rates.svg" if study.protocol.has_preferences else "fooling_rates.svg"
 
 
 def render_markdown(study: Study, results: Results, rules: Rules, resamples: int, seed: int) -> str:
@@ -44,28 +45,99 @@ def render_markdown(study: Study, results: Results, rules: Rules, resamples: int
     Returns:
       Markdown text.
     """
-    people, pairs = results.sessions["counted"], results.trials["counted"]
+    write = _write_preferences if study.protocol.has_preferences else _write_fooling_rates
     parts = [
-        f"# Real or fake: {_escape(study.title)}",
-        f"{_count(people, 'person', 'people')} judged {_count(pairs, 'pair')} of a real and a generated "
-        f"image, each shown for {study.protocol.exposure_sec:g} s. The fooling rate is the share of these "
-        "trials in which the generated image was judged real; 50 % is chance. Last answer: "
-        f"{results.last_answer_at}.",
-        _render_rates(results.algorithms),
-        f"![Fooling rates with 95 % intervals]({PLOT_FILE})",
-        *_write_notes(results.algorithms),
-        *([_render_comparisons(results.comparisons)] if results.comparisons else []),
-        _render_behaviour(results.algorithms),
+        *write(study, results),
         _render_exclusions(study, results, rules),
         "## How it was computed\n\n"
         f"Bootstrap of two levels, {resamples:,} resamples, seed {seed}: people are drawn with replacement, "
         "then the trials of each person drawn. The standard error is the standard deviation over the "
         "resamples; the interval goes from their 2.5th to their 97.5th percentile. Because trials are drawn "
         "again within people, it is somewhat wider than it would have to be.\n\n"
-        "`answers.csv` has every answer, `results.json` the numbers above.",
-        _render_published(),
+        "`answers.csv` has every answer, `sessions.csv` every session and `images.csv` every image that was "
+        "judged; `data_dictionary.md` says what their columns hold. `results.json` has the numbers above.",
+        *([] if study.protocol.has_preferences else [_render_published()]),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _write_fooling_rates(study: Study, results: Results) -> list[str]:
+    people, pairs = results.sessions["counted"], results.trials["counted"]
+    return [
+        f"# Real or fake: {escape(study.title)}",
+        f"{count(people, 'person', 'people')} judged {count(pairs, 'pair')} of a real and a generated "
+        f"image, each shown for {study.protocol.exposure_sec:g} s. The fooling rate is the share of these "
+        "trials in which the generated image was judged real; 50 % is chance. Last answer: "
+        f"{results.last_answer_at}.",
+        _render_rates(results.algorithms),
+        f"![Fooling rates with 95 % intervals]({name_plot(study)})",
+        *_write_notes([(each.algorithm, each.people, each.fooling_rate) for each in results.algorithms]),
+        *([_render_comparisons(results.comparisons)] if results.comparisons else []),
+        _render_behaviour(results.algorithms),
+    ]
+
+
+def _write_preferences(study: Study, results: Results) -> list[str]:
+    protocol = study.protocol
+    people, pairs = results.sessions["counted"], results.trials["counted"]
+    shown = f"each shown for {protocol.exposure_sec:g} s" if protocol.exposure_sec else "shown without limit"
+    criterion = {"realism": "looks more realistic", "match": "matches the input better"}[protocol.criterion]
+    beside = ", and the input beside them" if protocol.show_input else ""
+    return [
+        f"# Preferences: {escape(study.title)}",
+        f"{count(people, 'person', 'people')} compared {count(pairs, 'pair')} of images that two algorithms "
+        f"made from one input, {shown}{beside}, and said which one {criterion}. The win rate is the share of "
+        "these trials in which the first algorithm's image was preferred; 50 % is no preference. Last "
+        f"answer: {results.last_answer_at}.",
+        _render_pairs(results.pairs),
+        f"Two-sided p against 50 %, from the same resamples. An algorithm is called preferred if p is below "
+        f"{SIGNIFICANCE_LEVEL:g} after Holm's correction for {count(len(results.pairs), 'pair')}, and if at "
+        f"least {LEAST_PEOPLE} people compared the two. The intervals are not corrected.",
+        f"![Win rates with 95 % intervals]({name_plot(study)})",
+        *_write_notes(
+            [(f"{each.first} and {each.second}", each.people, each.win_rate) for each in results.pairs]
+        ),
+        _render_choices(results.pairs),
+    ]
+
+
+def _render_pairs(pairs: Sequence[PairResult]) -> str:
+    rows = []
+    for each in pairs:
+        name, rate = f"{escape(each.first)} over {escape(each.second)}", each.win_rate
+        if rate is None or each.p_value is None or each.p_value_holm is None:
+            rows.append((name, *"–––––", f"{each.people:,}", f"{each.trials:,}", _VERDICTS[None]))
+            continue
+        preferred = {None: _VERDICTS[None], "": "neither"}.get(each.preferred)
+        rows.append(
+            (
+                *(name, f"**{rate.value:.1f} %**", f"{rate.standard_error:.1f}"),
+                f"{rate.low:.1f} to {rate.high:.1f} %",
+                *(format_p(each.p_value), format_p(each.p_value_holm)),
+                *(f"{each.people:,}", f"{each.trials:,}"),
+                preferred or f"**{escape(each.preferred or '')}**",
+            )
+        )
+    head = ("pair", "win rate", "standard error", "95 % interval", "p", "p, Holm", "people", "trials")
+    return render_table((*head, "preferred"), rows)
+
+
+def _render_choices(pairs: Sequence[PairResult]) -> str:
+    rows = [
+        (
+            f"{escape(each.first)} and {escape(each.second)}",
+            f"{each.response_sec[1]:.2f} s",
+            f"{each.response_sec[0]:.2f} to {each.response_sec[2]:.2f} s",
+            format_percent(each.first_image_chosen_percent),
+        )
+        for each in pairs
+        if each.response_sec
+    ]
+    head = ("pair", "median response", "quartiles", "first image chosen")
+    return (
+        f"## How people answered\n\n{render_table(head, rows)}\n\nPeople who favour neither place choose the "
+        "first image in about 50 % of the trials."
+    )
 
 
 def _render_rates(algorithms: Sequence[AlgorithmResult]) -> str:
@@ -77,21 +149,22 @@ def _render_rates(algorithms: Sequence[AlgorithmResult]) -> str:
             if rate
             else ("–", "–", "–")
         )
-        rows.append((_escape(each.algorithm), *found, f"{each.people:,}", f"{each.trials:,}"))
+        rows.append((escape(each.algorithm), *found, f"{each.people:,}", f"{each.trials:,}"))
     head = ("algorithm", "fooling rate", "standard error", "95 % interval", "people", "trials")
-    return _render_table(head, rows)
+    return render_table(head, rows)
 
 
-def _write_notes(algorithms: Sequence[AlgorithmResult]) -> list[str]:
+def _write_notes(rates: Sequence[tuple[str, int, Estimate | None]]) -> list[str]:
+    """Returns what must be known of rates: each is a name, a number of people and an estimate."""
     notes = []
-    for each in algorithms:
-        name, rate = _escape(each.algorithm), each.fooling_rate
+    for name, people, rate in rates:
+        name = escape(name)
         if rate is None:
             notes.append(f"- {name}: nobody counts yet.")
             continue
-        if each.people < LEAST_PEOPLE:
+        if people < LEAST_PEOPLE:
             notes.append(
-                f"- {name}: of so few people ({each.people}), the interval and the p-values are too sure of "
+                f"- {name}: of so few people ({people}), the interval and the p-values are too sure of "
                 f"themselves; ask {LEAST_PEOPLE} or more."
             )
         if rate.value in (0, 100):
@@ -105,19 +178,19 @@ def _write_notes(algorithms: Sequence[AlgorithmResult]) -> list[str]:
 def _render_comparisons(comparisons: Sequence[Comparison]) -> str:
     rows = [
         (
-            f"{_escape(each.first)} − {_escape(each.second)}",
+            f"{escape(each.first)} − {escape(each.second)}",
             f"{each.difference.value:+.1f}",
             f"{each.difference.low:+.1f} to {each.difference.high:+.1f}",
-            _format_p(each.p_value),
-            _format_p(each.p_value_holm),
+            format_p(each.p_value),
+            format_p(each.p_value_holm),
             _VERDICTS[each.significant],
         )
         for each in comparisons
     ]
     head = ("difference", "points", "95 % interval", "p", "p, Holm", "significant")
     return (
-        f"## Differences\n\n{_render_table(head, rows)}\n\nTwo-sided, from the same resamples. Significant: "
-        f"below {SIGNIFICANCE_LEVEL:g} after Holm's correction for {_count(len(comparisons), 'comparison')}. "
+        f"## Differences\n\n{render_table(head, rows)}\n\nTwo-sided, from the same resamples. Significant: "
+        f"below {SIGNIFICANCE_LEVEL:g} after Holm's correction for {count(len(comparisons), 'comparison')}. "
         f"There is no verdict on fewer than {LEAST_PEOPLE} people for each algorithm. The intervals are not "
         "corrected."
     )
@@ -131,16 +204,16 @@ def _render_behaviour(algorithms: Sequence[AlgorithmResult]) -> str:
         low, median, high = each.response_sec
         rows.append(
             (
-                _escape(each.algorithm),
+                escape(each.algorithm),
                 f"{median:.2f} s",
                 f"{low:.2f} to {high:.2f} s",
-                _format_percent(each.practice_correct_percent),
-                _format_percent(each.first_called_fake_percent),
+                format_percent(each.practice_correct_percent),
+                format_percent(each.first_called_fake_percent),
             )
         )
     head = ("algorithm", "median response", "quartiles", "practice correct", "first image called fake")
     return (
-        f"## How people answered\n\n{_render_table(head, rows)}\n\nResponse times are counted from the end "
+        f"## How people answered\n\n{render_table(head, rows)}\n\nResponse times are counted from the end "
         "of the second exposure. People who favour neither place call the first image fake in about 50 % of "
         "the trials."
     )
@@ -163,54 +236,44 @@ def _render_exclusions(study: Study, results: Results, rules: Rules) -> str:
         ),
         ("**counted**", sessions["counted"]),
     ]
+    exposure = (
+        f"an exposure off by more than {rules.tolerance_ms(protocol):.3g} ms from "
+        f"{1000 * protocol.exposure_sec:g} ms"
+        if protocol.exposure_sec
+        else "an exposure off: they have no limit"
+    )
     trial_rows = [
         ("answered, in sessions that count", trials["answered"]),
         ("− shown again after a reload, or not seen to be shown", trials["not_shown_once"]),
-        (
-            f"− an exposure off by more than {rules.tolerance_ms(protocol):.3g} ms from "
-            f"{1000 * protocol.exposure_sec:g} ms",
-            trials["exposure_off"],
-        ),
+        (f"− {exposure}", trials["exposure_off"]),
         ("**counted**", trials["counted"]),
     ]
     tables = [
-        _render_table((kind, "number"), [(text, f"{number:,}") for text, number in rows])
+        render_table((kind, "number"), [(text, f"{number:,}") for text, number in rows])
         for kind, rows in (("sessions", session_rows), ("test trials", trial_rows))
     ]
     return "\n\n".join(
         [
             "## What was left out",
             "What fails two rules is counted under the first. A trial that was shown wrongly is left out "
-            "alone: one slow frame does not cost a person.",
+            f"alone: one slow frame does not cost a person. {_tell_origin(study.rules, rules)}",
             *tables,
         ]
     )
+
+
+def _tell_origin(fixed: Rules, rules: Rules) -> str:
+    """Returns whether the rules are those that were fixed with the study."""
+    if rules == fixed:
+        return "The rules are those of `study.json`."
+    given, own = dataclasses.asdict(rules), dataclasses.asdict(fixed)
+    changes = [f"`{name}` is {given[name]}, not {own[name]}" for name in given if given[name] != own[name]]
+    return f"**The rules are not those of `study.json`**: {', '.join(changes)}."
 
 
 def _render_published() -> str:
     return (
         "## Published\n\nFrom the paper, Sec. 3.4 (about 50 people each), which does not say what its ± is. "
         "Its data and its crowd are not this study's.\n\n"
-        + _render_table(("judged", "fooling rate"), PUBLISHED)
+        + render_table(("judged", "fooling rate"), PUBLISHED)
     )
-
-
-def _render_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _format_p(p_value: float) -> str:
-    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
-
-
-def _format_percent(percent: float | None) -> str:
-    return "–" if percent is None else f"{percent:.1f} %"
-
-
-def _count(number: int, one: str, many: str | None = None) -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
-def _escape(text: str) -> str:
-    return re.sub(r"([\\`*_{}\[\]#|~])", r"\\\1", html.escape(clean_text(text), quote=False))

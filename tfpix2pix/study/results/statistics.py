@@ -1,7 +1,8 @@
-"""Statistics of the real-vs-fake study: fooling rates, two-level bootstrap, differences, Holm's correction.
+"""Statistics of studies: rates, two-level bootstrap, differences, Holm's correction.
 
 A person enters as two numbers: their test trials, and those of them in which they judged the generated image
-real. Rates are in percent of trials. The module needs only NumPy.
+real; in a preference study, in which they preferred the first algorithm of a pair. Rates are in percent of
+trials. The module needs only NumPy.
 """
 
 import dataclasses

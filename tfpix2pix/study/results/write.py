@@ -1,41 +1,33 @@
-"""Writes the results of a study to its folder `results`: Markdown, JSON, the raw answers as CSV, and a plot.
+"""Writes the results of a study to its folder `results`: Markdown, JSON, tables as CSV, and a plot.
 
 They follow from study.json, answers.sqlite, the rules and the seed alone: written again, they are the same,
 byte for byte.
 """
 
-import csv
 import dataclasses
-import io
 import json
 import sqlite3
-from collections.abc import Sequence
 from pathlib import Path
 
 import tfpix2pix
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.study.folder import ANSWERS_FILE, Study, fingerprint, load_study
+from tfpix2pix.study.protocol import Rules
 from tfpix2pix.study.reading import read_store
 from tfpix2pix.study.records import Answer, Session
-from tfpix2pix.study.results import report as study_report
 from tfpix2pix.study.results.analysis import SIGNIFICANCE_LEVEL, Results, compute_results
-from tfpix2pix.study.results.exclusions import Rules, Selection, is_test_trial, select_answers
+from tfpix2pix.study.results.exclusions import select_answers
+from tfpix2pix.study.results.markdown import clean_text
 from tfpix2pix.study.results.plot import render_rates
-from tfpix2pix.study.results.report import clean_text, render_markdown
+from tfpix2pix.study.results.report import name_plot, render_markdown
 from tfpix2pix.study.results.statistics import CONFIDENCE, RESAMPLES
+from tfpix2pix.study.results.tables import make_tables, render_csv, render_dictionary
 
 RESULTS_FOLDER = "results"
 MARKDOWN_FILE = "results.md"
 JSON_FILE = "results.json"
-CSV_FILE = "answers.csv"
-IMAGES_FILE = "images.csv"
-PLOT_FILE = study_report.PLOT_FILE
-_CSV_COLUMNS = (
-    *("session", "algorithm", "trial_index", "kind", "example_id", "real_example_id", "real_side"),
-    *("chosen_side", "generated_judged_real", "shown_real_ms", "shown_generated_ms", "exposures"),
-    *("response_ms", "answered_at", "excluded", "pixel_ratio", "drawn_px", "layout"),
-)
+DICTIONARY_FILE = "data_dictionary.md"
 
 
 def write_results(
@@ -51,7 +43,7 @@ def write_results(
 
     Args:
       study_dir: folder of the study.
-      rules: what is left out; None takes the defaults of `Rules`.
+      rules: what is left out; None takes the study's.
       resamples: number of resamples of the bootstrap, from 100 to 1,000,000.
       seed: seed of the bootstrap, at least 0.
       output: folder of the results; None takes `results` in the folder of the study.
@@ -63,27 +55,23 @@ def write_results(
       UsageError: when the folder holds no study, or the rules cannot be followed.
       UserError: when nobody has finished a session that counts; nothing is written then.
     """
-    rules = rules or Rules()
+    study, folder = load_study(study_dir), Path(output or Path(study_dir) / RESULTS_FOLDER)
+    rules = rules or study.rules
     rules.check()
     if not 100 <= resamples <= 1_000_000:
         raise UsageError(f"`resamples` must be from 100 to 1,000,000. Received: {resamples}")
     if seed < 0:
         raise UsageError(f"`seed` must be 0 or more. Received: {seed}")
-    study, folder = load_study(study_dir), Path(output or Path(study_dir) / RESULTS_FOLDER)
     sessions, answers = _read(Path(study_dir), study)
     selection = select_answers(sessions, answers, study.protocol, rules)
     results = compute_results(study, sessions, answers, selection, resamples, seed)
     markdown = render_markdown(study, results, rules, resamples, seed)
-    counted = [each for each in results.algorithms if each.fooling_rate]
+    tables = make_tables(study, sessions, answers, selection)
     texts = {
-        CSV_FILE: _render_csv(sessions, answers, selection),
-        IMAGES_FILE: _render_images(selection),
+        **{name: render_csv(table) for name, table in tables.items()},
+        DICTIONARY_FILE: render_dictionary(tables),
         JSON_FILE: _render_json(study, results, rules, resamples, seed),
-        PLOT_FILE: render_rates(
-            f"Fooling rates: {clean_text(study.title)}",
-            {each.algorithm: each.fooling_rate for each in counted if each.fooling_rate},
-            [each.people for each in counted],
-        ),
+        name_plot(study): _draw(study, results),
         MARKDOWN_FILE: markdown,
     }
     for name, text in texts.items():
@@ -109,12 +97,30 @@ def _read(study_dir: Path, study: Study) -> tuple[list[Session], list[Answer]]:
     return sessions, [answer for answer in answers if answer.session_id in known]
 
 
+def _draw(study: Study, results: Results) -> str:
+    if study.protocol.has_preferences:
+        kind, axis = "Win rates", "trials in which the first algorithm was preferred"
+        found = [(f"{each.first} over {each.second}", each.win_rate, each.people) for each in results.pairs]
+    else:
+        kind, axis = "Fooling rates", "trials in which the generated image was judged real"
+        found = [(each.algorithm, each.fooling_rate, each.people) for each in results.algorithms]
+    counted = [(name, rate, people) for name, rate, people in found if rate]
+    return render_rates(
+        f"{kind}: {clean_text(study.title)}",
+        axis,
+        {name: rate for name, rate, _ in counted},
+        [people for *_, people in counted],
+    )
+
+
 def _render_json(study: Study, results: Results, rules: Rules, resamples: int, seed: int) -> str:
+    unused = ("algorithms", "comparisons") if study.protocol.has_preferences else ("pairs",)
     contents = {
         "title": study.title,
         "tfpix2pix": tfpix2pix.__version__,
         "protocol": dataclasses.asdict(study.protocol),
         "rules": dataclasses.asdict(rules),
+        "rules_are_those_of_the_study": rules == study.rules,
         "bootstrap": {
             "levels": ["people", "trials"],
             "resamples": resamples,
@@ -122,44 +128,6 @@ def _render_json(study: Study, results: Results, rules: Rules, resamples: int, s
             "confidence": CONFIDENCE,
         },
         "significance_level": SIGNIFICANCE_LEVEL,
-        **dataclasses.asdict(results),
+        **{name: value for name, value in dataclasses.asdict(results).items() if name not in unused},
     }
     return json.dumps(contents, indent=1, allow_nan=False) + "\n"
-
-
-def _as_text(cell: str) -> str:
-    """Returns a cell that spreadsheets take for text: they would run what starts as a formula does."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
-
-
-def _render_csv(sessions: Sequence[Session], answers: Sequence[Answer], selection: Selection) -> str:
-    """Returns all answers, without worker ids and names of sessions, which are nobody else's business."""
-    by_id = {session.session_id: session for session in sessions}
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_CSV_COLUMNS)
-    for each in answers:
-        kind = "practice" if each.practice else "test" if is_test_trial(each) else "vigilance"
-        session = by_id[each.session_id]
-        writer.writerow(
-            (session.ordinal, _as_text(session.algorithm), each.trial_index, kind, _as_text(each.example_id))
-            + (_as_text(each.real_example_id), each.real_side, each.chosen_side, int(not each.correct))
-            + (each.shown_real_ms, each.shown_generated_ms, each.exposures, each.response_ms)
-            + (each.answered_at, selection.find_reason(each))
-            + (each.pixel_ratio, each.drawn_px, each.layout)
-        )
-    return text.getvalue()
-
-
-def _render_images(selection: Selection) -> str:
-    """Returns for each generated image in how many of the trials that count it was judged real."""
-    judged: dict[tuple[str, str], list[bool]] = {}
-    for session in selection.sessions:
-        for each in selection.trials[session.session_id]:
-            judged.setdefault((session.algorithm, each.example_id), []).append(not each.correct)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("algorithm", "example_id", "trials", "generated_judged_real"))
-    for (algorithm, example_id), fooled in sorted(judged.items()):
-        writer.writerow((_as_text(algorithm), _as_text(example_id), len(fooled), sum(fooled)))
-    return text.getvalue()

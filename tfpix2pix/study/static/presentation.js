@@ -1,6 +1,6 @@
 // Showing an image for a given time, counted in the frames that the screen really draws.
 
-const nextFrame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+export const nextFrame = () => new Promise((resolve) => requestAnimationFrame(resolve));
 
 // Waits for at least so long; returns at the start of a frame.
 export async function blank(ms) {

@@ -37,11 +37,23 @@ async function fetchOnce(path, options) {
   }
 }
 
-async function request(path, options) {
+// Scripts may not turn text into HTML here; the browser does it for this kind of request.
+function fetchDocumentOnce(path) {
+  return new Promise((resolve) => {
+    const request = Object.assign(new XMLHttpRequest(), { onloadend: () => resolve(readReply(request)) });
+    request.open("GET", path);
+    Object.assign(request, { responseType: "document", timeout: TIMEOUT_MS });
+    request.send();
+  });
+}
+
+const readReply = ({ status, response }) => ({ status: status || 503, body: response ?? {} });
+
+async function request(fetchReply) {
   let isWaiting = false;
   try {
     for (let waitMs = 400; ; waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS)) {
-      const { status, body } = await fetchOnce(path, options);
+      const { status, body } = await fetchReply();
       if (status < 300) return body;
       if (!PASSING.has(status)) throw new Refusal(body.error);
       if (!isWaiting) showConnection(+1);
@@ -53,11 +65,11 @@ async function request(path, options) {
   }
 }
 
-export const get = (path) => request(path, {});
+export const get = (path) => request(() => fetchOnce(path, {}));
 
-export const post = (path, body = {}) =>
-  request(path, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(body),
-  });
+export const getDocument = (path) => request(() => fetchDocumentOnce(path));
+
+export function post(path, body = {}) {
+  const headers = { "Content-Type": "application/json" };
+  return request(() => fetchOnce(path, { method: "POST", headers, body: JSON.stringify(body) }));
+}

@@ -1,18 +1,16 @@
-// A session of the study: consent, instructions, trial after trial, thanks.
+// A session of the study: consent, instructions, trial after trial, questions, thanks.
 
-import { blank, clear, draw, expose } from "./presentation.js";
-import { Refusal, get, post } from "./requests.js";
+import { askQuestions } from "./questions.js";
+import { Refusal, getDocument, post } from "./requests.js";
+import { ask, loadTrial, prepareStage, runTrial } from "./trial.js";
+import { setup, tell } from "./words.js";
 
-const SIDES = ["left", "right"];
-const KEYS = { ArrowLeft: "left", ArrowRight: "right", 1: "left", 2: "right" };
-const NUMBER = { left: "1", right: "2" };
 // Names that platforms give to the same things: Mechanical Turk, Prolific, others.
 const PARAMETERS = {
   worker_id: ["workerId", "PROLIFIC_PID", "participantId", "worker_id"],
   assignment_id: ["assignmentId", "SESSION_ID", "assignment_id"],
   hit_id: ["hitId", "STUDY_ID", "hit_id"],
 };
-const NO_COOKIES = "This browser keeps no cookies. Please allow them for this site, and reload the page.";
 const NOT_ACCEPTED = "ASSIGNMENT_ID_NOT_AVAILABLE";
 
 const element = (id) => document.getElementById(id);
@@ -52,7 +50,7 @@ function drawToken(ids) {
     localStorage.setItem(tokenName(ids), token);
     return token;
   } catch {
-    throw new Refusal(NO_COOKIES); // where they are blocked, so is this storage
+    throw new Refusal(tell("refused_no_cookies")); // where they are blocked, so is this storage
   }
 }
 
@@ -65,8 +63,18 @@ async function decide(reply) {
   }
 }
 
+function showReturn(id, url) {
+  if (!url) return;
+  element(id).href = url;
+  element(id).hidden = false;
+}
+
 async function askConsent(ids) {
   show("consent");
+  element("decline").addEventListener("click", () => {
+    showReturn("return-declined", setup.decline_url);
+    show("declined");
+  });
   const isPreviewed = ids.assignment_id === NOT_ACCEPTED;
   element("not-accepted").hidden = !isPreviewed;
   element("agree").disabled = isPreviewed;
@@ -87,14 +95,10 @@ async function openVisit() {
   if (!visit.visit) {
     await askConsent(ids);
     visit = await enter();
-    if (!visit.visit) throw new Refusal(NO_COOKIES);
+    if (!visit.visit) throw new Refusal(tell("refused_no_cookies"));
   }
   localStorage.removeItem(tokenName(ids));
   return visit;
-}
-
-function count(number, what) {
-  return `${number} ${what}${number === 1 ? "" : "s"}`;
 }
 
 async function pause(title, text) {
@@ -106,133 +110,23 @@ async function pause(title, text) {
 
 async function introduce(visit) {
   const practice = visit.practice_trials;
-  const counted = visit.trials - practice;
-  const total = practice ? `${practice} for practice, then ${counted}` : count(counted, "trial");
+  const trials = visit.trials - practice;
   if (visit.trial_index === 0) {
-    element("begin").textContent = `Begin: ${total}`;
+    element("begin").textContent = practice ? tell("begin_practice", { practice, trials }) : tell("begin", { trials });
     show("instructions");
     await pressed("begin");
   } else if (visit.trial_index !== practice) {
-    const done = `${visit.trial_index} of ${visit.trials}`;
-    await pause("Welcome back", `You have answered ${done} trials. The next one starts when you continue.`);
+    const text = tell("welcome_back", { done: visit.trial_index, trials: visit.trials });
+    await pause(tell("welcome_back_title"), text);
   }
-}
-
-// Fetches what the next trial shows, while the person thinks about this one.
-async function loadTrial(visit, index) {
-  const trial = await get(`/api/trials/${index}?visit=${visit.visit}`);
-  const load = async (address) => createImageBitmap(await get(`/images/${address}`));
-  return { ...trial, bitmaps: await Promise.all(trial.images.map(load)) };
 }
 
 function showProgress(visit, index) {
   const practice = visit.practice_trials;
   const isPractice = index < practice;
   const [number, total] = isPractice ? [index + 1, practice] : [index + 1 - practice, visit.trials - practice];
-  element("progress-text").textContent = `${isPractice ? "Practice" : "Trial"} ${number} of ${total}`;
+  element("progress-text").textContent = tell(isPractice ? "practice_progress" : "trial_progress", { number, total });
   element("progress").value = (number - 1) / total;
-}
-
-function ask(text) {
-  element("question").textContent = text;
-}
-
-async function present(visit, trial) {
-  const shownMs = {};
-  for (const [place, side] of SIDES.entries()) {
-    if (place > 0) await blank(trial.gaps_ms[place]);
-    element("stage").dataset.now = side;
-    shownMs[side] = await expose(element(side), trial.bitmaps[place], visit.exposure_ms);
-    if (!trial.practice) trial.bitmaps[place].close();
-  }
-  delete element("stage").dataset.now;
-  return shownMs;
-}
-
-// How the images are drawn: a smaller or coarser image is easier to take for a real one.
-function describeScreen() {
-  const { width, height } = element("left").getBoundingClientRect();
-  return {
-    pixel_ratio: window.devicePixelRatio,
-    drawn_px: `${Math.round(width)}x${Math.round(height)}`,
-    layout: element("stage").classList.contains("one-place") ? "one_place" : "side_by_side",
-  };
-}
-
-// Returns the side that the person says is fake, and how long that took.
-function waitForChoice() {
-  const start = performance.now();
-  const stop = new AbortController();
-  const buttons = SIDES.map((side) => element(`choose-${side}`));
-  return new Promise((resolve) => {
-    const choose = (side) => {
-      stop.abort();
-      for (const button of buttons) button.disabled = true;
-      resolve({ chosen_side: side, response_ms: performance.now() - start });
-    };
-    const options = { signal: stop.signal };
-    for (const [place, side] of SIDES.entries()) {
-      buttons[place].disabled = false;
-      buttons[place].addEventListener("click", () => choose(side), options);
-    }
-    const onKey = (event) => {
-      const isPlain = !(event.repeat || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey);
-      if (!isPlain || !(event.key in KEYS)) return;
-      event.preventDefault();
-      choose(KEYS[event.key]);
-    };
-    window.addEventListener("keydown", onKey, options);
-  });
-}
-
-async function giveFeedback(visit, trial, feedback) {
-  const stage = element("stage");
-  stage.style.minHeight = `${stage.offsetHeight}px`; // so that nothing below moves
-  stage.classList.add("feedback");
-  for (const [place, side] of SIDES.entries()) {
-    draw(element(side), trial.bitmaps[place]);
-    const verdict = side === feedback.fake_side ? "✗ fake" : "✓ real";
-    element(`${side}-caption`).textContent = `${NUMBER[side]}: ${verdict}`;
-  }
-  element("question").dataset.kind = feedback.correct ? "right" : "wrong";
-  ask(`${feedback.correct ? "✓ Right" : "✗ Wrong"}: image ${NUMBER[feedback.fake_side]} was the fake.`);
-  await blank(visit.feedback_ms);
-  delete element("question").dataset.kind;
-  stage.classList.remove("feedback");
-  stage.style.minHeight = "";
-  for (const [place, side] of SIDES.entries()) {
-    clear(element(side));
-    element(`${side}-caption`).textContent = NUMBER[side];
-    trial.bitmaps[place].close();
-  }
-}
-
-// Returns the server's reply to the answer.
-async function runTrial(visit, index, trial, loadNext) {
-  const path = `/api/trials/${index}`;
-  ask("Watch …");
-  // The server knows of the exposure before it begins, so none goes uncounted.
-  await Promise.all([post(`${path}/shown`, { visit: visit.visit }), blank(trial.gaps_ms[0])]);
-  const screen = describeScreen();
-  const shownMs = await present(visit, trial);
-  ask("Which image is the fake?");
-  loadNext();
-  const choice = await waitForChoice();
-  ask("\u00a0");
-  const measured = { left_ms: shownMs.left, right_ms: shownMs.right };
-  const reply = await post(`${path}/answer`, { visit: visit.visit, ...choice, ...measured, ...screen });
-  if (reply.feedback) await giveFeedback(visit, trial, reply.feedback);
-  return reply;
-}
-
-// Where two images do not fit side by side at their size, both are shown in one place.
-function prepareStage([height, width]) {
-  for (const side of SIDES) Object.assign(element(side), { width, height });
-  document.documentElement.style.setProperty("--image", `${width}px`);
-  const narrow = window.matchMedia(`(max-width: ${2 * width + 100}px)`);
-  const update = () => element("stage").classList.toggle("one-place", narrow.matches);
-  narrow.addEventListener("change", update);
-  update();
 }
 
 async function runTrials(visit) {
@@ -243,13 +137,12 @@ async function runTrials(visit) {
   await introduce(visit);
   for (let index = visit.trial_index; index < visit.trials; index++) {
     if (index === visit.practice_trials && index > 0) {
-      const rest = count(visit.trials - index, "trial");
-      const text = `Now the real part: ${rest}, as before, but you will not be told whether you are right.`;
-      await pause("Practice is over", text);
+      const key = setup.has_feedback ? "practice_over" : "practice_over_preference";
+      await pause(tell("practice_over_title"), tell(key, { trials: visit.trials - index }));
     }
     showProgress(visit, index);
     show("trial");
-    ask("Loading …");
+    ask(tell("loading"));
     const trial = await loading;
     end = await runTrial(visit, index, trial, () => {
       if (index + 1 < visit.trials) loading = loadTrial(visit, index + 1);
@@ -259,33 +152,41 @@ async function runTrials(visit) {
   return end;
 }
 
-function thank(end) {
+async function thank(end) {
   element("code").textContent = end.completion_code;
   element("copy").addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(end.completion_code);
-      element("copy").textContent = "Copied";
+      element("copy").textContent = tell("code_copied");
     } catch {
       window.getSelection().selectAllChildren(element("code"));
     }
   });
-  if (end.completion_url) {
-    element("return").href = end.completion_url;
-    element("return").hidden = false;
-  }
+  showReturn("return", end.completion_url);
   show("thanks");
+  const debriefing = await getDocument("/debriefing");
+  element("debriefing").hidden = debriefing.body.children.length === 0;
+  element("debriefing").append(...debriefing.body.children);
 }
 
 async function main() {
   element("preview").hidden = document.body.dataset.mode !== "preview";
   const visit = await openVisit();
-  thank(visit.completion_code ? visit : await runTrials(visit));
+  let end = visit.trial_index < visit.trials ? await runTrials(visit) : visit;
+  if (end.exit_questions.length > 0) {
+    show("exit");
+    end = await askQuestions(end.exit_questions);
+  }
+  await thank(end);
 }
 
 main().catch((error) => {
-  if (error.isFinal) element("stopped-title").textContent = "You cannot take part";
+  if (error.isFinal) {
+    element("stopped-title").textContent = tell("cannot_title");
+    showReturn("return-refused", setup.screen_out_url);
+  }
   element("reload").hidden = Boolean(error.isFinal);
-  element("stopped-text").textContent = error instanceof Refusal ? error.message : `The page failed: ${error}`;
+  element("stopped-text").textContent = error instanceof Refusal ? error.message : tell("page_failed", { error });
   element("reload").addEventListener("click", () => window.location.reload());
   show("stopped");
 });
