@@ -19,6 +19,8 @@ Channels = tuple[int, int]
 HOLES = ("center", "random")
 # What a network sees of an input image: its colours, or for a label map a channel of each class.
 PICTURE, ONE_HOT = ENCODINGS = ("picture", "one_hot")
+# How pictures are resized, whatever the task is.
+BILINEAR, BICUBIC = RESIZE_METHODS = ("bilinear", "bicubic")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -48,12 +48,14 @@ class Task:
       picture_channels: number of channels of the pictures that go in, and of those that come out.
       from_photos: whether the source holds single photos, and not pairs.
       options: the task's own settings and their values.
+      resize_method: how pictures are resized, a value of `registry.RESIZE_METHODS`; `make_task` sets it.
       draw_input: NumPy function that draws the input image, uint8 RGB [H, W, 3], from a photo,
         uint8 or uint16 RGB [H, W, 3], when its file is read: for what TensorFlow operations
         cannot do. None where there is no such step.
     """
 
     name = "pairs"
+    resize_method = registry.BILINEAR
     draw_input: Callable[[Any], Any] | None = None
 
     def __init__(self, channels: registry.Channels = (3, 3), **options: Any):
@@ -68,6 +70,15 @@ class Task:
         self.channels = spec.find_channels(options) or channels
         self.picture_channels = self.channels
 
+    @property
+    def settings(self) -> dict[str, str]:
+        """All that `make_task` takes to make the task again, but its name and its channels."""
+        return {**self.options, "resize_method": self.resize_method}
+
+    def resize(self, image: tf.Tensor, size: Size | tf.Tensor) -> tf.Tensor:
+        """Resizes a picture, such as a target image, as `transforms.resize` does by the task's method."""
+        return resize(image, size, self.resize_method)
+
     def resize_input(self, image: tf.Tensor, size: Size | tf.Tensor) -> tf.Tensor:
         """Resizes an input image; label maps that are encoded to the nearest pixel, which mixes no classes.
 
@@ -80,7 +91,7 @@ class Task:
         """
         if self.options.get("input_encoding") == registry.ONE_HOT:
             return tf.cast(resize_nearest(image, size), tf.float32)
-        return resize(image, size)
+        return self.resize(image, size)
 
     def make_example(self, images: tuple[tf.Tensor, ...], seed: tf.Tensor) -> Example:
         """Makes an example for training or evaluation.
@@ -189,11 +200,16 @@ class Inpaint(Task):
     def resize_picture(self, picture, size):
         """Resizes a photo with holes; a pixel that covers any part of a hole becomes part of the hole.
 
-        The colours of the other pixels are means of known pixels alone, so that what is stored in
+        The colours of the other pixels are made of known pixels alone, so that what is stored in
         transparent pixels, which nobody sees, does not reach the network.
         """
         known = tf.cast(picture[..., 3:] > -1, tf.float32)
-        colours = tf.math.divide_no_nan(resize(picture[..., :3] * known, size), resize(known, size))
+        photo = picture[..., :3] * known
+        colours = tf.math.divide_no_nan(resize(photo, size), resize(known, size))
+        if self.resize_method != registry.BILINEAR:
+            # Near a hole the weights of another method may be negative, and means of a part of them wrong.
+            near_hole = tf.abs(self.resize(1 - known, size)) > _LEAST_HOLE_SHARE
+            colours = tf.where(near_hole, colours, self.resize(photo, size))
         hole_share = tf.image.resize(1 - known, size, "area")
         alpha = tf.where(hole_share > _LEAST_HOLE_SHARE, -1.0, 1.0)
         return tf.concat([colours, alpha], axis=-1)
@@ -250,12 +266,18 @@ class Edges(Task):
     draw_input = staticmethod(draw_edges)
 
 
-def make_task(name: str, channels: registry.Channels = (3, 3), **options: Any) -> Task:
+def make_task(
+    name: str,
+    channels: registry.Channels = (3, 3),
+    resize_method: str = registry.BILINEAR,
+    **options: Any,
+) -> Task:
     """Returns a task by its name.
 
     Args:
       name: a key of `registry.TASKS`, such as `pairs` or `inpaint`.
       channels: of input and target, where the task leaves them free, as `pairs` does.
+      resize_method: how pictures are resized, a value of `registry.RESIZE_METHODS`.
       **options: settings such as `hole`; those that the task does not have are ignored.
 
     Raises:
@@ -273,4 +295,6 @@ def make_task(name: str, channels: registry.Channels = (3, 3), **options: Any) -
             f"{task_class.__name__}.name must be {name!r}, its name in TASKS. Received: {task_class.name!r}"
         )
     own = spec.choose_options(options)
-    return task_class(**own) if spec.channels else task_class(channels, **own)
+    task = task_class(**own) if spec.channels else task_class(channels, **own)
+    task.resize_method = resize_method
+    return task

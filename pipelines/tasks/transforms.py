@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from tfpix2pix.pipelines.tasks.registry import BICUBIC, BILINEAR
+
 Size = tuple[int, int]  # (height, width) in pixels
 Images = tuple[tf.Tensor, ...]  # input_image and target_image, or one photo
 Resize = Callable[[tf.Tensor, Size], tf.Tensor]
@@ -61,12 +63,15 @@ def to_uint16(image: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.clip_by_value(levels, 0.0, _UINT16_MAX), tf.uint16)
 
 
-def resize(image: tf.Tensor, size: Size | tf.Tensor) -> tf.Tensor:
-    """Resizes by bilinear interpolation with half-pixel centres, and with antialiasing where it reduces.
+def resize(image: tf.Tensor, size: Size | tf.Tensor, method: str = BILINEAR) -> tf.Tensor:
+    """Resizes by interpolation with half-pixel centres, and with antialiasing where it reduces.
 
     Args:
-      image: [H, W, C] or [B, H, W, C], uint8 or float.
+      image: [H, W, C] or [B, H, W, C], unsigned integers, or floats in [-1, 1].
       size: (height, width) in pixels, as two numbers or as int32 [2].
+      method: `bilinear`, or `bicubic`, which is Keys' with a = -1/2 as in Pillow, and keeps more of the fine
+        detail. It goes beyond the darkest and the brightest pixel at an edge, and is clipped to the
+        range of `image`.
 
     Returns:
       float32 [height, width, C] or [B, height, width, C], in the range of `image`; with the values of
@@ -77,9 +82,13 @@ def resize(image: tf.Tensor, size: Size | tf.Tensor) -> tf.Tensor:
     reduces = tf.reduce_any(tf.convert_to_tensor(size) < tf.shape(image)[-3:-1])
     resized = tf.cond(
         reduces,
-        lambda: tf.cast(tf.image.resize(image, size, antialias=True), tf.float32),
-        lambda: tf.cast(tf.image.resize(image, size, antialias=False), tf.float32),
+        lambda: tf.cast(tf.image.resize(image, size, method, antialias=True), tf.float32),
+        lambda: tf.cast(tf.image.resize(image, size, method, antialias=False), tf.float32),
     )
+    if method == BICUBIC:
+        stored = tf.as_dtype(image.dtype)
+        least, most = (0, stored.max) if stored.is_integer else (-1, 1)
+        resized = tf.clip_by_value(resized, least, most)
     height, width = (None, None) if tf.is_tensor(size) else size
     return tf.ensure_shape(resized, [*image.shape[:-3], height, width, image.shape[-1]])
 

@@ -145,7 +145,9 @@ def describe(config: Config) -> str:
     if not config.jitter:
         notes["load_size"] = "unused: no jitter"
     if not config.resizes:
-        notes |= dict.fromkeys(("load_size", "jitter"), "unused: resize=none cuts random windows")
+        notes |= dict.fromkeys(
+            ("load_size", "jitter", "resize_method"), "unused: resize=none cuts random windows"
+        )
     notes |= _find_unused(config)
     for name in all_options():
         if name not in TASKS[config.task].options:

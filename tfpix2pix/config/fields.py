@@ -15,7 +15,7 @@ from tfpix2pix.config.network_fields import NetworkConfig
 from tfpix2pix.config.options import list_fields, option, redefine
 from tfpix2pix.config.run_config import RunConfig
 from tfpix2pix.pipelines import catalogue
-from tfpix2pix.pipelines.tasks.registry import ENCODINGS, HOLES, TASKS
+from tfpix2pix.pipelines.tasks.registry import BILINEAR, ENCODINGS, HOLES, RESIZE_METHODS, TASKS
 
 
 def _list_tasks() -> str:
@@ -57,6 +57,14 @@ class Config(NetworkConfig):
         "all have one scale, such as those of satellites and microscopes.",
         group="data",
         choices=RESIZES,
+    )
+    resize_method: str = option(
+        BILINEAR,
+        "Resize pictures by this method, in the training with its jitter, and wherever the model is used. "
+        "bicubic keeps more of their fine detail. Class ids, and label maps with --input_encoding=one_hot, "
+        "are resized to the nearest pixel.",
+        group="data",
+        choices=RESIZE_METHODS,
     )
     input_channels: int = option(
         3,

@@ -221,7 +221,7 @@ def _settle_data(translator: Translator, given: Mapping[str, Any]) -> Config:
                 "trained on"
             )
         own = {"task": task.name, "input_channels": task.channels[0], "output_channels": task.channels[1]}
-        return make_config(**own, **task.options, **given)
+        return make_config(**own, **task.settings, **given)
     checked = make_config(**{"dataset": trained.dataset, **given})
     changed = {name: getattr(checked, name) for name in given}
     if "image_size" in given:

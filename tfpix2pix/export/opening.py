@@ -39,7 +39,7 @@ def write_task(version: Path, task: Task) -> None:
     """Writes the task into the folder of a SavedModel, from where `read_task` reads it."""
     file = version / TASK_FILE
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"name": task.name, **task.options}) + "\n")
+    file.write_text(json.dumps({"name": task.name, **task.settings}) + "\n")
 
 
 def load_saved_model(version: Path) -> tuple[Generate, tuple[int, int]]:

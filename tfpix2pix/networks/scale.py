@@ -12,7 +12,7 @@ from tfpix2pix.networks.inference import Generate
 from tfpix2pix.networks.tiles import LARGE_WINDOW, MAX_WHOLE_PIXELS, generate_in_tiles
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.tasks.tasks import Task
-from tfpix2pix.pipelines.tasks.transforms import Size, resize
+from tfpix2pix.pipelines.tasks.transforms import Size
 
 RESIZED, TILED, NATIVE = "resized", "tiled", "native"
 MODES = (RESIZED, TILED, NATIVE)
@@ -136,7 +136,7 @@ def _translate_resized(task: Task, generate: Generate, size: Size, output_size: 
         example = task.read_picture(task.resize_picture(picture, size))
         generated_image = generate(example["input_image"], noise_seed)
         if output_size == INPUT:
-            generated_image = resize(generated_image, tf.shape(picture)[1:3])
+            generated_image = task.resize(generated_image, tf.shape(picture)[1:3])
             example = task.read_picture(picture)
         return task.complete(example, generated_image)
 

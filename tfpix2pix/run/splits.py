@@ -15,7 +15,8 @@ from tfpix2pix.pipelines.tasks.registry import ONE_HOT, find_task
 def make_task(config: Config) -> tasks.Task:
     """Returns what a configuration asks to be learned."""
     options = {name: getattr(config, name) for name in find_task(config.task).options}
-    return tasks.make_task(config.task, (config.input_channels, config.output_channels), **options)
+    channels = (config.input_channels, config.output_channels)
+    return tasks.make_task(config.task, channels, config.resize_method, **options)
 
 
 def find_input_palette(config: Config, meaning: Meaning | None = None) -> Palette | None:

@@ -15,7 +15,7 @@ from tfpix2pix.web.connections import Connection, IdleConnections
 
 # Far more than people need, so that nobody opens connections without end.
 MAX_CONNECTIONS = 1000
-# Requests in progress have so long to end. TensorFlow then needs up to 2 s, so the process has ended after 5 s.
+# Requests in progress have so long to end. TensorFlow then needs up to 2 s, so the process ends within 5 s.
 SHUTDOWN_SEC = 3
 
 

@@ -66,6 +66,7 @@ def test_options_that_a_task_does_not_have_are_ignored_and_bad_ones_named():
     assert make_task("pairs", (1, 2), hole="random").channels == (1, 2)
     assert make_task("pairs", hole="random").options == {"input_encoding": "picture"}
     assert make_task("inpaint", (1, 1), hole="random").options == {"hole": "random"}
+    assert make_task("colorize", resize_method="bicubic").settings == {"resize_method": "bicubic"}
     with pytest.raises(UsageError, match="^`hole` must be one of center, random. Received: left$"):
         make_task("inpaint", hole="left")
     with pytest.raises(UsageError, match="^`task` must be one of pairs, .*, edges. Received: segment$"):
@@ -78,8 +79,9 @@ def test_a_task_of_ones_own_is_configured_read_and_drawn(darken, tmp_path):
     assert (config.direction, config.input_channels, config.output_channels) == ("AtoB", 3, 3)
     batch = _first_batch(config)
     np.testing.assert_allclose(batch["input_image"], batch["target_image"] / 2 - 0.5, atol=1e-6)
-    write_task(tmp_path, splits.make_task(config))
-    assert isinstance(read_task(tmp_path, (3, 3)), Darken)
+    write_task(tmp_path, splits.make_task(dataclasses.replace(config, resize_method="bicubic")))
+    read = read_task(tmp_path, (3, 3))
+    assert isinstance(read, Darken) and read.resize_method == "bicubic"
     assert "unused: not inpaint" in describe(config)
     origin = dataclasses.replace(origin_of_name("edges2shoes"), task="darken")
     assert describe_input(origin).kind == "photo"  # and not the lines of the dataset

@@ -13,7 +13,7 @@ from tfpix2pix.translate.translator import Translator
 from tfpix2pix.web.demo.input import Origin, describe_input, origin_of_translator
 
 BEFORE = runs.ROOT / "tests" / "helpers" / "before_rooms"
-PAIRS = {"input_encoding": "picture"}
+PAIRS = {"input_encoding": "picture", "resize_method": "bilinear"}
 ORIGIN = Origin("synthetic", "BtoA", options=PAIRS, size=(32, 32), meaning=UNKNOWN)
 
 
@@ -59,8 +59,7 @@ def test_a_task_and_a_folder_of_data(tmp_path):
         depth=3,
         base_filters=2,
     )
+    options = {"hole": "random", "resize_method": "bilinear"}
     origin = origin_of_translator(Translator(tiny_run.write_run(tmp_path / "run", config)))
-    assert origin == Origin(
-        "photos", "AtoB", "inpaint", {"hole": "random"}, (32, 32), "elsewhere", meaning=UNKNOWN
-    )
+    assert origin == Origin("photos", "AtoB", "inpaint", options, (32, 32), "elsewhere", meaning=UNKNOWN)
     assert describe_input(origin).kind == "holes" and not describe_input(origin).center_hole

@@ -15,8 +15,8 @@ from tfpix2pix.pipelines.labels.palettes import Palette, find_palette
 from tfpix2pix.pipelines.meaning import Meaning
 from tfpix2pix.pipelines.placing.dataset_folder import find_dataset_folder
 from tfpix2pix.pipelines.tasks.registry import HOLES, find_task
-from tfpix2pix.pipelines.tasks.tasks import make_task
-from tfpix2pix.pipelines.tasks.transforms import resize, to_uint8
+from tfpix2pix.pipelines.tasks.tasks import Task, make_task
+from tfpix2pix.pipelines.tasks.transforms import to_uint8
 from tfpix2pix.translate.translator import Translator
 
 MAX_EXAMPLES = 24
@@ -101,7 +101,7 @@ def origin_of_translator(translator: Translator, **chosen: str) -> Origin:
         assert version is not None  # noqa: S101 - a run has a configuration
         origin = origin_of_name(model_folder(version).name, **chosen)
     meaning = None if "dataset" in chosen else translator.meaning
-    origin = dataclasses.replace(origin, task=task.name, options=task.options, meaning=meaning)
+    origin = dataclasses.replace(origin, task=task.name, options=task.settings, meaning=meaning)
     return dataclasses.replace(origin, **chosen)  # type: ignore[arg-type]
 
 
@@ -198,7 +198,7 @@ def read_examples(origin: Origin, sheet: Sheet) -> tuple[Example, ...]:
         names = source.example_ids[:MAX_EXAMPLES]
         with source.naming_bad_files(range(len(names))):
             return tuple(
-                Example(name, _encode(source.read(tf.constant(place, tf.int64))[0], sheet))
+                Example(name, _encode(source.read(tf.constant(place, tf.int64))[0], sheet, source.task))
                 for place, name in enumerate(names)
             )
     except (UserError, tf.errors.OpError) as error:
@@ -206,11 +206,11 @@ def read_examples(origin: Origin, sheet: Sheet) -> tuple[Example, ...]:
         return ()
 
 
-def _encode(image: tf.Tensor, sheet: Sheet) -> bytes:
+def _encode(image: tf.Tensor, sheet: Sheet, task: Task) -> bytes:
     if image.dtype != tf.uint8:
         image = to_uint8(image) if image.dtype.is_floating else tf.cast(image // 257, tf.uint8)
     if sheet.kind == "labels":  # A mixture of two colours would be no class.
         resized = tf.image.resize(image, sheet.size, "nearest")
     else:
-        resized = tf.cast(tf.round(resize(image, sheet.size)), tf.uint8)
+        resized = tf.cast(tf.round(task.resize(image, sheet.size)), tf.uint8)
     return tf.io.encode_png(resized).numpy()
