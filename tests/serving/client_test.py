@@ -7,6 +7,8 @@ import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from PIL import Image
 
 from tests.helpers import runs
 from tests.helpers.serving_stand_in.exports import as_picture, decode_png, draw_pixels, encode_png
@@ -18,6 +20,8 @@ from tfpix2pix.serving.files import summarize
 
 pytest_plugins = ["tests.helpers.serving_stand_in.fixtures"]
 BOTH = pytest.mark.parametrize("protocol", ["rest", "grpc"])
+TURNED = Image.Exif()
+TURNED[0x0112] = 6
 CLIENT = [sys.executable, "-m", "tfpix2pix.serving.client"]
 
 
@@ -100,6 +104,30 @@ def test_bad_images_are_named_and_the_others_done(serve, photos):
     assert any("photos/cut.png: model tiny at" in line for line in errors)
     assert process.stdout.startswith("4 images in ")
     assert list_files(photos / "out") == ["a.jpg.png", "a.png.png", "b.png", "sub/a.png"]
+
+
+def test_files_that_servers_do_not_decode_are_sent_as_png_files(serve, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pixels = draw_pixels(12, 10, 3)
+    deep = pixels.astype(np.uint16) * 257
+    for name, image in (("a.tif", pixels), ("b.npy", pixels), ("deep.tif", deep)):
+        runs.store_image(tmp_path / "in" / name, image)
+    Image.fromarray(pixels).save("in/c.webp", lossless=True)
+    Image.fromarray(pixels).save("in/turned.webp", lossless=True, exif=b"Exif\0\0" + TURNED.tobytes())
+    Image.fromarray(pixels[..., 0]).save("in/d.gif")
+    runs.store_image(tmp_path / "in/floats.npy", np.zeros((4, 4, 3), np.float32))
+    runs.store_image(tmp_path / "in/five.npy", np.zeros((4, 4, 5), np.uint8))
+    (tmp_path / "in/cut.tif").write_bytes((tmp_path / "in/a.tif").read_bytes()[:200])
+    process = runs.call([*CLIENT, f"--url={serve()}", "--model=probe", "--input=in", "--output=out"])
+    assert process.returncode == 1 and "3 of 9 images could not be translated" in process.stderr
+    assert "in/floats.npy holds 3 channels of float32, which no image file" in process.stderr
+    assert "in/five.npy holds 5 channels of uint8" in process.stderr and "in/cut.tif is" in process.stderr
+    gray = pixels[..., :1].repeat(3, -1)
+    expected = dict.fromkeys("abc", pixels) | {"deep": deep, "d": gray, "turned": np.rot90(pixels, -1)}
+    assert list_files(tmp_path / "out") == sorted(f"{name}.png" for name in expected)
+    for name, image in expected.items():
+        sent = tf.io.encode_png(image).numpy()
+        assert (tmp_path / "out" / f"{name}.png").read_bytes() == as_picture(sent + b"v8"), name
 
 
 @BOTH

@@ -4,7 +4,8 @@
     python -m tfpix2pix.serving.client --url=grpc://HOST:8500 --model=facades --input='*.jpg' --output=out
 
 Each output is a PNG file with its input's name and subfolder, as tfpix2pix.translate
-writes them. Throughput and latencies are printed at the end. An image that the server
+writes them. TIFF, WebP and GIF files and arrays of integers are sent as PNG files, because
+servers do not decode them. Throughput and latencies are printed at the end. An image that the server
 refuses is named, and the others are translated. The command waits for a server that
 is away for a few seconds. gRPC needs the extra tfpix2pix[serving]; REST needs nothing.
 """

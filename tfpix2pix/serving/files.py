@@ -11,12 +11,14 @@ import numpy as np
 
 from tfpix2pix.export.names import DEFAULT_SIGNATURE
 from tfpix2pix.pipelines.base import staging
+from tfpix2pix.pipelines.base.command_line import import_tensorflow
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.naming import name_flags
 from tfpix2pix.pipelines.base.progress import show_progress
+from tfpix2pix.pipelines.meaning import MOST_PNG_CHANNELS
 from tfpix2pix.serving.remote_model import RemoteModel, ServingError
-from tfpix2pix.translate.image_inputs import InputFile, list_outputs
+from tfpix2pix.translate.image_inputs import ARRAY_SUFFIX, InputFile, list_outputs
 
 PERCENTILES = (50, 90, 99)
 # Failures of a single image. Every other failure would meet all images.
@@ -28,6 +30,10 @@ _OF_ONE_IMAGE = (
     "INTERNAL",
     "DATA_LOSS",
 )
+
+
+# How TIFF, GIF and WebP files begin. Other files are sent as they are.
+_NOT_DECODED = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"GIF8", b"RIFF")
 
 
 class Outcome(NamedTuple):
@@ -74,6 +80,8 @@ def translate_files(
       UsageError: when the model's signatures do not allow that.
       UserError: when no server answers any more.
     """
+    if any(_needs_conversion(file.path) for file in files):
+        import_tensorflow(with_keras=False)  # It takes seconds, and other files do without.
     model.read_signatures()  # A server or model that is missing is reported once, not for each image.
 
     def translate_file(file: InputFile) -> float:
@@ -112,10 +120,7 @@ def _translate_file(
     model: RemoteModel, file: Path, output: Path, signature: str, noise_seed: int | None
 ) -> float:
     """Returns the seconds between request and answer."""
-    try:
-        contents = file.read_bytes()
-    except OSError as error:
-        raise _RefusedError(f"{file} cannot be read: {error.strerror}") from error
+    contents = _read(file)
     start = time.perf_counter()
     try:
         (picture,) = model.translate([contents], signature, noise_seed)
@@ -129,6 +134,40 @@ def _translate_file(
     except UserError as error:
         raise _RefusedError(str(error)) from error
     return latency_sec
+
+
+def _read(file: Path) -> bytes:
+    """Returns what is sent of a file: its contents, or a PNG file if servers do not decode it."""
+    try:
+        contents = file.read_bytes()
+    except OSError as error:
+        raise _RefusedError(f"{file} cannot be read: {error.strerror}") from error
+    if not _needs_conversion(file):
+        return contents
+    import tensorflow as tf
+
+    from tfpix2pix.pipelines.files import image_files
+
+    try:
+        header = image_files.read_header(file)
+        pixels = image_files.load_image(file, header.channels, header.dtype)
+    except UserError as error:
+        raise _RefusedError(str(error)) from error
+    if pixels.dtype.kind == "f" or header.channels > MOST_PNG_CHANNELS:
+        raise _RefusedError(
+            f"{file} holds {header.channels} channels of {pixels.dtype}, which no image file that can be "
+            "sent holds; RemoteModel.predict sends arrays"
+        )
+    return tf.io.encode_png(pixels).numpy()
+
+
+def _needs_conversion(file: Path) -> bool:
+    """Tells whether servers do not decode a file."""
+    try:
+        with file.open("rb") as stream:
+            return file.suffix.lower() == ARRAY_SUFFIX or stream.read(4).startswith(_NOT_DECODED)
+    except OSError:
+        return False  # It is named when it is its turn.
 
 
 def summarize(latencies_sec: Sequence[float], elapsed_sec: float) -> str:
