@@ -1,6 +1,8 @@
 """Opens an exported file in its own runtime."""
 
-from collections.abc import Callable
+import contextlib
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +33,8 @@ def open_tflite(path: Path) -> Generate:
     """Opens a LiteRT file; a batch goes through it image by image."""
     from ai_edge_litert.interpreter import Interpreter
 
-    runner = Interpreter(model_path=str(path)).get_signature_runner(DEFAULT_SIGNATURE)
+    with _without_notices():
+        runner = Interpreter(model_path=str(path)).get_signature_runner(DEFAULT_SIGNATURE)
     names = runner.get_input_details()
 
     def generate(input_image, noise_seed):
@@ -44,6 +47,19 @@ def open_tflite(path: Path) -> Generate:
         )
 
     return generate
+
+
+@contextlib.contextmanager
+def _without_notices() -> Iterator[None]:
+    """Keeps off the terminal what a library prints that knows no log levels, such as how it computes."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def open_onnx(path: Path) -> Generate:
