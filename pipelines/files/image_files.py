@@ -18,12 +18,14 @@ from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.files import other_formats
 from tfpix2pix.pipelines.files.decoding import decode_image
-from tfpix2pix.pipelines.files.image_headers import gray_step, parse_header
+from tfpix2pix.pipelines.files.image_headers import JPEG_START, gray_step, parse_header
 from tfpix2pix.pipelines.files.number_arrays import Pixels, load_array, open_array, stored_type, to_channels
 from tfpix2pix.pipelines.files.orientation import UPRIGHT, swaps_sides, turn
 from tfpix2pix.pipelines.tasks.transforms import to_unit_range
 
 ARRAY_SUFFIX = ".npy"
+_JPEG_SCAN, _JPEG_END = b"\xff\xda", b"\xff\xd9"  # no pixels are stored in these bytes
+_DAMAGED = "is damaged or cut short and cannot be decoded"
 TURN_THEM = "turn their pixels, as `mogrify -auto-orient` does, or save them anew"
 
 
@@ -81,11 +83,14 @@ def load_image(file: Path, channels: int = 3, dtype: npt.DTypeLike = np.uint8, e
 
 def _decode(contents: bytes, channels: int, dtype: np.dtype, is_deep: bool) -> Pixels:
     """Decodes what TensorFlow can; floats take all 16 bits that a PNG may have."""
+    # The decoder's library prints lines of its own about a JPEG that ends before its last marker.
+    if contents.startswith(JPEG_START) and contents.rfind(_JPEG_END) <= contents.rfind(_JPEG_SCAN):
+        raise ValueError(_DAMAGED)
     stored = tf.uint16 if dtype == np.uint16 or (dtype == np.float32 and is_deep) else tf.uint8
     try:
         return decode_image(tf.constant(contents), channels, stored, exif=False).numpy()
     except (tf.errors.OpError, ValueError) as error:
-        raise ValueError("is damaged or cut short and cannot be decoded") from error
+        raise ValueError(_DAMAGED) from error
 
 
 @contextlib.contextmanager

@@ -165,3 +165,19 @@ def test_missing_file(tmp_path):
     for read in (image_files.read_image_size, image_files.load_image):
         with pytest.raises(image_files.BadImageError, match="cannot be read: No such file"):
             read(tmp_path / "gone.png")
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_only_we_tell_of_a_jpeg_that_is_cut_short(tmp_path, capfd, progressive):
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "whole.jpg", progressive=progressive)
+    contents = (tmp_path / "whole.jpg").read_bytes()
+    assert image_files.load_image(tmp_path / "whole.jpg").shape == (40, 40, 3)
+    capfd.readouterr()  # what TensorFlow prints when it starts
+    for end in (300, len(contents) // 2, len(contents) - 2):
+        (tmp_path / "cut.jpg").write_bytes(contents[:end])
+        with pytest.raises(image_files.BadImageError, match=r"cut.jpg is damaged or cut short and cannot be"):
+            image_files.load_image(tmp_path / "cut.jpg")
+    (tmp_path / "long.jpg").write_bytes(contents + b"what some cameras add")
+    assert image_files.load_image(tmp_path / "long.jpg").shape == (40, 40, 3)
+    assert capfd.readouterr().err == ""

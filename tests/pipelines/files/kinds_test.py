@@ -54,7 +54,7 @@ def test_a_file_is_read_as_any_number_of_channels(tmp_path, title, dtype):
     assert header[:4] == (*kind.rgba.shape[:2], kind.channels, np.uint16 if kind.is_deep else np.uint8)
     for channels in (1, 2, 3, 4, 5):
         if channels in (2, 5) and channels != kind.channels:
-            reason = f"a.png has {kind.channels} channels; expected {channels}$"
+            reason = f"a.png has {kind.channels} channels?; expected {channels}$"
             with pytest.raises(BadImageError, match=reason):
                 load_image(file, channels, dtype)
             continue
