@@ -33,18 +33,17 @@ def open_tflite(path: Path) -> Generate:
     """Opens a LiteRT file; a batch goes through it image by image."""
     from ai_edge_litert.interpreter import Interpreter
 
-    with _without_notices():
-        runner = Interpreter(model_path=str(path)).get_signature_runner(DEFAULT_SIGNATURE)
+    runner = Interpreter(model_path=str(path)).get_signature_runner(DEFAULT_SIGNATURE)
     names = runner.get_input_details()
 
     def generate(input_image, noise_seed):
         batch = {INPUT_IMAGE: input_image, NOISE_SEED: noise_seed}
-        return np.concatenate(
-            [
+        with _without_notices():  # of the first call, which chooses how it computes
+            images = [
                 runner(**{name: batch[name][place : place + 1] for name in names})[GENERATED_IMAGE]
                 for place in range(len(input_image))
             ]
-        )
+        return np.concatenate(images)
 
     return generate
 
