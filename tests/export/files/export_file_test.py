@@ -110,9 +110,10 @@ def test_other_backends_of_keras_run_the_file(backend, workdir, picture, keras_f
     np.testing.assert_allclose(pixels, generate_pixels(workdir, picture), atol=1)
 
 
-def test_litert_runs_the_file(workdir, picture, tmp_path):
+def test_litert_runs_the_file(workdir, picture, tmp_path, capfd):
     pytest.importorskip("ai_edge_litert", reason="needs tfpix2pix[export]")
     written, report = export(workdir, tmp_path / "out", "tflite", name="facades")
+    assert "XNNPACK" not in capfd.readouterr().err
     assert written.name == "facades.tflite" and report["max_error"] < 1e-5
     pixels = run_example("### LiteRT", written, picture)
     np.testing.assert_allclose(pixels, generate_pixels(workdir, picture), atol=1)
