@@ -7,7 +7,7 @@ What has an index is anything with `len(data)` and `data[index]`, such as a spli
 import dataclasses
 import hashlib
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -259,14 +259,7 @@ def _open_indexed(data: Any, wish: Wish) -> Source:
 
     if not len(data):
         raise UsageError(f"`{wish.argument}` holds no pairs")
-    some = []
-    for index in spread_evenly(len(data), LOOKED_AT):
-        try:
-            some.append(fetch(index))
-        except UsageError:
-            raise
-        except ValueError as error:
-            raise UsageError(f"`{wish.argument}[{index}]`: {error}") from error
+    some = _fetch_some(fetch, len(data), wish)
     _warn(zip(*some, strict=True), wish)
     dtypes = tuple(image.dtype for image in some[0])
 
@@ -290,3 +283,18 @@ def _open_indexed(data: Any, wish: Wish) -> Source:
 
     ids = tuple(map(str, range(len(data))))
     return Source(ids, read, wish.task.channels, files=names, task=Task(wish.task.channels), load=load)
+
+
+def _fetch_some(
+    fetch: Callable[[int], tuple[Images, Images]], length: int, wish: Wish
+) -> list[tuple[Images, Images]]:
+    """Returns pairs that are spread over all; UsageError names one that cannot be taken."""
+    some = []
+    for index in spread_evenly(length, LOOKED_AT):
+        try:
+            some.append(fetch(index))
+        except UsageError:
+            raise
+        except ValueError as error:
+            raise UsageError(f"`{wish.argument}[{index}]`: {error}") from error
+    return some
