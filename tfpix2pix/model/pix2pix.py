@@ -102,8 +102,8 @@ class Pix2Pix(keras.Model):
 
         Args:
           config: as `make_config` makes it, or the folder of a run, whose settings are taken. What it says of
-            data, records and checkpoints has no effect, nor has `init_from`. With `input_encoding=one_hot`
-            the classes are those that the run was trained on; without a run, those of the dataset.
+            data, records and checkpoints has no effect, nor have `init_from` and `ema_decay`. With
+            `input_encoding=one_hot` the classes are those of the run; without a run, those of the dataset.
           total_steps: number of steps of the whole training, for `lr_schedule=linear_decay`.
 
         Raises:
