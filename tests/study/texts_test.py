@@ -40,9 +40,11 @@ def test_a_translation_is_on_the_page_and_in_the_files_to_edit(tmp_path):
     words = read_words(tmp_path / "study")
     assert words["agree"] == german["agree"] and "consent" not in words
     page = render_page(tmp_path / "study", load_study(tmp_path / "study"), words)
-    assert '<html lang="de">' in page
+    assert '<html lang="de" dir="ltr">' in page
     assert "<span>Ich habe das gelesen &amp; nehme teil.</span>" in page
     assert "</script>Ein" not in page and "\\u003c/script\\u003eEin anderer Reiter." in page
+    arabic = render_page(tmp_path / "study", load_study(tmp_path / "study"), {**words, "language": "ar-EG"})
+    assert '<html lang="ar-EG" dir="rtl">' in arabic
 
 
 def test_a_study_of_an_earlier_version_has_english_words(tmp_path):

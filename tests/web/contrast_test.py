@@ -37,7 +37,7 @@ def _read_page(name: str) -> str:
     """Returns a page with its styles and without its scripts."""
     template, css = PAGES[name]
     setup = {"texts": TEXTS, "exposure_ms": 1000, "shows_input": False}
-    values = {"title": "", "mode": "study", "consent": "", "instructions": ""}
+    values = {"title": "", "mode": "study", "consent": "", "instructions": "", "direction": "ltr"}
     html = render_template(template, texts=TEXTS, setup=setup, **values)
     styles = (PACKAGE / "web/static/base.css").read_text() + css.read_text()
     return html.replace("</head>", f"<style>{styles}</style></head>")

@@ -9,6 +9,9 @@ from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.study.folder import CONSENT_FILE, DEBRIEFING_FILE, INSTRUCTIONS_FILE, Study
 from tfpix2pix.study.texts import Texts, choose_question
 
+# Languages that are written from right to left.
+_RIGHT_TO_LEFT = {"ar", "arc", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"}
+
 
 def render_page(study_dir: Path, study: Study, texts: Texts, *, is_preview: bool = False) -> str:
     """Returns the page as HTML.
@@ -40,6 +43,7 @@ def render_page(study_dir: Path, study: Study, texts: Texts, *, is_preview: bool
         consent=render_text(_read(study_dir / CONSENT_FILE)),
         instructions=render_text(_read(study_dir / INSTRUCTIONS_FILE)),
         texts=texts,
+        direction="rtl" if texts["language"].split("-")[0].lower() in _RIGHT_TO_LEFT else "ltr",
         setup=setup,
     )
 

@@ -156,8 +156,8 @@ class Answer:
         return not (self.practice or self.vigilance)
 
     @property
-    def counts_for(self) -> bool:
-        """Returns what rates count: the generated image was judged real, or the first algorithm preferred."""
+    def is_success(self) -> bool:
+        """Returns whether the generated image was judged real, or the first algorithm was preferred."""
         return self.chosen_side == self.real_side
 
 

@@ -198,7 +198,7 @@ def _resample(
     sessions: list[Session], selection: Selection, rng: np.random.Generator, resamples: int
 ) -> _Group:
     trials = [selection.trials[session.session_id] for session in sessions]
-    counts = [sum(answer.counts_for for answer in own) for own in trials], [len(own) for own in trials]
+    counts = [sum(answer.is_success for answer in own) for own in trials], [len(own) for own in trials]
     rate = study_statistics.fooling_rate(*counts)
     resampled = resample_rates(*counts, rng, resamples)
     return _Group(sessions, [answer for own in trials for answer in own], rate, resampled)

@@ -78,7 +78,7 @@ def make_tables(
     judged: dict[tuple[str, str], list[bool]] = {}
     for session in selection.sessions:
         for each in selection.trials[session.session_id]:
-            judged.setdefault((session.algorithm, each.example_id), []).append(each.counts_for)
+            judged.setdefault((session.algorithm, each.example_id), []).append(each.is_success)
     return {
         ANSWERS_TABLE: Table(
             "one answer to one trial",
@@ -178,7 +178,7 @@ def _describe_judgement(study: Study) -> list[Column]:
             _field(
                 "first_preferred",
                 "whether the person preferred the first algorithm's image; in vigilance trials it is broken",
-                "counts_for",
+                "is_success",
             ),
             _field(
                 "shown_first_ms", "measured exposure of the first algorithm's image in ms", "shown_real_ms"
@@ -190,7 +190,7 @@ def _describe_judgement(study: Study) -> list[Column]:
         _field("real_example_id", "name of the example of the real image"),
         _field("real_side", "side of the real image: left, which comes first, or right"),
         _field("chosen_side", "side that the person said is the fake: left or right"),
-        _field("generated_judged_real", "whether the generated image was judged real", "counts_for"),
+        _field("generated_judged_real", "whether the generated image was judged real", "is_success"),
         _field("shown_real_ms", "measured exposure of the real image in ms"),
         _field("shown_generated_ms", "measured exposure of the generated image in ms"),
     ]
