@@ -1,1 +1,1 @@
-"""The commands that measure what this project claims about its speed and its statistics."""
+"""The commands that measure what this project claims about its speed, its statistics and its pictures."""

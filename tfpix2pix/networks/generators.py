@@ -64,7 +64,7 @@ def unet_generator(
         that is faster; `native` takes TensorFlow's kernels everywhere.
       last_block: how the image is made: `single` is the paper's one convolution; `refined`
         enlarges to `base_filters` channels, normalises, and convolves 7x7 at the full size, as
-        pix2pixHD does. None takes `refined` for `bilinear`, whose images are blurred otherwise.
+        pix2pixHD does. None takes `refined` for `bilinear`, which has hardly any detail of 2 px otherwise.
       palette: classes of label maps, of which the network sees a channel for each class in place of
         their colours; None for pictures.
       dtype: Keras dtype policy; None takes the one that is set for all of Keras. The image goes in and
