@@ -58,6 +58,8 @@ TEST = [
     *WEB,
     *BROWSER,
     *HUB,
+    # A runtime for `onnx` files that nothing here needs but its test.
+    "openvino>=2025",
     "pytest>=8",
     "pytest-xdist>=3.6",
     "scikit-image>=0.22",
