@@ -259,7 +259,7 @@ def test_a_folder_may_have_any_name(generator, tmp_path, name):
     expected = translate_alone(generator, pixels)
     answer = Servable(version)("float32", {"input_image": image})["generated_image"][0]
     np.testing.assert_allclose(answer, expected, atol=1e-5)
-    generate, _ = load_saved_model(version)
+    generate, *_ = load_saved_model(version)
     answer = generate(tf.constant(image), tf.constant([[NOISE_SEED, 0]]))[0]
     np.testing.assert_allclose(answer, expected, atol=1e-5)
     weights = read_origin(version).generator

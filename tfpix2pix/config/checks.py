@@ -68,6 +68,12 @@ def _check_networks(config: "Config") -> None:
     deepest = min(config.image_size).bit_length() - 1
     if config.depth is not None and config.depth > deepest:
         raise UsageError(f"`depth` must be at most {deepest} for this `image_size`. Received: {config.depth}")
+    if config.lambda_mode_seeking and not config.latent_size:
+        raise UsageError(
+            "`lambda_mode_seeking` compares samples of a latent vector; give `latent_size=8` too"
+        )
+    if config.latent_at != FIELDS["latent_at"].default and not config.latent_size:
+        raise UsageError("`latent_at` is for a latent vector; give `latent_size=8` too")
     if config.norm_backend == "addons" and config.normalization != "instance":
         raise UsageError(
             "`norm_backend=addons` is for `normalization=instance`. "

@@ -8,6 +8,7 @@ from tfpix2pix.config.choices import (
     GAN_LOSSES,
     GENERATORS,
     LAST_BLOCKS,
+    LATENT_PLACES,
     METHODS,
     NORMALIZATIONS,
     OBJECTIVES,
@@ -75,6 +76,20 @@ class NetworkConfig(RunConfig):
         "or nowhere (none).",
         group="networks",
         choices=DROPOUTS,
+    )
+    latent_size: int = option(
+        0,
+        "Give the generator a latent vector of this many Gaussian values, which is drawn for each image, so "
+        "that one input can have many outputs. With 0 there is none. 8 is usual, together with "
+        "--lambda_mode_seeking.",
+        group="networks",
+        minimum=0,
+    )
+    latent_at: str = option(
+        "all",
+        "Append the latent vector to what each layer of the encoder sees (all), or to the input image alone.",
+        group="networks",
+        choices=LATENT_PLACES,
     )
     discriminator: str = option(
         "patch",
@@ -179,4 +194,13 @@ class NetworkConfig(RunConfig):
         "Take these weights of VGG-19 for --lambda_vgg: those that Keras downloads (imagenet), an .h5 file "
         "of keras.applications, or an .npz file of torchvision's, which the code of pix2pixHD uses.",
         group="objective",
+    )
+    lambda_mode_seeking: float = option(
+        0.0,
+        "Multiply by this weight the loss that asks two samples of one input to differ. It takes "
+        "--latent_size; 1 is usual, together with a smaller --lambda_l1.",
+        group="objective",
+        minimum=0,
+        term="tfpix2pix.methods.losses:mode_seeking",
+        reads_second_sample=True,
     )

@@ -33,6 +33,7 @@ def option(
     term: Home | None = None,
     reads_features: bool = False,
     is_built: bool = False,
+    reads_second_sample: bool = False,
 ) -> Any:
     """Returns a dataclass field that is also the flag of the same name.
 
@@ -49,6 +50,7 @@ def option(
         function that computes the term, as `find_terms` in `methods/losses.py` explains.
       reads_features: whether that term looks at the discriminator's features.
       is_built: whether that function takes the configuration, and returns the one that computes the term.
+      reads_second_sample: whether that term looks at a second sample of the generator.
     """
     metadata = {
         "help": help,
@@ -60,6 +62,7 @@ def option(
         "term": term,
         "reads_features": reads_features,
         "is_built": is_built,
+        "reads_second_sample": reads_second_sample,
     }
     return dataclasses.field(default=default, metadata=metadata)
 

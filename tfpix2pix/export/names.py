@@ -17,6 +17,8 @@ DEFAULT_SIGNATURE = "serving_default"
 FLOAT32, UINT8, UINT16 = "float32", "uint8", "uint16"
 # Each signature has a second one, of its name and this, which takes noise seeds too.
 SEEDED = "_seeded"
+# Where the generator has a latent vector, there is a third one, which takes noise seeds and latent vectors.
+LATENT = "_latent"
 # The network itself: floats and seeds in, floats out.
 NETWORK_SIGNATURE = FLOAT32 + SEEDED
 
@@ -25,3 +27,4 @@ INPUT_IMAGE = "input_image"
 GENERATED_IMAGE = "generated_image"
 IMAGE_BYTES = "image_bytes"
 NOISE_SEED = "noise_seed"
+LATENT_VECTOR = "latent"

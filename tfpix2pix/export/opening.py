@@ -9,13 +9,17 @@ import tensorflow as tf
 from tfpix2pix.config.config import FIELDS, Config, from_json
 from tfpix2pix.export.names import (
     CARD_FILE,
+    FLOAT32,
     GENERATED_IMAGE,
     INPUT_IMAGE,
+    LATENT,
+    LATENT_VECTOR,
     NETWORK_SIGNATURE,
     NOISE_SEED,
     TASK_FILE,
 )
 from tfpix2pix.networks.inference import Generate
+from tfpix2pix.networks.latent import detach_latent
 from tfpix2pix.networks.scale import Scale, scale_from_json, trained_scale
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.paths import plain_folder
@@ -42,8 +46,12 @@ def write_task(version: Path, task: Task) -> None:
     file.write_text(json.dumps({"name": task.name, **task.settings}) + "\n")
 
 
-def load_saved_model(version: Path) -> tuple[Generate, tuple[int, int]]:
-    """Returns the network of a SavedModel, and the number of its input and of its output channels.
+def load_saved_model(version: Path) -> tuple[Generate, tuple[int, int], int]:
+    """Returns the network of a SavedModel.
+
+    Returns:
+      The network, the numbers of its input and of its output channels, and the size of its latent vector,
+      which is 0 where it has none.
 
     Raises:
       UserError: when the SavedModel cannot be loaded.
@@ -61,10 +69,21 @@ def load_saved_model(version: Path) -> tuple[Generate, tuple[int, int]]:
     signature = loaded.signatures[NETWORK_SIGNATURE]
 
     def generate(input_image, noise_seed, _variables_kept_alive=loaded):
-        return signature(**{INPUT_IMAGE: input_image, NOISE_SEED: noise_seed})[GENERATED_IMAGE]
+        seeds, latent = detach_latent(noise_seed)
+        given = {INPUT_IMAGE: input_image, NOISE_SEED: seeds}
+        if latent.shape[1]:
+            return loaded.signatures[FLOAT32 + LATENT](**given, **{LATENT_VECTOR: latent})[GENERATED_IMAGE]
+        return signature(**given)[GENERATED_IMAGE]
 
     inputs, outputs = signature.structured_input_signature[1], signature.structured_outputs
-    return generate, (inputs[INPUT_IMAGE].shape[-1], outputs[GENERATED_IMAGE].shape[-1])
+    channels = inputs[INPUT_IMAGE].shape[-1], outputs[GENERATED_IMAGE].shape[-1]
+    return generate, channels, _read_latent_size(loaded)
+
+
+def _read_latent_size(loaded: Any) -> int:
+    if FLOAT32 + LATENT not in loaded.signatures:
+        return 0
+    return loaded.signatures[FLOAT32 + LATENT].structured_input_signature[1][LATENT_VECTOR].shape[-1]
 
 
 def read_card(version: Path) -> Any:

@@ -84,6 +84,19 @@ def check_seeds(noise_seed: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
     return _refuse(noise_seed, _first_problem((~fits, received)), "noise_seed ")
 
 
+def check_latents(latent: tf.Tensor, count: tf.Tensor, size: int) -> tf.Tensor:
+    """Refuses latent vectors unless there is one of finite numbers for each image; returns them."""
+    shape = tf.shape(latent)
+    received = tf.strings.format(
+        f"must be [{{}}, {size}], {size} numbers for each image. Received: shape {{}}", [count, shape]
+    )
+    problem = _first_problem(
+        (~tf.reduce_all(tf.equal(shape, tf.stack([count, size]))), received),
+        (~tf.reduce_all(tf.math.is_finite(latent)), "must be finite"),
+    )
+    return _refuse(latent, problem, "latent ")
+
+
 def _first_problem(*problems: tuple[tf.Tensor, tf.Tensor | str]) -> tf.Tensor:
     """Returns the text of the first problem that is there; an empty text if there is none."""
     first = tf.constant("")

@@ -15,12 +15,14 @@ from tfpix2pix.export.names import (
     GENERATED_IMAGE,
     IMAGE_BYTES,
     INPUT_IMAGE,
+    LATENT,
+    LATENT_VECTOR,
     NOISE_SEED,
     SEEDED,
     UINT8,
     UINT16,
 )
-from tfpix2pix.export.request_checks import check_file, check_images, check_seeds
+from tfpix2pix.export.request_checks import check_file, check_images, check_latents, check_seeds
 from tfpix2pix.networks.inference import (
     Generate,
     cast_kernels,
@@ -28,6 +30,7 @@ from tfpix2pix.networks.inference import (
     sample_seed,
     silence,
 )
+from tfpix2pix.networks.latent import DrawLatent, attach_latent, find_latent, settle_latent
 from tfpix2pix.networks.scale import Scale, translate_pictures
 from tfpix2pix.pipelines.labels.label_files import decode_picture
 from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning, Side
@@ -94,14 +97,16 @@ def build_endpoints(generator: keras.Model, contract: Contract) -> dict[str, End
       Name of the signature -> endpoint.
     """
     generator = cast_kernels(generator)
-    translators = _build_translators(compile_generator(generator), contract)
+    translators = _build_translators(generator, contract)
     unseeded = translators
     if contract.noise == "off":
-        unseeded = _build_translators(compile_generator(silence(generator)), contract)
-    endpoints = {}
+        unseeded = _build_translators(silence(generator), contract)
+    endpoints, latent = {}, find_latent(generator)
     for name, translator in translators.items():
         endpoints[name] = _unseeded(unseeded[name], contract)
         endpoints[name + SEEDED] = _seeded(translator)
+        if latent is not None:
+            endpoints[name + LATENT] = _with_latent(translator, latent)
     return endpoints
 
 
@@ -114,8 +119,9 @@ class _Translator:
     run: Run
 
 
-def _build_translators(generate: Generate, contract: Contract) -> dict[str, _Translator]:
+def _build_translators(generator: keras.Model, contract: Contract) -> dict[str, _Translator]:
     """Returns name of the signature -> translator."""
+    generate, latent = compile_generator(generator), find_latent(generator)
     channels = contract.task.channels[0], contract.task.picture_channels[0]
     runs: dict[str, tuple[tf.TensorSpec, Run]] = {
         FLOAT32: (_image_spec(channels[0], tf.float32), _run_floats(generate, contract)),
@@ -123,21 +129,30 @@ def _build_translators(generate: Generate, contract: Contract) -> dict[str, _Tra
         UINT16: (_image_spec(channels[1], tf.uint16), _run_integers(generate, contract, to_uint16)),
     }
     translators = {
-        name: _Translator(spec, GENERATED_IMAGE, _trace(run, spec)) for name, (spec, run) in runs.items()
+        name: _Translator(spec, GENERATED_IMAGE, _trace(run, spec, latent))
+        for name, (spec, run) in runs.items()
     }
     if not takes_files(contract.task):
         return {DEFAULT_SIGNATURE: translators[FLOAT32], **translators}
     files = tf.TensorSpec([None], tf.string, name=IMAGE_BYTES)
-    run_files = _trace(_run_files(generate, contract), files)
+    run_files = _trace(_run_files(generate, contract), files, latent)
     return {DEFAULT_SIGNATURE: _Translator(files, IMAGE_BYTES, run_files), **translators}
 
 
-def _trace(run: Run, given: tf.TensorSpec) -> Run:
+def _trace(run: Run, given: tf.TensorSpec, latent: DrawLatent | None) -> Run:
     """Compiles what several signatures share, so that it is in the file once.
 
     It is traced here, once: TensorFlow traces what is not concrete again for each signature that it saves.
     """
-    return tf.function(run, [given, _SEEDS], autograph=False).get_concrete_function()
+    if latent is None:
+        return tf.function(run, [given, _SEEDS], autograph=False).get_concrete_function()
+
+    def run_settled(given: tf.Tensor, noise_seed: tf.Tensor) -> tf.Tensor:
+        # Before an image goes through in windows, which share its latent vector.
+        return run(given, settle_latent(noise_seed, latent))
+
+    seeds = tf.TensorSpec([None, None], tf.int32, name=NOISE_SEED)
+    return tf.function(run_settled, [given, seeds], autograph=False).get_concrete_function()
 
 
 def _image_spec(channels: int, dtype: tf.DType) -> tf.TensorSpec:
@@ -150,6 +165,16 @@ def _seeded(translator: _Translator) -> Endpoint:
         return {translator.output: translator.run(given, noise_seed)}
 
     return Endpoint(translate, (translator.given, _SEEDS), translator.output)
+
+
+def _with_latent(translator: _Translator, layer: DrawLatent) -> Endpoint:
+    def translate(given: tf.Tensor, noise_seed: tf.Tensor, latent: tf.Tensor) -> dict[str, tf.Tensor]:
+        count = tf.shape(given)[0]
+        noise_seed, latent = check_seeds(noise_seed, count), check_latents(latent, count, layer.size)
+        return {translator.output: translator.run(given, attach_latent(noise_seed, latent))}
+
+    latents = tf.TensorSpec([None, layer.size], tf.float32, name=LATENT_VECTOR)
+    return Endpoint(translate, (translator.given, _SEEDS, latents), translator.output)
 
 
 def _unseeded(translator: _Translator, contract: Contract) -> Endpoint:

@@ -18,6 +18,8 @@ from tfpix2pix.export.names import (
     GENERATED_IMAGE,
     IMAGE_BYTES,
     INPUT_IMAGE,
+    LATENT,
+    LATENT_VECTOR,
     NOISE_SEED,
     SEEDED,
     UINT8,
@@ -25,6 +27,7 @@ from tfpix2pix.export.names import (
 )
 from tfpix2pix.export.signatures import Contract, takes_files
 from tfpix2pix.networks.inference import Generate, compile_generator, sample_seed, silence
+from tfpix2pix.networks.latent import attach_latent, find_latent, settle_latent
 from tfpix2pix.networks.scale import Scale, translate_pictures
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.labels.label_files import colour_levels
@@ -38,12 +41,12 @@ HALF_TOLERANCE = 0.1
 _WIDENING = 16
 
 
-# What follows the name of the signature, "" or "_seeded" -> its answers.
+# What follows the name of the signature, "", "_seeded" or "_latent" -> its answers.
 _Answers = dict[str, list[np.ndarray]]
 
 
 class _Trial(NamedTuple):
-    """Two images for a pair of signatures, without seeds and with them, and the answers that are expected."""
+    """Two images for signatures of one name, and the answers that are expected."""
 
     input_name: str
     output_name: str
@@ -67,9 +70,13 @@ def verify(generator: keras.Model, contract: Contract, model: Path) -> None:
     trials = _make_trials(generator, contract, seeds)
     requests: dict[str, Any] = {}
     for name, trial in trials.items():
-        for suffix in ("", SEEDED):
+        latent = _make_latents(generator)
+        for suffix in ("", SEEDED, *([LATENT] if latent is not None else [])):
             requests[f"{name}{suffix}/{trial.input_name}"] = trial.given
-        requests[f"{name}{SEEDED}/{NOISE_SEED}"] = seeds
+            if suffix:
+                requests[f"{name}{suffix}/{NOISE_SEED}"] = seeds
+            if suffix == LATENT:
+                requests[f"{name}{suffix}/{LATENT_VECTOR}"] = latent
     answers = _ask_fresh_process(model, requests)
     for name, trial in trials.items():
         for suffix, expected in trial.expected.items():
@@ -138,11 +145,29 @@ def _list_ways(
     generate = compile_generator(generator)
     ways = {}
     if contract.noise == "fixed":
-        ways[""] = (generate, seeds[[0, 0]])
+        ways[""] = (generate, _settle(seeds[[0, 0]], generator))
     elif contract.noise == "off":
-        ways[""] = (compile_generator(silence(generator)), seeds)
-    ways[SEEDED] = (generate, seeds)
+        silent = silence(generator)
+        ways[""] = (compile_generator(silent), _settle(seeds, silent))
+    ways[SEEDED] = (generate, _settle(seeds, generator))
+    latent = _make_latents(generator)
+    if latent is not None:
+        ways[LATENT] = (generate, attach_latent(seeds, latent).numpy())
     return ways
+
+
+def _settle(seeds: np.ndarray, generator: keras.Model) -> np.ndarray:
+    """Returns seeds that bring the latent vector along, if the generator has one."""
+    layer = find_latent(generator)
+    return seeds if layer is None else settle_latent(tf.constant(seeds), layer).numpy()
+
+
+def _make_latents(generator: keras.Model) -> np.ndarray | None:
+    """Returns latent vectors for two images, float32 [2, size]; None for a generator without one."""
+    layer = find_latent(generator)
+    if layer is None:
+        return None
+    return np.linspace(-1, 1, 2 * layer.size, dtype=np.float32).reshape(2, layer.size)
 
 
 def _round(answers: _Answers, to_integers: Callable[[np.ndarray], tf.Tensor]) -> _Answers:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from tfpix2pix.export.names import NOISE_SEED, WARMUP_FILE
+from tfpix2pix.export.names import LATENT_VECTOR, NOISE_SEED, WARMUP_FILE
 from tfpix2pix.export.signatures import Endpoint
 
 # Numbers of the fields in prediction_log.proto, predict.proto and model.proto. They stand here because
@@ -53,7 +53,8 @@ def _make_input(spec: tf.TensorSpec, file_channels: int, image_size: tuple[int, 
         # The time does not depend on the pixels, so gray will do.
         picture = tf.fill([*image_size, file_channels], tf.constant(127, tf.uint8))
         return tf.make_tensor_proto([tf.io.encode_png(picture).numpy()]).SerializeToString()
-    shape = [1, 2] if spec.name == NOISE_SEED else [1, *image_size, spec.shape[-1]]
+    is_noise = spec.name in (NOISE_SEED, LATENT_VECTOR)
+    shape = [1, spec.shape[-1]] if is_noise else [1, *image_size, spec.shape[-1]]
     # One number stands for all of them in the file.
     return tf.make_tensor_proto(0, spec.dtype, shape).SerializeToString()
 

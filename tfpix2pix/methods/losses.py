@@ -9,10 +9,12 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
+import keras
 import tensorflow as tf
 
 from tfpix2pix.config.config import Config
 from tfpix2pix.config.options import list_fields
+from tfpix2pix.networks.latent import SECOND_STREAM, STREAM, draw_normal
 from tfpix2pix.networks.vgg import VggFeatures
 from tfpix2pix.pipelines.base.homes import resolve
 
@@ -28,6 +30,9 @@ class Translated:
       target_features: what the discriminator's blocks make of the target, float
         [B, h, w, F] each, without a gradient; empty where no term reads them.
       generated_features: what they make of the generated image, with its gradient.
+      latent: z of the generated image, float32 [B, size]; None where no term reads a second sample.
+      second_image: what the generator makes of the same input image and the same dropout with another z.
+      second_latent: that z.
     """
 
     input_image: tf.Tensor
@@ -35,6 +40,9 @@ class Translated:
     generated_image: tf.Tensor
     target_features: tuple[tf.Tensor, ...] = ()
     generated_features: tuple[tf.Tensor, ...] = ()
+    latent: tf.Tensor | None = None
+    second_image: tf.Tensor | None = None
+    second_latent: tf.Tensor | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,11 +54,27 @@ class LossTerm:
       compute: returns the term for each example, float32 [B].
       reads_features: whether it looks at the discriminator's features, which cost a
         further pass of the discriminator.
+      reads_second_sample: whether it looks at a second sample, which costs a further pass of the generator.
     """
 
     weight: float
     compute: Callable[[Translated], tf.Tensor]
     reads_features: bool = False
+    reads_second_sample: bool = False
+
+
+def add_second_sample(pair: Translated, generator: keras.Model, noise_seed: tf.Tensor) -> Translated:
+    """Returns what terms look at, with a second sample.
+
+    Args:
+      pair: what they look at without it.
+      generator: what `latent.with_latent` returns for the generator of the first sample.
+      noise_seed: that of the first sample, int32 [B, 2].
+    """
+    size = generator.inputs[2].shape[-1]
+    latent, second_latent = (draw_normal(noise_seed, size, stream) for stream in (STREAM, SECOND_STREAM))
+    second_image = generator([pair.input_image, noise_seed, second_latent], training=True)
+    return dataclasses.replace(pair, latent=latent, second_image=second_image, second_latent=second_latent)
 
 
 def find_terms(config: Config) -> dict[str, LossTerm]:
@@ -66,8 +90,8 @@ def find_terms(config: Config) -> dict[str, LossTerm]:
         if field.metadata["term"] and weight:
             compute = resolve(field.metadata["term"])
             compute = compute(config) if field.metadata["is_built"] else compute
-            reads_features = field.metadata["reads_features"]
-            terms[field.name.removeprefix("lambda_")] = LossTerm(weight, compute, reads_features)
+            reads = {name: field.metadata[name] for name in ("reads_features", "reads_second_sample")}
+            terms[field.name.removeprefix("lambda_")] = LossTerm(weight, compute, **reads)
     return terms
 
 
@@ -151,6 +175,20 @@ def feature_matching(pair: Translated) -> tf.Tensor:
         for target, generated in zip(pair.target_features, pair.generated_features, strict=True)
     ]
     return 4 * tf.reduce_mean(tf.stack(distances), axis=0)
+
+
+def mode_seeking(pair: Translated) -> tf.Tensor:
+    """Returns how little two samples of one input differ, measured by how far their z are apart.
+
+    It is 1 / (mean|G(x, z1) - G(x, z2)| / mean|z1 - z2| + 1e-5).
+
+    Returns:
+      float32 [B]. Source: Mao et al., Mode Seeking Generative Adversarial Networks, CVPR 2019, Sec. 3.2, with
+      the inverse and the constant of the original code.
+    """
+    of_images = tf.reduce_mean(tf.abs(pair.generated_image - pair.second_image), axis=[1, 2, 3])
+    of_latents = tf.reduce_mean(tf.abs(pair.latent - pair.second_latent), axis=1)
+    return 1 / (of_images / of_latents + 1e-5)
 
 
 def build_vgg(config: Config) -> Callable[[Translated], tf.Tensor]:

@@ -1,6 +1,7 @@
 """pix2pix, the method of the paper: one step of D, then one of G (Isola et al., CVPR 2017)."""
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -9,12 +10,14 @@ import tensorflow as tf
 from tfpix2pix.config.choices import GAN_LOSSES, OBJECTIVES
 from tfpix2pix.config.config import Config
 from tfpix2pix.methods import losses
-from tfpix2pix.methods.losses import Logits, LossTerm, Translated
+from tfpix2pix.methods.losses import Logits, LossTerm, Translated, add_second_sample
 from tfpix2pix.methods.optimizers import LinearDecay, build_adam
 from tfpix2pix.methods.step import Batch, TranslationStep, descend
 from tfpix2pix.networks.build import Builder, build_discriminator, build_generator
 from tfpix2pix.networks.discriminators import with_features
+from tfpix2pix.networks.gradients import fork
 from tfpix2pix.networks.keras_versions import LossScaleOptimizer, scale_loss
+from tfpix2pix.networks.latent import with_latent
 from tfpix2pix.networks.tfa_normalization import use_addons
 from tfpix2pix.networks.variables import DISCRIMINATOR, GENERATOR, trained_variables
 from tfpix2pix.pipelines.meaning import Palette
@@ -97,6 +100,9 @@ class TrainStep(TranslationStep):
                     f"objective={objective!r} has no discriminator whose features a term could read"
                 )
             self._features = with_features(discriminator)
+        self._with_latent: keras.Model | None = None
+        if any(term.reads_second_sample for term in self.terms.values()):
+            self._with_latent = with_latent(generator)
         self.generator_optimizer = _choose_optimizer(generator, generator_optimizer)
         self.generator_optimizer.build(generator.trainable_variables)
         if discriminator is not None:
@@ -111,7 +117,7 @@ class TrainStep(TranslationStep):
         values: dict[str, tf.Tensor] = {}
         features: list[tf.Tensor] = []
         with tf.GradientTape() as tape:
-            generated_image = self.generator([input_image, batch["noise_seed"]], training=True)
+            generated_image, *for_terms = self._generate(batch)
             l1 = self.share(losses.l1_loss(target_image, generated_image))
             generator_loss = self.lambda_l1 * l1
             if self.discriminator is not None:
@@ -126,7 +132,7 @@ class TrainStep(TranslationStep):
                 with tape.stop_recording():
                     real = self._judge(input_image, target_image)[0] if self._features else []
                 pair = Translated(input_image, target_image, generated_image, tuple(real), tuple(features))
-                term_values, weighted = self._add_terms(pair)
+                term_values, weighted = self._add_terms(pair, for_terms, batch)
                 values |= term_values
                 generator_loss += weighted
             scaled_loss = scale_loss(self.generator_optimizer, generator_loss)
@@ -135,6 +141,11 @@ class TrainStep(TranslationStep):
         with tf.control_dependencies([input_image]):
             self.step.assign_add(1)
         return {**values, "l1_loss": l1, "generator_loss": generator_loss}
+
+    def _generate(self, batch: Batch) -> list[tf.Tensor]:
+        """Returns the generated image for the two losses of pix2pix, and once more for each further term."""
+        generated_image = self.generator([batch["input_image"], batch["noise_seed"]], training=True)
+        return fork(generated_image, 1 + len(self.terms))
 
     def _update_discriminator(self, batch: Batch, generated_image: tf.Tensor) -> dict[str, tf.Tensor]:
         input_image, target_image = batch["input_image"], batch["target_image"]
@@ -156,12 +167,16 @@ class TrainStep(TranslationStep):
             "discriminator_generated_loss": generated,
         }
 
-    def _add_terms(self, pair: Translated) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+    def _add_terms(
+        self, pair: Translated, images: Sequence[tf.Tensor], batch: Batch
+    ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """Returns this replica's share of each further term, by its loss's name, and their weighted sum."""
-        values = {
-            f"{name}_loss": self.share(tf.cast(term.compute(pair), tf.float32))
-            for name, term in self.terms.items()
-        }
+        if self._with_latent is not None:
+            pair = add_second_sample(pair, self._with_latent, batch["noise_seed"])
+        values = {}
+        for (name, term), image in zip(self.terms.items(), images, strict=True):
+            value = term.compute(dataclasses.replace(pair, generated_image=image))
+            values[f"{name}_loss"] = self.share(tf.cast(value, tf.float32))
         return values, sum(term.weight * values[f"{name}_loss"] for name, term in self.terms.items())
 
     def _judge(self, input_image: tf.Tensor, target_image: tf.Tensor) -> tuple[list[tf.Tensor], Logits]:

@@ -28,7 +28,7 @@ class HDTrainStep(TrainStep):
             return super().replica_step(batch)
         input_image, target_image = batch["input_image"], batch["target_image"]
         with tf.GradientTape(persistent=True) as tape:
-            generated_image = self.generator([input_image, batch["noise_seed"]], training=True)
+            generated_image, *for_terms = self._generate(batch)
             target_features, real_logits = self._judge(input_image, target_image)
             generated_features, generated_logits = self._judge(input_image, generated_image)
 
@@ -41,7 +41,9 @@ class HDTrainStep(TrainStep):
                     generated_image,
                     tuple(target_features),
                     tuple(generated_features),
-                )
+                ),
+                for_terms,
+                batch,
             )
             generator_loss = gan + weighted_terms + self.lambda_l1 * l1
             scaled_generator_loss = scale_loss(self.generator_optimizer, generator_loss)

@@ -7,6 +7,7 @@ import keras
 
 from tfpix2pix.config.choices import DROPOUT_PLACES, LAST_BLOCKS, UPSAMPLINGS
 from tfpix2pix.networks import layers
+from tfpix2pix.networks.latent import Latent
 from tfpix2pix.networks.normalization import needs_bias, normalize_maps
 from tfpix2pix.networks.padding import ReflectionPad2D
 
@@ -28,6 +29,7 @@ class BlockOptions:
     conv_kernels: str = "auto"
     dtype: str = "float32"
     last_block: str | None = None
+    latent: Latent = Latent()
 
     @property
     def refines(self) -> bool:

@@ -27,7 +27,8 @@ parameters, so that no setting is without effect.
 
 Images are float32 [B, H, W, C] in [-1, 1], `noise_seed` is int32 [B, 2], and `patch_logits` are
 float32 [B, h, w, 1] of any h and w; a discriminator of several scales returns a list of them. A
-generator without noise still takes `noise_seed`, and ignores it. Initial weights come from Keras's
+generator without noise still takes `noise_seed`, and ignores it. `DrawLatent` of
+`networks/latent.py` draws a latent vector from it. Initial weights come from Keras's
 global seed. A forward pass must change no variable and draw nothing but from `noise_seed`: that
 rules out `BatchNormalization` and `Dropout`, for which `StatelessNormalization` and `NoiseDropout`
 are there. `NoiseDropout` must be a layer of the model itself, not of a model inside it, so that an
@@ -60,6 +61,8 @@ GENERATOR_SETTINGS = {
     "residual_blocks": ("residual_blocks",),
     "enhancers": ("enhancers",),
     "enhancer_blocks": ("enhancer_blocks",),
+    "latent_size": ("latent_size",),
+    "latent_at": ("latent_at",),
 }
 DISCRIMINATOR_SETTINGS = {
     "input_encoding": ("palette",),

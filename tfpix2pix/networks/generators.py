@@ -9,6 +9,7 @@ import keras
 from tfpix2pix.networks.blocks import BlockOptions, decoder_block, encoder_block, last_block
 from tfpix2pix.networks.frame import Frame, build_in_frame
 from tfpix2pix.networks.keras_versions import default_policy
+from tfpix2pix.networks.latent import Latent, LatentMaps
 from tfpix2pix.networks.noise import NoiseDropout
 from tfpix2pix.pipelines.meaning import Palette
 
@@ -39,6 +40,8 @@ def unet_generator(
     upsampling: str = "transposed",
     conv_kernels: str = "auto",
     last_block: str | None = None,
+    latent_size: int = 0,
+    latent_at: str = "all",
     palette: Palette | None = None,
     dtype: str | None = None,
 ) -> keras.Model:
@@ -65,6 +68,10 @@ def unet_generator(
       last_block: how the image is made: `single` is the paper's one convolution; `refined`
         enlarges to `base_filters` channels, normalises, and convolves 7x7 at the full size, as
         pix2pixHD does. None takes `refined` for `bilinear`, which has hardly any detail of 2 px otherwise.
+      latent_size: number of values of the latent vector z, which is drawn from the noise seed;
+        0 means that there is none. `latent.with_latent` makes z an input.
+      latent_at: what z is appended to. `all` means what each encoder block sees, `input` the input
+        image alone.
       palette: classes of label maps, of which the network sees a channel for each class in place of
         their colours; None for pictures.
       dtype: Keras dtype policy; None takes the one that is set for all of Keras. The image goes in and
@@ -90,7 +97,16 @@ def unet_generator(
         depth_for(image_size) if depth is None else depth,
         (input_channels, output_channels),
         base_filters,
-        BlockOptions(normalization, dropout_rate, dropout_place, upsampling, conv_kernels, dtype, last_block),
+        BlockOptions(
+            normalization,
+            dropout_rate,
+            dropout_place,
+            upsampling,
+            conv_kernels,
+            dtype,
+            last_block,
+            Latent(latent_size, latent_at),
+        ),
         palette,
         with_skips=True,
     )
@@ -109,6 +125,8 @@ def encoder_decoder_generator(
     upsampling: str = "transposed",
     conv_kernels: str = "auto",
     last_block: str | None = None,
+    latent_size: int = 0,
+    latent_at: str = "all",
     palette: Palette | None = None,
     dtype: str | None = None,
 ) -> keras.Model:
@@ -125,7 +143,16 @@ def encoder_decoder_generator(
         depth_for(image_size) if depth is None else depth,
         (input_channels, output_channels),
         base_filters,
-        BlockOptions(normalization, dropout_rate, dropout_place, upsampling, conv_kernels, dtype, last_block),
+        BlockOptions(
+            normalization,
+            dropout_rate,
+            dropout_place,
+            upsampling,
+            conv_kernels,
+            dtype,
+            last_block,
+            Latent(latent_size, latent_at),
+        ),
         palette,
         with_skips=False,
     )
@@ -147,7 +174,9 @@ def _build_generator(
 
     def make(images, noise_seed):
         encoded = []
+        latent = LatentMaps(options.latent, noise_seed, depth, dtype)
         for block, filters in enumerate(widths, start=1):
+            images = latent.append(images, f"encoder_{block}")
             # No norm on the first block (Sec. 6.1.1), none on the bottleneck (errata: at
             # batch 1 it would zero the activations).
             images = encoder_block(images, filters, options, f"encoder_{block}", normalize=1 < block < depth)

@@ -1,12 +1,17 @@
 """A generator that can be called with images alone."""
 
+import weakref
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from tfpix2pix.networks.latent import with_latent
 from tfpix2pix.pipelines.files.value_warnings import LOOKED_AT, warn_of_values
+
+# Generator -> what `with_latent` made of it, which keeps what Keras compiled for `predict`.
+_BY_LATENT: weakref.WeakKeyDictionary[keras.Model, keras.Model] = weakref.WeakKeyDictionary()
 
 
 @keras.utils.register_keras_serializable("tfpix2pix")
@@ -28,10 +33,23 @@ class ImageModel(keras.Model):
         noise_seed = tf.zeros([tf.shape(inputs)[0], 2], tf.int32)
         return super().__call__([tf.cast(inputs, tf.float32), noise_seed], *args, **kwargs)
 
-    def predict(self, x, *args, **kwargs):
-        """Returns the generated images; the arguments are those of `keras.Model.predict`."""
+    def predict(self, x, *args, latent=None, **kwargs):
+        """Returns the generated images; the arguments are those of `keras.Model.predict`, and one more.
+
+        Args:
+          x: images, or `[input_image, noise_seed]`.
+          *args: further arguments of `keras.Model.predict`.
+          latent: z for all images, [size], or for each, [B, size], of a generator with a latent vector.
+            None draws it from the noise seed.
+          **kwargs: further arguments of `keras.Model.predict`.
+        """
         self._check_once(x)
-        return super().predict(x, *args, **kwargs)
+        if latent is None:
+            return super().predict(x, *args, **kwargs)
+        images, noise_seed = x if isinstance(x, list | tuple) else (x, np.zeros([len(x), 2], np.int32))
+        network = _BY_LATENT.get(self) or _BY_LATENT.setdefault(self, with_latent(self))
+        latent = np.broadcast_to(np.asarray(latent, np.float32), [len(images), network.inputs[2].shape[-1]])
+        return network.predict([images, noise_seed, latent], *args, **kwargs)
 
     def _check_once(self, images: Any) -> None:
         # Tensors of a graph have no values to look at.

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfpix2pix.networks import layers
+from tfpix2pix.networks.latent import DrawLatent, detach_latent, find_latent, settle_latent, with_latent
 from tfpix2pix.networks.noise import NoiseDropout
 
 
@@ -37,7 +38,8 @@ def cast_kernels(generator: keras.Model) -> keras.Model:
     return copy
 
 
-# (input_image [B, H, W, C], noise_seed [B, 2]) -> generated_image.
+# (input_image [B, H, W, C], noise_seed [B, 2]) -> generated_image. For a generator with a latent vector, the
+# noise seeds may bring it along, as `latent.attach_latent` returns them.
 Generate = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
@@ -50,12 +52,15 @@ def compile_generator(generator: keras.Model, batch_statistics: bool = False) ->
         too. If not, each image is normalised by its own.
     """
     images = tf.TensorSpec([None, None, None, generator.inputs[0].shape[-1]], tf.float32)
-    seeds = tf.TensorSpec([None, 2], tf.int32)
-    return tf.function(
-        lambda *inputs: generator(inputs, training=batch_statistics),
-        input_signature=[images, seeds],
-        autograph=False,
-    )
+    latent = find_latent(generator)
+    seeds = tf.TensorSpec([None, None if latent else 2], tf.int32)
+    network = with_latent(generator) if latent else generator
+
+    def generate(input_image: tf.Tensor, noise_seed: tf.Tensor) -> tf.Tensor:
+        noise = detach_latent(settle_latent(noise_seed, latent)) if latent else (noise_seed,)
+        return network([input_image, *noise], training=batch_statistics)
+
+    return tf.function(generate, input_signature=[images, seeds], autograph=False)
 
 
 def sample_seed(noise_seed: int, sample: int = 0) -> tf.Tensor:
@@ -73,11 +78,12 @@ OVERSHOOT = 0.5
 
 
 def silence(generator: keras.Model) -> keras.Model:
-    """Returns a generator with the same layers and weights, except that its noise drops nothing."""
+    """Returns a generator with the same layers and weights that drops nothing, and whose z is 0."""
 
     def choose(layer: keras.layers.Layer) -> keras.layers.Layer:
-        if not isinstance(layer, NoiseDropout):
-            return layer
-        return NoiseDropout.from_config({**layer.get_config(), "rate": 0.0})
+        for kind, silent in ((NoiseDropout, {"rate": 0.0}), (DrawLatent, {"stddev": 0.0})):
+            if isinstance(layer, kind):
+                return kind.from_config({**layer.get_config(), **silent})
+        return layer
 
     return keras.models.clone_model(generator, clone_function=choose)

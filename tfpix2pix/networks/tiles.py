@@ -83,13 +83,15 @@ def _tile(generate: Generate, image: tf.Tensor, noise_seed: tf.Tensor, window: t
 
 
 def _seed_at(noise_seed: tf.Tensor, top: tf.Tensor, left: tf.Tensor) -> tf.Tensor:
-    """Returns the noise seed of the window at a place, int32 [B, 2]: the image's own where that is (0, 0).
+    """Returns the noise seed of the window at a place: the image's own where that is (0, 0).
 
     With the same noise in every window, flat areas would repeat with the windows' period.
     """
     first, second = noise_seed[:, 0], noise_seed[:, 1]
     own = [tf.bitcast(hash_bits(first, second, top, left, tf.constant(word)), tf.int32) for word in range(2)]
-    return tf.where(tf.equal(top + left, 0), noise_seed, tf.stack(own, axis=1))
+    # A latent vector that the seeds bring along is the same for all windows of an image.
+    seeds, latent = noise_seed[:, :2], noise_seed[:, 2:]
+    return tf.concat([tf.where(tf.equal(top + left, 0), seeds, tf.stack(own, axis=1)), latent], axis=1)
 
 
 def _overlap(window: tf.Tensor) -> tf.Tensor:

@@ -19,6 +19,7 @@ from tfpix2pix.networks.inference import (
     compile_generator,
     sample_seed,
 )
+from tfpix2pix.networks.latent import attach_latent, find_latent, hold_latent
 from tfpix2pix.networks.scale import (
     INPUT,
     NATIVE,
@@ -88,6 +89,7 @@ class Translator:
 
     Attributes:
       title: what was opened, for people.
+      workdir: folder of the run, or what was given of a SavedModel.
       step: step of the checkpoint; None for a SavedModel.
       version: folder of the SavedModel; None for a run.
       task: what was learned. A call of the translator takes and returns the task's pictures, for example
@@ -95,6 +97,7 @@ class Translator:
       meaning: what the pictures stand for: their classes, types and files; `UNKNOWN` for a run or a
         SavedModel of an earlier version.
       input_channels: number of channels of the network's input.
+      latent_size: number of values of the network's latent vector; 0 where it has none.
       generate: the network itself, on tensors, with a noise seed for each image. It resizes nothing.
       scale: how images are brought to the size that the network knows.
       output_size: the same.
@@ -120,7 +123,7 @@ class Translator:
         weights: str | None = None,
     ):
         model = Path(model)
-        self._workdir = model
+        self.workdir = model
         self.step: int | None = None
         self.version = find_version(model)
         self._run_config: Config | None = None
@@ -129,6 +132,8 @@ class Translator:
             self._run_config = config
             self.title = f"{model}, step {self.step}{f', {weights} weights' if weights else ''}"
             self.input_channels = generator.inputs[0].shape[-1]
+            latent = find_latent(generator)
+            self.latent_size = latent.size if latent else 0
             self.task, trained = splits.make_task(config), trained_scale(config)
             self.generate = compile_generator(cast_kernels(generator), batch_statistics)
         elif checkpoint is not None:
@@ -140,7 +145,7 @@ class Translator:
             raise UsageError(f"`{name}` is for a run, and {model} is a SavedModel")
         else:
             self.title = str(self.version)
-            self.generate, channels = load_saved_model(self.version)
+            self.generate, channels, self.latent_size = load_saved_model(self.version)
             self.input_channels = channels[0]
             self.task, trained = read_task(self.version, channels), read_scale(self.version)
         self.meaning = find_meaning(model)
@@ -148,7 +153,7 @@ class Translator:
         check_output_size(self.scale, output_size)
         generate = tile_large_images(self.generate) if self.scale.mode == NATIVE else self.generate
         self.generate_pictures = tf.function(
-            translate_pictures(self.task, generate, self.scale, output_size),
+            hold_latent(translate_pictures(self.task, generate, self.scale, output_size), self.latent_size),
             reduce_retracing=True,
             autograph=False,
         )
@@ -171,7 +176,7 @@ class Translator:
 
         None for a model of an earlier version.
         """
-        return read_run_shapes(self._workdir) if self.version is None else read_shapes(self.version)
+        return read_run_shapes(self.workdir) if self.version is None else read_shapes(self.version)
 
     def __call__(
         self,
@@ -179,6 +184,7 @@ class Translator:
         noise_seed: int = 0,
         sample: int = 0,
         dtype: npt.DTypeLike | None = None,
+        latent: npt.ArrayLike | None = None,
     ) -> np.ndarray:
         """Translates an image, or a batch of equally large ones.
 
@@ -189,17 +195,36 @@ class Translator:
           noise_seed: seed of the noise, which is the same for every image.
           sample: which one of the many outputs that one `noise_seed` gives, from 0.
           dtype: uint8, uint16 or float32, the type of the result; None takes the one below.
+          latent: the latent vector of all images, [latent_size], or of each, [B, latent_size]. None draws it
+            from `noise_seed` and `sample`.
 
         Returns:
           The generated images, of the type that `translate_images` returns, with the height and width of
           `images`; with `output_size=trained`, those of `scale.image_size`.
 
         Raises:
-          ValueError: when `images` have another shape, type or range.
+          ValueError: when `images` have another shape, type or range, or `latent` another shape.
         """
         channels = self.task.picture_channels[0]
         images = self._colour_ids(np.asarray(images))
-        return _translate(self.generate_pictures, channels, images, noise_seed, sample, dtype)
+        generate = self.generate_pictures
+        if latent is not None:
+            latents = self._check_latent(latent)
+            generate = lambda picture, seed: self.generate_pictures(  # noqa: E731
+                picture, attach_latent(seed, tf.broadcast_to(latents, [len(seed), self.latent_size]))
+            )
+        return _translate(generate, channels, images, noise_seed, sample, dtype)
+
+    def _check_latent(self, latent: npt.ArrayLike) -> np.ndarray:
+        values = np.asarray(latent, np.float32)
+        if not self.latent_size:
+            raise ValueError(f"{self.title} has no latent vector, so `latent` has no effect on it")
+        if values.ndim not in (1, 2) or values.shape[-1] != self.latent_size:
+            raise ValueError(
+                f"`latent` must be [{self.latent_size}] or [B, {self.latent_size}]. "
+                f"Received: shape {values.shape}"
+            )
+        return values
 
     def _colour_ids(self, images: np.ndarray) -> np.ndarray:
         """Returns class ids, which are arrays of one channel, in colours; other images as they are."""

@@ -14,6 +14,8 @@ from keras import ops
 from tfpix2pix.export.files import rebuilt_layers, rebuilt_noise
 from tfpix2pix.networks import keras_versions, layers
 from tfpix2pix.networks.class_channels import HALF_RANGE, ClassChannels
+from tfpix2pix.networks.gradients import Fork
+from tfpix2pix.networks.latent import AppendLatent, DrawLatent
 from tfpix2pix.networks.noise import NoiseDropout
 from tfpix2pix.networks.normalization import StatelessNormalization
 from tfpix2pix.networks.padding import CropLike, PadToMultiple, ReflectionPad2D, _mirrored_indices
@@ -72,8 +74,8 @@ def in_float32(generator: keras.Model, with_noise: bool = True) -> keras.Model:
     def copy(layer: Any) -> Any:
         if not isinstance(layer, keras.layers.Layer):
             return layer
-        changes = {"rate": 0.0} if isinstance(layer, NoiseDropout) and not with_noise else {}
-        return _copy(layer, **changes)
+        silent = {NoiseDropout: {"rate": 0.0}, DrawLatent: {"stddev": 0.0}}
+        return _copy(layer, **({} if with_noise else silent.get(type(layer), {})))
 
     copied = keras.models.clone_model(generator, clone_function=copy, recursive=True)
     copied.set_weights(generator.get_weights())
@@ -100,8 +102,16 @@ def describe_difference(
     rebuilding = _Rebuilding(with_noise)
     inputs = _build_inputs(generator, images.shape[1:3])
     rebuilding.run(generator, inputs)
-    calls = keras_versions.layer_calls(generator)
-    theirs = keras.Model(inputs, rebuilding.outputs).predict_on_batch([images, seeds])
+    # What is the same for all images, such as a z of 0, is not compared.
+    calls, rebuilt = zip(
+        *(
+            (call, outputs)
+            for call, outputs in zip(keras_versions.layer_calls(generator), rebuilding.outputs, strict=True)
+            if all(map(keras.backend.is_keras_tensor, outputs))
+        ),
+        strict=True,
+    )
+    theirs = keras.Model(inputs, list(rebuilt)).predict_on_batch([images, seeds])
     ours = keras.Model(generator.inputs, [outputs for _, outputs in calls])([images, seeds], training=False)
     for (layer, _), our_values, their_values in zip(calls, ours, theirs, strict=True):
         for our_value, their_value in zip(our_values, their_values, strict=True):
@@ -179,6 +189,10 @@ class _Rebuilding:
             return self._rebuild_model(layer, *args)
         if type(layer) is NoiseDropout:
             return lambda inputs, **_: rebuilt_noise.drop(layer, *inputs) if self._with_noise else inputs[0]
+        if type(layer) is DrawLatent:
+            # Without noise z is 0, the middle of what is drawn.
+            nothing = np.zeros([1, layer.size], np.float32)
+            return lambda seed, **_: rebuilt_noise.draw(layer, seed) if self._with_noise else nothing
         if type(layer) in _FORMS:
             return _FORMS[type(layer)](layer)
         return rebuilt_layers.with_weights(_copy(layer, **rebuilt_layers.without_initializers(layer)), layer)
@@ -237,6 +251,15 @@ def _reflect(images, pad_px: int):
     return ops.pad(images, ((0, 0), (pad_px, pad_px), (pad_px, pad_px), (0, 0)), mode="reflect")
 
 
+def _append(images, latent):
+    everywhere = np.ones((1, *images.shape[1:3], latent.shape[-1]), np.float32)
+    if isinstance(latent, np.ndarray):  # z without noise, which does not depend on an input
+        maps = images[..., :1] * 0 + latent * everywhere
+    else:
+        maps = keras.layers.Reshape((1, 1, latent.shape[-1]))(latent) * everywhere
+    return keras.layers.Concatenate()([images, maps])
+
+
 # Layer -> a function that takes one and returns what does the same. Subclasses may do something
 # else, so they are copied like other layers.
 _FORMS: dict[type, Callable[[Any], Callable]] = {
@@ -250,4 +273,6 @@ _FORMS: dict[type, Callable[[Any], Callable]] = {
     PadToMultiple: lambda layer: lambda images, **_: _pad(images, layer.multiple_px),
     ReflectionPad2D: lambda layer: lambda images, **_: _reflect(images, layer.pad_px),
     CropLike: lambda layer: lambda inputs, **_: _crop(inputs),
+    Fork: lambda layer: lambda tensor, **_: [tensor] * layer.count,
+    AppendLatent: lambda layer: lambda inputs, **_: _append(*inputs),
 }

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from tfpix2pix.networks.latent import STREAM, DrawLatent
 from tfpix2pix.networks.noise import NoiseDropout
 
 _BASE = 2**16
@@ -39,15 +40,39 @@ def drop(layer: NoiseDropout, activations: Any, noise_seed: Any) -> Any:
       noise_seed: symbolic int32 [B, 2].
     """
     places = np.arange(np.prod(activations.shape[1:])).reshape(1, *activations.shape[1:])
-    column = keras.layers.Reshape((2, 1))(noise_seed)
-    columns = [keras.layers.Cropping1D(cropping)(column) for cropping in ((0, 1), (1, 0))]
-    seeds = [keras.layers.Reshape((1, 1, 1))(number) for number in columns]
-    bits = hash_bits(*map(split, seeds), halve(np.array([layer.stream])), halve(places))
+    bits = _hash_places(noise_seed, layer.stream, places)
     least = halve(np.array([round(layer.rate * 2**32)]))
     # The lower halves count only where the upper ones are equal.
     kept = ops.greater(bits.high + _as_number(ops.greater_equal(bits.low, least.low)), least.high)
     nothing = np.zeros(1, np.float32)
     return ops.where(kept, activations * (1 / (1 - layer.rate)), nothing)
+
+
+def draw(layer: DrawLatent, noise_seed: Any) -> Any:
+    """Draws what `DrawLatent` draws.
+
+    Args:
+      layer: the layer that is rebuilt.
+      noise_seed: symbolic int32 [B, 2].
+    """
+    # In two rows, because Keras adds a single row by an operation that LiteRT has for floats alone.
+    places = np.arange(2 * layer.size).reshape(1, 2, layer.size)
+    bits = _hash_places(noise_seed, STREAM, places)
+    # Keras takes the shape of a `bitwise_xor` for that of its first argument, so the true one is added.
+    nothing = keras.layers.Reshape((2, 1))(noise_seed) * np.zeros_like(places, np.int32)
+    # The upper 24 bits are a whole number that float32 holds.
+    number = nothing + bits.high * _constant(256) + _divide(bits.low, 256)
+    uniform = number * np.float32(2**-24) + np.float32(2**-25)
+    radius = ops.sqrt(ops.log(uniform[:, 0]) * np.float32(-2))
+    return radius * ops.cos(uniform[:, 1] * np.float32(2 * np.pi)) * np.float32(layer.stddev)
+
+
+def _hash_places(noise_seed: Any, stream: int, places: np.ndarray) -> "Halves":
+    """Returns the random bits of a stream for an array of places, whose first axis is the batch's."""
+    column = keras.layers.Reshape((2, 1))(noise_seed)
+    columns = [keras.layers.Cropping1D(cropping)(column) for cropping in ((0, 1), (1, 0))]
+    seeds = [keras.layers.Reshape((1,) * (places.ndim - 1))(number) for number in columns]
+    return hash_bits(*map(split, seeds), halve(np.array([stream])), halve(places))
 
 
 def halve(numbers: np.ndarray) -> Halves:

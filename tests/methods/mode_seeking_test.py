@@ -1,0 +1,84 @@
+"""Mode seeking: its number by hand, and a step of pix2pix and of pix2pixHD with it."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfpix2pix.config.config import make_config
+from tfpix2pix.methods.build import build_train_step
+from tfpix2pix.methods.losses import Translated, mode_seeking
+from tfpix2pix.networks.latent import draw_normal, with_latent
+
+SETTINGS = {"image_size": 32, "base_filters": 2, "depth": 3, "latent_size": 4}
+
+
+def _batch() -> dict[str, tf.Tensor]:
+    draw = np.random.default_rng(0)
+    images = draw.uniform(-1, 1, (2, 2, 32, 32, 3)).astype("float32")
+    return {
+        "input_image": tf.constant(images[0]),
+        "target_image": tf.constant(images[1]),
+        "noise_seed": tf.constant([[1, 2], [3, 4]]),
+    }
+
+
+def _build(method: str, **settings):
+    if method == "pix2pixhd":
+        own = {"generator": "unet", "num_discriminators": 1, "discriminator_layers": 1}
+    else:
+        own = {"receptive_field": 16}
+    config = make_config(dataset="facades", method=method, batch_size=2, **SETTINGS, **own, **settings)
+    return build_train_step(config, total_steps=2)
+
+
+def test_the_loss_by_hand():
+    image = tf.zeros([2, 1, 2, 1])
+    pair = Translated(
+        image,
+        image,
+        generated_image=tf.constant([[[[0.5], [0.0]]], [[[1.0], [1.0]]]]),
+        latent=tf.constant([[1.0, 0.0], [0.0, 0.0]]),
+        second_image=tf.constant([[[[0.0], [0.1]]], [[[1.0], [1.0]]]]),
+        second_latent=tf.constant([[0.0, 2.0], [1.0, 1.0]]),
+    )
+    # Images are 0.3 apart and z 1.5, so 1 / (0.2 + 1e-5); equal images give 1 / 1e-5.
+    np.testing.assert_allclose(mode_seeking(pair), [4.99975, 1e5], rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["pix2pix", "pix2pixhd"])
+def test_a_step_compares_two_samples_of_one_dropout(method):
+    train_step, batch = _build(method, lambda_mode_seeking=0.5, lambda_l1=3.0), _batch()
+    generator, seeds = train_step.generator, batch["noise_seed"]
+    one, other = (
+        with_latent(generator)([batch["input_image"], seeds, draw_normal(seeds, 4, stream)], training=True)
+        for stream in (-1, -2)
+    )
+    np.testing.assert_allclose(generator([batch["input_image"], seeds], training=True), one, atol=1e-6)
+    of_images = np.abs(one - other).mean((1, 2, 3))
+    of_latents = np.abs(draw_normal(seeds, 4, -1) - draw_normal(seeds, 4, -2)).mean(1)
+    values = {name: float(value) for name, value in train_step(batch).items()}
+    expected = np.mean(1 / (of_images / of_latents + 1e-5))
+    assert values["mode_seeking_loss"] == pytest.approx(expected, rel=1e-4)
+    rest = values["generator_gan_loss"] + 0.5 * values["mode_seeking_loss"]
+    if method == "pix2pix":
+        rest += 3.0 * values["l1_loss"]
+    else:
+        rest += 10 * values["feature_matching_loss"]
+    assert values["generator_loss"] == pytest.approx(rest, rel=1e-4)
+
+
+def test_no_tensor_gets_its_gradient_from_three_places():
+    # L1, D and two terms read the generated image.
+    train_step = _build("pix2pix", lambda_mode_seeking=1.0, lambda_feature_matching=1.0)
+    traced = tf.function(train_step.replica_step).get_concrete_function(_batch()).graph.as_graph_def()
+    nodes = [*traced.node, *(node for function in traced.library.function for node in function.node_def)]
+    sums = [[name for name in node.input if name[0] != "^"] for node in nodes if node.op == "AddN"]
+    assert sums and max(map(len, sums)) == 2
+
+
+def test_samples_move_apart():
+    batch = _batch()
+    train_step = _build("pix2pix", lambda_mode_seeking=1.0, lambda_l1=1.0, objective="l1", learning_rate=5e-3)
+    seen = [float(train_step(batch)["mode_seeking_loss"]) for _ in range(12)]
+    # Samples are more than five times as far apart as in the beginning.
+    assert seen[-1] < seen[0] / 5
