@@ -72,7 +72,7 @@ def _check_networks(config: "Config") -> None:
         raise UsageError(
             "`lambda_mode_seeking` compares samples of a latent vector; give `latent_size=8` too"
         )
-    if config.latent_at != FIELDS["latent_at"].default and not config.latent_size:
+    if config.latent_at != list_fields(config)["latent_at"].default and not config.latent_size:
         raise UsageError("`latent_at` is for a latent vector; give `latent_size=8` too")
     if config.norm_backend == "addons" and config.normalization != "instance":
         raise UsageError(
