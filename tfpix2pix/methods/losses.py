@@ -187,7 +187,7 @@ def mode_seeking(pair: Translated) -> tf.Tensor:
       the inverse and the constant of the original code.
     """
     of_images = tf.reduce_mean(tf.abs(pair.generated_image - pair.second_image), axis=[1, 2, 3])
-    of_latents = tf.reduce_mean(tf.abs(pair.latent - pair.second_latent), axis=1)
+    of_latents = tf.reduce_mean(tf.abs(tf.subtract(pair.latent, pair.second_latent)), axis=1)
     return 1 / (of_images / of_latents + 1e-5)
 
 
