@@ -26,11 +26,6 @@ def format_percent(percent: float | None) -> str:
     return "–" if percent is None else f"{percent:.1f} %"
 
 
-def count(number: int, one: str, many: str | None = None) -> str:
-    """Returns a number and what it counts."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
 def escape(text: str) -> str:
     """Returns a text that a person wrote as text of Markdown."""
     return re.sub(r"([\\`*_{}\[\]#|~])", r"\\\1", html.escape(clean_text(text), quote=False))

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
+from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.study.folder import Study
 from tfpix2pix.study.protocol import Rules
 from tfpix2pix.study.results.analysis import (
@@ -13,7 +14,7 @@ from tfpix2pix.study.results.analysis import (
     PairResult,
     Results,
 )
-from tfpix2pix.study.results.markdown import count, escape, format_p, format_percent, render_table
+from tfpix2pix.study.results.markdown import escape, format_p, format_percent, render_table
 from tfpix2pix.study.results.statistics import Estimate
 
 _VERDICTS = {True: "**yes**", False: "no", None: "too few people"}
@@ -65,7 +66,7 @@ def _write_fooling_rates(study: Study, results: Results) -> list[str]:
     people, pairs = results.sessions["counted"], results.trials["counted"]
     return [
         f"# Real or fake: {escape(study.title)}",
-        f"{count(people, 'person', 'people')} judged {count(pairs, 'pair')} of a real and a generated "
+        f"{count_of(people, 'person', 'people')} judged {count_of(pairs, 'pair')} of a real and a generated "
         f"image, each shown for {study.protocol.exposure_sec:g} s. The fooling rate is the share of these "
         "trials in which the generated image was judged real; 50 % is chance. Last answer: "
         f"{results.last_answer_at}.",
@@ -85,14 +86,14 @@ def _write_preferences(study: Study, results: Results) -> list[str]:
     beside = ", and the input beside them" if protocol.show_input else ""
     return [
         f"# Preferences: {escape(study.title)}",
-        f"{count(people, 'person', 'people')} compared {count(pairs, 'pair')} of images that two algorithms "
-        f"made from one input, {shown}{beside}, and said which one {criterion}. The win rate is the share of "
-        "these trials in which the first algorithm's image was preferred; 50 % is no preference. Last "
-        f"answer: {results.last_answer_at}.",
+        f"{count_of(people, 'person', 'people')} compared {count_of(pairs, 'pair')} of images that two "
+        f"algorithms made from one input, {shown}{beside}, and said which one {criterion}. The win rate is "
+        "the share of these trials in which the first algorithm's image was preferred; 50 % is no "
+        f"preference. Last answer: {results.last_answer_at}.",
         _render_pairs(results.pairs),
         f"Two-sided p against 50 %, from the same resamples. An algorithm is called preferred if p is below "
-        f"{SIGNIFICANCE_LEVEL:g} after Holm's correction for {count(len(results.pairs), 'pair')}, and if at "
-        f"least {LEAST_PEOPLE} people compared the two. The intervals are not corrected.",
+        f"{SIGNIFICANCE_LEVEL:g} after Holm's correction for {count_of(len(results.pairs), 'pair')}, and if "
+        f"at least {LEAST_PEOPLE} people compared the two. The intervals are not corrected.",
         f"![Win rates with 95 % intervals]({name_plot(study)})",
         *_write_notes(
             [(f"{each.first} and {each.second}", each.people, each.win_rate) for each in results.pairs]
@@ -190,9 +191,9 @@ def _render_comparisons(comparisons: Sequence[Comparison]) -> str:
     head = ("difference", "points", "95 % interval", "p", "p, Holm", "significant")
     return (
         f"## Differences\n\n{render_table(head, rows)}\n\nTwo-sided, from the same resamples. Significant: "
-        f"below {SIGNIFICANCE_LEVEL:g} after Holm's correction for {count(len(comparisons), 'comparison')}. "
-        f"There is no verdict on fewer than {LEAST_PEOPLE} people for each algorithm. The intervals are not "
-        "corrected."
+        f"below {SIGNIFICANCE_LEVEL:g} after Holm's correction for "
+        f"{count_of(len(comparisons), 'comparison')}. There is no verdict on fewer than "
+        f"{LEAST_PEOPLE} people for each algorithm. The intervals are not corrected."
     )
 
 
