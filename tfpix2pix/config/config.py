@@ -46,6 +46,7 @@ _ONLY_WITH: dict[str, tuple[str, tuple[Any, ...]]] = {
     "dropout": ("generator", (*_DECODERS, "resnet_6blocks", "resnet_9blocks")),
     "residual_blocks": ("generator", ("global", "enhancer")),
     "enhancers": ("generator", ("enhancer",)),
+    "enhancer_blocks": ("generator", ("enhancer",)),
     "receptive_field": ("discriminator", ("patch",)),
     "num_discriminators": ("discriminator", ("multiscale",)),
     "discriminator_layers": ("discriminator", ("multiscale",)),
