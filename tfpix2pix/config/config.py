@@ -41,8 +41,7 @@ _DECODERS, _WITH_GAN = ("unet", "encoder_decoder"), tuple(name for name in OBJEC
 _OURS = "tfpix2pix."  # networks of this package have addresses that begin so
 _ONLY_WITH: dict[str, tuple[str, tuple[Any, ...]]] = {
     "depth": ("generator", (*_DECODERS, "global", "enhancer")),
-    "upsampling": ("generator", _DECODERS),
-    "last_block": ("generator", _DECODERS),
+    **dict.fromkeys(("upsampling", "last_block", "latent_size", "latent_at"), ("generator", _DECODERS)),
     "dropout": ("generator", (*_DECODERS, "resnet_6blocks", "resnet_9blocks")),
     "residual_blocks": ("generator", ("global", "enhancer")),
     "enhancers": ("generator", ("enhancer",)),
