@@ -97,7 +97,11 @@ def build_dataset(
         _check_unresized(load_size, class_targets, 1 if training else batch_size)
     global_batch_size = _choose_global_batch_size(global_batch_size, batch_size, num_shards)
     shard_size = global_batch_size // num_shards
-    resizes = (source.task.resize_input, resize_ids if class_targets else source.task.resize)
+    resizes = (
+        source.task.resize_input,
+        resize_ids if class_targets else source.task.resize,
+        transforms.resize_nearest,
+    )
     view = View(image_size, load_size, mirror, resizes, resize)
     with tf.device("CPU:0"):
         examples = Examples(source, view, class_targets, seed, tf.constant(source.example_ids))
@@ -177,7 +181,8 @@ def keep_resized(source: Source, size: transforms.Size, cache_mib: int) -> Sourc
     """
 
     def read(index: tf.Tensor) -> transforms.Images:
-        images, resizes = source.read(index), (source.task.resize_input, source.task.resize)
+        images = source.read(index)
+        resizes = (source.task.resize_input, source.task.resize, transforms.resize_nearest)
         resized = tuple(each(image, size) for each, image in zip(resizes, images, strict=False))
         return in_unit_range(resized, images)
 

@@ -1,6 +1,9 @@
 """From a dataset's name to its pairs, which are generated, found on disk, or downloaded first."""
 
+import dataclasses
 from pathlib import Path
+
+import tensorflow as tf
 
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base import homes
@@ -109,7 +112,32 @@ def open_split(
             _warn_of_classes(source, place)
         _warn_of_values(source, place)
     may_resize = resize_input_to_target and not (task and task.from_photos)
-    return sources.resize_inputs(source) if may_resize else source
+    return resize_inputs(source) if may_resize else source
+
+
+def resize_inputs(source: sources.Source) -> sources.Source:
+    """Returns the same pairs with each input image resized to the size of its target image.
+
+    Integers are rounded, and keep their type. Images of the right size stay as they are, bit for bit.
+    """
+
+    def read(index: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        image, target, *instances = source.read(index)
+        size = tf.shape(target)[:2]
+
+        def resized() -> tf.Tensor:
+            pixels = source.task.resize_input(image, size)
+            return tf.cast(tf.round(pixels), image.dtype) if image.dtype.is_integer else pixels
+
+        is_right = tf.reduce_all(tf.equal(tf.shape(image)[:2], tf.shape(target)[:2]))
+        fitting = tf.cond(is_right, lambda: tf.identity(image), resized)
+        return (
+            tf.ensure_shape(fitting, [None, None, image.shape[-1]]),
+            target,
+            *(transforms.resize_nearest(ids, size) for ids in instances),
+        )
+
+    return dataclasses.replace(source, read=read)
 
 
 def _tell_of_ids(source: sources.Source, place: Path) -> None:
@@ -132,7 +160,7 @@ def _warn_of_classes(source: sources.Source, place: Path) -> None:
 
 def _warn_of_values(source: sources.Source, place: Path) -> None:
     pairs = read_sample(source, value_warnings.LOOKED_AT)
-    value_warnings.warn_of_sides(place, [[image.numpy() for image in images] for _, images in pairs])
+    value_warnings.warn_of_sides(place, [[image.numpy() for image in images[:2]] for _, images in pairs])
 
 
 def find_classes(

@@ -20,12 +20,15 @@ NUM_NOISE_SEEDS = 2**31  # as many numbers as int32 has from 0 upwards
 
 
 class View(NamedTuple):
-    """How the images of a pair are resized, cropped and flipped; see `batches.build_dataset`."""
+    """How the images of a pair are resized, cropped and flipped; see `batches.build_dataset`.
+
+    `resizes` has a function for the input, the target and the ids of instances.
+    """
 
     image_size: transforms.Size
     load_size: transforms.Size | None
     mirror: bool
-    resizes: tuple[transforms.Resize, transforms.Resize]
+    resizes: tuple[transforms.Resize, ...]
     resize: bool
 
 

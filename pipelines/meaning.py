@@ -108,6 +108,7 @@ class Side:
       palette: the classes, if the images are label maps whose classes are known.
       ids: the value that stands for each class of the palette in the files; empty if the files do not hold
         ids but colours.
+      instances: whether maps of instances came with the images.
     """
 
     channels: int
@@ -115,6 +116,7 @@ class Side:
     suffix: str = _PNG
     palette: Palette | None = None
     ids: tuple[int, ...] = ()
+    instances: bool = False
 
     @property
     def output_suffix(self) -> str:
@@ -127,14 +129,15 @@ class Side:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """What stands for each class, and for void; empty if no classes are known."""
+        """What stands for each class, for void and for instances; empty if no classes are known."""
         if self.palette is None:
             return ()
         named = zip(self.palette.names, self.palette.colours.tolist(), strict=True)
         classes = [f"{name} {colour}" for name, colour in named]
         if self.ids:
             classes = [f"{value} {each}" for value, each in zip(self.ids, classes, strict=True)]
-        return (*classes, f"{VOID} {self.palette.void.tolist()}")
+        instances = ["maps of instances"] if self.instances else []
+        return (*classes, f"{VOID} {self.palette.void.tolist()}", *instances)
 
     def describe_classes(self, other: "Side") -> str:
         """Returns, for people, the classes that another side does not have, or that there are none."""
@@ -155,13 +158,15 @@ class Side:
             "suffix": self.suffix,
             "palette": self.palette and self.palette.to_entries(),
             "ids": list(self.ids),
+            "instances": self.instances,
         }
 
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> "Side":
         """Returns the side that `to_json` has described."""
         palette = told["palette"] and Palette.from_entries(told["palette"])
-        return cls(told["channels"], told["dtype"], told["suffix"], palette, tuple(told["ids"]))
+        instances = told.get("instances", False)  # which earlier versions did not know
+        return cls(told["channels"], told["dtype"], told["suffix"], palette, tuple(told["ids"]), instances)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,6 +9,7 @@ PHOTOS, LABELS = "leftImg8bit", "gtFine"
 _PHOTO_END = "_leftImg8bit.png"
 # The paper translates colour maps. The other two kinds hold ids.
 _LABEL_ENDS = ("_gtFine_color.png", "_gtFine_labelTrainIds.png", "_gtFine_labelIds.png")
+_INSTANCE_END = "_gtFine_instanceIds.png"
 _ARCHIVES = "leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip"
 
 # The ids that the 19 training classes have in *_labelIds.png, in the order of the train ids.
@@ -64,6 +65,15 @@ def find_official_photos(folder: Path, split: str) -> dict[str, tuple[Path, ...]
     """Returns the photo of every frame by its name."""
     photos = sorted((folder / PHOTOS / split).glob(f"*/*{_PHOTO_END}"))
     return {photo.name.removesuffix(_PHOTO_END): (photo,) for photo in photos}
+
+
+def instance_map(label_map: Path) -> Path | None:
+    """Returns the map of instances beside an official label map; None if there is none."""
+    for end in _LABEL_ENDS:
+        if label_map.name.endswith(end):
+            file = label_map.with_name(label_map.name.removesuffix(end) + _INSTANCE_END)
+            return file if file.is_file() else None
+    return None
 
 
 def official_ids(label_map: Path) -> tuple[int, ...] | None:

@@ -44,8 +44,8 @@ def open_synthetic(
     """
     check_choices(direction)
     task = task or Task()
-    if not task.from_photos and not DRAWN_CHANNELS.issuperset(task.channels):
-        raise ValueError(f"task must take images of 1 or 3 channels. Received: {task.channels}")
+    if not task.from_photos and not DRAWN_CHANNELS.issuperset(task.picture_channels):
+        raise ValueError(f"task must take images of 1 or 3 channels. Received: {task.picture_channels}")
 
     def draw_images(name: str) -> tuple[Images, ...]:
         example = int(name.removeprefix(f"{split}_"))
@@ -53,8 +53,10 @@ def open_synthetic(
         if task.from_photos:
             return (task.draw_input(pair.photo), pair.photo) if task.draw_input else (pair.photo,)
         images = (pair.photo, pair.label_map)[:: 1 if direction == "AtoB" else -1]
-        return tuple(map(to_channels, images, task.channels))
+        ids = () if not task.has_instances or pair.instance_ids is None else (pair.instance_ids[..., None],)
+        return (*map(to_channels, images, task.picture_channels), *ids)
 
     pairs, _ = sift(draw_images, (f"{split}_{example}" for example in range(count)), f"Drawing {split}")
     sides = [np.stack(side) for side in zip(*pairs.values(), strict=True)]
-    return Source(tuple(pairs), read_copies(sides), task.channels, task=task)
+    has_instances = task.has_instances and len(sides) > 2
+    return Source(tuple(pairs), read_copies(sides), task.channels, task=task, has_instances=has_instances)

@@ -1,8 +1,9 @@
 """How the files of a pair, or the file of a photo, become the images that a task starts from."""
 
 import dataclasses
+import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import tensorflow as tf
 
 from tfpix2pix.pipelines.files.decoding import decode_image
 from tfpix2pix.pipelines.files.finding import Found, find_split
+from tfpix2pix.pipelines.files.image_files import read_mark
+from tfpix2pix.pipelines.files.instances import FOLDER, check_instances, find_instances, load_instances
 from tfpix2pix.pipelines.files.matching import Files
 from tfpix2pix.pipelines.files.pair_files import (
     RGB,
@@ -26,6 +29,8 @@ from tfpix2pix.pipelines.tasks.tasks import Task
 # Takes the index of a pair, an int64 scalar tensor, and returns the images; TensorFlow operations only.
 Reader = Callable[[tf.Tensor], tuple[tf.Tensor, ...]]
 
+_INSTANCES = Format(1, np.dtype(np.uint16), exif=False)
+
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
@@ -36,19 +41,21 @@ class Reading:
       reverse: whether the right image is the input image.
       draw: draws the input image from the only image; None if the files hold all images.
       resize_input_to_target: whether the two images of a pair may have different sizes.
+      with_instances: whether the last file of each pair is the map of instances of its input.
     """
 
     formats: tuple[Format, ...] = (RGB, RGB)
     reverse: bool = False
     draw: Callable[[Any], Any] | None = None
     resize_input_to_target: bool = False
+    with_instances: bool = False
 
     @classmethod
     def of(cls, task: Task, direction: str, exif: bool, resize_input_to_target: bool) -> "Reading":
         """Returns how the images of a task are read, as if all files had 8 bits; see `widened`."""
         if task.from_photos:
             return cls((RGB._replace(exif=exif),), draw=task.draw_input)
-        formats = tuple(Format(channels, exif=exif) for channels in task.channels)
+        formats = tuple(Format(channels, exif=exif) for channels in task.picture_channels)
         reverse = direction == "BtoA"
         return cls(formats[:: -1 if reverse else 1], reverse, None, resize_input_to_target)
 
@@ -56,9 +63,36 @@ class Reading:
         """Returns the files of each pair of a split by name; see `finding.find_split`."""
         return find_split(folder, split, len(self.formats) == 1, val_percent)
 
+    def join_instances(self, pairs: Mapping[str, Files]) -> tuple["Reading", Mapping[str, Files]]:
+        """Returns the reading and the files of pairs with their maps of instances, if they have any."""
+        maps = find_instances(pairs)
+        if not maps:
+            return self, pairs
+        joined = {name: (*files, maps[name]) for name, files in pairs.items()}
+        return dataclasses.replace(self, with_instances=True), joined
+
+    def images_of(self, files: Files) -> Files:
+        """Returns the files of a pair without its map of instances."""
+        return files[:-1] if self.with_instances else files
+
+    def tell_instances(self) -> str:
+        """Returns, for people, whether there are maps of instances, to follow a line on the pairs."""
+        if self.with_instances:
+            return f"; maps of {FOLDER}"
+        return f"; no maps of {FOLDER}, so `boundaries` are those of classes"
+
     def measure(self, files: Files) -> Measured:
         """Returns what the headers of a pair's files say; see `measure_pair`."""
-        return measure_pair(files, self.formats, self.resize_input_to_target)
+        measured = measure_pair(self.images_of(files), self.formats, self.resize_input_to_target)
+        if not self.with_instances:
+            return measured
+        size = measured.sizes[1 if self.reverse else 0]
+        header = check_instances(files[-1], size)
+        return measured._replace(
+            sizes=(*measured.sizes, size),
+            in_graph=measured.in_graph and header.in_graph,
+            digest=hashlib.sha256(measured.digest + read_mark(files[-1])).digest(),
+        )
 
     def widened(self, dtypes: Iterable[Sequence[np.dtype]]) -> "Reading":
         """Returns the same reading, into types that hold every pair.
@@ -75,20 +109,23 @@ class Reading:
         """The formats of the images that `load` returns."""
         if self.draw:
             return (RGB, *self.formats)
-        return self.formats[::-1] if self.reverse else self.formats
+        formats = self.formats[::-1] if self.reverse else self.formats
+        return (*formats, _INSTANCES) if self.with_instances else formats
 
     def arrange(self, sizes: Sequence[tuple[int, int]]) -> Sequence[tuple[int, int]]:
         """Returns the sizes of the images that `load` returns, of those in the files from left to right."""
         if self.draw:
             return (*sizes, *sizes)
-        return sizes[::-1] if self.reverse else sizes
+        pair, others = sizes[: len(self.formats)], sizes[len(self.formats) :]
+        return (*(pair[::-1] if self.reverse else pair), *others)
 
     def load(self, files: Files) -> tuple[Images, ...]:
-        """Returns input and target image, or the photo; raises what `decode_pair` raises."""
-        images = decode_pair(files, self.formats)
+        """Returns input, target and perhaps instances, or the photo; raises what `decode_pair` raises."""
+        images = decode_pair(self.images_of(files), self.formats)
         if self.draw:
             return (self.draw(images[0]), *images)
-        return images[::-1] if self.reverse else images
+        images = images[::-1] if self.reverse else images
+        return (*images, load_instances(files[-1])) if self.with_instances else images
 
     def reader(self, pairs: Sequence[Files], in_graph: bool) -> Reader:
         """Returns a function that decodes the files of a pair anew at every call.
@@ -117,5 +154,7 @@ class Reading:
         def load(path: tf.Tensor, channels: int, dtype: np.dtype, _: bool) -> tf.Tensor:
             return decode_image(tf.io.read_file(path), channels, tf.as_dtype(dtype), exif=False)
 
-        images = separate(paths, self.formats, load, tf.split)
-        return images[::-1] if self.reverse else images
+        own = paths[:-1] if self.with_instances else paths
+        images = separate(own, self.formats, load, tf.split)
+        images = images[::-1] if self.reverse else images
+        return (*images, load(paths[-1], *_INSTANCES)) if self.with_instances else images

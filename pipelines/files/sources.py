@@ -40,6 +40,7 @@ class Source:
       read: takes the index of a pair, an int64 scalar tensor, and returns its input image and its
         target image, or the images that the task starts from. Each is uint8, uint16, or float32 in
         [-1, 1], [H, W, C]. Only TensorFlow operations are used. H and W may differ between pairs.
+        With `has_instances`, the ids of the input's instances follow, uint16 [H, W, 1].
       channels: C of the network's input images and of its target images.
       skipped: the file and the reason of each pair that was left out, as a text.
       files: the files behind each pair, or what names the pair in their place; `load` takes them. Empty if
@@ -53,6 +54,7 @@ class Source:
         the folders do not tell.
       told: one line that says where the pairs were found; empty if they come from no files.
       meaning: what the images stand for; `labels.id_maps.give_meaning` finds out.
+      has_instances: whether `read` returns maps of instances too.
       stream: the images of one pair after the other, in the order of an epoch, for training pairs that
         cannot be read by an index; None if `read` reads them.
     """
@@ -69,6 +71,7 @@ class Source:
     label_side: int | None = None
     told: str = ""
     meaning: Meaning = UNKNOWN
+    has_instances: bool = False
     stream: tf.data.Dataset | None = None
 
     def __len__(self) -> int:
@@ -87,11 +90,11 @@ class Source:
 
     @property
     def dtypes(self) -> tuple[tf.DType, ...]:
-        """The types of the images that `read` returns; no file is read for that."""
+        """The types of the images that `read` returns, but for instances; no file is read for that."""
         pairs = self.stream
         if pairs is None:
             pairs = tf.data.Dataset.range(1).map(lambda index: tuple(self.read(index)))
-        return tuple(spec.dtype for spec in pairs.element_spec)
+        return tuple(spec.dtype for spec in pairs.element_spec[:2])
 
     def describe_failure(self, indices: Iterable[int]) -> str | None:
         """Returns which files of these pairs cannot be read, and why; None if all of them can."""
@@ -164,7 +167,7 @@ def open_source(
         neither `val/` nor `test/`; 0 for an error there.
       exif: whether photos are turned as their EXIF orientation says.
       resize_input_to_target: whether the two images of a pair may have different sizes; they are read as
-        they are stored, see `resize_inputs`.
+        they are stored, see `datasets.resize_inputs`.
 
     Returns:
       The pairs in natural order of their names (1, 2, 10). All input images have one type, which
@@ -180,6 +183,8 @@ def open_source(
     reading = Reading.of(task, direction, exif, resize_input_to_target)
     found = reading.find(folder, split, val_percent)
     pairs = found.pairs
+    if task.has_instances:
+        reading, pairs = reading.join_instances(pairs)
     headers, bad_headers = sift(lambda name: reading.measure(pairs[name]), pairs, f"Checking {split}")
     if not found.is_told:
         turned = [file for header in headers.values() for file in header.turned]
@@ -208,9 +213,10 @@ def open_source(
         task=task,
         load=reading.load,
         content=content,
-        origins=kept,
+        origins=tuple(map(reading.images_of, kept)),
         label_side=found.label_side,
-        told=found.tell(reading.reverse),
+        told=found.tell(reading.reverse) + (reading.tell_instances() if task.has_instances else ""),
+        has_instances=reading.with_instances,
     )
 
 
@@ -228,26 +234,6 @@ def _decode_all(
 
     decoded, reasons = sift(load, names, title)
     return tuple(decoded), reasons
-
-
-def resize_inputs(source: Source) -> Source:
-    """Returns the same pairs with each input image resized to the size of its target image.
-
-    Integers are rounded, and keep their type. Images of the right size stay as they are, bit for bit.
-    """
-
-    def read(index: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        image, target = source.read(index)
-
-        def resized() -> tf.Tensor:
-            pixels = source.task.resize_input(image, tf.shape(target)[:2])
-            return tf.cast(tf.round(pixels), image.dtype) if image.dtype.is_integer else pixels
-
-        is_right = tf.reduce_all(tf.equal(tf.shape(image)[:2], tf.shape(target)[:2]))
-        fitting = tf.cond(is_right, lambda: tf.identity(image), resized)
-        return tf.ensure_shape(fitting, [None, None, image.shape[-1]]), target
-
-    return dataclasses.replace(source, read=read)
 
 
 def from_arrays(

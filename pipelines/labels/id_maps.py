@@ -89,6 +89,7 @@ def give_meaning(
             sides[place] = dataclasses.replace(sides[place], dtype="uint8")
     if known is UNKNOWN:
         return source
+    sides[0] = dataclasses.replace(sides[0], instances=source.has_instances)
     if not known and not any(side.ids for side in sides) and (name := find_label_side(source, palette)):
         sides[SIDES.index(name)] = dataclasses.replace(sides[SIDES.index(name)], palette=palette)
     return dataclasses.replace(source, meaning=Meaning(*sides))
@@ -113,7 +114,7 @@ def _may_hold_ids(source: Source, direction: str, place: int, known: Meaning | N
     """Tells whether one looks for ids on a side."""
     files = _files_of(source, direction, place)
     starts = [_start_of(files[index]) for index in spread_evenly(len(files), _LOOKED_AT)]
-    if source.channels[place] != 3 or all(start.startswith(JPEG_START) for start in starts):
+    if source.task.picture_channels[place] != 3 or all(start.startswith(JPEG_START) for start in starts):
         return False  # a JPEG blurs what is in it
     if source.label_side is None:
         return known is not UNKNOWN

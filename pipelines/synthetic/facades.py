@@ -6,7 +6,7 @@ materials and light: `style.py` draws them, `render.py` paints them, and the cam
 the photo.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,11 +32,14 @@ class SyntheticPair(NamedTuple):
       photo: uint8 RGB [H, W, 3].
       class_ids: uint8 [H, W], from 0 to 11 in the order of `catalogue.FACADES_PALETTE`.
       label_map: uint8 RGB [H, W, 3], the colours of `class_ids` in that palette.
+      instance_ids: uint16 [H, W], a number of its own for each window, door and so on; all that is
+        background has one number, and so has the wall. None where nobody knows.
     """
 
     photo: npt.NDArray[np.uint8]
     class_ids: npt.NDArray[np.uint8]
     label_map: npt.NDArray[np.uint8]
+    instance_ids: npt.NDArray[np.uint16] | None = None
 
 
 def pair_index(split: str, example: int) -> int:
@@ -86,11 +89,12 @@ def draw_pair(seed: int, index: int, image_size: tuple[int, int] = (256, 256)) -
     scale = 2 if height * width <= _SUPERSAMPLED_PX else 1
     layout = draw_layout(_generator(seed, index, 0), (height, width))
     rng = _generator(seed, index, 1)
-    class_ids, scene = paint_layout(rng, layout, draw_style(rng), (height * scale, width * scale), scale)
+    ids, scene = paint_layout(rng, layout, draw_style(rng), (height * scale, width * scale), scale)
     rows, columns = _draw_view(rng, (height * scale, width * scale))
     photo = _developed(rng, _halved(_sampled(scene, rows, columns), scale))
-    class_ids = _nearest(class_ids, _halved(rows, scale), _halved(columns, scale))
-    return SyntheticPair(photo, class_ids, PALETTE[class_ids])
+    rows, columns = _halved(rows, scale), _halved(columns, scale)
+    class_ids, instance_ids = (_nearest(each, rows, columns) for each in ids)
+    return SyntheticPair(photo, class_ids, PALETTE[class_ids], instance_ids)
 
 
 def _generator(seed: int, index: int, stream: int) -> np.random.Generator:
@@ -134,8 +138,8 @@ def _halved(planes: Array, scale: int) -> Array:
     return 0.25 * (upper[..., ::2] + upper[..., 1::2] + lower[..., ::2] + lower[..., 1::2])
 
 
-def _nearest(class_ids: npt.NDArray[np.uint8], rows: Array, columns: Array) -> npt.NDArray[np.uint8]:
-    return class_ids[(rows + 0.5).astype(np.intp), (columns + 0.5).astype(np.intp)]
+def _nearest(ids: npt.NDArray[Any], rows: Array, columns: Array) -> npt.NDArray[Any]:
+    return ids[(rows + 0.5).astype(np.intp), (columns + 0.5).astype(np.intp)]
 
 
 def _developed(rng: np.random.Generator, scene: Array) -> npt.NDArray[np.uint8]:

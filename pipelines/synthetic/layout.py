@@ -32,7 +32,9 @@ _KINDS_OF_CLASS = {
 CLASS_ID_OF_KIND: Mapping[str, int] = types.MappingProxyType(
     {kind: i for i, name in enumerate(catalogue.FACADES_PALETTE) for kind in _KINDS_OF_CLASS[name]}
 )
-
+NUM_CLASSES = len(_KINDS_OF_CLASS)
+# What is behind and between the objects is not counted: all of it has one id.
+UNCOUNTED_CLASSES = frozenset({CLASS_ID_OF_KIND["sky"], CLASS_ID_OF_KIND["wall"]})
 
 _Spans = tuple[tuple[float, float], ...]
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from tfpix2pix.pipelines.synthetic.layout import CLASS_ID_OF_KIND, Part
+from tfpix2pix.pipelines.synthetic.layout import CLASS_ID_OF_KIND, NUM_CLASSES, UNCOUNTED_CLASSES, Part
 from tfpix2pix.pipelines.synthetic.materials import Array, as_planes
 from tfpix2pix.pipelines.synthetic.painters import PAINTERS
 from tfpix2pix.pipelines.synthetic.scene import Box, Scene, new_scene
@@ -33,7 +33,7 @@ _DEPTH = {
 
 def paint_layout(
     rng: np.random.Generator, layout: Sequence[Part], style: Style, size_px: tuple[int, int], least_px: int
-) -> tuple[npt.NDArray[np.uint8], Array]:
+) -> tuple[tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint16]], Array]:
     """Paints a layout.
 
     Args:
@@ -44,15 +44,16 @@ def paint_layout(
       least_px: least thickness of a part, in pixels of the canvas.
 
     Returns:
-      The class ids, uint8 [h, w], and the scene with its light, float32 [3, h, w] in about [0, 1].
+      The class ids, uint8 [h, w], and the instance ids, uint16 [h, w]; and the scene with its light, float32
+      [3, h, w] in about [0, 1].
     """
     scene = new_scene(rng, style, size_px)
-    for part in layout:
-        _paint_part(scene, part, least_px)
-    return scene.class_ids, _lit(scene)
+    for number, part in enumerate(layout):
+        _paint_part(scene, part, number, least_px)
+    return (scene.class_ids, scene.instance_ids), _lit(scene)
 
 
-def _paint_part(scene: Scene, part: Part, least_px: int) -> None:
+def _paint_part(scene: Scene, part: Part, number: int, least_px: int) -> None:
     top, left = round(part.top * scene.unit_px), round(part.left * scene.unit_px)
     bottom = max(round(part.bottom * scene.unit_px), top + least_px)
     right = max(round(part.right * scene.unit_px), left + least_px)
@@ -66,7 +67,10 @@ def _paint_part(scene: Scene, part: Part, least_px: int) -> None:
         mask = whole[box[0].start - top : box[0].stop - top, box[1].start - left : box[1].stop - left]
     patch = PAINTERS[part.kind](scene, box)
     _cast_shadow(scene, box, mask, _DEPTH.get(part.kind, 0.0))
-    np.copyto(scene.class_ids[box], CLASS_ID_OF_KIND[part.kind], where=mask)
+    class_id = CLASS_ID_OF_KIND[part.kind]
+    np.copyto(scene.class_ids[box], class_id, where=mask)
+    instance_id = class_id if class_id in UNCOUNTED_CLASSES else NUM_CLASSES + number
+    np.copyto(scene.instance_ids[box], instance_id, where=mask)
     place = (..., *box)
     np.copyto(scene.colour[place], patch, where=mask)
 

@@ -31,6 +31,7 @@ class Scene:
       style: colours, materials and light.
       unit_px: number of pixels of the canvas in a layout unit.
       class_ids: the class of each pixel, uint8 [h, w].
+      instance_ids: the object of each pixel, uint16 [h, w].
       colour: the colour of each pixel without light, float32 [3, h, w].
       light: the light on each pixel, float32 [h, w], 1 in the sun and 0 in full shadow.
       backdrop: textures of the size of the canvas by name, float32 [3, h, w] or [h, w].
@@ -40,6 +41,7 @@ class Scene:
     style: Style
     unit_px: float
     class_ids: npt.NDArray[np.uint8]
+    instance_ids: npt.NDArray[np.uint16]
     colour: Array
     light: Array
     backdrop: Mapping[str, Array]
@@ -66,6 +68,7 @@ def new_scene(rng: np.random.Generator, style: Style, size_px: tuple[int, int]) 
         style=style,
         unit_px=unit_px,
         class_ids=np.zeros(size_px, np.uint8),
+        instance_ids=np.zeros(size_px, np.uint16),
         colour=np.zeros((3, *size_px), np.float32),
         light=np.ones(size_px, np.float32),
         backdrop=_draw_backdrop(rng, style, size_px, unit_px),

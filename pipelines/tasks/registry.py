@@ -43,7 +43,7 @@ class TaskSpec:
     title: str
     channels: Channels | Callable[..., Channels] | None = None
     from_photos: bool = False
-    options: Mapping[str, tuple[str, ...]] = dataclasses.field(
+    options: Mapping[str, tuple[Any, ...]] = dataclasses.field(
         default_factory=lambda: types.MappingProxyType({})
     )
     drawn: str | None = None
@@ -67,7 +67,7 @@ TASKS: dict[str, TaskSpec] = {
     "pairs": TaskSpec(
         f"{_HOME}:Task",
         "the target image of a pair from its input image",
-        options=types.MappingProxyType({"input_encoding": ENCODINGS}),
+        options=types.MappingProxyType({"input_encoding": ENCODINGS, "boundaries": (False, True)}),
     ),
     "colorize": TaskSpec(
         f"{_HOME}:Colorize",

@@ -3,8 +3,9 @@
 A task speaks of examples and pictures. An example is what the network needs: `input_image`, in training
 `target_image`, and for inpainting `mask`, float32 [..., H, W, 1], which is 1 in the hole. A picture is
 what a person gives or gets: an image of a pair, a photo to be coloured, a photo with transparent holes,
-a drawing. All tensors are float32 in [-1, 1], with or without a batch dimension. Tasks use TensorFlow
-operations only, so that a SavedModel holds its task.
+a drawing. All tensors are float32 in [-1, 1], with or without a batch dimension. Ids of instances are a last
+channel, from 0 as -1 to 65,535 as 1. Tasks use TensorFlow operations only, so that a SavedModel holds its
+task.
 """
 
 from collections.abc import Callable
@@ -38,8 +39,7 @@ class Task:
     channels, the options, and whether the task learns from photos.
 
     Args:
-      channels: number of channels of the network's input and target images, where the entry leaves them
-        free.
+      channels: number of channels of input and target pictures, where the entry leaves them free.
       **options: the task's own settings, as the entry lists them.
 
     Attributes:
@@ -47,6 +47,7 @@ class Task:
       channels: number of channels of the network's input and target images.
       picture_channels: number of channels of the pictures that go in, and of those that come out.
       from_photos: whether the source holds single photos, and not pairs.
+      has_instances: whether the last channel of the network's input holds ids of instances.
       options: the task's own settings and their values.
       resize_method: how pictures are resized, a value of `registry.RESIZE_METHODS`; `make_task` sets it.
       draw_input: NumPy function that draws the input image, uint8 RGB [H, W, 3], from a photo,
@@ -64,14 +65,15 @@ class Task:
         for name, choices in spec.options.items():
             if self.options[name] not in choices:
                 raise UsageError(
-                    f"`{name}` must be one of {', '.join(choices)}. Received: {self.options[name]}"
+                    f"`{name}` must be one of {', '.join(map(str, choices))}. Received: {self.options[name]}"
                 )
         self.from_photos = spec.from_photos
-        self.channels = spec.find_channels(options) or channels
-        self.picture_channels = self.channels
+        self.has_instances: bool = self.options.get("boundaries", False)
+        self.picture_channels = spec.find_channels(options) or channels
+        self.channels = (self.picture_channels[0] + self.has_instances, self.picture_channels[1])
 
     @property
-    def settings(self) -> dict[str, str]:
+    def settings(self) -> dict[str, Any]:
         """All that `make_task` takes to make the task again, but its name and its channels."""
         return {**self.options, "resize_method": self.resize_method}
 
@@ -89,7 +91,7 @@ class Task:
         Returns:
           float32 [..., height, width, C], in the range of `image`.
         """
-        if self.options.get("input_encoding") == registry.ONE_HOT:
+        if self.has_instances or self.options.get("input_encoding") == registry.ONE_HOT:
             return tf.cast(resize_nearest(image, size), tf.float32)
         return self.resize(image, size)
 
@@ -98,14 +100,31 @@ class Task:
 
         Args:
           images: the images that the source read, resized and mirrored, [H, W, C]: input and target,
-            or one RGB photo.
+            and perhaps the ids of instances; or one RGB photo.
           seed: int64 [2], from which all draws follow.
         """
-        return {"input_image": images[0], "target_image": images[1]}
+        return {"input_image": self.add_instances(images[0], *images[2:]), "target_image": images[1]}
+
+    def add_instances(self, picture: tf.Tensor, instances: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns a picture with the ids of its instances as a last channel, if the network has that channel.
+
+        Args:
+          picture: float32 [..., H, W, C] in [-1, 1].
+          instances: ids in [-1, 1], float32 [..., H, W, 1]. None gives all pixels one id, for which
+            `class_channels.BoundaryChannel` takes the classes.
+        """
+        if not self.has_instances:
+            return picture
+        none = -tf.ones_like(picture[..., :1])
+        return tf.concat([picture, none if instances is None else instances], axis=-1)
 
     def read_picture(self, picture: tf.Tensor) -> Example:
-        """Makes an example without a target from the picture that a person gives, [..., H, W, C]."""
-        return {"input_image": picture}
+        """Makes an example without a target from the picture that a person gives, [..., H, W, C].
+
+        With a last channel for ids of instances or without it.
+        """
+        is_whole = picture.shape[-1] == self.channels[0]
+        return {"input_image": picture if is_whole else self.add_instances(picture)}
 
     def resize_picture(self, picture: tf.Tensor, size: Size) -> tf.Tensor:
         """Resizes a picture that a person gives as evaluation resizes images.
@@ -125,7 +144,7 @@ class Task:
 
     def show_input(self, example: Example) -> tf.Tensor:
         """Returns the input as a picture."""
-        return example["input_image"]
+        return example["input_image"][..., : self.picture_channels[0]]
 
 
 class Colorize(Task):
@@ -276,7 +295,7 @@ def make_task(
 
     Args:
       name: a key of `registry.TASKS`, such as `pairs` or `inpaint`.
-      channels: of input and target, where the task leaves them free, as `pairs` does.
+      channels: of input and target pictures, where the task leaves them free, as `pairs` does.
       resize_method: how pictures are resized, a value of `registry.RESIZE_METHODS`.
       **options: settings such as `hole`; those that the task does not have are ignored.
 

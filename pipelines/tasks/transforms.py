@@ -11,7 +11,8 @@ import tensorflow as tf
 from tfpix2pix.pipelines.tasks.registry import BICUBIC, BILINEAR
 
 Size = tuple[int, int]  # (height, width) in pixels
-Images = tuple[tf.Tensor, ...]  # input_image and target_image, or one photo
+# Input and target, and perhaps a map of instances; or one photo.
+Images = tuple[tf.Tensor, ...]
 Resize = Callable[[tf.Tensor, Size], tf.Tensor]
 
 _UINT8_MAX = 255.0
@@ -139,12 +140,12 @@ def random_jitter(
     load_size: Size,
     crop_size: Size,
     seed: tf.Tensor,
-    resizes: tuple[Resize, Resize] = (resize, resize),
+    resizes: tuple[Resize, ...] = (resize, resize, resize_nearest),
 ) -> Images:
     """Resizes the images to `load_size`, then cuts the same random window from each.
 
     Args:
-      images: input and target, or one photo; [H, W, C], integers or floats.
+      images: input, target and perhaps a map of instances, or one photo; [H, W, C], integers or floats.
       load_size: (height, width) in pixels, at least `crop_size`.
       crop_size: (height, width) in pixels of the window. All places where the window fits, up to the
         borders, are equally probable.

@@ -19,8 +19,10 @@ from tfpix2pix.interop.torch_residual_names import (
 from tfpix2pix.methods import optimizers
 from tfpix2pix.methods.losses import LossTerm, feature_matching
 from tfpix2pix.methods.pix2pixhd import HDTrainStep
+from tfpix2pix.networks.class_channels import encode_input
 from tfpix2pix.networks.discriminators import multiscale_discriminator, with_features
 from tfpix2pix.networks.residual import enhancer_generator, global_generator
+from tfpix2pix.pipelines.meaning import Palette
 
 DISCRIMINATOR_TABLE = multiscale_table(MultiscaleDiscriminator(2, 3, 4, 9))
 TABLES = {
@@ -44,6 +46,19 @@ def _build_generator(case: str) -> keras.Model:
     if case == "global":
         return global_generator(6, depth=2, residual_blocks=2, base_filters=4)
     return enhancer_generator(6, depth=2, residual_blocks=2, base_filters=6, enhancer_blocks=2)
+
+
+@cases
+def test_label_and_instance_ids_are_encoded_alike(recorded, case):
+    """The networks' input is the same: a channel for each class, and one for the borders of instances."""
+    colours = np.random.default_rng(0).permutation(256)[:15].reshape(5, 3).astype(np.uint8)
+    palette = Palette(tuple("abcde"), colours, np.zeros((0, 3), np.uint8))
+    label_maps = colours[recorded[f"{case}/label_ids"]] / 127.5 - 1
+    ids = recorded[f"{case}/instance_ids"][..., None] / 32767.5 - 1
+    input_image = keras.Input((None, None, 4))
+    encode = keras.Model(input_image, encode_input(input_image, palette, palette))
+    encoded = encode(np.concatenate([label_maps, ids], -1).astype(np.float32))
+    np.testing.assert_array_equal(encoded, recorded[f"{case}/input"])
 
 
 def _batch(recorded, case: str) -> dict[str, tf.Tensor]:

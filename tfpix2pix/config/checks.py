@@ -111,11 +111,12 @@ def _check_task(config: "Config") -> None:
         if name not in spec.options and getattr(config, name) != fields[name].default:
             owners = " or ".join(tasks_with_option(name))
             raise UsageError(f"`{name}` is for `task={owners}`. Received: `task={task}`")
-    if config.input_encoding == ONE_HOT and config.input_channels != 3:
-        raise UsageError(
-            f"`input_encoding={ONE_HOT}` takes label maps in colours or ids, which are read as 3 channels. "
-            f"Received: `input_channels={config.input_channels}`"
-        )
+    if encoding := name_encoding(config):
+        if config.input_channels != 3:
+            raise UsageError(
+                f"{encoding} takes label maps in colours or ids, which are read as 3 channels. "
+                f"Received: `input_channels={config.input_channels}`"
+            )
     if task == "inpaint" and not config.resizes:
         raise UsageError("`resize=none` is not for `task=inpaint`: a window may lie in a hole as a whole")
     expected = spec.find_channels(dataclasses.asdict(config))
@@ -124,6 +125,13 @@ def _check_task(config: "Config") -> None:
             f"`task={task}` has {expected[0]} input and {expected[1]} output channels; "
             "drop `input_channels` and `output_channels`"
         )
+
+
+def name_encoding(config: "Config") -> str:
+    """Returns the setting for which inputs must be label maps of known classes; empty if there is none."""
+    if config.input_encoding == ONE_HOT:
+        return f"`input_encoding={ONE_HOT}`"
+    return "`boundaries`" if config.boundaries else ""
 
 
 def check_drawn_channels(config: "Config") -> None:

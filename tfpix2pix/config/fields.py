@@ -87,6 +87,14 @@ class Config(NetworkConfig):
         group="data",
         choices=ENCODINGS,
     )
+    boundaries: bool = option(
+        False,
+        "Let the networks see the borders of instances in label maps as one more channel. The instances are "
+        "those of maps in a folder instances/ beside the label maps, of Cityscapes' own maps, or of the "
+        "generated facades; where there are no such maps, they are the classes. Label maps are then resized "
+        "to the nearest pixel.",
+        group="data",
+    )
     batch_size: int = redefine(
         RunConfig,
         "batch_size",

@@ -220,7 +220,8 @@ def _settle_data(translator: Translator, given: Mapping[str, Any]) -> Config:
                 f"give {', '.join(missing)}: {translator.version} has no {CARD_FILE} that says what it was "
                 "trained on"
             )
-        own = {"task": task.name, "input_channels": task.channels[0], "output_channels": task.channels[1]}
+        inputs = task.channels[0] - task.has_instances
+        own = {"task": task.name, "input_channels": inputs, "output_channels": task.channels[1]}
         return make_config(**own, **task.settings, **given)
     checked = make_config(**{"dataset": trained.dataset, **given})
     changed = {name: getattr(checked, name) for name in given}

@@ -103,6 +103,7 @@ def write_card(
             "files": _describe_files(contract.meaning) if takes_files(task) else None,
             "picture_channels": task.picture_channels[0],
             "network_channels": task.channels[0],
+            "instances": _describe_instances(contract) if task.has_instances else None,
             "range": {"float32": [-1, 1], "uint8": [0, 255], "uint16": [0, 65535]},
             "size": "any height and width from 1 px, the same for all arrays of a request",
             "max_pixels": contract.max_pixels,
@@ -135,6 +136,13 @@ def _describe_files(meaning: Meaning) -> str:
     if meaning.target is None:
         return f"PNG, JPEG or BMP{ids}; PNG out, of 16 bits where the input has them"
     return f"PNG, JPEG or BMP{ids}; PNG out, of {8 if meaning.target.dtype == 'uint8' else 16} bits"
+
+
+def _describe_instances(contract: Contract) -> str:
+    """Returns where instances come from, and what becomes of requests without them."""
+    side = contract.meaning.input
+    trained = "maps of instances" if side and side.instances else "the classes of label maps"
+    return f"trained on the borders of {trained}; requests without instances: the borders of classes"
 
 
 def _describe_endpoint(endpoint: Endpoint) -> dict[str, Any]:

@@ -19,6 +19,9 @@ FLOAT32, UINT8, UINT16 = "float32", "uint8", "uint16"
 SEEDED = "_seeded"
 # Where the generator has a latent vector, there is a third one, which takes noise seeds and latent vectors.
 LATENT = "_latent"
+# With `--boundaries`, signatures that take pictures have one of their name and this, or this and `_seeded`,
+# which takes the ids of instances too.
+WITH_INSTANCES = "_instances"
 # The network itself: floats and seeds in, floats out.
 NETWORK_SIGNATURE = FLOAT32 + SEEDED
 
@@ -26,5 +29,7 @@ NETWORK_SIGNATURE = FLOAT32 + SEEDED
 INPUT_IMAGE = "input_image"
 GENERATED_IMAGE = "generated_image"
 IMAGE_BYTES = "image_bytes"
+INSTANCE_IDS = "instance_ids"
+INSTANCE_BYTES = "instance_bytes"
 NOISE_SEED = "noise_seed"
 LATENT_VECTOR = "latent"

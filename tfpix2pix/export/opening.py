@@ -36,7 +36,8 @@ def read_task(version: Path, channels: tuple[int, int]) -> Task:
     """
     file = version / TASK_FILE
     written: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {"name": "pairs"}
-    return make_task(**written, channels=channels)
+    inputs = channels[0] - written.get("boundaries", False)  # the network sees one channel more
+    return make_task(**written, channels=(inputs, channels[1]))
 
 
 def write_task(version: Path, task: Task) -> None:

@@ -74,6 +74,46 @@ def check_images(images: tf.Tensor, channels: int, max_pixels: int) -> tf.Tensor
     return images
 
 
+def check_instance_ids(instance_ids: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
+    """Refuses ids of instances that are not from 0 to 65,535, or not one for each pixel; returns them.
+
+    Args:
+      instance_ids: int32 [B, H, W].
+      shape: B, H and W of the images, int32 [3].
+    """
+    received = tf.shape(instance_ids)
+    problem = _first_problem(
+        (
+            tf.reduce_any(received != shape),
+            tf.strings.format("must be {}, one for each pixel. Received: shape {}", [shape, received]),
+        ),
+        (tf.reduce_any((instance_ids < 0) | (instance_ids > 65535)), "must be from 0 to 65535"),
+    )
+    return _refuse(instance_ids, problem, "instance_ids ")
+
+
+def check_instance_file(contents: tf.Tensor, place: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """Refuses a file that is no map of instances, or has another size than its image; returns its bytes.
+
+    Args:
+      contents: scalar string, the bytes of the file.
+      place: integer scalar, the place of the file in its request, for the message.
+      size: (height, width) of the image in px, int32 [2].
+    """
+    unread, height, width, channels, _ = parse_header_in_graph(contents)
+    received = tf.stack([height, width])
+    problem = _first_problem(
+        (tf.not_equal(unread, ""), unread),
+        (channels > 2, "has colours; expected a map of instances, of one channel"),
+        (
+            tf.reduce_any(received != tf.cast(size, received.dtype)),
+            tf.strings.format("has {} rows and columns, and its image has {}", [received, size]),
+        ),
+    )
+    name = tf.strings.join(["instance_bytes[", tf.strings.as_string(place), "] "])
+    return _refuse(contents, problem, name)
+
+
 def check_seeds(noise_seed: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
     """Refuses seeds unless there is one for each image; returns them."""
     shape = tf.shape(noise_seed)

@@ -15,14 +15,24 @@ from tfpix2pix.export.names import (
     GENERATED_IMAGE,
     IMAGE_BYTES,
     INPUT_IMAGE,
+    INSTANCE_BYTES,
+    INSTANCE_IDS,
     LATENT,
     LATENT_VECTOR,
     NOISE_SEED,
     SEEDED,
     UINT8,
     UINT16,
+    WITH_INSTANCES,
 )
-from tfpix2pix.export.request_checks import check_file, check_images, check_latents, check_seeds
+from tfpix2pix.export.request_checks import (
+    check_file,
+    check_images,
+    check_instance_file,
+    check_instance_ids,
+    check_latents,
+    check_seeds,
+)
 from tfpix2pix.networks.inference import (
     Generate,
     cast_kernels,
@@ -32,6 +42,7 @@ from tfpix2pix.networks.inference import (
 )
 from tfpix2pix.networks.latent import DrawLatent, attach_latent, find_latent, settle_latent
 from tfpix2pix.networks.scale import Scale, translate_pictures
+from tfpix2pix.pipelines.files.decoding import decode_image
 from tfpix2pix.pipelines.labels.label_files import decode_picture
 from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning, Side
 from tfpix2pix.pipelines.tasks.tasks import Task
@@ -39,8 +50,8 @@ from tfpix2pix.pipelines.tasks.transforms import to_uint8, to_uint16, to_unit_ra
 
 MAX_PIXELS = 2**24
 
-# (input, noise_seed) -> output.
-Run = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+# (the inputs of a signature but for noise_seed, noise_seed) -> output.
+Run = Callable[..., tf.Tensor]
 _SEEDS = tf.TensorSpec([None, 2], tf.int32, name=NOISE_SEED)
 
 
@@ -114,7 +125,7 @@ def build_endpoints(generator: keras.Model, contract: Contract) -> dict[str, End
 class _Translator:
     """What a signature without a seed and the one with a seed share."""
 
-    given: tf.TensorSpec
+    given: tuple[tf.TensorSpec, ...]
     output: str
     run: Run
 
@@ -122,37 +133,51 @@ class _Translator:
 def _build_translators(generator: keras.Model, contract: Contract) -> dict[str, _Translator]:
     """Returns name of the signature -> translator."""
     generate, latent = compile_generator(generator), find_latent(generator)
-    channels = contract.task.channels[0], contract.task.picture_channels[0]
-    runs: dict[str, tuple[tf.TensorSpec, Run]] = {
-        FLOAT32: (_image_spec(channels[0], tf.float32), _run_floats(generate, contract)),
-        UINT8: (_image_spec(channels[1], tf.uint8), _run_integers(generate, contract, to_uint8)),
-        UINT16: (_image_spec(channels[1], tf.uint16), _run_integers(generate, contract, to_uint16)),
+    task = contract.task
+    floats = (_image_spec(task.channels[0], tf.float32),)
+    arrays = {FLOAT32: _Translator(floats, GENERATED_IMAGE, _run_floats(generate, contract))}
+    for name, dtype, to_integers in ((UINT8, tf.uint8, to_uint8), (UINT16, tf.uint16, to_uint16)):
+        spec = _image_spec(task.picture_channels[0], dtype)
+        arrays[name] = _Translator((spec,), GENERATED_IMAGE, _run_integers(generate, contract, to_integers))
+    if takes_files(task):
+        spec = tf.TensorSpec([None], tf.string, name=IMAGE_BYTES)
+        default = _Translator((spec,), IMAGE_BYTES, _run_files(generate, contract))
+    else:
+        default = arrays[FLOAT32]
+    translators = {DEFAULT_SIGNATURE: default, **arrays}
+    if task.has_instances:
+        translators |= {
+            name + WITH_INSTANCES: dataclasses.replace(each, given=(*each.given, _instance_spec(each)))
+            for name, each in translators.items()
+            if each.given != floats
+        }
+    return {
+        name: dataclasses.replace(each, run=_trace(each.run, each.given, latent))
+        for name, each in translators.items()
     }
-    translators = {
-        name: _Translator(spec, GENERATED_IMAGE, _trace(run, spec, latent))
-        for name, (spec, run) in runs.items()
-    }
-    if not takes_files(contract.task):
-        return {DEFAULT_SIGNATURE: translators[FLOAT32], **translators}
-    files = tf.TensorSpec([None], tf.string, name=IMAGE_BYTES)
-    run_files = _trace(_run_files(generate, contract), files, latent)
-    return {DEFAULT_SIGNATURE: _Translator(files, IMAGE_BYTES, run_files), **translators}
 
 
-def _trace(run: Run, given: tf.TensorSpec, latent: DrawLatent | None) -> Run:
+def _instance_spec(translator: _Translator) -> tf.TensorSpec:
+    if translator.output == IMAGE_BYTES:
+        return tf.TensorSpec([None], tf.string, name=INSTANCE_BYTES)
+    return tf.TensorSpec([None, None, None], tf.int32, name=INSTANCE_IDS)
+
+
+def _trace(run: Run, given: tuple[tf.TensorSpec, ...], latent: DrawLatent | None) -> Run:
     """Compiles what several signatures share, so that it is in the file once.
 
     It is traced here, once: TensorFlow traces what is not concrete again for each signature that it saves.
     """
     if latent is None:
-        return tf.function(run, [given, _SEEDS], autograph=False).get_concrete_function()
+        return tf.function(run, [*given, _SEEDS], autograph=False).get_concrete_function()
 
-    def run_settled(given: tf.Tensor, noise_seed: tf.Tensor) -> tf.Tensor:
+    def run_settled(*inputs: tf.Tensor) -> tf.Tensor:
+        *given, noise_seed = inputs
         # Before an image goes through in windows, which share its latent vector.
-        return run(given, settle_latent(noise_seed, latent))
+        return run(*given, settle_latent(noise_seed, latent))
 
     seeds = tf.TensorSpec([None, None], tf.int32, name=NOISE_SEED)
-    return tf.function(run_settled, [given, seeds], autograph=False).get_concrete_function()
+    return tf.function(run_settled, [*given, seeds], autograph=False).get_concrete_function()
 
 
 def _image_spec(channels: int, dtype: tf.DType) -> tf.TensorSpec:
@@ -160,37 +185,39 @@ def _image_spec(channels: int, dtype: tf.DType) -> tf.TensorSpec:
 
 
 def _seeded(translator: _Translator) -> Endpoint:
-    def translate(given: tf.Tensor, noise_seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        noise_seed = check_seeds(noise_seed, tf.shape(given)[0])
-        return {translator.output: translator.run(given, noise_seed)}
+    def translate(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        *given, noise_seed = inputs
+        noise_seed = check_seeds(noise_seed, tf.shape(given[0])[0])
+        return {translator.output: translator.run(*given, noise_seed)}
 
-    return Endpoint(translate, (translator.given, _SEEDS), translator.output)
+    return Endpoint(translate, (*translator.given, _SEEDS), translator.output)
 
 
 def _with_latent(translator: _Translator, layer: DrawLatent) -> Endpoint:
-    def translate(given: tf.Tensor, noise_seed: tf.Tensor, latent: tf.Tensor) -> dict[str, tf.Tensor]:
-        count = tf.shape(given)[0]
+    def translate(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        *given, noise_seed, latent = inputs
+        count = tf.shape(given[0])[0]
         noise_seed, latent = check_seeds(noise_seed, count), check_latents(latent, count, layer.size)
-        return {translator.output: translator.run(given, attach_latent(noise_seed, latent))}
+        return {translator.output: translator.run(*given, attach_latent(noise_seed, latent))}
 
     latents = tf.TensorSpec([None, layer.size], tf.float32, name=LATENT_VECTOR)
-    return Endpoint(translate, (translator.given, _SEEDS, latents), translator.output)
+    return Endpoint(translate, (*translator.given, _SEEDS, latents), translator.output)
 
 
 def _unseeded(translator: _Translator, contract: Contract) -> Endpoint:
     fixed_seed = sample_seed(contract.noise_seed)
 
-    def translate(given: tf.Tensor) -> dict[str, tf.Tensor]:
-        shape = tf.stack([tf.shape(given)[0], 2])
+    def translate(*given: tf.Tensor) -> dict[str, tf.Tensor]:
+        shape = tf.stack([tf.shape(given[0])[0], 2])
         if contract.noise == "random":
             # `tf.random.uniform` will not do: after `tf.random.set_seed` its seed would be part of the
             # graph, and every server would begin with the same noise. Here the system draws the seed.
             noise_seed = tf.raw_ops.RandomUniformInt(shape=shape, minval=-(2**31), maxval=2**31 - 1)
         else:
             noise_seed = tf.broadcast_to(fixed_seed, shape)
-        return {translator.output: translator.run(given, noise_seed)}
+        return {translator.output: translator.run(*given, noise_seed)}
 
-    return Endpoint(translate, (translator.given,), translator.output)
+    return Endpoint(translate, translator.given, translator.output)
 
 
 def _run_floats(generate: Generate, contract: Contract) -> Run:
@@ -205,9 +232,14 @@ def _run_integers(
 ) -> Run:
     generate_pictures = translate_pictures(contract.task, generate)
 
-    def run(input_image: tf.Tensor, noise_seed: tf.Tensor) -> tf.Tensor:
+    def run(input_image: tf.Tensor, *others: tf.Tensor) -> tf.Tensor:
+        *instances, noise_seed = others
         images = check_images(input_image, input_image.shape[-1], contract.max_pixels)
-        return to_integers(generate_pictures(to_unit_range(images, images.dtype.max), noise_seed))
+        pictures = to_unit_range(images, images.dtype.max)
+        for ids in instances:
+            checked = check_instance_ids(ids, tf.shape(images)[:3])
+            pictures = contract.task.add_instances(pictures, to_unit_range(checked[..., None], tf.uint16.max))
+        return to_integers(generate_pictures(pictures, noise_seed))
 
     return run
 
@@ -216,10 +248,14 @@ def _run_files(generate: Generate, contract: Contract) -> Run:
     generate_pictures = translate_pictures(contract.task, generate, contract.scale)
     channels, target = contract.task.picture_channels[0], contract.meaning.target
 
-    def translate_file(elements: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> tf.Tensor:
-        place, contents, seed = elements
+    def translate_file(elements: tuple[tf.Tensor, ...]) -> tf.Tensor:
+        place, seed, contents, *instances = elements
         contents, is_deep = check_file(contents, place, channels, contract.max_pixels)
         picture = _read_picture(contents, is_deep, channels, contract.meaning.input)
+        for file in instances:
+            checked = check_instance_file(file, place, tf.shape(picture)[:2])
+            ids = decode_image(checked, 1, tf.uint16, exif=False)
+            picture = contract.task.add_instances(picture, to_unit_range(ids, tf.uint16.max))
         generated = generate_pictures(picture[None], seed[None])[0]
         # The output has the depth of the training's targets, or of the input where that is not known.
         return tf.cond(
@@ -228,9 +264,10 @@ def _run_files(generate: Generate, contract: Contract) -> Run:
             lambda: tf.io.encode_png(to_uint8(generated)),
         )
 
-    def run(image_bytes: tf.Tensor, noise_seed: tf.Tensor) -> tf.Tensor:
+    def run(image_bytes: tf.Tensor, *others: tf.Tensor) -> tf.Tensor:
+        *instances, noise_seed = others
         # Files are translated one by one, because each may have a size of its own.
-        elements = (tf.range(tf.shape(image_bytes)[0]), image_bytes, noise_seed)
+        elements = (tf.range(tf.shape(image_bytes)[0]), noise_seed, image_bytes, *instances)
         return tf.map_fn(translate_file, elements, fn_output_signature=tf.string)
 
     return run

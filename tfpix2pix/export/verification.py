@@ -18,12 +18,15 @@ from tfpix2pix.export.names import (
     GENERATED_IMAGE,
     IMAGE_BYTES,
     INPUT_IMAGE,
+    INSTANCE_BYTES,
+    INSTANCE_IDS,
     LATENT,
     LATENT_VECTOR,
     NOISE_SEED,
     SEEDED,
     UINT8,
     UINT16,
+    WITH_INSTANCES,
 )
 from tfpix2pix.export.signatures import Contract, takes_files
 from tfpix2pix.networks.inference import Generate, compile_generator, sample_seed, silence
@@ -31,6 +34,7 @@ from tfpix2pix.networks.latent import attach_latent, find_latent, settle_latent
 from tfpix2pix.networks.scale import Scale, translate_pictures
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.labels.label_files import colour_levels
+from tfpix2pix.pipelines.tasks.tasks import Task
 from tfpix2pix.pipelines.tasks.transforms import to_uint8, to_uint16, to_unit_range
 
 # The largest difference from the Keras model that is accepted, of values in [-1, 1]. Half precision rounds
@@ -48,9 +52,8 @@ _Answers = dict[str, list[np.ndarray]]
 class _Trial(NamedTuple):
     """Two images for signatures of one name, and the answers that are expected."""
 
-    input_name: str
     output_name: str
-    given: np.ndarray  # what is sent
+    given: Mapping[str, np.ndarray]  # what is sent
     expected: _Answers
     tolerance: float
 
@@ -72,7 +75,7 @@ def verify(generator: keras.Model, contract: Contract, model: Path) -> None:
     for name, trial in trials.items():
         latent = _make_latents(generator)
         for suffix in ("", SEEDED, *([LATENT] if latent is not None else [])):
-            requests[f"{name}{suffix}/{trial.input_name}"] = trial.given
+            requests |= {f"{name}{suffix}/{each}": value for each, value in trial.given.items()}
             if suffix:
                 requests[f"{name}{suffix}/{NOISE_SEED}"] = seeds
             if suffix == LATENT:
@@ -94,13 +97,15 @@ def _make_trials(generator: keras.Model, contract: Contract, seeds: np.ndarray) 
     draws = np.random.default_rng(0)
     side = math.isqrt(contract.max_pixels)
     sizes = [(min(height, side), min(width, side)) for height, width in ((37, 45), (37, 45), (24, 50))]
-    inputs = [draws.integers(0, 256, (*size, task.channels[0]), np.uint8) for size in sizes[:2]]
+    floats = [
+        to_unit_range(draws.integers(0, 256, (*size, task.channels[0]), np.uint8)) for size in sizes[:2]
+    ]
     pictures = [draws.integers(0, 256, (*size, task.picture_channels[0]), np.uint8) for size in sizes]
+    ids = [draws.integers(0, 4, (*size, 1), np.uint16) for size in sizes]
     ways = _list_ways(generator, contract, seeds)
 
-    def expect(images: list[np.ndarray], scale: Scale | None) -> _Answers:
+    def expect(given: list[tf.Tensor], scale: Scale | None) -> _Answers:
         """Returns the answers to floats for the network where there is no scale, and else to pictures."""
-        given = [to_unit_range(image) for image in images]
         return {
             suffix: _translate(
                 translate_pictures(task, generate, scale) if scale else generate, given, each_seed
@@ -108,33 +113,52 @@ def _make_trials(generator: keras.Model, contract: Contract, seeds: np.ndarray) 
             for suffix, (generate, each_seed) in ways.items()
         }
 
-    floats = to_unit_range(np.stack(inputs)).numpy()
-    arrays = INPUT_IMAGE, GENERATED_IMAGE
-    trials = {FLOAT32: _Trial(*arrays, floats, expect(inputs, None), tolerance)}
-    answers = expect(pictures[:2], Scale())
-    for name, to_integers, step in ((UINT8, to_uint8, 1), (UINT16, to_uint16, 257)):
-        given = np.stack(pictures[:2]) * np.array(step, name)
-        levels = 1 + tolerance * _WIDENING * np.iinfo(name).max / 2
-        trials[name] = _Trial(*arrays, given, _round(answers, to_integers), levels)
-    if takes_files(task):
-        files, shown = _make_files(pictures[1:], contract, draws)
-        answers = _round(expect(shown, contract.scale), to_uint8)
-        trials[DEFAULT_SIGNATURE] = _Trial(IMAGE_BYTES, IMAGE_BYTES, files, answers, trials[UINT8].tolerance)
+    trials = {
+        FLOAT32: _Trial(GENERATED_IMAGE, {INPUT_IMAGE: np.stack(floats)}, expect(floats, None), tolerance)
+    }
+    for kind in ("", WITH_INSTANCES) if task.has_instances else ("",):
+        answers = expect(_show(task, pictures[:2], ids[:2] if kind else []), Scale())
+        sent = {INSTANCE_IDS: np.stack(ids[:2])[..., 0].astype(np.int32)} if kind else {}
+        for name, to_integers, step in ((UINT8, to_uint8, 1), (UINT16, to_uint16, 257)):
+            given = {INPUT_IMAGE: np.stack(pictures[:2]) * np.array(step, name), **sent}
+            levels = 1 + tolerance * _WIDENING * np.iinfo(name).max / 2
+            trials[name + kind] = _Trial(GENERATED_IMAGE, given, _round(answers, to_integers), levels)
+        if takes_files(task):
+            files, shown = _make_files(pictures[1:], contract, draws)
+            answers = _round(expect(_show(task, shown, ids[1:] if kind else []), contract.scale), to_uint8)
+            sent = {INSTANCE_BYTES: _encode_all(ids[1:])} if kind else {}
+            given = {IMAGE_BYTES: files, **sent}
+            trials[DEFAULT_SIGNATURE + kind] = _Trial(IMAGE_BYTES, given, answers, trials[UINT8].tolerance)
     return trials
+
+
+def _show(task: Task, pictures: list[np.ndarray], ids: list[np.ndarray]) -> list[tf.Tensor]:
+    """Returns pictures as floats, with the ids of their instances if there are any."""
+    floats = list(map(to_unit_range, pictures))
+    if not ids:
+        return floats
+    return [
+        task.add_instances(picture, to_unit_range(each, tf.uint16.max))
+        for picture, each in zip(floats, ids, strict=True)
+    ]
+
+
+def _encode_all(pictures: list[np.ndarray]) -> np.ndarray:
+    return np.array([tf.io.encode_png(picture).numpy() for picture in pictures], object)
 
 
 def _make_files(
     pictures: list[np.ndarray], contract: Contract, draws: np.random.Generator
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Returns PNG files, the last one of ids if inputs are ids, and the pictures that they stand for."""
-    files, side = [tf.io.encode_png(picture).numpy() for picture in pictures], contract.meaning.input
+    files, side = _encode_all(pictures), contract.meaning.input
     if side and side.ids:
         ids = draws.choice(
             np.array(side.ids, np.min_scalar_type(max(side.ids))), (*pictures[-1].shape[:2], 1)
         )
         files[-1] = tf.io.encode_png(ids).numpy()
         pictures = [*pictures[:-1], colour_levels(ids[..., 0], side).numpy()]
-    return np.array(files, object), pictures
+    return files, pictures
 
 
 def _list_ways(

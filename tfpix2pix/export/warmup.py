@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from tfpix2pix.export.names import LATENT_VECTOR, NOISE_SEED, WARMUP_FILE
+from tfpix2pix.export.names import INSTANCE_BYTES, LATENT_VECTOR, NOISE_SEED, WARMUP_FILE
 from tfpix2pix.export.signatures import Endpoint
 
 # Numbers of the fields in prediction_log.proto, predict.proto and model.proto. They stand here because
@@ -51,10 +51,11 @@ def encode_prediction_log(signature: str, inputs: Mapping[str, bytes]) -> bytes:
 def _make_input(spec: tf.TensorSpec, file_channels: int, image_size: tuple[int, int]) -> bytes:
     if spec.dtype == tf.string:
         # The time does not depend on the pixels, so gray will do.
-        picture = tf.fill([*image_size, file_channels], tf.constant(127, tf.uint8))
+        channels = 1 if spec.name == INSTANCE_BYTES else file_channels
+        picture = tf.fill([*image_size, channels], tf.constant(127, tf.uint8))
         return tf.make_tensor_proto([tf.io.encode_png(picture).numpy()]).SerializeToString()
     is_noise = spec.name in (NOISE_SEED, LATENT_VECTOR)
-    shape = [1, spec.shape[-1]] if is_noise else [1, *image_size, spec.shape[-1]]
+    shape = [1, spec.shape[-1]] if is_noise else [1, *image_size, *spec.shape[3:]]
     # One number stands for all of them in the file.
     return tf.make_tensor_proto(0, spec.dtype, shape).SerializeToString()
 

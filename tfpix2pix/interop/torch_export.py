@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from tfpix2pix.config.checks import name_encoding
 from tfpix2pix.config.choices import STRIDED_CONVOLUTIONS
 from tfpix2pix.config.config import Config
 from tfpix2pix.interop import torch_files, torch_names
@@ -80,7 +81,7 @@ def read_weights(model: keras.Model) -> dict[str, np.ndarray]:
 
 def _describe_generator(config: Config) -> Unet | ResidualGenerator:
     channels = config.input_channels, config.output_channels
-    if config.input_encoding == PICTURE and config.generator in _RESNETS:
+    if not name_encoding(config) and config.generator in _RESNETS:
         drops = config.dropout != "none"
         blocks = _RESNETS[config.generator]
         return ResidualGenerator(
@@ -105,6 +106,7 @@ def _describe_generator(config: Config) -> Unet | ResidualGenerator:
             ("upsampling", config.upsampling, config.upsampling == "transposed"),
             ("depth", depth, depth >= torch_names.LEAST_DEPTH),
             ("input_encoding", config.input_encoding, config.input_encoding == PICTURE),
+            ("boundaries", config.boundaries, not config.boundaries),
         )
         if not fits
     ]
@@ -120,7 +122,7 @@ def _describe_generator(config: Config) -> Unet | ResidualGenerator:
 
 def _is_like_hd(config: Config) -> bool:
     """Tells whether networks are normalised and see images as those of pix2pixHD, all with biases."""
-    return config.normalization == "plain_instance" and config.input_encoding == PICTURE
+    return config.normalization == "plain_instance" and not name_encoding(config)
 
 
 def _describe_discriminator(config: Config) -> Discriminator:

@@ -26,8 +26,8 @@ def build_train_step(
       total_steps: steps of the whole training, for the learning rate schedule.
       own_generator: a function that builds the generator in place of the configuration's; the
         head of `tfpix2pix/networks/build.py` says what it is called with and what it returns.
-      palette: the classes of label maps with `input_encoding=one_hot`, as
-        `run.splits.find_input_palette` returns them.
+      palette: the classes of label maps that the networks encode, as `run.splits.find_input_palette`
+        returns them.
 
     Returns:
       The step; build it inside `strategy.scope()`.

@@ -253,7 +253,7 @@ def build_step(
       config: the run's configuration.
       total_steps: steps of the whole training.
       own_generator: builds the generator in place of the configuration's.
-      palette: classes of the inputs, where the networks see them one-hot.
+      palette: classes of the inputs, where the networks encode them.
       kind: a class derived from `TrainStep`; None takes `TrainStep`.
     """
 

@@ -11,7 +11,9 @@ names, out of the fields of `Config` and these:
     dropout_rate     generators      0.0 with `dropout=none`, else 0.5
     dropout_place    generators      one of `DROPOUT_PLACES`: `dropout`
     target_channels  discriminators  channels of the image that is judged: `output_channels`
+    input_channels   both            of the network's input: `input_channels`, and one more with `boundaries`
     palette          both            classes of the input label maps with `input_encoding=one_hot`, else None
+    boundary_classes both            classes of the input label maps with `boundaries`, else None
     conditional      discriminators  whether the network sees the input image too: `objective`
     base_filters     discriminators  `discriminator_filters`, or `base_filters` where that is unset
 
@@ -47,6 +49,7 @@ from tfpix2pix.config.options import text
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.homes import resolve
 from tfpix2pix.pipelines.meaning import Palette
+from tfpix2pix.pipelines.tasks.registry import ONE_HOT
 
 # A function that keeps the contract.
 Builder = Callable[..., keras.Model]
@@ -54,6 +57,7 @@ DROPOUT_RATE = 0.5  # Sec. 6.1.1
 # Setting -> the parameters of a builder that it decides.
 GENERATOR_SETTINGS = {
     "input_encoding": ("palette",),
+    "boundaries": ("boundary_classes",),
     "depth": ("depth",),
     "upsampling": ("upsampling",),
     "last_block": ("last_block",),
@@ -66,6 +70,7 @@ GENERATOR_SETTINGS = {
 }
 DISCRIMINATOR_SETTINGS = {
     "input_encoding": ("palette",),
+    "boundaries": ("boundary_classes",),
     "receptive_field": ("receptive_field",),
     "num_discriminators": ("num_discriminators",),
     "discriminator_layers": ("discriminator_layers",),
@@ -90,7 +95,7 @@ def build_generator(
     drops = config.dropout != "none"
     values = {
         **vars(config),
-        "palette": palette,
+        **_describe_input(config, palette),
         "dtype": _dtype(config),
         "dropout_rate": DROPOUT_RATE if drops else 0.0,
         "dropout_place": config.dropout if drops else DROPOUT_PLACES[0],
@@ -116,7 +121,7 @@ def build_discriminator(config: Config, palette: Palette | None = None) -> keras
     conditional = "cgan" in config.objective
     values = {
         **vars(config),
-        "palette": palette,
+        **_describe_input(config, palette),
         "dtype": _dtype(config),
         "target_channels": config.output_channels,
         "conditional": conditional,
@@ -125,6 +130,14 @@ def build_discriminator(config: Config, palette: Palette | None = None) -> keras
     network = f"`discriminator={config.discriminator}`"
     model = _call(network, resolve(DISCRIMINATORS[config.discriminator]), values, DISCRIMINATOR_SETTINGS)
     return _check_inputs(network, model, ["input_image", "target_image"] if conditional else ["target_image"])
+
+
+def _describe_input(config: Config, palette: Palette | None) -> dict[str, Any]:
+    return {
+        "input_channels": config.input_channels + config.boundaries,
+        "palette": palette if config.input_encoding == ONE_HOT else None,
+        "boundary_classes": palette if config.boundaries else None,
+    }
 
 
 def _dtype(config: Config) -> str:

@@ -23,6 +23,7 @@ def patch_discriminator(
     normalization: str = "batch",
     conv_kernels: str = "auto",
     palette: Palette | None = None,
+    boundary_classes: Palette | None = None,
     dtype: str | None = None,
 ) -> keras.Model:
     """Builds a discriminator that judges each `receptive_field` px patch on its own.
@@ -39,6 +40,8 @@ def patch_discriminator(
         that is faster; `native` takes TensorFlow's kernels everywhere.
       palette: classes of the input label map, of which the network sees a channel for each class in
         place of their colours; None for pictures.
+      boundary_classes: classes of input label maps whose last channel holds ids of instances, of which
+        the network sees the borders; None where there is no such channel.
       dtype: Keras dtype policy; None takes the one that is set for all of Keras. Logits come out
         as float32.
 
@@ -63,7 +66,9 @@ def patch_discriminator(
             f"Received: receptive_field={receptive_field}"
         )
     dtype = dtype or default_policy()
-    inputs, images = _build_inputs((input_channels, target_channels), conditional, palette, dtype)
+    inputs, images = _build_inputs(
+        (input_channels, target_channels), conditional, (palette, boundary_classes), dtype
+    )
     for block, (filters, kernel_size, strides) in enumerate(_blocks(receptive_field, base_filters), start=1):
         # Sec. 6.1.2: no norm in the first block.
         norm = normalization if block > 1 else "none"
@@ -95,6 +100,7 @@ def multiscale_discriminator(
     base_filters: int = 64,
     normalization: str = "plain_instance",
     palette: Palette | None = None,
+    boundary_classes: Palette | None = None,
     dtype: str | None = None,
 ) -> keras.Model:
     """Builds the discriminators of pix2pixHD, which judge images at their size, at half of it, and so on.
@@ -108,6 +114,7 @@ def multiscale_discriminator(
       base_filters: filters of the first convolution of each (64 in the paper).
       normalization: `none`, or a `kind` of `normalization.StatelessNormalization`.
       palette: as for `patch_discriminator`.
+      boundary_classes: as for `patch_discriminator`.
       dtype: Keras dtype policy; None takes the one that is set for all of Keras. Logits come out
         as float32.
 
@@ -133,7 +140,9 @@ def multiscale_discriminator(
         if value < 1:
             raise ValueError(f"{name} must be at least 1. Received: {name}={value}")
     dtype = dtype or default_policy()
-    inputs, images = _build_inputs((input_channels, target_channels), conditional, palette, dtype)
+    inputs, images = _build_inputs(
+        (input_channels, target_channels), conditional, (palette, boundary_classes), dtype
+    )
     logits = []
     for scale in range(1, num_discriminators + 1):
         if scale > 1:
@@ -157,13 +166,15 @@ def _judge_scale(images, strided: int, base_filters: int, normalization: str, dt
     return keras.layers.Activation("linear", name=f"{name}_patch_logits", dtype="float32")(images)
 
 
-def _build_inputs(channels: tuple[int, int], conditional: bool, palette: Palette | None, dtype: str):
+def _build_inputs(
+    channels: tuple[int, int], conditional: bool, classes: tuple[Palette | None, Palette | None], dtype: str
+):
     """Returns the inputs of a discriminator, and what its first convolution sees."""
     target_image = keras.Input((None, None, channels[1]), name="target_image")
     if not conditional:
         return target_image, target_image
     input_image = keras.Input((None, None, channels[0]), name="input_image")
-    seen = [encode_input(input_image, palette), target_image]
+    seen = [encode_input(input_image, *classes), target_image]
     return [input_image, target_image], keras.layers.Concatenate(name="pair", dtype=dtype)(seen)
 
 

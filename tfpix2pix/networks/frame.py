@@ -21,6 +21,7 @@ class Frame:
       input_channels: channels of the input image.
       multiple_px: what the sides of an image are padded to a multiple of.
       palette: classes of label maps, of which the network sees a channel for each; None for pictures.
+      boundary_classes: classes of label maps with ids of instances; None without them.
       dtype: Keras dtype policy.
     """
 
@@ -28,6 +29,7 @@ class Frame:
     input_channels: int
     multiple_px: int
     palette: Palette | None
+    boundary_classes: Palette | None
     dtype: str
 
 
@@ -44,7 +46,7 @@ def build_in_frame(frame: Frame, make: Callable[[Any, Any], Any]) -> keras.Model
     """
     input_image = keras.Input((None, None, frame.input_channels), name="input_image")
     noise_seed = keras.Input((2,), dtype="int32", name="noise_seed")
-    images = encode_input(input_image, frame.palette)
+    images = encode_input(input_image, frame.palette, frame.boundary_classes)
     images = PadToMultiple(frame.multiple_px, name="pad", dtype=frame.dtype)(images)
     images = make(images, noise_seed)
     images = CropLike(name="crop", dtype=frame.dtype)([images, input_image])

@@ -43,6 +43,7 @@ def unet_generator(
     latent_size: int = 0,
     latent_at: str = "all",
     palette: Palette | None = None,
+    boundary_classes: Palette | None = None,
     dtype: str | None = None,
 ) -> keras.Model:
     """Builds the U-Net: encoder, decoder, and a skip between mirrored blocks.
@@ -74,6 +75,8 @@ def unet_generator(
         image alone.
       palette: classes of label maps, of which the network sees a channel for each class in place of
         their colours; None for pictures.
+      boundary_classes: classes of label maps whose last channel holds ids of instances, of which the
+        network sees the borders; None where there is no such channel.
       dtype: Keras dtype policy; None takes the one that is set for all of Keras. The image goes in and
         comes out as float32.
 
@@ -107,7 +110,7 @@ def unet_generator(
             last_block,
             Latent(latent_size, latent_at),
         ),
-        palette,
+        (palette, boundary_classes),
         with_skips=True,
     )
 
@@ -128,6 +131,7 @@ def encoder_decoder_generator(
     latent_size: int = 0,
     latent_at: str = "all",
     palette: Palette | None = None,
+    boundary_classes: Palette | None = None,
     dtype: str | None = None,
 ) -> keras.Model:
     """Builds the encoder-decoder: the U-Net without its skips.
@@ -153,7 +157,7 @@ def encoder_decoder_generator(
             last_block,
             Latent(latent_size, latent_at),
         ),
-        palette,
+        (palette, boundary_classes),
         with_skips=False,
     )
 
@@ -163,7 +167,7 @@ def _build_generator(
     channels: tuple[int, int],
     base_filters: int,
     options: BlockOptions,
-    palette: Palette | None,
+    classes: tuple[Palette | None, Palette | None],
     *,
     with_skips: bool,
 ) -> keras.Model:
@@ -192,7 +196,7 @@ def _build_generator(
         return last_block(images, (base_filters, channels[1]), options)
 
     name = "unet_generator" if with_skips else "encoder_decoder_generator"
-    return build_in_frame(Frame(name, channels[0], 2**depth, palette, dtype), make)
+    return build_in_frame(Frame(name, channels[0], 2**depth, *classes, dtype), make)
 
 
 def _drops(dropout_place: str, block: int, depth: int) -> bool:

@@ -19,7 +19,7 @@ from tfpix2pix.pipelines.base.homes import resolve
 PACKAGE = "tfpix2pix"
 # The classes that are registered with Keras as `tfpix2pix>NAME`, by their modules.
 _CLASSES = {
-    "tfpix2pix.networks.class_channels": ("ClassChannels",),
+    "tfpix2pix.networks.class_channels": ("ClassChannels", "BoundaryChannel"),
     "tfpix2pix.networks.pooling": ("HalvingPool2D",),
     "tfpix2pix.networks.gradients": ("Fork",),
     "tfpix2pix.networks.image_model": ("ImageModel",),

@@ -33,6 +33,7 @@ class ResidualOptions:
     dropout_rate: float = 0.0
     dtype: str = "float32"
     palette: Palette | None = None
+    boundary_classes: Palette | None = None
 
 
 def global_generator(
@@ -44,6 +45,7 @@ def global_generator(
     base_filters: int = 64,
     normalization: str = "plain_instance",
     palette: Palette | None = None,
+    boundary_classes: Palette | None = None,
     dtype: str | None = None,
 ) -> keras.Model:
     """Builds G1, the global generator of pix2pixHD. It has no noise: the seed is ignored.
@@ -56,6 +58,7 @@ def global_generator(
       base_filters: filters of the first convolution (64 in the paper); each downsampling doubles them.
       normalization: `none`, or a `kind` of `normalization.StatelessNormalization`.
       palette: as for `unet_generator`.
+      boundary_classes: as for `unet_generator`.
       dtype: Keras dtype policy; None takes the one that is set for all of Keras. The image goes in
         and comes out as float32.
 
@@ -81,7 +84,7 @@ def global_generator(
             blocks=_check_count("residual_blocks", residual_blocks, GLOBAL_BLOCKS),
             filters=base_filters,
         ),
-        ResidualOptions(normalization, 0.0, dtype or default_policy(), palette),
+        ResidualOptions(normalization, 0.0, dtype or default_policy(), palette, boundary_classes),
         multiple_px=2 ** (depth or GLOBAL_DEPTH),
     )
 
@@ -97,6 +100,7 @@ def enhancer_generator(
     base_filters: int = 64,
     normalization: str = "plain_instance",
     palette: Palette | None = None,
+    boundary_classes: Palette | None = None,
     dtype: str | None = None,
 ) -> keras.Model:
     """Builds G2, the generator of pix2pixHD for large images: local enhancers around a global generator.
@@ -116,6 +120,7 @@ def enhancer_generator(
         enhancer has half as many as the generator inside it.
       normalization: `none`, or a `kind` of `normalization.StatelessNormalization`.
       palette: as for `unet_generator`.
+      boundary_classes: as for `unet_generator`.
       dtype: Keras dtype policy; None takes the one that is set for all of Keras. The image goes in
         and comes out as float32.
 
@@ -134,7 +139,7 @@ def enhancer_generator(
     depth = _check_count("depth", depth, GLOBAL_DEPTH)
     blocks = _check_count("residual_blocks", residual_blocks, GLOBAL_BLOCKS)
     _check_count("enhancers", enhancers, 1)
-    options = ResidualOptions(normalization, 0.0, dtype or default_policy(), palette)
+    options = ResidualOptions(normalization, 0.0, dtype or default_policy(), palette, boundary_classes)
 
     def features(images, options, seed):
         sizes = [images]
@@ -172,7 +177,8 @@ def build_residual(
         last = dataclasses.replace(options, normalization="none")
         return _convolve_large(features(images, options, noise_seed), channels[1], last, "last")
 
-    frame = Frame(name, channels[0], multiple_px, options.palette, options.dtype)
+    classes = options.palette, options.boundary_classes
+    frame = Frame(name, channels[0], multiple_px, *classes, options.dtype)
     return build_in_frame(frame, make)
 
 

@@ -23,6 +23,7 @@ def resnet_9blocks_generator(
     normalization: str = "batch",
     dropout_rate: float = 0.5,
     palette: Palette | None = None,
+    boundary_classes: Palette | None = None,
     dtype: str | None = None,
 ) -> keras.Model:
     """Builds the generator of 9 residual blocks, which the PyTorch reference takes for 256 px and more.
@@ -35,6 +36,7 @@ def resnet_9blocks_generator(
       dropout_rate: share of the activations that a residual block drops, in training and in inference
         alike; 0 means none.
       palette: as for `unet_generator`.
+      boundary_classes: as for `unet_generator`.
       dtype: Keras dtype policy; None takes the one that is set for all of Keras. The image goes in
         and comes out as float32.
 
@@ -50,7 +52,8 @@ def resnet_9blocks_generator(
       >>> resnet_9blocks_generator(normalization="plain_instance").count_params()
       11378179
     """
-    options = ResidualOptions(normalization, dropout_rate, dtype or default_policy(), palette)
+    dtype = dtype or default_policy()
+    options = ResidualOptions(normalization, dropout_rate, dtype, palette, boundary_classes)
     return _build(9, (input_channels, output_channels), base_filters, options)
 
 
@@ -62,6 +65,7 @@ def resnet_6blocks_generator(
     normalization: str = "batch",
     dropout_rate: float = 0.5,
     palette: Palette | None = None,
+    boundary_classes: Palette | None = None,
     dtype: str | None = None,
 ) -> keras.Model:
     """Builds the generator of 6 residual blocks, which the PyTorch reference takes for 128 px.
@@ -72,7 +76,8 @@ def resnet_6blocks_generator(
       >>> resnet_6blocks_generator(normalization="plain_instance").count_params()
       7837699
     """
-    options = ResidualOptions(normalization, dropout_rate, dtype or default_policy(), palette)
+    dtype = dtype or default_policy()
+    options = ResidualOptions(normalization, dropout_rate, dtype, palette, boundary_classes)
     return _build(6, (input_channels, output_channels), base_filters, options)
 
 

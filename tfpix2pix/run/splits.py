@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tfpix2pix.config.checks import name_encoding
 from tfpix2pix.config.config import Config
 from tfpix2pix.pipelines import datasets
 from tfpix2pix.pipelines.base.errors import UsageError
@@ -9,7 +10,7 @@ from tfpix2pix.pipelines.files.given import Wish, open_given
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.meaning import Meaning, Palette
 from tfpix2pix.pipelines.tasks import tasks
-from tfpix2pix.pipelines.tasks.registry import ONE_HOT, find_task
+from tfpix2pix.pipelines.tasks.registry import find_task
 
 
 def make_task(config: Config) -> tasks.Task:
@@ -20,7 +21,9 @@ def make_task(config: Config) -> tasks.Task:
 
 
 def find_input_palette(config: Config, meaning: Meaning | None = None) -> Palette | None:
-    """Returns the classes whose channels the network sees with `input_encoding=one_hot`; None for pictures.
+    """Returns the classes of label maps, of which networks see channels or borders; None for pictures.
+
+    Networks see them with `input_encoding=one_hot` and with `boundaries`.
 
     Args:
       config: names the dataset.
@@ -29,7 +32,8 @@ def find_input_palette(config: Config, meaning: Meaning | None = None) -> Palett
     Raises:
       UsageError: when the input images are not label maps of known classes.
     """
-    if config.input_encoding != ONE_HOT:
+    encoding = name_encoding(config)
+    if not encoding:
         return None
     if meaning is None:
         palette = datasets.find_classes(config.dataset, config.data_dir, config.pairs or None)
@@ -37,7 +41,7 @@ def find_input_palette(config: Config, meaning: Meaning | None = None) -> Palett
         palette = meaning.input.palette if meaning.input else None
     if palette is None:
         raise UsageError(
-            f"`input_encoding={ONE_HOT}` takes label maps as inputs, and with `direction={config.direction}` "
+            f"{encoding} takes label maps as inputs, and with `direction={config.direction}` "
             f"the input images of {config.dataset} hold neither the colours nor the ids of known classes. "
             "Put a palette.json beside the splits, which gives each class its colour or its id"
         )

@@ -89,12 +89,13 @@ def _describe_data(
 def _describe_source(source: Source) -> str:
     looked_at = min(len(source), MOST_EXAMPLES)
     with source.naming_bad_files(range(looked_at)):
-        images = [source.read(tf.constant(index, tf.int64)) for index in range(looked_at)]
+        images = [source.read(tf.constant(index, tf.int64))[:2] for index in range(looked_at)]
     sides = [_describe_images(side) for side in zip(*images, strict=True)]
     sizes = " -> ".join(sides)
     part = f" (the first {looked_at})" if looked_at < len(source) else ""
     skipped = f", {len(source.skipped)} skipped" if source.skipped else ""
-    return f"{count_of(len(source), 'example')}{skipped}, files of {sizes}{part}"
+    instances = ", with maps of instances" if source.has_instances else ""
+    return f"{count_of(len(source), 'example')}{skipped}, files of {sizes}{part}{instances}"
 
 
 def _describe_images(images: Iterable[tf.Tensor]) -> str:

@@ -54,14 +54,14 @@ def check_channels(config: Config, palette: Palette | None) -> None:
 
     Args:
       config: the settings.
-      palette: the classes that the networks see as channels; None if they see pictures.
+      palette: the classes that `run.splits.find_input_palette` returned.
 
     Raises:
       UserError: on a CPU, if the channels of a batch take more memory than the machine has.
     """
     height, width = config.image_size
     num_bytes = config.batch_size * height * width * len(palette or ()) * 4
-    if num_bytes < _GIB:
+    if config.input_encoding != ONE_HOT or num_bytes < _GIB:
         return
     text = (
         f"`input_encoding={ONE_HOT}` makes {len(palette or ()):,} channels, one for each class of the "

@@ -205,7 +205,7 @@ def _find_other_channels(
     inputs = sum(tensor.shape[-1] for tensor in model.inputs if len(tensor.shape) == 4)
     for layer in model.layers:
         if isinstance(layer, ClassChannels):
-            inputs += len(layer.colours) - layer.input.shape[-1]
+            inputs += layer.output.shape[-1] - layer.input.shape[-1]
     outputs = model.outputs[0].shape[-1]
     anew = {}
     for kernel, channels, axes, what in (

@@ -25,7 +25,7 @@ from tfpix2pix.run.folder import CONFIG_FILE, read_config
 # Settings that follow from these, where a file gives the old value and a flag changes what it followed from.
 _FOLLOWERS = {
     "image_size": ("load_size",),
-    "task": ("input_channels", "output_channels", "direction", "hole", "input_encoding"),
+    "task": ("input_channels", "output_channels", "direction", "hole", "input_encoding", "boundaries"),
     "hole": ("input_channels", "output_channels"),
     "epochs": ("steps",),
 }

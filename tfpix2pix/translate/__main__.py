@@ -101,6 +101,12 @@ def _define_flags(flag_values: flags.FlagValues) -> None:
             None,
             "Translate this image, the images of this folder, or those of a pattern in quotes.",
         ),
+        (
+            "instances",
+            None,
+            "Take the instances of each image from the map of its name in this folder, for a model with "
+            "--boundaries. Default: the classes are the instances.",
+        ),
         ("output", None, "Write the outputs and index.html to this folder."),
         (
             "shard",

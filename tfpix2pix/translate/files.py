@@ -12,7 +12,9 @@ from tfpix2pix.pictures.examples import show_image, show_input
 from tfpix2pix.pictures.page import Row
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.catalogue import IMAGE_SUFFIXES
 from tfpix2pix.pipelines.files.image_files import BadImageError, Header, load_image, read_header, widen
+from tfpix2pix.pipelines.files.instances import check_instances, load_instances
 from tfpix2pix.pipelines.labels.label_files import colour_picture, shows_classes
 from tfpix2pix.pipelines.meaning import MOST_PNG_CHANNELS
 from tfpix2pix.pipelines.tasks.drawings import draw_edges
@@ -90,13 +92,24 @@ class FileTranslator:
                 "has few pixels in the colours of the model's classes. The model was trained on label maps "
                 "of class ids, so it makes nothing sensible of a photo or of other colours"
             )
+        ids = self._read_instances(file, picture.shape[:2])
         for sample, output_file in enumerate(outputs):
             with self._network:
-                generated = self._translator(picture, options.noise_seed, sample, dtype)
+                generated = self._translator(picture, options.noise_seed, sample, dtype, ids)
             self._write_output(output_file, shown[sample], generated)
         shown_input = show_input(task, task.read_picture(widen(picture, np.float32)))
         _write(self._output / input_file, tf.io.encode_jpeg(shown_input, quality=90).numpy())
         return Done(header, row, note)
+
+    def _read_instances(self, file: InputFile, size: tuple[int, ...]) -> np.ndarray | None:
+        """Returns the ids of a file's map of instances, uint16 [H, W]; None without `instances`."""
+        if not self._options.instances:
+            return None
+        maps = [Path(self._options.instances) / f"{file.name}{suffix}" for suffix in IMAGE_SUFFIXES]
+        if not (found := [each for each in maps if each.is_file()]):
+            raise BadImageError(f"{file.path} has no map of instances {maps[0].with_suffix('.png')}")
+        check_instances(found[0], (size[0], size[1]))
+        return load_instances(found[0])[..., 0]
 
     def _write_output(self, output_file: str, shown_file: str, generated: np.ndarray) -> None:
         path = self._output / output_file

@@ -98,6 +98,10 @@ def _check_options(translator: Translator, options: Options) -> None:
         raise UsageError(
             f"`hole` is for an inpainting model, and {translator.title} has learned another task, {task.name}"
         )
+    if options.instances and not task.has_instances:
+        raise UsageError(f"`instances` is for a model with `boundaries`, and {translator.title} has none")
+    if options.instances and not Path(options.instances).is_dir():
+        raise UsageError(f"`instances` takes a folder of maps. Received: {options.instances}")
     if options.draw_edges and task.picture_channels[0] != 3:
         raise UsageError(
             f"`draw_edges` makes drawings of 3 channels, and {translator.title} takes "

@@ -34,6 +34,8 @@ class Options:
         training's targets, see `image_inputs.choose_suffix`.
       batch_size: number of images that are translated at the same time, each by itself.
       resume: whether files whose outputs exist already are left out.
+      instances: folder of maps of instances, which have the names of the images, for a model with
+        `boundaries`; None takes the classes for the instances.
       shard: `i/n`: of every n files the i-th is translated, from `1/n` to `n/n`.
 
     Raises:
@@ -50,6 +52,7 @@ class Options:
     batch_size: int = 4
     resume: bool = False
     shard: str = "1/1"
+    instances: str | None = None
 
     def __post_init__(self):
         number, count = self._shard()

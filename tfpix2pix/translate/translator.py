@@ -31,6 +31,7 @@ from tfpix2pix.networks.scale import (
 from tfpix2pix.networks.tiles import tile_large_images
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.labels.label_files import colour_levels
+from tfpix2pix.pipelines.labels.palettes import LARGEST_ID
 from tfpix2pix.pipelines.tasks.transforms import to_uint8, to_uint16, to_unit_range
 from tfpix2pix.run import splits
 from tfpix2pix.run.folder import read_shapes as read_run_shapes
@@ -185,6 +186,7 @@ class Translator:
         sample: int = 0,
         dtype: npt.DTypeLike | None = None,
         latent: npt.ArrayLike | None = None,
+        instance_ids: npt.ArrayLike | None = None,
     ) -> np.ndarray:
         """Translates an image, or a batch of equally large ones.
 
@@ -197,6 +199,8 @@ class Translator:
           dtype: uint8, uint16 or float32, the type of the result; None takes the one below.
           latent: the latent vector of all images, [latent_size], or of each, [B, latent_size]. None draws it
             from `noise_seed` and `sample`.
+          instance_ids: for a model with `boundaries`: the number of the instance of each pixel, from 0 to
+            65,535, [H, W] or [B, H, W]. None takes the classes for the instances.
 
         Returns:
           The generated images, of the type that `translate_images` returns, with the height and width of
@@ -207,12 +211,14 @@ class Translator:
         """
         channels = self.task.picture_channels[0]
         images = self._colour_ids(np.asarray(images))
-        generate = self.generate_pictures
-        if latent is not None:
-            latents = self._check_latent(latent)
-            generate = lambda picture, seed: self.generate_pictures(  # noqa: E731
-                picture, attach_latent(seed, tf.broadcast_to(latents, [len(seed), self.latent_size]))
-            )
+        ids = None if instance_ids is None else self._check_instances(np.asarray(instance_ids), images)
+        latents = None if latent is None else self._check_latent(latent)
+
+        def generate(pictures: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
+            if latents is not None:
+                seeds = attach_latent(seeds, tf.broadcast_to(latents, [len(seeds), self.latent_size]))
+            return self.generate_pictures(self.task.add_instances(pictures, ids), seeds)
+
         return _translate(generate, channels, images, noise_seed, sample, dtype)
 
     def _check_latent(self, latent: npt.ArrayLike) -> np.ndarray:
@@ -225,6 +231,19 @@ class Translator:
                 f"Received: shape {values.shape}"
             )
         return values
+
+    def _check_instances(self, ids: np.ndarray, images: np.ndarray) -> tf.Tensor:
+        """Returns ids as the network takes them, float32 [B, H, W, 1]."""
+        if not self.task.has_instances:
+            raise ValueError(f"`instance_ids` is for a model with `boundaries`, and {self.title} has none")
+        fits = np.issubdtype(ids.dtype, np.integer) and ids.shape == images.shape[:-1]
+        if not fits or ids.min() < 0 or ids.max() > LARGEST_ID:
+            raise ValueError(
+                f"`instance_ids` must be whole numbers from 0 to {LARGEST_ID}, {list(images.shape[:-1])}. "
+                f"Received: {ids.dtype}, {list(ids.shape)}"
+            )
+        batch = ids if images.ndim == 4 else ids[None]
+        return to_unit_range(batch[..., None], tf.uint16.max)
 
     def _colour_ids(self, images: np.ndarray) -> np.ndarray:
         """Returns class ids, which are arrays of one channel, in colours; other images as they are."""

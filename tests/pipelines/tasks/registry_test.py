@@ -64,7 +64,7 @@ def test_names_flags_and_channels_follow_from_the_table():
 
 def test_options_that_a_task_does_not_have_are_ignored_and_bad_ones_named():
     assert make_task("pairs", (1, 2), hole="random").channels == (1, 2)
-    assert make_task("pairs", hole="random").options == {"input_encoding": "picture"}
+    assert make_task("pairs", hole="random").options == {"input_encoding": "picture", "boundaries": False}
     assert make_task("inpaint", (1, 1), hole="random").options == {"hole": "random"}
     assert make_task("colorize", resize_method="bicubic").settings == {"resize_method": "bicubic"}
     with pytest.raises(UsageError, match="^`hole` must be one of center, random. Received: left$"):

@@ -13,7 +13,7 @@ from tfpix2pix.translate.translator import Translator
 from tfpix2pix.web.demo.input import Origin, describe_input, origin_of_translator
 
 BEFORE = runs.ROOT / "tests" / "helpers" / "before_rooms"
-PAIRS = {"input_encoding": "picture", "resize_method": "bilinear"}
+PAIRS = {"input_encoding": "picture", "boundaries": False, "resize_method": "bilinear"}
 ORIGIN = Origin("synthetic", "BtoA", options=PAIRS, size=(32, 32), meaning=UNKNOWN)
 
 

@@ -92,7 +92,7 @@ class LocalPainter(_Painter):
 
     def __init__(self, translator: Translator, max_pixels: int):
         super().__init__(translator.title, max_pixels)
-        task = translator.task
+        task = self._task = translator.task
         self._channels, channels_out = task.picture_channels
         if self._channels not in _IN or channels_out not in _OUT:
             raise UsageError(
@@ -106,7 +106,8 @@ class LocalPainter(_Painter):
         """Translates an image file, as `Painter` says."""
         self.check(contents)
         try:
-            picture = to_unit_range(decode_picture(tf.constant(contents), self._channels, self._side))
+            decoded = decode_picture(tf.constant(contents), self._channels, self._side)
+            picture = self._task.add_instances(to_unit_range(decoded))
         except (tf.errors.OpError, ValueError) as error:
             raise BadPictureError("The image is damaged or cut short.") from error
         try:
