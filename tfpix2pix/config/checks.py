@@ -65,6 +65,12 @@ def _check_networks(config: "Config") -> None:
             f"`image_size` must be at least {least_size} px on each side with "
             f"`receptive_field={config.receptive_field}`. Received: {text(config.image_size)}"
         )
+    for name in ("global_steps", "enhancer_only_steps"):
+        if getattr(config, name) and (config.generator, config.method) != ("enhancer", "pix2pixhd"):
+            raise UsageError(
+                f"`{name}` is for `method=pix2pixhd` with `generator=enhancer`. Received: "
+                f"`method={config.method}`, `generator={config.generator}`"
+            )
     deepest = min(config.image_size).bit_length() - 1
     if config.depth is not None and config.depth > deepest:
         raise UsageError(f"`depth` must be at most {deepest} for this `image_size`. Received: {config.depth}")

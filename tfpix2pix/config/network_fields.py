@@ -54,6 +54,20 @@ class NetworkConfig(RunConfig):
         group="networks",
         minimum=1,
     )
+    global_steps: int = option(
+        0,
+        "Train the global generator of --generator=enhancer alone for this many steps, on images of half the "
+        "size (of 1/4 with two enhancers), before the rest of the training; with --method=pix2pixhd.",
+        group="schedule",
+        minimum=0,
+    )
+    enhancer_only_steps: int = option(
+        0,
+        "Train the enhancers of --generator=enhancer alone for this many steps, after --global_steps and "
+        "before the whole generator is trained; with --method=pix2pixhd.",
+        group="schedule",
+        minimum=0,
+    )
     upsampling: str = option(
         "transposed",
         "Enlarge feature maps in the decoder by transposed convolutions, which leaves a grid of 2 and 4 px, "

@@ -48,6 +48,7 @@ class TrainStep(TranslationStep):
       generator_optimizer: a Keras optimizer; None takes `build_adam()`. For a network that computes in
         float16 it gets a dynamic loss scale, if it has none.
       discriminator_optimizer: a Keras optimizer; None takes `build_adam()`, and float16 the same.
+      generator_variables: the variables of the generator that are updated; None updates all of them.
       global_batch_size: number of examples in a step over all replicas, by which losses are divided;
         None counts those of each batch.
       jit_compile: whether XLA compiles the step.
@@ -81,6 +82,7 @@ class TrainStep(TranslationStep):
         terms: Mapping[str, LossTerm] | None = None,
         generator_optimizer: keras.optimizers.Optimizer | None = None,
         discriminator_optimizer: keras.optimizers.Optimizer | None = None,
+        generator_variables: Sequence[Any] | None = None,
         global_batch_size: int | None = None,
         jit_compile: bool = False,
     ):
@@ -104,10 +106,15 @@ class TrainStep(TranslationStep):
         if any(term.reads_second_sample for term in self.terms.values()):
             self._with_latent = with_latent(generator)
         self.generator_optimizer = _choose_optimizer(generator, generator_optimizer)
-        self.generator_optimizer.build(generator.trainable_variables)
+        self.generator_variables = (
+            generator.trainable_variables if generator_variables is None else list(generator_variables)
+        )
+        self.generator_optimizer.build(self.generator_variables)
         if discriminator is not None:
             self.discriminator_optimizer = _choose_optimizer(discriminator, discriminator_optimizer)
-            self.discriminator_optimizer.build(discriminator.trainable_variables)
+            # Several steps may share the optimizer, which knows its variables then.
+            if not getattr(self.discriminator_optimizer, "built", False):
+                self.discriminator_optimizer.build(discriminator.trainable_variables)
         super().__init__(global_batch_size, jit_compile)
 
     @tf.autograph.experimental.do_not_convert
@@ -136,7 +143,7 @@ class TrainStep(TranslationStep):
                 values |= term_values
                 generator_loss += weighted
             scaled_loss = scale_loss(self.generator_optimizer, generator_loss)
-        descend(tape, scaled_loss, self.generator, self.generator_optimizer, batch)
+        descend(tape, scaled_loss, self.generator, self.generator_optimizer, batch, self.generator_variables)
         # The count waits for the batch, as the weights do.
         with tf.control_dependencies([input_image]):
             self.step.assign_add(1)
@@ -256,26 +263,42 @@ def build_step(
       palette: classes of the inputs, where the networks encode them.
       kind: a class derived from `TrainStep`; None takes `TrainStep`.
     """
+    generator, discriminator = build_networks(config, own_generator, palette)
+    return (kind or TrainStep)(
+        generator,
+        discriminator,
+        generator_optimizer=build_optimizer(config, total_steps),
+        discriminator_optimizer=build_optimizer(config, total_steps) if discriminator is not None else None,
+        **step_settings(config),
+    )
 
-    def build_optimizer() -> keras.optimizers.Optimizer:
-        rate = config.learning_rate
-        schedule = LinearDecay(rate, total_steps) if config.lr_schedule == "linear_decay" else rate
-        return build_adam(schedule, loss_scaling=config.precision == "mixed_float16")
 
+def build_networks(
+    config: Config, own_generator: Builder | None = None, palette: Palette | None = None
+) -> tuple[keras.Model, keras.Model | None]:
+    """Builds the generator and the discriminator; the arguments are those of `build_step`."""
     generator = build_generator(config, own_generator, palette)
     discriminator = build_discriminator(config, palette)
     if config.norm_backend == "addons":
         generator = use_addons(generator)
         discriminator = use_addons(discriminator) if discriminator is not None else None
-    return (kind or TrainStep)(
-        generator,
-        discriminator,
-        objective=config.objective,
-        gan_loss=config.gan_loss,
-        lambda_l1=config.lambda_l1,
-        terms=losses.find_terms(config),
-        generator_optimizer=build_optimizer(),
-        discriminator_optimizer=build_optimizer() if discriminator is not None else None,
-        global_batch_size=config.batch_size,
-        jit_compile=config.jit_compile,
-    )
+    return generator, discriminator
+
+
+def build_optimizer(config: Config, total_steps: int) -> keras.optimizers.Optimizer:
+    """Builds Adam with the schedule of a training of so many steps."""
+    rate = config.learning_rate
+    schedule = LinearDecay(rate, total_steps) if config.lr_schedule == "linear_decay" else rate
+    return build_adam(schedule, loss_scaling=config.precision == "mixed_float16")
+
+
+def step_settings(config: Config) -> dict[str, Any]:
+    """Returns the arguments of a `TrainStep` that are neither networks nor optimizers."""
+    return {
+        "objective": config.objective,
+        "gan_loss": config.gan_loss,
+        "lambda_l1": config.lambda_l1,
+        "terms": losses.find_terms(config),
+        "global_batch_size": config.batch_size,
+        "jit_compile": config.jit_compile,
+    }

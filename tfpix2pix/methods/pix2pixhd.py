@@ -2,14 +2,19 @@
 
 import tensorflow as tf
 
+from tfpix2pix.config.checks import name_encoding
 from tfpix2pix.config.config import Config
 from tfpix2pix.methods import losses, pix2pix
+from tfpix2pix.methods.coarse_to_fine import CoarseToFineStep, Stage
 from tfpix2pix.methods.losses import Translated
 from tfpix2pix.methods.pix2pix import TrainStep
-from tfpix2pix.methods.step import Batch, descend
+from tfpix2pix.methods.step import Batch, TranslationStep, descend
 from tfpix2pix.networks.build import Builder
 from tfpix2pix.networks.keras_versions import scale_loss
+from tfpix2pix.networks.residual import split_global_generator
+from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.meaning import Palette
+from tfpix2pix.pipelines.tasks.transforms import resize, resize_nearest
 
 
 class HDTrainStep(TrainStep):
@@ -50,7 +55,8 @@ class HDTrainStep(TrainStep):
 
             values = self._discriminator_losses(real_logits, generated_logits)
             scaled_discriminator_loss = scale_loss(self.discriminator_optimizer, values["discriminator_loss"])
-        descend(tape, scaled_generator_loss, self.generator, self.generator_optimizer, batch)
+        trained = self.generator_variables
+        descend(tape, scaled_generator_loss, self.generator, self.generator_optimizer, batch, trained)
         descend(tape, scaled_discriminator_loss, self.discriminator, self.discriminator_optimizer, batch)
         with tf.control_dependencies([input_image]):
             self.step.assign_add(1)
@@ -68,6 +74,53 @@ def build_step(
     total_steps: int,
     own_generator: Builder | None = None,
     palette: Palette | None = None,
-) -> TrainStep:
+) -> TranslationStep:
     """Builds networks, optimizers and step, as `methods/build.py` calls it."""
+    if config.global_steps or config.enhancer_only_steps:
+        return _build_coarse_to_fine(config, total_steps, own_generator, palette)
     return pix2pix.build_step(config, total_steps, own_generator, palette, HDTrainStep)
+
+
+def _build_coarse_to_fine(
+    config: Config, total_steps: int, own_generator: Builder | None, palette: Palette | None
+) -> CoarseToFineStep:
+    """Builds the stages: the global generator alone, the enhancers alone, and the whole generator.
+
+    Each stage begins with a new optimizer of the generator, and the second one with a new optimizer of the
+    discriminator, as the original code does.
+    """
+    border = config.global_steps + config.enhancer_only_steps
+    if border >= total_steps:
+        raise UsageError(
+            f"`global_steps` and `enhancer_only_steps` are {border} of {total_steps} steps, and leave none "
+            "to train the whole generator: give more `steps` or `epochs`"
+        )
+    generator, discriminator = pix2pix.build_networks(config, own_generator, palette)
+    inside, settings = split_global_generator(generator), pix2pix.step_settings(config)
+    fine = pix2pix.build_optimizer(config, total_steps - config.global_steps)
+
+    def build(generator, steps, discriminator_optimizer, variables=None):
+        return HDTrainStep(
+            generator,
+            discriminator,
+            generator_optimizer=pix2pix.build_optimizer(config, steps),
+            discriminator_optimizer=discriminator_optimizer if discriminator is not None else None,
+            generator_variables=variables,
+            **settings,
+        )
+
+    stages = []
+    if config.global_steps:
+        coarse = pix2pix.build_optimizer(config, config.global_steps)
+        step = build(inside, config.global_steps, coarse)
+        stages.append(Stage("global", config.global_steps, step, 2**config.enhancers))
+    if config.enhancer_only_steps:
+        global_ids = {id(variable) for variable in inside.trainable_variables}
+        outside = [each for each in generator.trainable_variables if id(each) not in global_ids]
+        # Its rate does not fall, as the stage is part of a training that goes on.
+        step = build(generator, 2 * config.enhancer_only_steps, fine, outside)
+        stages.append(Stage("enhancer", border, step))
+    stages.append(Stage("all", total_steps, build(generator, total_steps - border, fine)))
+    # Label maps are resized to the nearest pixel, as `tasks.Task` does it.
+    resize_input = resize_nearest if name_encoding(config) else resize
+    return CoarseToFineStep(stages, resize_input, config.batch_size, config.jit_compile)

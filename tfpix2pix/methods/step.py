@@ -1,7 +1,7 @@
 """What every training step is: networks, their optimizers, a count, and a compiled loop of steps."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -48,7 +48,12 @@ class Step(tf.__internal__.tracking.AutoTrackable, ABC):
                 "jit_compile works on one replica, as XLA cannot compile what replicas exchange. "
                 f"Received: {self.strategy.num_replicas_in_sync} replicas"
             )
-        self._compiled_step = tf.function(self.replica_step, jit_compile=True) if jit_compile else None
+        self._jit_compile = jit_compile
+        self._compile()
+
+    def _compile(self) -> None:
+        """Makes the functions that will be traced when they are called for the first time."""
+        self._compiled_step = tf.function(self.replica_step, jit_compile=True) if self._jit_compile else None
         # Only the loop of this function needs AutoGraph, which is off elsewhere because it slows down the
         # start.
         self._run_steps = tf.function(self._loop)
@@ -78,6 +83,11 @@ class Step(tf.__internal__.tracking.AutoTrackable, ABC):
     def checkpoint_variables(self) -> dict[str, tf.Variable]:
         """Returns all that a checkpoint holds, by name: `variables`, and the average if there is one."""
         return {**self.variables(), **(self.average.variables() if self.average else {})}
+
+    @property
+    def stage(self) -> str:
+        """Which part of the training was entered last, for people; empty where there are no parts."""
+        return ""
 
     @property
     @abstractmethod
@@ -181,6 +191,11 @@ class TranslationStep(Step):
         """
         self.average = WeightAverage(self.generator, decay, GENERATOR)
 
+    @property
+    def validated_generator(self) -> Any:
+        """What is validated and shown while the training runs; it is called as `generator` is."""
+        return self.output_generator
+
     @abstractmethod
     def discriminate(self, input_image: tf.Tensor, target_image: tf.Tensor, training: bool = False) -> Any:
         """Returns the patch logits, float32 [B, h, w, 1], whether or not D sees the input.
@@ -200,6 +215,7 @@ def descend(
     model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
     batch: Batch,
+    variables: Sequence[Any] | None = None,
 ) -> None:
     """Updates a network by the gradient of a loss.
 
@@ -211,8 +227,9 @@ def descend(
       model: the network; its trainable variables are updated.
       optimizer: the optimizer that was built for these variables.
       batch: the batch that the step reads.
+      variables: those of its variables that are updated; None takes all that are trainable.
     """
-    variables = model.trainable_variables
+    variables = model.trainable_variables if variables is None else variables
     gradients = tape.gradient(loss, variables)
     with tf.control_dependencies([batch["input_image"]]):
         optimizer.apply_gradients(zip(gradients, variables, strict=True))

@@ -1,5 +1,8 @@
 """The names under which weights and optimizer states stand in checkpoints; nothing else makes such names."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -39,12 +42,20 @@ def trained_variables(
       model: the network.
       optimizer: the optimizer that was built for the network's trainable variables.
     """
-    return {**model_variables(name, model), **_optimizer_variables(f"{name}_optimizer", optimizer, model)}
+    trained = model.trainable_variables
+    return {**model_variables(name, model), **optimizer_variables(f"{name}_optimizer", optimizer, trained)}
 
 
-def _optimizer_variables(
-    name: str, optimizer: keras.optimizers.Optimizer, model: keras.Model
+def optimizer_variables(
+    name: str, optimizer: keras.optimizers.Optimizer, trained: Sequence[Any]
 ) -> dict[str, tf.Variable]:
+    """Returns the variables of an optimizer, each as `<name>/...`.
+
+    Args:
+      name: name of the optimizer.
+      optimizer: the optimizer.
+      trained: the variables that it was built for.
+    """
     variables = {}
     inner = getattr(optimizer, "inner_optimizer", None)
     if inner is not None:
@@ -54,6 +65,6 @@ def _optimizer_variables(
     variables[f"{name}/iterations"] = tf_variable(optimizer.iterations)
     for slot in ("momentum", "velocity"):
         slots = getattr(optimizer, {"momentum": "_momentums", "velocity": "_velocities"}[slot], None) or ()
-        for variable, value in zip(model.trainable_variables, slots, strict=bool(slots)):
+        for variable, value in zip(trained, slots, strict=bool(slots)):
             variables[f"{name}/{slot}/{variable_path(variable)}"] = tf_variable(value)
     return variables

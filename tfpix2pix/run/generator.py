@@ -8,6 +8,7 @@ from tfpix2pix.config.config import Config
 from tfpix2pix.networks.build import Builder, build_generator
 from tfpix2pix.networks.variables import GENERATOR, average_name
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.run import checkpoints
 from tfpix2pix.run.folder import read_config, read_meaning, read_own
 from tfpix2pix.run.splits import find_input_palette
@@ -53,6 +54,8 @@ def load_generator(
             f"load_generator(workdir, generator={own.rpartition('.')[2]}), or use the SavedModel of the run"
         )
     name, step = weights_name(workdir, weights), checkpoints.find_step(workdir, which)
+    if 0 < step <= config.global_steps:
+        warn(f"at step {step} of {workdir} only the global generator was trained: its enhancers are random")
     built = build_generator(config, generator, find_input_palette(config, read_meaning(workdir)))
     checkpoints.restore_model(workdir, step, name, built)
     return built, config, step

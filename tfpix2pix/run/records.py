@@ -155,7 +155,7 @@ class Records:
 
         if due(intervals.summary_every_steps):
             self._losses = self._write_losses(step, meter)
-            progress.report(step, self._losses)
+            progress.report(step, self._losses, self._train_step.stage)
             self._tell("on_steps", step)
         if self._judgement.sample and due(intervals.sample_every_steps):
             self._write_pictures(step, self._judgement.sample())

@@ -175,19 +175,21 @@ class Progress:
         """Moves the bar."""
         self._bar.update(steps)
 
-    def report(self, step: int, values: Mapping[str, float]) -> None:
-        """Shows the values of a step."""
+    def report(self, step: int, values: Mapping[str, float], stage: str = "") -> None:
+        """Shows the values of a step, and in which stage of the training it is if there are any."""
         shown = {_SHORT[name]: f"{values[name]:.3f}" for name in _SHORT if name in values}
         shown["images/s"] = f"{values['images_per_sec']:.2f}"
         epoch = step * self._epochs_per_step
         if self._has_bar:
+            self._bar.set_description(stage or None, refresh=False)
             self._bar.set_postfix(epoch=f"{epoch:.1f}", **shown)
             return
         seconds = time.monotonic() - self._start[0]
         left_sec = (self._total_steps - step) * seconds / max(1, step - self._start[1])
         texts = "  ".join(f"{name} {value}" for name, value in shown.items())
         left = tqdm.format_interval(left_sec)
-        self.say(f"step {step}/{self._total_steps}  epoch {epoch:.1f}  {texts}  {left} left")
+        where = f"step {step}/{self._total_steps}  {stage}{'  ' if stage else ''}epoch {epoch:.1f}"
+        self.say(f"{where}  {texts}  {left} left")
 
     def say(self, text: str) -> None:
         """Prints a line, above the bar where there is one."""

@@ -134,7 +134,8 @@ def start_from(origin: Origin, generator: keras.Model, discriminator: keras.Mode
     """Gives new networks the weights of an origin, by name; says what starts anew.
 
     Where the number of channels of the images differs, the convolution that reads or writes
-    them keeps its random weights. All other weights must have the shapes of the origin's.
+    them keeps its random weights; so do enhancers around a global generator, and the last
+    convolution behind them. All other weights must have the shapes of the origin's.
 
     Args:
       origin: the weights.
@@ -175,7 +176,7 @@ def _match(
 def _settle(origin: Origin, model: keras.Model, weights: Weights) -> tuple[Weights, dict[str, str]]:
     """Returns the values that weights of a network get, by name, and why its other layers start anew."""
     variables = weights_of(model)
-    anew = _find_other_channels(model, variables, weights)
+    anew = {**_find_other_channels(model, variables, weights), **_find_enhancers(variables, weights)}
     kept = {name: variable for name, variable in variables.items() if name.rpartition("/")[0] not in anew}
     values = dict(weights)
     for name, variable in kept.items():
@@ -188,6 +189,15 @@ def _settle(origin: Origin, model: keras.Model, weights: Weights) -> tuple[Weigh
     if others := sorted(name for name in weights if name not in variables):
         raise UsageError(_explain(origin, model, f"{others[0]} is there, and has no place here"))
     return {name: values[name] for name in kept}, anew
+
+
+def _find_enhancers(variables: Mapping[str, tf.Variable], weights: Weights) -> dict[str, str]:
+    """Returns the layers of enhancers that the origin lacks, and the last one, which takes their features."""
+    known = {name.rpartition("/")[0] for name in weights}
+    layers = {name.rpartition("/")[0]: None for name in variables}
+    added = [layer for layer in layers if layer.startswith("enhancer_") and layer not in known]
+    anew = dict.fromkeys(added, "it is of an enhancer, and there is none there")
+    return {**anew, "last_conv": "it takes the features of an enhancer here"} if anew else {}
 
 
 def _explain(origin: Origin, model: keras.Model, what: str) -> str:

@@ -60,7 +60,7 @@ def build_judgement(
 
     def judge(train_step: TranslationStep) -> Judgement:
         return Judgement(
-            validate=lambda: Validation(_score(train_step.output_generator, split, metrics)),
+            validate=lambda: Validation(_score(train_step.validated_generator, split, metrics)),
             metric=best,
             higher_is_better=higher_is_better,
             sample=lambda: sample_sheets(
@@ -161,7 +161,8 @@ def sample_sheets(
     for example in dataset.take(SAMPLES):
         batch = example if resize else cut_middle(example, image_size)
         input_image, target_image = batch["input_image"], batch["target_image"]
-        generated_image = train_step.output_generator([input_image, batch["noise_seed"]], training=False)
+        generator = train_step.validated_generator
+        generated_image = generator([input_image, batch["noise_seed"]], training=False)
         shown.append(show_examples(source.task, batch, generated_image))
         if train_step.discriminator is not None:
             generated, target = (
