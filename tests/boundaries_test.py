@@ -141,7 +141,7 @@ def test_instances_are_translated_or_left_out(model, request, tmp_path):
     expected = [translator(label_map, instance_ids=ids), translator(label_map)]
     np.testing.assert_array_equal(written, expected)
     (tmp_path / "maps/a.png").unlink()
-    with pytest.raises(UserError, match="1 of 1 images could not be translated"):
+    with pytest.raises(UserError, match="1 of 1 image could not be translated"):
         TRANSLATE([*command, f"--output={tmp_path}/none", f"--instances={tmp_path}/maps"])
 
 
