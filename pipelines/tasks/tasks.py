@@ -17,6 +17,7 @@ from tfpix2pix.pipelines.base import homes
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.tasks import lab, registry
 from tfpix2pix.pipelines.tasks.drawings import draw_edges
+from tfpix2pix.pipelines.tasks.holes import center_mask, random_mask
 from tfpix2pix.pipelines.tasks.transforms import Size, resize, resize_nearest
 
 Example = dict[str, tf.Tensor]
@@ -24,9 +25,6 @@ Example = dict[str, tf.Tensor]
 # In CIE Lab, lightness is in [0, 100], and a and b of sRGB colours are within about 110 of 0.
 _HALF_LIGHTNESS = 50.0
 _CHROMA = 110.0
-_HOLES = 3
-# The least and the greatest side of a random hole, as a share of the image's side.
-_HOLE_SIDES = (1 / 8, 3 / 8)
 # A pixel of which less than this share lies in a hole is known. It is more than errors of rounding, and too
 # little to be seen.
 _LEAST_HOLE_SHARE = 1e-3
@@ -208,7 +206,7 @@ class Inpaint(Task):
     def make_example(self, images, seed):
         """Cuts the hole out of the photo."""
         size = tf.shape(images[0])[:2]
-        mask = _random_mask(size, seed) if self.hole == "random" else center_mask(size)
+        mask = random_mask(size, seed) if self.hole == "random" else center_mask(size)
         return {**self._cut(images[0], mask), "target_image": images[0]}
 
     def read_picture(self, picture):
@@ -246,36 +244,6 @@ class Inpaint(Task):
         if self.hole == "random":
             input_image = tf.concat([input_image, 1 - 2 * mask], axis=-1)
         return {"input_image": input_image, "mask": mask}
-
-
-def center_mask(size: Any) -> tf.Tensor:
-    """Returns float32 [H, W, 1]: 1 in the middle half of the height and of the width, and 0 elsewhere.
-
-    Args:
-      size: height and width in px, as int32 [2] or as two numbers.
-    """
-    rows, columns = (
-        (places >= (side - side // 2) // 2) & (places < (side - side // 2) // 2 + side // 2)
-        for places, side in ((tf.range(side), side) for side in tf.unstack(size))
-    )
-    return tf.cast(rows[:, None, None] & columns[None, :, None], tf.float32)
-
-
-def _random_mask(size: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    draws = tf.random.stateless_uniform([4, _HOLES, 1], seed, alg="philox")
-    least, most = _HOLE_SIDES
-
-    def inside(places_px: tf.Tensor, side_px: tf.Tensor, length: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
-        """Returns which places along one side are inside each hole, bool [holes, side]."""
-        length_px = tf.maximum(1, tf.cast(tf.round((least + (most - least) * length) * side_px), tf.int32))
-        start_px = tf.cast(start * tf.cast(tf.cast(side_px, tf.int32) - length_px + 1, tf.float32), tf.int32)
-        return (places_px >= start_px) & (places_px < start_px + length_px)
-
-    height, width = tf.unstack(size)
-    rows = inside(tf.range(height), tf.cast(height, tf.float32), draws[0], draws[1])
-    columns = inside(tf.range(width), tf.cast(width, tf.float32), draws[2], draws[3])
-    mask = tf.reduce_any(rows[:, :, None] & columns[:, None, :], axis=0)
-    return tf.cast(mask[..., None], tf.float32)
 
 
 class Edges(Task):

@@ -18,7 +18,7 @@ from tfpix2pix.pipelines.files.instances import check_instances, load_instances
 from tfpix2pix.pipelines.labels.label_files import colour_picture, shows_classes
 from tfpix2pix.pipelines.meaning import MOST_PNG_CHANNELS
 from tfpix2pix.pipelines.tasks.drawings import draw_edges
-from tfpix2pix.pipelines.tasks.tasks import center_mask
+from tfpix2pix.pipelines.tasks.holes import center_mask
 from tfpix2pix.translate.formats import find_format
 from tfpix2pix.translate.halves import choose_half
 from tfpix2pix.translate.image_inputs import ARRAY_SUFFIX, InputFile, choose_suffix, list_outputs

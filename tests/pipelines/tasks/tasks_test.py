@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfpix2pix.config.config import make_config
 from tfpix2pix.pipelines.batches import build_dataset
 from tfpix2pix.pipelines.files import generated, sources
-from tfpix2pix.pipelines.tasks import tasks
+from tfpix2pix.pipelines.tasks import holes, tasks
 from tfpix2pix.run.splits import make_task
 
 SEED = tf.constant([0, 0], tf.int64)
@@ -44,9 +44,9 @@ def test_colorize_gives_the_photo_back_where_the_colours_are_right():
 
 
 def test_the_centre_hole_is_half_as_high_and_wide():
-    mask = tasks.center_mask((4, 7)).numpy()[..., 0]
+    mask = holes.center_mask((4, 7)).numpy()[..., 0]
     np.testing.assert_array_equal(mask, [[0] * 7, [0, 0, 1, 1, 1, 0, 0], [0, 0, 1, 1, 1, 0, 0], [0] * 7])
-    assert tasks.center_mask(tf.constant([256, 256])).numpy().sum() == 128 * 128
+    assert holes.center_mask(tf.constant([256, 256])).numpy().sum() == 128 * 128
 
 
 def test_inpaint_cuts_the_hole_out_and_pastes_the_known_pixels_back():
