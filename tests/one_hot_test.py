@@ -228,7 +228,7 @@ def test_a_thousand_classes(tmp_path):
 
 def test_channels_that_take_too_much_memory_are_told(capsys):
     palette = Palette(("a",) * 2**16, np.zeros((2**16, 3), np.uint8), np.zeros((0, 3), np.uint8))
-    config = make_config(dataset="a", image_size=64, batch_size=1)
+    config = make_config(dataset="a", image_size=64, batch_size=1, input_encoding="one_hot")
     check_channels(config, None)
     check_channels(dataclasses.replace(config, image_size=(63, 63)), palette)
     assert not capsys.readouterr().err

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from tfpix2pix.config.config import Config
 from tfpix2pix.networks import keras_versions
 from tfpix2pix.networks.keras_versions import tf_variable
 
@@ -88,3 +89,10 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
 
     def get_config(self):
         return {"learning_rate": self.learning_rate, "total_steps": self.total_steps}
+
+
+def build_optimizer(config: Config, total_steps: int) -> keras.optimizers.Optimizer:
+    """Builds Adam with the schedule of a training of so many steps, as a configuration asks for it."""
+    rate = config.learning_rate
+    schedule = LinearDecay(rate, total_steps) if config.lr_schedule == "linear_decay" else rate
+    return build_adam(schedule, loss_scaling=config.precision == "mixed_float16")

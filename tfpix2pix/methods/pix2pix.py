@@ -11,7 +11,7 @@ from tfpix2pix.config.choices import GAN_LOSSES, OBJECTIVES
 from tfpix2pix.config.config import Config
 from tfpix2pix.methods import losses
 from tfpix2pix.methods.losses import Logits, LossTerm, Translated, add_second_sample
-from tfpix2pix.methods.optimizers import LinearDecay, build_adam
+from tfpix2pix.methods.optimizers import build_adam, build_optimizer
 from tfpix2pix.methods.step import Batch, TranslationStep, descend
 from tfpix2pix.networks.build import Builder, build_discriminator, build_generator
 from tfpix2pix.networks.discriminators import with_features
@@ -283,13 +283,6 @@ def build_networks(
         generator = use_addons(generator)
         discriminator = use_addons(discriminator) if discriminator is not None else None
     return generator, discriminator
-
-
-def build_optimizer(config: Config, total_steps: int) -> keras.optimizers.Optimizer:
-    """Builds Adam with the schedule of a training of so many steps."""
-    rate = config.learning_rate
-    schedule = LinearDecay(rate, total_steps) if config.lr_schedule == "linear_decay" else rate
-    return build_adam(schedule, loss_scaling=config.precision == "mixed_float16")
 
 
 def step_settings(config: Config) -> dict[str, Any]:

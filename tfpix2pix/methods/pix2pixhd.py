@@ -7,6 +7,7 @@ from tfpix2pix.config.config import Config
 from tfpix2pix.methods import losses, pix2pix
 from tfpix2pix.methods.coarse_to_fine import CoarseToFineStep, Stage
 from tfpix2pix.methods.losses import Translated
+from tfpix2pix.methods.optimizers import build_optimizer
 from tfpix2pix.methods.pix2pix import TrainStep
 from tfpix2pix.methods.step import Batch, TranslationStep, descend
 from tfpix2pix.networks.build import Builder
@@ -97,13 +98,13 @@ def _build_coarse_to_fine(
         )
     generator, discriminator = pix2pix.build_networks(config, own_generator, palette)
     inside, settings = split_global_generator(generator), pix2pix.step_settings(config)
-    fine = pix2pix.build_optimizer(config, total_steps - config.global_steps)
+    fine = build_optimizer(config, total_steps - config.global_steps)
 
     def build(generator, steps, discriminator_optimizer, variables=None):
         return HDTrainStep(
             generator,
             discriminator,
-            generator_optimizer=pix2pix.build_optimizer(config, steps),
+            generator_optimizer=build_optimizer(config, steps),
             discriminator_optimizer=discriminator_optimizer if discriminator is not None else None,
             generator_variables=variables,
             **settings,
@@ -111,7 +112,7 @@ def _build_coarse_to_fine(
 
     stages = []
     if config.global_steps:
-        coarse = pix2pix.build_optimizer(config, config.global_steps)
+        coarse = build_optimizer(config, config.global_steps)
         step = build(inside, config.global_steps, coarse)
         stages.append(Stage("global", config.global_steps, step, 2**config.enhancers))
     if config.enhancer_only_steps:

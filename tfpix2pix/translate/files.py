@@ -95,7 +95,7 @@ class FileTranslator:
         ids = self._read_instances(file, picture.shape[:2])
         for sample, output_file in enumerate(outputs):
             with self._network:
-                generated = self._translator(picture, options.noise_seed, sample, dtype, ids)
+                generated = self._translator(picture, options.noise_seed, sample, dtype, instance_ids=ids)
             self._write_output(output_file, shown[sample], generated)
         shown_input = show_input(task, task.read_picture(widen(picture, np.float32)))
         _write(self._output / input_file, tf.io.encode_jpeg(shown_input, quality=90).numpy())

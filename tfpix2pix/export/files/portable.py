@@ -11,9 +11,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfpix2pix.export.files import rebuilt_layers, rebuilt_noise
+from tfpix2pix.export.files import rebuilt_labels, rebuilt_layers, rebuilt_noise
 from tfpix2pix.networks import keras_versions, layers
-from tfpix2pix.networks.class_channels import HALF_RANGE, BoundaryChannel, ClassChannels
+from tfpix2pix.networks.class_channels import BoundaryChannel, ClassChannels
 from tfpix2pix.networks.gradients import Fork
 from tfpix2pix.networks.latent import AppendLatent, DrawLatent
 from tfpix2pix.networks.noise import NoiseDropout
@@ -235,42 +235,6 @@ def _crop(inputs):
     )
 
 
-def _find_classes(layer: ClassChannels | BoundaryChannel, label_maps):
-    """Returns the place of each pixel's colour in the layer's table, int32 [B, H, W]."""
-    levels = ops.round((label_maps + 1.0) * HALF_RANGE)
-    nearness = -np.square(layer.table).sum(1)
-    for channel in range(3):
-        nearness = levels[..., channel : channel + 1] * (2 * layer.table[:, channel]) + nearness
-    # In whole numbers, because Keras's argmax of floats takes operations that ONNX does not have.
-    return ops.cast(ops.argmax(ops.cast(nearness, "int32"), axis=-1), "int32")
-
-
-def _encode(layer: ClassChannels, label_maps):
-    nearest = ops.expand_dims(_find_classes(layer, label_maps), -1)
-    # Not `one_hot`, which runtimes know in different ways for what is no class.
-    classes = np.arange(len(layer.colours), dtype=np.int32)
-    encoded = ops.cast(ops.equal(nearest, classes), "float32")
-    others = label_maps[..., 3:]
-    return ops.concatenate([encoded, others], axis=-1) if others.shape[-1] else encoded
-
-
-def _mark_borders(layer: BoundaryChannel, label_maps):
-    ids, classes = label_maps[..., 3], ops.cast(_find_classes(layer, label_maps), "float32")
-    lowest, highest = (find(ids, axis=(1, 2), keepdims=True) for find in (ops.min, ops.max))
-    # Not `where`, because a condition that is broadcast is not known to all runtimes.
-    given = ops.cast(ops.less(lowest, highest), "float32")
-    ids = given * ids + (1 - given) * classes
-    border = ops.zeros_like(ids)
-    for axis in (1, 2):
-        length = ids.shape[axis]
-        first, last = (
-            ops.take(ids, np.clip(np.arange(length) + step, 0, length - 1), axis=axis) for step in (-1, 1)
-        )
-        for neighbour in (first, last):
-            border = ops.maximum(border, ops.cast(ops.not_equal(ids, neighbour), "float32"))
-    return ops.concatenate([label_maps[..., :3], ops.expand_dims(border, -1)], axis=-1)
-
-
 def _reflect(images, pad_px: int):
     return ops.pad(images, ((0, 0), (pad_px, pad_px), (pad_px, pad_px), (0, 0)), mode="reflect")
 
@@ -290,8 +254,8 @@ _FORMS: dict[type, Callable[[Any], Callable]] = {
     layers.PaddedConv2D: rebuilt_layers.rebuild_convolution,
     layers.ResizeConv2D: rebuilt_layers.rebuild_resizing,
     layers.UpConv2D: rebuilt_layers.rebuild_transposed,
-    ClassChannels: lambda layer: lambda images, **_: _encode(layer, images),
-    BoundaryChannel: lambda layer: lambda images, **_: _mark_borders(layer, images),
+    ClassChannels: lambda layer: lambda images, **_: rebuilt_labels.encode(layer, images),
+    BoundaryChannel: lambda layer: lambda images, **_: rebuilt_labels.mark_borders(layer, images),
     layers.UpConv2D3x3: rebuilt_layers.rebuild_transposed_3x3,
     HalvingPool2D: rebuilt_layers.rebuild_halving,
     StatelessNormalization: rebuilt_layers.rebuild_normalization,
