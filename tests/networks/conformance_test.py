@@ -65,6 +65,13 @@ DISCRIMINATORS |= {
     )
     for number, normalization, dtype in ((1, "batch", "mixed_bfloat16"), (2, "plain_instance", "float32"))
 }
+DISCRIMINATORS["pyramid-2-plain_instance-float32"] = functools.partial(
+    discriminators.pyramid_discriminator, conditional=False, base_filters=2, dtype="float32"
+)
+GENERATORS |= {
+    f"{name}-latent-{dtype}": _small(name, latent_size=3, latent_at=latent_at, dtype=dtype)
+    for name, latent_at, dtype in (("unet", "all", "mixed_bfloat16"), ("encoder_decoder", "input", "float32"))
+}
 NETWORKS = GENERATORS | DISCRIMINATORS
 
 every_network = pytest.mark.parametrize("name", NETWORKS)
@@ -142,4 +149,5 @@ def test_every_builder_is_in_the_table():
     built = {_build(name).name for name in NETWORKS}
     generated = {f"{name}_generator" for name in TABLE}
     patches = {f"patch_discriminator_{side}px" for side in (1, 16, 34, 70, 142, 286, 574)}
-    assert built == generated | patches | {f"multiscale_discriminator_{number}" for number in (1, 2)}
+    scales = {f"multiscale_discriminator_{number}" for number in (1, 2)} | {"pyramid_discriminator_2"}
+    assert built == generated | patches | scales

@@ -80,6 +80,7 @@ def _check_networks(config: "Config") -> None:
         )
     if config.latent_at != list_fields(config)["latent_at"].default and not config.latent_size:
         raise UsageError("`latent_at` is for a latent vector; give `latent_size=8` too")
+    _check_bicyclegan(config)
     if config.norm_backend == "addons" and config.normalization != "instance":
         raise UsageError(
             "`norm_backend=addons` is for `normalization=instance`. "
@@ -100,6 +101,29 @@ def _check_vgg(config: "Config") -> None:
         raise UsageError(
             f"`lambda_vgg` is for targets in colour. Received: `output_channels={config.output_channels}`"
         )
+
+
+def _check_bicyclegan(config: "Config") -> None:
+    is_bicycle, fields = config.method == "bicyclegan", list_fields(config)
+    terms = [name for name, field in fields.items() if field.metadata["term"]]
+    for name in terms if is_bicycle else ("lambda_kl", "lambda_latent"):
+        if getattr(config, name) != fields[name].default:
+            raise UsageError(f"`{name}` has no effect with `method={config.method}`; leave it out")
+    if not is_bicycle:
+        return
+    if not config.latent_size:
+        raise UsageError("`method=bicyclegan` takes a latent vector; give `latent_size=8`")
+    if config.objective not in ("l1+gan", "l1+cgan"):
+        raise UsageError(
+            f"`method=bicyclegan` takes `objective=l1+gan` or `l1+cgan`. Received: {config.objective}"
+        )
+    if config.batch_size % 2:
+        raise UsageError(
+            "`batch_size` must be even with `method=bicyclegan`, which halves each batch. "
+            f"Received: {config.batch_size}"
+        )
+    if config.norm_backend != fields["norm_backend"].default:
+        raise UsageError(f"`norm_backend={config.norm_backend}` is not for `method=bicyclegan`")
 
 
 def _check_task(config: "Config") -> None:

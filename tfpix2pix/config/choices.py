@@ -24,6 +24,7 @@ GENERATORS: dict[str, str | Callable[..., Any]] = {
 DISCRIMINATORS: dict[str, str | Callable[..., Any]] = {
     "patch": "tfpix2pix.networks.discriminators:patch_discriminator",
     "multiscale": "tfpix2pix.networks.discriminators:multiscale_discriminator",
+    "pyramid": "tfpix2pix.networks.discriminators:pyramid_discriminator",
 }
 
 # Name -> the function that builds the networks and the training step; `tfpix2pix/methods/build.py` says what
@@ -31,6 +32,7 @@ DISCRIMINATORS: dict[str, str | Callable[..., Any]] = {
 METHODS: dict[str, Home] = {
     "pix2pix": "tfpix2pix.methods.pix2pix:build_step",
     "pix2pixhd": "tfpix2pix.methods.pix2pixhd:build_step",
+    "bicyclegan": "tfpix2pix.methods.bicyclegan:build_step",
 }
 # Method -> the settings of its paper, which hold where they are not given.
 METHOD_RECIPES: dict[str, dict[str, Any]] = {
@@ -41,6 +43,16 @@ METHOD_RECIPES: dict[str, dict[str, Any]] = {
         "objective": "cgan",
         "gan_loss": "least_squares",
         "lambda_feature_matching": 10.0,
+    },
+    "bicyclegan": {
+        "latent_size": 8,
+        "dropout": "none",
+        "discriminator": "pyramid",
+        "normalization": "plain_instance",
+        "objective": "l1+gan",
+        "gan_loss": "least_squares",
+        "lambda_l1": 10.0,
+        "batch_size": 2,
     },
 }
 

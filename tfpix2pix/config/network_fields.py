@@ -119,15 +119,15 @@ class NetworkConfig(RunConfig):
     )
     num_discriminators: int = option(
         2,
-        "Judge images at this many sizes with --discriminator=multiscale: at their own, at half of it, and "
-        "so on.",
+        "Judge images at this many sizes with --discriminator=multiscale or pyramid: at their own, at half "
+        "of it, and so on.",
         group="networks",
         minimum=1,
     )
     discriminator_layers: int = option(
         3,
-        "Halve the size this many times in each network of --discriminator=multiscale; 3 judge patches of "
-        "70 px.",
+        "Halve the size this many times in each network of --discriminator=multiscale or pyramid; 3 judge "
+        "patches of 70 px.",
         group="networks",
         minimum=1,
     )
@@ -217,4 +217,18 @@ class NetworkConfig(RunConfig):
         minimum=0,
         term="tfpix2pix.methods.losses:mode_seeking",
         reads_second_sample=True,
+    )
+    lambda_kl: float = option(
+        0.01,
+        "Multiply by this weight the divergence of encoded latent vectors from a Gaussian, with "
+        "--method=bicyclegan.",
+        group="objective",
+        minimum=0,
+    )
+    lambda_latent: float = option(
+        0.5,
+        "Multiply by this weight the distance of a drawn latent vector from the one that the encoder finds "
+        "in the generated image, with --method=bicyclegan.",
+        group="objective",
+        minimum=0,
     )

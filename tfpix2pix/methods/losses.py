@@ -177,6 +177,20 @@ def feature_matching(pair: Translated) -> tf.Tensor:
     return 4 * tf.reduce_mean(tf.stack(distances), axis=0)
 
 
+def kl_loss(mean: tf.Tensor, log_variance: tf.Tensor, deviation: tf.Tensor) -> tf.Tensor:
+    """Returns the Kullback-Leibler divergence of Gaussians from N(0, 1), summed over their values.
+
+    Args:
+      mean: float32 [B, size].
+      log_variance: float32 [B, size].
+      deviation: exp(log_variance / 2), which the caller has.
+
+    Returns:
+      float32 [B]. Source: Kingma and Welling, Auto-Encoding Variational Bayes, 2014, appendix B.
+    """
+    return 0.5 * tf.reduce_sum(tf.square(mean) + tf.square(deviation) - log_variance - 1, axis=1)
+
+
 def mode_seeking(pair: Translated) -> tf.Tensor:
     """Returns how little two samples of one input differ, measured by how far their z are apart.
 

@@ -46,6 +46,7 @@ import keras
 from tfpix2pix.config.choices import DISCRIMINATORS, DROPOUT_PLACES, GENERATORS
 from tfpix2pix.config.config import FIELDS, Config
 from tfpix2pix.config.options import text
+from tfpix2pix.networks.encoders import latent_encoder
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.homes import resolve
 from tfpix2pix.pipelines.meaning import Palette
@@ -138,6 +139,18 @@ def _describe_input(config: Config, palette: Palette | None) -> dict[str, Any]:
         "palette": palette if config.input_encoding == ONE_HOT else None,
         "boundary_classes": palette if config.boundaries else None,
     }
+
+
+def build_encoder(config: Config) -> keras.Model:
+    """Builds the encoder of latent vectors of a configuration, with random weights."""
+    return latent_encoder(
+        config.image_size,
+        config.output_channels,
+        latent_size=config.latent_size,
+        base_filters=config.base_filters,
+        normalization=config.normalization,
+        dtype=_dtype(config),
+    )
 
 
 def _dtype(config: Config) -> str:

@@ -1,6 +1,7 @@
 """Patch discriminators as functional Keras models: the paper's, and those of pix2pixHD at several scales."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import keras
 
@@ -133,36 +134,88 @@ def multiscale_discriminator(
       >>> multiscale_discriminator(2, input_channels=36).count_params()
       5603202
     """
+    scale = _Scale(discriminator_layers, base_filters, 2, normalization, dtype or default_policy())
+    classes = palette, boundary_classes
+    inputs, images = _build_inputs((input_channels, target_channels), conditional, classes, scale.dtype)
+    outputs = _judge_scales(images, [scale] * _check_counts(num_discriminators, discriminator_layers))
+    return keras.Model(inputs, outputs, name=f"multiscale_discriminator_{num_discriminators}")
+
+
+def pyramid_discriminator(
+    num_discriminators: int = 2,
+    discriminator_layers: int = 3,
+    input_channels: int = 3,
+    target_channels: int = 3,
+    *,
+    conditional: bool = True,
+    base_filters: int = 64,
+    normalization: str = "plain_instance",
+    palette: Palette | None = None,
+    boundary_classes: Palette | None = None,
+    dtype: str | None = None,
+) -> keras.Model:
+    """Builds the discriminators of BicycleGAN, which judge images at their size, at half of it, and so on.
+
+    They are those of pix2pixHD with paddings of 1, and with half as many filters at half the size.
+    The arguments, the result and the errors are those of `multiscale_discriminator`; 256x256 gives
+    30x30 and 14x14 logits.
+
+    Source: `D_NLayersMulti` of the original code of BicycleGAN (Zhu et al., NIPS 2017).
+
+    Examples:
+      >>> pyramid_discriminator(conditional=False, base_filters=4).name
+      'pyramid_discriminator_2'
+    """
+    dtype = dtype or default_policy()
+    classes = palette, boundary_classes
+    inputs, images = _build_inputs((input_channels, target_channels), conditional, classes, dtype)
+    scales = [
+        _Scale(discriminator_layers, max(1, round(base_filters / 2**number)), 1, normalization, dtype)
+        for number in range(_check_counts(num_discriminators, discriminator_layers))
+    ]
+    outputs = _judge_scales(images, scales)
+    return keras.Model(inputs, outputs, name=f"pyramid_discriminator_{num_discriminators}")
+
+
+class _Scale(NamedTuple):
+    """The network that judges images of one size."""
+
+    strided: int  # number of stride-2 convolutions
+    base_filters: int
+    pad_px: int  # of all convolutions
+    normalization: str
+    dtype: str
+
+
+def _check_counts(num_discriminators: int, discriminator_layers: int) -> int:
+    """Returns the number of discriminators."""
     for name, value in (
         ("num_discriminators", num_discriminators),
         ("discriminator_layers", discriminator_layers),
     ):
         if value < 1:
             raise ValueError(f"{name} must be at least 1. Received: {name}={value}")
-    dtype = dtype or default_policy()
-    inputs, images = _build_inputs(
-        (input_channels, target_channels), conditional, (palette, boundary_classes), dtype
-    )
+    return num_discriminators
+
+
+def _judge_scales(images, scales: Sequence[_Scale]):
+    """Returns float32 logits [B, h, w, 1] of each size, the full one first; alone if there is one."""
     logits = []
-    for scale in range(1, num_discriminators + 1):
-        if scale > 1:
-            images = HalvingPool2D(name=f"half_{scale - 1}", dtype=dtype)(images)
-        logits.append(
-            _judge_scale(images, discriminator_layers, base_filters, normalization, dtype, f"scale_{scale}")
-        )
-    outputs = logits if num_discriminators > 1 else logits[0]
-    return keras.Model(inputs, outputs, name=f"multiscale_discriminator_{num_discriminators}")
+    for number, scale in enumerate(scales, start=1):
+        if number > 1:
+            images = HalvingPool2D(name=f"half_{number - 1}", dtype=scale.dtype)(images)
+        logits.append(_judge_scale(images, scale, f"scale_{number}"))
+    return logits if len(logits) > 1 else logits[0]
 
 
-def _judge_scale(images, strided: int, base_filters: int, normalization: str, dtype: str, name: str):
-    """Returns float32 logits [B, h, w, 1] of one size. All paddings are 2, as in the original code."""
-    for block in range(strided + 1):
-        norm = normalization if block else "none"
-        filters, strides = base_filters * min(2**block, 8), 2 if block < strided else 1
-        named, options = f"{name}_patch_{block + 1}", {"use_bias": needs_bias(norm), "dtype": dtype}
-        images = _convolution(images, filters, 4, strides, 2, named, **options)
-        images = _activate(images, norm, dtype, named)
-    images = _convolution(images, 1, 4, 1, 2, f"{name}_patch_logits", dtype=dtype)
+def _judge_scale(images, scale: _Scale, name: str):
+    for block in range(scale.strided + 1):
+        norm = scale.normalization if block else "none"
+        filters, strides = scale.base_filters * min(2**block, 8), 2 if block < scale.strided else 1
+        named, options = f"{name}_patch_{block + 1}", {"use_bias": needs_bias(norm), "dtype": scale.dtype}
+        images = _convolution(images, filters, 4, strides, scale.pad_px, named, **options)
+        images = _activate(images, norm, scale.dtype, named)
+    images = _convolution(images, 1, 4, 1, scale.pad_px, f"{name}_patch_logits", dtype=scale.dtype)
     return keras.layers.Activation("linear", name=f"{name}_patch_logits", dtype="float32")(images)
 
 

@@ -19,6 +19,18 @@ def weight_initializer() -> keras.initializers.Initializer:
     return keras.initializers.RandomNormal(0.0, WEIGHT_STDDEV)
 
 
+def redraw_kernels(model: keras.Model, gain: float) -> None:
+    """Draws the kernels of a network anew from Glorot and Bengio's normal distribution, times `gain`.
+
+    Biases and the scales of normalisations stay. Source: `xavier_normal_` of PyTorch, with which BicycleGAN
+    begins.
+    """
+    for variable in model.trainable_variables:
+        if len(variable.shape) > 1:
+            draw = keras.initializers.VarianceScaling(gain**2, "fan_avg", "untruncated_normal")
+            variable.assign(draw(variable.shape, "float32"))
+
+
 @keras.utils.register_keras_serializable("tfpix2pix")
 class PaddedConv2D(keras.layers.Conv2D):
     """`Conv2D` with an explicit zero padding of `pad_px` on every side, as in the original code.
