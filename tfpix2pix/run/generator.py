@@ -1,12 +1,12 @@
-"""Opens the trained generator of a run."""
+"""Opens the trained generator of a run, and its encoder, if it has one."""
 
 from pathlib import Path
 
 import keras
 
 from tfpix2pix.config.config import Config
-from tfpix2pix.networks.build import Builder, build_generator
-from tfpix2pix.networks.variables import GENERATOR, average_name
+from tfpix2pix.networks.build import Builder, build_encoder, build_generator
+from tfpix2pix.networks.variables import ENCODER, GENERATOR, average_name
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.run import checkpoints
@@ -21,6 +21,32 @@ def weights_name(workdir: str | Path, weights: str | None = None) -> str:
     The arguments and errors are those of `takes_average`.
     """
     return average_name(GENERATOR) if takes_average(workdir, weights) else GENERATOR
+
+
+def load_encoder(workdir: str | Path, step: int) -> tuple[keras.Model, Config]:
+    """Builds the encoder of latent vectors of a run and restores its weights.
+
+    Args:
+      workdir: folder of the run.
+      step: step of the checkpoint.
+
+    Returns:
+      The encoder, `target_image -> [mean, log_variance]`, and the configuration of the run.
+
+    Raises:
+      UsageError: when the run has no encoder.
+      UserError: when the checkpoint cannot be read.
+    """
+    workdir = Path(workdir)
+    config = read_config(workdir)
+    if config.method != "bicyclegan":
+        raise UsageError(
+            f"{workdir} was trained with `method={config.method}`, which has no encoder of latent vectors; "
+            "`method=bicyclegan` trains one"
+        )
+    encoder = build_encoder(config)
+    checkpoints.restore_model(workdir, step, ENCODER, encoder)
+    return encoder, config
 
 
 def load_generator(

@@ -15,6 +15,10 @@ ids, if those of the training did. out/index.html shows inputs and outputs. A jo
 was stopped goes on with --resume, and several machines share one with --shard=1/4,
 --shard=2/4 and so on. An inpainting model fills what is transparent, or what
 --hole=center cuts out. The same command gives the same pictures.
+
+Where the model has a latent vector, one image has many outputs: --samples_per_image=4
+writes four, --latent_from=photo.png gives all outputs the style of a photo, and
+--interpolate=photo.png:7:12 goes from that style to that of seed 7 in twelve pictures.
 """
 
 import contextlib
@@ -33,7 +37,7 @@ from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning
 from tfpix2pix.run.weights import takes_average
-from tfpix2pix.translate.image_inputs import InputFile, choose_suffix, find_files, list_outputs
+from tfpix2pix.translate.image_inputs import InputFile, choose_suffix, find_files, list_outputs_of
 from tfpix2pix.translate.options import BITS, CROPS, FORMATS, HOLES, Options
 
 
@@ -46,7 +50,7 @@ def main(argv: Sequence[str]) -> None:
 
     def list_files(file: InputFile) -> list[str]:
         suffix = choose_suffix(read_meaning(Path(values["model"])), file.suffix, options.bits, options.format)
-        return list_outputs(file.name, suffix, options.samples_per_image)
+        return list_outputs_of(options, file.name, suffix)
 
     files = find_files(values["input"], output, list_files)
     find_version(Path(values["model"]))  # fails where there is no model, sooner than TensorFlow starts
@@ -122,8 +126,26 @@ def _define_flags(flag_values: flags.FlagValues) -> None:
         ),
     ):
         flags.DEFINE_string(name, default, text, flag_values=flag_values)
+    _define_latents(flag_values)
     _define_numbers(flag_values)
     _define_choices(flag_values)
+
+
+def _define_latents(flag_values: flags.FlagValues) -> None:
+    for name, text in (
+        (
+            "latent_from",
+            "Give all outputs the latent vector of this noise seed, or the one that the encoder of a run of "
+            "--method=bicyclegan finds in this picture.",
+        ),
+        (
+            "interpolate",
+            "Write a strip of N outputs of each image, and an animation of them, given as A:B:N: their "
+            "latent vectors go from that of A to that of B, each a noise seed or a picture, as for "
+            "--latent_from.",
+        ),
+    ):
+        flags.DEFINE_string(name, None, text, flag_values=flag_values)
 
 
 def _define_numbers(flag_values: flags.FlagValues) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,9 +20,10 @@ from tfpix2pix.pipelines.labels.label_files import colour_picture, shows_classes
 from tfpix2pix.pipelines.meaning import MOST_PNG_CHANNELS
 from tfpix2pix.pipelines.tasks.drawings import draw_edges
 from tfpix2pix.pipelines.tasks.holes import center_mask
-from tfpix2pix.translate.formats import find_format
+from tfpix2pix.translate.formats import encode_animation, find_format
 from tfpix2pix.translate.halves import choose_half
-from tfpix2pix.translate.image_inputs import ARRAY_SUFFIX, InputFile, choose_suffix, list_outputs
+from tfpix2pix.translate.image_inputs import ARRAY_SUFFIX, InputFile, choose_suffix, list_outputs_of
+from tfpix2pix.translate.latents import find_latents
 from tfpix2pix.translate.options import Options
 from tfpix2pix.translate.translator import Translator
 
@@ -61,6 +63,7 @@ class FileTranslator:
     def __init__(self, translator: Translator, output: Path, options: Options, at_once: int):
         self._translator, self._output, self._options = translator, output, options
         self._network = threading.Semaphore(at_once)
+        self._latents = find_latents(translator, options)
 
     def __call__(self, file: InputFile) -> Done:
         """Writes the outputs of a file and what the page shows of it.
@@ -79,7 +82,7 @@ class FileTranslator:
         crop, note = choose_half(self._translator, header, self._options)
         options, task = dataclasses.replace(self._options, crop=crop), self._translator.task
         suffix, dtype = choose_kind(self._translator, file, header, options)
-        outputs = list_outputs(file.name, suffix, options.samples_per_image)
+        outputs = list_outputs_of(options, file.name, suffix)
         shown = [each if find_format(each).is_shown else f"{PAGE_FOLDER}/{each}.png" for each in outputs]
         input_file = f"{PAGE_FOLDER}/{file.name}.jpg"
         width = header.width if crop == "none" else header.width // 2
@@ -93,10 +96,12 @@ class FileTranslator:
                 "of class ids, so it makes nothing sensible of a photo or of other colours"
             )
         ids = self._read_instances(file, picture.shape[:2])
-        for sample, output_file in enumerate(outputs):
-            with self._network:
-                generated = self._translator(picture, options.noise_seed, sample, dtype, instance_ids=ids)
-            self._write_output(output_file, shown[sample], generated)
+        if options.interpolate:
+            self._write_interpolation(outputs, picture, ids)
+        else:
+            for sample, output_file in enumerate(outputs):
+                generated = self._generate(picture, sample, dtype, ids)
+                self._write_output(output_file, shown[sample], generated)
         shown_input = show_input(task, task.read_picture(widen(picture, np.float32)))
         _write(self._output / input_file, tf.io.encode_jpeg(shown_input, quality=90).numpy())
         return Done(header, row, note)
@@ -110,6 +115,33 @@ class FileTranslator:
             raise BadImageError(f"{file.path} has no map of instances {maps[0].with_suffix('.png')}")
         check_instances(found[0], (size[0], size[1]))
         return load_instances(found[0])[..., 0]
+
+    def _generate(
+        self,
+        picture: np.ndarray,
+        sample: int,
+        dtype: np.dtype,
+        ids: np.ndarray | None,
+        latent: np.ndarray | None = None,
+    ) -> np.ndarray:
+        if latent is None and self._latents is not None:
+            latent = self._latents[0]
+        with self._network:
+            return self._translator(
+                picture, self._options.noise_seed, sample, dtype, latent=latent, instance_ids=ids
+            )
+
+    def _write_interpolation(
+        self, outputs: Sequence[str], picture: np.ndarray, ids: np.ndarray | None
+    ) -> None:
+        """Writes a strip of pictures whose latent vectors go from one to another, and an animation."""
+        strip_file, animation_file = (self._output / each for each in outputs)
+        pictures = [
+            show_image(widen(self._generate(picture, 0, np.dtype(np.uint8), ids, latent), np.float32))
+            for latent in (() if self._latents is None else self._latents)
+        ]
+        _write(strip_file, tf.io.encode_png(np.concatenate(pictures, axis=1)).numpy())
+        _write(animation_file, encode_animation(pictures))
 
     def _write_output(self, output_file: str, shown_file: str, generated: np.ndarray) -> None:
         path = self._output / output_file

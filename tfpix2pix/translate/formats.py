@@ -1,7 +1,7 @@
 """The kinds of files that outputs are written as: what each can hold, and how it is encoded."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
@@ -122,3 +122,16 @@ def _list_able(channels: int, dtype: np.dtype) -> list[str]:
 def _join(items: Any) -> str:
     *first, last = map(str, items)
     return f"{', '.join(first)} or {last}" if first else last
+
+
+def encode_animation(pictures: Sequence[Picture], frame_msec: int = 100) -> bytes:
+    """Returns a WebP file that shows pictures forwards and backwards, for ever.
+
+    Args:
+      pictures: uint8 [H, W, 3], all of one size, at least 2.
+      frame_msec: how long each is shown, in ms.
+    """
+    first, *others = [Image.fromarray(np.asarray(each)) for each in [*pictures, *pictures[-2:0:-1]]]
+    contents = io.BytesIO()
+    first.save(contents, "WebP", save_all=True, append_images=others, duration=frame_msec, loop=0, quality=90)
+    return contents.getvalue()

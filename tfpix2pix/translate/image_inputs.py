@@ -19,9 +19,10 @@ from tfpix2pix.pipelines.catalogue import FORMATS
 from tfpix2pix.pipelines.files.image_listing import is_image, list_files, list_folders, walk_folders
 from tfpix2pix.pipelines.files.matching import compose
 from tfpix2pix.pipelines.meaning import MOST_PNG_CHANNELS, Meaning
-from tfpix2pix.translate.options import SUFFIXES
+from tfpix2pix.translate.options import SUFFIXES, Options
 
 ARRAY_SUFFIX = ".npy"
+ANIMATION_SUFFIX = ".webp"
 
 
 class InputFile(NamedTuple):
@@ -100,6 +101,19 @@ def list_outputs(name: str, suffix: str = ".png", samples: int = 1) -> list[str]
       samples: number of outputs.
     """
     return [f"{name}_{n}{suffix}" for n in range(1, samples + 1)] if samples > 1 else [f"{name}{suffix}"]
+
+
+def list_outputs_of(options: Options, name: str, suffix: str) -> list[str]:
+    """Returns the files that the outputs of an input are written to, as `options` ask for them.
+
+    Args:
+      options: what is done to the files.
+      name: name of the outputs, without a suffix.
+      suffix: suffix of the outputs; a strip and an animation have their own.
+    """
+    if options.interpolate:
+        return [f"{name}_strip.png", f"{name}{ANIMATION_SUFFIX}"]
+    return list_outputs(name, suffix, options.samples_per_image)
 
 
 def find_inputs(pattern: str, output: Path) -> tuple[Path, list[Path]]:

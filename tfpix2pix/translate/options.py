@@ -36,10 +36,14 @@ class Options:
       resume: whether files whose outputs exist already are left out.
       instances: folder of maps of instances, which have the names of the images, for a model with
         `boundaries`; None takes the classes for the instances.
+      latent_from: a noise seed, or a file of a picture, whose latent vector all outputs get; None draws
+        the latent vector from `noise_seed`.
+      interpolate: `A:B:N`, for a strip and an animation of N outputs of each file, whose latent vectors go
+        from A to B, each a noise seed or a file of a picture; None for outputs as usual.
       shard: `i/n`: of every n files the i-th is translated, from `1/n` to `n/n`.
 
     Raises:
-      UsageError: for a shard that is not one.
+      UsageError: for a shard or an interpolation that is not one, or for options that exclude each other.
     """
 
     noise_seed: int = 0
@@ -51,6 +55,8 @@ class Options:
     format: str | None = None
     batch_size: int = 4
     resume: bool = False
+    latent_from: str | None = None
+    interpolate: str | None = None
     shard: str = "1/1"
     instances: str | None = None
 
@@ -61,6 +67,25 @@ class Options:
                 "`shard` is i/n with i from 1 to n, such as 1/4 for the first of four machines. "
                 f"Received: {self.shard}"
             )
+
+        if self.interpolate:
+            _ = self.ends  # which raises
+        for name in ("latent_from", "interpolate"):
+            if getattr(self, name) and self.samples_per_image > 1:
+                raise UsageError(f"`{name}` decides the latent vectors, so `samples_per_image` must be 1")
+        if self.latent_from and self.interpolate:
+            raise UsageError("`latent_from` and `interpolate` exclude each other; drop one of the two")
+
+    @property
+    def ends(self) -> tuple[str, str, int]:
+        """The parts A, B and N of `interpolate`."""
+        found = re.fullmatch(r"(.+):([^:]+):(\d+)", self.interpolate or "")
+        if not found or int(found[3]) < 2:
+            raise UsageError(
+                "`interpolate` is A:B:N, where A and B are noise seeds or files of pictures, and N is the "
+                f"number of outputs, at least 2, such as 3:7:12. Received: {self.interpolate}"
+            )
+        return found[1], found[2], int(found[3])
 
     def _shard(self) -> tuple[int, int]:
         found = re.fullmatch(r"(\d+)/(\d+)", self.shard)

@@ -1,0 +1,111 @@
+"""Latent vectors from seeds and pictures, and what lies between two of them."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.helpers import runs
+from tests.helpers.tiny_run import write_run
+from tests.helpers.translating import translate
+from tfpix2pix.config.config import make_config
+from tfpix2pix.networks.inference import sample_seed
+from tfpix2pix.networks.latent import draw_normal
+from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.run.generator import load_encoder
+from tfpix2pix.translate.latents import encode_latent, find_latents
+from tfpix2pix.translate.options import Options
+from tfpix2pix.translate.translator import Translator
+
+CONFIG = make_config(
+    dataset="synthetic",
+    direction="BtoA",
+    method="bicyclegan",
+    image_size=32,
+    depth=3,
+    base_filters=4,
+    discriminator_layers=1,
+    latent_size=4,
+)
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory) -> Path:
+    return write_run(tmp_path_factory.mktemp("runs") / "bicycle", CONFIG)
+
+
+@pytest.fixture(scope="module")
+def translator(workdir) -> Translator:
+    return Translator(workdir)
+
+
+def _save(file: Path, seed: int = 0) -> Path:
+    pixels = np.random.default_rng(seed).integers(0, 256, (32, 32, 3), np.uint8)
+    Image.fromarray(pixels).save(file)
+    return file
+
+
+def _draw(seed: int) -> np.ndarray:
+    return draw_normal(sample_seed(seed)[None], 4, -1)[0].numpy()
+
+
+def test_between_a_seed_and_a_picture(workdir, translator, tmp_path):
+    picture = _save(tmp_path / "a:b.png")
+    latents = find_latents(translator, Options(interpolate=f"{picture}:7:5"))
+    encoder, _ = load_encoder(workdir, 2)
+    mean, _ = encoder(np.asarray(Image.open(picture), np.float32)[None] / 127.5 - 1)
+    np.testing.assert_allclose(latents[0], mean[0], atol=1e-5)
+    np.testing.assert_allclose(latents[-1], _draw(7), atol=1e-6)
+    np.testing.assert_allclose(latents[1], 0.75 * latents[0] + 0.25 * latents[-1], atol=1e-6)
+    assert latents.shape == (5, 4)
+    np.testing.assert_array_equal(encode_latent(translator, np.asarray(Image.open(picture))), latents[0])
+    (only,) = find_latents(translator, Options(latent_from=str(picture)))
+    np.testing.assert_array_equal(only, latents[0])
+    assert find_latents(translator, Options()) is None
+
+
+def test_the_command_writes_a_strip_and_an_animation(workdir, translator, tmp_path):
+    picture = _save(tmp_path / "in.png")
+    translate(model=workdir, input=picture, output=tmp_path / "out", interpolate="3:8:4")
+    pixels = np.asarray(Image.open(picture))
+    shares = np.linspace(0, 1, 4)
+    frames = [translator(pixels, latent=(1 - share) * _draw(3) + share * _draw(8)) for share in shares]
+    strip = np.asarray(Image.open(tmp_path / "out" / "in_strip.png"), np.int16)
+    np.testing.assert_allclose(strip, np.concatenate(frames, axis=1), atol=1)
+    with Image.open(tmp_path / "out" / "in.webp") as animation:
+        assert (animation.n_frames, animation.size) == (6, (32, 32))
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "in_strip.png" in page and "in.webp" in page
+    translate(model=workdir, input=picture, output=tmp_path / "one", latent_from=3)
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "one" / "in.png")), frames[0])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"interpolate": "3:8"}, "`interpolate` is A:B:N.*Received: 3:8"),
+        ({"interpolate": "3:8:1"}, "number of outputs, at least 2"),
+        ({"interpolate": "3:8:4", "latent_from": "3"}, "exclude each other"),
+        ({"latent_from": "3", "samples_per_image": 2}, "`samples_per_image` must be 1"),
+    ],
+)
+def test_options_that_cannot_work_are_refused(settings, message):
+    with pytest.raises(UsageError, match=message):
+        Options(**settings)
+
+
+def test_a_missing_picture_is_named(translator):
+    with pytest.raises(UsageError, match="noise seed or from a picture; nowhere.png is neither"):
+        find_latents(translator, Options(latent_from="nowhere.png"))
+
+
+def test_models_without_latent_vector_or_encoder_say_so(tmp_path):
+    run = write_run(tmp_path / "plain")
+    picture = _save(tmp_path / "in.png")
+    flags = ["--model", run, "--input", picture, "--output", tmp_path / "out", "--latent_from=3"]
+    process = runs.call([sys.executable, "-m", "tfpix2pix.translate", *flags])
+    assert process.returncode == 2 and "--latent_from is for a model with a latent vector" in process.stderr
+    with pytest.raises(UsageError, match="`method=pix2pix`, which has no encoder"):
+        load_encoder(run, 2)

@@ -1,0 +1,72 @@
+"""The latent vectors that pictures are translated with: encoded from a picture, or between two ends."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tfpix2pix.networks.inference import sample_seed
+from tfpix2pix.networks.latent import STREAM, draw_normal
+from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.files.image_files import load_image
+from tfpix2pix.pipelines.tasks.transforms import resize, to_unit_range
+from tfpix2pix.run.generator import load_encoder
+from tfpix2pix.translate.options import Options
+from tfpix2pix.translate.translator import Translator
+
+Latents = npt.NDArray[np.float32]  # [N, latent_size]
+
+
+def find_latents(translator: Translator, options: Options) -> Latents | None:
+    """Returns the latent vectors of the outputs of each picture; None where the noise seed decides them.
+
+    Args:
+      translator: the model.
+      options: `latent_from` gives one vector, `interpolate` as many as it says.
+
+    Raises:
+      UsageError: when the model has no latent vector, or no encoder where a picture has to be encoded.
+      BadImageError: when such a picture cannot be read.
+    """
+    if not (options.latent_from or options.interpolate):
+        return None
+    if not translator.latent_size:
+        name = "latent_from" if options.latent_from else "interpolate"
+        raise UsageError(
+            f"`{name}` is for a model with a latent vector, which {translator.title} does not have; train "
+            "one with `method=bicyclegan`, or with `latent_size=8`"
+        )
+    if options.latent_from:
+        return _find_end(translator, options.latent_from)[None]
+    first, last, count = options.ends
+    ends = [_find_end(translator, end) for end in (first, last)]
+    shares = np.linspace(0, 1, count, dtype=np.float32)[:, None]
+    return (1 - shares) * ends[0] + shares * ends[1]
+
+
+def _find_end(translator: Translator, end: str) -> np.ndarray:
+    """Returns the latent vector of a noise seed, or of the picture in a file."""
+    if end.lstrip("-").isdigit():
+        return draw_normal(sample_seed(int(end))[None], translator.latent_size, STREAM)[0].numpy()
+    if not Path(end).is_file():
+        raise UsageError(f"a latent vector comes from a noise seed or from a picture; {end} is neither")
+    return encode_latent(translator, load_image(Path(end), translator.task.picture_channels[1]))
+
+
+def encode_latent(translator: Translator, picture: npt.NDArray[np.uint8]) -> np.ndarray:
+    """Returns the latent vector that the encoder of a run finds in a picture, float32 [latent_size].
+
+    Args:
+      translator: a run of `method=bicyclegan`.
+      picture: uint8 [H, W, C], of what the run generates; it is resized to the size of the training.
+
+    Raises:
+      UsageError: when the model has no encoder.
+    """
+    if translator.step is None:
+        raise UsageError(
+            f"the encoder of latent vectors is in a run, and {translator.title} is a SavedModel; take the run"
+        )
+    encoder, config = load_encoder(translator.workdir, translator.step)
+    mean, _ = encoder(resize(to_unit_range(picture[None]), config.image_size), training=False)
+    return mean[0].numpy()
