@@ -190,6 +190,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path):
         ({"latent_size": 0}, "`method=bicyclegan` takes a latent vector; give `latent_size=8`"),
         ({"objective": "l1"}, "takes `objective=l1.gan` or `l1.cgan`. Received: l1"),
         ({"lambda_mode_seeking": 1.0}, "`lambda_mode_seeking` has no effect with `method=bicyclegan`"),
+        ({"image_size": 40}, "`image_size` must be at least 48 px on each side with `discriminator=pyramid`"),
         ({"method": "pix2pix", "lambda_kl": 1.0}, "`lambda_kl` has no effect with `method=pix2pix`"),
     ],
 )

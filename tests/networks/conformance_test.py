@@ -85,8 +85,9 @@ def _build(name: str) -> keras.Model:
 
 def _draw_inputs(model: keras.Model) -> list[tf.Tensor]:
     draw = np.random.default_rng(0)
-    # What the larger discriminators need for their first logit; the 70 px one needs 24 px.
-    sides = {"discriminator_142px": 48, "discriminator_286px": 96, "discriminator_574px": 192}
+    # What the larger discriminators need for their first logit; the 70 px one needs 24 px,
+    # and twice as many at two sizes.
+    sides = {"pyramid": 48, "discriminator_142px": 48, "discriminator_286px": 96, "discriminator_574px": 192}
     side = next((side for name, side in sides.items() if name in model.name), 24)
     return [
         tf.constant(draw.integers(-9, 9, (2, 2)), tf.int32)

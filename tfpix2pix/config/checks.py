@@ -74,12 +74,8 @@ def _check_networks(config: "Config") -> None:
     deepest = min(config.image_size).bit_length() - 1
     if config.depth is not None and config.depth > deepest:
         raise UsageError(f"`depth` must be at most {deepest} for this `image_size`. Received: {config.depth}")
-    if config.lambda_mode_seeking and not config.latent_size:
-        raise UsageError(
-            "`lambda_mode_seeking` compares samples of a latent vector; give `latent_size=8` too"
-        )
-    if config.latent_at != list_fields(config)["latent_at"].default and not config.latent_size:
-        raise UsageError("`latent_at` is for a latent vector; give `latent_size=8` too")
+    _check_latent(config)
+    _check_pyramid(config)
     _check_bicyclegan(config)
     if config.norm_backend == "addons" and config.normalization != "instance":
         raise UsageError(
@@ -100,6 +96,27 @@ def _check_vgg(config: "Config") -> None:
     if config.lambda_vgg and config.output_channels != 3:
         raise UsageError(
             f"`lambda_vgg` is for targets in colour. Received: `output_channels={config.output_channels}`"
+        )
+
+
+def _check_latent(config: "Config") -> None:
+    if config.lambda_mode_seeking and not config.latent_size:
+        raise UsageError(
+            "`lambda_mode_seeking` compares samples of a latent vector; give `latent_size=8` too"
+        )
+    if config.latent_at != list_fields(config)["latent_at"].default and not config.latent_size:
+        raise UsageError("`latent_at` is for a latent vector; give `latent_size=8` too")
+
+
+def _check_pyramid(config: "Config") -> None:
+    # Of the smallest size, the last two convolutions need 3 px.
+    least_size = 3 * 2 ** (config.discriminator_layers + config.num_discriminators - 1)
+    is_built = config.objective != "l1" and config.discriminator == "pyramid"
+    if is_built and min(config.image_size) < least_size:
+        raise UsageError(
+            f"`image_size` must be at least {least_size} px on each side with `discriminator=pyramid`, "
+            f"`discriminator_layers={config.discriminator_layers}` and "
+            f"`num_discriminators={config.num_discriminators}`. Received: {text(config.image_size)}"
         )
 
 
