@@ -10,6 +10,7 @@ import uvicorn
 
 from tfpix2pix.translate.translator import Translator
 from tfpix2pix.web.address import Address, find_url, open_socket
+from tfpix2pix.web.demo.about import describe_translator
 from tfpix2pix.web.demo.application import Limits, make_demo
 from tfpix2pix.web.demo.input import describe_input, origin_of_translator, read_examples
 from tfpix2pix.web.demo.models import LocalPainter
@@ -50,6 +51,7 @@ def serve_model(
         sheet,
         read_examples(origin, sheet) if examples else (),
         limits,
+        card=describe_translator(translator, model, origin),
     )
     with open_socket(Address(port=port)) as listening:
         server = uvicorn.Server(configure(app, Address(port=port)))

@@ -12,7 +12,11 @@ from tfpix2pix.run.checkpoints import read_date
 from tfpix2pix.translate.translator import Translator
 from tfpix2pix.web.demo.input import Origin
 
-_PAPERS = {"pix2pix": "https://arxiv.org/abs/1611.07004", "pix2pixhd": "https://arxiv.org/abs/1711.11585"}
+_PAPERS = {
+    "pix2pix": "https://arxiv.org/abs/1611.07004",
+    "pix2pixhd": "https://arxiv.org/abs/1711.11585",
+    "bicyclegan": "https://arxiv.org/abs/1711.11586",
+}
 _SIDES = {
     "AtoB": "A to B, from the left image of a pair to the right one",
     "BtoA": "B to A, from the right image of a pair to the left one",
