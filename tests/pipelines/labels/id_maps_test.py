@@ -255,7 +255,8 @@ def test_a_source_says_what_its_images_stand_for(tmp_path):
     source = datasets.open_split("mine", "train", data_dir=tmp_path, val_percent=0)
     told = source.meaning.to_json()
     assert told["input"] == {
-        "channels": 3, "dtype": "uint8", "range": [0, 255], "suffix": ".png", "palette": None, "ids": [], "instances": False,
+        "channels": 3, "dtype": "uint8", "range": [0, 255], "suffix": ".png", "palette": None, "ids": [],
+        "instances": False,
     }  # fmt: skip
     assert told["target"]["palette"] == PALETTE and told["target"]["ids"] == [0, 1]
     assert Meaning.from_json(json.loads(json.dumps(told))).to_json() == told
