@@ -50,6 +50,13 @@ def test_photos_are_turned(painter):
     assert turned.shape[:2] == picture().size
 
 
+def test_a_jpeg_of_very_many_scans_is_said_to_be_one(painter):
+    whole = save(picture(), "JPEG", progressive=True)
+    last = whole.rindex(b"\xff\xda")
+    with pytest.raises(BadPictureError, match="^The JPEG has more than 500 scans; save it anew.$"):
+        painter.translate(whole[:-2] + whole[last:-2] * 500 + whole[-2:], 7, 1)
+
+
 def test_other_formats_are_refused_with_a_sentence(painter):
     array = io.BytesIO()
     np.save(array, np.zeros((4, 4, 3), np.float32))

@@ -9,7 +9,8 @@ import tensorflow as tf
 from tfpix2pix.export.names import DEFAULT_SIGNATURE, IMAGE_BYTES, NOISE_SEED, SEEDED
 from tfpix2pix.networks.inference import sample_seed
 from tfpix2pix.pipelines.base.errors import UsageError
-from tfpix2pix.pipelines.files.headers_in_graph import parse_header_in_graph
+from tfpix2pix.pipelines.files.headers_in_graph import has_too_many_scans, parse_header_in_graph
+from tfpix2pix.pipelines.files.image_headers import JPEG_SCAN, JPEG_START, MAX_JPEG_SCANS
 from tfpix2pix.pipelines.labels.label_files import decode_picture
 from tfpix2pix.pipelines.tasks.transforms import to_uint8, to_unit_range
 from tfpix2pix.serving.remote_model import RemoteModel, ServingError
@@ -77,6 +78,10 @@ class _Painter:
             raise BadPictureError(
                 f"The image has {width} x {height} pixels, more than the {self.max_pixels:,} allowed."
             )
+        # Few files may have too many, and to count bytes takes a small part of the time of the search.
+        may_have = contents.startswith(JPEG_START) and contents.count(JPEG_SCAN) > MAX_JPEG_SCANS
+        if may_have and has_too_many_scans(tf.constant(contents)):
+            raise BadPictureError(f"The JPEG has more than {MAX_JPEG_SCANS} scans; save it anew.")
 
 
 class LocalPainter(_Painter):
