@@ -61,5 +61,5 @@ def report_bad(reasons: Sequence[str], num_pairs: int, on_bad_image: str) -> Non
     if len(reasons) == num_pairs:
         raise BadImageError(f"{summary}, so none is left: {join_some(reasons, '; ')}")
     for reason in reasons[:MAX_LISTED]:
-        warn(f"skipped {reason}")
+        warn(f"skipped: {reason}")
     warn(f"{summary} and {'is' if len(reasons) == 1 else 'are'} left out")
