@@ -253,6 +253,8 @@ def _explain_by_hand(spec: DatasetSpec, data_dir: Path) -> str:
         return f"there is no folder {folder}; `data_dir` takes the folder of the pairs"
     if folder.exists() and not folder.is_dir():
         return f"{folder} is a file; `data_dir` takes the folder of the pairs"
+    if folder.name == spec.name not in CATALOGUE and not any(folder.iterdir()):
+        return f"{folder} holds nothing; `data_dir` takes the folder of the pairs"
     place = (
         f"There is no folder {folder / spec.name}, and no train/, val/ or test/ in {folder} (`data_dir`), "
         f"which {describe_folder(folder)}."

@@ -91,6 +91,12 @@ def test_two_folders_of_unknown_names_in_a_split(data_dir):
     assert len(datasets.open_split("mine", "train", data_dir=data_dir)) == 1
 
 
+def test_an_empty_folder_of_the_name(tmp_path):
+    (folder := tmp_path / "mine").mkdir()
+    message = _message(folder)
+    assert message == f"{folder} holds nothing; `data_dir` takes the folder of the pairs"
+
+
 def test_nothing_that_helps(data_dir):
     message = _message(data_dir)
     assert "which holds nothing. mine is not one of " in message
