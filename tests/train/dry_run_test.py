@@ -43,6 +43,14 @@ def test_it_opens_the_data_counts_and_writes_nothing(tmp_path):
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_a_name_that_is_nearly_the_catalogues_is_told(tmp_path, capsys):
+    data_dir = runs.write_dataset(tmp_path / "tiny")
+    for name, meant in (("Facades", "facades"), ("facade", "facades"), ("tiny", None)):
+        describe_training(runs.tiny_config(data_dir, dataset=name), tmp_path / "run")
+        told = f"warning: `dataset={name}` is not a name of the catalogue; did you mean {meant}?"
+        assert (told in capsys.readouterr().err) == (meant is not None)
+
+
 def test_it_tells_where_a_run_would_go_on(tmp_path):
     run = write_run(
         tmp_path / "run", config := make_config(dataset="synthetic", image_size=32, depth=3, steps=9)

@@ -8,9 +8,11 @@ import tensorflow as tf
 from tfpix2pix.config import options
 from tfpix2pix.config.config import Config
 from tfpix2pix.networks.build import build_discriminator, build_generator
+from tfpix2pix.pipelines.base import suggestions
 from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.naming import name_flags
 from tfpix2pix.pipelines.base.progress import warn
+from tfpix2pix.pipelines.catalogue import CATALOGUE
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.placing.dataset_folder import find_dataset_folder
 from tfpix2pix.run import checkpoints, next_commands, splits
@@ -82,6 +84,8 @@ def _describe_data(
     splits.find_input_palette(config, train_source.meaning)
     if misfit := find_misfit(config, train_source, val_source):
         warn(misfit)
+    if spec.name not in CATALOGUE and (meant := suggestions.suggest(spec.name, CATALOGUE)):
+        warn(f"`dataset={spec.name}` is not a name of the catalogue{meant}")
     lines = [("train", _describe_source(train_source)), ("val", _describe_source(val_source))]
     return lines, (train_source, val_source), len(train_source)
 
