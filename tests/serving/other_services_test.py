@@ -21,7 +21,10 @@ PICTURE = as_picture(b"pixels")
 
 @contextlib.contextmanager
 def _serve(metadata, answer, status=200, pause_sec=0.0):
-    """Serves two bodies, bytes or what JSON can hold, one byte every `pause_sec`; yields the URL."""
+    """Serves two bodies, bytes or what JSON can hold, one byte every `pause_sec`; yields the URL.
+
+    The second one may be a function of the request.
+    """
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def _answer(self, body):
@@ -39,8 +42,8 @@ def _serve(metadata, answer, status=200, pause_sec=0.0):
             self._answer(metadata)
 
         def do_POST(self):
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self._answer(answer)
+            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            self._answer(answer(request) if callable(answer) else answer)
 
         def log_message(self, *_):
             pass
@@ -110,6 +113,19 @@ def test_what_is_no_picture_is_no_output(answer, text, tmp_path, capsys):
         client.main([*command, f"--url={url}"])
     assert text in f"{raised.value}{capsys.readouterr().err}"
     assert not list((tmp_path).rglob("out/*"))
+
+
+def test_an_answer_that_is_no_base64_fails_one_image_alone(tmp_path, capsys):
+    def answer(request):
+        is_bad = request["instances"][0]["image_bytes"]["b64"] == base64.b64encode(b"bad").decode()
+        return {"predictions": [{"b64": "no base64" if is_bad else base64.b64encode(PICTURE).decode()}]}
+
+    for name, contents in (("a", b"bad"), ("b", PICTURE)):
+        (tmp_path / f"{name}.png").write_bytes(contents)
+    with _serve(METADATA, answer) as url, pytest.raises(UserError, match="1 of 2 images could not be"):
+        client.main(["client", "--model=m", f"--input={tmp_path}", f"--output={tmp_path}/out", f"--url={url}"])
+    assert "a.png: model m" in capsys.readouterr().err
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["b.png"]
 
 
 def test_a_whole_picture_is_one(tmp_path):

@@ -161,7 +161,8 @@ def decode_answer(answer: Mapping[str, Any], signature: Signature) -> dict[str, 
             columns = {name: [row[name] for row in columns] for name in names}
         return {name: _decode(columns[name], spec.dtype) for name, spec in signature.outputs.items()}
     except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
-        raise TransportError("UNKNOWN", f"the answer does not have the outputs {', '.join(names)}") from error
+        text = f"the answer does not have the outputs {', '.join(names)}"
+        raise TransportError("DATA_LOSS", text) from error
 
 
 def _decode(value: Any, dtype: str) -> np.ndarray:
