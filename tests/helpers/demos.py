@@ -32,6 +32,7 @@ def serve_model(
     examples: bool = False,
     limits: Limits | None = None,
     port: int = 0,
+    is_warm: bool = False,
 ) -> Iterator[Place]:
     """Yields where the demo of a run or SavedModel is.
 
@@ -41,13 +42,17 @@ def serve_model(
       examples: whether examples are offered.
       limits: limits of requests; None takes those of the command, without a limit of the rate.
       port: the port; 0 takes any free one.
+      is_warm: whether the model is warmed up first, as the command does.
     """
     limits = limits or Limits(requests_per_sec=100)
     translator = Translator(model)
     origin = origin_of_translator(translator)
     sheet = describe_input(origin, kind)
+    painter = LocalPainter(translator, limits.max_pixels)
+    if is_warm:
+        painter.warm_up(sheet.size)
     app = make_demo(
-        LocalPainter(translator, limits.max_pixels),
+        painter,
         sheet,
         read_examples(origin, sheet) if examples else (),
         limits,

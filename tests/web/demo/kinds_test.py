@@ -43,6 +43,14 @@ def test_a_model_of_four_channels_takes_alpha(tmp_path):
     assert (answers[0] != answers[1]).any()
 
 
+@pytest.mark.parametrize(("dropout", "has_noise"), [("paper", True), ("none", False)])
+def test_a_warm_model_knows_whether_the_seed_matters(tmp_path, dropout, has_noise):
+    run = write_run(tmp_path / "run", dataclasses.replace(CONFIG, dropout=dropout))
+    painter = LocalPainter(Translator(run), 20_000)
+    painter.warm_up((32, 32))
+    assert painter.has_noise == has_noise
+
+
 def test_photos_are_turned(painter):
     exif = Image.Exif()
     exif[0x0112] = 6

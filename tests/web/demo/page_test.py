@@ -648,6 +648,14 @@ def test_a_number_that_is_no_seed_is_told(visit, labels_server):
     assert "noise_seed=7" in visitor.urls[-1]
 
 
+def test_a_model_without_noise_has_no_seed_to_choose(visit, tmp_path):
+    with serve_model(_write_run(tmp_path, direction="BtoA", dropout="none"), is_warm=True) as place:
+        visitor = visit(place, f"#size={SIDE}x{SIDE}&seed=7&samples=4")
+        for name in ("#seed", "#seed-number", "#four", "#seed-note"):
+            assert visitor.page.locator(name).is_hidden()
+        assert "samples=1" in visitor.urls[-1]
+
+
 def test_a_server_that_does_not_answer_is_said_to_be_slow(visit, labels_server):
     visitor = visit(labels_server)
     visitor.page.clock.install()

@@ -60,7 +60,7 @@ def make_demo(
     """Returns the application.
 
     Args:
-      painter: the model.
+      painter: the model, which says whether it has noise once it is warm.
       sheet: what people make for the model.
       examples: what people may begin with.
       limits: limits of requests.
@@ -71,7 +71,11 @@ def make_demo(
     app = make_application(max_body_bytes=limits.max_bytes, allowed_hosts=allowed_hosts)
     add_page(app, "/", STATIC_FOLDER / "index.html")
     add_files(app, demo=STATIC_FOLDER)
-    description = {**_describe(sheet, examples, limits), "card": [dataclasses.asdict(fact) for fact in card]}
+    description = {
+        **_describe(sheet, examples, limits),
+        "has_noise": painter.has_noise,
+        "card": [dataclasses.asdict(fact) for fact in card],
+    }
     queue = WorkQueue(limits.max_waiting)
     of_page, of_address = (_make_rate(limits.requests_per_sec * pages) for pages in (1, PAGES_PER_ADDRESS))
 

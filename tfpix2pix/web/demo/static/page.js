@@ -70,6 +70,7 @@ export class Page {
     listFacts($("facts"), this.model.card);
     listKeys($("tool-keys"), $("tool-names"), this.tools.describe());
     $("full-screen").hidden = !document.fullscreenEnabled;
+    for (const id of ["settings", "seed-note"]) $(id).hidden = !this.model.has_noise;
     $("examples").hidden = !examples.length;
     $("example-strip").append(...examples.map((name, place) => this.makeExample(name, place)));
   }
@@ -196,7 +197,7 @@ export class Page {
     if (!link) return null;
     const { turn } = this;
     const document = await this.documents.readLink(link);
-    if (turn === this.turn) this.settings.show(link.seed, link.isFour);
+    if (turn === this.turn) this.settings.show(link.seed, link.isFour && this.model.has_noise);
     return document;
   }
 
