@@ -105,7 +105,7 @@ def test_fit_takes_pairs_in_every_form():
     assert set(losses.values()) == {losses["arrays"]}
 
 
-def test_what_fit_cannot_take_is_refused():
+def test_what_the_model_cannot_do_is_refused():
     model = _compiled()
     refusal = UsageError if IS_KERAS_3 else Exception  # Keras 2 wraps what happens in `train_step`
     with pytest.raises(refusal, match="no target image"):
@@ -118,6 +118,8 @@ def test_what_fit_cannot_take_is_refused():
         model.fit(X, Y, class_weight={0: 1.0}, verbose=0)
     with pytest.raises(refusal, match="a dictionary with image"):
         model.predict({"image": X}, verbose=0)
+    with pytest.raises(UsageError, match=r"tfpix2pix.export_saved_model\(model.generator, folder\)"):
+        model.export("folder")
     with pytest.raises(ValueError, match="takes a conditional one"):
         Pix2Pix(_networks()[0])
 

@@ -30,9 +30,9 @@ class Pix2Pix(keras.Model):
     `fit` and `evaluate` take images, float [B, H, W, C] in [-1, 1]: a `tf.data.Dataset` or a
     `keras.utils.PyDataset` of pairs (x, y), or of dictionaries as `build_dataset` makes them, or
     arrays x and y. `fit` reports the losses of the step; `evaluate` reports `l1`, `psnr` and `ssim`, which
-    callbacks know as `val_l1`, `val_psnr` and `val_ssim`. `predict` and a call take images, or
-    `[images, noise_seed]`; without noise seeds all images get the same one, so that the answer is the same
-    each time. In training the noise differs from step to step.
+    callbacks know as `val_l1` (`mode="min"`), `val_psnr` and `val_ssim` (`mode="max"`). `predict` and a call
+    take images, or `[images, noise_seed]`; without noise seeds all images get the same one, so that the
+    answer is the same each time. In training the noise differs from step to step.
 
     Under `MirroredStrategy`, build and compile the model inside `strategy.scope()`. A training on several
     machines is for `train_and_evaluate`, with `strategy=multiworker`.
@@ -209,6 +209,10 @@ class Pix2Pix(keras.Model):
         """Returns the generated images; the arguments are those of `keras.Model.predict`."""
         self._warn_once("predict", x)
         return super().predict(x, *args, **kwargs)
+
+    def export(self, *args, **kwargs):
+        """Raises UsageError: the generator is what is exported, by `tfpix2pix.export_saved_model`."""
+        raise UsageError("export the generator: tfpix2pix.export_saved_model(model.generator, folder)")
 
     def _warn_once(self, call: str, x: Any, y: Any = None) -> None:
         """Looks at the images of the first call of its kind."""
