@@ -128,6 +128,21 @@ def test_an_answer_that_is_no_base64_fails_one_image_alone(tmp_path, capsys):
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["b.png"]
 
 
+def test_samples_of_an_image_have_seeds_of_their_own():
+    seeds = {"dtype": "DT_INT32", "tensor_shape": {"dim": [{"size": "-1"}, {"size": "2"}]}}
+    signature = {**SIGNATURE, "inputs": {"image_bytes": FILES, "noise_seed": seeds}}
+    metadata = {"metadata": {"signature_def": {"signature_def": {"serving_default_seeded": signature}}}}
+    sent = []
+
+    def answer(request):
+        sent.extend(row["noise_seed"] for row in request["instances"])
+        return {"predictions": [{"b64": base64.b64encode(PICTURE).decode()}] * len(request["instances"])}
+
+    with _serve(metadata, answer) as url, RemoteModel(url, "m") as model:
+        assert model.translate([b"a"] * 2, noise_seed=-7, samples=range(2)) == [PICTURE] * 2
+    assert sent == [[-7, 0], [-7, 1]]
+
+
 def test_a_whole_picture_is_one(tmp_path):
     answer = {"predictions": [{"b64": base64.b64encode(PICTURE).decode()}]}
     with _serve(METADATA, answer) as url, RemoteModel(url, "m") as model:

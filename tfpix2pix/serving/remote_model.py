@@ -157,7 +157,11 @@ class RemoteModel:
         return self._insist(lambda: self._transport.predict(arrays, signature, found))
 
     def translate(
-        self, images: Sequence[bytes], signature: str = DEFAULT_SIGNATURE, noise_seed: int | None = None
+        self,
+        images: Sequence[bytes],
+        signature: str = DEFAULT_SIGNATURE,
+        noise_seed: int | None = None,
+        samples: Sequence[int] | None = None,
     ) -> list[bytes]:
         """Translates image files.
 
@@ -166,6 +170,8 @@ class RemoteModel:
           signature: name of a signature that takes files.
           noise_seed: seed of the noise, of which the lower 32 bits count. The outputs of an image depend on
             it, and not on the batch. None leaves the noise to the server.
+          samples: which one of the many outputs that one `noise_seed` gives, from 0, for each image. None
+            takes the first one of each.
 
         Returns:
           Contents of PNG files, in the order of `images`.
@@ -188,9 +194,9 @@ class RemoteModel:
             )
         inputs: dict[str, npt.ArrayLike] = {files[0]: np.array(images, object)}
         if seeds:
-            # As everywhere in the project, this is the seed of the first sample of an image.
-            seed = np.array([(noise_seed or 0) & 0xFFFFFFFF, 0], np.uint32).view(np.int32)
-            inputs[seeds[0]] = np.tile(seed, (len(images), 1))
+            seed = (noise_seed or 0) & 0xFFFFFFFF
+            rows = [(seed, sample) for sample in samples or [0] * len(images)]
+            inputs[seeds[0]] = np.array(rows, np.uint32).view(np.int32)
         contents = self.predict(inputs, signature)[pictures[0]]
         if contents.shape != (len(images),) or not all(map(_is_picture, contents)):
             raise ServingError("DATA_LOSS", f"{self._title} did not answer with {len(images)} PNG images")

@@ -6,7 +6,6 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
-from tfpix2pix.export.names import DEFAULT_SIGNATURE, IMAGE_BYTES, NOISE_SEED, SEEDED
 from tfpix2pix.networks.inference import sample_seed
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.files.headers_in_graph import has_too_many_scans, parse_header_in_graph
@@ -18,7 +17,6 @@ from tfpix2pix.translate.translator import Translator
 
 # The numbers of channels that a browser can send, and that it can show.
 _IN, _OUT = (1, 3, 4), (1, 2, 3, 4)
-_SIGNATURE = DEFAULT_SIGNATURE + SEEDED
 _LOG = logging.getLogger("uvicorn.error")
 
 
@@ -158,9 +156,7 @@ class RemotePainter(_Painter):
             raise UnavailableError("The server that has the model does not answer.") from error
 
     def _ask(self, contents: bytes, noise_seed: int, samples: int) -> list[bytes]:
-        seeds = _stack_seeds(noise_seed, samples).numpy()
-        inputs = {IMAGE_BYTES: np.array([contents] * samples, object), NOISE_SEED: seeds}
-        return list(self._model.predict(inputs, _SIGNATURE)[IMAGE_BYTES])
+        return self._model.translate([contents] * samples, noise_seed=noise_seed, samples=range(samples))
 
     def warm_up(self, size: tuple[int, int]) -> None:
         """Translates a picture, as `Painter` says. Errors of the server pass as they are."""
