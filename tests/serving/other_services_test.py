@@ -122,8 +122,9 @@ def test_an_answer_that_is_no_base64_fails_one_image_alone(tmp_path, capsys):
 
     for name, contents in (("a", b"bad"), ("b", PICTURE)):
         (tmp_path / f"{name}.png").write_bytes(contents)
+    command = ["client", "--model=m", f"--input={tmp_path}", f"--output={tmp_path}/out"]
     with _serve(METADATA, answer) as url, pytest.raises(UserError, match="1 of 2 images could not be"):
-        client.main(["client", "--model=m", f"--input={tmp_path}", f"--output={tmp_path}/out", f"--url={url}"])
+        client.main([*command, f"--url={url}"])
     assert "a.png: model m" in capsys.readouterr().err
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["b.png"]
 

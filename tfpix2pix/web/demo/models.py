@@ -169,6 +169,6 @@ def _stack_seeds(noise_seed: int, samples: int) -> tf.Tensor:
 
 
 def _draw_picture(size: tuple[int, int], channels: int) -> bytes:
-    """Returns a PNG file of random pixels. In a blank picture, norms remove much of what the noise changes."""
+    """Returns a PNG file of random pixels. In a blank one, norms remove much of what the noise changes."""
     pixels = np.random.default_rng(0).integers(0, 256, (*size, channels), np.uint8)
     return tf.io.encode_png(pixels).numpy()
