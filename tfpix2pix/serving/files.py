@@ -102,7 +102,7 @@ def translate_files(
         model.close()  # What other threads still wait for is of no use any more.
         if isinstance(error, ServingError):
             raise UserError(
-                f"{error}. {count_of(len(latencies_sec), 'image is', 'images are')} done of {len(tasks)}"
+                f"{error}. {len(latencies_sec)} of {count_of(len(tasks), 'image is', 'images are')} done"
             ) from error
         raise
     finally:
