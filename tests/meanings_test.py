@@ -207,7 +207,7 @@ def test_another_palette_of_coloured_maps_is_noticed(tmp_path):
     assert train_and_evaluate(config, tmp_path / "without").step == 1  # it is read as before
     train(data_dir, tmp_path / "run")
     changed = r"input images .* colours of classes \(.*road \[128, 64, 128\].* and are "
-    for road, now in (([129, 64, 128], r"colours .* road \[129, 64, 128\]"), (None, "no label maps")):
+    for road, now in (([129, 64, 128], r"colours .*road \[129, 64, 128\]"), (None, "no label maps")):
         palette.write_text(json.dumps({**PALETTE, "road": road}))
         if road is None:
             palette.unlink()
