@@ -14,13 +14,7 @@ from tfpix2pix.export.names import DEFAULT_SIGNATURE, SEEDED
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.serving.arguments import prepare_inputs
 from tfpix2pix.serving.rest_transport import RestTransport
-from tfpix2pix.serving.transport import (
-    STRING,
-    Signature,
-    Status,
-    Transport,
-    TransportError,
-)
+from tfpix2pix.serving.transport import STRING, Signature, Status, Transport, TransportError
 
 # A whole PNG file begins and ends with these bytes.
 PNG_START = b"\x89PNG\r\n\x1a\n"
