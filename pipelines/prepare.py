@@ -6,6 +6,8 @@ r"""Puts a dataset in place: downloads it, or takes a local archive, then checks
       --archive=leftImg8bit_trainvaltest.zip,gtFine_trainvaltest.zip
   python -m tfpix2pix.pipelines.prepare --combine INPUT_DIR TARGET_DIR --output=datasets/my_set \
       --val_percent=10
+  python -m tfpix2pix.pipelines.prepare --dataset=facades --shards=facades_shards
+  python -m tfpix2pix.pipelines.prepare --pairs=list.csv --shards=my_shards
 
 The dataset appears as <data_dir>/<dataset> when it is complete, and not before. A download
 that was cut short goes on where it ended. Its size and SHA-256 are kept: another file is refused
@@ -15,11 +17,16 @@ does nothing.
 With --combine it joins two folders of images into side-by-side PNG files. The two images of
 a pair have the same name in both folders. Instead of images, the two folders may hold
 folders train, val and test of them; if they do not, --val_percent writes train and val.
+
+With --shards it packs the files of a dataset, byte for byte, into a few large TFRecord files and
+a manifest. Training, evaluation and all else that takes --data_dir reads the new folder as it
+reads the files: the same pairs in the same order, with the same pixels.
 """
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
@@ -27,8 +34,12 @@ from tfpix2pix.pipelines.base.command_line import import_tensorflow, new_flags, 
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.paths import settle_path
-from tfpix2pix.pipelines.catalogue import CATALOGUE, find_dataset, is_name
-from tfpix2pix.pipelines.placing.dataset_folder import prepare_dataset
+from tfpix2pix.pipelines.catalogue import CATALOGUE, ON_BAD_IMAGE, find_dataset, is_name, name_folder
+from tfpix2pix.pipelines.placing.dataset_folder import find_dataset_folder, prepare_dataset
+
+_EXPECTED_SHARDS = (
+    "expected --shards=DIR with --data_dir=DIR, --dataset=NAME or --pairs=FILE.csv (--help shows more)"
+)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -36,7 +47,13 @@ def main(argv: Sequence[str]) -> None:
     flag_values = _define_flags()
     arguments = parse_flags(flag_values, __doc__ or "", argv)
     values = flag_values.flag_values_dict()
-    if values["combine"]:
+    if values["shards"]:
+        if arguments or any(values[name] for name in ("combine", "archive", "output", "val_percent")):
+            raise UsageError(_EXPECTED_SHARDS)
+        _pack(values)
+    elif values["pairs"] or values["photos"]:
+        raise UsageError(_EXPECTED_SHARDS)
+    elif values["combine"]:
         needless = [values[name] for name in ("dataset", "archive", "sha256")]
         if len(arguments) != 2 or not values["output"] or any(needless):
             raise UsageError("expected --combine INPUT_DIR TARGET_DIR --output=DIR")
@@ -68,6 +85,8 @@ def _define_flags() -> flags.FlagValues:
             "download.",
         ),
         ("output", None, "Let --combine make this folder."),
+        ("shards", None, "Pack the dataset into record shards in this new folder."),
+        ("pairs", None, "Let --shards pack the pairs that this CSV file lists, in place of a folder."),
     ):
         flags.DEFINE_string(name, default, text, flag_values=flag_values)
     flags.DEFINE_integer(
@@ -76,6 +95,19 @@ def _define_flags() -> flags.FlagValues:
         "Let --combine write this share of the pairs, in percent, to val and the others to train.",
         lower_bound=1,
         upper_bound=99,
+        flag_values=flag_values,
+    )
+    flags.DEFINE_bool(
+        "photos",
+        False,
+        "Let --shards pack single photos, for a task that learns from photos.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_enum(
+        "on_bad_image",
+        "stop",
+        ON_BAD_IMAGE,
+        "What --shards does with files whose headers cannot be read: stop, or skip them.",
         flag_values=flag_values,
     )
     flags.DEFINE_bool("combine", False, "Join INPUT_DIR and TARGET_DIR into pairs.", flag_values=flag_values)
@@ -94,6 +126,37 @@ def _combine(input_folder: Path, target_folder: Path, output_folder: Path, val_p
     command = _how_to_train(output_folder)
     held = count_of(num_pairs, "pair is", "pairs are")
     print(f"{held} in {output_folder}, input on the left. Train on them: {command}")
+
+
+def _pack(values: Mapping[str, Any]) -> None:
+    """Packs a dataset that is in place, or is downloaded first, or the pairs of a list."""
+    data_dir, target = Path(settle_path(values["data_dir"], "data_dir")), Path(values["shards"])
+    name = values["dataset"] or ("" if values["pairs"] else name_folder(data_dir))
+    if name and values["pairs"]:
+        raise UsageError(_EXPECTED_SHARDS)
+    if values["pairs"]:
+        source = Path(settle_path(values["pairs"], "pairs"))
+    else:
+        spec = find_dataset(name)
+        if spec.draw_pair:
+            raise UsageError(f"`dataset={name}` is generated while training: there are no files to pack")
+        source = find_dataset_folder(name, data_dir) or prepare_dataset(
+            spec, data_dir, sha256=values["sha256"]
+        )
+    import_tensorflow()
+    import tensorflow as tf
+
+    from tfpix2pix.pipelines.placing.pack import pack_shards
+
+    # Only files are read and written, so the GPUs are left to those who train on them.
+    tf.config.set_visible_devices([], "GPU")
+    counts = pack_shards(source, target, photos=values["photos"], on_bad_image=values["on_bad_image"])
+    told = ", ".join(f"{count} of {split}" for split, count in counts.items())
+    what = "photos" if values["photos"] else "pairs"
+    more = "" if name in CATALOGUE or values["photos"] else " --direction=AtoB"
+    place = (f"--dataset={name} " if name in CATALOGUE else "") + f"--data_dir={shlex.quote(str(target))}"
+    command = f"python -m tfpix2pix.train {place}{more}"
+    print(f"{target} holds {told} ({what}). Train on them: {command}")
 
 
 def _how_to_train(folder: Path) -> str:

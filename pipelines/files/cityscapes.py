@@ -76,6 +76,6 @@ def instance_map(label_map: Path) -> Path | None:
     return None
 
 
-def official_ids(label_map: Path) -> tuple[int, ...] | None:
-    """Returns the value of each training class in a label map of label ids; None for any other file."""
-    return LABEL_IDS if label_map.name.endswith("_gtFine_labelIds.png") else None
+def official_ids(name: str) -> tuple[int, ...] | None:
+    """Returns the value of each training class in a file of label ids of this name; None for any other."""
+    return LABEL_IDS if name.endswith("_gtFine_labelIds.png") else None

@@ -10,11 +10,12 @@ from typing import NamedTuple
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.listing import count_of, describe_folder, join_some
 from tfpix2pix.pipelines.base.progress import warn_once
-from tfpix2pix.pipelines.catalogue import FORMATS, TWO_FOLDERS
+from tfpix2pix.pipelines.catalogue import FORMATS, SPLITS, TWO_FOLDERS
 from tfpix2pix.pipelines.files import cityscapes, layouts
 from tfpix2pix.pipelines.files.image_listing import has_images, list_folders, list_image_files
-from tfpix2pix.pipelines.files.matching import Files, compose, match_by_end, match_by_stem, name_files
+from tfpix2pix.pipelines.files.matching import Files, Paths, compose, match_by_end, match_by_stem, name_files
 from tfpix2pix.pipelines.files.pair_lists import read_list
+from tfpix2pix.pipelines.files.shards import is_sharded, read_shards
 
 _SIDE_BY_SIDE = (
     f"{FORMATS} files (or .npy arrays) with the two images side by side, "
@@ -64,7 +65,8 @@ def find_split(folder: Path, split: str, from_photos: bool = False, val_percent:
     training pairs, which are then no training pairs. The share depends on the names of the pairs alone.
 
     Args:
-      folder: the dataset's folder, or a CSV file that lists its pairs; see `pair_lists.read_list`.
+      folder: the dataset's folder, a folder of record shards, or a CSV file that lists the pairs; see
+        `pair_lists.read_list`.
       split: `train`, `val` or `test`.
       from_photos: whether single photos are looked for, and not pairs.
       val_percent: the share in percent; 0 if training pairs may not validate.
@@ -73,8 +75,8 @@ def find_split(folder: Path, split: str, from_photos: bool = False, val_percent:
       UserError: if there are no such files, or if an image has no partner; the message says what
         there is.
     """
-    if not folder.is_dir() and folder.suffix.lower() == ".csv":
-        return _find_listed(folder, split, val_percent)
+    if listed := _find_listed(folder, from_photos):
+        return _choose(listed, folder, split, val_percent)
     if cityscapes.is_official(folder) and not (folder / split).is_dir():
         return _find_official(folder, split, from_photos)
     own, note = _folders_of(folder, split, from_photos), ""
@@ -87,6 +89,27 @@ def find_split(folder: Path, split: str, from_photos: bool = False, val_percent:
         if len(found.pairs) > 1:
             return _share(found, split, val_percent)
     return _find_in(own or (folder / split,), from_photos)._replace(note=note)
+
+
+def find_splits(folder: Path, from_photos: bool = False) -> dict[str, Found]:
+    """Finds the files of all splits by their names, of which none stands in for another one.
+
+    Args:
+      folder: as in `find_split`.
+      from_photos: whether single photos are looked for, and not pairs.
+
+    Raises:
+      UserError: if there are no such files, or if an image has no partner.
+    """
+    if listed := _find_listed(folder, from_photos):
+        return listed
+    if cityscapes.is_official(folder) and not any((folder / split).is_dir() for split in SPLITS):
+        splits = cityscapes.official_splits(folder)
+        return {split: _find_official(folder, split, from_photos) for split in splits}
+    places = {split: _folders_of(folder, split, from_photos) for split in SPLITS}
+    if not any(places.values()):
+        places = {"train": _unsplit(folder, from_photos) or (folder / "train",)}
+    return {split: _find_in(place, from_photos) for split, place in places.items() if place}
 
 
 def _folders_of(folder: Path, split: str, from_photos: bool) -> layouts.Folders:
@@ -149,17 +172,30 @@ def _find_official(folder: Path, split: str, from_photos: bool) -> Found:
     return Found(cityscapes.find_official_pairs(folder, split), folder, sides, "", 1)
 
 
-def _find_listed(file: Path, split: str, val_percent: int) -> Found:
-    splits = read_list(file)
-    found = Found(splits.get(split, {}), file, ("column input", "column target"))
-    if split == "val" and not found.pairs and "test" in splits:
-        return found._replace(pairs=splits["test"], note="it lists no val, so test validates")
-    pool = splits.get("train", {})
-    if split in ("train", "val") and not splits.keys() & {"val", "test"} and val_percent and len(pool) > 1:
-        return _share(found._replace(pairs=pool), split, val_percent)
-    if not found.pairs:
-        raise UserError(f"{file} lists no pairs of {split}, which the column split would tell")
-    return found
+def _find_listed(place: Path, from_photos: bool) -> dict[str, Found]:
+    """Returns the splits that the manifest of a folder of shards lists, or a CSV file; none for others."""
+    if is_sharded(place):
+        told = read_shards(place, from_photos)
+        return {
+            split: Found(each.pairs, place, each.sides, label_side=each.label_side)
+            for split, each in told.items()
+        }
+    if place.is_dir() or place.suffix.lower() != ".csv":
+        return {}
+    sides = ("column input", "column target")
+    return {split: Found(pairs, place, sides) for split, pairs in read_list(place).items()}
+
+
+def _choose(splits: Mapping[str, Found], place: Path, split: str, val_percent: int) -> Found:
+    if split == "val" and split not in splits and "test" in splits:
+        return splits["test"]._replace(note="it lists no val, so test validates")
+    pool, validates = splits.get("train"), splits.keys() & {"val", "test"}
+    if pool and split in ("train", "val") and not validates and val_percent and len(pool.pairs) > 1:
+        return _share(pool, split, val_percent)
+    if split not in splits:
+        told_by = "which the column split would tell" if place.is_file() else f"but of {' and '.join(splits)}"
+        raise UserError(f"{place} lists no pairs of {split}, {told_by}")
+    return splits[split]
 
 
 def _share(found: Found, split: str, val_percent: int) -> Found:
@@ -188,7 +224,7 @@ def hold_out(names: Iterable[str], percent: int) -> set[str]:
     return set(sorted(names, key=draw)[:count])
 
 
-def match_folders(input_folder: Path, target_folder: Path) -> dict[str, Files]:
+def match_folders(input_folder: Path, target_folder: Path) -> dict[str, Paths]:
     """Returns the two files of each pair by their common stem, in natural order.
 
     Raises:

@@ -19,8 +19,10 @@ from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.files import other_formats
 from tfpix2pix.pipelines.files.decoding import decode_image
 from tfpix2pix.pipelines.files.image_headers import JPEG_START, gray_step, parse_header
+from tfpix2pix.pipelines.files.matching import File
 from tfpix2pix.pipelines.files.number_arrays import Pixels, load_array, open_array, stored_type, to_channels
 from tfpix2pix.pipelines.files.orientation import UPRIGHT, swaps_sides, turn
+from tfpix2pix.pipelines.files.shards import ShardFile
 from tfpix2pix.pipelines.tasks.transforms import to_unit_range
 
 ARRAY_SUFFIX = ".npy"
@@ -33,15 +35,17 @@ class BadImageError(UserError):
     """An image cannot be used; the text names the file and the reason."""
 
 
-def read_mark(file: Path) -> bytes:
-    """Returns the size and the last bytes of a file, which tell it cheaply from others of its name."""
+def read_mark(file: File) -> bytes:
+    """Returns the size, a space and the last bytes of a file, which tell it from others of its name."""
+    if isinstance(file, ShardFile):
+        return file.mark
     with file.open("rb") as stream:
         size = stream.seek(0, 2)
         stream.seek(max(size - 64, 0))
         return b"%d %s" % (size, stream.read())
 
 
-def load_image(file: Path, channels: int = 3, dtype: npt.DTypeLike = np.uint8, exif: bool = True) -> Pixels:
+def load_image(file: File, channels: int = 3, dtype: npt.DTypeLike = np.uint8, exif: bool = True) -> Pixels:
     """Reads a file: an image as `decode_image` does, or an array of numbers as it is.
 
     Args:
@@ -61,7 +65,7 @@ def load_image(file: Path, channels: int = 3, dtype: npt.DTypeLike = np.uint8, e
     dtype = np.dtype(dtype)
     with _naming(file):
         if file.suffix.lower() == ARRAY_SUFFIX:
-            pixels = load_array(file, channels)
+            pixels = load_array(file if isinstance(file, Path) else file.read_bytes(), channels)
         else:
             header = _read_stored_header(file)
             if channels not in (1, 3, 4) and header.channels != channels:
@@ -94,7 +98,7 @@ def _decode(contents: bytes, channels: int, dtype: np.dtype, is_deep: bool) -> P
 
 
 @contextlib.contextmanager
-def _naming(file: Path) -> Iterator[None]:
+def _naming(file: File) -> Iterator[None]:
     """Raises BadImageError with the file's name in place of errors that say what is wrong with a file."""
     try:
         yield
@@ -144,12 +148,12 @@ class Header(NamedTuple):
         return (self.width, self.height) if swaps_sides(self.orientation) else (self.height, self.width)
 
 
-def read_image_size(file: Path) -> tuple[int, int]:
+def read_image_size(file: File) -> tuple[int, int]:
     """Returns (height, width) in px from the header alone; raises what `read_header` raises."""
     return read_header(file)[:2]
 
 
-def read_header(file: Path, exif: bool = True) -> Header:
+def read_header(file: File, exif: bool = True) -> Header:
     """Reads the header of an image or an array, and nothing more of the file.
 
     Args:
@@ -171,7 +175,10 @@ def read_header(file: Path, exif: bool = True) -> Header:
     return header._replace(height=height, width=width, orientation=UPRIGHT, in_graph=False)
 
 
-def _read_stored_header(file: Path) -> Header:
+def _read_stored_header(file: File) -> Header:
+    if isinstance(file, ShardFile):
+        height, width, channels, dtype, *more = file.header
+        return Header(height, width, channels, np.dtype(dtype), *more)
     if file.suffix.lower() == ARRAY_SUFFIX:
         array = open_array(file)
         height, width, channels = array.shape
@@ -188,7 +195,7 @@ def _read_stored_header(file: Path) -> Header:
     return Header(*described, in_graph=False)
 
 
-def warn_of_orientation(title: str, files: Sequence[Path]) -> None:
+def warn_of_orientation(title: str, files: Sequence[File]) -> None:
     """Warns that the EXIF orientation of files is not applied.
 
     Args:

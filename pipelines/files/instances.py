@@ -13,7 +13,7 @@ from tfpix2pix.pipelines.base.listing import join_some
 from tfpix2pix.pipelines.files import cityscapes
 from tfpix2pix.pipelines.files.image_files import BadImageError, Header, load_image, read_header
 from tfpix2pix.pipelines.files.image_listing import list_image_files
-from tfpix2pix.pipelines.files.matching import Files, compose
+from tfpix2pix.pipelines.files.matching import File, Files, Paths, compose
 from tfpix2pix.pipelines.files.number_arrays import Pixels
 
 FOLDER = "instances"
@@ -27,14 +27,19 @@ def find_instances(pairs: Mapping[str, Files]) -> dict[str, Path]:
     that are side by side, and have the names of the pairs. Cityscapes' own lie beside its label maps.
 
     Args:
-      pairs: the files of each pair by its name.
+      pairs: the files of each pair by its name; those in record shards have none.
 
     Raises:
       UserError: if some pairs have a map and others have none.
     """
-    by_folder = {folder: _list_maps(folder) for folder in {files[0].parent for files in pairs.values()}}
+    in_files: dict[str, Paths] = {
+        name: paths
+        for name, files in pairs.items()
+        if (paths := tuple(file for file in files if isinstance(file, Path)))
+    }
+    by_folder = {folder: _list_maps(folder) for folder in {files[0].parent for files in in_files.values()}}
     found = {}
-    for name, files in pairs.items():
+    for name, files in in_files.items():
         near = by_folder[files[0].parent]
         own = near.get(compose(name)) or near.get(compose(files[0].stem))
         if file := own or cityscapes.instance_map(files[-1]):
@@ -54,7 +59,7 @@ def _list_maps(folder: Path) -> dict[str, Path]:
     return {compose(file.stem): file for file in inside}
 
 
-def check_instances(file: Path, size: tuple[int, int] | None = None) -> Header:
+def check_instances(file: File, size: tuple[int, int] | None = None) -> Header:
     """Returns the header of a map of instances.
 
     Args:
@@ -78,7 +83,7 @@ def check_instances(file: Path, size: tuple[int, int] | None = None) -> Header:
     return header
 
 
-def load_instances(file: Path) -> Pixels:
+def load_instances(file: File) -> Pixels:
     """Returns the ids of a map of instances, uint16 [H, W, 1]; numbers of 8 bits are spread over 16.
 
     Raises:

@@ -5,17 +5,21 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.listing import count_of, join_some
+from tfpix2pix.pipelines.files.shards import ShardFile
 
-Files = tuple[Path, ...]  # one side-by-side file, the left and the right image, or a photo
+Paths: TypeAlias = tuple[Path, ...]
+File: TypeAlias = Path | ShardFile
+Files: TypeAlias = tuple[File, ...]  # one side-by-side file, the left and the right image, or a photo
 
 # The ends of the names of A and B where both lie in one folder, such as 0_A.jpg and 0_B.jpg.
 ENDS = (("A", "B"), ("input", "target"))
 
 
-def name_files(files: Sequence[Path]) -> dict[str, Files]:
+def name_files(files: Sequence[Path]) -> dict[str, Paths]:
     """Returns each file by its stem, or by its whole name where others have the same stem."""
     names = [file.stem for file in files]
     while True:
@@ -31,7 +35,7 @@ def compose(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def match_by_stem(inputs: Mapping[str, Path], targets: Mapping[str, Path]) -> dict[str, Files]:
+def match_by_stem(inputs: Mapping[str, Path], targets: Mapping[str, Path]) -> dict[str, Paths]:
     """Returns the two files of each pair by the input's stem, in the order of the inputs.
 
     Args:
@@ -42,7 +46,7 @@ def match_by_stem(inputs: Mapping[str, Path], targets: Mapping[str, Path]) -> di
       UserError: if one has no partner.
     """
     others = {compose(stem): file for stem, file in targets.items() if stem not in inputs}
-    pairs: dict[str, Files] = {}
+    pairs: dict[str, Paths] = {}
     for stem, file in inputs.items():
         if partner := targets.get(stem) or others.pop(compose(stem), None):
             pairs[stem] = (file, partner)
@@ -57,7 +61,7 @@ def match_by_stem(inputs: Mapping[str, Path], targets: Mapping[str, Path]) -> di
     return pairs
 
 
-def match_by_end(files: Sequence[Path]) -> tuple[dict[str, Files], tuple[str, str]] | None:
+def match_by_end(files: Sequence[Path]) -> tuple[dict[str, Paths], tuple[str, str]] | None:
     """Returns the pairs of files in one folder whose names end alike, and what A and B are called.
 
     Args:
@@ -74,6 +78,6 @@ def match_by_end(files: Sequence[Path]) -> tuple[dict[str, Files], tuple[str, st
             if match:
                 sides[ends.index(match[2])].setdefault(match[1], file)
         if sides[0] and sides[0].keys() == sides[1].keys() and 2 * len(sides[0]) == len(files):
-            pairs: dict[str, Files] = {name: (file, sides[1][name]) for name, file in sides[0].items()}
+            pairs: dict[str, Paths] = {name: (file, sides[1][name]) for name, file in sides[0].items()}
             return pairs, (f"*_{ends[0]}", f"*_{ends[1]}")
     return None

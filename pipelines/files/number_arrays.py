@@ -3,6 +3,7 @@
 The functions raise ValueError; the text says what is wrong, to follow the file's name.
 """
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,13 @@ LUMA_ROUNDING = {np.uint8: 0, np.uint16: 1 << 14}
 Pixels = npt.NDArray[Any]  # [H, W, C]: uint8, uint16, or float32 in [-1, 1]
 
 
-def open_array(file: Path) -> npt.NDArray[Any]:
-    """Returns an array [H, W, C] of a .npy file; its values are still on disk."""
+def open_array(file: Path | bytes) -> npt.NDArray[Any]:
+    """Returns an array [H, W, C] of a .npy file, whose values are still on disk, or of the bytes of one."""
     try:
-        array = np.lib.format.open_memmap(file, mode="r")
+        if isinstance(file, bytes):
+            array = np.load(io.BytesIO(file), allow_pickle=False)
+        else:
+            array = np.lib.format.open_memmap(file, mode="r")
     except ValueError as error:
         raise ValueError("is not a .npy file of numbers, or it is cut short") from error
     if array.ndim not in (2, 3) or 0 in array.shape:
@@ -32,8 +36,8 @@ def open_array(file: Path) -> npt.NDArray[Any]:
     return array if array.ndim == 3 else array[..., None]
 
 
-def load_array(file: Path, channels: int) -> Pixels:
-    """Returns the pixels of a .npy file."""
+def load_array(file: Path | bytes, channels: int) -> Pixels:
+    """Returns the pixels of a .npy file, of which the path or the bytes are given."""
     array = open_array(file)
     if array.shape[2] != channels:
         raise ValueError(f"has {count_of(array.shape[2], 'channel')}; expected {channels}")

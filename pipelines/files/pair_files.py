@@ -20,7 +20,7 @@ from tfpix2pix.pipelines.files.image_files import (
     read_header,
     read_mark,
 )
-from tfpix2pix.pipelines.files.matching import Files
+from tfpix2pix.pipelines.files.matching import File, Files
 
 Images = npt.NDArray[Any]  # uint8, uint16, or float32 in [-1, 1]
 
@@ -61,7 +61,7 @@ class Measured(NamedTuple):
 
     sizes: tuple[tuple[int, int], ...]
     dtypes: list[np.dtype]
-    turned: list[Path]
+    turned: list[File]
     in_graph: bool
     digest: bytes
 
@@ -106,7 +106,7 @@ def measure_pair(
 
 
 def _check_same_size(
-    files: Files, headers: Sequence[Header], turned: Sequence[Path], may_resize: bool
+    files: Files, headers: Sequence[Header], turned: Sequence[File], may_resize: bool
 ) -> None:
     first, last = headers[0], headers[-1]
     if last[:2] == first[:2]:

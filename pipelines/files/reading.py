@@ -14,7 +14,7 @@ from tfpix2pix.pipelines.files.decoding import decode_image
 from tfpix2pix.pipelines.files.finding import Found, find_split
 from tfpix2pix.pipelines.files.image_files import read_mark
 from tfpix2pix.pipelines.files.instances import FOLDER, check_instances, find_instances, load_instances
-from tfpix2pix.pipelines.files.matching import Files
+from tfpix2pix.pipelines.files.matching import File, Files
 from tfpix2pix.pipelines.files.pair_files import (
     RGB,
     Format,
@@ -24,6 +24,7 @@ from tfpix2pix.pipelines.files.pair_files import (
     measure_pair,
     separate,
 )
+from tfpix2pix.pipelines.files.shards import ShardFile, read_record
 from tfpix2pix.pipelines.tasks.tasks import Task
 
 # Takes the index of a pair, an int64 scalar tensor, and returns the images; TensorFlow operations only.
@@ -134,27 +135,46 @@ class Reading:
           pairs: the files of each pair.
           in_graph: whether TensorFlow operations give the pixels that are wanted; see `Measured`.
         """
-        with tf.device("CPU:0"):
-            # As bytes, because names need not be UTF-8.
-            paths = tf.constant([[os.fsencode(file) for file in files] for files in pairs])
         if not self.draw and in_graph:
-            return lambda index: self._decode(tf.unstack(paths[index]))
+            read_contents = _read_in_graph(pairs)
+            return lambda index: self._decode(read_contents(index))
 
-        def load(names: np.ndarray) -> tuple[Images, ...]:
-            return self.load(tuple(Path(os.fsdecode(name)) for name in names))
+        def load(index: np.int64) -> tuple[Images, ...]:
+            return self.load(pairs[int(index)])
 
         def read(index: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            images = tf.numpy_function(load, [paths[index]], [each.dtype for each in self.results])
+            images = tf.numpy_function(load, [index], [each.dtype for each in self.results])
             shapes = ([None, None, each.channels] for each in self.results)
             return tuple(map(tf.ensure_shape, images, shapes))
 
         return read
 
-    def _decode(self, paths: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
-        def load(path: tf.Tensor, channels: int, dtype: np.dtype, _: bool) -> tf.Tensor:
-            return decode_image(tf.io.read_file(path), channels, tf.as_dtype(dtype), exif=False)
+    def _decode(self, files: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
+        def load(contents: tf.Tensor, channels: int, dtype: np.dtype, _: bool) -> tf.Tensor:
+            return decode_image(contents, channels, tf.as_dtype(dtype), exif=False)
 
-        own = paths[:-1] if self.with_instances else paths
+        own = files[:-1] if self.with_instances else files
         images = separate(own, self.formats, load, tf.split)
         images = images[::-1] if self.reverse else images
-        return (*images, load(paths[-1], *_INSTANCES)) if self.with_instances else images
+        return (*images, load(files[-1], *_INSTANCES)) if self.with_instances else images
+
+
+def _read_in_graph(pairs: Sequence[Files]) -> Callable[[tf.Tensor], list[tf.Tensor]]:
+    """Returns a function that reads the bytes of the files of a pair by its index."""
+    with tf.device("CPU:0"):
+        # As bytes, because names need not be UTF-8.
+        paths = tf.constant([[os.fsencode(_path_of(file)) for file in files] for files in pairs])
+        if not isinstance(pairs[0][0], ShardFile):
+            return lambda index: [tf.io.read_file(path) for path in tf.unstack(paths[index])]
+        offsets = tf.constant([[_offset_of(file) for file in files] for files in pairs], tf.int64)
+    return lambda index: [
+        read_record(paths[index, place], offsets[index, place]) for place in range(paths.shape[1])
+    ]
+
+
+def _path_of(file: File) -> Path:
+    return file.shard if isinstance(file, ShardFile) else file
+
+
+def _offset_of(file: File) -> int:
+    return file.offset if isinstance(file, ShardFile) else 0

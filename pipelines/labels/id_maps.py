@@ -19,6 +19,7 @@ from tfpix2pix.pipelines.catalogue import DatasetSpec
 from tfpix2pix.pipelines.files import cityscapes
 from tfpix2pix.pipelines.files.image_files import Header, read_header
 from tfpix2pix.pipelines.files.image_headers import JPEG_START, PNG_START
+from tfpix2pix.pipelines.files.matching import File
 from tfpix2pix.pipelines.files.samples import read_sample, spread_evenly
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.labels.label_files import colour_label_map, holds_ids, level_step, read_ids
@@ -104,7 +105,7 @@ def _describe_side(source: Source, direction: str, place: int, dtype: tf.DType) 
     return dataclasses.replace(side, suffix=suffixes[0][0]) if files else side
 
 
-def _files_of(source: Source, direction: str, place: int) -> list[Path]:
+def _files_of(source: Source, direction: str, place: int) -> list[File]:
     """Returns the file of every pair that holds its input image, whose place is 0, or its target image."""
     number = place if direction == "AtoB" else 1 - place
     return [pair[min(number, len(pair) - 1)] for pair in source.origins]
@@ -122,17 +123,16 @@ def _may_hold_ids(source: Source, direction: str, place: int, known: Meaning | N
     return named == place and (known is not UNKNOWN or starts[0].startswith(PNG_START))
 
 
-def _start_of(file: Path) -> bytes:
-    with file.open("rb") as stream:
-        return stream.read(len(PNG_START))
+def _start_of(file: File) -> bytes:
+    return file.read_bytes()[: len(PNG_START)]
 
 
 def _find_ids(
-    source: Source, place: int, files: Sequence[Path], headers: Sequence[Header], side: Side
+    source: Source, place: int, files: Sequence[File], headers: Sequence[Header], side: Side
 ) -> Side:
     """Returns a side with the ids of its palette if the files hold ids; without the palette if not."""
     assert side.palette is not None  # noqa: S101 - it is looked for ids of this palette
-    ids = cityscapes.official_ids(files[0]) or side.palette.ids
+    ids = cityscapes.official_ids(files[0].name) or side.palette.ids
     found = dataclasses.replace(side, ids=ids)
     if not _hold_ids(source, place, files, headers, found):
         return dataclasses.replace(side, palette=None)
@@ -145,7 +145,7 @@ def _find_ids(
 
 
 def _hold_ids(
-    source: Source, place: int, files: Sequence[Path], headers: Sequence[Header], side: Side
+    source: Source, place: int, files: Sequence[File], headers: Sequence[Header], side: Side
 ) -> bool:
     """Tells whether images are ids; raises UserError if the names say label maps and only some are gray."""
     if any(header.dtype == np.float32 for header in headers):

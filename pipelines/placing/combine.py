@@ -17,7 +17,7 @@ from tfpix2pix.pipelines.catalogue import SPLITS
 from tfpix2pix.pipelines.files.finding import hold_out, match_folders
 from tfpix2pix.pipelines.files.image_files import Header, load_image, read_header, widen
 from tfpix2pix.pipelines.files.layouts import find_label_side
-from tfpix2pix.pipelines.files.matching import Files
+from tfpix2pix.pipelines.files.matching import Paths
 from tfpix2pix.pipelines.files.number_arrays import Pixels, to_channels
 from tfpix2pix.pipelines.files.pair_files import Format, measure_pair
 from tfpix2pix.pipelines.labels.id_maps import PALETTE_FILE
@@ -65,7 +65,7 @@ def combine_folders(
     return len(pairs)
 
 
-def _join(pairs: Mapping[str, Files], folders: Files, output_folder: Path) -> None:
+def _join(pairs: Mapping[str, Paths], folders: Paths, output_folder: Path) -> None:
     """Writes each pair to its path below the output folder, which appears when all are written."""
     palette = _find_palette_file(folders)
     write_pair = functools.partial(_write_pair, sides=_find_label_sides(folders, palette))
@@ -84,7 +84,7 @@ def _join(pairs: Mapping[str, Files], folders: Files, output_folder: Path) -> No
         publish(combined, output_folder)
 
 
-def _find_pairs(input_folder: Path, target_folder: Path) -> Mapping[str, Files]:
+def _find_pairs(input_folder: Path, target_folder: Path) -> Mapping[str, Paths]:
     """Returns the two files of each pair by the path that the pair gets below the output folder."""
     for folder in (input_folder, target_folder):
         if not folder.is_dir():
@@ -95,14 +95,14 @@ def _find_pairs(input_folder: Path, target_folder: Path) -> Mapping[str, Files]:
             f"{input_folder} holds {_describe(input_splits)} and {target_folder} {_describe(target_splits)}; "
             "both must hold the same splits, or both the images themselves"
         )
-    pairs: dict[str, Files] = {}
+    pairs: dict[str, Paths] = {}
     for split in input_splits or ("",):
         matched = match_folders(input_folder / split, target_folder / split)
         pairs |= {str(Path(split, f"{stem}.png")): files for stem, files in matched.items()}
     return pairs
 
 
-def _divide(pairs: Mapping[str, Files], val_percent: int) -> Mapping[str, Files]:
+def _divide(pairs: Mapping[str, Paths], val_percent: int) -> Mapping[str, Paths]:
     """Returns the pairs with the paths that they get below train/ and val/."""
     if any(Path(path).name != path for path in pairs):
         raise UsageError("`val_percent` divides images, and the two folders hold splits already")
@@ -122,13 +122,13 @@ def _describe(splits: tuple[str, ...]) -> str:
     return "/, ".join(splits) + "/" if splits else "no splits"
 
 
-def _find_palette_file(folders: Files) -> Path | None:
+def _find_palette_file(folders: Paths) -> Path | None:
     """Returns the palette of two folders of images: in one of them, beside it, or beside its splits."""
     places = (place for folder in folders for place in (folder, *folder.resolve().parents[:2]))
     return next((place / PALETTE_FILE for place in places if (place / PALETTE_FILE).is_file()), None)
 
 
-def _find_label_sides(folders: Files, palette_file: Path | None) -> tuple[Side | None, Side | None]:
+def _find_label_sides(folders: Paths, palette_file: Path | None) -> tuple[Side | None, Side | None]:
     """Returns the classes of each folder whose gray files may hold ids: of both where no name tells."""
     if not palette_file:
         return None, None
@@ -139,7 +139,7 @@ def _find_label_sides(folders: Files, palette_file: Path | None) -> tuple[Side |
     return (None if named == 1 else side), (None if named == 0 else side)
 
 
-def _write_pair(pair: Files, path: Path, sides: tuple[Side | None, Side | None]) -> None:
+def _write_pair(pair: Paths, path: Path, sides: tuple[Side | None, Side | None]) -> None:
     headers = [read_header(file) for file in pair]
     for file, header in zip(pair, headers, strict=True):
         if header.dtype == np.float32 or header.channels > max(_PNG_CHANNELS):

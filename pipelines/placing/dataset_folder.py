@@ -19,6 +19,7 @@ from tfpix2pix.pipelines.catalogue import (
 )
 from tfpix2pix.pipelines.files import cityscapes, layouts
 from tfpix2pix.pipelines.files.image_listing import has_images, list_folders, list_image_files, walk_folders
+from tfpix2pix.pipelines.files.shards import is_sharded
 from tfpix2pix.pipelines.placing.advice import PREPARE, splits_in, suggest
 from tfpix2pix.pipelines.placing.archives import unpack_archive
 from tfpix2pix.pipelines.placing.checksums import Contents, check_file, read_sha256, remember
@@ -37,7 +38,7 @@ def find_dataset_folder(name: str, data_dir: Path) -> Path | None:
     no splits: its images lie in the folder itself, or in two folders, such as `masks/` and `images/`.
     """
     places = (data_dir / name, data_dir)
-    with_splits = next((folder for folder in places if splits_in(folder)), None)
+    with_splits = next((folder for folder in places if is_sharded(folder) or splits_in(folder)), None)
     if with_splits or find_dataset(name).url:
         return with_splits
     return next((folder for folder in places if layouts.holds_unsplit(folder)), None)

@@ -82,10 +82,11 @@ def _find_inputs(config: Config) -> dict[str, Any]:
             pairs = find_split(folder, "val", from_photos, config.val_percent).pairs if folder else {}
     except UserError:
         return {}
-    if not pairs:
-        return {}
     is_b = config.direction == "BtoA"
     files = [each[is_b] if len(each) == 2 else each[0] for each in pairs.values()]
+    files = [file for file in files if isinstance(file, Path)]  # none of the records of shards
+    if not files:
+        return {}
     flags = dict(_OF_TASKS.get(config.task, {}))
     if not from_photos and len(next(iter(pairs.values()))) == 1:
         flags["crop"] = "right" if is_b else "left"
