@@ -105,6 +105,17 @@ def test_fit_takes_pairs_in_every_form():
     assert set(losses.values()) == {losses["arrays"]}
 
 
+def test_fit_reports_its_losses_after_other_calls_too():
+    model = _compiled()
+    model.evaluate(X, Y, verbose=0)
+    model.predict(X, verbose=0)
+    model(X)
+    for batch_size in (2, 3):
+        assert sorted(model.fit(_dictionaries(batch_size), verbose=0).history) == LOSSES
+        model.predict(X, verbose=0)
+    assert sorted(model.train_on_batch(X, Y, return_dict=True)) == LOSSES
+
+
 def test_what_the_model_cannot_do_is_refused():
     model = _compiled()
     refusal = UsageError if IS_KERAS_3 else Exception  # Keras 2 wraps what happens in `train_step`

@@ -84,8 +84,9 @@ class Pix2Pix(keras.Model):
         self.generator_optimizer: keras.optimizers.Optimizer | None = None
         self.discriminator_optimizer: keras.optimizers.Optimizer | None = None
         self.steps = add_counter(self, "steps")
-        self._losses: dict[str, keras.metrics.Metric] = {}
-        self._scores = {name: keras.metrics.Mean(name=name) for name in _SCORES}
+        # Not `_losses`, which Keras has too, and empties in each call.
+        self._mean_losses: dict[str, keras.metrics.Metric] = {}
+        self._mean_scores = {name: keras.metrics.Mean(name=name) for name in _SCORES}
         self._step = self._build_step()
         self._checked: set[str] = set()
         self.built = True
@@ -175,7 +176,7 @@ class Pix2Pix(keras.Model):
                 lambda_l1=lambda_l1,
                 terms=terms,
             )
-            self._losses = {name: keras.metrics.Mean(name=name) for name in self._step.loss_names}
+            self._mean_losses = {name: keras.metrics.Mean(name=name) for name in self._step.loss_names}
         self._weighing = {"gan_loss": gan_loss, "lambda_l1": lambda_l1}
         self.generator_optimizer = self._step.generator_optimizer
         self.discriminator_optimizer = getattr(self._step, "discriminator_optimizer", None)
@@ -223,7 +224,7 @@ class Pix2Pix(keras.Model):
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         """What `fit` reports of a step, and the scores of `evaluate`."""
-        return [*self._losses.values(), *self._scores.values()]
+        return [*self._mean_losses.values(), *self._mean_scores.values()]
 
     def _read_batch(self, data: Any, step: tf.Tensor | None = None) -> Batch:
         batch = read_batch(data, self.noise_seed, step)
@@ -239,18 +240,18 @@ class Pix2Pix(keras.Model):
         shares = self._step.replica_step(batch)
         num_examples = count_examples(batch["input_image"])
         num_replicas = tf.distribute.get_replica_context().num_replicas_in_sync
-        for name, mean in self._losses.items():
+        for name, mean in self._mean_losses.items():
             mean.update_state(shares[name] * num_replicas, sample_weight=num_examples)
-        return {name: mean.result() for name, mean in self._losses.items()}
+        return {name: mean.result() for name, mean in self._mean_losses.items()}
 
     def test_step(self, data):
         """Scores one batch; returns the mean scores so far."""
         batch = self._read_batch(data)
         generated_image = self.generator([batch["input_image"], batch["noise_seed"]], training=False)
         scores = compute_image_quality(batch["target_image"], generated_image)
-        for name, mean in self._scores.items():
+        for name, mean in self._mean_scores.items():
             mean.update_state(scores[name])
-        return {name: mean.result() for name, mean in self._scores.items()}
+        return {name: mean.result() for name, mean in self._mean_scores.items()}
 
     def _get_metrics_result_or_logs(self, logs):
         # Keras 3.13 and earlier leave the tensors of steps like these in what fit and evaluate return.
