@@ -45,6 +45,8 @@ TORCH = ["torch>=2.0", SAFETENSORS]
 GRADIO = ["gradio>=5"]
 # Where pairs can come from: nothing here imports these, and their splits are taken as they are.
 DATASETS, TFDS = ["datasets>=3"], ["tensorflow-datasets>=4.9"]
+# LPIPS, and FID and KID with the weights of published scores.
+METRICS = ["torch>=2.0", "torchvision>=0.15", "lpips>=0.1.4", "torch-fidelity>=0.4"]
 # Models from and to the Hugging Face Hub.
 HUB = ["huggingface_hub>=0.30"]
 # What runs the notebook from top to bottom, without a browser.
@@ -134,6 +136,7 @@ setup(
         "export": EXPORT,
         "gradio": GRADIO,
         "hub": HUB,
+        "metrics": METRICS,
         "serving": SERVING,
         "tfds": TFDS,
         "torch": TORCH,

@@ -68,6 +68,10 @@ METRICS: dict[str, Home] = {
     "diversity": "tfpix2pix.metrics.diversity:diversity",
     "fid": "tfpix2pix.metrics.inception:fid",
     "kid": "tfpix2pix.metrics.inception:kid",
+    "lpips": "tfpix2pix.metrics.torch_metrics:lpips",
+    "lpips_diversity": "tfpix2pix.metrics.torch_metrics:lpips_diversity",
+    "fid_torch": "tfpix2pix.metrics.torch_metrics:fid_torch",
+    "kid_torch": "tfpix2pix.metrics.torch_metrics:kid_torch",
 }
 
 # How a decoder block doubles the size.

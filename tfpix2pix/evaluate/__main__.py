@@ -58,6 +58,7 @@ def _parse(argv: Sequence[str]) -> dict[str, Any]:
     """Returns the arguments of `evaluate_model`, each of which is a flag of its name."""
     flag_values = command_line.new_flags()
     _define_texts(flag_values)
+    _define_weights(flag_values)
     _define_choices(flag_values)
     _define_numbers(flag_values)
     _define_statistics(flag_values)
@@ -103,9 +104,26 @@ def _define_texts(flag_values: flags.FlagValues) -> None:
             "Find these classes in label maps: those of a dataset, by its name, or of a JSON file. "
             "Default: those of --dataset.",
         ),
+    ):
+        flags.DEFINE_string(name, None, text, flag_values=flag_values)
+
+
+def _define_weights(flag_values: flags.FlagValues) -> None:
+    for name, text in (
         (
             "inception_weights",
             "Compute fid and kid with the weights in this file, of Keras's InceptionV3 without its top.",
+        ),
+        (
+            "lpips_weights",
+            "Compute lpips and lpips_diversity with the weights in this file, of torchvision's AlexNet "
+            "(alexnet-owt-7be5be79.pth). Needs pip install 'tfpix2pix[metrics]'.",
+        ),
+        (
+            "fid_torch_weights",
+            "Compute fid_torch and kid_torch, which can be compared with published scores, with the weights "
+            "in this file, of torch-fidelity's InceptionV3 (weights-inception-2015-12-05-6726825d.pth). "
+            "Needs pip install 'tfpix2pix[metrics]'.",
         ),
     ):
         flags.DEFINE_string(name, None, text, flag_values=flag_values)

@@ -10,7 +10,7 @@ import tensorflow as tf
 import tfpix2pix
 from tfpix2pix.config.config import Config, make_config
 from tfpix2pix.evaluate.gallery import Gallery
-from tfpix2pix.evaluate.results import Evaluation, sift_earlier, write_results
+from tfpix2pix.evaluate.results import WEIGHTS, Evaluation, sift_earlier, write_results
 from tfpix2pix.evaluate.statistics import BATCH, check_statistics, tell_of_batches
 from tfpix2pix.export.names import CARD_FILE
 from tfpix2pix.export.versions import model_folder
@@ -49,6 +49,8 @@ def evaluate_model(
     samples_per_image: int = 4,
     noise_seed: int | None = None,
     inception_weights: str | Path | None = None,
+    lpips_weights: str | Path | None = None,
+    fid_torch_weights: str | Path | None = None,
     gallery_size: int = 200,
     inference_statistics: str = "instance",
     weights: str | None = None,
@@ -82,6 +84,8 @@ def evaluate_model(
       noise_seed: seed of the first sample; the n-th sample after it has `noise_seed + n`. None takes the
         seed of the training, or 0 where that is not known.
       inception_weights: file of weights for `fid` and `kid`.
+      lpips_weights: file of torchvision's AlexNet for `lpips` and `lpips_diversity`.
+      fid_torch_weights: file of torch-fidelity's InceptionV3 for `fid_torch` and `kid_torch`.
       gallery_size: the largest number of examples on the page, spread over the split. The scores are
         always those of all examples.
       inference_statistics: `instance` normalises each image by its own statistics, as `translate` and a
@@ -126,7 +130,7 @@ def evaluate_model(
         network,
         absent_classes=absent_classes,
         samples_per_image=samples_per_image,
-        inception_weights=Path(inception_weights) if inception_weights else None,
+        **_settle_weights(inception_weights, lpips_weights, fid_torch_weights),
     )
     chosen = registry.build_metrics(metrics, tools)
     seed = config.seed if noise_seed is None else noise_seed
@@ -191,9 +195,13 @@ class _Job:
             "classes": tools.palette.names if tools.palette else None,
             "absent_classes": tools.absent_classes,
             "segmenter": segmenter.title if segmenter else None,
-            "inception_weights": str(tools.inception_weights) if tools.inception_weights else None,
+            **{name: str(file) if (file := getattr(tools, name)) else None for name in WEIGHTS},
             "tfpix2pix": tfpix2pix.__version__,
         }
+
+
+def _settle_weights(*files: str | Path | None) -> dict[str, Path | None]:
+    return {name: Path(file) if file else None for name, file in zip(WEIGHTS, files, strict=True)}
 
 
 def _settle_output(translator: Translator, model: Path, output: str | Path | None) -> Path:

@@ -17,7 +17,8 @@ from tfpix2pix.metrics.registry import Result
 from tfpix2pix.pipelines.base import staging
 
 # Settings of single metrics. Results that differ in them may still stand side by side.
-_OF_SINGLE_METRICS = ("samples_per_image", "classes", "absent_classes", "segmenter", "inception_weights")
+WEIGHTS = ("inception_weights", "lpips_weights", "fid_torch_weights")
+_OF_SINGLE_METRICS = ("samples_per_image", "classes", "absent_classes", "segmenter", *WEIGHTS)
 # What the file of a metric holds besides the details of its result.
 _NO_DETAILS = (
     "metric",

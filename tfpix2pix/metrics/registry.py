@@ -24,8 +24,15 @@ if TYPE_CHECKING:  # These import TensorFlow, which the names of metrics do not 
 
     from tfpix2pix.pipelines.labels.palettes import Palette
 
-# Without a file of weights these download one, so they are computed by default only if there is a file.
-_DOWNLOADING = ("fid", "kid")
+# Without this file of weights these download it, so they are computed by default only if there is a file.
+_DOWNLOADING = {
+    "fid": "inception_weights",
+    "kid": "inception_weights",
+    "lpips": "lpips_weights",
+    "lpips_diversity": "lpips_weights",
+    "fid_torch": "fid_torch_weights",
+    "kid_torch": "fid_torch_weights",
+}
 ABSENT_CLASSES = ("skip", "zero")
 
 Pictures = npt.NDArray[np.uint8]
@@ -60,8 +67,10 @@ class Tools:
       segmenter: the network that `fcn_score` needs.
       absent_classes: how a mean over classes counts those that the ground truth does
         not have: `skip` leaves them out, `zero` counts them as 0.
-      samples_per_image: number of outputs of the same input that `diversity` compares.
+      samples_per_image: number of outputs of the same input that `diversity` and `lpips_diversity` compare.
       inception_weights: file of weights for `fid` and `kid`; None lets Keras download it.
+      lpips_weights: file of AlexNet's weights for `lpips` and `lpips_diversity`; None downloads it.
+      fid_torch_weights: file of weights for `fid_torch` and `kid_torch`; None downloads it.
       has_holes: whether the task is inpainting.
       channels: number of channels of the target pictures.
     """
@@ -72,6 +81,8 @@ class Tools:
     absent_classes: str = "skip"
     samples_per_image: int = 4
     inception_weights: Path | None = None
+    lpips_weights: Path | None = None
+    fid_torch_weights: Path | None = None
     has_holes: bool = False
     channels: int = 3
 
@@ -185,7 +196,7 @@ def build_metrics(names: Iterable[str] | None, tools: Tools) -> dict[str, Metric
         return {name: _find(name)(tools) for name in names}
     metrics = {}
     for name in METRICS:
-        if name in _DOWNLOADING and tools.inception_weights is None:
+        if name in _DOWNLOADING and getattr(tools, _DOWNLOADING[name]) is None:
             continue
         try:
             metrics[name] = _find(name)(tools)
