@@ -16,7 +16,7 @@ from tfpix2pix.methods.step import Batch, TranslationStep, descend
 from tfpix2pix.networks.build import Builder, build_discriminator, build_generator
 from tfpix2pix.networks.discriminators import with_features
 from tfpix2pix.networks.gradients import fork
-from tfpix2pix.networks.keras_versions import LossScaleOptimizer, scale_loss
+from tfpix2pix.networks.keras_versions import LossScaleOptimizer, next_rate, scale_loss
 from tfpix2pix.networks.latent import with_latent
 from tfpix2pix.networks.tfa_normalization import use_addons
 from tfpix2pix.networks.variables import DISCRIMINATOR, GENERATOR, trained_variables
@@ -220,7 +220,7 @@ class TrainStep(TranslationStep):
     @property
     def rate(self) -> float:
         """The learning rate of the generator's next step."""
-        return float(tf.convert_to_tensor(self.generator_optimizer.learning_rate))
+        return next_rate(self.generator_optimizer)
 
 
 def _choose_optimizer(

@@ -50,6 +50,15 @@ def tf_variable(variable: Any) -> tf.Variable:
     return variable if isinstance(variable, tf.Variable) else variable.value
 
 
+def next_rate(optimizer: keras.optimizers.Optimizer) -> float:
+    """Returns the learning rate of an optimizer's next step, where Keras 2 tells that of the last one."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    rate = optimizer._learning_rate
+    if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+        rate = rate(tf.convert_to_tensor(optimizer.iterations))
+    return float(tf.convert_to_tensor(rate))
+
+
 def layer_calls(model: Any) -> list[tuple[Any, list[Any]]]:
     """Returns the calls that a functional model is made of, in the order in which it makes them.
 

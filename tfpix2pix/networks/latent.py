@@ -17,7 +17,8 @@ import tensorflow as tf
 
 from tfpix2pix.config.choices import LATENT_PLACES
 from tfpix2pix.networks.gradients import Fork
-from tfpix2pix.networks.noise import hash_bits
+from tfpix2pix.networks.keras_versions import IS_KERAS_3
+from tfpix2pix.networks.noise import NoiseDropout, hash_bits
 
 # (images [B, H, W, C], noise_seed [B, 2] or with z) -> images.
 Generate = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -221,6 +222,10 @@ def with_latent(generator: keras.Model) -> keras.Model:
     latent = find_latent(generator)
     if latent is None:
         raise ValueError(f"{generator.name} has no latent vector; build it with latent_size=8, for example")
-    return keras.Model(
-        [*generator.inputs, latent.output], generator.output, name=f"{generator.name}_with_latent"
-    )
+    name, z = f"{generator.name}_with_latent", latent.output
+    if IS_KERAS_3 or any(isinstance(layer, NoiseDropout) for layer in generator.layers):
+        return keras.Model([*generator.inputs, z], generator.output, name=name)
+    # Where z is an input, nothing reads the noise seed, and Keras 2 takes only inputs that are read.
+    of_image = keras.Model([generator.inputs[0], z], generator.output)
+    inputs = [keras.Input(each.shape[1:], dtype=each.dtype) for each in (*generator.inputs, z)]
+    return keras.Model(inputs, of_image([inputs[0], inputs[2]]), name=name)

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfpix2pix.methods.optimizers import ADAM_BETA_2, ADAM_EPSILON, FusedAdam
 from tfpix2pix.methods.step import Batch, Step, descend
+from tfpix2pix.networks.keras_versions import next_rate
 from tfpix2pix.networks.variables import trained_variables
 from tfpix2pix.pipelines.files.sources import Source
 
@@ -46,7 +47,7 @@ class FcnStep(Step):
     @property
     def rate(self) -> float:
         """The learning rate of the next step."""
-        return float(tf.convert_to_tensor(self.optimizer.learning_rate))
+        return next_rate(self.optimizer)
 
     @tf.autograph.experimental.do_not_convert
     def replica_step(self, batch: Batch) -> dict[str, tf.Tensor]:
