@@ -119,7 +119,7 @@ def test_the_workdir_belongs_to_one_process_until_it_dies(data_dir, tmp_path):
     assert f"done: 2 steps in {tmp_path / 'a run'}" in third.stdout
     # What is printed to be copied survives a shell.
     commands = [shlex.split(line) for line in third.stdout.splitlines()[-3:]]
-    assert commands[0][-1] == f"--logdir={tmp_path / 'a run'}"
+    assert commands[0][-1] == f"--logdir={tmp_path / 'a run' / 'tensorboard'}"
     assert commands[1][4:] == [f"--model={tmp_path / 'a run'}"]
     translated = tmp_path / "a run" / "translated"
     assert commands[2][4:] == [

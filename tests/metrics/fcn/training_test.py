@@ -95,7 +95,7 @@ def learned(data_dir, tmp_path_factory):
     start = f"done: 60 steps in {workdir}; best, at step {result.best_step}: pixel_accuracy 0."
     done, look, score = process.stdout.splitlines()[-3:]
     assert done.startswith(start)
-    assert look.endswith(f" --logdir='{workdir}'") and score.endswith(f" --segmenter='{workdir}'")
+    assert look.endswith(f" --logdir='{workdir}/tensorboard'") and score.endswith(f" --segmenter='{workdir}'")
     return workdir, result
 
 
