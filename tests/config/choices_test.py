@@ -20,6 +20,7 @@ def test_every_entry_names_a_function():
         "enhancer": "enhancer_generator",
         "patch": "patch_discriminator",
         "multiscale": "multiscale_discriminator",
+        "pyramid": "pyramid_discriminator",
     }
 
 

@@ -90,7 +90,10 @@ def test_the_load_size_follows_the_image_size_unless_given():
         ({"input_channels": 0}, "`input_channels` must be at least 1. Received: 0"),
         ({"upsampling": "cubic"}, "`upsampling` must be one of transposed, nearest, bilinear"),
         ({"generator": "resnet"}, "global, enhancer. Received: resnet; did you mean unet?"),
-        ({"discriminator": "pixel"}, "`discriminator` must be one of patch, multiscale. Received: pixel"),
+        (
+            {"discriminator": "pixel"},
+            "`discriminator` must be one of patch, multiscale, pyramid. Received: pixel",
+        ),
         ({"batchsize": 4}, "no such setting: batchsize"),
     ],
 )

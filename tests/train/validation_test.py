@@ -72,7 +72,7 @@ def test_photos_that_show_their_labels_score_1(data_dir, segmenter):
 
 def _validate(config, source):
     class Trained:
-        generator = _copies()
+        validated_generator = _copies()
 
     return build_judgement(config, source)(Trained()).validate().scores
 
@@ -175,7 +175,9 @@ def test_label_maps_are_read_only_for_metrics_that_look_at_them(reads_labels, da
         return Metric(measure, lambda _: Result({"labels": 0.0}), None, reads_labels=reads_labels)
 
     source = splits.open_split(config, "val")
-    build_judgement(config, source, {"labels": watch_labels})(SimpleNamespace(generator=_copies())).validate()
+    build_judgement(config, source, {"labels": watch_labels})(
+        SimpleNamespace(validated_generator=_copies())
+    ).validate()
     assert [None if ids is None else ids.shape for ids in seen] == [(2, 32, 32) if reads_labels else None]
 
 

@@ -88,7 +88,7 @@ def test_the_configuration_says_what_has_no_effect(run):
     config = load_generator(run.workdir)[1]
     assert from_json(config.to_json()) == config and not config.resizes
     unused = [line for line in describe(config).splitlines() if "resize=none cuts random windows" in line]
-    assert [line.strip("* ").split()[0] for line in unused] == ["load_size", "jitter"]
+    assert [line.strip("* ").split()[0] for line in unused] == ["load_size", "jitter", "resize_method"]
 
 
 def test_a_study_refuses_images_of_different_sizes(run):

@@ -654,6 +654,7 @@ def test_a_model_without_noise_has_no_seed_to_choose(visit, tmp_path):
         for name in ("#seed", "#seed-number", "#four", "#seed-note"):
             assert visitor.page.locator(name).is_hidden()
         assert "samples=1" in visitor.urls[-1]
+        visitor.page.goto("about:blank")  # which asks nothing of a server that has gone
 
 
 def test_a_server_that_does_not_answer_is_said_to_be_slow(visit, labels_server):
