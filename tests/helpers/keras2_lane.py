@@ -60,7 +60,7 @@ SLOW = {
     "networks/residual": "built of the layers of networks/layers; methods/pix2pixhd_golden runs them",
     **dict.fromkeys(
         ("boundaries", "train/stages", "one_hot", "resize_method", "export/latent", "translate/latents"),
-        _FOR_TIME + "their layers and steps are those of the golden tests, which run here",
+        "their layers and steps are those of the golden tests, which run here",
     ),
     **dict.fromkeys(("pipelines/placing/pack", "interop/torch_hd"), _DATA),
     **dict.fromkeys(("benchmarks/spectrum", "benchmarks/variety", "docs", "web/gradio_app"), _ONCE),
