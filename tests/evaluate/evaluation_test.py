@@ -69,7 +69,11 @@ def test_the_scores_are_those_of_validation_in_training(workdir, evaluation):
 def test_each_metric_has_its_file(workdir, evaluation):
     assert evaluation.folder == workdir / "eval"
     files = {path.stem for path in evaluation.folder.glob("*.json")}
-    assert files == {"l1", "psnr", "ssim", "histogram_intersection", "diversity"} == set(evaluation.results)
+    assert (
+        files
+        == {"l1", "psnr", "ssim", "histogram_intersection", "diversity", "coverage"}
+        == set(evaluation.results)
+    )
     for name, result in evaluation.results.items():
         contents = _read(evaluation.folder / f"{name}.json")
         assert contents["metric"] == name and contents["scores"] == result.scores
@@ -200,7 +204,7 @@ def test_a_card_tells_scores_of_the_runs_own_data_alone(workdir, evaluation, pai
 def test_a_data_set_of_ones_own(workdir, pair_set, tmp_path):
     result = evaluate_model(workdir, tmp_path / "out", dataset="tiny", data_dir=pair_set)
     assert result.description["examples"] == 5
-    assert set(result.results) == {"l1", "psnr", "ssim", "histogram_intersection", "diversity"}
+    assert set(result.results) == {"l1", "psnr", "ssim", "histogram_intersection", "diversity", "coverage"}
 
 
 @pytest.fixture
@@ -229,7 +233,7 @@ def test_fcn_score_of_photos_with_the_ceiling(workdir, segmenter, tmp_path):
 
 def test_label_maps_are_scored_directly(workdir, tmp_path):
     result = evaluate_model(workdir, tmp_path / "out", direction="AtoB", gallery_size=0)
-    assert set(result.results) == {"l1", "psnr", "ssim", "label_accuracy", "diversity"}
+    assert set(result.results) == {"l1", "psnr", "ssim", "label_accuracy", "diversity", "coverage"}
     assert result.description["direction"] == "AtoB"
 
 

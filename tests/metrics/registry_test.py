@@ -20,14 +20,14 @@ class Segmenter:
 @pytest.mark.parametrize(
     ("tools", "names"),
     [
-        (Tools(), [*PIXEL_SCORES, "histogram_intersection", "diversity"]),
+        (Tools(), [*PIXEL_SCORES, "histogram_intersection", "diversity", "coverage"]),
         (Tools(samples_per_image=1), [*PIXEL_SCORES, "histogram_intersection"]),
-        (Tools(PALETTE, "input"), [*PIXEL_SCORES, "histogram_intersection", "diversity"]),
+        (Tools(PALETTE, "input"), [*PIXEL_SCORES, "histogram_intersection", "diversity", "coverage"]),
         (
             Tools(PALETTE, "input", Segmenter()),
-            [*PIXEL_SCORES, "fcn_score", "histogram_intersection", "diversity"],
+            [*PIXEL_SCORES, "fcn_score", "histogram_intersection", "diversity", "coverage"],
         ),
-        (Tools(PALETTE, "target"), [*PIXEL_SCORES, "label_accuracy", "diversity"]),
+        (Tools(PALETTE, "target"), [*PIXEL_SCORES, "label_accuracy", "diversity", "coverage"]),
     ],
 )
 def test_by_default_all_that_apply(tools, names):

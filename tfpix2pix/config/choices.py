@@ -66,6 +66,8 @@ METRICS: dict[str, Home] = {
     "label_accuracy": "tfpix2pix.metrics.label_accuracy:label_accuracy",
     "histogram_intersection": "tfpix2pix.metrics.histograms:histogram_intersection",
     "diversity": "tfpix2pix.metrics.diversity:diversity",
+    "coverage": "tfpix2pix.metrics.coverage:coverage",
+    "latent_error": "tfpix2pix.metrics.latent_error:latent_error",
     "fid": "tfpix2pix.metrics.inception:fid",
     "kid": "tfpix2pix.metrics.inception:kid",
     "lpips": "tfpix2pix.metrics.torch_metrics:lpips",

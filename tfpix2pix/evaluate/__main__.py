@@ -155,7 +155,12 @@ def _define_choices(flag_values: flags.FlagValues) -> None:
 
 def _define_numbers(flag_values: flags.FlagValues) -> None:
     for name, number, least, text in (
-        ("samples_per_image", 4, 1, "Compare this many outputs of each input for diversity."),
+        (
+            "samples_per_image",
+            4,
+            1,
+            "Take this many outputs of each input for diversity, coverage and latent_error.",
+        ),
         (
             "noise_seed",
             None,

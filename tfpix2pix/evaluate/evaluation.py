@@ -21,7 +21,7 @@ from tfpix2pix.metrics.label_maps import find_tools
 from tfpix2pix.metrics.registry import Examples, Metric, Result, Segmenter, Tools
 from tfpix2pix.metrics.scoring import BATCH_SIZE, Split, score_split
 from tfpix2pix.networks.tiles import generate_in_tiles
-from tfpix2pix.pictures.examples import ShownExamples
+from tfpix2pix.pictures.examples import ShownExamples, ShowSample
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.paths import check_writable
 from tfpix2pix.pipelines.base.progress import say, show_progress
@@ -29,6 +29,7 @@ from tfpix2pix.pipelines.catalogue import CATALOGUE
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.placing.dataset_folder import find_dataset_folder
 from tfpix2pix.run import splits
+from tfpix2pix.translate.latents import compile_encoder
 from tfpix2pix.translate.translator import Translator
 
 
@@ -80,7 +81,8 @@ def evaluate_model(
       palette: classes of the label maps: the name of a dataset, or a JSON file; None takes those of the
         dataset.
       absent_classes: `skip` or `zero`; see `segmentation_scores`.
-      samples_per_image: number of outputs of each input that `diversity` compares.
+      samples_per_image: number of outputs of each input that `diversity` compares, of which `coverage` takes
+        the nearest to the target, and that `latent_error` encodes.
       noise_seed: seed of the first sample; the n-th sample after it has `noise_seed + n`. None takes the
         seed of the training, or 0 where that is not known.
       inception_weights: file of weights for `fid` and `kid`.
@@ -130,12 +132,13 @@ def evaluate_model(
         network,
         absent_classes=absent_classes,
         samples_per_image=samples_per_image,
+        encode=compile_encoder(translator),
         **_settle_weights(inception_weights, lpips_weights, fid_torch_weights),
     )
     chosen = registry.build_metrics(metrics, tools)
     seed = config.seed if noise_seed is None else noise_seed
     job = _Job(translator, config, split, source, tools, chosen, seed, inference_statistics)
-    gallery = Gallery(folder, source.example_ids, gallery_size)
+    gallery = Gallery(folder, source.example_ids, gallery_size, job.shown_samples)
     description = job.describe()
     kept, others = sift_earlier(folder, description, source.example_ids)
     if others:
@@ -174,6 +177,12 @@ class _Job:
     def batch_size(self) -> int:
         """The number of images that are translated at a time."""
         return self.config.batch_size if self.inference_statistics == BATCH else BATCH_SIZE
+
+    @property
+    def shown_samples(self) -> int:
+        """The number of outputs of each input on the page; more than one only with a latent vector."""
+        counts = [each.samples for each in self.metrics.values()] if self.translator.latent_size else []
+        return max(counts, default=1)
 
     def describe(self) -> dict[str, Any]:
         """Returns all that decides the scores, in types of JSON."""
@@ -265,10 +274,10 @@ def _score(job: _Job, gallery: Gallery) -> dict[str, Result]:
             raise UserError(f"{translator.title} generates values that are not finite; nothing was scored")
         return generated_image
 
-    def watch(examples: Examples, shown: ShownExamples) -> None:
+    def watch(examples: Examples, shown: ShownExamples, show_sample: ShowSample) -> None:
         channels = examples.generated_samples.shape[-1]
         _check_channels(examples.target_image, channels, "generates", translator)
-        gallery.add(bar.n, shown)
+        gallery.add(bar.n, shown, show_sample)
         bar.update(len(shown.input))
 
     gallery.clear()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tfpix2pix.evaluate.gallery import KINDS, Gallery
+from tfpix2pix.evaluate.gallery import KINDS, Gallery, name_sample
 from tfpix2pix.evaluate.histogram_plot import render_histograms
 from tfpix2pix.evaluate.statistics import BATCH, INSTANCE
 from tfpix2pix.metrics import registry
@@ -157,12 +157,14 @@ def _scores_of_images(
 
 def _example(gallery: Gallery, index: int, values: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Returns the pictures of one example, with its own scores."""
+    samples = map(name_sample, gallery.more_samples)
     own = {title: float(per_image[index]) for title, per_image in values.items()}
     return {
         "title": gallery.example_ids[index],
         "scores": [f"{name} {_number(value)}" for name, value in own.items()],
         "scores_as_json": _as_json(own),
         "pictures": [(gallery.file(index, kind), kind) for kind in KINDS],
+        "samples": [(gallery.file(index, kind), kind.replace("_", " ")) for kind in samples],
     }
 
 

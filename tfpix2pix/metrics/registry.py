@@ -67,12 +67,15 @@ class Tools:
       segmenter: the network that `fcn_score` needs.
       absent_classes: how a mean over classes counts those that the ground truth does
         not have: `skip` leaves them out, `zero` counts them as 0.
-      samples_per_image: number of outputs of the same input that `diversity` and `lpips_diversity` compare.
+      samples_per_image: number of outputs of the same input that `diversity` and `lpips_diversity` compare,
+        of which `coverage` takes the nearest, and that `latent_error` encodes.
       inception_weights: file of weights for `fid` and `kid`; None lets Keras download it.
       lpips_weights: file of AlexNet's weights for `lpips` and `lpips_diversity`; None downloads it.
       fid_torch_weights: file of weights for `fid_torch` and `kid_torch`; None downloads it.
       has_holes: whether the task is inpainting.
       channels: number of channels of the target pictures.
+      encode: finds latent vectors, float32 [B, latent_size], in images, float32 [B, H, W, C] in [-1, 1]; None
+        where the model has no encoder.
     """
 
     palette: "Palette | None" = None
@@ -85,6 +88,7 @@ class Tools:
     fid_torch_weights: Path | None = None
     has_holes: bool = False
     channels: int = 3
+    encode: "Callable[[tf.Tensor], tf.Tensor] | None" = None
 
     def __post_init__(self) -> None:
         if self.absent_classes not in ABSENT_CLASSES:
@@ -107,6 +111,7 @@ class Examples:
       label_ids: [B, H, W], uint8, or int32 for more than 255 classes; class ids of the label map, and
         `palette.no_class` in pixels of no class. None if there is no label map, or no metric reads it.
       mask: float32 [B, H, W, 1]; 1 in the holes of inpainting. None for other tasks.
+      noise_seeds: int32 [S, B, 2]; the noise seeds of the samples.
     """
 
     target_image: "tf.Tensor"
@@ -115,6 +120,7 @@ class Examples:
     generated_picture: Pictures
     label_ids: Pictures | None = None
     mask: "tf.Tensor | None" = None
+    noise_seeds: "tf.Tensor | None" = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Scores a generator on a split: every example once, in order, with all metrics in one pass."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,15 +12,16 @@ from tfpix2pix.config.options import Size
 from tfpix2pix.metrics.label_maps import read_label_ids
 from tfpix2pix.metrics.registry import Examples, Metric, Partials, Result, Tools
 from tfpix2pix.networks.inference import Generate
-from tfpix2pix.pictures.examples import ShownExamples, show_examples
+from tfpix2pix.pictures.examples import Pictures, ShownExamples, ShowSample, show_examples, show_image
 from tfpix2pix.pipelines.batches import build_dataset
 from tfpix2pix.pipelines.examples import NUM_NOISE_SEEDS
 from tfpix2pix.pipelines.files.sources import Source
+from tfpix2pix.pipelines.tasks.tasks import Example, Task
 
 BATCH_SIZE = 4  # No score depends on it, because each image is normalised by its own statistics.
 
 # A function that is shown each batch before the batch is measured.
-Watch = Callable[[Examples, ShownExamples], None]
+Watch = Callable[[Examples, ShownExamples, ShowSample], None]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -54,7 +56,7 @@ def score_split(
       generate: (input_image, noise_seed) -> generated_image.
       split: what is scored.
       metrics: by name.
-      watch: sees each batch, and its pictures, before it is measured.
+      watch: sees each batch, its pictures, and what shows its samples, before it is measured.
 
     Returns:
       The results by metric.
@@ -67,9 +69,9 @@ def score_split(
     partials: dict[Any, list[Partials]] = {measure: [] for measure in measures}
     num_samples = max((metric.samples for metric in metrics.values()), default=1)
     with split.source.naming_bad_files():
-        for examples, shown in _translate(generate, split, num_samples, reads_labels):
+        for examples, shown, show_sample in _translate(generate, split, num_samples, reads_labels):
             if watch:
-                watch(examples, shown)
+                watch(examples, shown, show_sample)
             for measure in measures:
                 partials[measure].append(measure(examples))
     whole = {measure: _concatenate(parts) for measure, parts in partials.items()}
@@ -78,7 +80,7 @@ def score_split(
 
 def _translate(
     generate: Generate, split: Split, num_samples: int, reads_labels: bool
-) -> Iterator[tuple[Examples, ShownExamples]]:
+) -> Iterator[tuple[Examples, ShownExamples, ShowSample]]:
     source, tools = split.source, split.tools
     batch_size = split.batch_size if split.resize else 1
     dataset = build_dataset(
@@ -93,8 +95,8 @@ def _translate(
     palette = tools.palette if reads_labels else None
     all_ids = read_label_ids(source, palette, tools.label_side, size, batch_size)
     for batch, label_ids in zip(dataset, all_ids, strict=False):
-        seeds = (_sample_seeds(batch["noise_seed"], sample) for sample in range(num_samples))
-        samples = tf.stack([generate(batch["input_image"], seed) for seed in seeds])
+        seeds = [_sample_seeds(batch["noise_seed"], sample) for sample in range(num_samples)]
+        samples = tf.stack([generate(batch["input_image"], each) for each in seeds])
         shown = show_examples(source.task, batch, samples[0])
         yield (
             Examples(
@@ -104,9 +106,15 @@ def _translate(
                 generated_picture=shown.generated,
                 label_ids=label_ids,
                 mask=batch.get("mask"),
+                noise_seeds=tf.stack(seeds),
             ),
             shown,
+            functools.partial(_show_sample, source.task, batch, samples),
         )
+
+
+def _show_sample(task: Task, batch: Example, samples: tf.Tensor, sample: int) -> Pictures:
+    return show_image(task.complete(batch, samples[sample]))
 
 
 def _sample_seeds(noise_seed: tf.Tensor, sample: int) -> tf.Tensor:

@@ -1,5 +1,6 @@
 """The network's tensors as pictures: the one place where they become what a person sees."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,9 @@ from tfpix2pix.pipelines.tasks.tasks import Example, Task
 from tfpix2pix.pipelines.tasks.transforms import to_uint8
 
 Pictures = npt.NDArray[np.uint8]  # [..., H, W, 3]
+
+# Number of a sample -> that output of each example of a batch, as a person sees it, [B, H, W, 3].
+ShowSample = Callable[[int], Pictures]
 
 
 class ShownExamples(NamedTuple):

@@ -1,9 +1,11 @@
 """The latent vectors that pictures are translated with: encoded from a picture, or between two ends."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from tfpix2pix.networks.inference import sample_seed
 from tfpix2pix.networks.latent import STREAM, draw_normal
@@ -15,6 +17,7 @@ from tfpix2pix.translate.options import Options
 from tfpix2pix.translate.translator import Translator
 
 Latents = npt.NDArray[np.float32]  # [N, latent_size]
+Encode = Callable[[tf.Tensor], tf.Tensor]  # float32 [B, H, W, C] in [-1, 1] -> float32 [B, latent_size]
 
 
 def find_latents(translator: Translator, options: Options) -> Latents | None:
@@ -51,6 +54,17 @@ def _find_end(translator: Translator, end: str) -> np.ndarray:
     if not Path(end).is_file():
         raise UsageError(f"a latent vector comes from a noise seed or from a picture; {end} is neither")
     return encode_latent(translator, load_image(Path(end), translator.task.picture_channels[1]))
+
+
+def compile_encoder(translator: Translator) -> Encode | None:
+    """Returns what finds the latent vectors of images, with a run of `method=bicyclegan`; else None."""
+    config = translator.config
+    if translator.step is None or config is None or config.method != "bicyclegan":
+        return None
+    encoder, _ = load_encoder(translator.workdir, translator.step)
+    return tf.function(
+        lambda images: encoder(images, training=False)[0], reduce_retracing=True, autograph=False
+    )
 
 
 def encode_latent(translator: Translator, picture: npt.NDArray[np.uint8]) -> np.ndarray:
