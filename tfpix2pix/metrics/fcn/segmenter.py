@@ -29,6 +29,12 @@ class KerasSegmenter:
       title: what messages call it.
       palette: names and colours of its classes; None if they are not known.
 
+    Attributes:
+      network: the model.
+      num_classes: number of its classes.
+      title: the same.
+      palette: the same.
+
     Raises:
       UserError: if the network has other inputs or outputs.
     """
@@ -43,7 +49,7 @@ class KerasSegmenter:
         self.num_classes: int = shapes[1][3]
         self.title = title
         self.palette = palette
-        self._network = network
+        self.network = network
         self._input_size = shapes[0][1:3]
         self._segment = tf.function(self._find_classes, reduce_retracing=True, autograph=False)
 
@@ -61,7 +67,7 @@ class KerasSegmenter:
     def _find_classes(self, images: tf.Tensor) -> tf.Tensor:
         size = tf.shape(images)[1:3]
         wanted = [fixed or size[axis] for axis, fixed in enumerate(self._input_size)]
-        scores = self._network(tf.image.resize(images, wanted), training=False)
+        scores = self.network(tf.image.resize(images, wanted), training=False)
         if isinstance(scores, list | tuple):
             scores = scores[0]
         scores = tf.image.resize(tf.cast(scores, tf.float32), size)
