@@ -1,5 +1,6 @@
 """Image files that TensorFlow decodes, in a graph too, so that a servable reads what training reads."""
 
+import functools
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -12,8 +13,14 @@ from tfpix2pix.pipelines.files.headers_in_graph import (
     has_too_many_scans,
     png_has_transparency,
 )
-from tfpix2pix.pipelines.files.image_headers import BMP_START, JPEG_SCAN, MAX_JPEG_SCANS, PNG_START
-from tfpix2pix.pipelines.files.number_arrays import LUMA_BITS, LUMA_ROUNDING, LUMA_WEIGHTS
+from tfpix2pix.pipelines.files.image_headers import (
+    BMP_START,
+    JPEG_SCAN,
+    JPEG_START,
+    MAX_JPEG_SCANS,
+    PNG_START,
+)
+from tfpix2pix.pipelines.files.number_arrays import LUMA_BITS, LUMA_ROUNDING, LUMA_WEIGHTS, Pixels
 from tfpix2pix.pipelines.files.orientation import turn_in_graph
 
 # The place of the bits of a channel in a PNG file.
@@ -57,6 +64,34 @@ def decode_image(
     return tf.ensure_shape(image, [None, None, channels])
 
 
+def decode_bytes(contents: bytes, channels: int, dtype: tf.DType) -> Pixels:
+    """Returns what `decode_image` returns of bytes that are at hand, without turning the image.
+
+    Most files take one operation, which `decode_image` would come to as well. Outside a graph, to decide on
+    the way in TensorFlow takes many times as long as to decode a small file.
+    """
+    if channels == 3 and contents.startswith(PNG_START):
+        return tf.io.decode_png(contents, 3, dtype).numpy()
+    if channels == 3 and dtype == tf.uint8 and contents.startswith(JPEG_START):
+        is_suspect = _ZEROS in contents or contents.count(JPEG_SCAN) > MAX_JPEG_SCANS
+        if not is_suspect:
+            return _decode_jpeg_plainly(contents, 3).numpy()
+    return _compile(channels, dtype)(tf.constant(contents)).numpy()
+
+
+@functools.lru_cache
+def _compile(channels: int, dtype: tf.DType) -> Callable[[tf.Tensor], tf.Tensor]:
+    def decode(contents: tf.Tensor) -> tf.Tensor:
+        return decode_image(contents, channels, dtype, exif=False)
+
+    return tf.function(decode, input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
+
+
+def _decode_jpeg_plainly(contents: tf.Tensor | bytes, channels: int) -> tf.Tensor:
+    # TensorFlow's default DCT is wrong by up to 20 of 255 levels; this one equals Pillow's exactly.
+    return tf.io.decode_jpeg(contents, channels=channels, dct_method="INTEGER_ACCURATE")
+
+
 def _decode_png(contents: tf.Tensor, channels: int, dtype: tf.DType) -> tf.Tensor:
     if channels == 1:
         return _luma(tf.io.decode_png(contents, 3, dtype))
@@ -68,11 +103,7 @@ def _decode_png(contents: tf.Tensor, channels: int, dtype: tf.DType) -> tf.Tenso
 
 def _decode_jpeg(contents: tf.Tensor, channels: int) -> tf.Tensor:
     contents = _refuse_before_decoding(contents)
-
-    def decode(channels: int) -> tf.Tensor:
-        # TensorFlow's default DCT is wrong by up to 20 of 255 levels; this one equals Pillow's exactly.
-        return tf.io.decode_jpeg(contents, channels=channels, dct_method="INTEGER_ACCURATE")
-
+    decode = functools.partial(_decode_jpeg_plainly, contents)
     if channels == 1:
         # The decoder makes no gray of four inks.
         has_inks = tf.equal(tf.io.extract_jpeg_shape(contents)[2], 4)

@@ -17,7 +17,7 @@ from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.files import other_formats
-from tfpix2pix.pipelines.files.decoding import decode_image
+from tfpix2pix.pipelines.files.decoding import decode_bytes
 from tfpix2pix.pipelines.files.image_headers import JPEG_START, gray_step, parse_header
 from tfpix2pix.pipelines.files.matching import File
 from tfpix2pix.pipelines.files.number_arrays import Pixels, load_array, open_array, stored_type, to_channels
@@ -92,7 +92,7 @@ def _decode(contents: bytes, channels: int, dtype: np.dtype, is_deep: bool) -> P
         raise ValueError(_DAMAGED)
     stored = tf.uint16 if dtype == np.uint16 or (dtype == np.float32 and is_deep) else tf.uint8
     try:
-        return decode_image(tf.constant(contents), channels, stored, exif=False).numpy()
+        return decode_bytes(contents, channels, stored)
     except (tf.errors.OpError, ValueError) as error:
         raise ValueError(_DAMAGED) from error
 

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tfpix2pix.pipelines.files.decoding import decode_image
+from tfpix2pix.pipelines.files.decoding import decode_bytes, decode_image
 from tfpix2pix.pipelines.files.number_arrays import luma, to_channels
 
 COLOURS = np.array(
@@ -95,8 +95,30 @@ def test_a_jpeg_of_very_many_scans_is_refused_before_it_is_decoded(scans, hides)
     more = scans - whole.count(b"\xff\xda")
     comment = b"\xff\xfe\0\4\xff\xd9" if hides else b""
     contents = tf.constant(whole[:last] + comment + whole[last:-2] * (1 + more) + b"\xff\xd9")
-    if scans <= 500:
-        assert decode_image(contents).shape == (16, 16, 3)
-    else:
-        with pytest.raises(tf.errors.InvalidArgumentError, match="more than 500 scans"):
-            decode_image(contents)
+    for decode in (decode_image, lambda contents: decode_bytes(contents.numpy(), 3, tf.uint8)):
+        if scans <= 500:
+            assert decode(contents).shape == (16, 16, 3)
+        else:
+            with pytest.raises(tf.errors.InvalidArgumentError, match="more than 500 scans"):
+                decode(contents)
+
+
+def test_bytes_at_hand_are_decoded_as_in_a_graph():
+    draw = np.random.default_rng(0)
+    deep = tf.io.encode_png(draw.integers(0, 2**16, (5, 6, 3)).astype(np.uint16)).numpy()
+    colours, gray = draw.integers(0, 256, (5, 6, 3), np.uint8), draw.integers(0, 256, (5, 6), np.uint8)
+    files = [deep, *(_save(Image.fromarray(gray), form) for form in ("PNG", "JPEG", "BMP"))]
+    files += [_save(Image.fromarray(colours), form) for form in ("PNG", "JPEG", "BMP")]
+    files.append(_save(Image.fromarray(colours).convert("CMYK"), "JPEG"))
+    for contents in files:
+        for channels in (1, 3, 4):
+            for dtype in (tf.uint8, tf.uint16):
+                expected = decode_image(tf.constant(contents), channels, dtype, exif=False)
+                decoded = decode_bytes(contents, channels, dtype)
+                np.testing.assert_array_equal(decoded, expected, strict=True)
+
+
+def _save(picture: Image.Image, form: str) -> bytes:
+    stream = io.BytesIO()
+    picture.save(stream, form)
+    return stream.getvalue()

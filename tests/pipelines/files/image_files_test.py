@@ -10,6 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tfpix2pix.pipelines.files import image_files
+from tfpix2pix.pipelines.files.decoding import decode_image
 
 
 def _picture(mode: str = "RGB", width: int = 21, height: int = 10) -> Image.Image:
@@ -51,10 +52,10 @@ def test_pixels_and_size_equal_pillow(tmp_path, file_format, mode):
 
 
 def test_decoding_in_a_graph_is_the_same():
-    decode = tf.function(image_files.decode_image, input_signature=[tf.TensorSpec([], tf.string)])
+    decode = tf.function(decode_image, input_signature=[tf.TensorSpec([], tf.string)])
     for file_format, mode in FORMATS:
         contents = tf.constant(_encode(_picture(mode), file_format))
-        np.testing.assert_array_equal(decode(contents), image_files.decode_image(contents))
+        np.testing.assert_array_equal(decode(contents), decode_image(contents))
 
 
 def test_16_bit_png_keeps_the_upper_byte(tmp_path):

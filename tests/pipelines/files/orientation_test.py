@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from tests.helpers.image_kinds import chunk, write_png
 from tfpix2pix.config import config
 from tfpix2pix.pipelines.files import image_files, orientation, sources
+from tfpix2pix.pipelines.files.decoding import decode_image
 from tfpix2pix.pipelines.files.headers_in_graph import find_orientation_in_graph
 
 ORIENTATIONS = range(1, 9)
@@ -46,7 +47,7 @@ def test_a_file_is_read_as_pillow_shows_it(tmp_path, number, file_format):
 
 
 def test_the_graph_of_a_servable_turns_too():
-    decode = tf.function(image_files.decode_image, input_signature=[tf.TensorSpec([], tf.string)])
+    decode = tf.function(decode_image, input_signature=[tf.TensorSpec([], tf.string)])
     for number in ORIENTATIONS:
         for contents in (_jpeg(number), _jpeg(number, "PNG")):
             np.testing.assert_array_equal(decode(tf.constant(contents)), _as_shown(contents))
