@@ -190,7 +190,7 @@ def test_every_option_is_explained_in_sentences_and_in_a_group(fields):
 
 def test_a_training_of_fcn_differs_in_its_own_settings_and_in_these_defaults():
     common = [field.name for field in dataclasses.fields(RunConfig)]
-    assert len(common) == 23 and set(common) <= set(FIELDS) & set(fcn.FIELDS)
+    assert len(common) == 24 and set(common) <= set(FIELDS) & set(fcn.FIELDS)
     ours, theirs = make_config(), fcn.make_config()
     differ = {name for name in common if getattr(ours, name) != getattr(theirs, name)}
     assert differ == {

@@ -170,6 +170,16 @@ class RunConfig:
         minimum=0,
     )
 
+    threads: int = option(
+        0,
+        "Compute with this many threads of each of TensorFlow's two kinds. With 0 a run goes on with as many "
+        "as it began with, and a new one takes one for each core, or what TF_NUM_INTRAOP_THREADS and "
+        "TF_NUM_INTEROP_THREADS say. Another number changes the last bits of the weights.",
+        group="machine",
+        may_change=True,
+        minimum=0,
+    )
+
     def __post_init__(self):
         check_common(self)
 

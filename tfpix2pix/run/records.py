@@ -10,7 +10,7 @@ import numpy as np
 
 from tfpix2pix.methods.step import Step
 from tfpix2pix.pictures.sheets import write_png
-from tfpix2pix.run import checkpoints
+from tfpix2pix.run import checkpoints, threads
 from tfpix2pix.run.callbacks import Callbacks, Moment
 from tfpix2pix.run.summaries import LossMeter, Progress, Summaries
 
@@ -173,7 +173,11 @@ class Records:
     def save(self, meter: LossMeter) -> None:
         """Writes a checkpoint of the current step, and deletes those that are not kept."""
         self._summaries.flush()
-        metadata = {**dataclasses.asdict(self._standing), **meter.to_json()}
+        metadata = {
+            **dataclasses.asdict(self._standing),
+            **meter.to_json(),
+            threads.KEY: threads.describe_computing(),
+        }
         if states := self._callbacks.get_states():
             metadata["callbacks"] = states
         checkpoints.save(self._workdir, self._train_step.checkpoint_variables(), metadata)

@@ -36,6 +36,7 @@ from tfpix2pix.run.folder import (
 )
 from tfpix2pix.run.lock import lock
 from tfpix2pix.run.loop import Training
+from tfpix2pix.run.threads import settle_threads
 from tfpix2pix.train.agreement import check_same_settings, check_same_state
 from tfpix2pix.train.fit import check_channels, find_misfit, fit_precision
 from tfpix2pix.train.origin import Origin, check_fit, describe_origin, read_origin, start_from
@@ -124,6 +125,7 @@ def train_and_evaluate(
     config = settle_config(workdir, config)
     own = {"generator": generator, "build_step": build_step, "train": train, "validation": validation}
     check_own(workdir, own)
+    settle_threads(workdir, config.threads)
     placement = make_strategy(config.strategy, config.join_timeout_sec)
     workers = placement.workers
     check_placement(placement, config)

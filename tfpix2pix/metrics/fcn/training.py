@@ -26,6 +26,7 @@ from tfpix2pix.run.folder import is_begun, keep_reading, read_settings, write_co
 from tfpix2pix.run.lock import lock
 from tfpix2pix.run.loop import Training
 from tfpix2pix.run.records import Judgement
+from tfpix2pix.run.threads import settle_threads
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +62,7 @@ def train_fcn(config: FcnConfig, workdir: Path) -> FcnResult:
     """
     check_config(workdir, config)
     config = keep_reading(workdir, config)
+    settle_threads(workdir, config.threads)
     palette = config_palette(config)
     with lock(workdir):
         train_source, val_source = (open_split(config, split, palette) for split in ("train", "val"))
