@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import signal
+import sys
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from benchmarks.kills import free_ports
 from tests.helpers import runs
 from tfpix2pix.run import checkpoints
+from tfpix2pix.run.joining import wait_for_all
+from tfpix2pix.run.workers import Workers
 
 SETTINGS = {
     "normalization": "instance",
@@ -136,6 +139,22 @@ def test_workers_with_other_settings_do_not_train(data_dir, tmp_path):
             told,
         ), told
     assert not (tmp_path / "run").exists()
+
+
+def test_a_worker_that_is_lost_between_the_meeting_and_the_join_does_not_hang_the_chief():
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": 0}}
+    code = "from tfpix2pix.run.distribution import make_strategy as join; join('multiworker', 4)"
+    env = runs.environment(TF_CONFIG=json.dumps(task))
+    pipes = {"stdout": runs.subprocess.PIPE, "stderr": runs.subprocess.PIPE, "text": True}
+    process = runs.subprocess.Popen([sys.executable, "-c", code], env=env, **pipes)
+    wait_for_all(Workers(addresses, 1), runs.TIMEOUT_SEC)  # and does not join
+    (status,), outputs = _end_together([process])
+    assert status == 1, outputs
+    assert _last_lines(outputs)[0] == (
+        "error: gave up joining the 2 workers after 4 s: all of them had come, and then one was lost. Start "
+        "the same command on all workers, or wait longer with `join_timeout_sec`"
+    )
 
 
 @pytest.mark.parametrize("text", [None, "{}", "not json"])

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfpix2pix.config.config import Config
 from tfpix2pix.pipelines.base.errors import UsageError, UserError, shorten
-from tfpix2pix.run.joining import wait_for_all
+from tfpix2pix.run.joining import limited, wait_for_all
 from tfpix2pix.run.workers import Workers
 
 
@@ -79,7 +79,8 @@ def _join(workers: Workers, timeout_sec: int) -> Placement:
     """Joins the other workers. Nothing may touch a device before that."""
     wait_for_all(workers, timeout_sec)
     try:
-        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        with limited(workers, timeout_sec):
+            strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except tf.errors.OpError as error:
         raise UserError(f"could not join the other workers: {shorten(error)}") from error
     return Placement(strategy, Workers(workers.addresses, workers.index, strategy))

@@ -2,19 +2,27 @@
 
 TensorFlow waits without a limit and without a word, and a process that waits in it answers no signal. So each
 worker first says at the chief's address that it is there, and goes on once the chief says that all are. The
-chief lets go of its port before TensorFlow takes it.
+chief lets go of its port before TensorFlow takes it. `limited` is for a worker that is lost in between.
 """
 
+import contextlib
+import faulthandler
+import signal
 import socket
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.base.naming import name_flags
 from tfpix2pix.pipelines.base.progress import SECONDS_BETWEEN_LINES, say
 from tfpix2pix.run.workers import Workers, split_address
 
 _POLL_SEC = 0.2
 _ALL_ARE_HERE = b"all are here\n"
+# Prints its argument when something comes in on its standard input, and nothing when that is closed.
+_TELL_OF_A_BYTE = "import sys; sys.stdin.buffer.read(1) and sys.exit(sys.argv[1])"
 # Called while a worker waits, with a text that says for whom.
 Waiting = Callable[[str], None]
 
@@ -32,6 +40,48 @@ def wait_for_all(workers: Workers, timeout_sec: float) -> None:
     if workers.are_several:
         waiting = _patience(timeout_sec)
         (_wait_as_chief if workers.is_chief else _wait_for_chief)(workers, waiting)
+
+
+@contextlib.contextmanager
+def limited(workers: Workers, timeout_sec: float) -> Iterator[None]:
+    """Ends this process with status 1 and a sentence if the block takes longer than `timeout_sec`.
+
+    TensorFlow holds Python's lock while it waits for a worker that was lost after all had met, so that no
+    thread and no handler of a signal runs. The limit is kept by a thread of `faulthandler`, which needs no
+    lock, and told by another process. Ctrl-C and SIGTERM end this process at once meanwhile.
+    """
+    if not workers.are_several:
+        yield
+        return
+    sentence = (
+        f"error: gave up joining the {len(workers.addresses)} workers after {timeout_sec:g} s: all of them "
+        "had come, and then one was lost. Start the same command on all workers, or wait longer with "
+        "`join_timeout_sec`"
+    )
+    command = [sys.executable, "-S", "-c", _TELL_OF_A_BYTE, name_flags(sentence)]
+    teller = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    try:
+        with _signals_that_end():
+            faulthandler.dump_traceback_later(timeout_sec, exit=True, file=teller.stdin)
+            try:
+                yield
+            finally:
+                faulthandler.cancel_dump_traceback_later()
+    finally:
+        teller.communicate()
+
+
+@contextlib.contextmanager
+def _signals_that_end() -> Iterator[None]:
+    numbers = [each for each in (signal.SIGINT, signal.SIGTERM) if callable(signal.getsignal(each))]
+    before = {}
+    with contextlib.suppress(ValueError):  # outside the main thread, to which signals belong
+        before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _patience(timeout_sec: float) -> Waiting:
