@@ -37,12 +37,14 @@ class Done(NamedTuple):
     Attributes:
       header: the header of the file.
       row: what the page shows of it.
+      outputs: the files that were written for it, below the folder of the outputs.
       note: what a person should know of the half that was translated; see `halves.Half`.
       was_there: whether the outputs were there already.
     """
 
     header: Header
     row: Row
+    outputs: tuple[str, ...]
     note: str
     was_there: bool = False
 
@@ -88,7 +90,7 @@ class FileTranslator:
         width = header.width if crop == "none" else header.width // 2
         row = Row(file.title, (header.height, width), input_file, shown)
         if options.resume and all((self._output / each).exists() for each in (*outputs, *shown, input_file)):
-            return Done(header, row, note, was_there=True)
+            return Done(header, row, tuple(outputs), note, was_there=True)
         picture = _read_picture(file.path, header, self._translator, options)
         if not note and not shows_classes(picture, self._translator.meaning.input):
             note = (
@@ -104,7 +106,7 @@ class FileTranslator:
                 self._write_output(output_file, shown[sample], generated)
         shown_input = show_input(task, task.read_picture(widen(picture, np.float32)))
         _write(self._output / input_file, tf.io.encode_jpeg(shown_input, quality=90).numpy())
-        return Done(header, row, note)
+        return Done(header, row, tuple(outputs), note)
 
     def _read_instances(self, file: InputFile, size: tuple[int, ...]) -> np.ndarray | None:
         """Returns the ids of a file's map of instances, uint16 [H, W]; None without `instances`."""

@@ -19,12 +19,17 @@ from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.naming import name_flags
 from tfpix2pix.pipelines.base.progress import show_progress
 from tfpix2pix.pipelines.files.image_files import BadImageError, read_header
-from tfpix2pix.translate.files import FileTranslator, choose_kind
+from tfpix2pix.translate.files import Done, FileTranslator, choose_kind
 from tfpix2pix.translate.formats import check_format
 from tfpix2pix.translate.image_inputs import InputFile
 from tfpix2pix.translate.notices import Notices
 from tfpix2pix.translate.options import Options
 from tfpix2pix.translate.translator import Translator
+
+
+class PartFailed(UserError):
+    """Some files could not be translated; the others are done."""
+
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -59,7 +64,28 @@ def translate_files(
         all outputs.
       UserError: at the end, when some files could not be translated, or the page not be written.
     """
-    files = options.take_shard(files)
+    return translate_part(translator, options.take_shard(files), output, options)
+
+
+def translate_part(
+    translator: Translator,
+    files: Sequence[InputFile],
+    output: Path,
+    options: Options,
+    see: Callable[[InputFile, Done | BadImageError], None] = lambda file, end: None,
+) -> str:
+    """Does what `translate_files` does with files that are the shard of `options` already.
+
+    Args:
+      translator: the model.
+      files: what to translate.
+      output: folder for the outputs and the page.
+      options: what is done to the files; its shard names the page.
+      see: is called for each file, in their order, with what was done or why it could not be.
+
+    Returns:
+      What `translate_files` returns; its errors are raised, too.
+    """
     _check_options(translator, options)
     _check_format(translator, files, options)
     start, num_failed, num_before = time.monotonic(), 0, 0
@@ -74,11 +100,13 @@ def translate_files(
         for file, future in zip(files, futures, strict=True):
             try:
                 done = future.result()
+                see(file, done)
                 notices.see(file.path, done)
                 page.add(done.row)
                 num_before += done.was_there
             except BadImageError as error:
                 num_failed += 1
+                see(file, error)
                 bar.write(f"error: {name_flags(str(error))}", file=sys.stderr)
             bar.update()
     notices.warn()
@@ -87,7 +115,7 @@ def translate_files(
         others = f"; the others are in {output}" if page.rows else ""
         problems.insert(0, f"{num_failed} of {count_of(len(files), 'image')} could not be translated{others}")
     if problems:
-        raise UserError("; ".join(problems))
+        raise PartFailed("; ".join(problems))
     before = f", {num_before} of them done before" if options.resume else ""
     return f"{page.summary}{before}, {time.monotonic() - start:.1f} s: {page.path}"
 
