@@ -60,6 +60,8 @@ TEST = [
     *WEB,
     *BROWSER,
     *HUB,
+    # The schemas of docs/cluster/train_job.yaml.
+    "kubernetes-validate>=1.31",
     # A runtime for `onnx` files that nothing here needs but its test.
     "openvino>=2025",
     "pytest>=8",

@@ -75,8 +75,11 @@ def _commands_of_pages() -> dict[tuple[str, ...], set[str]]:
         for line in re.findall(r"^ *python -m (tfpix2pix\.[^\n]*)", text, re.MULTILINE):
             module, *words = shlex.split(line, comments=True)
             subcommand = words[:1] if module == "tfpix2pix.study" else []
-            flags = {word.partition("=")[0] for word in words if word.startswith("--")}
-            given.setdefault((module, *subcommand), set()).update(flags)
+            # What follows -- are the flags of train.
+            parts = [*" ".join(words).split(" -- "), ""][:2]
+            for command, part in zip([(module, *subcommand), ("tfpix2pix.train",)], parts, strict=True):
+                flags = {word.partition("=")[0] for word in part.split() if word.startswith("--")}
+                given.setdefault(command, set()).update(flags)
     return given
 
 

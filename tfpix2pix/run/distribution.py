@@ -1,13 +1,12 @@
 """Where training runs: the distribution strategy, and the processes that train together."""
 
 import dataclasses
-import json
-import os
 
 import tensorflow as tf
 
 from tfpix2pix.config.config import Config
 from tfpix2pix.pipelines.base.errors import UsageError, UserError, shorten
+from tfpix2pix.run.addresses import read_addresses
 from tfpix2pix.run.joining import limited, wait_for_all
 from tfpix2pix.run.workers import Workers
 
@@ -39,40 +38,24 @@ def make_strategy(name: str = "auto", join_timeout_sec: int = 600) -> Placement:
 
     Args:
       name: `mirrored` takes all GPUs of this machine, or all its logical CPUs; `multiworker` the
-        processes that the TF_CONFIG variable lists; `one_device` the first GPU, or the CPU. `auto` is
-        `mirrored` where there is a GPU, and `one_device` elsewhere.
+        processes that the TF_CONFIG variable lists, or that srun of SLURM has started; `one_device` the
+        first GPU, or the CPU. `auto` is `mirrored` where there is a GPU, and `one_device` elsewhere.
       join_timeout_sec: how long `multiworker` waits for the other processes.
 
     Returns:
       The strategy and the processes that train under it.
 
     Raises:
-      UsageError: for `multiworker` without a usable TF_CONFIG.
+      UsageError: for `multiworker` where nothing says which processes there are.
       UserError: when another process does not come.
     """
     if name == "multiworker":
-        addresses, index = _read_cluster()
-        return _join(Workers(addresses, index), join_timeout_sec)
+        return _join(Workers(*read_addresses()), join_timeout_sec)
     gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
     if name == "mirrored" or (name == "auto" and gpus):
         cpus = [device.name for device in tf.config.list_logical_devices("CPU")]
         return Placement(tf.distribute.MirroredStrategy(gpus or cpus))
     return Placement(tf.distribute.OneDeviceStrategy(gpus[0] if gpus else "/cpu:0"))
-
-
-def _read_cluster() -> tuple[list[str], int]:
-    """Returns the addresses of the workers that TF_CONFIG lists, the chief's first, and this one's place."""
-    try:
-        settings = json.loads(os.environ.get("TF_CONFIG", ""))
-        cluster, task = settings["cluster"], (settings["task"]["type"], int(settings["task"]["index"]))
-        tasks = [(kind, place) for kind in ("chief", "worker") for place in range(len(cluster.get(kind, ())))]
-        return [str(cluster[kind][place]) for kind, place in tasks], tasks.index(task)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(
-            "`strategy=multiworker` needs the TF_CONFIG variable in each process, such as "
-            '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}. '
-            f"Received: {os.environ.get('TF_CONFIG', 'nothing')}"
-        ) from error
 
 
 def _join(workers: Workers, timeout_sec: int) -> Placement:

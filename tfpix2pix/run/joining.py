@@ -62,7 +62,7 @@ def limited(workers: Workers, timeout_sec: float) -> Iterator[None]:
     teller = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
     try:
         with _signals_that_end():
-            faulthandler.dump_traceback_later(timeout_sec, exit=True, file=teller.stdin)
+            faulthandler.dump_traceback_later(timeout_sec, exit=True, file=teller.stdin or 2)
             try:
                 yield
             finally:
