@@ -3,6 +3,7 @@
 python -m benchmarks.ours WHAT PRECISION IMAGE_SIZE BATCH_SIZE
 """
 
+import functools
 import sys
 import tempfile
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from tfpix2pix.methods.pix2pix import TrainStep
 from tfpix2pix.networks.discriminators import patch_discriminator
 from tfpix2pix.networks.generators import unet_generator
 from tfpix2pix.networks.inference import cast_kernels
+from tfpix2pix.networks.layers import use_minimal_filtering
 from tfpix2pix.pipelines.tasks.transforms import to_uint8
 
 MATMUL_SIDE = 2048
@@ -35,10 +37,13 @@ def random_batch(image_size: int, batch_size: int) -> dict[str, tf.Tensor]:
     }
 
 
-def build_step(precision: str, image_size: int, batch_size: int) -> Callable[[], object]:
+def build_step(
+    precision: str, image_size: int, batch_size: int, filtering: bool = True
+) -> Callable[[], object]:
     """Returns a function that takes one training step of the facades networks and reads a loss."""
     generator = unet_generator((image_size, image_size), dtype=precision)
-    train_step = TrainStep(generator, patch_discriminator(dtype=precision), global_batch_size=batch_size)
+    discriminator = use_minimal_filtering(patch_discriminator(dtype=precision), filtering)
+    train_step = TrainStep(generator, discriminator, global_batch_size=batch_size)
     batches = iter(tf.data.Dataset.from_tensors(random_batch(image_size, batch_size)).repeat())
     return lambda: train_step.run_steps(batches, 1)["l1_loss"].numpy()
 
@@ -88,8 +93,9 @@ def _serve(precision: str, image_size: int, signature: str, request: dict) -> Ca
     return lambda: servable(signature, request)
 
 
-BUILDERS = {
+BUILDERS: dict[str, Callable[..., Callable[[], object]]] = {
     "step": build_step,
+    "step_direct": functools.partial(build_step, filtering=False),
     "forward": build_forward,
     "matmul": build_matmul,
     "copy": build_copy,

@@ -111,5 +111,5 @@ def test_maps_whose_size_the_graph_learns_when_it_runs(shape, kernels):
 def test_rule(product, area, kernel_shape, matmul, monkeypatch):
     assert convolutions.takes_matmul(product, area, kernel_shape) is matmul
     assert convolutions.takes_matmul(product, area, kernel_shape, "native") is False
-    monkeypatch.setattr(convolutions, "_has_gpu", lambda: True)
+    monkeypatch.setattr(convolutions, "has_gpu", lambda: True)
     assert convolutions.takes_matmul(product, area, kernel_shape) is False

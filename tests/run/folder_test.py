@@ -93,15 +93,16 @@ def test_a_set_without_files_is_known_by_its_names(tmp_path):
         write_config(tmp_path, config, sources.from_arrays(pixels, pixels, ["a", "b"]))
 
 
-def test_a_run_that_began_before_exif_was_read_goes_on_without_it(data_dir, tmp_path):
+@pytest.mark.parametrize("setting", ["exif", "minimal_filtering"])
+def test_a_run_that_began_before_there_was_a_setting_goes_on_without_it(setting, data_dir, tmp_path):
     _begin(tmp_path, data_dir)
     file = tmp_path / "config.json"
     contents = json.loads(file.read_text())
     now = runs.tiny_config(data_dir)
-    assert settle_config(tmp_path, now).exif
-    del contents["config"]["exif"]
+    assert getattr(settle_config(tmp_path, now), setting)
+    del contents["config"][setting]
     file.write_text(json.dumps(contents))
-    assert not settle_config(tmp_path, now).exif
+    assert not getattr(settle_config(tmp_path, now), setting)
 
 
 def test_a_run_that_never_began_leaves_no_folder_behind(tmp_path):

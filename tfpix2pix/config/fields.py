@@ -198,6 +198,12 @@ class Config(NetworkConfig):
         group="machine",
         choices=CONV_KERNELS,
     )
+    minimal_filtering: bool = option(
+        True,
+        "On a CPU compute convolutions of stride 1 in float32 with fewer multiplications, where that is "
+        "faster and --conv_kernels=auto. A run that was begun before there was this setting goes on without.",
+        group="machine",
+    )
     norm_backend: str = option(
         "own",
         "Compute --normalization=instance in training with this project's own layer, or with that of "

@@ -221,10 +221,14 @@ def with_load_size(kind: type[RunConfig], values: Mapping[str, Any]) -> dict[str
 def earlier_settings(saved: Mapping[str, Any]) -> dict[str, Any]:
     """Returns how a run went in versions that had no settings for it: those that `saved` lacks.
 
-    Without `exif` it has read the pixels as they are stored, and without `last_block` its images were made
-    by one convolution.
+    Without `exif` it has read the pixels as they are stored, without `last_block` its images were made
+    by one convolution, and without `minimal_filtering` beside `conv_kernels` its convolutions were direct.
     """
-    earlier = {"exif": False, **({"last_block": "single"} if saved.get("upsampling") == "bilinear" else {})}
+    earlier: dict[str, Any] = {"exif": False}
+    if saved.get("upsampling") == "bilinear":
+        earlier["last_block"] = "single"
+    if "conv_kernels" in saved:
+        earlier["minimal_filtering"] = False
     return {name: value for name, value in earlier.items() if name not in saved}
 
 

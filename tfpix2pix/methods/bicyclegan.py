@@ -12,6 +12,7 @@ from tfpix2pix.methods import losses, pix2pix
 from tfpix2pix.methods.losses import Logits
 from tfpix2pix.methods.step import Batch, TranslationStep, descend
 from tfpix2pix.networks.build import Builder, build_discriminator, build_encoder, build_generator
+from tfpix2pix.networks.filtering import share_transforms
 from tfpix2pix.networks.gradients import fork
 from tfpix2pix.networks.keras_versions import scale_loss
 from tfpix2pix.networks.latent import SECOND_STREAM, STREAM, draw_normal, with_latent
@@ -104,7 +105,8 @@ class BicycleTrainStep(TranslationStep):
         """Takes one step on this replica's batch and counts it."""
         first, second = ({name: values[half::2] for name, values in batch.items()} for half in (0, 1))
         with tf.GradientTape(persistent=True) as tape:
-            values = self._compute_losses(first, second)
+            with share_transforms():
+                values = self._compute_losses(first, second)
             # E must not learn to make z easy to find, so it does not see the latent loss.
             of_both = (
                 values["generator_gan_loss"]

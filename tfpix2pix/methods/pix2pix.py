@@ -15,6 +15,7 @@ from tfpix2pix.methods.optimizers import build_adam, build_optimizer
 from tfpix2pix.methods.step import Batch, TranslationStep, descend
 from tfpix2pix.networks.build import Builder, build_discriminator, build_generator
 from tfpix2pix.networks.discriminators import with_features
+from tfpix2pix.networks.filtering import share_transforms
 from tfpix2pix.networks.gradients import fork
 from tfpix2pix.networks.keras_versions import LossScaleOptimizer, next_rate, scale_loss
 from tfpix2pix.networks.latent import with_latent
@@ -156,7 +157,7 @@ class TrainStep(TranslationStep):
 
     def _update_discriminator(self, batch: Batch, generated_image: tf.Tensor) -> dict[str, tf.Tensor]:
         input_image, target_image = batch["input_image"], batch["target_image"]
-        with tf.GradientTape() as tape:
+        with tf.GradientTape() as tape, share_transforms():
             real_logits = self.discriminate(input_image, target_image, training=True)
             generated_logits = self.discriminate(input_image, generated_image, training=True)
             values = self._discriminator_losses(real_logits, generated_logits)

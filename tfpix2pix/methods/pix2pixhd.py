@@ -11,6 +11,7 @@ from tfpix2pix.methods.optimizers import build_optimizer
 from tfpix2pix.methods.pix2pix import TrainStep
 from tfpix2pix.methods.step import Batch, TranslationStep, descend
 from tfpix2pix.networks.build import Builder
+from tfpix2pix.networks.filtering import share_transforms
 from tfpix2pix.networks.keras_versions import scale_loss
 from tfpix2pix.networks.residual import split_global_generator
 from tfpix2pix.pipelines.base.errors import UsageError
@@ -35,8 +36,9 @@ class HDTrainStep(TrainStep):
         input_image, target_image = batch["input_image"], batch["target_image"]
         with tf.GradientTape(persistent=True) as tape:
             generated_image, *for_terms = self._generate(batch)
-            target_features, real_logits = self._judge(input_image, target_image)
-            generated_features, generated_logits = self._judge(input_image, generated_image)
+            with share_transforms():
+                target_features, real_logits = self._judge(input_image, target_image)
+                generated_features, generated_logits = self._judge(input_image, generated_image)
 
             gan = self.share(self.gan_loss.generator_gan_loss(generated_logits))
             l1 = self.share(losses.l1_loss(target_image, generated_image))

@@ -47,6 +47,7 @@ from tfpix2pix.config.choices import DISCRIMINATORS, DROPOUT_PLACES, GENERATORS
 from tfpix2pix.config.config import FIELDS, Config
 from tfpix2pix.config.options import text
 from tfpix2pix.networks.encoders import latent_encoder
+from tfpix2pix.networks.layers import use_minimal_filtering
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.homes import resolve
 from tfpix2pix.pipelines.meaning import Palette
@@ -103,7 +104,7 @@ def build_generator(
     }
     network = f"`generator={config.generator}`" if own is None else "a generator of your own"
     model = _call(network, own or resolve(GENERATORS[config.generator]), values, GENERATOR_SETTINGS)
-    return _check_inputs(network, model, ["input_image", "noise_seed"])
+    return _finish(network, model, ["input_image", "noise_seed"], config)
 
 
 def build_discriminator(config: Config, palette: Palette | None = None) -> keras.Model | None:
@@ -130,7 +131,8 @@ def build_discriminator(config: Config, palette: Palette | None = None) -> keras
     }
     network = f"`discriminator={config.discriminator}`"
     model = _call(network, resolve(DISCRIMINATORS[config.discriminator]), values, DISCRIMINATOR_SETTINGS)
-    return _check_inputs(network, model, ["input_image", "target_image"] if conditional else ["target_image"])
+    inputs = ["input_image", "target_image"] if conditional else ["target_image"]
+    return _finish(network, model, inputs, config)
 
 
 def _describe_input(config: Config, palette: Palette | None) -> dict[str, Any]:
@@ -143,7 +145,7 @@ def _describe_input(config: Config, palette: Palette | None) -> dict[str, Any]:
 
 def build_encoder(config: Config) -> keras.Model:
     """Builds the encoder of latent vectors of a configuration, with random weights."""
-    return latent_encoder(
+    encoder = latent_encoder(
         config.image_size,
         config.output_channels,
         latent_size=config.latent_size,
@@ -151,6 +153,7 @@ def build_encoder(config: Config) -> keras.Model:
         normalization=config.normalization,
         dtype=_dtype(config),
     )
+    return _choose_ways(encoder, config)
 
 
 def _dtype(config: Config) -> str:
@@ -175,11 +178,17 @@ def _call(
     return build(**{name: values[name] for name in named if name in values})
 
 
-def _check_inputs(network: str, model: keras.Model, expected: list[str]) -> keras.Model:
+def _finish(network: str, model: keras.Model, expected: list[str], config: Config) -> keras.Model:
+    """Returns a network that has the inputs it must have, and convolves as the configuration says."""
     names = [tensor.name for tensor in model.inputs]
     if names != expected:
         raise ValueError(
             f"the network of {network} must have the inputs {', '.join(expected)}. "
             f"Received: {', '.join(names)}"
         )
-    return model
+    return _choose_ways(model, config)
+
+
+def _choose_ways(model: keras.Model, config: Config) -> keras.Model:
+    """Returns a network whose convolutions of stride 1 are done as the configuration says."""
+    return use_minimal_filtering(model, config.minimal_filtering and config.conv_kernels != "native")

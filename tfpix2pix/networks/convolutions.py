@@ -26,7 +26,8 @@ MAX_MATMUL_AREA = {"gather": 8 * 8, "scatter": 8 * 8, "correlate": 16 * 16}
 
 
 @functools.lru_cache(maxsize=1)
-def _has_gpu() -> bool:
+def has_gpu() -> bool:
+    """Returns whether TensorFlow sees a GPU."""
     return bool(tf.config.list_physical_devices("GPU"))
 
 
@@ -43,7 +44,7 @@ def takes_matmul(product: str, area, kernel_shape, kernels: str = "auto"):
     Returns:
       A bool, or a bool tensor where `area` is a tensor and decides.
     """
-    if kernels == "native" or _has_gpu():
+    if kernels == "native" or has_gpu():
         return False
     few_channels = 16 * kernel_shape[2] <= kernel_shape[3]
     return (product == "scatter" and few_channels) or area <= MAX_MATMUL_AREA[product]
@@ -116,7 +117,7 @@ def _conv2d_of_any_size(images: tf.Tensor, kernel: tf.Tensor, kernels: str) -> t
     size = tf.shape(images)
     area = (size[1] // 2) * (size[2] // 2)
     padded = _pad(images)
-    return _either(
+    return either(
         takes_matmul("gather", area, kernel.shape, kernels),
         lambda: _multiply_patches(padded, kernel),
         lambda: tf.nn.conv2d(padded, kernel, 2, "VALID"),
@@ -125,17 +126,18 @@ def _conv2d_of_any_size(images: tf.Tensor, kernel: tf.Tensor, kernels: str) -> t
 
 def _conv2d_transpose_of_any_size(images: tf.Tensor, kernel: tf.Tensor, kernels: str) -> tf.Tensor:
     size = tf.shape(images)
-    return _either(
+    return either(
         takes_matmul("scatter", size[1] * size[2], kernel.shape, kernels),
         lambda: scatter(images, kernel, matmul=True),
         lambda: scatter(images, kernel, matmul=False),
     )
 
 
-def _either(condition, matmul: Callable[[], tf.Tensor], native: Callable[[], tf.Tensor]) -> tf.Tensor:
+def either(condition, one: Callable[[], tf.Tensor], other: Callable[[], tf.Tensor]) -> tf.Tensor:
+    """Returns what one of two functions returns: `one` if a condition, a bool or a bool tensor, holds."""
     if isinstance(condition, bool):
-        return matmul() if condition else native()
-    return tf.cond(condition, matmul, native)
+        return one() if condition else other()
+    return tf.cond(condition, one, other)
 
 
 def _pad(images: tf.Tensor) -> tf.Tensor:

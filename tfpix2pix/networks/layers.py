@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from tfpix2pix.config.choices import CONV_KERNELS
-from tfpix2pix.networks import convolutions
+from tfpix2pix.networks import convolutions, filtering
 
 # Sec. 6.2 and the original code: N(0, 0.02) weights, N(1, 0.02) norm scales, epsilon 1e-5.
 WEIGHT_STDDEV = 0.02
@@ -31,6 +31,24 @@ def redraw_kernels(model: keras.Model, gain: float) -> None:
             variable.assign(draw(variable.shape, "float32"))
 
 
+def use_minimal_filtering(network: keras.Model, use: bool = True) -> keras.Model:
+    """Lets the convolutions of a network use minimal filtering where it is faster, or not.
+
+    Args:
+      network: a Keras model, which is changed; models inside it are too.
+      use: whether to use it.
+
+    Returns:
+      The network.
+    """
+    for layer in network.layers:
+        if isinstance(layer, PaddedConv2D):
+            layer.minimal_filtering = use
+        elif isinstance(layer, keras.Model):
+            use_minimal_filtering(layer, use)
+    return network
+
+
 @keras.utils.register_keras_serializable("tfpix2pix")
 class PaddedConv2D(keras.layers.Conv2D):
     """`Conv2D` with an explicit zero padding of `pad_px` on every side, as in the original code.
@@ -43,6 +61,7 @@ class PaddedConv2D(keras.layers.Conv2D):
       strides: step of the kernel, px.
       pad_px: zeros added to each side, px.
       conv_kernels: `auto` or `native`, as `convolutions.takes_matmul` takes it.
+      minimal_filtering: whether `filtering` convolves where it is faster, unless `conv_kernels` is `native`.
       **kwargs: further arguments of `keras.layers.Conv2D`.
 
     Raises:
@@ -57,6 +76,7 @@ class PaddedConv2D(keras.layers.Conv2D):
         strides: int = 1,
         pad_px: int = 1,
         conv_kernels: str = "auto",
+        minimal_filtering: bool = False,
         **kwargs,
     ):
         for fixed in ("padding", "data_format"):
@@ -64,6 +84,7 @@ class PaddedConv2D(keras.layers.Conv2D):
         super().__init__(filters, kernel_size, strides, padding="valid", **kwargs)
         self.pad_px = pad_px
         self.conv_kernels = _check_kernels(conv_kernels)
+        self.minimal_filtering = minimal_filtering
 
     def call(self, images):
         # TensorFlow returns uninitialised memory instead of an error.
@@ -86,10 +107,22 @@ class PaddedConv2D(keras.layers.Conv2D):
         return height, width
 
     def convolution_op(self, images, kernel):
-        # The convolution could pad by itself, but with explicit numbers its bfloat16 gradient is up to 50
-        # times slower on a CPU.
-        pad = [self.pad_px, self.pad_px]
-        return super().convolution_op(tf.pad(images, [[0, 0], pad, pad, [0, 0]]), kernel)
+        kernel = tf.cast(kernel, images.dtype)
+
+        def filter_tiles():
+            transformed = filtering.transform_once(self, kernel)
+            return filtering.conv2d(images, transformed, self.kernel_size[0], self.pad_px)
+
+        def convolve():
+            # The convolution could pad by itself, but with explicit numbers its bfloat16 gradient is up to 50
+            # times slower on a CPU.
+            pad = [self.pad_px, self.pad_px]
+            padded = tf.pad(images, [[0, 0], pad, pad, [0, 0]])
+            return super(PaddedConv2D, self).convolution_op(padded, kernel)
+
+        plain = (self.strides, self.dilation_rate, self.groups) == ((1, 1), (1, 1), 1)
+        filters = self.minimal_filtering and self.conv_kernels != "native" and plain
+        return convolutions.either(filters and filtering.is_faster(images, kernel), filter_tiles, convolve)
 
     def compute_output_shape(self, input_shape):
         height, width = (
@@ -99,7 +132,12 @@ class PaddedConv2D(keras.layers.Conv2D):
         return (input_shape[0], height, width, self.filters)
 
     def get_config(self):
-        return {**super().get_config(), "pad_px": self.pad_px, "conv_kernels": self.conv_kernels}
+        return {
+            **super().get_config(),
+            "pad_px": self.pad_px,
+            "conv_kernels": self.conv_kernels,
+            "minimal_filtering": self.minimal_filtering,
+        }
 
 
 @keras.utils.register_keras_serializable("tfpix2pix")
