@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpix2pix.pipelines.examples import Batch, Examples, View, in_unit_range, locate
-from tfpix2pix.pipelines.files.memory import keep, lean_options
+from tfpix2pix.pipelines.files.memory import Room, keep, lean_options
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.labels.palettes import resize_ids
 from tfpix2pix.pipelines.tasks import transforms
@@ -162,16 +162,18 @@ def _choose_global_batch_size(global_batch_size: int | None, batch_size: int, nu
     return chosen
 
 
-def keep_resized(source: Source, size: transforms.Size, cache_mib: int) -> Source:
-    """Resizes the images of all pairs now, if there is room to keep them.
+def keep_resized(source: Source, size: transforms.Size, cache_mib: float | Room) -> Source:
+    """Keeps the images of all pairs resized, if there is room.
 
-    Jitter then only cuts windows out of them. What `build_dataset` yields stays the same, bit for bit.
+    They are resized now, or each when it is needed first if there are very many. Jitter then only cuts
+    windows out of them. What `build_dataset` yields stays the same, bit for bit.
 
     Args:
       source: pairs of images.
       size: (height, width) in pixels: the `load_size` of the pipeline that is to be built, or its
         `image_size` if nothing is cropped.
-      cache_mib: the images are kept if all of them, as float32, fit this many MiB.
+      cache_mib: the images are kept if all of them, as float32, fit this many MiB. With the room that the
+        source was opened with, what was set aside for them is used, and decoded images are given up.
 
     Returns:
       The resized pairs in memory, float32 in [-1, 1]; `source` if they do not fit.
@@ -186,9 +188,16 @@ def keep_resized(source: Source, size: transforms.Size, cache_mib: int) -> Sourc
         resized = tuple(each(image, size) for each, image in zip(resizes, images, strict=False))
         return in_unit_range(resized, images)
 
+    room, plan = Room.of(cache_mib), source.plan
+    if plan and plan.resized_bytes:
+        room.give_back(plan.resized_bytes)
     with source.naming_bad_files():
-        kept = keep(read, len(source), cache_mib * 2**20, "Resizing")
-    return dataclasses.replace(source, read=kept) if kept else source
+        kept = keep(read, len(source), room, "Resizing", at_once=plan is None or plan.is_quick)
+    if not kept:
+        return source
+    if plan and plan.store and plan.resized_bytes:
+        room.give_back(plan.store.num_bytes)
+    return dataclasses.replace(source, read=kept)
 
 
 def example_indices(step: int, seed: int, num_examples: int, global_batch_size: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.progress import say, warn
 from tfpix2pix.pipelines.files import generated, sources, value_warnings
+from tfpix2pix.pipelines.files.memory import Room
 from tfpix2pix.pipelines.files.samples import read_sample
 from tfpix2pix.pipelines.labels import id_maps
 from tfpix2pix.pipelines.labels.palettes import Palette
@@ -28,7 +29,7 @@ def open_split(
     direction: str | None = None,
     image_size: int | tuple[int, int] = (256, 256),
     on_bad_image: str = "stop",
-    cache_mib: int = 2048,
+    cache_mib: float | Room = 2048,
     task: Task | None = None,
     palette: Palette | None = None,
     meaning: Meaning | None = None,
@@ -36,6 +37,8 @@ def open_split(
     exif: bool = True,
     pairs: str | Path | None = None,
     resize_input_to_target: bool = False,
+    keep_size: tuple[int, int] | None = None,
+    manifest: Path | None = None,
 ) -> sources.Source:
     """Opens one split of a dataset; downloads the dataset if it is not there.
 
@@ -48,7 +51,7 @@ def open_split(
       image_size: N or (height, width) in px, at which generated pairs are drawn. Pairs in files keep
         their sizes.
       on_bad_image: `stop` or `skip`; see `sources.open_source`.
-      cache_mib: decoded images are kept in memory if they fit this many MiB.
+      cache_mib: decoded images are kept in memory if they fit this many MiB, or what a `Room` has left.
       task: what is learned; None for pairs of three channels.
       palette: the classes of label maps that hold class ids; None for the dataset's own, see
         `id_maps.find_classes`.
@@ -61,6 +64,8 @@ def open_split(
         input to the column target.
       resize_input_to_target: whether the sizes of the two files of a pair may differ, as they do for
         super-resolution. The input image is then resized to the size of the target image.
+      keep_size: see `sources.open_source`.
+      manifest: see `sources.open_source`.
 
     Returns:
       The pairs. A line on standard error says where they were found.
@@ -77,9 +82,7 @@ def open_split(
     image_size = transforms.settle_size(image_size, "image_size")
     spec = catalogue.find_dataset(dataset) if isinstance(dataset, str) else dataset
     direction, data_dir = direction or ("AtoB" if pairs else spec.direction), Path(data_dir)
-    if pairs and (spec.draw_pair or (task and task.from_photos)):
-        what = f"`dataset={spec.name}` is generated" if spec.draw_pair else "the task takes single photos"
-        raise UsageError(f"`pairs` lists the files of pairs, and {what}")
+    _check_listed(spec, task, pairs)
     sources.check_choices(direction, on_bad_image)
     if spec.draw_pair:
         if split not in spec.counts:
@@ -98,21 +101,31 @@ def open_split(
             f"`dataset={spec.name}` is a set of pairs side by side, and `task={task.name}` takes single "
             "photos. Take `dataset=synthetic`, which has some, or name a set of your own"
         )
-    source = sources.open_source(
-        folder, split, direction, on_bad_image, cache_mib, task, val_percent, exif, resize_input_to_target
-    )
+    given = (on_bad_image, cache_mib, task, val_percent, exif, resize_input_to_target, keep_size, manifest)
+    source = sources.open_source(folder, split, direction, *given)
     say(source.told)
     palette = palette or id_maps.find_classes(spec, folder.parent if pairs else folder)
     source = id_maps.give_meaning(source, direction, palette, meaning)
     if split == "train":  # the other splits are like it
-        place = folder / split if folder.is_dir() else folder
-        _tell_of_ids(source, place)
         # A dataset of the catalogue that does not fit its classes has a warning of its own.
-        if palette and not spec.palette and meaning is not UNKNOWN:
-            _warn_of_classes(source, place)
-        _warn_of_values(source, place)
+        has_own_classes = bool(palette and not spec.palette and meaning is not UNKNOWN)
+        _tell_of_images(source, folder / split if folder.is_dir() else folder, has_own_classes)
     may_resize = resize_input_to_target and not (task and task.from_photos)
     return resize_inputs(source) if may_resize else source
+
+
+def _check_listed(spec: catalogue.DatasetSpec, task: Task | None, pairs: str | Path | None) -> None:
+    if pairs and (spec.draw_pair or (task and task.from_photos)):
+        what = f"`dataset={spec.name}` is generated" if spec.draw_pair else "the task takes single photos"
+        raise UsageError(f"`pairs` lists the files of pairs, and {what}")
+
+
+def _tell_of_images(source: sources.Source, place: Path, has_own_classes: bool) -> None:
+    """Tells of what the images of a set hold, and warns of what they should not hold."""
+    _tell_of_ids(source, place)
+    if has_own_classes:
+        _warn_of_classes(source, place)
+    _warn_of_values(source, place)
 
 
 def resize_inputs(source: sources.Source) -> sources.Source:

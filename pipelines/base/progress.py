@@ -6,6 +6,7 @@ Notices and warnings write arguments in backticks, as errors do; see `naming`.
 import os
 import re
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
@@ -18,6 +19,7 @@ Item = TypeVar("Item")
 
 SECONDS_BETWEEN_LINES = 10
 PROGRESS_AFTER_SEC = 2
+_ITEMS_BETWEEN_LOOKS = 16
 # tqdm takes widgets where a notebook can show them, which the output of ipykernel does not tell.
 _HAS_WIDGETS = tqdm is not tqdm_asyncio
 _told: set[str] = set()  # the warnings of `warn_once`
@@ -45,10 +47,21 @@ def can_show_bars() -> bool:
 def follow(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:
     """Yields the items, and shows a progress bar for as long as that takes, if it takes more than 2 s.
 
-    A log has nothing of it.
+    A log has a line of it every 10 s.
     """
-    is_hidden = not can_show_bars()
-    return iter(tqdm(items, description, total, leave=False, delay=PROGRESS_AFTER_SEC, disable=is_hidden))
+    if can_show_bars():
+        return iter(tqdm(items, description, total, leave=False, delay=PROGRESS_AFTER_SEC))
+    return _follow_in_lines(items, description, total)
+
+
+def _follow_in_lines(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:
+    start = last = time.monotonic()
+    for done, item in enumerate(items, start=1):
+        yield item
+        # To ask for the time at every item would take as long as some items do.
+        if done % _ITEMS_BETWEEN_LOOKS == 0 and (now := time.monotonic()) - last >= SECONDS_BETWEEN_LINES:
+            last = now
+            say(f"{description}: {done:,} of {total:,}, {done / (now - start):,.0f}/s")
 
 
 def show_progress(description: str, total: int | None, unit: str, done: int = 0) -> tqdm:

@@ -1,5 +1,7 @@
 """Which pairs cannot be used because of their files, and what is said of them."""
 
+import itertools
+import time
 from collections.abc import Callable, Iterable, Sequence
 from multiprocessing.pool import ThreadPool
 from typing import TypeVar
@@ -9,34 +11,43 @@ from tfpix2pix.pipelines.base.progress import follow, warn
 from tfpix2pix.pipelines.files.image_files import BadImageError
 
 Result = TypeVar("Result")
+Name = TypeVar("Name", str, int)
+_TRIED = 256
+_WAITS = 2.0
 
 
 def sift(
-    examine: Callable[[str], Result], names: Iterable[str], title: str
-) -> tuple[dict[str, Result], list[str]]:
+    examine: Callable[[Name], Result], names: Iterable[Name], title: str, only_waits: bool = False
+) -> tuple[dict[Name, Result], list[str]]:
     """Tells good pairs from bad ones: calls `examine` for every name, in several threads.
 
     Args:
       examine: looks at the pair of a name; raises BadImageError if it cannot be used.
-      names: the pairs.
+      names: the names or the numbers of the pairs.
       title: the title of the progress bar.
+      only_waits: whether `examine` does little but wait for files. Then a first few pairs tell whether it
+        waits at all, as for a disk or a network; if not, threads would only hinder each other.
 
     Returns:
       What `examine` returned for the good pairs, by name, and the texts of the errors of the others.
     """
 
-    def attempt(name: str) -> tuple[str, Result | BadImageError]:
+    def attempt(name: Name) -> tuple[Name, Result | BadImageError]:
         try:
             return name, examine(name)
         except BadImageError as error:
             return name, error
 
     names = list(names)
-    good: dict[str, Result] = {}
+    good: dict[Name, Result] = {}
     reasons = []
+    start = time.perf_counter(), time.thread_time()
+    tried = list(map(attempt, names[:_TRIED])) if only_waits else []
+    waits = time.perf_counter() - start[0] > _WAITS * (time.thread_time() - start[1])
     with ThreadPool() as pool:
-        outcomes = pool.imap(attempt, names, chunksize=8)
-        for name, outcome in follow(outcomes, title, len(names)):
+        rest = names[len(tried) :]
+        outcomes = pool.imap(attempt, rest, chunksize=8) if waits or not only_waits else map(attempt, rest)
+        for name, outcome in follow(itertools.chain(tried, outcomes), title, len(names)):
             if isinstance(outcome, BadImageError):
                 reasons.append(str(outcome))
             else:

@@ -236,13 +236,13 @@ def _keep(pairs: Iterable[Sequence[Any]], wish: Wish) -> Source:
                 f"{count_of(len(kept), 'pair')}: give `.take(N)` of it, or a larger `cache_mib`"
             )
     ids = tuple(map(str, range(len(kept))))
-    sizes = {name: [image.shape[:2] for image in pair] for name, pair in zip(ids, kept, strict=True)}
+    sizes = [[image.shape[:2] for image in pair] for pair in kept]
     store = PixelStore(sizes, [Format(image.shape[2], image.dtype) for image in kept[0]])
     store.allocate()
-    for name, pair in zip(ids, kept, strict=True):
-        store.put(name, pair)
+    for row, pair in enumerate(kept):
+        store.put(row, pair)
     channels = (kept[0][0].shape[2], kept[0][1].shape[2])
-    return Source(ids, store.reader(ids), channels, task=Task(channels))
+    return Source(ids, store.reader(np.arange(len(ids))), channels, task=Task(channels))
 
 
 def _open_indexed(data: Any, wish: Wish) -> Source:

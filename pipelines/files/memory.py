@@ -1,7 +1,8 @@
 """Pixels that are kept in memory: they are computed once, and read as tensors without a copy."""
 
 import math
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,27 +13,64 @@ from tfpix2pix.pipelines.files.pair_files import Format, Images
 from tfpix2pix.pipelines.files.reading import Reader
 
 _ALIGNMENT_BYTES = 64
+# What is done at once, before the first step: it takes some ten seconds. To open a file takes as long as to
+# decode so many pixels.
+_QUICK_PX, _FILE_PX = 1_000_000_000, 20_000
+
+
+class Room:
+    """The memory that kept pixels may take, of all splits and of all stages of their way.
+
+    Args:
+      mib: so many MiB.
+
+    Attributes:
+      left_bytes: what nobody has taken yet.
+    """
+
+    def __init__(self, mib: float):
+        self.left_bytes = int(mib * 2**20)
+
+    @classmethod
+    def of(cls, cache_mib: "float | Room") -> "Room":
+        """Returns a room, or one of so many MiB."""
+        return cache_mib if isinstance(cache_mib, Room) else cls(cache_mib)
+
+    def take(self, num_bytes: int) -> bool:
+        """Takes so much, if it is left; returns whether it was."""
+        fits = num_bytes <= self.left_bytes
+        self.left_bytes -= num_bytes if fits else 0
+        return fits
+
+    def give_back(self, num_bytes: int) -> None:
+        """Ends a use of what was taken."""
+        self.left_bytes += num_bytes
+
+
+def is_quick(sizes: npt.NDArray[np.integer]) -> bool:
+    """Tells whether images of these sizes, [N, I, 2], are so few that all can be decoded at the start."""
+    num_px = np.prod(sizes, -1, dtype=np.int64).sum()
+    return bool(num_px + len(sizes) * _FILE_PX <= _QUICK_PX)
 
 
 class PixelStore:
     """The images of many pairs: one array holds all input images, and another one all target images.
 
     Args:
-      sizes: (height, width) in px of each image of a pair, by the pair's name.
+      sizes: (height, width) in px of each image of each pair, [pairs, images, 2].
       formats: the formats of the images of a pair.
 
     Attributes:
       num_bytes: the memory that `allocate` takes.
     """
 
-    def __init__(self, sizes: Mapping[str, Sequence[tuple[int, int]]], formats: Sequence[Format]):
-        self._sizes = dict(sizes)
+    def __init__(self, sizes: npt.ArrayLike, formats: Sequence[Format]):
+        self._sizes = np.asarray(sizes, np.int64).reshape(-1, len(formats), 2)
         self._formats = tuple(formats)
         # Where the pixels of each image of each pair end, [pairs + 1, images].
-        num_px = [[height * width for height, width in images] for images in sizes.values()]
-        ends = np.cumsum([[0] * len(formats), *num_px], axis=0)
-        self._starts_px = dict(zip(sizes, ends[:-1].tolist(), strict=True))
-        self._num_px = ends[-1].tolist()
+        ends = np.zeros((len(self._sizes) + 1, len(formats)), np.int64)
+        np.cumsum(self._sizes.prod(-1), axis=0, out=ends[1:])
+        self._starts_px, self._num_px = ends[:-1], ends[-1].tolist()
         self._sides: list[Images] = []
         self.num_bytes = sum(
             count * each.channels * each.dtype.itemsize
@@ -46,18 +84,30 @@ class PixelStore:
             for count, each in zip(self._num_px, self._formats, strict=True)
         ]
 
-    def put(self, name: str, images: Sequence[Images]) -> None:
+    def put(self, row: int, images: Sequence[Images]) -> None:
         """Keeps the images of a pair, which have the sizes and the formats that were announced."""
-        places = zip(self._sides, self._sizes[name], self._starts_px[name], images, strict=True)
+        places = zip(self._sides, self._sizes[row], self._starts_px[row], images, strict=True)
         for side, (height, width), start, image in places:
             side[start : start + height * width] = image.reshape(height * width, -1)
 
-    def reader(self, names: Sequence[str]) -> Reader:
-        """Returns a function that reads the images of the n-th of `names`."""
+    def filling_reader(self, read: Reader, rows: npt.NDArray[np.integer]) -> Reader:
+        """Returns a function that reads the images of the n-th of `rows`, and keeps what it reads first.
+
+        Args:
+          read: reads the images of the n-th of `rows` in another way.
+          rows: the pairs that are read.
+        """
+        self.allocate()
+        return read_once(
+            read, self.reader(rows), lambda index, images: self.put(rows[index], images), len(rows)
+        )
+
+    def reader(self, rows: npt.NDArray[np.integer]) -> Reader:
+        """Returns a function that reads the images of the n-th of `rows`."""
         sides = [as_tensor(side) for side in self._sides]
         with tf.device("CPU:0"):
-            starts = tf.constant([self._starts_px[name] for name in names], tf.int64)
-            sizes = tf.constant([self._sizes[name] for name in names], tf.int64)
+            starts = tf.constant(self._starts_px[rows], tf.int64)
+            sizes = tf.constant(self._sizes[rows], tf.int64)
 
         def read(index: tf.Tensor) -> tuple[tf.Tensor, ...]:
             return tuple(
@@ -73,24 +123,67 @@ class PixelStore:
         return read
 
 
+def read_once(
+    read: Reader, read_kept: Reader, put: Callable[[int, Sequence[Images]], None], count: int
+) -> Reader:
+    """Returns a function that reads what is kept, and else reads anew and keeps it.
+
+    Args:
+      read: reads by an index.
+      read_kept: returns what was kept for an index.
+      put: keeps what was read for an index.
+      count: the number of indices, which begin at 0.
+    """
+    is_kept = new_memory((count,), np.uint8)
+    is_kept[:] = 0
+    lock = threading.Lock()
+
+    def note(index: np.int64, *images: Images) -> np.uint8:
+        put(int(index), images)
+        with lock:  # So that no thread sees the mark before the pixels.
+            is_kept[index] = 1
+        return np.uint8(1)
+
+    flags = as_tensor(is_kept)
+
+    def read_anew(index: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        images = tuple(read(index))
+        noted = tf.numpy_function(note, [index, *images], tf.uint8)
+        with tf.control_dependencies([noted]):
+            return tuple(tf.identity(image) for image in images)
+
+    def read_if_needed(index: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        return tf.cond(flags[index] > 0, lambda: tuple(read_kept(index)), lambda: read_anew(index))
+
+    return tf.autograph.experimental.do_not_convert(read_if_needed)
+
+
 @tf.autograph.experimental.do_not_convert
-def keep(read: Reader, count: int, max_bytes: int, title: str) -> Reader | None:
+def keep(read: Reader, count: int, room: Room, title: str, at_once: bool = True) -> Reader | None:
     """Reads everything once and keeps the results, unless they take too much memory.
 
     Args:
       read: returns results of the same, known shapes for every index.
       count: the number of indices, which begin at 0.
-      max_bytes: the memory that all results together may take.
+      room: the memory that is left for the results.
       title: the title of the progress bar.
+      at_once: whether everything is read now; if not, each is read when it is needed first.
 
     Returns:
-      A function that reads the kept results; None if they would take more than `max_bytes`.
+      A function that reads the kept results; None if they would take more memory than is left.
     """
     results = tf.data.Dataset.range(count).map(lambda index: tuple(read(index)), tf.data.AUTOTUNE)
     specs = results.element_spec
-    if count * sum(spec.shape.num_elements() * spec.dtype.size for spec in specs) > max_bytes:
+    if not room.take(count * sum(spec.shape.num_elements() * spec.dtype.size for spec in specs)):
         return None
     sides = [new_memory((count, *spec.shape), spec.dtype.as_numpy_dtype) for spec in specs]
+    if not at_once:
+
+        def put(index: int, images: Sequence[Images]) -> None:
+            for side, image in zip(sides, images, strict=True):
+                side[index] = image
+
+        return read_once(read, read_arrays(sides), put, count)
     rows = results.with_options(lean_options()).as_numpy_iterator()
     for place, row in enumerate(follow(rows, title, count)):
         for side, result in zip(sides, row, strict=True):

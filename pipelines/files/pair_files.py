@@ -122,24 +122,28 @@ def _check_same_size(
     )
 
 
-def warn_of_shapes(place: Path, pairs: Mapping[str, Files], measured: Mapping[str, Measured]) -> None:
+def warn_of_shapes(
+    place: Path, pairs: Mapping[str, Files], names: Sequence[str], sizes: npt.NDArray[np.integer]
+) -> None:
     """Warns of files that are cut into halves as pairs are, and have not the shape of two such images.
 
     Args:
       place: where the files are.
       pairs: the files of each pair by its name.
-      measured: what is known of the pairs, or of those of them whose headers are good.
+      names: the pairs whose headers are good.
+      sizes: (height, width) in px of each of their images, [N, I, 2].
     """
     least, greatest = _USUAL_SHAPES
-    cut = {name: each.sizes[0] for name, each in measured.items() if len(pairs[name]) < len(each.sizes)}
-    odd = [name for name, (height, width) in cut.items() if not least <= 2 * width / height <= greatest]
-    if not odd:
+    is_cut = np.array([len(pairs[name]) for name in names], int) < sizes.shape[1]
+    shapes = 2 * sizes[:, 0, 1] / sizes[:, 0, 0]
+    odd = np.flatnonzero(is_cut & ((shapes < least) | (shapes > greatest)))
+    if not len(odd):
         return
-    height, width = cut[odd[0]]
-    odd_files = f"{len(odd)} of {count_of(len(cut), 'file')} {'is' if len(odd) == 1 else 'are'}"
+    height, width = sizes[odd[0], 0].tolist()
+    odd_files = f"{len(odd)} of {count_of(int(is_cut.sum()), 'file')} {'is' if len(odd) == 1 else 'are'}"
     warn(
         f"{place}: {odd_files} not about twice as wide as high, as two square images side by side "
-        f"are; the first is {pairs[odd[0]][0].name}, {2 * width}x{height} px. Each is read as "
+        f"are; the first is {pairs[names[odd[0]]][0].name}, {2 * width}x{height} px. Each is read as "
         f"a pair: its left half and its right half. {_SINGLE_IMAGES}"
     )
 

@@ -5,7 +5,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -29,6 +29,8 @@ from tfpix2pix.pipelines.tasks.tasks import Task
 
 # Takes the index of a pair, an int64 scalar tensor, and returns the images; TensorFlow operations only.
 Reader = Callable[[tf.Tensor], tuple[tf.Tensor, ...]]
+
+Item = TypeVar("Item")
 
 _INSTANCES = Format(1, np.dtype(np.uint16), exif=False)
 
@@ -95,6 +97,14 @@ class Reading:
             digest=hashlib.sha256(measured.digest + read_mark(files[-1])).digest(),
         )
 
+    def list_turned(self, pairs: Iterable[Files]) -> list[File]:
+        """Returns those files of pairs whose EXIF orientation is not upright, and is not applied."""
+        return [
+            file
+            for files in pairs
+            for file in measure_pair(self.images_of(files), self.formats, self.resize_input_to_target).turned
+        ]
+
     def widened(self, dtypes: Iterable[Sequence[np.dtype]]) -> "Reading":
         """Returns the same reading, into types that hold every pair.
 
@@ -106,6 +116,11 @@ class Reading:
         return dataclasses.replace(self, formats=tuple(formats) if sides else self.formats)
 
     @property
+    def num_images(self) -> int:
+        """The number of images in the files of a pair."""
+        return len(self.formats) + self.with_instances
+
+    @property
     def results(self) -> tuple[Format, ...]:
         """The formats of the images that `load` returns."""
         if self.draw:
@@ -113,11 +128,11 @@ class Reading:
         formats = self.formats[::-1] if self.reverse else self.formats
         return (*formats, _INSTANCES) if self.with_instances else formats
 
-    def arrange(self, sizes: Sequence[tuple[int, int]]) -> Sequence[tuple[int, int]]:
-        """Returns the sizes of the images that `load` returns, of those in the files from left to right."""
+    def arrange(self, images: Sequence[Item]) -> Sequence[Item]:
+        """Returns what belongs to the images that `load` returns, of that from left to right in the files."""
         if self.draw:
-            return (*sizes, *sizes)
-        pair, others = sizes[: len(self.formats)], sizes[len(self.formats) :]
+            return (*images, *images)
+        pair, others = images[: len(self.formats)], images[len(self.formats) :]
         return (*(pair[::-1] if self.reverse else pair), *others)
 
     def load(self, files: Files) -> tuple[Images, ...]:

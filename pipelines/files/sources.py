@@ -19,8 +19,10 @@ from tfpix2pix.pipelines.base.paths import show_name
 from tfpix2pix.pipelines.catalogue import DIRECTIONS, ON_BAD_IMAGE
 from tfpix2pix.pipelines.files.bad_files import report_bad, sift
 from tfpix2pix.pipelines.files.image_files import BadImageError, warn_of_orientation
+from tfpix2pix.pipelines.files.keeping import Plan, decode_all, plan_keeping, read_kept
 from tfpix2pix.pipelines.files.matching import Files
-from tfpix2pix.pipelines.files.memory import PixelStore, read_copies
+from tfpix2pix.pipelines.files.measuring import Rows, Table, measure_pairs
+from tfpix2pix.pipelines.files.memory import Room, read_copies
 from tfpix2pix.pipelines.files.pair_files import Images, decode_pair, warn_of_shapes
 from tfpix2pix.pipelines.files.reading import Reader, Reading
 from tfpix2pix.pipelines.files.samples import spread_evenly
@@ -57,6 +59,8 @@ class Source:
       has_instances: whether `read` returns maps of instances too.
       stream: the images of one pair after the other, in the order of an epoch, for training pairs that
         cannot be read by an index; None if `read` reads them.
+      table: what the headers of the files say; None if there are none.
+      plan: what is kept of them in memory; None if there are none.
     """
 
     example_ids: tuple[str, ...]
@@ -73,6 +77,8 @@ class Source:
     meaning: Meaning = UNKNOWN
     has_instances: bool = False
     stream: tf.data.Dataset | None = None
+    table: Table | None = None
+    plan: Plan | None = None
 
     def __len__(self) -> int:
         return len(self.example_ids)
@@ -142,11 +148,13 @@ def open_source(
     split: str,
     direction: str,
     on_bad_image: str = "stop",
-    cache_mib: int = 2048,
+    cache_mib: float | Room = 2048,
     task: Task | None = None,
     val_percent: int = 0,
     exif: bool = True,
     resize_input_to_target: bool = False,
+    keep_size: tuple[int, int] | None = None,
+    manifest: Path | None = None,
 ) -> Source:
     """Opens the image files of one split and checks them.
 
@@ -158,16 +166,21 @@ def open_source(
       split: `train`, `val` or `test`.
       direction: `AtoB` or `BtoA`.
       on_bad_image: `stop` raises an error for files that cannot be used, and `skip` leaves them out.
-        If the images do not fit `cache_mib`, `stop` reads only the headers now, and damage behind
-        a header shows when the file is reached; `skip` decodes every file once now.
+        If the images do not fit `cache_mib`, or are so many that decoding them would take more than some
+        ten seconds, `stop` reads only the headers now, and damage behind a header shows when the file is
+        reached; `skip` decodes every file once now.
       cache_mib: images are decoded once and kept if they fit this many MiB; otherwise every read
-        decodes its file.
+        decodes its file. A `Room` is shared by all that is opened with it.
       task: what is learned; None for pairs of three channels.
       val_percent: the share of the training pairs, in percent, that validates where the folder holds
         neither `val/` nor `test/`; 0 for an error there.
       exif: whether photos are turned as their EXIF orientation says.
       resize_input_to_target: whether the two images of a pair may have different sizes; they are read as
         they are stored, see `datasets.resize_inputs`.
+      keep_size: (height, width) in px of the resized images that `batches.keep_resized` will keep with the
+        same room. Memory is set aside for them, before any for decoded images.
+      manifest: where `measuring.write_table` has kept the `table` of an earlier start; the headers of files
+        that have not changed are then not read. None reads all of them.
 
     Returns:
       The pairs in natural order of their names (1, 2, 10). All input images have one type, which
@@ -185,55 +198,46 @@ def open_source(
     pairs = found.pairs
     if task.has_instances:
         reading, pairs = reading.join_instances(pairs)
-    headers, bad_headers = sift(lambda name: reading.measure(pairs[name]), pairs, f"Checking {split}")
+    table, bad_headers = measure_pairs(reading, pairs, f"Checking {split}", manifest)
     if not found.is_told:
-        turned = [file for header in headers.values() for file in header.turned]
-        warn_of_orientation(str(folder / split), turned)
-        warn_of_shapes(found.place, pairs, headers)
-    reading = reading.widened(header.dtypes for header in headers.values())
-    sizes = {name: reading.arrange(header.sizes) for name, header in headers.items()}
-    store = PixelStore(sizes, reading.results)
-    fits = store.num_bytes <= cache_mib * 2**20
-    names, bad_pixels = tuple(headers), list[str]()
-    if fits or on_bad_image == "skip":
-        names, bad_pixels = _decode_all(reading, pairs, names, store if fits else None, f"Decoding {split}")
+        _warn_of_headers(str(folder / split), found.place, reading, pairs, table)
+    reading = reading.widened(table.list_dtypes())
+    plan = plan_keeping(reading, table, Room.of(cache_mib), keep_size)
+    rows: Rows = np.arange(len(table.names))
+    bad_pixels: list[str] = []
+    if (plan.store and plan.is_quick) or on_bad_image == "skip":
+        store = plan.store if plan.is_quick else None
+        rows, bad_pixels = decode_all(reading, pairs, table, store, f"Decoding {split}")
     skipped = (*bad_headers, *bad_pixels)
     if skipped:
         report_bad(skipped, len(pairs), on_bad_image)
-    kept = tuple(pairs[name] for name in names)
-    in_graph = all(headers[name].in_graph for name in names)
-    read = store.reader(names) if fits else reading.reader(kept, in_graph)
-    content = hashlib.sha256(b"".join(headers[name].digest for name in names)).hexdigest()
+    good = table.take(rows)
+    kept = tuple(pairs[name] for name in good.names)
+    is_in_memory = plan.store is not None and plan.is_quick
     return Source(
-        tuple(map(show_name, names)),
-        read,
+        tuple(map(show_name, good.names)),
+        read_kept(reading, kept, bool(good.in_graph.all()), plan, rows),
         task.channels,
         skipped,
-        files=() if fits else kept,
+        files=() if is_in_memory else kept,
         task=task,
         load=reading.load,
-        content=content,
+        content=hashlib.sha256(good.digests.tobytes()).hexdigest(),
         origins=tuple(map(reading.images_of, kept)),
         label_side=found.label_side,
         told=found.tell(reading.reverse) + (reading.tell_instances() if task.has_instances else ""),
         has_instances=reading.with_instances,
+        table=good,
+        plan=plan,
     )
 
 
-def _decode_all(
-    reading: Reading, pairs: Mapping[str, Files], names: Iterable[str], store: PixelStore | None, title: str
-) -> tuple[tuple[str, ...], list[str]]:
-    """Decodes pairs into a store, if there is one; returns the names of the good ones, and the errors."""
-    if store:
-        store.allocate()
-
-    def load(name: str) -> None:
-        images = reading.load(pairs[name])
-        if store:
-            store.put(name, images)
-
-    decoded, reasons = sift(load, names, title)
-    return tuple(decoded), reasons
+def _warn_of_headers(
+    title: str, place: Path, reading: Reading, pairs: Mapping[str, Files], table: Table
+) -> None:
+    turned = [pairs[table.names[row]] for row in np.flatnonzero(table.turned).tolist()]
+    warn_of_orientation(title, reading.list_turned(turned))
+    warn_of_shapes(place, pairs, table.names, table.sizes)
 
 
 def from_arrays(

@@ -164,7 +164,7 @@ class RunConfig:
     )
     cache_mib: int = option(
         2048,
-        "Keep the images of a split in memory, decoded or resized, as far as this many MiB hold them.",
+        "Keep images of all splits in memory, resized or else decoded, as far as this many MiB hold them.",
         group="machine",
         may_change=True,
         minimum=0,

@@ -1,12 +1,15 @@
 """The pairs that a configuration asks for."""
 
+from pathlib import Path
 from typing import Any
 
 from tfpix2pix.config.checks import name_encoding
 from tfpix2pix.config.config import Config
+from tfpix2pix.config.options import Size
 from tfpix2pix.pipelines import datasets
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.files.given import Wish, open_given
+from tfpix2pix.pipelines.files.memory import Room
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.meaning import Meaning, Palette
 from tfpix2pix.pipelines.tasks import tasks
@@ -48,13 +51,24 @@ def find_input_palette(config: Config, meaning: Meaning | None = None) -> Palett
     return palette
 
 
-def open_split(config: Config, split: str, meaning: Meaning | None = None) -> Source:
+def open_split(
+    config: Config,
+    split: str,
+    meaning: Meaning | None = None,
+    *,
+    room: Room | None = None,
+    keep_size: Size | None = None,
+    manifest: Path | None = None,
+) -> Source:
     """Opens one split of the configuration's dataset; downloads the dataset where it is missing.
 
     Args:
       config: names the dataset and how to read it.
       split: `train`, `val` or `test`.
       meaning: what a run was trained to take the images for; None finds out.
+      room: the memory that kept pixels may take, with those of other splits; None takes `cache_mib`.
+      keep_size: see `sources.open_source`.
+      manifest: see `sources.open_source`.
 
     Returns:
       The pairs, in the configuration's direction.
@@ -69,13 +83,15 @@ def open_split(config: Config, split: str, meaning: Meaning | None = None) -> So
         direction=config.direction,
         image_size=config.image_size,
         on_bad_image=config.on_bad_image,
-        cache_mib=config.cache_mib,
+        cache_mib=config.cache_mib if room is None else room,
         val_percent=config.val_percent,
         exif=config.exif,
         resize_input_to_target=config.resize_input_to_target,
         pairs=config.pairs or None,
         task=make_task(config),
         meaning=meaning,
+        keep_size=keep_size,
+        manifest=manifest,
     )
 
 

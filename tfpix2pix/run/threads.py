@@ -117,7 +117,7 @@ def _count_cores() -> int:
 
 
 def _list_features() -> list[str]:
-    """Returns the features of the processor that kernels are chosen by, or its name where no file lists them."""
+    """Returns the features by which kernels are chosen, or the processor's name where no file lists them."""
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.lower().startswith(("flags", "features")):

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from tfpix2pix.config.config import Config
+from tfpix2pix.config.options import Size
 from tfpix2pix.export.run import export_run
 from tfpix2pix.methods.build import build_train_step
 from tfpix2pix.methods.step import TranslationStep
@@ -21,11 +22,12 @@ from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.progress import say, warn
 from tfpix2pix.pipelines.batches import keep_resized
+from tfpix2pix.pipelines.files.memory import Room
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.meaning import Palette
 from tfpix2pix.run import checkpoints, splits
 from tfpix2pix.run.callbacks import Callback, Callbacks
-from tfpix2pix.run.distribution import check_placement, make_strategy
+from tfpix2pix.run.distribution import Placement, check_placement, make_strategy
 from tfpix2pix.run.folder import (
     check_classes,
     check_own,
@@ -36,6 +38,7 @@ from tfpix2pix.run.folder import (
 )
 from tfpix2pix.run.lock import lock
 from tfpix2pix.run.loop import Training
+from tfpix2pix.run.manifests import keep_manifests, manifest_of
 from tfpix2pix.run.threads import settle_threads
 from tfpix2pix.train.agreement import check_same_settings, check_same_state
 from tfpix2pix.train.fit import check_channels, find_misfit, fit_precision
@@ -125,22 +128,21 @@ def train_and_evaluate(
     config = settle_config(workdir, config)
     own = {"generator": generator, "build_step": build_step, "train": train, "validation": validation}
     check_own(workdir, own)
-    settle_threads(workdir, config.threads)
-    placement = make_strategy(config.strategy, config.join_timeout_sec)
+    placement = _place(config, workdir)
     workers = placement.workers
-    check_placement(placement, config)
     origin = _read_origin(config, workdir, generator, build_step)
     if config.norm_backend == "addons":
         load_addons()  # This may fail, so it comes before anything is written.
     with lock(workdir) if workers.is_chief else nullcontext():
         with workers.telling_losses(lambda: checkpoints.tell_latest(workdir)):
             check_same_settings(workers, config, own)
-            train_source, val_source = _open_data(config, workdir, train, validation, workers.is_chief)
+            room = Room(config.cache_mib)
+            train_source, val_source = _open_data(config, workdir, train, validation, workers.is_chief, room)
             palette = splits.find_input_palette(config, train_source.meaning)
             check_channels(config, palette)
             config, chosen = fit_precision(config, asked, not was_begun, train_source)
             say(f"training on {placement}, {config.precision}{chosen}")
-            train_source = _keep_resized(train_source, config)
+            train_source = _keep_resized(train_source, config, room)
             judge = build_judgement(config, val_source, metrics) if workers.is_chief else None
             build = functools.partial(_build_step, config, origin, palette, generator, build_step)
             training = Training(
@@ -151,6 +153,7 @@ def train_and_evaluate(
                 # This comes last, because networks may refuse a setting.
                 record = origin.record if origin else None
                 write_config(workdir, config, train_source, own, record, allow_new_data)
+                keep_manifests(workdir, {"train": train_source, "val": val_source})
             training.run(judge(training.train_step) if judge else None)
         trained = training.train_step.output_generator
         is_exported = config.export and workers.is_chief
@@ -159,14 +162,30 @@ def train_and_evaluate(
     return Result(workdir, training.step, scores, trained, saved_model, called.stop_reason)
 
 
+def _place(config: Config, workdir: Path) -> Placement:
+    """Returns where the training runs. Nothing may have touched a device before, which fixes the threads."""
+    settle_threads(workdir, config.threads)
+    placement = make_strategy(config.strategy, config.join_timeout_sec)
+    check_placement(placement, config)
+    return placement
+
+
 def _open_data(
-    config: Config, workdir: Path, train: Any, validation: Any, is_chief: bool
+    config: Config, workdir: Path, train: Any, validation: Any, is_chief: bool, room: Room
 ) -> tuple[Source, Source]:
     """Opens the pairs of the training and of the validation: those that are given, or the dataset's."""
+    manifests = {split: manifest_of(workdir, split) for split in ("train", "val")}
     if train is not None and validation is None:
         raise UsageError("`validation` is missing: with `train` give the pairs that score the run, too")
     if train is None:
-        train_source = splits.open_split(config, "train", keep_meaning(workdir))
+        train_source = splits.open_split(
+            config,
+            "train",
+            keep_meaning(workdir),
+            room=room,
+            keep_size=_size_to_keep(config),
+            manifest=manifests["train"],
+        )
     else:
         train_source = splits.take_data(config, "train", train)
     # Sooner than networks are built, because those of other classes do not fit the run.
@@ -176,7 +195,9 @@ def _open_data(
     if validation is not None:
         val_source = splits.take_data(config, "validation", validation)
     else:
-        val_source = splits.open_split(config, "val", train_source.meaning)
+        val_source = splits.open_split(
+            config, "val", train_source.meaning, room=room, manifest=manifests["val"]
+        )
         if is_chief and (misfit := find_misfit(config, train_source, val_source)):
             warn(misfit)
     return train_source, val_source.take(config.validate_examples)
@@ -229,10 +250,15 @@ def _build_step(
     return train_step
 
 
-def _keep_resized(source: Source, config: Config) -> Source:
-    if not config.resizes or source.stream is not None:
-        return source
-    return keep_resized(source, config.load_size if config.jitter else config.image_size, config.cache_mib)
+def _size_to_keep(config: Config) -> Size | None:
+    """Returns the size in which training images are kept: the one before the crop, if they are resized."""
+    size = config.load_size if config.jitter else config.image_size
+    return size if config.resizes else None
+
+
+def _keep_resized(source: Source, config: Config, room: Room) -> Source:
+    size = _size_to_keep(config)
+    return source if size is None or source.stream is not None else keep_resized(source, size, room)
 
 
 def _export(generator: keras.Model, config: Config, workdir: Path, step: int) -> Path:

@@ -14,6 +14,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from tfpix2pix.pipelines.base import progress
 from tfpix2pix.pipelines.base.progress import show_progress
 
 
@@ -31,6 +32,15 @@ def test_bytes_are_shown_in_megabytes(capsys):
     first, last = capsys.readouterr().err.splitlines()
     assert first == "maps: 0.00/3.00MB"
     assert re.fullmatch(r"maps: 3.00M/3.00MB, +[\d.]+[kMG]?B/s", last)
+
+
+def test_a_log_has_lines_of_what_takes_long(capsys, monkeypatch):
+    assert list(progress.follow(iter(range(40)), "Checking train", 40)) == list(range(40))
+    assert not capsys.readouterr().err
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0)
+    assert list(progress.follow(iter(range(1040)), "Checking train", 1040)) == list(range(1040))
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 65 and re.fullmatch(r"Checking train: 1,040 of 1,040, [\d,]+/s", lines[-1])
 
 
 CODE = """
