@@ -77,6 +77,8 @@ def _check_networks(config: "Config") -> None:
     _check_latent(config)
     _check_pyramid(config)
     _check_bicyclegan(config)
+    if config.remat and config.jit_compile:
+        raise UsageError("`remat` works without `jit_compile`: XLA computes nothing twice")
     if config.norm_backend == "addons" and config.normalization != "instance":
         raise UsageError(
             "`norm_backend=addons` is for `normalization=instance`. "
@@ -139,8 +141,9 @@ def _check_bicyclegan(config: "Config") -> None:
             "`batch_size` must be even with `method=bicyclegan`, which halves each batch. "
             f"Received: {config.batch_size}"
         )
-    if config.norm_backend != fields["norm_backend"].default:
-        raise UsageError(f"`norm_backend={config.norm_backend}` is not for `method=bicyclegan`")
+    for name in ("norm_backend", "remat"):
+        if getattr(config, name) != fields[name].default:
+            raise UsageError(f"`{name}={text(getattr(config, name))}` is not for `method=bicyclegan`")
 
 
 def _check_task(config: "Config") -> None:

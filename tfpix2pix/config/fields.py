@@ -191,6 +191,13 @@ class Config(NetworkConfig):
         "Compile the training step with XLA.",
         group="machine",
     )
+    remat: bool = option(
+        False,
+        "Keep few of the generator's feature maps for its gradient, and compute the others once more: larger "
+        "images fit into the memory, the step takes longer, and the weights are the same.",
+        group="machine",
+        may_change=True,
+    )
     conv_kernels: str = option(
         "auto",
         "On a CPU compute convolutions of small feature maps as matrix products, which is faster (auto), "

@@ -67,6 +67,12 @@ class CoarseToFineStep(TranslationStep):
         for stage in stages:
             stage.step.step = self.step
 
+    def rematerialize(self) -> None:
+        """Takes less memory in the stages of the whole size, as `TranslationStep` says it."""
+        for stage in self.stages:
+            if stage.shrink == 1:
+                stage.step.rematerialize()
+
     def replica_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Takes a step of the stage that was entered last."""
         stage = self._entered or self.stages[-1]

@@ -152,7 +152,7 @@ class TrainStep(TranslationStep):
 
     def _generate(self, batch: Batch) -> list[tf.Tensor]:
         """Returns the generated image for the two losses of pix2pix, and once more for each further term."""
-        generated_image = self.generator([batch["input_image"], batch["noise_seed"]], training=True)
+        generated_image = self.training_generator([batch["input_image"], batch["noise_seed"]], training=True)
         return fork(generated_image, 1 + len(self.terms))
 
     def _update_discriminator(self, batch: Batch, generated_image: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -1,13 +1,14 @@
 """What every training step is: networks, their optimizers, a count, and a compiled loop of steps."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tfpix2pix.methods.averaging import WeightAverage
+from tfpix2pix.networks.remat import rematerialize
 from tfpix2pix.networks.variables import GENERATOR
 
 Batch = dict[str, tf.Tensor]
@@ -177,6 +178,16 @@ class TranslationStep(Step):
 
     generator: keras.Model
     discriminator: Any
+    _lean_generator: Callable[..., Any] | None = None
+
+    @property
+    def training_generator(self) -> Callable[..., Any]:
+        """What computes the generated image of a step; it is called as `generator` is."""
+        return self._lean_generator or self.generator
+
+    def rematerialize(self) -> None:
+        """Takes less memory for the generator's gradient from now on, as `networks.remat` does it."""
+        self._lean_generator = rematerialize(self.generator)
 
     @property
     def output_generator(self) -> keras.Model:

@@ -277,9 +277,9 @@ def with_features(discriminator: keras.Model) -> keras.Model:
     logits = {id(output) for output in discriminator.outputs}
     features = [
         output
-        for layer, outputs in layer_calls(discriminator)
-        if _is_nonlinear(layer)
-        for output in outputs
+        for call in layer_calls(discriminator)
+        if _is_nonlinear(call.layer)
+        for output in call.outputs
         if id(output) not in logits
     ]
     if not features:

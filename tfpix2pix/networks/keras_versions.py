@@ -1,6 +1,6 @@
 """All that differs between Keras 3 and Keras 2.15, which TensorFlow 2.15 and tensorflow-addons need."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -59,19 +59,30 @@ def next_rate(optimizer: keras.optimizers.Optimizer) -> float:
     return float(tf.convert_to_tensor(rate))
 
 
-def layer_calls(model: Any) -> list[tuple[Any, list[Any]]]:
+class LayerCall(NamedTuple):
+    """One call of a layer in a functional model."""
+
+    layer: Any  # or an operation
+    inputs: list[Any]  # symbolic tensors
+    outputs: list[Any]
+
+
+def layer_calls(model: Any) -> list[LayerCall]:
     """Returns the calls that a functional model is made of, in the order in which it makes them.
+
+    `layer.output` would be that of a layer's first call, which may belong to another model that shares the
+    layer.
 
     Args:
       model: a functional Keras model.
-
-    Returns:
-      For each call the layer, or the operation, and its symbolic outputs. `layer.output` would
-      be that of the layer's first call, which may belong to another model that shares the layer.
     """
     depths = sorted(model._nodes_by_depth, reverse=True)
     nodes = [node for depth in depths for node in model._nodes_by_depth[depth] if not node.is_input]
-    return [(node.operation if IS_KERAS_3 else node.layer, tf.nest.flatten(node.outputs)) for node in nodes]
+    layer, inputs = ("operation", "input_tensors") if IS_KERAS_3 else ("layer", "keras_inputs")
+    return [
+        LayerCall(getattr(node, layer), list(getattr(node, inputs)), tf.nest.flatten(node.outputs))
+        for node in nodes
+    ]
 
 
 def export_archive() -> Any:

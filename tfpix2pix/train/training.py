@@ -247,6 +247,8 @@ def _build_step(
         start_from(origin, train_step.generator, train_step.discriminator)
     if config.ema_decay:
         train_step.keep_average(config.ema_decay)
+    if config.remat:
+        train_step.rematerialize()
     return train_step
 
 

@@ -103,17 +103,17 @@ def describe_difference(
     inputs = _build_inputs(generator, images.shape[1:3])
     rebuilding.run(generator, inputs)
     # What is the same for all images, such as a z of 0, is not compared.
-    calls, rebuilt = zip(
+    layers, originals, rebuilt = zip(
         *(
-            (call, outputs)
+            (call.layer, call.outputs, outputs)
             for call, outputs in zip(keras_versions.layer_calls(generator), rebuilding.outputs, strict=True)
             if all(map(keras.backend.is_keras_tensor, outputs))
         ),
         strict=True,
     )
     theirs = keras.Model(inputs, list(rebuilt)).predict_on_batch([images, seeds])
-    ours = keras.Model(generator.inputs, [outputs for _, outputs in calls])([images, seeds], training=False)
-    for (layer, _), our_values, their_values in zip(calls, ours, theirs, strict=True):
+    ours = keras.Model(generator.inputs, list(originals))([images, seeds], training=False)
+    for layer, our_values, their_values in zip(layers, ours, theirs, strict=True):
         for our_value, their_value in zip(our_values, their_values, strict=True):
             expected, answer = np.asarray(our_value, np.float64), np.asarray(their_value, np.float64)
             named = f"the first layer that differs when it is rebuilt is {_describe(layer)}"
