@@ -71,6 +71,17 @@ def measure_line(power: npt.NDArray[np.float64]) -> float:
     return float(np.mean(ratios))
 
 
+def share_at_half(power: npt.NDArray[np.float64]) -> float:
+    """Returns the share of all power that has a period of 2 px along the rows or the columns.
+
+    Args:
+      power: [H, W], of even sides.
+    """
+    at_half = np.zeros(power.shape, bool)
+    at_half[power.shape[0] // 2] = at_half[:, power.shape[1] // 2] = True
+    return float(power[at_half].sum() / power.sum())
+
+
 def generate(model: Path, split: str) -> tuple[Images, Images, list[str]]:
     """Returns the generated images and the targets of a split, and the cells of a table on the model."""
     import tensorflow as tf

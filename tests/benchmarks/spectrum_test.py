@@ -40,6 +40,16 @@ def test_a_grid_of_2_px_is_a_line():
     assert spectrum.measure_line(spectrum.measure_power(smooth)) == pytest.approx(1, abs=0.1)
 
 
+def test_the_share_of_a_period_of_2_px():
+    # Of white noise, it is that of one row and one column of 64.
+    power = spectrum.measure_power(NOISE)
+    assert spectrum.share_at_half(power) == pytest.approx(127 / 64**2, rel=0.05)
+    # The window spreads a line over the bins beside it, in which a third of its power is left.
+    stripes = np.tile(PLACES % 2, (64, 1))[None, ..., None].astype(np.float32)
+    assert spectrum.share_at_half(spectrum.measure_power(stripes)) == pytest.approx(2 / 3, abs=0.01)
+    assert spectrum.share_at_half(spectrum.measure_power(draw_wave(4))) < 1e-6
+
+
 def test_the_command_compares_runs_with_their_targets(tmp_path, capsys):
     runs_given = [str(write_run(tmp_path / name)) for name in "ab"]
     spectrum.main(["spectrum", f"--models={','.join(runs_given)}"])
