@@ -2,6 +2,13 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Processes that the tests are spread over; 0 runs them in the process of pytest.
+WORKERS ?= 2
+# A wheel that is there already, for what installs the package; without, it is built first.
+WHEEL ?=
+# `make UV=uv` lets uv install packages, which takes a fifth of the time of pip.
+UV ?=
+install = $(if $(UV),$(UV) pip install --quiet --python $(1),$(1) -m pip install --quiet --no-compile --disable-pip-version-check)
 # Keras 2 is in an environment beside it.
 VENV_KERAS2 ?= $(VENV)-keras2
 BIN_KERAS2 := $(VENV_KERAS2)/bin
@@ -13,31 +20,33 @@ COLAB_SHORT := tests/networks/registration_test.py tests/methods/pix2pix_test.py
 COLAB_TESTS := $(COLAB_SHORT) tests/pipelines/base/command_line_test.py tests/networks/layers_test.py \
   tests/model/callbacks_test.py tests/run/checkpoints_test.py
 
-.PHONY: help quickstart test test-durations test-keras2 test-colab python-keras2 lint types docs wheel wheel-test clean
+.PHONY: help environment quickstart test test-durations test-keras2 test-colab python-keras2 lint types docs wheel wheel-test clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*##/\1:/p' Makefile
+
+environment: $(VENV)/.dev  ## make the environment; its first use makes it too
 
 quickstart: $(VENV)/.runtime  ## train on the generated facades, score, export; offline, a few minutes
 	$(BIN)/python -m tfpix2pix.quickstart
 
 test: $(VENV)/.dev  ## the whole default test suite
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n $(WORKERS)
 
 test-durations: $(VENV)/.dev  ## the suite, and the 20 tests that took longest
-	$(BIN)/python -m pytest -n 2 --durations=20
+	$(BIN)/python -m pytest -n $(WORKERS) --durations=20
 
 test-keras2: $(VENV)/.runtime $(VENV_KERAS2)/.dev  ## the suite with Keras 2.15 and tensorflow-addons; Python 3.10 or 3.11
-	TFPIX2PIX_OTHER_PYTHON=$(abspath $(BIN))/python $(BIN_KERAS2)/python -m pytest -n 2 -rs
+	TFPIX2PIX_OTHER_PYTHON=$(abspath $(BIN))/python $(BIN_KERAS2)/python -m pytest -n $(WORKERS) -rs
 
 test-colab:  ## the core of the suite with what Colab ships, none of which may be replaced; Python 3.12 or 3.13
 	rm -rf $(VENV_COLAB) && $(PYTHON) -m venv $(VENV_COLAB)
-	$(BIN_COLAB)/python -m pip install --quiet --disable-pip-version-check $(COLAB)
+	$(call install,$(BIN_COLAB)/python) $(COLAB)
 	$(BIN_COLAB)/python -m pip freeze --all > $(VENV_COLAB)/before.txt
-	$(BIN_COLAB)/python -m pip install --quiet --disable-pip-version-check .
+	$(call install,$(BIN_COLAB)/python) $(or $(WHEEL),.)
 	$(BIN_COLAB)/python -m pip freeze --all > $(VENV_COLAB)/after.txt
 	! grep -vxFf $(VENV_COLAB)/after.txt $(VENV_COLAB)/before.txt
-	$(BIN_COLAB)/python -m pip install --quiet --disable-pip-version-check 'pytest>=8' pytest-xdist 'scikit-image>=0.22'
+	$(call install,$(BIN_COLAB)/python) 'pytest>=8' pytest-xdist 'scikit-image>=0.22'
 	$(BIN_COLAB)/python -m pytest $(if $(TFPIX2PIX_SHORT),$(COLAB_SHORT),$(COLAB_TESTS))
 
 # Prints the first Python that TensorFlow 2.15 exists for.
@@ -62,9 +71,9 @@ wheel: $(VENV)/.dev  ## build the wheel into dist/
 	rm -rf dist build/lib build/bdist.*
 	$(BIN)/python -m build --wheel
 
-wheel-test: wheel  ## install the wheel in an empty environment and run the main job there
+wheel-test: $(if $(WHEEL),,wheel)  ## install the wheel in an empty environment and run the main job there
 	rm -rf build/wheel-test && $(PYTHON) -m venv build/wheel-test/environment
-	build/wheel-test/environment/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl
+	$(call install,build/wheel-test/environment/bin/python) $(or $(WHEEL),dist/*.whl)
 	mkdir build/wheel-test/pipelines && echo 'raise ImportError' > build/wheel-test/pipelines/__init__.py
 	cd build/wheel-test && environment/bin/python -m tfpix2pix.train --dataset=synthetic --steps=2 --image_size=128 --base_filters=16
 	test -f build/wheel-test/saved_models/synthetic/1/saved_model.pb
@@ -79,20 +88,20 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.runtime: setup.py $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(call install,$(BIN)/python) --editable .
 	touch $@
 
 $(VENV)/.dev: setup.py $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(call install,$(BIN)/python) --editable '.[dev]'
 	touch $@ $(VENV)/.runtime
 
 $(VENV)/.docs: setup.py $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	$(call install,$(BIN)/python) --editable '.[docs]'
 	touch $@ $(VENV)/.runtime
 
 $(VENV_KERAS2)/bin/python:
 	python=$$($(MAKE) --silent --no-print-directory python-keras2) && "$$python" -m venv $(VENV_KERAS2)
 
 $(VENV_KERAS2)/.dev: setup.py $(VENV_KERAS2)/bin/python
-	$(BIN_KERAS2)/python -m pip install --quiet --disable-pip-version-check --editable '.[test-keras2]'
+	$(call install,$(BIN_KERAS2)/python) --editable '.[test-keras2]'
 	touch $@
