@@ -2,12 +2,18 @@
 
 import dataclasses
 import re
-from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
 from tfpix2pix.interop import torch_names
-from tfpix2pix.interop.torch_names import PatchDiscriminator, Table, Unet
+from tfpix2pix.interop.torch_bicycle_detection import (
+    detect_latent_unet,
+    detect_pyramid,
+    is_latent_unet,
+    is_pyramid,
+)
+from tfpix2pix.interop.torch_comparison import State, compare, describe_some, shape_of
+from tfpix2pix.interop.torch_names import PatchDiscriminator, Unet
 from tfpix2pix.interop.torch_residual_names import (
     Discriminator,
     MultiscaleDiscriminator,
@@ -17,13 +23,9 @@ from tfpix2pix.interop.torch_residual_names import (
 )
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 
-State = Mapping[str, np.ndarray]
-
 # Prefixes that wrappers put before names: DataParallel and DistributedDataParallel; torch.compile.
 WRAPPERS = ("module.", "_orig_mod.")
 _SCALE = r"scale(\d+)_layer(\d+)\.0\.weight"  # pix2pixHD's names for the layers of its discriminators
-# A message names at most this many tensors of each kind.
-NAMED = 6
 
 
 def unwrap(state: State) -> dict[str, np.ndarray]:
@@ -55,16 +57,18 @@ def detect_generator(weights: State, source: object) -> Unet | ResidualGenerator
     """
     if _has_blocks(weights):
         return _detect_residual(weights, source)
-    if _find_discriminator(weights) or _numbers(weights, _SCALE):
+    if is_latent_unet(weights):
+        return detect_latent_unet(weights, source)
+    if _find_discriminator(weights) or _numbers(weights, _SCALE) or is_pyramid(weights):
         raise UsageError(
             f"{source} holds a discriminator: give it as `discriminator`, and the generator's file as "
             "`checkpoint`"
         )
-    first, last = _shape(weights, "model.model.0.weight"), _shape(weights, "model.model.3.weight")
+    first, last = shape_of(weights, "model.model.0.weight"), shape_of(weights, "model.model.3.weight")
     if not (first and last):
         raise UserError(
             f"{source} holds no generator of the PyTorch reference: the first and last convolution of a "
-            f"U-Net are model.model.0.weight and model.model.3.weight. It holds {_some(weights)}"
+            f"U-Net are model.model.0.weight and model.model.3.weight. It holds {describe_some(weights)}"
         )
     unet = Unet(
         depth=max(2, *(name.split(".").count("model") - 1 for name in weights)),
@@ -75,22 +79,25 @@ def detect_generator(weights: State, source: object) -> Unet | ResidualGenerator
         biased="model.model.0.bias" in weights,
     )
     _check_norm(unet, source)
-    _compare(weights, torch_names.unet_table(unet), unet, source)
+    compare(weights, torch_names.unet_table(unet), unet, source)
     return unet
 
 
 def detect_discriminator(weights: State, source: object) -> Discriminator:
     """Finds the discriminator that weights belong to; arguments and errors are as in `detect_generator`."""
-    if "model.model.0.weight" in weights or _has_blocks(weights):
+    if "model.model.0.weight" in weights or _has_blocks(weights) or is_latent_unet(weights):
         raise UsageError(f"{source} holds a generator: give it as `checkpoint`")
     if _numbers(weights, _SCALE):
         return _detect_multiscale(weights, source)
+    if is_pyramid(weights):
+        return detect_pyramid(weights, source)
     prefix = _find_discriminator(weights)
     if not prefix:
         raise UserError(
             f"{source} holds no discriminator of the PyTorch reference, whose first convolution is "
-            "model.0.weight (basic, n_layers), net.0.weight (pixel), or in pix2pixHD scale0_layer0.0.weight. "
-            f"It holds {_some(weights)}"
+            "model.0.weight (basic, n_layers), net.0.weight (pixel), in pix2pixHD scale0_layer0.0.weight, or "
+            "in BicycleGAN model_0.0.weight. "
+            f"It holds {describe_some(weights)}"
         )
     shape = weights[f"{prefix}.0.weight"].shape
     numbers = [int(match[1]) for name in weights if (match := re.fullmatch(rf"{prefix}\.(\d+)\.\w+", name))]
@@ -103,7 +110,7 @@ def detect_discriminator(weights: State, source: object) -> Discriminator:
         biased=f"{prefix}.2.bias" in weights,
     )
     _check_norm(discriminator, source)
-    _compare(weights, torch_names.discriminator_table(discriminator), discriminator, source)
+    compare(weights, torch_names.discriminator_table(discriminator), discriminator, source)
     return discriminator
 
 
@@ -116,7 +123,7 @@ def _detect_residual(weights: State, source: object) -> ResidualGenerator:
     ending = (
         f"model{enhancers}_2.{enhancer_blocks + 4}" if enhancers else f"model.{len(blocks) + 6 * depth + 5}"
     )
-    first, last = _shape(weights, "model.1.weight"), _shape(weights, f"{ending}.weight")
+    first, last = shape_of(weights, "model.1.weight"), shape_of(weights, f"{ending}.weight")
     if depth < 1 or not (first and last):
         raise UserError(
             f"{source} holds a network of {len(blocks)} residual blocks that has no counterpart here: there "
@@ -138,21 +145,21 @@ def _detect_residual(weights: State, source: object) -> ResidualGenerator:
     if f"{inside}.6.weight" in weights and f"{inside}.5.weight" not in weights and not generator.is_hd:
         generator = dataclasses.replace(generator, dropout=True)
     _check_norm(generator, source)
-    _compare(weights, residual_table(generator), generator, source)
+    compare(weights, residual_table(generator), generator, source)
     return generator
 
 
 def _detect_multiscale(weights: State, source: object) -> MultiscaleDiscriminator:
     """Finds the discriminators of pix2pixHD, whose names tell scale and layer."""
     layers = [int(match[2]) for name in weights if (match := re.fullmatch(_SCALE, name))]
-    shape = _shape(weights, "scale0_layer0.0.weight") or (0, 0)
+    shape = shape_of(weights, "scale0_layer0.0.weight") or (0, 0)
     discriminator = MultiscaleDiscriminator(
         scales=len(_numbers(weights, _SCALE)),
         strided=max(layers) - 1,
         base_filters=shape[0],
         channels=shape[1],
     )
-    _compare(weights, multiscale_table(discriminator), discriminator, source)
+    compare(weights, multiscale_table(discriminator), discriminator, source)
     return discriminator
 
 
@@ -167,11 +174,7 @@ def _has_blocks(weights: State) -> bool:
 
 def _find_discriminator(weights: State) -> str | None:
     """Returns the name of the `Sequential` that holds the discriminator; None if there is none."""
-    return next((prefix for prefix in ("model", "net") if _shape(weights, f"{prefix}.0.weight")), None)
-
-
-def _shape(weights: State, name: str) -> tuple[int, ...] | None:
-    return weights[name].shape if name in weights and weights[name].ndim == 4 else None
+    return next((prefix for prefix in ("model", "net") if shape_of(weights, f"{prefix}.0.weight")), None)
 
 
 def _has_affine(weights: State) -> bool:
@@ -184,31 +187,3 @@ def _check_norm(network: Unet | ResidualGenerator | PatchDiscriminator, source: 
             f"{source} has norms with scale and offset as well as convolutions with biases before them. "
             "The reference has the first with --norm batch, the second with --norm instance, never both"
         )
-
-
-def _compare(weights: State, table: Table, network: object, source: object) -> None:
-    """Raises UserError if the weights are not exactly those of the network."""
-    faults = []
-    if missing := [name for name in table if name not in weights]:
-        faults.append(f"missing: {_some(missing)}")
-    if extra := [name for name in weights if name not in table]:
-        faults.append(f"not expected: {_some(extra)}")
-    both = [name for name in table if name in weights]
-    if wrong := [
-        f"{name} {list(weights[name].shape)} instead of {list(table[name].shape)}"
-        for name in both
-        if weights[name].shape != table[name].shape
-    ]:
-        faults.append(f"other shapes: {_some(wrong)}")
-    if integers := [name for name in both if weights[name].dtype.kind != "f"]:
-        faults.append(f"integers instead of floating point: {_some(integers)}")
-    elif broken := [name for name in both if not np.isfinite(weights[name]).all()]:
-        faults.append(f"not finite: {_some(broken)}")
-    if faults:
-        raise UserError(f"{source} looks like the reference's {network}, but is not: {'; '.join(faults)}")
-
-
-def _some(names: Collection[str] | Iterable[str]) -> str:
-    names = list(names)
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return (", ".join(names[:NAMED]) or "nothing") + more

@@ -1,7 +1,9 @@
 """Writes the networks of a run as state dicts for the PyTorch reference."""
 
 import contextlib
+from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,6 +12,7 @@ from tfpix2pix.config.checks import name_encoding
 from tfpix2pix.config.choices import STRIDED_CONVOLUTIONS
 from tfpix2pix.config.config import Config
 from tfpix2pix.interop import torch_files, torch_names
+from tfpix2pix.interop.torch_bicycle_names import LatentEncoder, LatentUnet, PyramidDiscriminator
 from tfpix2pix.interop.torch_import import Conversion
 from tfpix2pix.interop.torch_names import PatchDiscriminator, Table, Unet
 from tfpix2pix.interop.torch_residual_names import (
@@ -18,24 +21,37 @@ from tfpix2pix.interop.torch_residual_names import (
     Discriminator,
     MultiscaleDiscriminator,
     ResidualGenerator,
-    generator_table,
-    judge_table,
 )
+from tfpix2pix.interop.torch_settings import BICYCLE, Parts
 from tfpix2pix.networks import generators, residual
-from tfpix2pix.networks.build import build_discriminator, build_generator
-from tfpix2pix.networks.variables import DISCRIMINATOR, weights_of
+from tfpix2pix.networks.build import build_discriminator, build_encoder, build_generator
+from tfpix2pix.networks.encoders import blocks_for
+from tfpix2pix.networks.variables import DISCRIMINATOR, DISCRIMINATOR_2, ENCODER, GENERATOR, weights_of
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.tasks.registry import PICTURE
 from tfpix2pix.run import checkpoints
 from tfpix2pix.run.folder import read_config
 from tfpix2pix.run.generator import weights_name
 
+PLAIN = "plain_instance"
+_BUILDERS: dict[str, Callable[[Config], Any]] = {
+    GENERATOR: build_generator,
+    DISCRIMINATOR: build_discriminator,
+    DISCRIMINATOR_2: build_discriminator,
+    ENCODER: build_encoder,
+}
 # Name of a generator of CycleGAN's -> the number of its residual blocks.
 _RESNETS = {f"resnet_{blocks}blocks": blocks for blocks in RESNET_BLOCKS}
 
 
 def export_weights(
-    workdir: Path, output: Path, discriminator: Path | None = None, which: str = "latest"
+    workdir: Path,
+    output: Path,
+    discriminator: Path | None = None,
+    which: str = "latest",
+    *,
+    discriminator_2: Path | None = None,
+    encoder: Path | None = None,
 ) -> Conversion:
     """Writes a run's networks as state dicts that the reference loads with `strict=True`.
 
@@ -44,6 +60,8 @@ def export_weights(
       output: file to write the generator to.
       discriminator: file to write the discriminator to; None does not write it.
       which: the checkpoint: `latest`, `best` or a step.
+      discriminator_2: for a run of BicycleGAN: file to write the second discriminator to.
+      encoder: for a run of BicycleGAN: file to write the encoder to.
 
     Returns:
       What was converted.
@@ -51,27 +69,44 @@ def export_weights(
     Raises:
       UsageError: if there is no such run or checkpoint, or a file exists already.
       UserError: if the reference has no such network, or a file cannot be written;
-        then neither file is left.
+        then no file is left.
     """
-    files = [output] if discriminator is None else [output, discriminator]
-    for file in files:
+    given = {DISCRIMINATOR: discriminator, DISCRIMINATOR_2: discriminator_2, ENCODER: encoder}
+    files = {GENERATOR: output, **{name: file for name, file in given.items() if file is not None}}
+    for file in files.values():
         torch_files.check_writable(file)
     config = read_config(workdir)
     step = checkpoints.find_step(workdir, which)
-    network, patch = _describe_generator(config), _describe_discriminator(config) if discriminator else None
-    generator = build_generator(config)
-    checkpoints.restore_model(workdir, step, weights_name(workdir), generator)
-    states = [_state(generator, generator_table(network))]
-    if patch is not None:
-        judge = build_discriminator(config)
-        checkpoints.restore_model(workdir, step, DISCRIMINATOR, judge)
-        states.append(_state(judge, judge_table(patch)))
+    parts = _describe_parts(config, files)
+    states = []
+    for name in files:
+        network = _BUILDERS[name](config)
+        checkpoints.restore_model(
+            workdir, step, weights_name(workdir) if name == GENERATOR else name, network
+        )
+        states.append(_state(network, parts.table(name)))
     with contextlib.ExitStack() as undo:
-        for file, state in zip(files, states, strict=True):
+        for file, state in zip(files.values(), states, strict=True):
             torch_files.write_state(file, state)
             undo.callback(file.unlink)
         undo.pop_all()
-    return Conversion(config, step, network, patch, _describe_differences(config, network, patch))
+    notes = _describe_differences(config, parts.generator, parts.discriminator)
+    return Conversion(config, step, parts.generator, parts.discriminator, notes, parts.encoder)
+
+
+def _describe_parts(config: Config, names: Collection[str]) -> Parts:
+    """Returns the networks of a run of these names as PyTorch knows them."""
+    of_bicycle = [name for name in (DISCRIMINATOR_2, ENCODER) if name in names]
+    if of_bicycle and config.method != BICYCLE:
+        raise UsageError(
+            f"a run with `method={config.method}` has no `{of_bicycle[0]}`; one of `bicyclegan` has"
+        )
+    patch = _describe_discriminator(config) if {DISCRIMINATOR, DISCRIMINATOR_2} & set(names) else None
+    encoder = None
+    if ENCODER in names:
+        filters, channels = config.base_filters, config.output_channels
+        encoder = LatentEncoder(blocks_for(config.image_size), filters, channels, config.latent_size)
+    return Parts(_describe_generator(config), patch, patch, encoder)
 
 
 def read_weights(model: keras.Model) -> dict[str, np.ndarray]:
@@ -107,6 +142,7 @@ def _describe_generator(config: Config) -> Unet | ResidualGenerator:
             ("depth", depth, depth >= torch_names.LEAST_DEPTH),
             ("input_encoding", config.input_encoding, config.input_encoding == PICTURE),
             ("boundaries", config.boundaries, not config.boundaries),
+            ("latent_size", config.latent_size, not config.latent_size or config.normalization == PLAIN),
         )
         if not fits
     ]
@@ -114,15 +150,20 @@ def _describe_generator(config: Config) -> Unet | ResidualGenerator:
         raise UserError(
             f"the PyTorch reference has no such generator: {', '.join(faults)}. It has U-Nets of "
             f"{torch_names.LEAST_DEPTH} or more downsamplings, with transposed convolutions, and "
-            f"{' and '.join(_RESNETS)}; pix2pixHD has global and enhancer, with "
-            "`normalization=plain_instance`"
+            f"{' and '.join(_RESNETS)}; pix2pixHD has global and enhancer, and BicycleGAN U-Nets with a "
+            "latent vector, with `normalization=plain_instance`"
         )
+    if config.latent_size:
+        return LatentUnet(
+            depth, config.base_filters, *channels, affine=False, biased=True,
+            latent_size=config.latent_size, latent_at=config.latent_at,
+        )  # fmt: skip
     return Unet(depth, config.base_filters, *channels, **_norm(config))
 
 
 def _is_like_hd(config: Config) -> bool:
     """Tells whether networks are normalised and see images as those of pix2pixHD, all with biases."""
-    return config.normalization == "plain_instance" and not name_encoding(config)
+    return config.normalization == PLAIN and not name_encoding(config)
 
 
 def _describe_discriminator(config: Config) -> Discriminator:
@@ -134,6 +175,8 @@ def _describe_discriminator(config: Config) -> Discriminator:
         return MultiscaleDiscriminator(
             config.num_discriminators, config.discriminator_layers, filters, channels
         )
+    if config.discriminator == "pyramid" and config.num_discriminators > 1 and _is_like_hd(config):
+        return PyramidDiscriminator(config.num_discriminators, config.discriminator_layers, filters, channels)
     if config.discriminator != "patch":
         raise UserError(
             "the PyTorch reference has no such discriminator: "
@@ -146,8 +189,8 @@ def _describe_discriminator(config: Config) -> Discriminator:
 def _norm(config: Config) -> dict[str, bool]:
     # Our instance norm, with scale and offset, is the reference's batch norm at batch size 1.
     return {
-        "affine": config.normalization not in ("plain_instance", "none"),
-        "biased": config.normalization == "plain_instance",
+        "affine": config.normalization not in (PLAIN, "none"),
+        "biased": config.normalization == PLAIN,
     }
 
 
@@ -166,7 +209,7 @@ def _describe_differences(
     config: Config, network: Unet | ResidualGenerator, patch: Discriminator | None
 ) -> list[str]:
     notes = []
-    if patch and patch.channels == network.output_channels:
+    if isinstance(patch, PatchDiscriminator) and patch.channels == network.output_channels:
         notes.append(
             "the discriminator sees targets alone, and that of the reference's pix2pix model sees pairs: "
             "networks.define_D there takes the file, --continue_train does not"

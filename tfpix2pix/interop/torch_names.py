@@ -80,10 +80,13 @@ class Place(NamedTuple):
     Attributes:
       ours: name of our weight.
       shape: shape of the tensor in the reference.
+      swapped: whether the halves of its input channels change places, as its network concatenates the
+        decoder first and then the skip.
     """
 
     ours: str
     shape: tuple[int, ...]
+    swapped: bool = False
 
 
 # Name of a tensor in the reference -> which of our weights it corresponds to.
@@ -142,12 +145,16 @@ def to_ours(tensors: Mapping[str, np.ndarray], table: Table) -> dict[str, np.nda
       tensors: the reference's tensors, in its layout, by its names; one for each of `table`.
       table: from `unet_table` or `discriminator_table`.
     """
-    return {place.ours: _transpose(tensors[theirs], (2, 3, 1, 0)) for theirs, place in table.items()}
+    return {
+        place.ours: _transpose(_swap(tensors[theirs], place), (2, 3, 1, 0)) for theirs, place in table.items()
+    }
 
 
 def to_theirs(weights: Mapping[str, np.ndarray], table: Table) -> dict[str, np.ndarray]:
     """Returns the reference's tensors, in its layout, by its names: the inverse of `to_ours`."""
-    return {theirs: _transpose(weights[place.ours], (3, 2, 0, 1)) for theirs, place in table.items()}
+    return {
+        theirs: _swap(_transpose(weights[place.ours], (3, 2, 0, 1)), place) for theirs, place in table.items()
+    }
 
 
 def initial_statistics(table: Table) -> dict[str, np.ndarray]:
@@ -178,7 +185,12 @@ def affine_places(ours: str, theirs: str, filters: int) -> dict[str, Place]:
 
 
 def _transpose(value: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    return np.transpose(value, axes) if value.ndim == 4 else value
+    # The kernel of a layer without places is [out, in] there and [in, out] here.
+    return np.transpose(value, axes) if value.ndim == 4 else value.T
+
+
+def _swap(value: np.ndarray, place: Place) -> np.ndarray:
+    return np.concatenate(np.split(value, 2)[::-1]) if place.swapped else value
 
 
 def name_norm(affine: bool, biased: bool) -> str:

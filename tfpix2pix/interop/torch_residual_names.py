@@ -6,6 +6,12 @@ convolution, a norm and a ReLU each take one.
 
 import dataclasses
 
+from tfpix2pix.interop.torch_bicycle_names import (
+    LatentUnet,
+    PyramidDiscriminator,
+    latent_unet_table,
+    pyramid_table,
+)
 from tfpix2pix.interop.torch_names import (
     PatchDiscriminator,
     Place,
@@ -96,18 +102,22 @@ class MultiscaleDiscriminator:
         )
 
 
-Discriminator = PatchDiscriminator | MultiscaleDiscriminator
+Discriminator = PatchDiscriminator | MultiscaleDiscriminator | PyramidDiscriminator
 
 
 def judge_table(discriminator: Discriminator) -> dict[str, Place]:
     """Returns every weight of a discriminator by its name in PyTorch."""
     if isinstance(discriminator, PatchDiscriminator):
         return discriminator_table(discriminator)
+    if isinstance(discriminator, PyramidDiscriminator):
+        return pyramid_table(discriminator)
     return multiscale_table(discriminator)
 
 
 def generator_table(generator: Unet | ResidualGenerator) -> dict[str, Place]:
     """Returns every weight of a generator by its name in the reference."""
+    if isinstance(generator, LatentUnet):
+        return latent_unet_table(generator)
     return unet_table(generator) if isinstance(generator, Unet) else residual_table(generator)
 
 

@@ -1,4 +1,4 @@
-r"""Turns weights of pytorch-CycleGAN-and-pix2pix, or of pix2pixHD, into a run, and back.
+r"""Turns weights of pytorch-CycleGAN-and-pix2pix, of pix2pixHD or of BicycleGAN into a run, and back.
 
     python -m tfpix2pix.interop.torch_weights --checkpoint=latest_net_G.pth --output=runs/facades
     python -m tfpix2pix.interop.torch_weights --checkpoint=latest_net_G.pth \
@@ -11,6 +11,7 @@ the networks of a run for that code:
     python -m tfpix2pix.interop.torch_weights --workdir=runs/facades --output=latest_net_G.pth \
         --discriminator_file=latest_net_D.pth
 
+--discriminator_2_file and --encoder_file are for the further networks of BicycleGAN.
 Files are .pth or .safetensors (pip install 'tfpix2pix[torch]'), or .npz. All other
 flags are settings of the run that the files do not tell; they are those of train.
 docs/torch_weights.md says more.
@@ -26,6 +27,7 @@ from absl import flags
 from tfpix2pix.config import config as configs
 from tfpix2pix.interop import torch_files
 from tfpix2pix.interop.published import PUBLISHED, fetch_published
+from tfpix2pix.interop.torch_bicycle_names import LatentUnet, PyramidDiscriminator
 from tfpix2pix.interop.torch_names import Unet
 from tfpix2pix.interop.torch_residual_names import Discriminator, MultiscaleDiscriminator
 from tfpix2pix.pipelines.base import command_line
@@ -40,21 +42,21 @@ DEFAULTS = {
     "dataset": "the name of --output",
     "dropout": "torch",
     "image_size": "2 to the depth; 256 for residual generators",
-    "method": "pix2pixhd for its networks",
+    "method": "pix2pixhd and bicyclegan for their networks",
     "precision": "float32",
 }
 
 
 # --discriminator was the file here before it was a setting, and the file tells which discriminator it is.
+_FILES = ("discriminator", "discriminator_2", "encoder")  # of networks beside the generator
 _SETTINGS = tuple(name for name in configs.FIELDS if name != "discriminator")
 
 
 def main(argv: Sequence[str]) -> None:
     """Parses flags, converts, prints what was converted."""
     values = _parse(argv)
-    workdir, discriminator, output = (
-        _path(values[name]) for name in ("workdir", "discriminator_file", "output")
-    )
+    workdir, output = (_path(values[name]) for name in ("workdir", "output"))
+    others = {name: _path(values[f"{name}_file"]) for name in _FILES}
     assert output  # noqa: S101 - checked with the flags
     if values["pretrained"] or values["pretrained_url"]:
         values = _download(values)
@@ -63,11 +65,11 @@ def main(argv: Sequence[str]) -> None:
 
     if workdir:
         which = values["checkpoint"] or "latest"
-        result = torch_export.export_weights(workdir, output, discriminator, which)
-        print(_describe_export(result, output, discriminator))
+        result = torch_export.export_weights(workdir, output, which=which, **others)
+        print(_describe_export(result, output, others))
     else:
         settings_given = {name: values[name] for name in _SETTINGS}
-        result = torch_import.import_run(Path(values["checkpoint"]), output, discriminator, **settings_given)
+        result = torch_import.import_run(Path(values["checkpoint"]), output, **others, **settings_given)
         print(_describe_import(result, output))
     for note in result.notes:
         say(f"note: {note}")
@@ -93,6 +95,11 @@ def _parse(argv: Sequence[str]) -> dict[str, Any]:
             "The downloaded file must have this SHA-256. Default: that of the first download.",
         ),
         ("discriminator_file", "Read the discriminator from this file. With --workdir, write it there."),
+        (
+            "discriminator_2_file",
+            "Read BicycleGAN's second discriminator from this file. With --workdir, write it there.",
+        ),
+        ("encoder_file", "Read BicycleGAN's encoder from this file. With --workdir, write it there."),
         ("discriminator", "This is the older name of --discriminator_file."),
         (
             "output",
@@ -129,9 +136,8 @@ def _path(text: str | None) -> Path | None:
 
 
 def _check(values: Mapping[str, Any]) -> None:
-    workdir, discriminator, output = (
-        _path(values[name]) for name in ("workdir", "discriminator_file", "output")
-    )
+    workdir, output = (_path(values[name]) for name in ("workdir", "output"))
+    others = [_path(values[f"{name}_file"]) for name in _FILES]
     _check_pretrained(values)
     pretrained = values["pretrained"] or values["pretrained_url"]
     generator = output if workdir else _path(values["checkpoint"])
@@ -143,9 +149,11 @@ def _check(values: Mapping[str, Any]) -> None:
     needless = [f"--{name}" for name in _SETTINGS if values[name] is not None]
     if workdir and needless:
         raise UsageError(f"with --workdir the settings are the run's: leave out {', '.join(needless)}")
-    if workdir and discriminator == output:
-        raise UsageError("--output and --discriminator_file are the same file")
-    for file in filter(None, (generator, discriminator)):
+    written = {flag: file for flag, file in zip(("output", *_FILES), (output, *others), strict=True) if file}
+    for flag, file in written.items() if workdir else ():
+        if same := [other for other in _FILES if other != flag and written.get(other) == file]:
+            raise UsageError(f"--{flag} and --{same[0]}_file are the same file")
+    for file in filter(None, (generator, *others)):
         if workdir:
             torch_files.check_writable(file)
         else:
@@ -175,6 +183,8 @@ def _describe_import(result: "Conversion", workdir: Path) -> str:
     if result.discriminator:
         field = "" if result.config.discriminator != "patch" else f", {result.config.receptive_field} px"
         lines.append(f"discriminator: {result.discriminator}{field}")
+    if result.encoder:
+        lines.append(f"encoder:       {result.encoder}")
     lines.append(f"run:           {workdir}, step 0")
     if command := next_commands.translate(workdir, result.config, workdir):
         lines.append(f"translate:     {command}")
@@ -182,7 +192,7 @@ def _describe_import(result: "Conversion", workdir: Path) -> str:
     return "\n".join(lines)
 
 
-def _describe_export(result: "Conversion", output: Path, discriminator: Path | None) -> str:
+def _describe_export(result: "Conversion", output: Path, files: Mapping[str, Path | None]) -> str:
     network, patch = result.generator, result.discriminator
     norm = "batch" if network.affine else "instance" if network.biased else "none"
     channels = f"--input_nc {network.input_channels} --output_nc {network.output_channels}"
@@ -191,8 +201,12 @@ def _describe_export(result: "Conversion", output: Path, discriminator: Path | N
         f"  there:       {_name_generator(result)} --norm {norm} {channels}",
     ]
     if patch:
-        lines.append(f"discriminator: {discriminator}, {patch.channels} channels")
+        names = [str(file) for name, file in files.items() if file and name != "encoder"]
+        lines.append(f"discriminator: {', '.join(names)}, {patch.channels} channels")
         lines.append(f"  there:       {_name_discriminator(patch)} --norm {norm}")
+    if encoder := result.encoder:
+        lines.append(f"encoder:       {files['encoder']}, {encoder.channels} channels")
+        lines.append(f"  there:       --netE resnet_{2 ** (encoder.blocks + 3)} --nef {encoder.base_filters}")
     return "\n".join(lines)
 
 
@@ -213,6 +227,10 @@ def _name_generator(result: "Conversion") -> str:
         net = f"--netG unet_{2**network.depth}"
     else:
         net = f"UnetGenerator of num_downs {network.depth},"
+    if isinstance(network, LatentUnet):
+        latent = f"--nz {network.latent_size} --where_add {network.latent_at}"
+        dropout = "" if config.dropout == "none" else " --use_dropout"
+        return f"{net} --ngf {network.base_filters} {latent}{dropout}"
     drops = config.dropout != "none" if isinstance(network, Unet) else network.dropout
     return f"{net} --ngf {network.base_filters}{'' if drops else ' --no_dropout'}"
 
@@ -221,6 +239,10 @@ def _name_discriminator(patch: Discriminator) -> str:
     """Returns the flags that build the discriminator there."""
     if isinstance(patch, MultiscaleDiscriminator):
         return f"--num_D {patch.scales} --n_layers_D {patch.strided} --ndf {patch.base_filters}"
+    if isinstance(patch, PyramidDiscriminator):
+        kinds = {2: "--netD basic_128_multi", 3: "--netD basic_256_multi"}
+        net = kinds.get(patch.strided, f"D_NLayersMulti of n_layers {patch.strided},")
+        return f"{net} --num_Ds {patch.scales} --ndf {patch.base_filters}"
     kind = {0: "pixel", 3: "basic"}.get(patch.strided, f"n_layers --n_layers_D {patch.strided}")
     return f"--netD {kind} --ndf {patch.base_filters}"
 

@@ -10,6 +10,7 @@ from tfpix2pix.networks.keras_versions import tf_variable, variable_path
 
 GENERATOR = "generator"
 DISCRIMINATOR = "discriminator"
+DISCRIMINATOR_2 = "discriminator_2"
 ENCODER = "encoder"
 
 
