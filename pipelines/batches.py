@@ -48,7 +48,7 @@ def build_dataset(
     In training it yields an endless stream of examples, in a new order every epoch. Batches run across
     the ends of epochs, so that no example is ever dropped. In evaluation it yields every example once,
     in order and uncropped, and the last batch may be smaller. The arguments after `seed` are for
-    training only, except for `class_targets`.
+    training only, except for `class_targets`, `num_shards` and `shard_index`.
 
     Args:
       source: the pairs. Those of a stream come in its order, which begins anew at `start_step`.
@@ -67,7 +67,7 @@ def build_dataset(
       start_step: the training step at which the stream starts.
       num_shards: number of input workers.
       shard_index: which of the input workers this is, from 0. Each takes its contiguous part of every
-        global batch.
+        global batch; in evaluation, every `num_shards`-th batch.
       global_batch_size: number of examples in a training step, over all workers and replicas; None
         for `batch_size * num_shards`.
 
@@ -126,10 +126,16 @@ def build_dataset(
     elif training:
         dataset = tf.data.Dataset.counter(start_step * shard_size).map(at_count, tf.data.AUTOTUNE)
     else:
-        indices = tf.data.Dataset.range(len(source))
+        indices = _list_indices(len(source), batch_size, num_shards, shard_index)
         dataset = indices.map(lambda index: make(examples.for_evaluation(index)), tf.data.AUTOTUNE)
     batches = dataset if batch_size == 1 else dataset.batch(batch_size, drop_remainder=training)
     return batches.prefetch(tf.data.AUTOTUNE).with_options(lean_options())
+
+
+def _list_indices(count: int, batch_size: int, num_shards: int, shard_index: int) -> tf.data.Dataset:
+    """Returns the indices of all examples, or those of every `num_shards`-th batch."""
+    indices = tf.data.Dataset.range(count)
+    return indices.batch(batch_size).shard(num_shards, shard_index).unbatch() if num_shards > 1 else indices
 
 
 def _settle_load_size(load_size: int | transforms.Size, image_size: transforms.Size) -> transforms.Size:

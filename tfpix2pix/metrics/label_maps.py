@@ -74,6 +74,7 @@ def read_label_ids(
     label_side: str | None,
     image_size: tuple[int, int] | None,
     batch_size: int,
+    part: tuple[int, int] = (0, 1),
 ) -> Iterable[Pictures | None]:
     """Yields the class ids of every label map, in order and in batches.
 
@@ -86,6 +87,7 @@ def read_label_ids(
       label_side: `input` or `target`; None if there are no label maps.
       image_size: (height, width) in px of the ids; None leaves them as large as their label map.
       batch_size: number of label maps in a batch.
+      part: (k, n) for every n-th batch, from the k-th on, which is counted from 0.
 
     Returns:
       Batches of what `class_ids` returns, [B, H, W]. Without label maps, None again and again, without an
@@ -100,5 +102,6 @@ def read_label_ids(
         ids = class_ids(source.read(index)[place], palette)
         return ids if image_size is None else resize_ids(ids, image_size)
 
-    ids = tf.data.Dataset.range(len(source)).map(read, tf.data.AUTOTUNE, deterministic=True)
+    indices = tf.data.Dataset.range(len(source)).batch(batch_size).shard(part[1], part[0]).unbatch()
+    ids = indices.map(read, tf.data.AUTOTUNE, deterministic=True)
     return ids.batch(batch_size).as_numpy_iterator()

@@ -1,7 +1,9 @@
 """Scores a generator on a split: every example once, in order, with all metrics in one pass."""
 
+import base64
 import dataclasses
 import functools
+import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -45,8 +47,52 @@ class Split:
     resize: bool = True
 
 
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """One worker's part of a split that several workers score: every `count`-th batch.
+
+    Attributes:
+      index: which of the workers this is, from 0.
+      count: the number of workers.
+      exchange: tells all workers something that JSON can hold, and returns what all have told, in order.
+    """
+
+    index: int = 0
+    count: int = 1
+    exchange: Callable[[Any], list[Any]] = lambda message: [message]
+
+    def join(self, parts: Sequence[Partials]) -> list[Partials]:
+        """Returns the rows of all batches in their order, of those of the batches of each worker."""
+        told = [_unpack(each) for each in self.exchange(_pack(parts))]
+        total = sum(map(len, told))
+        return [told[place % self.count][place // self.count] for place in range(total)]
+
+
+ALONE = Share()
+
+
+def _pack(parts: Sequence[Partials]) -> str:
+    contents = io.BytesIO()
+    arrays = {f"{place} {key}": value for place, part in enumerate(parts) for key, value in part.items()}
+    np.savez(contents, **arrays)  # type: ignore[arg-type]  # no array is called `allow_pickle`
+    return base64.b64encode(contents.getvalue()).decode()
+
+
+def _unpack(text: str) -> list[Partials]:
+    parts: dict[int, dict[str, np.ndarray]] = {}
+    with np.load(io.BytesIO(base64.b64decode(text))) as arrays:
+        for name in arrays.files:
+            place, _, key = name.partition(" ")
+            parts.setdefault(int(place), {})[key] = arrays[name]
+    return [parts[place] for place in sorted(parts)]
+
+
 def score_split(
-    generate: Generate, split: Split, metrics: Mapping[str, Metric], watch: Watch | None = None
+    generate: Generate,
+    split: Split,
+    metrics: Mapping[str, Metric],
+    watch: Watch | None = None,
+    share: Share = ALONE,
 ) -> dict[str, Result]:
     """Translates every example once and shows it to every metric.
 
@@ -57,6 +103,8 @@ def score_split(
       split: what is scored.
       metrics: by name.
       watch: sees each batch, its pictures, and what shows its samples, before it is measured.
+      share: this worker's part, where several score the split together. All get the results, which are those
+        of one worker, bit for bit.
 
     Returns:
       The results by metric.
@@ -64,22 +112,24 @@ def score_split(
     Raises:
       BadImageError: for files of the split that cannot be read.
     """
-    measures = {metric.measure for metric in metrics.values()}
+    measures = list(dict.fromkeys(metric.measure for metric in metrics.values()))
     reads_labels = any(metric.reads_labels for metric in metrics.values())
     partials: dict[Any, list[Partials]] = {measure: [] for measure in measures}
     num_samples = max((metric.samples for metric in metrics.values()), default=1)
     with split.source.naming_bad_files():
-        for examples, shown, show_sample in _translate(generate, split, num_samples, reads_labels):
+        for examples, shown, show_sample in _translate(generate, split, num_samples, reads_labels, share):
             if watch:
                 watch(examples, shown, show_sample)
             for measure in measures:
                 partials[measure].append(measure(examples))
+    if share.count > 1:
+        partials = {measure: share.join(partials[measure]) for measure in measures}
     whole = {measure: _concatenate(parts) for measure, parts in partials.items()}
     return {name: metric.combine(whole[metric.measure]) for name, metric in metrics.items()}
 
 
 def _translate(
-    generate: Generate, split: Split, num_samples: int, reads_labels: bool
+    generate: Generate, split: Split, num_samples: int, reads_labels: bool, share: Share
 ) -> Iterator[tuple[Examples, ShownExamples, ShowSample]]:
     source, tools = split.source, split.tools
     batch_size = split.batch_size if split.resize else 1
@@ -90,10 +140,13 @@ def _translate(
         training=False,
         seed=split.noise_seed,
         resize=split.resize,
+        num_shards=share.count,
+        shard_index=share.index,
     )
     size = split.image_size if split.resize else None
     palette = tools.palette if reads_labels else None
-    all_ids = read_label_ids(source, palette, tools.label_side, size, batch_size)
+    part = (share.index, share.count)
+    all_ids = read_label_ids(source, palette, tools.label_side, size, batch_size, part)
     for batch, label_ids in zip(dataset, all_ids, strict=False):
         seeds = [_sample_seeds(batch["noise_seed"], sample) for sample in range(num_samples)]
         samples = tf.stack([generate(batch["input_image"], each) for each in seeds])

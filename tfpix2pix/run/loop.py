@@ -24,7 +24,7 @@ from tfpix2pix.run.distribution import Placement
 from tfpix2pix.run.interruption import StopQuestion, TrainingStopped, noted_signals
 from tfpix2pix.run.memory import keep_freed_memory
 from tfpix2pix.run.profile import Profiler
-from tfpix2pix.run.records import Intervals, Judgement, Records, Standing
+from tfpix2pix.run.records import Assistant, Intervals, Judgement, Records, Standing
 from tfpix2pix.run.summaries import LossMeter, Progress
 
 # Papers weigh their losses with 0.01 to 1,000.
@@ -99,7 +99,7 @@ class Training(Generic[StepType]):
         """Takes the steps that are left; a finished run says so.
 
         Args:
-          judgement: how the training is scored and shown; None where another process does that.
+          judgement: how the training is scored and shown; None where the chief does that alone.
 
         Raises:
           UserError: when a step fails, or records cannot be written.
@@ -117,13 +117,9 @@ class Training(Generic[StepType]):
         if self.step:
             say(f"going on from step {self.step} of {self.total_steps}")
         config, epoch_length = self.config, len(self.train_source)
-        records = None
-        if judgement:
-            records = Records(
-                config, self.workdir, self.train_step, judgement, self.standing, epoch_length, self.callbacks
-            )
+        records = self._open_records(judgement, epoch_length) if judgement else None
         progress = Progress(self.step, self.total_steps, epoch_length, config.batch_size)
-        profiler = Profiler(self.workdir, config) if judgement else None
+        profiler = Profiler(self.workdir, config) if isinstance(records, Records) else None
         try:
             self._take_steps(iter(self._batches()), records, progress, profiler)
         finally:
@@ -136,8 +132,18 @@ class Training(Generic[StepType]):
                 if records:
                     records.close()
 
+    def _open_records(self, judgement: Judgement, epoch_length: int) -> Records | Assistant:
+        if not self.placement.is_chief:
+            return Assistant(self.config, judgement)
+        named = (self.train_step, judgement, self.standing, epoch_length, self.callbacks)
+        return Records(self.config, self.workdir, *named)
+
     def _take_steps(
-        self, batches: Iterator, records: Records | None, progress: Progress, profiler: Profiler | None
+        self,
+        batches: Iterator,
+        records: Records | Assistant | None,
+        progress: Progress,
+        profiler: Profiler | None,
     ) -> None:
         keep_freed_memory()
         workers = self.placement.workers
@@ -253,7 +259,7 @@ class Training(Generic[StepType]):
             [example_indices(step, config.seed, examples, config.batch_size) for step in steps]
         )
 
-    def _save_before(self, error: BadFileError, records: Records | None) -> None:
+    def _save_before(self, error: BadFileError, records: Records | Assistant | None) -> None:
         """Saves the step before the one that failed, if a run can go on from it without losing a bit."""
         if error.intact and records and self.step and self.step not in checkpoints.list_steps(self.workdir):
             with self._told_failures():

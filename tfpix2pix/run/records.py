@@ -112,6 +112,29 @@ class Judgement:
     sample: Callable[[], Pictures] | None = None
 
 
+class Assistant:
+    """What the other workers do while the chief keeps its records: they validate their part of the split.
+
+    Args:
+      config: the settings of the run, a dataclass.
+      judgement: how the training is scored, by all workers together.
+    """
+
+    def __init__(self, config: Any, judgement: Judgement):
+        self._intervals, self._judgement = Intervals.of(config), judgement
+
+    def keep(self, step: int, last: bool, stopping: bool, meter: LossMeter, progress: Progress) -> None:
+        """Validates where `Records.keep` does."""
+        if last or step % self._intervals.validate_every_steps == 0:
+            self._judgement.validate()
+
+    def save(self, meter: LossMeter) -> None:
+        """Leaves that to the chief."""
+
+    def close(self) -> None:
+        """Has nothing to close."""
+
+
 class Records:
     """Writes what is due at a step, the checkpoint last, so that a checkpoint implies the rest.
 

@@ -14,11 +14,12 @@ from tfpix2pix.run.folder import name_own
 from tfpix2pix.run.loop import Training
 from tfpix2pix.run.workers import Workers
 
-# Paths and memory of one machine, and what the chief alone reads.
+# Paths, memory and threads of one machine, and what the chief alone reads.
 _OF_ONE_MACHINE = {
     "data_dir",
     "pairs",
     "cache_mib",
+    "threads",
     "init_from",
     "saved_model_dir",
     "segmenter",
@@ -58,18 +59,24 @@ def check_same_state(workers: Workers, training: Training) -> None:
     if not workers.are_several:
         return
     source = training.train_source
-    data = training_set.fingerprint(source)
+    data, validation = (training_set.fingerprint(each) for each in (source, training.val_source))
     workers.check_equal(
         {
             "the number of training examples": data["examples"],
             "the digest of their names": str(data["ids_sha256"])[:_DIGITS],
             "the digest of their contents": str(data.get("content_sha256", ""))[:_DIGITS],
+            "the number of validation examples": validation["examples"],
+            "the digest of their files": _summarise(validation),
             "the precision": training.config.precision,
             "the step to go on from": training.step,
             "the digest of the weights": _digest(training.train_step.checkpoint_variables())[:_DIGITS],
         },
         f"All of them must see the same images, and the same folder as their `workdir`, {training.workdir}",
     )
+
+
+def _summarise(data: Mapping[str, Any]) -> str:
+    return f"{data['ids_sha256'][:_DIGITS]} {data.get('content_sha256', '')[:_DIGITS]}".strip()
 
 
 def _digest(variables: Mapping[str, tf.Variable]) -> str:

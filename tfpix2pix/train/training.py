@@ -16,6 +16,7 @@ from tfpix2pix.export.run import export_run
 from tfpix2pix.methods.build import build_train_step
 from tfpix2pix.methods.step import TranslationStep
 from tfpix2pix.metrics.registry import BuildMetric
+from tfpix2pix.metrics.scoring import Share
 from tfpix2pix.networks.build import Builder, build_discriminator, build_generator
 from tfpix2pix.networks.tfa_normalization import load_addons
 from tfpix2pix.pipelines.base import staging
@@ -39,7 +40,9 @@ from tfpix2pix.run.folder import (
 from tfpix2pix.run.lock import lock
 from tfpix2pix.run.loop import Training
 from tfpix2pix.run.manifests import keep_manifests, manifest_of
+from tfpix2pix.run.records import Judgement
 from tfpix2pix.run.threads import settle_threads
+from tfpix2pix.run.workers import Workers
 from tfpix2pix.train.agreement import check_same_settings, check_same_state
 from tfpix2pix.train.fit import check_channels, find_misfit, fit_precision
 from tfpix2pix.train.origin import Origin, check_fit, describe_origin, read_origin, start_from
@@ -143,7 +146,7 @@ def train_and_evaluate(
             config, chosen = fit_precision(config, asked, not was_begun, train_source)
             say(f"training on {placement}, {config.precision}{chosen}")
             train_source = _keep_resized(train_source, config, room)
-            judge = build_judgement(config, val_source, metrics) if workers.is_chief else None
+            judge = _build_judge(config, val_source, metrics, workers)
             build = functools.partial(_build_step, config, origin, palette, generator, build_step)
             training = Training(
                 config, workdir, (train_source, val_source), build, placement, callbacks=called
@@ -250,6 +253,16 @@ def _build_step(
     if config.remat:
         train_step.rematerialize()
     return train_step
+
+
+def _build_judge(
+    config: Config, source: Source, metrics: Mapping[str, BuildMetric] | None, workers: Workers
+) -> Callable[[TranslationStep], Judgement] | None:
+    """Returns how the training is scored: by all workers, or by the chief if it alone has a segmenter."""
+    if workers.are_several and not config.segmenter:
+        share = Share(workers.index, len(workers.addresses), workers.exchange)
+        return build_judgement(config, source, metrics, share)
+    return build_judgement(config, source, metrics) if workers.is_chief else None
 
 
 def _size_to_keep(config: Config) -> Size | None:

@@ -14,7 +14,7 @@ from tfpix2pix.methods.step import TranslationStep
 from tfpix2pix.metrics.fcn.segmenter import load_segmenter
 from tfpix2pix.metrics.label_maps import find_tools
 from tfpix2pix.metrics.registry import BuildMetric, Metric, Tools, build_metrics, headline_score
-from tfpix2pix.metrics.scoring import BATCH_SIZE, Split, score_split
+from tfpix2pix.metrics.scoring import ALONE, BATCH_SIZE, Share, Split, score_split
 from tfpix2pix.networks.tiles import generate_in_tiles
 from tfpix2pix.pictures import sheets
 from tfpix2pix.pictures.examples import ShownExamples, show_examples
@@ -29,7 +29,7 @@ PIXEL_SCORES = ("l1", "psnr", "ssim")
 
 
 def build_judgement(
-    config: Config, source: Source, own: Mapping[str, BuildMetric] | None = None
+    config: Config, source: Source, own: Mapping[str, BuildMetric] | None = None, share: Share = ALONE
 ) -> Callable[[TranslationStep], Judgement]:
     """Returns how a training is scored and shown; metrics are built now, so that a wrong one leaves no run.
 
@@ -37,6 +37,7 @@ def build_judgement(
       config: names the segmentation network, and the metric of the best checkpoint.
       source: the pairs of the validation split.
       own: metrics of the caller, by name, which are scored beside the usual ones.
+      share: this worker's part of the scoring; see `scoring.Share`.
 
     Returns:
       A function that takes the training step and returns the `Judgement`.
@@ -60,7 +61,7 @@ def build_judgement(
 
     def judge(train_step: TranslationStep) -> Judgement:
         return Judgement(
-            validate=lambda: Validation(_score(train_step.validated_generator, split, metrics)),
+            validate=lambda: Validation(_score(train_step.validated_generator, split, metrics, share)),
             metric=best,
             higher_is_better=higher_is_better,
             sample=lambda: sample_sheets(
@@ -102,9 +103,11 @@ def compute_validation_scores(
     return _score(generator, split, _default_metrics(tools))
 
 
-def _score(generator: keras.Model, split: Split, metrics: Mapping[str, Metric]) -> dict[str, float]:
+def _score(
+    generator: keras.Model, split: Split, metrics: Mapping[str, Metric], share: Share = ALONE
+) -> dict[str, float]:
     window = None if split.resize else split.image_size
-    results = score_split(_compiled(generator, window), split, metrics)
+    results = score_split(_compiled(generator, window), split, metrics, share=share)
     return {name: headline_score(name, metrics[name], result) for name, result in results.items()}
 
 
