@@ -219,7 +219,8 @@ def run(main: Callable[[Sequence[str]], int | None]) -> None:
         if reason is not None:
             # Nothing is printed sooner: when the error lets go of a half-read checkpoint,
             # TensorFlow warns of that, and the reason has to be the last line.
-            print(naming.name_flags(reason), file=sys.stderr)
+            with contextlib.suppress(OSError):  # nobody reads it any more
+                print(naming.name_flags(reason), file=sys.stderr, flush=True)
     sys.exit(status)
 
 

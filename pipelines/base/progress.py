@@ -8,7 +8,8 @@ import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from contextlib import contextmanager
+from typing import Any, TextIO, TypeVar
 
 from tqdm.asyncio import tqdm_asyncio
 from tqdm.auto import tqdm
@@ -84,6 +85,44 @@ def show_progress(description: str, total: int | None, unit: str, done: int = 0)
         mininterval=SECONDS_BETWEEN_LINES,
         bar_format="{desc}: {n_fmt}/{total_fmt}{unit}, {rate_noinv_fmt}",
     )
+
+
+class _Outliving:
+    """A stream that writes to another one until that fails, and from then on nowhere."""
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Returns the number of characters, as a stream does."""
+        with self._giving_up():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._giving_up():
+            self._stream.flush()
+
+    @contextmanager
+    def _giving_up(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError:
+            self._stream = open(os.devnull, "w")  # noqa: SIM115 - it stays open until the process ends
+
+
+@contextmanager
+def outliving_readers() -> Iterator[None]:
+    """Lets a long task go on when nobody reads standard error any more, as behind a pipe that has broken."""
+    before = sys.stderr
+    sys.stderr = _Outliving(before)
+    try:
+        yield
+    finally:
+        sys.stderr = before
 
 
 def say(text: str) -> None:

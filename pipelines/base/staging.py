@@ -18,6 +18,10 @@ _MAX_NAME_BYTES = 255
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
 
 
+# What they answer that cannot lock a file.
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+
+
 class LongNameError(UserError):
     """A file cannot have the name that it should; the text names it."""
 
@@ -39,6 +43,22 @@ def staged_folder(target: Path) -> Iterator[Path]:
             yield staging
         finally:
             shutil.rmtree(staging, ignore_errors=True)
+
+
+def try_lock(lock: FileLock, timeout_sec: float = -1) -> bool:
+    """Acquires a lock; returns False where the disk has none, as some on a network.
+
+    Args:
+      lock: the lock.
+      timeout_sec: raise `Timeout` if another process holds it for so long; -1 waits without an end.
+    """
+    try:
+        lock.acquire(timeout=timeout_sec)
+    except OSError as error:
+        if isinstance(error, Timeout) or error.errno not in _NO_LOCKS:
+            raise
+        return False
+    return True
 
 
 def is_unfinished(target: Path) -> bool:
@@ -131,10 +151,10 @@ def _lock(target: Path) -> Iterator[None]:
     path = _lock_file(target)
     lock = FileLock(path)
     try:
-        lock.acquire(timeout=0)
+        try_lock(lock, 0)
     except Timeout:
         print(f"Waiting for another process that is making {target}", flush=True)
-        lock.acquire()
+        try_lock(lock)
     try:
         yield
     finally:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.paths import check_writable
+from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.run.folder import is_begun
 
 
@@ -25,7 +27,11 @@ def lock(workdir: Path) -> Iterator[None]:
     file = workdir / ".lock"
     held = FileLock(file)
     try:
-        held.acquire(timeout=0)
+        if not staging.try_lock(held, 0):
+            warn(
+                f"the disk of {workdir} has no locks, so nothing keeps a second process from writing there: "
+                "start only one at a time"
+            )
     except Timeout:
         raise UserError(
             f"{workdir} is in use by process {_read_holder(file)}; wait for it, or choose another `workdir`"

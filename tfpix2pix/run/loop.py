@@ -274,7 +274,8 @@ class Training(Generic[StepType]):
         except BadImageError as error:
             self._give_up(str(error), "Mend them", error)
         except (OSError, tf.errors.OpError) as error:
-            self._give_up(f"could not write to {self.workdir} ({shorten(error)})", "Make room", error)
+            remedy = "Make room" if self.workdir.is_dir() else "Bring that folder back, which is gone,"
+            self._give_up(f"could not write to {self.workdir} ({shorten(error)})", remedy, error)
 
     def _give_up(self, reason: str, remedy: str, error: Exception) -> NoReturn:
         raise UserError(

@@ -21,7 +21,7 @@ from tfpix2pix.networks.build import Builder, build_discriminator, build_generat
 from tfpix2pix.networks.tfa_normalization import load_addons
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError
-from tfpix2pix.pipelines.base.progress import say, warn
+from tfpix2pix.pipelines.base.progress import outliving_readers, say, warn
 from tfpix2pix.pipelines.batches import keep_resized
 from tfpix2pix.pipelines.files.memory import Room
 from tfpix2pix.pipelines.files.sources import Source
@@ -136,7 +136,7 @@ def train_and_evaluate(
     origin = _read_origin(config, workdir, generator, build_step)
     if config.norm_backend == "addons":
         load_addons()  # This may fail, so it comes before anything is written.
-    with lock(workdir) if workers.is_chief else nullcontext():
+    with outliving_readers(), lock(workdir) if workers.is_chief else nullcontext():
         with workers.telling_losses(lambda: checkpoints.tell_latest(workdir)):
             check_same_settings(workers, config, own)
             room = Room(config.cache_mib)

@@ -18,6 +18,7 @@ from tfpix2pix.metrics.segmentation_scores import MOST_CLASSES
 from tfpix2pix.pipelines import datasets
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.base.progress import outliving_readers
 from tfpix2pix.pipelines.catalogue import find_dataset
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.labels.palettes import Palette, dataset_palette, find_palette, with_class_ids
@@ -64,7 +65,7 @@ def train_fcn(config: FcnConfig, workdir: Path) -> FcnResult:
     config = keep_reading(workdir, config)
     settle_threads(workdir, config.threads)
     palette = config_palette(config)
-    with lock(workdir):
+    with outliving_readers(), lock(workdir):
         train_source, val_source = (open_split(config, split, palette) for split in ("train", "val"))
         write_config(workdir, config, train_source)
         _write_palette(workdir, palette)
