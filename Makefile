@@ -20,7 +20,7 @@ COLAB_SHORT := tests/networks/registration_test.py tests/methods/pix2pix_test.py
 COLAB_TESTS := $(COLAB_SHORT) tests/pipelines/base/command_line_test.py tests/networks/layers_test.py \
   tests/model/callbacks_test.py tests/run/checkpoints_test.py
 
-.PHONY: help environment quickstart test test-durations test-keras2 test-colab python-keras2 lint types docs wheel wheel-test clean
+.PHONY: help environment quickstart bench test test-durations test-keras2 test-colab python-keras2 lint types docs wheel wheel-test clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*##/\1:/p' Makefile
@@ -56,6 +56,10 @@ python-keras2:
 	  then echo "$$python"; exit 0; fi; \
 	done; \
 	echo 'TensorFlow 2.15 needs Python 3.10 or 3.11, and there is none on PATH: call make PYTHON=...' >&2; exit 1
+
+# PYTORCH names the Python to run PyTorch with, and BENCH further flags, such as --quick or --record.
+bench: $(VENV)/.runtime  ## the main figures of speed, and what has changed since the recorded ones
+	$(BIN)/python -m benchmarks.figures --pytorch=$(or $(PYTORCH),$(BIN)/python) $(BENCH)
 
 lint: $(VENV)/.dev  ## style and formatting
 	$(BIN)/ruff check .

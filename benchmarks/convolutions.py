@@ -48,7 +48,7 @@ def main(argv: Sequence[str]) -> None:
             name = f"{kind}_{number if kind == 'encoder' else 9 - number}"
             row = [name, f"{side // 2}x{side // 2}"]
             for product, ways in _products(side, channels, filters, values).items():
-                times = _interleave(ways, rounds)
+                times = interleave(ways, rounds)
                 numbers[f"{name} {product}"] = {"native_ms": times[0], "matmul_ms": times[1]}
                 row.append(f"{times[0]:.1f} / {times[1]:.1f} = {times[0] / times[1]:.2f}")
             rows.append(row)
@@ -87,7 +87,7 @@ def _products(side, channels, filters, values) -> dict[str, list[Callable]]:
     }
 
 
-def _interleave(ways: list[Callable], rounds: int) -> list[float]:
+def interleave(ways: list[Callable], rounds: int) -> list[float]:
     """Returns the median milliseconds of each way."""
     import numpy as np
 

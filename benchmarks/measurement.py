@@ -181,10 +181,22 @@ def describe_machine() -> dict[str, Any]:
     return {
         "cores": os.cpu_count(),
         "machine": platform.machine(),
+        "processor": _processor(),
         "python": platform.python_version(),
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
     }
+
+
+def _processor() -> str:
+    """Returns the processor's name and what it multiplies bfloat16 with, as far as Linux tells it."""
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        facts = dict(line.split(":", 1) for line in lines if ":" in line)
+        facts = {key.strip(): value.strip() for key, value in facts.items()}
+        flags = [flag for flag in ("avx512_bf16", "amx_bf16") if flag in facts.get("flags", "").split()]
+        return " ".join([facts.get("model name", ""), *flags]).strip()
+    return platform.processor()
 
 
 def write_json(path: str, content: Mapping[str, Any]) -> None:

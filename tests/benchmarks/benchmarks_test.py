@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from benchmarks import measurement, networks
+from benchmarks import figures, filtering, measurement, networks
 from benchmarks.measurement import Contestant, Result
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 
@@ -116,3 +117,69 @@ def test_numbers_are_written_with_their_command(tmp_path, monkeypatch):
     content = json.loads((tmp_path / "numbers.json").read_text())
     assert content["command"] == "python -m benchmarks.networks --what=step"
     assert content["gflop"] == 87 and content["cores"] >= 1
+
+
+def test_minimal_filtering_and_direct_convolutions_compute_the_same():
+    for ways in filtering.build_ways(4, 9, 5, 7).values():
+        direct, filtered = (ways[place]() for place in (0, 1))
+        for one, other in zip(tf.nest.flatten(direct), tf.nest.flatten(filtered), strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-4 * np.abs(one).max())
+
+
+def _spread(median: float, low: float, high: float) -> dict[str, float]:
+    return {"median": median, "low": low, "high": high}
+
+
+def test_figures_of_results_by_hand():
+    results = {
+        "step float32": Result(np.array([2.0, 4.0, 6.0]), {"peak_rss_mib": 500}),
+        "PyTorch step float32": Result(np.array([4.0, 8.0, 12.0]), {}),
+        "limit float32": Result(np.array([0.1, 0.2, 0.3]), {}),
+    }
+    found = {each.name: each.measure(results, 256) for each in figures.GROUPS["step"]}
+    assert found["step, float32, against PyTorch float32"] == _spread(2, 2, 2)
+    assert found["step, float32, peak memory, MiB"] == _spread(500, 500, 500)
+    # 86.94 GFLOP at the speed of 2 * 2048^3 operations in 0.1 s, of 2 s.
+    assert found["step, float32, against its limit"]["median"] == pytest.approx(0.2530, rel=1e-3)
+    assert found["step, bfloat16, against PyTorch float32"] is None
+    served = figures.Figure("served", "step float32", "PyTorch step float32", inverse=True)
+    assert served.measure(results, 256) == _spread(0.5, 0.5, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "now", "then", "change"),
+    [
+        ("step, float32, against its limit", _spread(0.8, 0.75, 0.85), _spread(0.7, 0.6, 0.76), "-"),
+        (
+            "step, float32, against its limit",
+            _spread(0.8, 0.77, 0.85),
+            _spread(0.7, 0.6, 0.76),
+            "better (+14%)",
+        ),
+        ("step, float32, against its limit", _spread(0.6, 0.5, 0.7), _spread(0.8, 0.75, 0.9), "worse (-25%)"),
+        ("step, float32, peak memory, MiB", _spread(90, 90, 90), _spread(100, 100, 100), "better (-10%)"),
+        ("step, float32, peak memory, MiB", _spread(101, 101, 101), _spread(100, 100, 100), "-"),
+    ],
+)
+def test_changes_of_figures(name, now, then, change):
+    rows = figures.list_rows({name: now}, {"figures": {name: then}})
+    assert [row[-1] for row in rows] == [change]
+    assert figures.list_rows({name: now}, {})[0][3:] == ["", "new"]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"figures": {"step": {"median": 1}}}'])
+def test_a_file_that_is_no_record_is_named(content, tmp_path):
+    (tmp_path / "record.json").write_text(content)
+    with pytest.raises(UserError, match=r"record.json is not a record of figures; write a new one"):
+        figures.read_record(tmp_path / "record.json")
+    assert figures.read_record(tmp_path / "none.json") == {}
+
+
+def test_the_quick_form_measures_a_pass(capsys):
+    figures.main(["figures", "--quick"])
+    lines = capsys.readouterr().out.splitlines()
+    names = [line.split("|")[1].strip() for line in lines if line.startswith("| ")][2:]
+    assert names == ["pass, float32, against its limit"]
+    assert '"limit float32, GFLOP/s":' in lines[-1] and '"processor":' in lines[-1]
+    with pytest.raises(UserError, match="which are no record"):
+        figures.main(["figures", "--quick", "--record"])
