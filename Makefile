@@ -20,7 +20,7 @@ COLAB_SHORT := tests/networks/registration_test.py tests/methods/pix2pix_test.py
 COLAB_TESTS := $(COLAB_SHORT) tests/pipelines/base/command_line_test.py tests/networks/layers_test.py \
   tests/model/callbacks_test.py tests/run/checkpoints_test.py
 
-.PHONY: help environment quickstart bench test test-durations test-keras2 test-colab python-keras2 lint types docs wheel wheel-test clean
+.PHONY: help environment quickstart bench test test-durations test-cluster test-keras2 test-colab python-keras2 lint types docs wheel wheel-test clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*##/\1:/p' Makefile
@@ -35,6 +35,10 @@ test: $(VENV)/.dev  ## the whole default test suite
 
 test-durations: $(VENV)/.dev  ## the suite, and the 20 tests that took longest
 	$(BIN)/python -m pytest -n $(WORKERS) --durations=20
+
+test-cluster: $(VENV)/.dev  ## the tests of training and translating on Ray, which is installed for them
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cluster]'
+	$(BIN)/python -m pytest tests/cluster
 
 test-keras2: $(VENV)/.runtime $(VENV_KERAS2)/.dev  ## the suite with Keras 2.15 and tensorflow-addons; Python 3.10 or 3.11
 	TFPIX2PIX_OTHER_PYTHON=$(abspath $(BIN))/python $(BIN_KERAS2)/python -m pytest -n $(WORKERS) -rs

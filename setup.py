@@ -45,6 +45,8 @@ TORCH = ["torch>=2.0", SAFETENSORS]
 GRADIO = ["gradio>=5"]
 # Where pairs can come from: nothing here imports these, and their splits are taken as they are.
 DATASETS, TFDS = ["datasets>=3"], ["tensorflow-datasets>=4.9"]
+# Workers on a cluster. 2.60 is what was tried; it brings Train and Data as they are used here.
+CLUSTER = ["ray[data,train]>=2.60"]
 # LPIPS, and FID and KID with the weights of published scores.
 METRICS = ["torch>=2.0", "torchvision>=0.15", "lpips>=0.1.4", "torch-fidelity>=0.4"]
 # Models from and to the Hugging Face Hub.
@@ -133,6 +135,7 @@ setup(
     ],
     extras_require={
         "addons": ADDONS,
+        "cluster": CLUSTER,
         "datasets": DATASETS,
         "edges": EDGES,
         "export": EXPORT,

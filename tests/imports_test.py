@@ -35,6 +35,7 @@ FLOORS = (
     "tfpix2pix.interop",
     "tfpix2pix.train",
     "tfpix2pix.translate",
+    "tfpix2pix.cluster",
     "tfpix2pix.evaluate",
     "tfpix2pix.serving",
     "tfpix2pix.reproduce",
@@ -46,6 +47,8 @@ FLOORS = (
 # Commands beside the `__main__` of rooms. A command stands above all rooms, and nobody imports it.
 COMMANDS = {
     "tfpix2pix.quickstart",
+    "tfpix2pix.cluster.train",
+    "tfpix2pix.cluster.translate",
     "tfpix2pix.pipelines.prepare",
     "tfpix2pix.serving.client",
     "tfpix2pix.serving.serve",

@@ -16,6 +16,8 @@ MODULES = {
     "prepare": "tfpix2pix.pipelines.prepare",
     "train": "tfpix2pix.train",
     "translate": "tfpix2pix.translate",
+    "cluster_train": "tfpix2pix.cluster.train",
+    "cluster_translate": "tfpix2pix.cluster.translate",
     "evaluate": "tfpix2pix.evaluate",
     "fcn": "tfpix2pix.metrics.fcn",
     "reproduce": "tfpix2pix.reproduce",

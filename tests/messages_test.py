@@ -16,6 +16,7 @@ EXCEPTIONS = {
     "pipelines/catalogue.py": "notes on datasets hold the command that prepares them",
     "pipelines/placing/advice.py": "gives the command that prepares what was found",
     "pipelines/placing/dataset_folder.py": "gives the command that prepares a dataset",
+    "tfpix2pix/cluster/gang.py": "starts the command train with a flag more",
     "tfpix2pix/config/config.py": "holds texts of --help about defaults",
     "tfpix2pix/config/fields.py": "holds the help of the flags",
     "tfpix2pix/config/network_fields.py": "holds the help of the flags",

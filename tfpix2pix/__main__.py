@@ -23,6 +23,8 @@ COMMANDS = {
     "prepare": "tfpix2pix.pipelines.prepare",
     "train": "tfpix2pix.train.__main__",
     "translate": "tfpix2pix.translate.__main__",
+    "cluster_train": "tfpix2pix.cluster.train",
+    "cluster_translate": "tfpix2pix.cluster.translate",
     "evaluate": "tfpix2pix.evaluate.__main__",
     "fcn": "tfpix2pix.metrics.fcn.__main__",
     "reproduce": "tfpix2pix.reproduce.__main__",

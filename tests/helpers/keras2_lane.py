@@ -38,6 +38,8 @@ LEFT_OUT = {
     **dict.fromkeys(
         ("export/files/export_file", "export/files/portable", "export/files/rebuilt_noise"), _FORMATS
     ),
+    **dict.fromkeys(("cluster/train", "cluster/translate"), "Ray starts commands that are tested here"),
+    "run/addresses": "host names in variables, and a training that train/training_test does here",
     **dict.fromkeys(
         (
             "benchmarks/pipeline",
