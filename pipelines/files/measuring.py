@@ -37,7 +37,7 @@ class Table:
     Attributes:
       names: the names of the pairs.
       sizes: int32 [N, I, 2], (height, width) in px of each image, from left to right.
-      dtypes: uint8 [N, I], the number of the type of each image as it is stored.
+      dtypes: uint8 [N, P], the number of the type of each image as it is stored, but for maps of instances.
       in_graph: bool [N], see `pair_files.Measured`.
       turned: bool [N], whether the EXIF orientation of a file is not upright.
       digests: uint8 [N, 32], see `pair_files.Measured`.
@@ -58,14 +58,14 @@ class Table:
 
     @classmethod
     def empty(
-        cls, names: Sequence[str], num_images: int, stats: Rows | None = None, key: str = ""
+        cls, names: Sequence[str], reading: Reading, stats: Rows | None = None, key: str = ""
     ) -> "Table":
         """Returns a table whose rows are to be filled."""
         count = len(names)
         return cls(
             names,
-            np.zeros((count, num_images, 2), np.int32),
-            np.zeros((count, num_images), np.uint8),
+            np.zeros((count, reading.num_images, 2), np.int32),
+            np.zeros((count, len(reading.formats)), np.uint8),
             np.zeros(count, bool),
             np.zeros(count, bool),
             np.zeros((count, 32), np.uint8),
@@ -114,7 +114,7 @@ def measure_pairs(
     """
     names = list(pairs)
     key, stats = (_describe(reading, pairs), _stat_files(pairs)) if manifest else ("", None)
-    table = Table.empty(names, reading.num_images, stats, key)
+    table = Table.empty(names, reading, stats, key)
     unknown: Sequence[int] = range(len(names))
     if manifest and (before := read_table(manifest)) and before.key == key:
         unknown = _copy_unchanged(before, table)
