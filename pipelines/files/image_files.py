@@ -7,7 +7,7 @@ import contextlib
 import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -40,9 +40,13 @@ def read_mark(file: File) -> bytes:
     if isinstance(file, ShardFile):
         return file.mark
     with file.open("rb") as stream:
-        size = stream.seek(0, 2)
-        stream.seek(max(size - 64, 0))
-        return b"%d %s" % (size, stream.read())
+        return _read_mark(stream)
+
+
+def _read_mark(stream: BinaryIO) -> bytes:
+    size = stream.seek(0, 2)
+    stream.seek(max(size - 64, 0))
+    return b"%d %s" % (size, stream.read())
 
 
 def load_image(file: File, channels: int = 3, dtype: npt.DTypeLike = np.uint8, exif: bool = True) -> Pixels:
@@ -67,7 +71,7 @@ def load_image(file: File, channels: int = 3, dtype: npt.DTypeLike = np.uint8, e
         if file.suffix.lower() == ARRAY_SUFFIX:
             pixels = load_array(file if isinstance(file, Path) else file.read_bytes(), channels)
         else:
-            header = _read_stored_header(file)
+            header, _ = _read_stored(file)
             if channels not in (1, 3, 4) and header.channels != channels:
                 raise ValueError(f"has {count_of(header.channels, 'channel')}; expected {channels}")
             contents = file.read_bytes()
@@ -154,7 +158,7 @@ def read_image_size(file: File) -> tuple[int, int]:
 
 
 def read_header(file: File, exif: bool = True) -> Header:
-    """Reads the header of an image or an array, and nothing more of the file.
+    """Reads the header of an image or an array, and none of its pixels.
 
     Args:
       file: an image or an array.
@@ -165,24 +169,35 @@ def read_header(file: File, exif: bool = True) -> Header:
       BadImageError: if the file is empty or cannot be read, or if it is neither an image that
         `load_image` decodes nor an array of images.
     """
+    return read_header_and_mark(file, exif)[0]
+
+
+def read_header_and_mark(file: File, exif: bool = True) -> tuple[Header, bytes]:
+    """Returns what `read_header` and `read_mark` do, and opens most files once for both."""
     with _naming(file):
-        header = _read_stored_header(file)
+        header, mark = _read_stored(file)
         if not header.height or not header.width:
             raise ValueError(f"has no pixels: {header.width}x{header.height}")
+    return _apply_orientation(header, exif), mark
+
+
+def _apply_orientation(header: Header, exif: bool) -> Header:
     if not exif or header.orientation == UPRIGHT:
         return header
     height, width = header.shown_size
     return header._replace(height=height, width=width, orientation=UPRIGHT, in_graph=False)
 
 
-def _read_stored_header(file: File) -> Header:
+def _read_stored(file: File) -> tuple[Header, bytes]:
+    """Returns the header as it is stored, and the mark."""
     if isinstance(file, ShardFile):
         height, width, channels, dtype, *more = file.header
-        return Header(height, width, channels, np.dtype(dtype), *more)
+        return Header(height, width, channels, np.dtype(dtype), *more), file.mark
     if file.suffix.lower() == ARRAY_SUFFIX:
         array = open_array(file)
         height, width, channels = array.shape
-        return Header(height, width, channels, stored_type(array.dtype), in_graph=False)
+        header = Header(height, width, channels, stored_type(array.dtype), in_graph=False)
+        return header, read_mark(file)
     with file.open("rb") as stream:
         kind = other_formats.tell_format(stream.read(other_formats.START_BYTES))
         if not kind:
@@ -190,9 +205,10 @@ def _read_stored_header(file: File) -> Header:
             height, width, channels, bits, orientation = parse_header(stream)
             dtype = np.dtype(np.uint16 if bits == 16 else np.uint8)
             step = gray_step(bits) if channels <= 2 else 1
-            return Header(height, width, channels, dtype, orientation, gray_step=step)
+            header = Header(height, width, channels, dtype, orientation, gray_step=step)
+            return header, _read_mark(stream)
     described = other_formats.describe(file, kind)
-    return Header(*described, in_graph=False)
+    return Header(*described, in_graph=False), read_mark(file)
 
 
 def warn_of_orientation(title: str, files: Sequence[File]) -> None:

@@ -8,10 +8,16 @@ from pathlib import Path
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.catalogue import IMAGE_SUFFIXES
 
+_NUMBERS = re.compile(r"(\d+)")
+
 
 def is_image(file: Path) -> bool:
     """Tells whether a file has the suffix of an image or an array, and is not hidden."""
-    return file.suffix.lower() in IMAGE_SUFFIXES and file.name[0] != "."
+    return _names_image(file.name)
+
+
+def _names_image(name: str) -> bool:
+    return name[0] != "." and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
 
 
 def has_images(folder: Path) -> bool:
@@ -25,21 +31,26 @@ def list_image_files(folder: Path) -> tuple[list[Path], int]:
     Returns:
       The images in natural order of their names (1, 2, 10), and the number of all other files.
     """
-    files = list(list_files(folder))
-    images = [file for file in files if is_image(file)]
-    return sorted(images, key=_natural_key), len(files) - len(images)
+    # Names are sifted and sorted as texts, because a folder may hold a million, and paths take longer.
+    names = list(_list_names(folder))
+    images = sorted(filter(_names_image, names), key=_natural_key)
+    return [folder / name for name in images], len(names) - len(images)
 
 
 def list_files(folder: Path) -> Iterator[Path]:
-    """Yields the files of a folder, hidden ones too, in any order.
+    """Returns the files of a folder, hidden ones too, in any order.
 
     A symbolic link that leads nowhere is a file, so that whoever reads it can say so. Pipes and devices,
     which a reader could wait for without an end, are none.
     """
+    return (folder / name for name in _list_names(folder))
+
+
+def _list_names(folder: Path) -> Iterator[str]:
     with os.scandir(folder) as entries:
         for entry in entries:
             if not _is_folder(entry) and (entry.is_symlink() or entry.is_file()):
-                yield folder / entry.name
+                yield entry.name
 
 
 def list_folders(folder: Path) -> list[str]:
@@ -75,6 +86,7 @@ def _is_folder(entry: os.DirEntry) -> bool:
     return os.path.isdir(entry) if entry.is_symlink() else entry.is_dir()
 
 
-def _natural_key(file: Path) -> tuple[list[str | int], str]:
-    parts = re.split(r"(\d+)", file.name.lower())
-    return [int(part) if place % 2 else part for place, part in enumerate(parts)], file.name
+def _natural_key(name: str) -> tuple[list[str | int], str]:
+    parts: list[str | int] = [*_NUMBERS.split(name.lower())]
+    parts[1::2] = map(int, parts[1::2])
+    return parts, name

@@ -73,10 +73,11 @@ def match_by_end(files: Sequence[Path]) -> tuple[dict[str, Paths], tuple[str, st
     """
     for ends in ENDS:
         sides: tuple[dict[str, Path], dict[str, Path]] = ({}, {})
+        pattern = re.compile(rf"(.+)[_-]({'|'.join(ends)})")
         for file in files:
-            match = re.fullmatch(rf"(.+)[_-]({'|'.join(ends)})", file.stem)
-            if match:
-                sides[ends.index(match[2])].setdefault(match[1], file)
+            if not (match := pattern.fullmatch(file.stem)):
+                break  # one that is no half of a pair is enough
+            sides[ends.index(match[2])].setdefault(match[1], file)
         if sides[0] and sides[0].keys() == sides[1].keys() and 2 * len(sides[0]) == len(files):
             pairs: dict[str, Paths] = {name: (file, sides[1][name]) for name, file in sides[0].items()}
             return pairs, (f"*_{ends[0]}", f"*_{ends[1]}")

@@ -17,8 +17,7 @@ from tfpix2pix.pipelines.files.image_files import (
     BadImageError,
     Header,
     load_image,
-    read_header,
-    read_mark,
+    read_header_and_mark,
 )
 from tfpix2pix.pipelines.files.matching import File, Files
 
@@ -80,11 +79,11 @@ def measure_pair(
     Raises:
       BadImageError: if a header is bad, if the sizes do not make a pair, or if channels are missing.
     """
-    headers = [read_header(file, formats[0].exif) for file in files]
+    headers, marks = zip(*(read_header_and_mark(file, formats[0].exif) for file in files), strict=True)
     turned = [file for file, header in zip(files, headers, strict=True) if header.orientation != UPRIGHT]
     if not resize_input_to_target:
         _check_same_size(files, headers, turned, resize_input_to_target is not None)
-    digest = hashlib.sha256(b"".join(map(read_mark, files))).digest()
+    digest = hashlib.sha256(b"".join(marks)).digest()
     side_by_side, width = len(files) < len(formats), headers[0].width
     if side_by_side and width % 2:
         raise BadImageError(

@@ -28,6 +28,7 @@ from tfpix2pix.pipelines.labels.palettes import VOID, Palette, dataset_palette, 
 from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning, Side
 
 _LOOKED_AT = 8  # so many label maps are looked at
+_MOST_SUFFIXES = 1000
 PALETTE_FILE = "palette.json"  # in a dataset's folder, beside its splits
 SIDES = ("input", "target")
 
@@ -75,11 +76,11 @@ def give_meaning(
     if source.task.from_photos:
         return dataclasses.replace(source, meaning=Meaning(*sides))
     for place in (0, 1):
-        files = _files_of(source, direction, place)
         told = (known.input, known.target)[place] if known else None
         is_told = told is not None and bool(told.ids)
         may_hold_ids = not told and palette and _may_hold_ids(source, direction, place, known)
-        headers = [read_header(file) for file in files] if is_told or may_hold_ids else []
+        files = _files_of(source, direction, place) if is_told or may_hold_ids else []
+        headers = [read_header(file) for file in files]
         if told:
             sides[place] = dataclasses.replace(sides[place], palette=told.palette, ids=told.ids)
         elif may_hold_ids:
@@ -99,22 +100,25 @@ def give_meaning(
 def _describe_side(source: Source, direction: str, place: int, dtype: tf.DType) -> Side:
     """Returns what the type of the images and the files of one side tell."""
     side = Side(source.task.picture_channels[place], dtype.name)
-    files = _files_of(source, direction, place)
+    files = _files_of(source, direction, place, _MOST_SUFFIXES)
     # Where files have several suffixes, most have this one.
     suffixes = collections.Counter(file.suffix.lower() for file in files).most_common(1)
     return dataclasses.replace(side, suffix=suffixes[0][0]) if files else side
 
 
-def _files_of(source: Source, direction: str, place: int) -> list[File]:
-    """Returns the file of every pair that holds its input image, whose place is 0, or its target image."""
+def _files_of(source: Source, direction: str, place: int, most: int | None = None) -> list[File]:
+    """Returns the files that hold input images, whose place is 0, or target images.
+
+    They are those of every pair, or of at most `most` pairs that are spread evenly.
+    """
     number = place if direction == "AtoB" else 1 - place
-    return [pair[min(number, len(pair) - 1)] for pair in source.origins]
+    pairs = (source.origins[row] for row in spread_evenly(len(source.origins), most))
+    return [pair[min(number, len(pair) - 1)] for pair in pairs]
 
 
 def _may_hold_ids(source: Source, direction: str, place: int, known: Meaning | None) -> bool:
     """Tells whether one looks for ids on a side."""
-    files = _files_of(source, direction, place)
-    starts = [_start_of(files[index]) for index in spread_evenly(len(files), _LOOKED_AT)]
+    starts = [_start_of(file) for file in _files_of(source, direction, place, _LOOKED_AT)]
     if source.task.picture_channels[place] != 3 or all(start.startswith(JPEG_START) for start in starts):
         return False  # a JPEG blurs what is in it
     if source.label_side is None:

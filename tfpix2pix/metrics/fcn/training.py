@@ -20,6 +20,7 @@ from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.progress import outliving_readers
 from tfpix2pix.pipelines.catalogue import find_dataset
+from tfpix2pix.pipelines.files.memory import Room
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.labels.palettes import Palette, dataset_palette, find_palette, with_class_ids
 from tfpix2pix.run.distribution import Placement
@@ -66,7 +67,8 @@ def train_fcn(config: FcnConfig, workdir: Path) -> FcnResult:
     settle_threads(workdir, config.threads)
     palette = config_palette(config)
     with outliving_readers(), lock(workdir):
-        train_source, val_source = (open_split(config, split, palette) for split in ("train", "val"))
+        room = Room(config.cache_mib)
+        train_source, val_source = (open_split(config, split, palette, room) for split in ("train", "val"))
         write_config(workdir, config, train_source)
         _write_palette(workdir, palette)
         training = Training(
@@ -125,8 +127,8 @@ def config_palette(config: FcnConfig) -> Palette:
     return palette
 
 
-def open_split(config: FcnConfig, split: str, palette: Palette) -> Source:
-    """Opens the photos and class ids of a split."""
+def open_split(config: FcnConfig, split: str, palette: Palette, room: Room | None = None) -> Source:
+    """Opens the photos and class ids of a split; without a room, `cache_mib` is for it alone."""
     source = datasets.open_split(
         config.dataset,
         split,
@@ -134,7 +136,7 @@ def open_split(config: FcnConfig, split: str, palette: Palette) -> Source:
         direction="AtoB",
         image_size=config.image_size,
         on_bad_image=config.on_bad_image,
-        cache_mib=config.cache_mib,
+        cache_mib=config.cache_mib if room is None else room,
         val_percent=config.val_percent,
         exif=config.exif,
         resize_input_to_target=config.resize_input_to_target,
