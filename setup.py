@@ -49,6 +49,8 @@ DATASETS, TFDS = ["datasets>=3"], ["tensorflow-datasets>=4.9"]
 CLUSTER = ["ray[data,train]>=2.60"]
 # LPIPS, and FID and KID with the weights of published scores.
 METRICS = ["torch>=2.0", "torchvision>=0.15", "lpips>=0.1.4", "torch-fidelity>=0.4"]
+# Data, runs and models in S3, in Google Cloud Storage and on web servers.
+REMOTE = ["fsspec>=2024.12", "s3fs>=2024.12", "gcsfs>=2024.12", "aiohttp>=3.9"]
 # Models from and to the Hugging Face Hub.
 HUB = ["huggingface_hub>=0.30"]
 # What runs the notebook from top to bottom, without a browser.
@@ -64,6 +66,12 @@ TEST = [
     *HUB,
     # The schemas of docs/cluster/train_job.yaml.
     "kubernetes-validate>=1.31",
+    *REMOTE,
+    # A server that speaks S3; moto[server] would bring those of all other services, too.
+    "moto[s3]>=5",
+    "flask>=3",
+    "flask-cors>=5",
+    "gcp-storage-emulator>=2024.8",
     # A runtime for `onnx` files that nothing here needs but its test.
     "openvino>=2025",
     "pytest>=8",
@@ -142,6 +150,7 @@ setup(
         "gradio": GRADIO,
         "hub": HUB,
         "metrics": METRICS,
+        "remote": REMOTE,
         "serving": SERVING,
         "tfds": TFDS,
         "torch": TORCH,

@@ -61,3 +61,49 @@ def shared_data() -> Path:
     if not (shared / "data").is_dir():
         pytest.skip(f"needs real images in {shared / 'data'}; TFPIX2PIX_SHARED names another folder")
     return shared / "data"
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """A server that speaks S3, one for all tests of a process."""
+    pytest.importorskip("s3fs", reason="needs the extra [remote]")
+    pytest.importorskip("moto", reason="needs a server that speaks S3")
+    from tests.helpers.stores import S3
+
+    server = S3()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_server, tmp_path, monkeypatch):
+    """The server that speaks S3, which this process finds; the cache of remote files is empty."""
+    import s3fs
+
+    s3fs.S3FileSystem.clear_instance_cache()  # Some have other credentials.
+    for name, value in s3_server.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("TFPIX2PIX_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TFPIX2PIX_REMOTE_RETRY_SEC", "20")
+    return s3_server
+
+
+@pytest.fixture(scope="session")
+def gcs_server():
+    """A server that speaks Google Cloud Storage, one for all tests of a process."""
+    pytest.importorskip("gcsfs", reason="needs the extra [remote]")
+    pytest.importorskip("gcp_storage_emulator", reason="needs a server that speaks Google Cloud Storage")
+    from tests.helpers.stores import Gcs
+
+    server = Gcs()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def gcs(gcs_server, tmp_path, monkeypatch):
+    """The server that speaks Google Cloud Storage, which this process finds."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{gcs_server.port}")
+    monkeypatch.setenv("TFPIX2PIX_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TFPIX2PIX_REMOTE_RETRY_SEC", "20")
+    return gcs_server

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = (
     "tfpix2pix",  # the names of the API, imported when they are used
     "tfpix2pix.pipelines.base",
+    "tfpix2pix.pipelines.remote",
     "tfpix2pix.pipelines.class_colours",
     "tfpix2pix.pipelines.catalogue",
     "tfpix2pix.pipelines.meaning",

@@ -26,6 +26,7 @@ from tfpix2pix.pipelines.base import naming
 from tfpix2pix.pipelines.base.backend import check_backend
 from tfpix2pix.pipelines.base.errors import Stopped, UsageError, UserError, explain
 from tfpix2pix.pipelines.base.paths import settle_path
+from tfpix2pix.pipelines.base.places import check_url, is_url
 from tfpix2pix.pipelines.base.suggestions import suggest
 
 # The width of the text of --help, in columns.
@@ -98,6 +99,7 @@ def parse_flags(
     *,
     aliases: Mapping[str, str] | None = None,
     takes_urls: Collection[str] = (),
+    takes_remote: Collection[str] = (),
 ) -> list[str]:
     """Parses the flags of a command, answers --help, and returns the positional arguments.
 
@@ -109,7 +111,8 @@ def parse_flags(
       argv: the name of the command, then what was typed behind it.
       aliases: argument of the library -> flag of this command, where the two have
         different names, for the messages of errors.
-      takes_urls: names of flags that take a path or a URL.
+      takes_urls: names of flags that take a path or a URL of any kind.
+      takes_remote: names of flags that take a path or a URL of `places.PACKAGES`.
 
     Raises:
       UsageError: for unknown flags, values that do not parse, and paths that cannot be used.
@@ -129,8 +132,10 @@ def parse_flags(
         if isinstance(value, float) and math.isnan(value):
             raise UsageError(f"flag --{name}: nan is not a number (--help lists the flags)")
         # Any other text may be a path.
-        is_url = name.endswith("url") or (name in takes_urls and "://" in str(value))
-        if isinstance(value, str) and not is_url:
+        is_any_url = name.endswith("url") or (name in takes_urls and "://" in str(value))
+        if isinstance(value, str) and name in takes_remote and is_url(value):
+            check_url(value, name)
+        elif isinstance(value, str) and not is_any_url:
             flag_values[name].value = settle_path(value, name)
     return list(arguments)
 

@@ -3,6 +3,8 @@
 A message in the library writes an argument in backticks: `jitter`, `jitter=False`,
 `image_size=64`. Where a command shows the message, these become what a person types:
 --jitter, --nojitter, --image_size=64. Other text in backticks stays as it is.
+
+Where a message names the copy of something remote, its URL is shown.
 """
 
 import contextlib
@@ -10,6 +12,8 @@ import re
 from collections.abc import Iterator, Mapping
 
 from absl import flags
+
+from tfpix2pix.pipelines.base.places import name_urls
 
 _ARGUMENT = re.compile(r"`(\w+)(?:=([^`]*))?`")
 
@@ -49,7 +53,8 @@ def set_flags(flag_values: flags.FlagValues, aliases: Mapping[str, str]) -> None
 
 
 def name_flags(message: str) -> str:
-    """Returns a message as the running command shows it; outside a command, unchanged."""
+    """Returns a message as the running command shows it; outside a command, with its arguments unchanged."""
+    message = name_urls(message)
     if _command is None or _command.flag_values is None:
         return message
     flag_values, aliases = _command.flag_values, _command.aliases

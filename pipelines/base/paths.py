@@ -7,10 +7,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from tfpix2pix.pipelines.base import places
 from tfpix2pix.pipelines.base.errors import UsageError
 
-# `Path` leaves one slash of the two behind the scheme.
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 # TensorFlow looks for a checkpoint by a pattern, in which these characters stand for others. It takes
 # names in UTF-8 alone; Python keeps the bytes of other names as halves of surrogates.
 _MISREAD = re.compile(r"[*?\[\]\\\udc80-\udcff]")
@@ -40,10 +39,11 @@ def settle_path(text: str, setting: str) -> str:
 
 def refuse_url(path: str | Path, setting: str) -> None:
     """Raises UsageError, naming the setting, for a URL; it would become a folder of this machine."""
-    if match := _URL.match(str(path)):
+    if places.is_url(path):
+        scheme = str(path).partition(":")[0]
         raise UsageError(
             f"`{setting}={path}` is a URL, and paths must be of this machine. Copy or mount what "
-            f"{match[0]}/ names, and give the path of the copy"
+            f"{scheme}:// names, and give the path of the copy"
         )
 
 

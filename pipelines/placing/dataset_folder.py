@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from tfpix2pix.pipelines.base import suggestions
 from tfpix2pix.pipelines.base.errors import UsageError, UserError, explain
 from tfpix2pix.pipelines.base.listing import count_of, describe_folder
+from tfpix2pix.pipelines.base.places import copy_of, is_remote
 from tfpix2pix.pipelines.base.staging import is_unfinished, publish, staged_folder
 from tfpix2pix.pipelines.catalogue import (
     CATALOGUE,
@@ -24,6 +25,7 @@ from tfpix2pix.pipelines.placing.advice import PREPARE, splits_in, suggest
 from tfpix2pix.pipelines.placing.archives import unpack_archive
 from tfpix2pix.pipelines.placing.checksums import Contents, check_file, read_sha256, remember
 from tfpix2pix.pipelines.placing.downloads import download, forget_download, local_file
+from tfpix2pix.pipelines.placing.remote_datasets import fetch_dataset
 
 _JOIN_THEM = (
     "Move the pairs into them; inputs in one folder and targets in another are joined by "
@@ -35,8 +37,11 @@ def find_dataset_folder(name: str, data_dir: Path) -> Path | None:
     """Returns the folder that holds the splits of a dataset; None if there is none.
 
     The folder is `data_dir/name`, or else `data_dir` itself. A set that is not downloaded may also have
-    no splits: its images lie in the folder itself, or in two folders, such as `masks/` and `images/`.
+    no splits: its images lie in the folder itself, or in two folders, such as `masks/` and `images/`. If
+    `data_dir` is a URL, the dataset is fetched first, and the folder is the copy of it in the cache.
     """
+    if is_remote(data_dir):
+        data_dir = fetch_dataset(name, data_dir)
     places = (data_dir / name, data_dir)
     with_splits = next((folder for folder in places if is_sharded(folder) or splits_in(folder)), None)
     if with_splits or find_dataset(name).url:
@@ -62,6 +67,8 @@ def prepare_dataset(spec: DatasetSpec, data_dir: Path, *archives: Path, sha256: 
       UserError: if the dataset cannot be put in place; the message says what to do instead.
     """
     check_name(spec.name)
+    if is_remote(data_dir):
+        raise UserError(_explain_by_hand(spec, copy_of(data_dir)))
     sha256 = read_sha256(sha256)
     if sha256 and len(archives) > 1:
         raise UsageError("`sha256` is for one `archive`")

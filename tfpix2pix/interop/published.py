@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from filelock import FileLock
 
 from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.base.places import cache_folder
 from tfpix2pix.pipelines.placing.checksums import check_file, read_sha256, remember
 from tfpix2pix.pipelines.placing.downloads import download, forget_download
 
@@ -45,13 +46,6 @@ PUBLISHED = {
 def is_published(source: str) -> bool:
     """Tells whether `source` is the name of a published model, or the URL of a file."""
     return source in PUBLISHED or urlsplit(source).scheme in ("http", "https")
-
-
-def cache_folder() -> Path:
-    """Returns where downloads are kept: $TFPIX2PIX_CACHE, or `tfpix2pix` in the person's folder of caches."""
-    if chosen := os.environ.get("TFPIX2PIX_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tfpix2pix"
 
 
 def fetch_published(source: str, sha256: str | None = None) -> Path:

@@ -1,0 +1,42 @@
+"""Folders of many outputs, each of which is written, or uploaded, when it is whole."""
+
+import functools
+from pathlib import Path
+
+from tfpix2pix.pipelines.base import staging
+from tfpix2pix.pipelines.base.places import url_of
+from tfpix2pix.pipelines.remote.store import Store
+
+
+class OutputFolder:
+    """A folder of this machine, or a remote one. Several threads may use it at the same time.
+
+    Args:
+      folder: a path of this machine. That of the copy of a remote folder stands for the remote one, to which
+        outputs then go without being written here.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        url = url_of(folder)
+        self._store = Store(url) if url else None
+
+    @functools.cached_property
+    def _names(self) -> frozenset[str]:
+        """The files that the remote folder held when it was first asked for one."""
+        return frozenset(self._store.list_files()) if self._store else frozenset()
+
+    def has(self, name: str) -> bool:
+        """Tells whether there is an output of this name."""
+        return name in self._names if self._store else (self.folder / name).exists()
+
+    def write(self, name: str, contents: bytes) -> None:
+        """Writes an output, which appears whole or not at all.
+
+        Raises:
+          UserError: if it cannot be written; the text names it and the reason.
+        """
+        if self._store:
+            self._store.write(name, contents)
+        else:
+            staging.write_output(self.folder / name, contents)

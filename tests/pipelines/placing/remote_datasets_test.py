@@ -1,0 +1,73 @@
+"""Datasets of stores: found by their name or as they are, fetched as far as they changed, told if missing."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import runs, stores
+from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.base.places import name_urls, url_of
+from tfpix2pix.pipelines.catalogue import find_dataset
+from tfpix2pix.pipelines.datasets import open_split
+from tfpix2pix.pipelines.placing.dataset_folder import find_dataset_folder, prepare_dataset
+from tfpix2pix.pipelines.placing.pack import pack_shards
+from tfpix2pix.pipelines.remote import copies
+from tfpix2pix.pipelines.remote.store import Store
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return runs.write_dataset(tmp_path_factory.mktemp("data") / "tiny", train=2, val=1)
+
+
+def test_a_dataset_is_found_below_a_url_or_at_it(data, s3):
+    bucket = s3.make_bucket()
+    stores.send(data, f"{bucket}/sets/tiny")
+    Store(bucket).write("sets/other/large.bin", b"0")
+    for data_dir in (f"{bucket}/sets", f"{bucket}/sets/tiny/"):
+        folder = find_dataset_folder("tiny", Path(data_dir))
+        assert url_of(folder) == f"{bucket}/sets/tiny"
+        assert sorted(file.name for file in (folder / "train").iterdir()) == ["train-0.png", "train-1.png"]
+    assert not (folder.parent / "other").exists()
+    source = open_split("tiny", "train", data_dir=f"{bucket}/sets", direction="AtoB")
+    assert len(source) == 2 and source.read(0)[0].shape == (32, 32, 3)
+
+
+def test_a_dataset_that_is_not_there_is_told(data, s3):
+    bucket = s3.make_bucket()
+    with pytest.raises(UserError, match=f"there is nothing at {bucket}/sets"):
+        find_dataset_folder("tiny", Path(f"{bucket}/sets"))
+    Store(bucket).write("sets/notes.txt", b"0")
+    with pytest.raises(UserError) as failed:
+        prepare_dataset(find_dataset("tiny"), Path(f"{bucket}/sets"))
+    assert f"There is no folder {bucket}/sets/tiny, and no train/" in name_urls(str(failed.value))
+
+
+def test_shards_of_a_web_server_that_lists_nothing_are_fetched(data, tmp_path, monkeypatch):
+    pytest.importorskip("aiohttp", reason="needs the extra [remote]")
+    monkeypatch.setenv("TFPIX2PIX_CACHE", str(tmp_path / "cache"))
+    pack_shards(data, tmp_path / "shards")
+    with stores.web_server(tmp_path / "shards", lists=False) as url:
+        source = open_split("tiny", "train", data_dir=url, direction="AtoB")
+    plain = open_split("tiny", "train", data_dir=data, direction="AtoB")
+    assert source.example_ids == plain.example_ids
+    assert (source.read(1)[0].numpy() == plain.read(1)[0].numpy()).all()
+
+
+def test_a_fetch_that_was_cut_short_goes_on_where_it_ended(s3, tmp_path):
+    store = Store(f"{s3.make_bucket()}/many")
+    for number in range(40):
+        store.write(f"{number:02d}", b"1")
+    copy = copies.Copy(store, tmp_path / "many")
+
+    def choose(entries):
+        store.remove("39")  # after the store was listed
+        return sorted(entries)
+
+    with pytest.raises(UserError, match="there is nothing at .*/many/39"):
+        copy.pull(choose)
+    came = {file: file.stat().st_mtime_ns for file in (tmp_path / "many").iterdir() if file.is_file()}
+    assert 20 < len(came) < 40
+    copies.Copy(store, tmp_path / "many").pull()
+    assert {file: file.stat().st_mtime_ns for file in came} == came
+    assert len([file for file in (tmp_path / "many").iterdir() if file.is_file()]) == 39

@@ -1,0 +1,201 @@
+"""Files of stores, by real servers of their protocols: listed, copied, refused, and waited for."""
+
+import builtins
+import threading
+import time
+
+import pytest
+
+from tests.helpers import stores
+from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.pipelines.base.places import check_url, copy_of, name_urls, settle_url, url_of
+from tfpix2pix.pipelines.remote import copies
+from tfpix2pix.pipelines.remote.store import MissingError, Store
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name, text in (("a.txt", "a"), ("sub/ä b.txt", "bb"), ("sub/shards.json", "{}")):
+        (tmp_path / "folder" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "folder" / name).write_text(text)
+    return tmp_path / "folder"
+
+
+@pytest.fixture(params=["s3", "gcs", "memory"])
+def url(request):
+    if request.param == "memory":
+        pytest.importorskip("fsspec")
+        return f"memory://bucket-{time.time_ns()}"
+    return request.getfixturevalue(request.param).make_bucket()
+
+
+def test_what_is_written_is_listed_read_and_deleted(url, folder, tmp_path):
+    stores.send(folder, f"{url}/x")
+    store = Store(f"{url}/x/")
+    assert {name: entry.size for name, entry in store.list_files().items()} == {
+        "a.txt": 1,
+        "sub/ä b.txt": 2,
+        "sub/shards.json": 2,
+    }
+    assert set(Store(url).list_files()) == {f"x/{name}" for name in store.list_files()}
+    assert set(store.list_files("sub")) == {"sub/ä b.txt", "sub/shards.json"}
+    assert set(Store(f"{url}/x/a.txt").list_files()) == {""} and Store(f"{url}/x/none").list_files() == {}
+    assert store.read("sub/ä b.txt") == b"bb" and store.read("none") is None
+    assert store.has("a.txt") and not store.has("a")
+    assert store.write("b.txt", b"new", is_new=True)
+    if not url.startswith("gs:"):  # whose emulator does not look at what is there
+        assert not store.write("a.txt", b"new", is_new=True)
+    store.fetch("a.txt", tmp_path / "new/a.txt", 1)
+    assert (tmp_path / "new/a.txt").read_bytes() == b"a"
+    store.remove("sub", with_all_below=True)
+    store.remove("none")
+    assert set(store.list_files()) == {"a.txt", "b.txt"}
+    with pytest.raises(FileNotFoundError):
+        store.send(tmp_path / "none", "none")
+    with pytest.raises(MissingError, match=f"there is nothing at {url}/x/none"):
+        store.fetch("none", tmp_path / "none")
+    assert not list(tmp_path.rglob("*.partial")) and not (tmp_path / "none").exists()
+
+
+def test_a_file_that_came_short_is_no_file(s3, tmp_path, monkeypatch):
+    monkeypatch.setenv("TFPIX2PIX_REMOTE_RETRY_SEC", "0")
+    store = Store(s3.make_bucket())
+    store.write("a", b"12")
+    with pytest.raises(UserError, match="does not answer .*2 of 3 bytes came.*gave up after 0 s"):
+        store.fetch("a", tmp_path / "a", 3)
+    assert list(tmp_path.glob("*a*")) == []
+
+
+def test_a_missing_bucket_and_wrong_credentials_are_told(s3, monkeypatch):
+    with pytest.raises(MissingError, match="there is nothing at s3://nobody/run, or no such bucket"):
+        Store("s3://nobody/run").list_files()
+    with pytest.raises(MissingError, match="s3://nobody/run/a"):
+        Store("s3://nobody/run").write("a", b"")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
+    import s3fs
+
+    s3fs.S3FileSystem.clear_instance_cache()
+    with pytest.raises(UserError, match=r"s3://b/a refuses access \(Unable to locate credentials\)"):
+        Store("s3://b").write("a", b"")
+
+
+def test_a_server_that_is_away_for_some_seconds_is_waited_for(s3):
+    store = Store(s3.make_bucket())
+    s3.stop()
+    timer = threading.Timer(2, s3.start)
+    timer.start()
+    try:
+        assert store.write("a", b"1")
+    finally:
+        timer.join()
+    assert store.read("a") == b"1"
+
+
+def test_a_server_that_stays_away_is_told_after_a_limit(s3, monkeypatch):
+    store = Store(s3.make_bucket())
+    monkeypatch.setenv("TFPIX2PIX_REMOTE_RETRY_SEC", "0")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    import s3fs
+
+    s3fs.S3FileSystem.clear_instance_cache()
+    with pytest.raises(
+        UserError, match="does not answer .*Try again later, or set TFPIX2PIX_REMOTE_RETRY_SEC"
+    ):
+        Store(store.url).read("a")
+
+
+def test_a_web_server_is_read_by_its_listing(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("TFPIX2PIX_CACHE", str(tmp_path / "cache"))
+    with stores.web_server(folder) as url:
+        assert set(Store(url).list_files()) == {"a.txt", "sub/ä b.txt", "sub/shards.json"}
+        copy = copies.fetch_folder(f"{url}/sub")
+        assert (copy / "ä b.txt").read_text() == "bb"
+        assert Store(f"{url}/none").list_files() == {}
+        with pytest.raises(UsageError, match="`output=http://.* cannot be written: http:// is only read"):
+            check_url(f"{url}/out", "output", writes=True)
+
+
+def test_only_what_changed_is_fetched_again(s3, folder, monkeypatch):
+    url = stores.send(folder, f"{s3.make_bucket()}/x")
+    monkeypatch.setattr(copies, "_FRESH_SEC", 0)
+    copy = copies.fetch_folder(url)
+    before = {file: file.stat().st_mtime_ns for file in copy.rglob("*.*") if file.is_file()}
+    store = Store(url)
+    store.write("a.txt", b"A")
+    store.remove("sub/ä b.txt")
+    (copy / "sub/shards.json").unlink()
+    assert copies.fetch_folder(url) == copy
+    assert (copy / "a.txt").read_bytes() == b"A" and (copy / "sub/shards.json").read_text() == "{}"
+    assert not (copy / "sub/ä b.txt").exists()
+    now = (copy / "a.txt").stat().st_mtime_ns
+    copies.fetch_folder(url)
+    assert (copy / "a.txt").stat().st_mtime_ns == now != before[copy / "a.txt"]
+
+
+def test_a_changed_folder_is_uploaded_markers_last_and_others_files_stay(s3, tmp_path):
+    url = f"{s3.make_bucket()}/models"
+    copy = copies.open_output(url)
+    (copy / "1").mkdir(parents=True)
+    for name in ("saved_model.pb", "variables", ".hidden"):
+        (copy / "1" / name).write_text(name)
+    copies.send_folder(copy)
+    store = Store(url)
+    assert set(store.list_files()) == {"1/saved_model.pb", "1/variables"}
+    store.write("1/notes.txt", b"")
+    store.write("2/notes.txt", b"")
+    (copy / "1/variables").unlink()
+    copies.send_folder(copy)
+    assert set(store.list_files()) == {"1/saved_model.pb", "1/notes.txt", "2/notes.txt"}
+    (copy / "1/saved_model.pb").unlink()
+    copies.send_folder(copy)
+    assert set(store.list_files()) == {"2/notes.txt"}
+
+
+def test_a_full_disk_is_told(s3, folder, monkeypatch, tmp_path):
+    url = stores.send(folder, f"{s3.make_bucket()}/x")
+    store = Store(url)
+    # The kernel refuses every byte for this file as it does on a disk that is full.
+    with pytest.raises(UserError, match="the disk of this machine is full .*TFPIX2PIX_CACHE"):
+        _fetch_to_full_disk(store, tmp_path)
+
+
+def _fetch_to_full_disk(store, tmp_path):
+    (tmp_path / ".full.partial").symlink_to("/dev/full")
+    store.fetch("a.txt", tmp_path / "full")
+
+
+@pytest.mark.parametrize("name", ["../a", "x/../../a", "a//b"])
+def test_names_that_leave_the_folder_are_refused(s3, name):
+    url = f"{s3.make_bucket()}/x"
+    store = Store(url)
+    import fsspec
+
+    fsspec.filesystem("s3", use_listings_cache=False).pipe_file(f"{url}/{name}", b"1")
+    with pytest.raises(UserError, match="which is no name on this machine; rename it"):
+        store.list_files()
+
+
+def test_urls_and_copies_name_each_other(tmp_path, monkeypatch):
+    monkeypatch.setenv("TFPIX2PIX_CACHE", str(tmp_path))
+    copy = copy_of("s3://bucket/a b/c/")
+    assert copy == tmp_path / "remote/fetched/s3/bucket/a b/c" and url_of(copy) == "s3://bucket/a b/c"
+    assert url_of(copy_of("gs://b/run", written=True)) == "gs://b/run" and url_of(tmp_path / "x") is None
+    assert name_urls(f"cannot read {copy}, in {copy.as_uri()}") == (
+        f"cannot read s3://bucket/a b/c, in {copy.as_uri()}"
+    )
+    assert settle_url("S3:/bucket/run/") == "s3://bucket/run"
+
+
+def test_urls_that_cannot_be_used_are_refused_by_name(monkeypatch):
+    with pytest.raises(UsageError, match="`workdir=hdfs://h:1/a` is a URL, and paths .* or begin with s3://"):
+        check_url("hdfs://h:1/a", "workdir")
+    for url in ("s3://", "s3://b/../c"):
+        with pytest.raises(UsageError, match="expected s3://BUCKET/FOLDER"):
+            check_url(url, "workdir")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "gcsfs" else builtins.object)
+    with pytest.raises(UserError, match=r"^gs:// needs gcsfs: pip install 'tfpix2pix\[remote\]'$"):
+        check_url("gs://bucket/run", "workdir")
