@@ -1,12 +1,18 @@
 """Exports a checkpoint of a run as a SavedModel: the one place that tells `export_saved_model` of a run."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
 
 from tfpix2pix.config.config import Config
 from tfpix2pix.export.model_card import describe_run
+from tfpix2pix.export.names import SAVED_MODEL_FILE
 from tfpix2pix.export.saved_model import export_saved_model
+from tfpix2pix.pipelines.base.places import copy_of, is_remote, settle_url
+from tfpix2pix.pipelines.remote.copies import Copy, send_folder
+from tfpix2pix.pipelines.remote.store import Store
 from tfpix2pix.run.folder import read_meaning
 from tfpix2pix.run.splits import make_task
 
@@ -16,7 +22,7 @@ def export_run(
     config: Config,
     step: int,
     workdir: Path,
-    folder: Path,
+    folder: str | Path,
     *,
     noise: str | None = None,
     max_pixels: int | None = None,
@@ -30,28 +36,50 @@ def export_run(
         resized to, and the policy of noise unless `noise` does.
       step: step of the checkpoint.
       workdir: folder of the run.
-      folder: folder of the model, such as `saved_models/facades`.
+      folder: folder of the model, such as `saved_models/facades`, or its URL. There the new version is
+        uploaded, `saved_model.pb` last, so that a server finds it when it is whole.
       noise: `fixed`, `random` or `off`, for requests that bring no seed; None takes the run's policy.
       max_pixels: the largest number of pixels of an image; None as for `export_saved_model`.
       keep_versions: number of versions that are kept; None keeps all.
 
     Returns:
-      The folder of the version, `<folder>/<version>`.
+      The folder of the version, `<folder>/<version>`; for a URL its copy on this machine.
 
     Raises:
       UsageError: when the settings do not go together.
       UserError: when the SavedModel cannot be written, or does not answer as the generator does.
     """
-    return export_saved_model(
-        generator,
-        folder,
-        noise_seed=config.seed,
-        task=make_task(config),
-        noise=noise or config.serving_noise,
-        max_pixels=max_pixels,
-        image_size=config.image_size,
-        resize=config.resizes,
-        keep_versions=keep_versions,
-        about=describe_run(workdir, config, step),
-        meaning=read_meaning(workdir),
-    )
+    with known_versions(folder) as models:
+        return export_saved_model(
+            generator,
+            models,
+            noise_seed=config.seed,
+            task=make_task(config),
+            noise=noise or config.serving_noise,
+            max_pixels=max_pixels,
+            image_size=config.image_size,
+            resize=config.resizes,
+            keep_versions=keep_versions,
+            about=describe_run(workdir, config, step),
+            meaning=read_meaning(workdir),
+        )
+
+
+@contextlib.contextmanager
+def known_versions(folder: str | Path) -> Iterator[Path]:
+    """Gives the folder of this machine that a model is exported to; what is written for a URL is uploaded.
+
+    What tells the versions that are there already is fetched, so that the new one gets the next number.
+
+    Args:
+      folder: folder of the model, or its URL.
+    """
+    if not is_remote(folder):
+        yield Path(folder)
+        return
+    models = copy_of(folder, written=True)
+    copy = Copy(Store(settle_url(folder)), models)
+    if copy.store.list_files():
+        copy.pull(lambda entries: [name for name in entries if name.endswith(f"/{SAVED_MODEL_FILE}")])
+    yield models
+    send_folder(models)

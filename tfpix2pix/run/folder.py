@@ -12,7 +12,8 @@ from tfpix2pix.config.config import Config, check_resumable, from_json
 from tfpix2pix.config.run_config import RunConfig, earlier_settings
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
-from tfpix2pix.pipelines.base.paths import check_writable, refuse_url
+from tfpix2pix.pipelines.base.paths import check_writable
+from tfpix2pix.pipelines.base.places import check_url, copy_of
 from tfpix2pix.pipelines.base.progress import say
 from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning
 from tfpix2pix.run import training_set
@@ -115,11 +116,13 @@ def check_config(workdir: Path, config: Config) -> None:
 
 def _check_start(workdir: Path, config: Config) -> None:
     check_drawn_channels(config)
-    refuse_url(config.data_dir, "data_dir")
+    check_url(config.data_dir, "data_dir")
     check_writable(workdir, "workdir")
     if config.export:
-        for models in (Path(config.saved_model_dir), Path(config.saved_model_dir) / config.dataset):
-            check_writable(models, "saved_model_dir")
+        check_url(config.saved_model_dir, "saved_model_dir", writes=True)
+        models = copy_of(config.saved_model_dir, written=True)
+        for folder in (models, models / config.dataset):
+            check_writable(folder, "saved_model_dir")
 
 
 def name_own(own: Mapping[str, Any]) -> dict[str, str]:

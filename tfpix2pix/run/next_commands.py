@@ -11,6 +11,7 @@ from tfpix2pix.config import options
 from tfpix2pix.config.config import FIELDS, Config, make_config
 from tfpix2pix.pipelines.base import shell
 from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.base.places import name_urls
 from tfpix2pix.pipelines.files.finding import find_split
 from tfpix2pix.pipelines.files.image_listing import list_image_files
 from tfpix2pix.pipelines.placing.dataset_folder import find_dataset_folder
@@ -60,7 +61,7 @@ def train(config: Config, workdir: Path) -> str:
 
 
 def _join(command: str, flags: Mapping[str, Any]) -> str:
-    words = [f"--{name}={shlex.quote(_show(value))}" for name, value in flags.items()]
+    words = [f"--{name}={shlex.quote(name_urls(_show(value)))}" for name, value in flags.items()]
     return " ".join([f"{shell.python()} -m tfpix2pix.{command}", *words])
 
 
@@ -73,10 +74,10 @@ def _find_inputs(config: Config) -> dict[str, Any]:
     if config.spec.draw_pair:
         return {}
     from_photos = find_task(config.task).from_photos
-    folder = (
-        Path(config.pairs) if config.pairs else find_dataset_folder(config.dataset, Path(config.data_dir))
-    )
     try:
+        folder = (
+            Path(config.pairs) if config.pairs else find_dataset_folder(config.dataset, Path(config.data_dir))
+        )
         # Warnings of the folder were read when the data was opened.
         with contextlib.redirect_stderr(io.StringIO()):
             pairs = find_split(folder, "val", from_photos, config.val_percent).pairs if folder else {}

@@ -11,6 +11,7 @@ config.json in the folder of another run; flags win over it.
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from absl import flags
@@ -22,21 +23,37 @@ from tfpix2pix.metrics.fcn.config import check_segmenter
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base import command_line, shell
 from tfpix2pix.pipelines.base.listing import count_of
+from tfpix2pix.pipelines.base.places import name_urls
 from tfpix2pix.run.folder import CONFIG_FILE, check_config, is_begun
+from tfpix2pix.run.remote_workdir import is_chief, remote_workdir
 from tfpix2pix.train.settings import check_data, check_vgg_weights, find_origin_kind, settle_settings
+
+# Flags that also take URLs of stores.
+REMOTE = ("workdir", "data_dir", "saved_model_dir")
 
 
 def main(argv: Sequence[str]) -> int:
     """Parses flags, builds the configuration, trains."""
     flag_values = _define_flags()
     summary = f"{__doc__}\n{_datasets()}"
-    arguments = command_line.parse_flags(flag_values, summary, argv, takes_urls=("init_from",))
+    arguments = command_line.parse_flags(
+        flag_values, summary, argv, takes_urls=("init_from",), takes_remote=REMOTE
+    )
     command_line.refuse_arguments(arguments)
+    is_dry = bool(flag_values["dry_run"].value)
+    workdir, file = flag_values["workdir"].value, flag_values["config"].value
+    with remote_workdir(workdir, writes=not is_dry and is_chief()) if workdir else nullcontext() as folder:
+        told = _train(flag_values, folder, Path(file) if file else None, is_dry)
+    # What a remote run has saved is there now.
+    print(name_urls(told))
+    return 0
+
+
+def _train(flag_values: flags.FlagValues, folder: Path | None, file: Path | None, is_dry: bool) -> str:
+    """Trains, or looks at what would be trained; returns what is said of it."""
     given = {name: flag_values[name].value for name in configs.FIELDS}
-    paths = {name: flag_values[name].value for name in ("workdir", "config")}
-    folder, file = (Path(path) if path else None for path in paths.values())
     config, workdir = settle_settings(given, folder, file)
-    print(options.announce(workdir, configs.describe(config)), flush=True)
+    print(name_urls(options.announce(workdir, configs.describe(config))), flush=True)
     check_config(workdir, config)
     if config.segmenter:
         check_segmenter(config.segmenter)
@@ -46,16 +63,14 @@ def main(argv: Sequence[str]) -> int:
     check_data(config)
     command_line.import_tensorflow()
     allow_new_data = bool(flag_values["allow_new_data"].value)
-    if flag_values["dry_run"].value:
+    if is_dry:
         from tfpix2pix.train.dry_run import describe_training
 
-        print(describe_training(config, workdir, allow_new_data))
-        return 0
+        return describe_training(config, workdir, allow_new_data)
     from tfpix2pix.train.training import train_and_evaluate
 
     result = train_and_evaluate(config, workdir, allow_new_data=allow_new_data)
-    print(_closing_words(result, config, workdir))
-    return 0
+    return _closing_words(result, config, workdir)
 
 
 def _define_flags() -> flags.FlagValues:

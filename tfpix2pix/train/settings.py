@@ -198,8 +198,8 @@ def _name_run(given: Mapping[str, Any]) -> Config:
     config = make_config(**given)
     if (name := folder.resolve().name) in catalogue.CATALOGUE:
         say(
-            f"{folder} is taken as pairs of your own, {config.dataset}. If it is {name} of the catalogue, "
-            f"`dataset={name}` takes its direction and its recipe"
+            f"{given['data_dir']} is taken as pairs of your own, {config.dataset}. If it is {name} of the "
+            f"catalogue, `dataset={name}` takes its direction and its recipe"
         )
     elif datasets := _list_datasets(folder, config.dataset):
         raise UsageError(

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,14 +11,12 @@ import keras
 
 from tfpix2pix.config.config import Config
 from tfpix2pix.config.options import Size
-from tfpix2pix.export.run import export_run
 from tfpix2pix.methods.build import build_train_step
 from tfpix2pix.methods.step import TranslationStep
 from tfpix2pix.metrics.registry import BuildMetric
 from tfpix2pix.metrics.scoring import Share
 from tfpix2pix.networks.build import Builder, build_discriminator, build_generator
 from tfpix2pix.networks.tfa_normalization import load_addons
-from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.progress import outliving_readers, say, warn
 from tfpix2pix.pipelines.batches import keep_resized
@@ -41,9 +38,11 @@ from tfpix2pix.run.lock import lock
 from tfpix2pix.run.loop import Training
 from tfpix2pix.run.manifests import keep_manifests, manifest_of
 from tfpix2pix.run.records import Judgement
+from tfpix2pix.run.remote_workdir import check_uploaded, is_chief, remote_workdir
 from tfpix2pix.run.threads import settle_threads
 from tfpix2pix.run.workers import Workers
 from tfpix2pix.train.agreement import check_same_settings, check_same_state
+from tfpix2pix.train.exporting import export_once
 from tfpix2pix.train.fit import check_channels, find_misfit, fit_precision
 from tfpix2pix.train.origin import Origin, check_fit, describe_origin, read_origin, start_from
 from tfpix2pix.train.validation import build_judgement
@@ -89,7 +88,7 @@ def train_and_evaluate(
 
     Args:
       config: what `make_config` returns.
-      workdir: folder of the run; None takes `runs/<dataset>`.
+      workdir: folder of the run, or its URL such as `s3://bucket/run`; None takes `runs/<dataset>`.
       train: pairs to train on in place of the dataset that the configuration names: a `Source`, a pair of
         arrays [N, H, W, C], data with a length and an index such as a split of Hugging Face's `datasets`, or
         a `tf.data.Dataset`. Examples are pairs (input, target), or dicts with the keys `input_image` and
@@ -126,13 +125,27 @@ def train_and_evaluate(
     if generator and build_step:
         raise UsageError("`build_step` builds the generator too: give it or `generator`, not both")
     called = _hold_callbacks(callbacks, config)
-    workdir = Path(workdir or Path("runs") / config.dataset)
+    own = {"generator": generator, "build_step": build_step, "train": train, "validation": validation}
+    with remote_workdir(workdir or Path("runs") / config.dataset, is_chief()) as folder:
+        return _train(config, folder, own, metrics, called, allow_new_data)
+
+
+def _train(
+    config: Config,
+    workdir: Path,
+    own: Mapping[str, Any],
+    metrics: Mapping[str, BuildMetric] | None,
+    called: Callbacks,
+    allow_new_data: bool,
+) -> Result:
+    """Trains in a folder of this machine; the arguments are those of `train_and_evaluate`."""
     asked, was_begun = config.precision, is_begun(workdir)
     config = settle_config(workdir, config)
-    own = {"generator": generator, "build_step": build_step, "train": train, "validation": validation}
+    generator, build_step = own["generator"], own["build_step"]
     check_own(workdir, own)
     placement = _place(config, workdir)
     workers = placement.workers
+    check_uploaded(workdir, workers.is_chief)
     origin = _read_origin(config, workdir, generator, build_step)
     if config.norm_backend == "addons":
         load_addons()  # This may fail, so it comes before anything is written.
@@ -140,7 +153,8 @@ def train_and_evaluate(
         with workers.telling_losses(lambda: checkpoints.tell_latest(workdir)):
             check_same_settings(workers, config, own)
             room = Room(config.cache_mib)
-            train_source, val_source = _open_data(config, workdir, train, validation, workers.is_chief, room)
+            given = own["train"], own["validation"]
+            train_source, val_source = _open_data(config, workdir, *given, workers.is_chief, room)
             palette = splits.find_input_palette(config, train_source.meaning)
             check_channels(config, palette)
             config, chosen = fit_precision(config, asked, not was_begun, train_source)
@@ -160,7 +174,7 @@ def train_and_evaluate(
             training.run(judge(training.train_step) if judge else None)
         trained = training.train_step.output_generator
         is_exported = config.export and workers.is_chief
-        saved_model = _export(trained, config, workdir, training.step) if is_exported else None
+        saved_model = export_once(trained, config, workdir, training.step) if is_exported else None
     scores = training.standing.scores
     return Result(workdir, training.step, scores, trained, saved_model, called.stop_reason)
 
@@ -274,17 +288,3 @@ def _size_to_keep(config: Config) -> Size | None:
 def _keep_resized(source: Source, config: Config, room: Room) -> Source:
     size = _size_to_keep(config)
     return source if size is None or source.stream is not None else keep_resized(source, size, room)
-
-
-def _export(generator: keras.Model, config: Config, workdir: Path, step: int) -> Path:
-    """Exports the generator once; a finished run that is started again finds its export."""
-    record, models = workdir / "exported.json", Path(config.saved_model_dir) / config.dataset
-    if record.exists():
-        exported = json.loads(record.read_text())
-        version = Path(exported["path"])
-        if exported["step"] == step and version.parent == models.resolve() and version.is_dir():
-            return models / version.name
-    folder = export_run(generator, config, step, workdir, models)
-    text = json.dumps({"step": step, "path": str(folder.resolve())}) + "\n"
-    staging.write_file(record, text.encode())
-    return folder
