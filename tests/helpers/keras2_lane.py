@@ -8,6 +8,7 @@ import os
 _WEB = "the pages and studies ask the translator, which is tested here"
 _SERVING = "clients speak to a server, whatever wrote its SavedModel"
 _FILES = "no network, and no TensorFlow but tf.io"
+_STORES = "files of stores, whatever Keras there is"
 _FORMATS = "--format=keras|tflite|onnx needs Keras 3; networks/keras_versions_test tests what is said here"
 _ONCE = "about the repository, not about Keras: the main lane tests it"
 _TORCH = "weights of the PyTorch reference become a checkpoint, which both lanes read"
@@ -34,6 +35,10 @@ LEFT_OUT = {
             "pipelines/prepare",
         ),
         _FILES,
+    ),
+    **dict.fromkeys(
+        ("export/remote", "pipelines/remote/store", "run/remote_workdir", "train/remote", "translate/remote"),
+        _STORES,
     ),
     **dict.fromkeys(
         ("export/files/export_file", "export/files/portable", "export/files/rebuilt_noise"), _FORMATS

@@ -19,12 +19,13 @@ from absl import flags
 
 from tfpix2pix.config.choices import INFERENCE_STATISTICS, METRICS, WEIGHTS, WEIGHTS_HELP
 from tfpix2pix.evaluate.statistics import check_statistics
-from tfpix2pix.export.versions import find_version
+from tfpix2pix.export.versions import fetch_model, find_version
 from tfpix2pix.metrics import registry
 from tfpix2pix.metrics.fcn.config import check_segmenter
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.base.places import name_urls
 from tfpix2pix.run.weights import takes_average
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ _IMAGE_SIZE_HELP = (
 def main(argv: Sequence[str]) -> None:
     """Parses flags, evaluates, prints the scores."""
     values = _parse(argv)
+    values["model"] = fetch_model(values["model"], values["checkpoint"])
     find_version(Path(values["model"]))  # fails where there is no model, sooner than TensorFlow starts
     check_statistics(Path(values["model"]), values["inference_statistics"])
     if values["weights"]:
@@ -51,7 +53,7 @@ def main(argv: Sequence[str]) -> None:
 
     evaluation = evaluate_model(**values)
     print(_table(evaluation.results))
-    print(f"report: {evaluation.page}")
+    print(name_urls(f"report: {evaluation.page}"))
 
 
 def _parse(argv: Sequence[str]) -> dict[str, Any]:
@@ -62,7 +64,9 @@ def _parse(argv: Sequence[str]) -> dict[str, Any]:
     _define_choices(flag_values)
     _define_numbers(flag_values)
     _define_statistics(flag_values)
-    command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
+    remote = ("model", "output", "data_dir")
+    arguments = command_line.parse_flags(flag_values, __doc__ or "", argv, takes_remote=remote)
+    command_line.refuse_arguments(arguments)
     values = flag_values.flag_values_dict()
     values.pop("help")
     if not values["model"]:

@@ -13,7 +13,7 @@ from tfpix2pix.evaluate.gallery import Gallery
 from tfpix2pix.evaluate.results import WEIGHTS, Evaluation, sift_earlier, write_results
 from tfpix2pix.evaluate.statistics import BATCH, check_statistics, tell_of_batches
 from tfpix2pix.export.names import CARD_FILE
-from tfpix2pix.export.versions import model_folder
+from tfpix2pix.export.versions import fetch_model, model_folder
 from tfpix2pix.metrics import registry
 from tfpix2pix.metrics.baseline import add_baseline
 from tfpix2pix.metrics.fcn.segmenter import load_segmenter
@@ -28,6 +28,7 @@ from tfpix2pix.pipelines.base.progress import say, show_progress
 from tfpix2pix.pipelines.catalogue import CATALOGUE
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.placing.dataset_folder import find_dataset_folder
+from tfpix2pix.pipelines.remote.copies import open_output
 from tfpix2pix.run import splits
 from tfpix2pix.translate.latents import compile_encoder
 from tfpix2pix.translate.translator import Translator
@@ -110,6 +111,7 @@ def evaluate_model(
       ['index.html', 'l1.json', 'psnr.json']
     """
     registry.check_names(metrics or ())
+    model = fetch_model(model, checkpoint)
     check_statistics(Path(model), inference_statistics)
     translator = Translator(
         model, checkpoint, batch_statistics=inference_statistics == BATCH, weights=weights
@@ -117,8 +119,8 @@ def evaluate_model(
     if told := tell_of_batches(translator.config, inference_statistics):
         say(told)
     folder = _settle_output(translator, Path(model), output)
-    folder_of_data = None if data_dir is None else str(data_dir)
-    given = {"dataset": dataset, "data_dir": folder_of_data, "direction": direction, "image_size": image_size}
+    place = data_dir and str(data_dir)
+    given = {"dataset": dataset, "data_dir": place, "direction": direction, "image_size": image_size}
     config = _settle_data(translator, {name: value for name, value in given.items() if value is not None})
     # Other data has a meaning of its own.
     meaning = None if dataset or direction else translator.meaning
@@ -139,8 +141,7 @@ def evaluate_model(
     seed = config.seed if noise_seed is None else noise_seed
     job = _Job(translator, config, split, source, tools, chosen, seed, inference_statistics)
     gallery = Gallery(folder, source.example_ids, gallery_size, job.shown_samples)
-    description = job.describe()
-    kept, others = sift_earlier(folder, description, source.example_ids)
+    kept, others = sift_earlier(folder, description := job.describe(), source.example_ids)
     if others:
         _announce_replacement(folder, others)
     evaluation = Evaluation(folder, description, _score(job, gallery))
@@ -222,6 +223,7 @@ def _settle_output(translator: Translator, model: Path, output: str | Path | Non
         folder = Path(output or Path("eval") / served.name)
         if served in (folder.resolve(), *folder.resolve().parents):
             raise UsageError(f"{folder} lies in {served}, which a server reads; choose another `output`")
+    folder = open_output(folder)
     check_writable(folder, "output")
     return folder
 

@@ -15,6 +15,7 @@ from tfpix2pix.evaluate.report import render_report
 from tfpix2pix.evaluate.statistics import INSTANCE
 from tfpix2pix.metrics.registry import Result
 from tfpix2pix.pipelines.base import staging
+from tfpix2pix.pipelines.remote.copies import send_folder
 
 # Settings of single metrics. Results that differ in them may still stand side by side.
 WEIGHTS = ("inception_weights", "lpips_weights", "fid_torch_weights")
@@ -127,6 +128,7 @@ def write_results(
             results[name], directions[name] = _from_json(contents), contents["higher_is_better"]
     page = render_report(evaluation.description, results, directions, gallery)
     staging.write_file(evaluation.page, page.encode(errors="replace"))
+    send_folder(evaluation.folder)
 
 
 def _to_json(value: Any) -> Any:

@@ -25,7 +25,10 @@ from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.paths import check_writable
+from tfpix2pix.pipelines.base.places import below, check_url, copy_of, name_urls
+from tfpix2pix.pipelines.remote.copies import send_folder
 from tfpix2pix.run.folder import read_config, read_meaning
+from tfpix2pix.run.remote_workdir import fetch_run
 from tfpix2pix.run.weights import takes_average
 
 SAVED_MODEL = "saved_model"
@@ -37,12 +40,15 @@ def main(argv: Sequence[str]) -> None:
     """Parses flags, restores the generator, exports it, says what to do with it."""
     values = _parse(argv)
     # What cannot work fails here, sooner than TensorFlow starts.
+    values["workdir"] = fetch_run(values["workdir"], values["checkpoint"])
     config = read_config(Path(values["workdir"]))
     takes_average(values["workdir"], values["weights"])
-    check_writable(Path(values["output"]), "output")
+    check_url(values["output"], "output", writes=True)
+    output = copy_of(values["output"], written=True)
+    check_writable(output, "output")
     name = values["name"] or config.dataset
     if values["format"] == SAVED_MODEL:
-        check_writable(Path(values["output"]) / name, "output")
+        check_writable(output / name, "output")
     command_line.import_tensorflow()
     from tfpix2pix.export.files.export_file import export_file
     from tfpix2pix.export.run import export_run
@@ -51,25 +57,26 @@ def main(argv: Sequence[str]) -> None:
     workdir = Path(values["workdir"])
     generator, config, step = load_generator(workdir, values["checkpoint"], weights=values["weights"])
     if values["format"] == SAVED_MODEL:
-        print(f"exporting step {step} of {workdir}, and trying it in a fresh process", flush=True)
+        print(name_urls(f"exporting step {step} of {workdir}, and trying it in a fresh process"), flush=True)
         version = export_run(
             generator,
             config,
             step,
             workdir,
-            Path(values["output"]) / name,
+            below(values["output"], name),
             noise=values["serving_noise"],
             max_pixels=values["max_pixels"],
             keep_versions=values["keep_versions"],
         )
-        print(_describe_version(version, config, workdir))
+        print(name_urls(_describe_version(version, config, workdir)))
     else:
-        print(f"exporting step {step} of {workdir}, and comparing the file with it", flush=True)
+        print(name_urls(f"exporting step {step} of {workdir}, and comparing the file with it"), flush=True)
         options = _file_options(values, config)
-        path = Path(values["output"]) / options.name_file(name)
+        path = output / options.name_file(name)
         about = {"workdir": workdir.name, "step": step, "meaning": read_meaning(workdir).to_json()}
         report = export_file(generator, path, options, about)
-        print(_describe_file(path, report))
+        send_folder(output)
+        print(name_urls(_describe_file(path, report)))
 
 
 def _parse(argv: Sequence[str]) -> dict[str, Any]:
@@ -78,7 +85,9 @@ def _parse(argv: Sequence[str]) -> dict[str, Any]:
     _define_file_flags(flag_values)
     # `noise` is an argument of SavedModels. The flag --noise is for the files of other runtimes.
     aliases = {"noise": "serving_noise"}
-    arguments = command_line.parse_flags(flag_values, __doc__ or "", argv, aliases=aliases)
+    arguments = command_line.parse_flags(
+        flag_values, __doc__ or "", argv, aliases=aliases, takes_remote=("workdir", "output")
+    )
     values = flag_values.flag_values_dict()
     if arguments or not values["workdir"]:
         raise UsageError("expected --workdir=RUN, with --output=DIR or without it (--help shows more)")

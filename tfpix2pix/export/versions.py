@@ -1,10 +1,47 @@
 """The folders of a SavedModel: which version a path names. TensorFlow is not imported."""
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from tfpix2pix.export.names import SAVED_MODEL_FILE
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.base.places import check_url, is_remote, settle_url
+from tfpix2pix.pipelines.remote.copies import fetch_folder
+from tfpix2pix.pipelines.remote.store import Entry, Store
 from tfpix2pix.run.folder import CONFIG_FILE
+from tfpix2pix.run.remote_workdir import choose_checkpoint
+
+
+def fetch_model(model: str | Path, checkpoint: str | None = None) -> Path:
+    """Returns a folder of this machine with a run or SavedModel; that of a URL is fetched.
+
+    Args:
+      model: a path, or the URL of a run, of a SavedModel, of which the newest version is fetched, or of one
+        version.
+      checkpoint: which checkpoint of a run is fetched: `latest`, `best` or a step; None takes the latest.
+
+    Raises:
+      UserError: if there is nothing, or it cannot be fetched.
+    """
+    if not is_remote(model):
+        return Path(model)
+    check_url(model, "model")
+    store, which = Store(settle_url(model)), checkpoint or "latest"
+
+    def choose(entries: Mapping[str, Entry]) -> list[str]:
+        if "" in entries:  # It is a file.
+            return [""]
+        if CONFIG_FILE in entries:
+            return choose_checkpoint(store, which, entries)
+        versions = [
+            name.partition("/")[0] for name in entries if re.fullmatch(rf"\d+/{SAVED_MODEL_FILE}", name)
+        ]
+        newest = f"{max(versions, key=int)}/" if versions else ""
+        is_one = SAVED_MODEL_FILE in entries
+        return [name for name in entries if (is_one or newest) and name.startswith("" if is_one else newest)]
+
+    return fetch_folder(model, choose, which)
 
 
 def find_version(model: Path) -> Path | None:

@@ -2,16 +2,18 @@
 
 from pathlib import Path
 
+from tfpix2pix.export.versions import fetch_model
 from tfpix2pix.interop.published import PUBLISHED, fetch_published, is_published
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.base.places import is_remote
 
 
 def fetch(source: str | Path, sha256: str | None = None) -> str | Path:
     """Downloads what `source` names, unless it is a path, which is returned as it is.
 
     Args:
-      source: `hf://user/repo`, a name of `PUBLISHED`, the URL of a file, or a path. What is there as a path
-        is that, whatever its name.
+      source: `hf://user/repo`, a name of `PUBLISHED`, the URL of a file, the URL of a store, such as
+        `s3://bucket/run`, or a path. What is there as a path is that, whatever its name.
       sha256: what the SHA-256 of the file must be, which is for published models and URLs.
 
     Raises:
@@ -22,6 +24,8 @@ def fetch(source: str | Path, sha256: str | None = None) -> str | Path:
     if isinstance(source, str) and not Path(source).exists():
         if is_published(text):
             return fetch_published(text, sha256)
+        if is_remote(text) and not sha256:
+            return fetch_model(text)
         if text.startswith("hf://") and not sha256:
             from tfpix2pix.interop.hub import fetch_from_hub
 

@@ -20,7 +20,9 @@ from tfpix2pix.export.names import DEFAULT_SIGNATURE
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.listing import count_of
+from tfpix2pix.pipelines.base.places import check_url, copy_of, name_urls
 from tfpix2pix.pipelines.base.progress import say, warn
+from tfpix2pix.pipelines.remote.outputs import OutputFolder
 from tfpix2pix.serving.files import name_output, summarize, translate_files
 from tfpix2pix.serving.remote_model import RemoteModel
 from tfpix2pix.translate.image_inputs import find_files, list_outputs
@@ -29,9 +31,11 @@ from tfpix2pix.translate.image_inputs import find_files, list_outputs
 def main(argv: Sequence[str]) -> None:
     """Parses flags, finds the images, translates them, prints how long it took."""
     values = _parse(argv)
-    output, version = Path(values["output"]), values["version"]
+    check_url(values["output"], "output", writes=True)
+    output, version = copy_of(values["output"], written=True), values["version"]
     found = find_files(values["input"], output, lambda file: list_outputs(file.name))
-    files = [file for file in found if not (values["resume"] and name_output(file, output).exists())]
+    there = OutputFolder(output)
+    files = [file for file in found if not (values["resume"] and there.has(name_output(file)))]
     if len(files) < len(found):
         say(f"{len(found) - len(files)} of {len(found)} outputs are in {output} already and stay as they are")
     with RemoteModel(
@@ -54,13 +58,15 @@ def main(argv: Sequence[str]) -> None:
     print(summarize(outcome.latencies_sec, outcome.elapsed_sec))
     if outcome.failed:
         raise UserError(f"{outcome.failed} of {count_of(len(files), 'image')} could not be translated")
-    print(f"outputs: {output}")
+    print(name_urls(f"outputs: {output}"))
 
 
 def _parse(argv: Sequence[str]) -> dict[str, Any]:
     flag_values = command_line.new_flags()
     _define_flags(flag_values)
-    command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
+    remote = ("input", "output")
+    arguments = command_line.parse_flags(flag_values, __doc__ or "", argv, takes_remote=remote)
+    command_line.refuse_arguments(arguments)
     values = flag_values.flag_values_dict()
     for name in ("model", "input", "output"):
         if not values[name]:

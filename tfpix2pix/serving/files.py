@@ -10,13 +10,15 @@ from typing import NamedTuple
 import numpy as np
 
 from tfpix2pix.export.names import DEFAULT_SIGNATURE
-from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.command_line import import_tensorflow
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.naming import name_flags
 from tfpix2pix.pipelines.base.progress import show_progress
 from tfpix2pix.pipelines.meaning import MOST_PNG_CHANNELS
+from tfpix2pix.pipelines.remote.copies import fetch_file
+from tfpix2pix.pipelines.remote.outputs import OutputFolder
+from tfpix2pix.pipelines.remote.store import MissingError
 from tfpix2pix.serving.remote_model import RemoteModel, ServingError
 from tfpix2pix.translate.image_inputs import ARRAY_SUFFIX, InputFile, list_outputs
 
@@ -84,8 +86,20 @@ def translate_files(
         import_tensorflow(with_keras=False)  # It takes seconds, and other files do without.
     model.read_signatures()  # A server or model that is missing is reported once, not for each image.
 
+    outputs = OutputFolder(output)
+
     def translate_file(file: InputFile) -> float:
-        return _translate_file(model, file.path, name_output(file, output), signature, noise_seed)
+        try:
+            with fetch_file(file.path) as path:
+                contents = _read(path)
+        except MissingError as error:
+            raise _RefusedError(str(error)) from error
+        picture, latency_sec = _ask(model, file.path, contents, signature, noise_seed)
+        try:
+            outputs.write(name_output(file), picture)
+        except UserError as error:
+            raise _RefusedError(str(error)) from error
+        return latency_sec
 
     start, latencies_sec = time.perf_counter(), list[float]()
     pool = ThreadPoolExecutor(concurrency)
@@ -110,17 +124,16 @@ def translate_files(
     return Outcome(latencies_sec, time.perf_counter() - start, len(files) - len(latencies_sec))
 
 
-def name_output(file: InputFile, output: Path) -> Path:
-    """Returns the file in `output` that the output of an image is written to."""
+def name_output(file: InputFile) -> str:
+    """Returns the name of the output of an image."""
     (name,) = list_outputs(file.name)
-    return output / name
+    return name
 
 
-def _translate_file(
-    model: RemoteModel, file: Path, output: Path, signature: str, noise_seed: int | None
-) -> float:
-    """Returns the seconds between request and answer."""
-    contents = _read(file)
+def _ask(
+    model: RemoteModel, file: Path, contents: bytes, signature: str, noise_seed: int | None
+) -> tuple[bytes, float]:
+    """Returns the output of an image, and the seconds between request and answer."""
     start = time.perf_counter()
     try:
         (picture,) = model.translate([contents], signature, noise_seed)
@@ -128,12 +141,7 @@ def _translate_file(
         if error.code in _OF_ONE_IMAGE:
             raise _RefusedError(f"{file}: {error}") from error
         raise
-    latency_sec = time.perf_counter() - start
-    try:
-        staging.write_output(output, picture)
-    except UserError as error:
-        raise _RefusedError(str(error)) from error
-    return latency_sec
+    return picture, time.perf_counter() - start
 
 
 def _read(file: Path) -> bytes:

@@ -23,11 +23,11 @@ writes four, --latent_from=photo.png gives all outputs the style of a photo, and
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError
-from tfpix2pix.translate.flags import define_flags, find_inputs_of
+from tfpix2pix.pipelines.base.places import copy_of, name_urls
+from tfpix2pix.translate.flags import REMOTE, define_flags, find_inputs_of
 from tfpix2pix.translate.options import Options
 
 
@@ -35,7 +35,7 @@ def main(argv: Sequence[str]) -> None:
     """Parses flags, finds the images, translates them."""
     flag_values = command_line.new_flags()
     define_flags(flag_values)
-    arguments = command_line.parse_flags(flag_values, __doc__ or "", argv)
+    arguments = command_line.parse_flags(flag_values, __doc__ or "", argv, takes_remote=REMOTE)
     values = flag_values.flag_values_dict()
     if arguments:
         raise UsageError(f"unexpected argument: {arguments[0]} (a pattern for --input needs quotes)")
@@ -53,7 +53,8 @@ def main(argv: Sequence[str]) -> None:
         weights=values["weights"],
     )
     print(f"size: {translator.scale.describe(translator.output_size)}", flush=True)
-    print(translate_files(translator, files, Path(values["output"]), options))
+    output = copy_of(values["output"], written=True)
+    print(name_urls(translate_files(translator, files, output, options)))
 
 
 if __name__ == "__main__":

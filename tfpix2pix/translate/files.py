@@ -11,13 +11,15 @@ import tensorflow as tf
 
 from tfpix2pix.pictures.examples import show_image, show_input
 from tfpix2pix.pictures.page import Row
-from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.catalogue import IMAGE_SUFFIXES
 from tfpix2pix.pipelines.files.image_files import BadImageError, Header, load_image, read_header, widen
 from tfpix2pix.pipelines.files.instances import check_instances, load_instances
 from tfpix2pix.pipelines.labels.label_files import colour_picture, shows_classes
 from tfpix2pix.pipelines.meaning import MOST_PNG_CHANNELS
+from tfpix2pix.pipelines.remote.copies import fetch_file
+from tfpix2pix.pipelines.remote.outputs import OutputFolder
+from tfpix2pix.pipelines.remote.store import MissingError
 from tfpix2pix.pipelines.tasks.drawings import draw_edges
 from tfpix2pix.pipelines.tasks.holes import center_mask
 from tfpix2pix.translate.formats import encode_animation, find_format
@@ -57,13 +59,13 @@ class FileTranslator:
 
     Args:
       translator: the model.
-      output: folder for the outputs.
+      output: folder for the outputs; the copy of a remote one stands for that.
       options: what is done to the files.
       at_once: number of threads that may be in the network at the same time.
     """
 
     def __init__(self, translator: Translator, output: Path, options: Options, at_once: int):
-        self._translator, self._output, self._options = translator, output, options
+        self._translator, self._output, self._options = translator, OutputFolder(output), options
         self._network = threading.Semaphore(at_once)
         self._latents = find_latents(translator, options)
 
@@ -74,7 +76,10 @@ class FileTranslator:
           BadImageError: when that is not possible; the text names the file.
         """
         try:
-            return self._translate(file, read_header(file.path))
+            with fetch_file(file.path) as path:
+                return self._translate(file, read_header(path))
+        except MissingError as error:
+            raise BadImageError(str(error)) from error
         except (tf.errors.ResourceExhaustedError, MemoryError) as error:
             raise BadImageError(f"{file.path} is too large for the memory there is") from error
         except (tf.errors.OpError, OSError) as error:
@@ -89,7 +94,7 @@ class FileTranslator:
         input_file = f"{PAGE_FOLDER}/{file.name}.jpg"
         width = header.width if crop == "none" else header.width // 2
         row = Row(file.title, (header.height, width), input_file, shown)
-        if options.resume and all((self._output / each).exists() for each in (*outputs, *shown, input_file)):
+        if options.resume and all(map(self._output.has, (*outputs, *shown, input_file))):
             return Done(header, row, tuple(outputs), note, was_there=True)
         picture = _read_picture(file.path, header, self._translator, options)
         if not note and not shows_classes(picture, self._translator.meaning.input):
@@ -105,7 +110,7 @@ class FileTranslator:
                 generated = self._generate(picture, sample, dtype, ids)
                 self._write_output(output_file, shown[sample], generated)
         shown_input = show_input(task, task.read_picture(widen(picture, np.float32)))
-        _write(self._output / input_file, tf.io.encode_jpeg(shown_input, quality=90).numpy())
+        self._write(input_file, tf.io.encode_jpeg(shown_input, quality=90).numpy())
         return Done(header, row, tuple(outputs), note)
 
     def _read_instances(self, file: InputFile, size: tuple[int, ...]) -> np.ndarray | None:
@@ -137,24 +142,30 @@ class FileTranslator:
         self, outputs: Sequence[str], picture: np.ndarray, ids: np.ndarray | None
     ) -> None:
         """Writes a strip of pictures whose latent vectors go from one to another, and an animation."""
-        strip_file, animation_file = (self._output / each for each in outputs)
+        strip_file, animation_file = outputs
         pictures = [
             show_image(widen(self._generate(picture, 0, np.dtype(np.uint8), ids, latent), np.float32))
             for latent in (() if self._latents is None else self._latents)
         ]
-        _write(strip_file, tf.io.encode_png(np.concatenate(pictures, axis=1)).numpy())
-        _write(animation_file, encode_animation(pictures))
+        self._write(strip_file, tf.io.encode_png(np.concatenate(pictures, axis=1)).numpy())
+        self._write(animation_file, encode_animation(pictures))
 
     def _write_output(self, output_file: str, shown_file: str, generated: np.ndarray) -> None:
-        path = self._output / output_file
         try:
             contents = find_format(output_file).encode(generated)
         except ValueError as error:  # WebP files have sides of at most 16383 px, JPEG files of 65535
+            path = self._output.folder / output_file
             raise BadImageError(f"{path} cannot be written: {error}") from error
-        _write(path, contents)
+        self._write(output_file, contents)
         if shown_file != output_file:
             write_png = find_format(shown_file).encode
-            _write(self._output / shown_file, write_png(show_image(widen(generated, np.float32))))
+            self._write(shown_file, write_png(show_image(widen(generated, np.float32))))
+
+    def _write(self, name: str, contents: bytes) -> None:
+        try:
+            self._output.write(name, contents)
+        except UserError as error:
+            raise BadImageError(str(error)) from error
 
 
 def choose_kind(
@@ -171,13 +182,6 @@ def choose_kind(
     if options.bits and suffix != ARRAY_SUFFIX:
         return suffix, np.dtype(f"uint{options.bits}")
     return suffix, np.dtype(meaning.target.dtype) if meaning.target else dtype
-
-
-def _write(path: Path, contents: bytes) -> None:
-    try:
-        staging.write_output(path, contents)
-    except UserError as error:
-        raise BadImageError(str(error)) from error
 
 
 def _read_picture(file: Path, header: Header, translator: Translator, options: Options) -> np.ndarray:

@@ -13,12 +13,16 @@ from absl import flags
 
 from tfpix2pix.config.choices import OUTPUT_SIZES, WEIGHTS, WEIGHTS_HELP
 from tfpix2pix.export.meanings import find_meaning
-from tfpix2pix.export.versions import find_version
+from tfpix2pix.export.versions import fetch_model, find_version
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.base.places import check_url, copy_of
 from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning
 from tfpix2pix.run.weights import takes_average
 from tfpix2pix.translate.image_inputs import InputFile, choose_suffix, find_files, list_outputs_of
 from tfpix2pix.translate.options import BITS, CROPS, FORMATS, HOLES, Options
+
+# Flags that also take URLs of stores.
+REMOTE = ("model", "input", "output")
 
 
 def find_inputs_of(values: Mapping[str, Any], options: Options) -> list[InputFile]:
@@ -34,16 +38,19 @@ def find_inputs_of(values: Mapping[str, Any], options: Options) -> list[InputFil
     for name in ("model", "input", "output"):
         if not values[name]:
             raise UsageError(f"--{name} is missing (--help lists the flags)")
-    model, read_meaning = Path(values["model"]), functools.cache(_read_meaning)
+    check_url(values["output"], "output", writes=True)
+    output = copy_of(values["output"], written=True)
+    model = fetch_model(values["model"], values["checkpoint"])
+    read_meaning = functools.cache(_read_meaning)
 
     def list_files(file: InputFile) -> list[str]:
         suffix = choose_suffix(read_meaning(model), file.suffix, options.bits, options.format)
         return list_outputs_of(options, file.name, suffix)
 
-    files = find_files(values["input"], Path(values["output"]), list_files)
+    files = find_files(values["input"], output, list_files)
     find_version(model)  # fails where there is no model, sooner than TensorFlow starts
     if values["weights"]:
-        takes_average(values["model"], values["weights"])
+        takes_average(model, values["weights"])
     return files
 
 

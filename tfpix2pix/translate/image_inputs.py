@@ -14,12 +14,14 @@ from typing import NamedTuple
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.listing import join_some
 from tfpix2pix.pipelines.base.paths import check_writable
+from tfpix2pix.pipelines.base.places import is_remote
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.catalogue import FORMATS
 from tfpix2pix.pipelines.files.image_listing import is_image, list_files, list_folders, walk_folders
 from tfpix2pix.pipelines.files.matching import compose
 from tfpix2pix.pipelines.meaning import MOST_PNG_CHANNELS, Meaning
 from tfpix2pix.translate.options import SUFFIXES, Options
+from tfpix2pix.translate.remote_inputs import list_remote
 
 ARRAY_SUFFIX = ".npy"
 ANIMATION_SUFFIX = ".webp"
@@ -120,7 +122,7 @@ def find_inputs(pattern: str, output: Path) -> tuple[Path, list[Path]]:
     """Finds image files, and warns of files of other kinds, which are left out.
 
     Args:
-      pattern: a file, a folder, or a glob.
+      pattern: a file, a folder, or a glob; or a URL of one, whose files are fetched when they are read.
       output: a folder whose contents do not count as inputs.
 
     Returns:
@@ -130,17 +132,21 @@ def find_inputs(pattern: str, output: Path) -> tuple[Path, list[Path]]:
       UsageError: when there are none, or `output` is the folder of the inputs.
     """
     path = Path(pattern)
-    root, files = (path.parent, [path]) if path.is_file() else _expand(path)
+    if is_remote(pattern):
+        root, files, is_file = list_remote(pattern)
+    else:
+        is_file = path.is_file()
+        root, files = (path.parent, [path]) if is_file else _expand(path)
     check_writable(output, "output")
     if output.resolve() == root.resolve():
         raise UsageError(f"{output} is the folder of the inputs; choose another `output`")
-    if root.resolve() in output.resolve().parents and not path.is_file():
+    if root.resolve() in output.resolve().parents and not is_file:
         inside = os.path.realpath(output)
         files = [file for file in files if not Path(os.path.realpath(file)).is_relative_to(inside)]
-    if not path.is_file():
+    if not is_file:
         files = _sift(pattern, [file for file in files if not _is_hidden(file, root)])
     if not files:
-        raise UsageError(_explain_nothing(path))
+        raise UsageError(_explain_nothing(root if is_remote(pattern) else path))
     return root, sorted(set(files))
 
 

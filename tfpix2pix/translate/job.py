@@ -13,12 +13,13 @@ import numpy as np
 
 from tfpix2pix.networks.tiles import MAX_WHOLE_PIXELS
 from tfpix2pix.pictures.page import Row, render_gallery
-from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.naming import name_flags
 from tfpix2pix.pipelines.base.progress import show_progress
 from tfpix2pix.pipelines.files.image_files import BadImageError, read_header
+from tfpix2pix.pipelines.remote.copies import fetch_file
+from tfpix2pix.pipelines.remote.outputs import OutputFolder
 from tfpix2pix.translate.files import Done, FileTranslator, choose_kind
 from tfpix2pix.translate.formats import check_format
 from tfpix2pix.translate.image_inputs import InputFile
@@ -144,7 +145,8 @@ def _check_format(translator: Translator, files: Sequence[InputFile], options: O
     channels, depths = translator.task.picture_channels[1], set[np.dtype]()
     for file in files:
         with contextlib.suppress(BadImageError):  # it is named when its turn comes
-            dtype = choose_kind(translator, file, read_header(file.path), options)[1]
+            with fetch_file(file.path) as path:
+                dtype = choose_kind(translator, file, read_header(path), options)[1]
             if dtype not in depths:
                 check_format(options.format, channels, dtype, str(file.path))
             depths.add(dtype)
@@ -186,6 +188,7 @@ class _Page:
 
     def __init__(self, translator: Translator, path: Path, options: Options):
         self.path, self.rows, self.problem = path, list[Row](), ""
+        self._output = OutputFolder(path.parent)
         self._title, self._options = f"Translated with {translator.title}", options
         self._due = time.monotonic() + _SECONDS_BETWEEN_PAGES
 
@@ -208,10 +211,10 @@ class _Page:
     def _write(self) -> None:
         page = render_gallery(self._title, self.summary, self.rows)
         try:
-            staging.write_file(self.path, page.encode(errors="replace"))
+            self._output.write(self.path.name, page.encode(errors="replace"))
             self.problem = ""
-        except OSError as error:  # The outputs matter more, and there may be room for them.
-            self.problem = f"{self.path} cannot be written: {error.strerror}"
+        except UserError as error:  # The outputs matter more, and there may be room for them.
+            self.problem = str(error)
 
     def __enter__(self) -> "_Page":
         return self

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfpix2pix.config.config import Config
 from tfpix2pix.export.meanings import find_meaning
 from tfpix2pix.export.opening import load_saved_model, read_config, read_scale, read_shapes, read_task
-from tfpix2pix.export.versions import find_version
+from tfpix2pix.export.versions import fetch_model, find_version
 from tfpix2pix.networks.inference import (
     OVERSHOOT,
     Generate,
@@ -123,7 +123,7 @@ class Translator:
         batch_statistics: bool = False,
         weights: str | None = None,
     ):
-        model = Path(model)
+        model = fetch_model(model, checkpoint)
         self.workdir = model
         self.step: int | None = None
         self.version = find_version(model)

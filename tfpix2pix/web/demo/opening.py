@@ -75,7 +75,11 @@ def _open_local(
 ) -> tuple[Painter, Origin, tuple[Fact, ...]]:
     translator = Translator(model, checkpoint)
     origin = origin_of_translator(translator, **chosen)
-    return LocalPainter(translator, max_pixels), origin, describe_translator(translator, model, origin)
+    return (
+        LocalPainter(translator, max_pixels),
+        origin,
+        describe_translator(translator, translator.workdir, origin),
+    )
 
 
 def _check_max_pixels(max_pixels: int, size: tuple[int, int]) -> None:

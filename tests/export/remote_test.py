@@ -1,0 +1,44 @@
+"""SavedModels in a store: numbered on, uploaded, deleted, and fetched."""
+
+import shutil
+
+import pytest
+
+from tfpix2pix.export.run import known_versions
+from tfpix2pix.export.versions import fetch_model, find_version
+from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.remote.store import Store
+
+
+@pytest.fixture
+def models(s3):
+    store = Store(f"{s3.make_bucket()}/models/tiny")
+    for version in ("9", "10"):
+        for name in ("saved_model.pb", "variables/variables.index"):
+            store.write(f"{version}/{name}", version.encode())
+    return store
+
+
+def test_a_new_version_is_uploaded_and_an_old_one_is_deleted_whole(models):
+    with known_versions(models.url) as folder:
+        assert sorted(path.name for path in folder.iterdir() if path.name[0] != ".") == ["10", "9"]
+        (folder / "11/variables").mkdir(parents=True)
+        for name in ("saved_model.pb", "variables/variables.index"):
+            (folder / "11" / name).write_text("11")
+        shutil.rmtree(folder / "9")
+    assert set(models.list_files()) == {
+        f"{version}/{name}"
+        for version in ("10", "11")
+        for name in ("saved_model.pb", "variables/variables.index")
+    }
+
+
+def test_the_newest_version_is_fetched(models):
+    folder = fetch_model(models.url)
+    assert find_version(folder) == folder / "10" and not (folder / "9").exists()
+    assert (folder / "10/variables/variables.index").read_text() == "10"
+    one = fetch_model(f"{models.url}/9")
+    assert find_version(one) == one and (one / "variables/variables.index").read_text() == "9"
+    models.write("x/notes.txt", b"")
+    with pytest.raises(UsageError, match="neither the folder of a run"):
+        find_version(fetch_model(f"{models.url}/x"))
