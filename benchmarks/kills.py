@@ -1,6 +1,6 @@
 """Kills and stops two workers that train one run together, at random, and says whether anything is lost.
 
-    python -m benchmarks.kills [--events=20] [--seed=0] [--folder=FOLDER]
+    python -m benchmarks.kills [--events=20] [--signals=SIGKILL] [--seed=0] [--folder=FOLDER]
 
 Each start trains on this machine until one worker gets a SIGKILL or a signal that asks for a stop, at a
 random moment after the first step of that start. Then both must end: after SIGKILL the other one with status
@@ -77,6 +77,8 @@ def main(argv: Sequence[str]) -> int:
         ("seed", 0, "Draw signals, workers and moments from this seed."),
     ):
         flags.DEFINE_integer(name, default, text, 0, flag_values=flag_values)
+    text = "Draw from these signals."
+    flags.DEFINE_multi_enum("signals", SIGNALS, SIGNALS, text, flag_values=flag_values)
     flags.DEFINE_string("folder", None, "Keep both runs in this new folder.", flag_values=flag_values)
     command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
     values: dict[str, Any] = flag_values.flag_values_dict()
@@ -85,7 +87,9 @@ def main(argv: Sequence[str]) -> int:
     steps = (values["events"] + 2) * values["steps_between"]
     events = []
     for _ in range(values["events"]):
-        events.append(interrupt(folder / "interrupted", steps, values["steps_between"], draw))
+        name, worker = draw.choice(values["signals"]), draw.randrange(2)
+        moment = draw.randrange(10, values["steps_between"]), draw.uniform(0, 0.5)
+        events.append(interrupt(folder / "interrupted", steps, name, worker, moment))
         print(events[-1], flush=True)
     for name in ("interrupted", "uninterrupted"):
         finish(folder / name, steps)
@@ -115,14 +119,13 @@ def start(workdir: Path, steps: int) -> list[subprocess.Popen]:
     return processes
 
 
-def interrupt(workdir: Path, steps: int, steps_between: int, draw: random.Random) -> Event:
-    """Starts both workers, interrupts one, and waits for both."""
-    name, worker = draw.choice(SIGNALS), draw.randrange(2)
+def interrupt(workdir: Path, steps: int, name: str, worker: int, moment: tuple[int, float]) -> Event:
+    """Starts both workers, interrupts one some steps and seconds later, and waits for both."""
     before = _last_step(workdir)
     processes = start(workdir, steps)
     try:
-        _wait_for_step(workdir, before + draw.randrange(10, steps_between), processes)
-        time.sleep(draw.uniform(0, 0.5))
+        _wait_for_step(workdir, before + moment[0], processes)
+        time.sleep(moment[1])
         processes[worker].send_signal(signal.Signals[name])
         begin = time.monotonic()
         statuses = [process.wait(TIMEOUT_SEC) for process in processes]
