@@ -4,6 +4,8 @@ import contextlib
 import importlib.util
 import logging
 import os
+import secrets
+import sys
 from collections.abc import Iterator
 
 from tfpix2pix.pipelines.base.errors import UserError, shorten
@@ -18,7 +20,8 @@ def connect(address: str | None, cpus: int) -> Iterator[None]:
 
     Args:
       address: host:port of the head of a cluster, or `auto` for the one that this machine belongs to; None
-        starts Ray on this machine, without its dashboard, and ends it with the block.
+        starts Ray on this machine, without its dashboard, and ends it with the block. Ray opens ports on all
+        addresses of the machine, which then answer nobody without a token that is drawn here.
       cpus: number of processors that are needed; Ray on this machine offers at least as many.
 
     Raises:
@@ -29,6 +32,9 @@ def connect(address: str | None, cpus: int) -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Nothing is sent to Ray's authors.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray warns where this is not decided.
     os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # 30 are too few for a busy machine.
+    if address is None and "ray" not in sys.modules:  # which reads these two when it is imported
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     import ray
 
     if ray.is_initialized():
