@@ -1,4 +1,4 @@
-"""Trains on several machines that Ray joins, and starts all workers again when one is lost.
+r"""Trains on several machines that Ray joins, and starts all workers again when one is lost.
 
     python -m tfpix2pix.cluster.train --num_workers=4 --gpus_per_worker=8 --ray_address=auto -- \
         --dataset=facades --data_dir=/shared/data --workdir=/shared/runs/facades

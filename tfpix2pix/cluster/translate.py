@@ -1,4 +1,4 @@
-"""Translates many image files on several machines that Ray joins, with a manifest of what was done.
+r"""Translates many image files on several machines that Ray joins, with a manifest of what was done.
 
     python -m tfpix2pix.cluster.translate --model=saved_models/facades --input=/shared/photos \
         --output=/shared/out --num_workers=16 --gpus_per_worker=1 --ray_address=auto
@@ -39,10 +39,17 @@ def main(argv: Sequence[str]) -> None:
     values = flag_values.flag_values_dict()
     names = {field.name for field in dataclasses.fields(Options)} & values.keys()
     options = Options(**{name: values[name] for name in names})
+    options = dataclasses.replace(options, **_absolute(options, "instances", "latent_from"))
     files = [each._replace(path=each.path.absolute()) for each in find_inputs_of(values, options)]
     pool = Pool(**{field.name: values[field.name] for field in dataclasses.fields(Pool)})
     output = Path(values["output"]).absolute()
     print(translate_on_ray(pool, _settle_model(values), files, output, options))
+
+
+def _absolute(options: Options, *names: str) -> dict[str, Any]:
+    """Returns the paths among options as workers find them, which run in other folders."""
+    paths = {name: Path(value).absolute() for name in names if (value := getattr(options, name))}
+    return {name: str(path) for name, path in paths.items() if path.exists()}
 
 
 def _settle_model(values: Mapping[str, Any]) -> dict[str, Any]:
