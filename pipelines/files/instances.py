@@ -15,11 +15,12 @@ from tfpix2pix.pipelines.files.image_files import BadImageError, Header, load_im
 from tfpix2pix.pipelines.files.image_listing import list_image_files
 from tfpix2pix.pipelines.files.matching import File, Files, Paths, compose
 from tfpix2pix.pipelines.files.number_arrays import Pixels
+from tfpix2pix.pipelines.files.shards import ShardFile
 
 FOLDER = "instances"
 
 
-def find_instances(pairs: Mapping[str, Files]) -> dict[str, Path]:
+def find_instances(pairs: Mapping[str, Files]) -> dict[str, File]:
     """Returns the map of instances of each pair by the pair's name; empty where there are none.
 
     They are in a folder `instances/` beside the folders of the two images (`train/input/`, `train/target/`
@@ -27,7 +28,8 @@ def find_instances(pairs: Mapping[str, Files]) -> dict[str, Path]:
     that are side by side, and have the names of the pairs. Cityscapes' own lie beside its label maps.
 
     Args:
-      pairs: the files of each pair by its name; those in record shards have none.
+      pairs: the files of each pair by its name; those in record shards tell of the map that is packed with
+        them.
 
     Raises:
       UserError: if some pairs have a map and others have none.
@@ -38,7 +40,8 @@ def find_instances(pairs: Mapping[str, Files]) -> dict[str, Path]:
         if (paths := tuple(file for file in files if isinstance(file, Path)))
     }
     by_folder = {folder: _list_maps(folder) for folder in {files[0].parent for files in in_files.values()}}
-    found = {}
+    packed = ((name, files[0]) for name, files in pairs.items() if isinstance(files[0], ShardFile))
+    found: dict[str, File] = {name: file.instances for name, file in packed if file.instances}
     for name, files in in_files.items():
         near = by_folder[files[0].parent]
         own = near.get(compose(name)) or near.get(compose(files[0].stem))

@@ -35,6 +35,7 @@ class ShardFile:
       name: the name that the file had.
       header: the values of `image_files.Header`, with the name of the type; no orientation is applied.
       mark: what `image_files.read_mark` returned of the file.
+      instances: the map of instances of the pair whose first file this is; None without one.
     """
 
     shard: Path
@@ -43,6 +44,7 @@ class ShardFile:
     name: str
     header: tuple[Any, ...]
     mark: bytes
+    instances: "ShardFile | None" = None
 
     def __str__(self) -> str:
         return f"{self.shard}, record {self.record} ({self.name})"
@@ -154,10 +156,14 @@ def _read_split(folder: Path, told: Mapping[str, Any]) -> ShardedSplit:
     for shard in told["shards"]:
         _check_shard(folder / shard["name"], shard["bytes"])
     places = [folder / shard["name"] for shard in told["shards"]]
-    pairs = {
-        name: tuple(ShardFile.from_json(places[shard], file) for file in files)
-        for name, shard, files in told["pairs"]
-    }
+    has_instances = told.get("instances", False)
+    pairs = {}
+    for name, shard, listed in told["pairs"]:
+        files = tuple(ShardFile.from_json(places[shard], file) for file in listed)
+        if has_instances:
+            *images, instances = files
+            files = (dataclasses.replace(images[0], instances=instances), *images[1:])
+        pairs[name] = files
     return ShardedSplit(pairs, tuple(told["sides"]), told["label_side"])
 
 

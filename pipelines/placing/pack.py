@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from tfpix2pix.pipelines.base.errors import UserError, explain
-from tfpix2pix.pipelines.base.progress import show_progress, warn
+from tfpix2pix.pipelines.base.progress import show_progress
 from tfpix2pix.pipelines.base.staging import publish, staged_folder, write_file
 from tfpix2pix.pipelines.files.bad_files import report_bad, sift
 from tfpix2pix.pipelines.files.finding import Found, find_splits
@@ -88,9 +88,8 @@ def _pack_split(
     found: Found, split: str, folder: Path, shard_bytes: float, on_bad_image: str
 ) -> dict[str, Any]:
     """Writes the shards of a split, and returns what the manifest tells of it."""
-    pairs = found.pairs
-    if find_instances(pairs):
-        warn(f"{found.place}: maps of instances are not packed; `boundaries` will be those of classes")
+    maps = find_instances(found.pairs) if found.sides else {}
+    pairs = {name: (*files, maps[name]) for name, files in found.pairs.items()} if maps else found.pairs
 
     def examine(name: str) -> list[_Facts]:
         return [_Facts(read_header(file, exif=False), read_mark(file)) for file in pairs[name]]
@@ -115,7 +114,7 @@ def _pack_split(
                     listed.append((name, number, files))
                     bar.update()
             shards.append({"name": shard.name, "records": record, "bytes": offset, "sha256": _digest(shard)})
-    sides = {"sides": found.sides, "label_side": found.label_side}
+    sides = {"sides": found.sides, "label_side": found.label_side, "instances": bool(maps)}
     return {"count": len(listed), **sides, "shards": shards, "pairs": listed}
 
 

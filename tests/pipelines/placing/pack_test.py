@@ -66,6 +66,26 @@ def test_records_are_the_bytes_of_the_files(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("cache_mib", [0, 100])
+def test_maps_of_instances_are_packed_with_their_pairs(tmp_path, cache_mib):
+    folder = _write_folders(tmp_path / "set", train=2)
+    for split in ("train", "val"):
+        for number in range(2):
+            ids = np.random.default_rng(number).integers(0, 2**16, (24, 20 + number, 1), np.uint16)
+            runs.write_image(folder / split / "instances" / f"{number}.png", ids)
+    assert pack_shards(folder, tmp_path / "shards", shard_mib=0.005) == {"train": 2, "val": 2}
+    task = make_task("pairs", boundaries=True)
+    files, shards = (_open(place, cache_mib=cache_mib, task=task) for place in (folder, tmp_path / "shards"))
+    assert shards.has_instances and shards.content == files.content
+    for index in range(2):
+        for image, expected in zip(
+            *(each.read(tf.constant(index, tf.int64)) for each in (shards, files)), strict=True
+        ):
+            np.testing.assert_array_equal(image, expected)
+    # A training without boundaries takes the pairs as if there were no maps.
+    assert len(_open(tmp_path / "shards", cache_mib=cache_mib).read(tf.constant(0, tf.int64))) == 2
+
+
 @pytest.mark.parametrize(("suffix", "cache_mib"), [(".png", 0), (".tif", 0), (".npy", 0), (".png", 100)])
 def test_training_sees_the_same_bits_in_the_same_order(tmp_path, suffix, cache_mib):
     folder = _write_folders(tmp_path / "set", suffix)
