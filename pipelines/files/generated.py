@@ -1,5 +1,6 @@
 """Pairs that come from no files: a function draws them."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,11 @@ from tfpix2pix.pipelines.files.pair_files import Images
 from tfpix2pix.pipelines.files.sources import Source, check_choices
 from tfpix2pix.pipelines.synthetic.facades import draw_pair, pair_index
 from tfpix2pix.pipelines.tasks.tasks import Task
+
+# Pairs of up to this many pixels are kept in memory, the last `_KEPT_PAIRS` of them, 0.1 GB at most: a
+# training, its scores and its sheets of pictures ask for the same ones.
+_KEPT_PX = 150 * 150
+_KEPT_PAIRS = 512
 
 
 def open_synthetic(
@@ -49,7 +55,9 @@ def open_synthetic(
 
     def draw_images(name: str) -> tuple[Images, ...]:
         example = int(name.removeprefix(f"{split}_"))
-        pair = draw(seed, pair_index(split, example), image_size)
+        keeps = image_size[0] * image_size[1] <= _KEPT_PX
+        arguments = seed, pair_index(split, example), tuple(image_size)
+        pair = _draw_once(draw, *arguments) if keeps else draw(*arguments)
         if task.from_photos:
             return (task.draw_input(pair.photo), pair.photo) if task.draw_input else (pair.photo,)
         images = (pair.photo, pair.label_map)[:: 1 if direction == "AtoB" else -1]
@@ -60,3 +68,13 @@ def open_synthetic(
     sides = [np.stack(side) for side in zip(*pairs.values(), strict=True)]
     has_instances = task.has_instances and len(sides) > 2
     return Source(tuple(pairs), read_copies(sides), task.channels, task=task, has_instances=has_instances)
+
+
+@functools.lru_cache(_KEPT_PAIRS)
+def _draw_once(draw: Callable[..., Any], seed: int, index: int, image_size: tuple[int, int]) -> Any:
+    """Returns what `draw` draws; nobody may write into it."""
+    pair = draw(seed, index, image_size)
+    for image in pair:
+        if image is not None:
+            image.flags.writeable = False
+    return pair

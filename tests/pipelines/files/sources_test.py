@@ -406,6 +406,25 @@ def test_a_generated_dataset_is_an_entry_with_the_function_that_draws_it():
     np.testing.assert_array_equal(label_map, np.full((4, 6, 3), 252))
 
 
+def test_small_generated_pairs_are_drawn_once_and_a_change_of_one_reaches_no_other():
+    drawn = []
+
+    def draw_pair(seed, index, image_size) -> facades.SyntheticPair:
+        drawn.append((index, *image_size))
+        photo = np.full((*image_size, 3), index, np.uint8)
+        return facades.SyntheticPair(photo, photo[..., 0], photo)
+
+    for image_size in ((4, 6), (4, 6), (2, 6), (200, 200), (200, 200)):
+        for direction in ("AtoB", "BtoA"):
+            source = generated.open_synthetic("train", direction, 2, image_size, draw=draw_pair)
+            photo = _read_all(source)[1][0]
+            assert (photo == 3).all() and photo.shape == (*image_size, 3)
+            photo[:] = 0
+    small, large = ([each for each in drawn if (each[1] == 200) is is_large] for is_large in (False, True))
+    assert sorted(small) == [(0, 2, 6), (0, 4, 6), (3, 2, 6), (3, 4, 6)]
+    assert len(large) == 8
+
+
 def test_synthetic_pairs_have_the_channels_that_are_asked_for():
     photo, label_map = _read_all(generated.open_synthetic("val", "AtoB", 1, (32, 32)))[0]
     for channels in ((1, 3), (3, 1), (1, 1)):
