@@ -30,6 +30,31 @@ tf.config.set_logical_device_configuration(
 )
 
 
+# Modules of tests that take longest, below tests/ and without _test.py. They begin first, so that no worker
+# waits for another one at the end; `make test-durations` shows which they are.
+LONGEST = (
+    "notebook",
+    "reproduce/grid",
+    "train/multiworker",
+    "extending",
+    "export/saved_model",
+    "meanings",
+    "one_hot",
+    "export/files/export_file",
+    "train/training",
+    "boundaries",
+    "readme",
+    "quickstart",
+    "train/stages",
+    "model/pix2pix",
+    "exactness",
+    "train/tasks",
+    "export/latent",
+    "study/browser",
+    "web/demo/page",
+)
+
+
 class _LeftOut(pytest.Module):
     """A module of tests that is not imported; it counts as one skipped test, with a reason."""
 
@@ -46,6 +71,12 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
     if IS_KERAS_3 or _tested(module_path) not in LEFT_OUT:
         return None
     return _LeftOut.from_parent(parent, path=module_path)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Lets the longest modules begin first; pytest-xdist keeps the order with --no-loadscope-reorder."""
+    place = {module: number for number, module in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(_tested(item.path), len(LONGEST)))
 
 
 @pytest.fixture(scope="session")
