@@ -49,12 +49,13 @@ def serve_model(
     origin = origin_of_translator(translator)
     sheet = describe_input(origin, kind)
     painter = LocalPainter(translator, limits.max_pixels)
+    offered = read_examples(origin, sheet) if examples else ()
     if is_warm:
-        painter.warm_up(sheet.size)
+        painter.warm_up(sheet.size, offered[0].contents if offered else None)
     app = make_demo(
         painter,
         sheet,
-        read_examples(origin, sheet) if examples else (),
+        offered,
         limits,
         card=describe_translator(translator, model, origin),
     )

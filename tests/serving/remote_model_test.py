@@ -100,7 +100,7 @@ def test_metadata_and_status(connect, protocol):
     model = connect(protocol, "probe")
     assert model.read_status() == {7: "AVAILABLE", 8: "AVAILABLE"}
     signatures = model.read_signatures()
-    assert set(signatures) == {"serving_default", "serving_default_seeded", "mix"}
+    assert set(signatures) == {"serving_default", "serving_default_seeded", "serving_default_latent", "mix"}
     assert signatures["mix"].inputs == {
         "values": TensorSpec("DT_FLOAT", (None, 2)),
         "counts": TensorSpec("DT_INT32", (None,)),
@@ -116,6 +116,21 @@ def test_a_noise_seed_asks_the_seeded_signature(connect, protocol):
     assert model.translate([b"a"], "serving_default_seeded", noise_seed=6) == [as_picture(b"a6")]
     with pytest.raises(UsageError, match=r"has no signature mix_seeded; it has .*serving_default_seeded"):
         model.translate([b"a"], "mix", noise_seed=1)
+
+
+@BOTH
+def test_a_latent_vector_asks_the_latent_signature(connect, protocol):
+    model = connect(protocol, "probe")
+    assert model.translate([b"a", b"b"], latent=[0.5, -1]) == [
+        as_picture(b"a0 0.5,-1.0"),
+        as_picture(b"b0 0.5,-1.0"),
+    ]
+    each = model.translate([b"a", b"b"], noise_seed=3, latent=[[1, 2], [3, 4]])
+    assert each == [as_picture(b"a3 1.0,2.0"), as_picture(b"b3 3.0,4.0")]
+    with pytest.raises(UsageError, match=r"has no signature mix_latent.*only a model with a latent vector"):
+        model.translate([b"a"], "mix", latent=[0.5, -1])
+    with pytest.raises(UsageError, match="latent"):
+        model.translate([b"a"], latent=[0.5, -1, 3])
 
 
 @BOTH

@@ -3,18 +3,17 @@
 import random
 import re
 import threading
-import urllib.parse
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from tfpix2pix.export.names import DEFAULT_SIGNATURE, SEEDED
+from tfpix2pix.export.names import DEFAULT_SIGNATURE, LATENT, LATENT_VECTOR, SEEDED
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.serving.arguments import prepare_inputs
-from tfpix2pix.serving.rest_transport import RestTransport
-from tfpix2pix.serving.transport import STRING, Signature, Status, Transport, TransportError
+from tfpix2pix.serving.schemes import open_transport
+from tfpix2pix.serving.transport import STRING, Signature, Status, TransportError
 
 # A whole PNG file begins and ends with these bytes.
 PNG_START = b"\x89PNG\r\n\x1a\n"
@@ -95,7 +94,7 @@ class RemoteModel:
         self.version = version
         self._retries = retries
         self._notify = notify
-        self._transport = _open_transport(url, model, version, timeout_sec, headers or {}, row_format)
+        self._transport = open_transport(url, model, version, timeout_sec, headers or {}, row_format)
         self._signatures: dict[str, Signature] | None = None
         self._is_out = False
         self._closed = threading.Event()
@@ -156,6 +155,7 @@ class RemoteModel:
         signature: str = DEFAULT_SIGNATURE,
         noise_seed: int | None = None,
         samples: Sequence[int] | None = None,
+        latent: npt.ArrayLike | None = None,
     ) -> list[bytes]:
         """Translates image files.
 
@@ -166,6 +166,8 @@ class RemoteModel:
             it, and not on the batch. None leaves the noise to the server.
           samples: which one of the many outputs that one `noise_seed` gives, from 0, for each image. None
             takes the first one of each.
+          latent: the latent vector of all images, [latent_size], or of each, [B, latent_size]; for a model
+            that has one. None leaves it to `noise_seed`.
 
         Returns:
           Contents of PNG files, in the order of `images`.
@@ -175,12 +177,18 @@ class RemoteModel:
           ServingError: when the server refuses, fails, cannot be reached, or answers with what are not as
             many whole PNG files.
         """
-        if noise_seed is not None and not signature.endswith(SEEDED):
+        if latent is not None:
+            noise_seed, signature = noise_seed or 0, signature.removesuffix(SEEDED) + LATENT
+        elif noise_seed is not None and not signature.endswith(SEEDED):
             signature += SEEDED
         found = self._find_signature(signature)
         files = [name for name, spec in found.inputs.items() if spec.dtype == STRING]
         pictures = [name for name, spec in found.outputs.items() if spec.dtype == STRING]
-        seeds = [name for name in found.inputs if name not in files]
+        seeds = [
+            name
+            for name in found.inputs
+            if name not in (*files, *([LATENT_VECTOR] if latent is not None else []))
+        ]
         if len(files) != 1 or len(pictures) != 1 or (seeds != [] and noise_seed is None) or len(seeds) > 1:
             raise UsageError(
                 f"{signature} of {self._title} takes {_join(sorted(found.inputs))} and returns "
@@ -191,6 +199,9 @@ class RemoteModel:
             seed = (noise_seed or 0) & 0xFFFFFFFF
             rows = [(seed, sample) for sample in samples or [0] * len(images)]
             inputs[seeds[0]] = np.array(rows, np.uint32).view(np.int32)
+        if latent is not None:
+            vectors = np.asarray(latent, np.float32)
+            inputs[LATENT_VECTOR] = np.broadcast_to(vectors, (len(images), vectors.shape[-1]))
         contents = self.predict(inputs, signature)[pictures[0]]
         if contents.shape != (len(images),) or not all(map(_is_picture, contents)):
             raise ServingError("DATA_LOSS", f"{self._title} did not answer with {len(images)} PNG images")
@@ -208,6 +219,8 @@ class RemoteModel:
         hint = ""
         if name.endswith(SEEDED):
             hint = "; leave the noise seed out, or export the model again"
+        if name.endswith(LATENT):
+            hint = "; only a model with a latent vector takes one"
         raise UsageError(f"{self._title} has no signature {name}; it has {_join(sorted(signatures))}{hint}")
 
     def _insist(self, ask: Callable[[], Result]) -> Result:
@@ -256,33 +269,6 @@ def _is_picture(contents: object) -> bool:
 def draw_delay_sec(attempt: int) -> float:
     """Returns how long to wait after an attempt, whose number counts from 0."""
     return min(LONGEST_DELAY_SEC, FIRST_DELAY_SEC * 2**attempt) * random.uniform(0.5, 1)
-
-
-def _open_transport(
-    url: str,
-    model: str,
-    version: int | str | None,
-    timeout_sec: float,
-    headers: Mapping[str, str],
-    row_format: bool,
-) -> Transport:
-    try:
-        parts = urllib.parse.urlsplit(url)
-        is_complete = parts.hostname and (parts.port or parts.scheme in ("http", "https"))
-    except ValueError:
-        is_complete = False
-    if not is_complete or parts.scheme not in ("http", "https", "grpc", "grpcs"):
-        raise UsageError(f"a server's URL is http://HOST:8501 or grpc://HOST:8500. Received: {url}")
-    if parts.username is not None or parts.password is not None:
-        raise UsageError(
-            f"a server's URL holds no user and no password, which messages would show: give "
-            f"{parts.scheme}://{parts.netloc.rpartition('@')[2]} as `url`, and `headers` or `token_file`"
-        )
-    if parts.scheme in ("http", "https"):
-        return RestTransport(parts, model, version, timeout_sec, headers, row_format)
-    from tfpix2pix.serving.grpc_transport import GrpcTransport  # It needs an extra.
-
-    return GrpcTransport(parts, model, version, timeout_sec, headers)
 
 
 def _first_line(detail: str) -> str:

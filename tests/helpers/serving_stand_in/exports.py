@@ -44,6 +44,18 @@ class Probe(tf.Module):
     def echo_seeded(self, image_bytes, noise_seed):
         return {"image_bytes": PNG_START + image_bytes + tf.strings.as_string(noise_seed[:, 0]) + PNG_END}
 
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None], tf.string),
+            tf.TensorSpec([None, 2], tf.int32),
+            tf.TensorSpec([None, 2], name="latent"),
+        ]
+    )
+    def echo_latent(self, image_bytes, noise_seed, latent):
+        vectors = tf.strings.reduce_join(tf.strings.as_string(latent, 1), 1, separator=",")
+        text = image_bytes + tf.strings.as_string(noise_seed[:, 0]) + " " + vectors
+        return {"image_bytes": PNG_START + text + PNG_END}
+
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def echo(self, image_bytes):
         return {"image_bytes": PNG_START + image_bytes + "v" + self.version + PNG_END}
@@ -83,6 +95,7 @@ def export_once() -> Path:
         signatures = {
             "serving_default": probe.echo,
             "serving_default_seeded": probe.echo_seeded,
+            "serving_default_latent": probe.echo_latent,
             "mix": probe.mix,
         }
         tf.saved_model.save(probe, str(folder / "probe" / str(version)), signatures=signatures)

@@ -3,7 +3,8 @@
 GET  /                      the page
 GET  /api/model             what the model takes, as JSON
 GET  /api/examples/{place}  a PNG file
-POST /api/translate?page=...&noise_seed=0&samples=4   takes an image file, returns PNG files in base64
+POST /api/translate?page=...&noise_seed=0&samples=4   takes an image file, returns PNG files in base64;
+     &latent=0.1,-0.7,...   with this latent vector, where the model has one
 """
 
 import base64
@@ -13,6 +14,7 @@ import time
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from fastapi import FastAPI, HTTPException, Path, Query, Request
 from starlette.responses import Response
 
@@ -20,6 +22,7 @@ from tfpix2pix.web.application import add_files, add_page, make_application
 from tfpix2pix.web.demo.about import Fact
 from tfpix2pix.web.demo.input import Example, Sheet
 from tfpix2pix.web.demo.models import BadPictureError, Painter, UnavailableError
+from tfpix2pix.web.demo.styles import draw_latents, read_latent
 from tfpix2pix.web.limits import RateLimit
 from tfpix2pix.web.work import WorkQueue
 
@@ -74,6 +77,7 @@ def make_demo(
     description = {
         **_describe(sheet, examples, limits),
         "has_noise": painter.has_noise,
+        "style": dataclasses.asdict(painter.style) if painter.style else None,
         "card": [dataclasses.asdict(fact) for fact in card],
     }
     queue = WorkQueue(limits.max_waiting)
@@ -96,13 +100,15 @@ def make_demo(
         noise_seed: Annotated[int, Query(ge=-(2**31), lt=2**32)] = 0,
         samples: Literal["1", "4"] = "1",
         page: Annotated[str, Query(pattern="^[0-9a-f]{0,32}$")] = "",
+        latent: Annotated[str, Query(max_length=10_000)] = "",
     ) -> dict[str, Any]:
         of_address.check(request)
         of_page.check(request, page)
+        vector = _read_latent(painter, latent)
         contents = await request.body()
 
         def work() -> dict[str, Any]:
-            return _translate(painter, contents, noise_seed, int(samples))
+            return _translate(painter, contents, noise_seed, int(samples), vector)
 
         return await queue.run(request, work, page)
 
@@ -113,18 +119,34 @@ def _make_rate(per_sec: float) -> RateLimit:
     return RateLimit(per_sec, max(1, round(per_sec * BURST_SEC)))
 
 
-def _translate(painter: Painter, contents: bytes, noise_seed: int, samples: int) -> dict[str, Any]:
+def _read_latent(painter: Painter, text: str) -> np.ndarray | None:
+    if not text:
+        return None
+    vector = read_latent(text, painter.style.size) if painter.style else None
+    if vector is None:
+        wanted = f"{painter.style.size} numbers with commas between them" if painter.style else "none"
+        raise HTTPException(400, f"The latent vector of this model is {wanted}.")
+    return vector
+
+
+def _translate(
+    painter: Painter, contents: bytes, noise_seed: int, samples: int, latent: np.ndarray | None
+) -> dict[str, Any]:
     start = time.monotonic()
     try:
-        pictures = painter.translate(contents, noise_seed, samples)
+        pictures = painter.translate(contents, noise_seed, samples, latent)
     except BadPictureError as error:
         raise HTTPException(400, str(error)) from error
     except UnavailableError as error:
         raise HTTPException(503, str(error), {"Retry-After": "5"}) from error
-    return {
+    answer = {
         "pictures": [base64.b64encode(picture).decode() for picture in pictures],
         "model_sec": round(time.monotonic() - start, 4),
     }
+    if painter.style is None:
+        return answer
+    drawn = draw_latents(noise_seed, samples, painter.style.size) if latent is None else [latent] * samples
+    return {**answer, "latents": [[round(float(value), 3) for value in vector] for vector in drawn]}
 
 
 def _describe(sheet: Sheet, examples: Sequence[Example], limits: Limits) -> dict[str, Any]:

@@ -6,7 +6,9 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
+from tfpix2pix.export.names import DEFAULT_SIGNATURE, LATENT, LATENT_VECTOR
 from tfpix2pix.networks.inference import sample_seed
+from tfpix2pix.networks.latent import attach_latent
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.files.headers_in_graph import has_too_many_scans, parse_header_in_graph
 from tfpix2pix.pipelines.files.image_headers import JPEG_SCAN, JPEG_START, MAX_JPEG_SCANS
@@ -14,6 +16,7 @@ from tfpix2pix.pipelines.labels.label_files import decode_picture
 from tfpix2pix.pipelines.tasks.transforms import to_uint8, to_unit_range
 from tfpix2pix.serving.remote_model import RemoteModel, ServingError
 from tfpix2pix.translate.translator import Translator
+from tfpix2pix.web.demo.styles import Style, find_style
 
 # The numbers of channels that a browser can send, and that it can show.
 _IN, _OUT = (1, 3, 4), (1, 2, 3, 4)
@@ -35,27 +38,37 @@ class Painter(Protocol):
       title: what the model is called, for people.
       max_pixels: the largest number of pixels of an input.
       has_noise: whether the seed of the noise matters; True until `warm_up` has found out.
+      style: the latent vector, which `warm_up` finds; None where there is none, or it is not known.
     """
 
     title: str
     max_pixels: int
     has_noise: bool
+    style: Style | None
 
-    def translate(self, contents: bytes, noise_seed: int, samples: int) -> list[bytes]:
+    def translate(
+        self, contents: bytes, noise_seed: int, samples: int, latent: np.ndarray | None = None
+    ) -> list[bytes]:
         """Translates an image file into as many PNG files as samples are wanted.
 
         Args:
           contents: contents of a JPEG, PNG or BMP file.
           noise_seed: any integer, of which the lower 32 bits count.
           samples: number of outputs, at least 1.
+          latent: the latent vector of all outputs, float32 [size]; None draws one for each.
 
         Raises:
           BadPictureError: when the file cannot be used.
           UnavailableError: when the model is on a server that does not answer.
         """
 
-    def warm_up(self, size: tuple[int, int]) -> None:
-        """Translates a picture of (height, width) px with two seeds, so that nobody waits for compilation."""
+    def warm_up(self, size: tuple[int, int], example: bytes | None = None) -> None:
+        """Translates a picture of (height, width) px with two seeds, so that nobody waits for compilation.
+
+        Args:
+          size: of the pictures that people make.
+          example: such a picture, a PNG file, by which styles are compared; None takes random pixels.
+        """
 
 
 class _Painter:
@@ -63,6 +76,7 @@ class _Painter:
         self.title = title
         self.max_pixels = max_pixels
         self.has_noise = True
+        self.style: Style | None = None
         # Traced once, because reading the header of a JPEG is a loop.
         self._read_header = tf.function(
             parse_header_in_graph, [tf.TensorSpec([], tf.string)], autograph=False
@@ -107,25 +121,41 @@ class LocalPainter(_Painter):
             )
         self._side = translator.meaning.input
         self._generate = translator.generate_pictures
+        self._latent_size = translator.latent_size
 
-    def translate(self, contents: bytes, noise_seed: int, samples: int) -> list[bytes]:
+    def translate(
+        self, contents: bytes, noise_seed: int, samples: int, latent: np.ndarray | None = None
+    ) -> list[bytes]:
         """Translates an image file, as `Painter` says."""
         self.check(contents)
+        picture, seeds = self._decode(contents), _stack_seeds(noise_seed, samples)
+        if latent is not None:
+            seeds = attach_latent(seeds, np.stack([latent] * samples))
         try:
-            decoded = decode_picture(tf.constant(contents), self._channels, self._side)
-            picture = self._task.add_instances(to_unit_range(decoded))
-        except (tf.errors.OpError, ValueError) as error:
-            raise BadPictureError("The image is damaged or cut short.") from error
-        try:
-            generated = self._generate(tf.stack([picture] * samples), _stack_seeds(noise_seed, samples))
+            generated = self._generate(tf.stack([picture] * samples), seeds)
         except tf.errors.ResourceExhaustedError as error:
             raise BadPictureError("The image is too large for the memory there is.") from error
         return [tf.io.encode_png(image).numpy() for image in to_uint8(generated)]
 
-    def warm_up(self, size: tuple[int, int]) -> None:
+    def _decode(self, contents: bytes) -> tf.Tensor:
+        try:
+            decoded = decode_picture(tf.constant(contents), self._channels, self._side)
+            return self._task.add_instances(to_unit_range(decoded))
+        except (tf.errors.OpError, ValueError) as error:
+            raise BadPictureError("The image is damaged or cut short.") from error
+
+    def warm_up(self, size: tuple[int, int], example: bytes | None = None) -> None:
         """Translates a picture, as `Painter` says."""
         contents = _draw_picture(size, self._channels)
         self.has_noise = self.translate(contents, 0, 1) != self.translate(contents, 1, 1)
+        if self._latent_size:
+            picture = self._decode(example or contents)
+
+            def generate(latent: np.ndarray) -> np.ndarray:
+                seeds = attach_latent(_stack_seeds(0, 1), latent[None])
+                return self._generate(picture[None], seeds)[0].numpy()
+
+            self.style = find_style(lambda latents: np.stack(list(map(generate, latents))), self._latent_size)
 
 
 class RemotePainter(_Painter):
@@ -144,24 +174,40 @@ class RemotePainter(_Painter):
         super().__init__(f"{name} at {url}", max_pixels)
         self._model = RemoteModel(url, name, retries=1)
 
-    def translate(self, contents: bytes, noise_seed: int, samples: int) -> list[bytes]:
+    def translate(
+        self, contents: bytes, noise_seed: int, samples: int, latent: np.ndarray | None = None
+    ) -> list[bytes]:
         """Translates an image file, as `Painter` says."""
         self.check(contents)
         try:
-            return self._ask(contents, noise_seed, samples)
+            return self._ask(contents, noise_seed, samples, latent)
         except ServingError as error:
             _LOG.warning("%s", error)
             if error.code == "INVALID_ARGUMENT":
                 raise BadPictureError("The model refused the image; it may be damaged.") from error
             raise UnavailableError("The server that has the model does not answer.") from error
 
-    def _ask(self, contents: bytes, noise_seed: int, samples: int) -> list[bytes]:
-        return self._model.translate([contents] * samples, noise_seed=noise_seed, samples=range(samples))
+    def _ask(
+        self, contents: bytes, noise_seed: int, samples: int, latent: np.ndarray | None = None
+    ) -> list[bytes]:
+        images, numbers = [contents] * samples, range(samples)
+        return self._model.translate(images, noise_seed=noise_seed, samples=numbers, latent=latent)
 
-    def warm_up(self, size: tuple[int, int]) -> None:
+    def warm_up(self, size: tuple[int, int], example: bytes | None = None) -> None:
         """Translates a picture, as `Painter` says. Errors of the server pass as they are."""
         contents = _draw_picture(size, 3)
         self.has_noise = self._ask(contents, 0, 1) != self._ask(contents, 1, 1)
+        signature = self._model.read_signatures().get(DEFAULT_SIGNATURE + LATENT)
+        shape = signature.inputs[LATENT_VECTOR].shape if signature else None
+        if shape is None or not shape[1]:
+            return
+
+        def generate(latent: np.ndarray) -> np.ndarray:
+            return (
+                tf.io.decode_png(self._ask(example or contents, 0, 1, latent)[0]).numpy().astype(np.float32)
+            )
+
+        self.style = find_style(lambda latents: np.stack(list(map(generate, latents))), shape[1])
 
 
 def _stack_seeds(noise_seed: int, samples: int) -> tf.Tensor:

@@ -66,7 +66,7 @@ def open_demo(
     sheet = describe_input(origin, kind, palette)
     _check_max_pixels(limits.max_pixels, sheet.size)
     offered = read_examples(origin, sheet) if examples else ()
-    painter.warm_up(sheet.size)
+    painter.warm_up(sheet.size, offered[0].contents if offered else None)
     return make_demo(painter, sheet, offered, limits, allowed_hosts, card), painter.title
 
 

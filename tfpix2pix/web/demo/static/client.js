@@ -11,7 +11,7 @@ const LONGEST_WAIT_SEC = 8;
 export class Client {
   /**
    * @param {(pictures: Blob[], question: object) => Promise<void>} show - called for every answer, with the
-   *   question and its `input`, a Blob
+   *   question, its `input`, a Blob, and the answer's `latents`
    * @param {(state: string, detail: object) => void} report - "waiting"; "done" {modelSec, totalSec}: the newest
    *   question's pictures are shown; "slow" {text}: an answer is still awaited; "busy" and "away" {text}, tried
    *   again by itself; "refused" {text}; "cancelled"
@@ -26,7 +26,7 @@ export class Client {
     this.earliestMs = 0; // of the next question
   }
 
-  /** @param {{encode: () => Promise<Blob>, noiseSeed: number, samples: number}} question - to be answered soon */
+  /** @param {{encode: () => Promise<Blob>, noiseSeed: number, samples: number, latent: ?number[]}} question - to be answered soon */
   ask(question) {
     this.newest = question;
     this.report("waiting", {});
@@ -82,7 +82,7 @@ export class Client {
     if (status === 200 && answer.pictures) {
       const totalSec = (performance.now() - start) / 1000;
       // Shown before anything else is asked: pictures never change places.
-      await this.show(answer.pictures.map(decode), { ...question, input });
+      await this.show(answer.pictures.map(decode), { ...question, input, latents: answer.latents });
       this.reportEnd("done", { modelSec: answer.model_sec, totalSec });
       return 0;
     }
@@ -105,8 +105,9 @@ export class Client {
   }
 
   /** Returns what came back; rejects when nothing did. */
-  async send({ noiseSeed, samples }, input, asking) {
-    const address = `api/translate?page=${PAGE}&noise_seed=${noiseSeed}&samples=${samples}`;
+  async send({ noiseSeed, samples, latent }, input, asking) {
+    const style = latent ? `&latent=${latent}` : "";
+    const address = `api/translate?page=${PAGE}&noise_seed=${noiseSeed}&samples=${samples}${style}`;
     const headers = { "Content-Type": "image/png" };
     this.earliestMs = performance.now() + this.gapMs;
     const timeout = setTimeout(() => asking.abort(), TIMEOUT_MS);

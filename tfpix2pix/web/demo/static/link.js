@@ -1,4 +1,4 @@
-// A drawing in the address: #size=256x256&seed=7&example=b12&ops=...
+// A drawing in the address: #size=256x256&seed=7&example=b12&ops=..., and style=0.1,-0.7,... where somebody chose one
 
 import { decodeOperations, encodeOperations } from "./operations.js";
 
@@ -12,10 +12,11 @@ export function readSeed(text) {
 }
 
 /** Returns the fragment that reproduces a document; null when it begins with somebody's own photo. */
-export function writeLink({ width, height, base, operations }, { seed, isFour }) {
+export function writeLink({ width, height, base, operations }, { seed, isFour }, latent = null) {
   if (base.kind === "photo") return null;
   const fields = new URLSearchParams({ size: `${width}x${height}`, seed });
   if (isFour) fields.set("samples", 4);
+  if (latent) fields.set("style", latent.join(","));
   if (base.kind === "example") fields.set("example", base.name);
   if (operations.length) fields.set("ops", encodeOperations(operations));
   return `#${fields}`;
@@ -23,7 +24,7 @@ export function writeLink({ width, height, base, operations }, { seed, isFour })
 
 /**
  * Reads a fragment.
- * @returns {{operations, seed, isFour, example} | null} null for an empty one
+ * @returns {{operations, seed, isFour, example, latent} | null} null for an empty one
  * @throws {Error} with a sentence, for one that is not of this model
  */
 export function readLink(fragment, model) {
@@ -43,7 +44,9 @@ export function readLink(fragment, model) {
     throw new Error(`The link begins with the example ${example}, which this server does not have.`);
   const seed = readSeed(fields.get("seed") ?? "0");
   if (seed === null) throw new Error(`The link's seed is ${fields.get("seed").slice(0, 30)}. ${SEED_RULE}`);
-  return { operations, example, seed, isFour: fields.get("samples") === "4" };
+  const latent = fields.has("style") && model.style ? fields.get("style").split(",").map(Number) : null;
+  if (latent && (latent.length !== model.style.size || !latent.every((value) => Math.abs(value) <= 10))) throw damaged;
+  return { operations, example, seed, isFour: fields.get("samples") === "4", latent };
 }
 
 function isPossible({ colour, size = 1, points }, { width, height, colours }) {

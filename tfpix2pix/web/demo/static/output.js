@@ -4,9 +4,10 @@ export class Output {
   /**
    * @param {HTMLElement} place - of the figures
    * @param {{width: number, height: number}} size - px, until there is a picture
+   * @param {(latent: number[]) => void} keep - called with the latent vector of a sample that somebody wants to keep
    */
-  constructor(place, { width, height }) {
-    Object.assign(this, { place, width, height });
+  constructor(place, { width, height }, keep) {
+    Object.assign(this, { place, width, height, keep });
     this.urls = [];
     this.empty = place.firstElementChild;
     this.clear();
@@ -22,12 +23,13 @@ export class Output {
   }
 
   /** Shows pictures, and keeps the input that they were made of as `input`, an image. */
-  async show(pictures, { input, noiseSeed, width, height }) {
+  async show(pictures, { input, noiseSeed, latents, width, height }) {
     const before = this.urls;
     const urls = (this.urls = [input, ...pictures].map((picture) => URL.createObjectURL(picture)));
     const [shownInput, ...images] = urls.map((src) => Object.assign(new Image(width, height), { src }));
     shownInput.alt = "The input of this output";
     const figures = images.map((image, place) => makeFigure(image, images.length > 1 ? place + 1 : 0, noiseSeed));
+    if (latents && images.length > 1) figures.forEach((figure, place) => figure.append(this.makeKeep(place + 1, latents[place])));
     this.place.classList.toggle("four", images.length > 1);
     this.place.style.aspectRatio = `${width} / ${height}`;
     // In one go once they are decoded: no flicker between two pictures.
@@ -37,6 +39,14 @@ export class Output {
       this.place.replaceChildren(...figures);
     }
     this.release(before);
+  }
+
+  makeKeep(number, latent) {
+    const button = Object.assign(document.createElement("button"), { type: "button", className: "keep", textContent: "Keep" });
+    button.title = `Keep the style of sample ${number} and draw on`;
+    button.setAttribute("aria-label", button.title);
+    button.addEventListener("click", () => this.keep(latent));
+    return button;
   }
 
   /** Whether one picture is shown, and not four samples. */

@@ -11,6 +11,7 @@ import { Output, save } from "./output.js";
 import { acceptImages, Camera, readImage } from "./photos.js";
 import { encodePng } from "./png.js";
 import { Settings } from "./settings.js";
+import { StylePad } from "./style.js";
 import { Tools } from "./tools.js";
 import { LEADS, TITLES } from "./words.js";
 
@@ -26,10 +27,20 @@ export class Page {
     this.tools = new Tools(model, { ...elements, sizeLabel: $("size-label") }, say);
     this.documents = new Documents(model, () => Number($("photo-size").value));
     const seedElements = { slider: $("seed"), number: $("seed-number"), problem: $("seed-problem") };
-    this.settings = new Settings({ ...seedElements, four: $("four") }, () => (this.translate(), this.keepLinkSoon()));
-    this.output = new Output($("pictures"), model);
+    const changed = () => (this.translate(), this.keepLinkSoon());
+    // Another seed, or four samples, draw another style.
+    this.settings = new Settings({ ...seedElements, four: $("four") }, () => (this.style.choose(null), changed()));
+    const padElements = { box: $("style"), pad: $("pad"), knob: $("knob"), free: $("style-free") };
+    Object.assign(padElements, { across: $("style-across"), up: $("style-up") });
+    this.style = new StylePad(padElements, model.style, () => (this.settings.show(this.settings.seed, false), changed()));
+    const keep = (latent) => (this.style.choose(latent), this.settings.show(this.settings.seed, false), changed());
+    this.output = new Output($("pictures"), model, keep);
     this.comparison = new Comparison({ button: $("compare"), layer: $("comparison"), slider: $("split") });
-    const show = async (pictures, question) => (await this.output.show(pictures, question), this.showActions());
+    const show = async (pictures, question) => {
+      await this.output.show(pictures, question);
+      if (question.latents) this.style.learn(question.latents[0]);
+      this.showActions();
+    };
     const report = (state, detail) => this.report(state, detail);
     this.client = new Client(show, report, model.requests_per_sec);
     this.easel = new Easel($("canvas"), $("cursor"), {
@@ -197,7 +208,10 @@ export class Page {
     if (!link) return null;
     const { turn } = this;
     const document = await this.documents.readLink(link);
-    if (turn === this.turn) this.settings.show(link.seed, link.isFour && this.model.has_noise);
+    if (turn === this.turn) {
+      this.settings.show(link.seed, link.isFour && this.model.has_noise);
+      this.style.choose(link.latent);
+    }
     return document;
   }
 
@@ -207,7 +221,7 @@ export class Page {
   }
 
   keepLink() {
-    const link = this.model.kind !== "photo" && writeLink(this.history.current, this.settings);
+    const link = this.model.kind !== "photo" && writeLink(this.history.current, this.settings, this.style.latent);
     $("copy-link").disabled = !link;
     $("copy-link").title = link ? "" : "A link cannot hold your own photo";
     history.replaceState(null, "", link || location.pathname);
@@ -241,7 +255,8 @@ export class Page {
     }
     const { width, height } = this.easel.raster;
     const { seed, isFour } = this.settings;
-    this.client.ask({ encode: () => this.encode(), noiseSeed: seed, samples: isFour ? 4 : 1, width, height });
+    const question = { noiseSeed: seed, samples: isFour ? 4 : 1, latent: this.style.latent, width, height };
+    this.client.ask({ encode: () => this.encode(), ...question });
   }
 
   report(state, { text, modelSec, totalSec }) {
