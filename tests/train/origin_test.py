@@ -1,5 +1,6 @@
 """A new run that starts with the weights of another model: which are taken, and what is refused."""
 
+import dataclasses
 import json
 
 import keras
@@ -14,10 +15,12 @@ from tfpix2pix.export.files.formats import FileOptions
 from tfpix2pix.export.model_card import describe_run
 from tfpix2pix.export.saved_model import export_saved_model
 from tfpix2pix.interop.torch_export import export_weights
+from tfpix2pix.methods.build import build_train_step
 from tfpix2pix.networks.build import build_discriminator, build_generator
 from tfpix2pix.networks.keras_versions import IS_KERAS_3
 from tfpix2pix.networks.variables import weights_of
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.run import checkpoints
 from tfpix2pix.run.generator import load_generator
 from tfpix2pix.train.dry_run import describe_training
 from tfpix2pix.train.origin import read_origin, start_from
@@ -89,6 +92,24 @@ def test_any_checkpoint_of_a_run_can_be_the_origin(run):
         UsageError, match=f"has no checkpoint {step + 1}; `checkpoint` takes latest, best or one"
     ):
         read_origin(f"{run}:{step + 1}")
+
+
+def test_a_run_of_bicyclegan_brings_its_encoder_and_its_second_discriminator(tmp_path, capsys):
+    config = make_config(
+        dataset="synthetic", direction="BtoA", image_size=32, depth=3, base_filters=2, method="bicyclegan",
+        latent_size=3, discriminator_layers=1,
+    )  # fmt: skip
+    run, step = write_run(tmp_path / "run", config), build_train_step(config, total_steps=1)
+    others = {"discriminator_2": step.discriminator_2, "encoder": step.encoder}
+    for network in others.values():
+        network.set_weights([value + 1 for value in network.get_weights()])
+    start_from(read_origin(run), step.generator, step.discriminator, **others)
+    assert "random weights" not in capsys.readouterr().err
+    for name, network in others.items():
+        expected = checkpoints.read_weights(run, 2, name)
+        assert all(np.array_equal(value, expected[key]) for key, value in _weights(network).items())
+    start_from(dataclasses.replace(read_origin(run), others={}), step.generator, step.discriminator, **others)
+    assert "the encoder starts with random weights" in capsys.readouterr().err
 
 
 def test_a_file_of_the_pytorch_reference_brings_its_generator(run, trained, tmp_path):

@@ -15,7 +15,7 @@ from tfpix2pix.interop import torch_detection, torch_files, torch_names
 from tfpix2pix.interop.fetching import fetch
 from tfpix2pix.interop.torch_residual_names import generator_table
 from tfpix2pix.networks.class_channels import ClassChannels
-from tfpix2pix.networks.variables import DISCRIMINATOR, weights_of
+from tfpix2pix.networks.variables import DISCRIMINATOR, DISCRIMINATOR_2, ENCODER, weights_of
 from tfpix2pix.pipelines.base.errors import UsageError, UserError, shorten
 from tfpix2pix.pipelines.base.paths import plain_folder
 from tfpix2pix.pipelines.base.progress import say
@@ -25,6 +25,7 @@ from tfpix2pix.run.generator import weights_name
 from tfpix2pix.train.settings import find_origin_kind, split_origin
 
 Weights = Mapping[str, np.ndarray]
+OTHERS = (DISCRIMINATOR_2, ENCODER)  # networks that only some methods have
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Origin:
       record: what config.json and the model card say of it.
       generator: those of the generator.
       discriminator: those of the discriminator; None where the origin has none.
+      others: those of BicycleGAN's `discriminator_2` and `encoder`, where the origin has them.
       lacks_biases: whether biases that are missing stand for 0, as in the PyTorch reference.
     """
 
@@ -44,6 +46,7 @@ class Origin:
     generator: Weights
     discriminator: Weights | None = None
     lacks_biases: bool = False
+    others: Mapping[str, Weights] = dataclasses.field(default_factory=dict)
 
 
 def read_origin(init_from: str | Path) -> Origin:
@@ -85,7 +88,9 @@ def _read_run(path: Path, checkpoint: str) -> Origin:
     generator, discriminator = (
         checkpoints.read_weights(path, step, name) for name in (weights_name(path), DISCRIMINATOR)
     )
-    return Origin(path, _record(path, "run", dataset=dataset, step=step), generator, discriminator or None)
+    others = {name: checkpoints.read_weights(path, step, name) for name in OTHERS}
+    record = _record(path, "run", dataset=dataset, step=step)
+    return Origin(path, record, generator, discriminator or None, others=others)
 
 
 def _read_saved_model(path: Path) -> Origin:
@@ -130,7 +135,9 @@ def _read_torch(path: Path) -> Origin:
     return Origin(path, _record(path, "torch"), torch_names.to_ours(weights, table), lacks_biases=True)
 
 
-def start_from(origin: Origin, generator: keras.Model, discriminator: keras.Model | None) -> None:
+def start_from(
+    origin: Origin, generator: keras.Model, discriminator: keras.Model | None, **others: keras.Model
+) -> None:
     """Gives new networks the weights of an origin, by name; says what starts anew.
 
     Where the number of channels of the images differs, the convolution that reads or writes
@@ -141,36 +148,46 @@ def start_from(origin: Origin, generator: keras.Model, discriminator: keras.Mode
       origin: the weights.
       generator: the new generator.
       discriminator: the new discriminator; None where the method has none.
+      **others: further new networks, named as in `OTHERS`.
 
     Raises:
       UsageError: if a weight has another shape there, or only one side has it; the message
         names the first one.
     """
-    for model, weights in _match(origin, generator, discriminator):
+    for model, weights in _match(origin, generator, discriminator, others):
         values, anew = _settle(origin, model, weights)
         for name, variable in weights_of(model).items():
             if name in values:
                 variable.assign(values[name])
         for layer, why in anew.items():
             say(f"{layer} of the {model.name} starts with random weights: {why}")
+    missing = [name for name in others if not origin.others.get(name)]
     if discriminator is not None and not origin.discriminator:
-        say(f"the discriminator starts with random weights, as {origin.path} has none")
+        missing.insert(0, DISCRIMINATOR)
+    for name in missing:
+        say(f"the {name} starts with random weights, as {origin.path} has none")
 
 
-def check_fit(origin: Origin, generator: keras.Model, discriminator: keras.Model | None) -> None:
+def check_fit(
+    origin: Origin, generator: keras.Model, discriminator: keras.Model | None, **others: keras.Model
+) -> None:
     """Raises UsageError where `start_from` would; the networks keep their weights, and nothing is said."""
-    for model, weights in _match(origin, generator, discriminator):
+    for model, weights in _match(origin, generator, discriminator, others):
         _settle(origin, model, weights)
 
 
 def _match(
-    origin: Origin, generator: keras.Model, discriminator: keras.Model | None
+    origin: Origin,
+    generator: keras.Model,
+    discriminator: keras.Model | None,
+    others: Mapping[str, keras.Model],
 ) -> list[tuple[keras.Model, Weights]]:
     """Returns the networks that the origin has weights of, with these weights."""
     matched = [(generator, origin.generator)]
     if discriminator is not None and origin.discriminator:
         matched.append((discriminator, origin.discriminator))
-    return matched
+    found = [(model, origin.others.get(name)) for name, model in others.items()]
+    return [*matched, *((model, weights) for model, weights in found if weights)]
 
 
 def _settle(origin: Origin, model: keras.Model, weights: Weights) -> tuple[Weights, dict[str, str]]:

@@ -44,7 +44,7 @@ from tfpix2pix.run.workers import Workers
 from tfpix2pix.train.agreement import check_same_settings, check_same_state
 from tfpix2pix.train.exporting import export_once
 from tfpix2pix.train.fit import check_channels, find_misfit, fit_precision
-from tfpix2pix.train.origin import Origin, check_fit, describe_origin, read_origin, start_from
+from tfpix2pix.train.origin import OTHERS, Origin, check_fit, describe_origin, read_origin, start_from
 from tfpix2pix.train.validation import build_judgement
 
 
@@ -261,7 +261,8 @@ def _build_step(
     else:
         train_step = build_train_step(config, total_steps, generator, palette)
     if origin:
-        start_from(origin, train_step.generator, train_step.discriminator)
+        others = {name: getattr(train_step, name) for name in OTHERS if hasattr(train_step, name)}
+        start_from(origin, train_step.generator, train_step.discriminator, **others)
     if config.ema_decay:
         train_step.keep_average(config.ema_decay)
     if config.remat:
