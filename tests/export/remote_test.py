@@ -1,13 +1,18 @@
 """SavedModels in a store: numbered on, uploaded, deleted, and fetched."""
 
+import dataclasses
+import json
 import shutil
 
 import pytest
 
+from tests.helpers.tiny_run import CONFIG, build_generator
 from tfpix2pix.export.run import known_versions
 from tfpix2pix.export.versions import fetch_model, find_version
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.base.places import url_of
 from tfpix2pix.pipelines.remote.store import Store
+from tfpix2pix.train.exporting import export_once
 
 
 @pytest.fixture
@@ -42,3 +47,10 @@ def test_the_newest_version_is_fetched(models):
     models.write("x/notes.txt", b"")
     with pytest.raises(UsageError, match="neither the folder of a run"):
         find_version(fetch_model(f"{models.url}/x"))
+
+
+def test_a_finished_training_finds_its_export_in_the_store(models, tmp_path):
+    config = dataclasses.replace(CONFIG, dataset="tiny", saved_model_dir=models.url.removesuffix("/tiny"))
+    (tmp_path / "exported.json").write_text(json.dumps({"step": 2, "path": f"{models.url}/10"}))
+    assert url_of(export_once(build_generator(), config, tmp_path, 2)) == f"{models.url}/10"
+    assert {name.partition("/")[0] for name in models.list_files()} == {"9", "10"}
