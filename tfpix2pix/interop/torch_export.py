@@ -153,12 +153,15 @@ def _describe_generator(config: Config) -> Unet | ResidualGenerator:
             f"{' and '.join(_RESNETS)}; pix2pixHD has global and enhancer, and BicycleGAN U-Nets with a "
             "latent vector, with `normalization=plain_instance`"
         )
+    return _describe_unet(config, depth)
+
+
+def _describe_unet(config: Config, depth: int) -> Unet:
+    filters, channels = config.base_filters, (config.input_channels, config.output_channels)
     if config.latent_size:
-        return LatentUnet(
-            depth, config.base_filters, *channels, affine=False, biased=True,
-            latent_size=config.latent_size, latent_at=config.latent_at,
-        )  # fmt: skip
-    return Unet(depth, config.base_filters, *channels, **_norm(config))
+        latent = config.latent_size, config.latent_at
+        return LatentUnet(depth, filters, *channels, False, True, *latent)
+    return Unet(depth, filters, *channels, **_norm(config))
 
 
 def _is_like_hd(config: Config) -> bool:

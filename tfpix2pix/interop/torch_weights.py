@@ -78,6 +78,20 @@ def main(argv: Sequence[str]) -> None:
 def _parse(argv: Sequence[str]) -> dict[str, Any]:
     """Returns the flags. What can be checked without TensorFlow is checked."""
     flag_values = command_line.new_flags()
+    _define_files(flag_values)
+    configs.define_flags(flag_values, _SETTINGS, DEFAULTS)
+    aliases = {"discriminator": "discriminator_file"}
+    command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv, aliases=aliases))
+    values = flag_values.flag_values_dict()
+    older, newer = values.pop("discriminator"), values["discriminator_file"]
+    if older and newer and older != newer:
+        raise UsageError("--discriminator is the older name of --discriminator_file: give one of them")
+    values["discriminator_file"] = newer or older
+    _check(values)
+    return values
+
+
+def _define_files(flag_values: flags.FlagValues) -> None:
     for name, text in (
         (
             "checkpoint",
@@ -109,16 +123,6 @@ def _parse(argv: Sequence[str]) -> dict[str, Any]:
         ("workdir", "Write the networks of the run in this folder for the reference."),
     ):
         flags.DEFINE_string(name, None, text, flag_values=flag_values)
-    configs.define_flags(flag_values, _SETTINGS, DEFAULTS)
-    aliases = {"discriminator": "discriminator_file"}
-    command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv, aliases=aliases))
-    values = flag_values.flag_values_dict()
-    older, newer = values.pop("discriminator"), values["discriminator_file"]
-    if older and newer and older != newer:
-        raise UsageError("--discriminator is the older name of --discriminator_file: give one of them")
-    values["discriminator_file"] = newer or older
-    _check(values)
-    return values
 
 
 def _download(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -74,12 +74,8 @@ def make_demo(
     app = make_application(max_body_bytes=limits.max_bytes, allowed_hosts=allowed_hosts)
     add_page(app, "/", STATIC_FOLDER / "index.html")
     add_files(app, demo=STATIC_FOLDER)
-    description = {
-        **_describe(sheet, examples, limits),
-        "has_noise": painter.has_noise,
-        "style": dataclasses.asdict(painter.style) if painter.style else None,
-        "card": [dataclasses.asdict(fact) for fact in card],
-    }
+    facts = [dataclasses.asdict(fact) for fact in card]
+    description = {**_describe(sheet, examples, limits), **_describe_noise(painter), "card": facts}
     queue = WorkQueue(limits.max_waiting)
     of_page, of_address = (_make_rate(limits.requests_per_sec * pages) for pages in (1, PAGES_PER_ADDRESS))
 
@@ -104,8 +100,7 @@ def make_demo(
     ) -> dict[str, Any]:
         of_address.check(request)
         of_page.check(request, page)
-        vector = _read_latent(painter, latent)
-        contents = await request.body()
+        vector, contents = _read_latent(painter, latent), await request.body()
 
         def work() -> dict[str, Any]:
             return _translate(painter, contents, noise_seed, int(samples), vector)
@@ -147,6 +142,11 @@ def _translate(
         return answer
     drawn = draw_latents(noise_seed, samples, painter.style.size) if latent is None else [latent] * samples
     return {**answer, "latents": [[round(float(value), 3) for value in vector] for vector in drawn]}
+
+
+def _describe_noise(painter: Painter) -> dict[str, Any]:
+    style = dataclasses.asdict(painter.style) if painter.style else None
+    return {"has_noise": painter.has_noise, "style": style}
 
 
 def _describe(sheet: Sheet, examples: Sequence[Example], limits: Limits) -> dict[str, Any]:
