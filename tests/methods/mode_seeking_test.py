@@ -1,12 +1,16 @@
-"""Mode seeking: its number by hand, and a step of pix2pix and of pix2pixHD with it."""
+"""Mode seeking: its number by hand, a step of pix2pix and of pix2pixHD with it, replicas."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tfpix2pix.config.config import make_config
 from tfpix2pix.methods.build import build_train_step
-from tfpix2pix.methods.losses import Translated, mode_seeking
+from tfpix2pix.methods.losses import LossTerm, Translated, mode_seeking
+from tfpix2pix.methods.pix2pix import TrainStep
+from tfpix2pix.networks.discriminators import patch_discriminator
+from tfpix2pix.networks.generators import unet_generator
 from tfpix2pix.networks.latent import draw_normal, with_latent
 
 SETTINGS = {"image_size": 32, "base_filters": 2, "depth": 3, "latent_size": 4}
@@ -82,3 +86,42 @@ def test_samples_move_apart():
     seen = [float(train_step(batch)["mode_seeking_loss"]) for _ in range(12)]
     # Samples are more than five times as far apart as in the beginning.
     assert seen[-1] < seen[0] / 5
+
+
+def _sgd_step() -> TrainStep:
+    """Builds a step of plain gradient descent: Adam would hide a wrong scale of the loss."""
+    keras.utils.set_random_seed(0)
+    kind = {"base_filters": 2, "normalization": "plain_instance"}
+    generator = unet_generator((16, 16), depth=2, dropout_rate=0.5, latent_size=3, **kind)
+    for variable in generator.variables:
+        variable.assign(variable * 5)
+    return TrainStep(
+        generator,
+        patch_discriminator(16, **kind),
+        lambda_l1=1.0,
+        terms={"mode_seeking": LossTerm(0.1, mode_seeking, reads_second_sample=True)},
+        generator_optimizer=keras.optimizers.SGD(0.05),
+        discriminator_optimizer=keras.optimizers.SGD(0.05),
+        global_batch_size=4,
+    )
+
+
+def test_two_replicas_equal_one(mirrored_strategy):
+    draw = np.random.default_rng(0)
+    images = draw.uniform(-1, 1, (2, 2, 4, 16, 16, 3)).astype("float32")
+    seeds = draw.integers(-99, 99, (2, 4, 2)).astype("int32")
+    batches = tf.data.Dataset.from_tensor_slices(
+        {"input_image": images[:, 0], "target_image": images[:, 1], "noise_seed": seeds}
+    )
+    one = _sgd_step()
+    history = [one.replica_step(batch) for batch in batches]
+    with mirrored_strategy.scope():
+        two = _sgd_step()
+    two_history = two.run_steps(iter(mirrored_strategy.experimental_distribute_dataset(batches)), 2)
+    for number, values in enumerate(history):
+        for name, value in values.items():
+            np.testing.assert_allclose(two_history[name][number], value, rtol=2e-5, atol=1e-6, err_msg=name)
+    fresh, weights = _sgd_step().generator.get_weights(), one.generator.get_weights()
+    for value, other in zip(weights, two.generator.get_weights(), strict=True):
+        np.testing.assert_allclose(other, value, atol=3e-6)
+    assert max(float(np.abs(start - value).max()) for start, value in zip(fresh, weights, strict=True)) > 1e-4

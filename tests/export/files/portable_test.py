@@ -45,6 +45,8 @@ def draw_images(height: int, width: int, channels: int = 3) -> np.ndarray:
         ((3, 5), {"upsampling": "bilinear", "normalization": "none"}),
         ((16, 16), {"normalization": "plain_instance"}),
         ((40, 20), {"dropout_rate": 0.2, "channels": (1, 3)}),
+        ((32, 32), {"latent_size": 3, "dropout_rate": 0.0, "normalization": "plain_instance"}),
+        ((20, 28), {"kind": "encoder_decoder", "latent_size": 2, "latent_at": "input"}),
     ],
 )
 def test_answers_as_the_generator_does(image_size, options):
