@@ -1,6 +1,7 @@
 """Making a study: what it holds, what it refuses, and that names and files say nothing."""
 
 import dataclasses
+import itertools
 import json
 import struct
 import sys
@@ -140,6 +141,18 @@ def test_create_from_a_run_translates_its_split(tmp_path):
     study = load_study(tmp_path / "study")
     assert study.algorithms == ("tiny",)
     assert read_picture(tmp_path / "study", study.examples[0].real).shape == (64, 64, 3)
+
+
+def test_variety_is_judged_by_sheets_of_four_samples(tmp_path):
+    config = dataclasses.replace(tiny_run.CONFIG, latent_size=3)
+    workdir = tiny_run.write_run(tmp_path / "latent", config)
+    alone = next(iter(translate_split({"tiny": workdir}, "val", limit=2).read()))
+    sheets = next(iter(translate_split({"tiny": workdir}, "val", limit=2, shows_samples=True).read()))
+    sheet, picture = sheets.generated["tiny"].astype(int), alone.generated["tiny"].astype(int)
+    assert sheet.shape == (64, 64, 3) and np.abs(sheet[:32, :32] - picture).max() <= 1
+    samples = [sheet[top : top + 32, left : left + 32] for top in (0, 32) for left in (0, 32)]
+    assert all(np.abs(one - other).mean() > 0.5 for one, other in itertools.combinations(samples, 2))
+    assert (sheets.real == alone.real).all()
 
 
 def test_a_file_that_breaks_meanwhile_is_named(tmp_path):

@@ -148,7 +148,7 @@ def _translate(
     part = (share.index, share.count)
     all_ids = read_label_ids(source, palette, tools.label_side, size, batch_size, part)
     for batch, label_ids in zip(dataset, all_ids, strict=False):
-        seeds = [_sample_seeds(batch["noise_seed"], sample) for sample in range(num_samples)]
+        seeds = [sample_seeds(batch["noise_seed"], sample) for sample in range(num_samples)]
         samples = tf.stack([generate(batch["input_image"], each) for each in seeds])
         shown = show_examples(source.task, batch, samples[0])
         yield (
@@ -170,7 +170,7 @@ def _show_sample(task: Task, batch: Example, samples: tf.Tensor, sample: int) ->
     return show_image(task.complete(batch, samples[sample]))
 
 
-def _sample_seeds(noise_seed: tf.Tensor, sample: int) -> tf.Tensor:
+def sample_seeds(noise_seed: tf.Tensor, sample: int) -> tf.Tensor:
     """Returns the seeds of the n-th sample, which are those of a split whose `noise_seed` is n higher."""
     moved = tf.cast(noise_seed, tf.int64) + [sample, 0]
     return tf.cast(moved % NUM_NOISE_SEEDS, tf.int32)

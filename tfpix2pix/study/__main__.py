@@ -102,6 +102,7 @@ def _create(argv: Sequence[str]) -> None:
             noise_seed=values["noise_seed"],
             limit=values["max_examples"],
             data_dir=values["data_dir"],
+            shows_samples=study.protocol.criterion == "variety",
         )
     else:
         real, inputs = (Path(values[name]) if values[name] else None for name in ("real", "input"))

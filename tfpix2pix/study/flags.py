@@ -20,7 +20,8 @@ _PROTOCOL_HELP = {
     "pairing": "Show two images of the same example in a trial, or of different examples.",
     "design": "Ask which of a real and a generated image is fake, or which of two algorithms is better.",
     "criterion": (
-        "Ask in a preference study which image looks more realistic, or which one matches the input better."
+        "Ask in a preference study which image looks more realistic, which one matches the input better, or "
+        "whose four samples differ more (variety)."
     ),
     "show_input": "Show the input beside the images of a preference study.",
     "least_window_px": "Refuse people whose browser's window is narrower than this many px, such as phones.",

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from tfpix2pix.export.names import CARD_FILE
+from tfpix2pix.metrics.scoring import sample_seeds
 from tfpix2pix.pictures.examples import ShownExamples, show_examples
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.listing import count_of
@@ -24,6 +26,7 @@ from tfpix2pix.run import splits
 from tfpix2pix.translate.translator import Translator
 
 Picture = npt.NDArray[np.uint8]  # [H, W, 3]
+SAMPLES = 4  # of a sheet
 JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
 
 
@@ -113,6 +116,7 @@ def translate_split(
     noise_seed: int = 0,
     limit: int | None = None,
     data_dir: str | Path | None = None,
+    shows_samples: bool = False,
 ) -> StudyImages:
     """Translates a split of the dataset that the models were trained on.
 
@@ -123,6 +127,8 @@ def translate_split(
       limit: the largest number of examples, spread evenly over the split; None takes all.
       data_dir: folder that holds the dataset; None takes the one that each run knows, and `datasets` for a
         SavedModel, which does not know it.
+      shows_samples: whether the generated picture of an example is a sheet of four samples, each at half of
+        the size, and not one output.
 
     Returns:
       The images, which are made while they are read.
@@ -141,7 +147,8 @@ def translate_split(
     chosen = choose_evenly(first.source.example_ids, limit)
 
     def read() -> Iterator[ExamplePictures]:
-        streams = [each.read(set(chosen)) for each in translations.values()]
+        samples = SAMPLES if shows_samples else 1
+        streams = [each.read(set(chosen), samples) for each in translations.values()]
         for example_id, *shown in zip(chosen, *streams, strict=True):
             real = shown[0].target
             for each, pictures in zip(translations.values(), shown, strict=True):
@@ -150,8 +157,8 @@ def translate_split(
                         f"{each.model} and {first.model} have different real images of {example_id}. A "
                         "study compares models of one dataset, direction, task and image size"
                     )
-            generated = [pictures.generated[0] for pictures in shown]
-            named = dict(zip(translations, generated, strict=True))
+            kinds = [join_samples(each.generated) if shows_samples else each.generated[0] for each in shown]
+            named = dict(zip(translations, kinds, strict=True))
             yield ExamplePictures(named, real[0], shown[0].input[0])
 
     return StudyImages(tuple(models), tuple(chosen), read)
@@ -189,8 +196,8 @@ class _Translation:
     image_size: tuple[int, int]
     noise_seed: int
 
-    def read(self, chosen: Collection[str]) -> Iterator[ShownExamples]:
-        """Yields the chosen examples one by one, each with the noise that it gets in evaluations."""
+    def read(self, chosen: Collection[str], samples: int = 1) -> Iterator[ShownExamples]:
+        """Yields the chosen examples one by one, as batches of their samples in evaluations."""
         source, translator = self.source, self.translator
         dataset = build_dataset(
             source, image_size=self.image_size, batch_size=1, training=False, seed=self.noise_seed
@@ -198,8 +205,15 @@ class _Translation:
         with source.naming_bad_files():
             for example_id, batch in zip(source.example_ids, dataset, strict=False):
                 if example_id in chosen:
-                    generated_image = translator.generate(batch["input_image"], batch["noise_seed"])
-                    yield show_examples(source.task, batch, generated_image)
+                    copies = {name: tf.repeat(values, samples, axis=0) for name, values in batch.items()}
+                    seeds = [sample_seeds(batch["noise_seed"], sample) for sample in range(samples)]
+                    generated = translator.generate(copies["input_image"], tf.concat(seeds, 0))
+                    yield show_examples(source.task, copies, generated)
+
+
+def join_samples(pictures: Picture) -> Picture:
+    """Returns a sheet of four pictures, uint8 [4, H, W, 3], two by two: [2 H, 2 W, 3]."""
+    return np.concatenate([np.concatenate(list(row), axis=1) for row in (pictures[:2], pictures[2:])])
 
 
 def _index_folder(folder: Path) -> dict[str, Path]:

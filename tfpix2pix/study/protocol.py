@@ -8,7 +8,7 @@ from tfpix2pix.pipelines.base.errors import UsageError
 
 REAL_VS_FAKE, PREFERENCE = DESIGNS = ("real_vs_fake", "preference")
 PAIRINGS = ("same", "different")
-CRITERIA = ("realism", "match")
+CRITERIA = ("realism", "match", "variety")
 # The values that a setting may have.
 CHOICES = {"design": DESIGNS, "pairing": PAIRINGS, "criterion": CRITERIA}
 FRAME_MS = 1000 / 60
@@ -38,7 +38,7 @@ class Protocol:
       design: `real_vs_fake`, if a person says which of a real and a generated image is the fake;
         `preference`, if a person says which of two algorithms' images is better.
       criterion: what better means in a preference study: `realism`, if it looks more realistic; `match`, if
-        it matches the input better.
+        it matches the input better; `variety`, if its four samples differ more from each other.
       show_input: whether the input is shown beside the images of a preference study.
       least_window_px: the least width of the browser's window in CSS px; people with a narrower one cannot
         take part.

@@ -16,6 +16,8 @@ from tfpix2pix.study.protocol import Protocol
 
 TEXTS_FILE = "texts.json"
 Texts = Mapping[str, str]
+# Files of earlier versions do not have these, and get them in English.
+LATER = ("question_variety",)
 
 # These become files of the study's folder, in Markdown.
 _SHEETS = {
@@ -112,6 +114,7 @@ _WORDS = {
     "question_real_or_fake": "Which image is the fake?",
     "question_realism": "Which image looks more realistic?",
     "question_match": "Which image matches the input better?",
+    "question_variety": "In which image do the four pictures differ more from each other?",
     "choice": "Image {number}",
     "input": "Input",
     "feedback_right": "Right: image {number} was the fake.",
@@ -185,7 +188,7 @@ def read_texts(file: Path, expected: Texts = TEXTS) -> Texts:
     """Reads texts in another language or in other words.
 
     Args:
-      file: JSON of key -> text, or a list of its lines.
+      file: JSON of key -> text, or a list of its lines. Keys of `LATER` may be missing.
       expected: the keys that must be there, and texts with the same `{names}`.
 
     Raises:
@@ -198,6 +201,7 @@ def read_texts(file: Path, expected: Texts = TEXTS) -> Texts:
         raise UsageError(f"{file} cannot be read as JSON: {error}") from error
     if not isinstance(contents, dict):
         raise UsageError(f"{file} must hold an object of key and text")
+    contents = {**{key: expected[key] for key in LATER if key in expected}, **contents}
     for problem, keys in (
         ("lacks", [key for key in expected if key not in contents]),
         ("has unknown keys:", [key for key in contents if key not in expected]),
