@@ -173,6 +173,19 @@ def test_predict_takes_one_seed_for_all_images_or_those_it_is_given(three_steps)
     assert np.abs(seeded - generated).max() > 1e-3
 
 
+def test_predict_takes_latent_vectors():
+    generator = generators.unet_generator((16, 16), depth=2, base_filters=2, latent_size=3)
+    for variable in generator.variables:
+        variable.assign(variable * 3)
+    model = Pix2Pix(generator, discriminators.patch_discriminator(16, base_filters=2))
+    latents = np.random.default_rng(0).normal(size=(6, 3)).astype("float32")
+    each = model.predict(X, latent=latents, verbose=0)
+    np.testing.assert_allclose(each, generator.predict(X, latent=latents, verbose=0), atol=1e-6)
+    same = model.predict(X, latent=latents[2], verbose=0)
+    np.testing.assert_allclose(same[2], each[2], atol=1e-6)
+    assert np.abs(same - each).max() > 1e-3
+
+
 def test_noise_differs_from_step_to_step_in_training():
     """Without an update (learning rate 0), the same pair gives other losses."""
     model = Pix2Pix(*_networks())

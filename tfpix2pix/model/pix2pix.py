@@ -206,9 +206,11 @@ class Pix2Pix(keras.Model):
         self._warn_once("evaluate", x, y)
         return super().evaluate(x, y, *args, **kwargs)
 
-    def predict(self, x, *args, **kwargs):
-        """Returns the generated images; the arguments are those of `keras.Model.predict`."""
+    def predict(self, x, *args, latent=None, **kwargs):
+        """Returns the generated images; the arguments are those of `keras.Model.predict`, and `latent`."""
         self._warn_once("predict", x)
+        if latent is not None:
+            return self.generator.predict(x, *args, latent=latent, **kwargs)
         return super().predict(x, *args, **kwargs)
 
     def export(self, *args, **kwargs):
