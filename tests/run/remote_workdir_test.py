@@ -79,6 +79,19 @@ def test_the_run_that_is_further_is_gone_on_with(url, tmp_path, monkeypatch):
         assert {file.name for file in (folder / "checkpoints").iterdir()} == {"step-00000002"}
 
 
+def test_a_run_in_google_cloud_storage_is_gone_on_with(gcs, tmp_path, monkeypatch):
+    url = f"{gcs.make_bucket()}/run"
+    with remote_workdir(url) as folder:
+        write_checkpoint(folder, 2)
+    assert list_whole_steps(Store(url).list_files()) == [2]
+    monkeypatch.setenv("TFPIX2PIX_CACHE", str(tmp_path / "another machine"))
+    with remote_workdir(url) as folder:
+        assert (folder / "checkpoints/step-00000002/state.index").read_text() == "state"
+        shutil.rmtree(folder / "checkpoints/step-00000002")
+        write_checkpoint(folder, 4)
+    assert list_whole_steps(Store(url).list_files()) == [4]
+
+
 @pytest.mark.parametrize("which, step", [("latest", 4), ("best", 2), ("2", 2)])
 def test_one_checkpoint_is_fetched_to_open_a_run(url, which, step):
     with remote_workdir(url) as folder:

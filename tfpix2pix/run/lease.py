@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import threading
 import time
 import uuid
 from collections.abc import Mapping
@@ -37,9 +38,12 @@ class Lease:
     """
 
     def __init__(self, store: Store, lock_file: Path):
-        self._store, self._lock_file, self._renewed = store, lock_file, time.monotonic()
+        self._store, self._lock_file = store, lock_file
         self._lock, self._is_lost = FileLock(lock_file), False
         self._holder: dict[str, Any] = {}
+        self._ended = threading.Event()
+        # A thread of its own, because the upload of a large checkpoint may take longer than `LEASE_SEC`.
+        self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
 
     def __enter__(self) -> "Lease":
         self._lock_file.parent.mkdir(parents=True, exist_ok=True)
@@ -52,6 +56,7 @@ class Lease:
         except BaseException:
             self._lock.release()
             raise
+        self._thread.start()
         return self
 
     def _acquire(self) -> None:
@@ -71,6 +76,8 @@ class Lease:
         self.check()
 
     def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
         try:
             if not self._is_lost:
                 # If the store is away, that was told, and the file counts as left behind after a while.
@@ -79,13 +86,13 @@ class Lease:
         finally:
             self._lock.release()
 
-    def renew(self) -> None:
-        """Writes the file anew if it is time."""
-        if time.monotonic() - self._renewed >= RENEW_SEC:
-            self.check()
-            self._holder["renewals"] += 1
-            self._renewed = time.monotonic()
-            self._store.write(FILE, self._contents())
+    def _renew(self) -> None:
+        """Writes the file anew from time to time, unless another process has taken the run over."""
+        while not self._ended.wait(RENEW_SEC) and not self._is_lost:
+            with suppress(UserError):  # If the store is away, uploads tell it.
+                self.check()
+                self._holder["renewals"] += 1
+                self._store.write(FILE, self._contents())
 
     def check(self) -> None:
         """Raises UserError if another process has taken the run over."""

@@ -181,9 +181,9 @@ class _Uploads:
     def _watch(self) -> None:
         while not self._ended.wait(_POLL_SEC):
             try:
-                self._lease.renew()
                 seen = self._list_checkpoints()
                 if seen != self._seen or time.monotonic() > self._due:
+                    self._lease.check()
                     self._copy.push()
                     self._seen, self._due, self._warned = seen, time.monotonic() + _OTHERS_SEC, False
             except (UserError, OSError) as error:
