@@ -5,6 +5,7 @@ import http.server
 import itertools
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,11 @@ class S3:
 
     def stop(self) -> None:
         self._server.stop()
+
+    def check_credentials_after(self, requests: str) -> None:
+        """Lets the server refuse credentials, of which it knows none, after this number of requests."""
+        url, header = f"http://127.0.0.1:{self.port}/moto-api/reset-auth", {"Content-Type": "text/plain"}
+        urllib.request.urlopen(urllib.request.Request(url, requests.encode(), header))
 
     def environment(self) -> dict[str, str]:
         """Returns what tells clients of the server."""

@@ -82,6 +82,19 @@ def test_a_missing_bucket_and_wrong_credentials_are_told(s3, monkeypatch):
         Store("s3://b").write("a", b"")
 
 
+def test_wrong_credentials_are_told(s3):
+    store = Store(s3.make_bucket())
+    s3.check_credentials_after("0")
+    try:
+        with pytest.raises(UserError, match=f"{store.url}/a refuses access .* Credentials are taken from"):
+            store.write("a", b"")
+        with pytest.raises(UserError, match=f"{store.url} refuses access"):
+            store.list_files()
+    finally:
+        s3.check_credentials_after("inf")
+    assert store.write("a", b"")
+
+
 def test_a_server_that_is_away_for_some_seconds_is_waited_for(s3):
     store = Store(s3.make_bucket())
     s3.stop()
