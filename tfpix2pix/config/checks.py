@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfpix2pix.config.choices import LEAST_SIZE, LEAST_SIZES
+from tfpix2pix.config.choices import IMAGENET, LEAST_SIZE, LEAST_SIZES
 from tfpix2pix.config.options import check_values, list_fields, text
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base.errors import UsageError
@@ -90,7 +90,7 @@ def _check_vgg(config: "Config") -> None:
     weights = config.vgg19_weights
     if config.lambda_vgg and not weights:
         raise UsageError("`lambda_vgg` needs `vgg19_weights`: imagenet, or a file")
-    if weights and weights != "imagenet" and Path(weights).suffix not in (".h5", ".npz"):
+    if weights and weights != IMAGENET and Path(weights).suffix not in (".h5", ".npz"):
         raise UsageError(
             "`vgg19_weights` takes imagenet, an .h5 file of keras.applications, or an .npz file of "
             f"torchvision's weights. Received: {weights}"

@@ -113,6 +113,8 @@ RESIZES = ("stretch", "none")
 OUTPUT_SIZES = ("input", "trained")
 # Whose statistics a trained network normalises by: each image's own, or those of the batch that it is in.
 INFERENCE_STATISTICS = ("instance", "batch")
+# The weights of a network that Keras downloads, in place of a file.
+IMAGENET = "imagenet"
 # The average of the weights over the steps of a training, or the weights of the last step.
 WEIGHTS = ("ema", "raw")
 WEIGHTS_HELP = (

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfpix2pix.config.choices import IMAGENET
 from tfpix2pix.metrics.registry import Examples, Metric, NotApplicableError, Partials, Pictures, Result, Tools
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.progress import warn
@@ -164,7 +165,7 @@ def load_inception(weights: Path | None) -> Extract:
         with contextlib.redirect_stdout(sys.stderr):
             network = keras.applications.InceptionV3(
                 include_top=False,
-                weights=str(weights) if weights else "imagenet",
+                weights=str(weights) if weights else IMAGENET,
                 pooling="avg",
                 input_shape=(*IMAGE_SIZE, 3),
             )

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfpix2pix.config.choices import IMAGENET
 from tfpix2pix.pipelines.base.errors import UserError
 
 # The published weights of Keras expect that these are subtracted from values of 0 to 255, in BGR order.
@@ -34,7 +35,7 @@ def fetch_weights(network: str) -> LayerWeights:
     Raises:
       Exception: of various kinds, if the download fails.
     """
-    vgg = getattr(keras.applications, network)(weights="imagenet")
+    vgg = getattr(keras.applications, network)(weights=IMAGENET)
     return {layer.name: layer.get_weights() for layer in vgg.layers if layer.weights}
 
 
@@ -92,7 +93,7 @@ class VggFeatures:
 def _load(weights: str, is_of_keras: bool) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
     """Returns kernel [3, 3, in, out] and bias of each convolution, in their order."""
     try:
-        if weights == "imagenet":
+        if weights == IMAGENET:
             layers = fetch_weights("VGG19")
         elif is_of_keras:
             layers = read_weights(Path(weights))

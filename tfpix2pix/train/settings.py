@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tfpix2pix.config.choices import IMAGENET
 from tfpix2pix.config.config import Config, make_config
 from tfpix2pix.config.fields import FIELDS
 from tfpix2pix.config.options import parse_size
@@ -107,7 +108,7 @@ def _usual_load_size(values: Mapping[str, Any]) -> tuple[int, int]:
 def check_vgg_weights(config: Config) -> None:
     """Raises UsageError if the file of VGG-19's weights is missing."""
     weights = config.vgg19_weights
-    if weights not in ("", "imagenet") and not Path(weights).is_file():
+    if weights not in ("", IMAGENET) and not Path(weights).is_file():
         raise UsageError(f"`vgg19_weights={weights}`: there is no such file")
 
 

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfpix2pix.config.choices import IMAGENET
 from tfpix2pix.metrics.fcn.config import FcnConfig
 from tfpix2pix.networks import vgg
 from tfpix2pix.networks.padding import CropLike, PadToMultiple
@@ -225,7 +226,7 @@ def load_vgg_weights(network: keras.Model, weights: str) -> None:
       UsageError: if the file does not exist.
       UserError: if the weights cannot be downloaded or read, or do not fit.
     """
-    by_layer = _fetch_vgg() if weights == "imagenet" else _read_vgg(Path(weights))
+    by_layer = _fetch_vgg() if weights == IMAGENET else _read_vgg(Path(weights))
     names = {
         f"block{block}_conv{i + 1}" for block, (_, count) in enumerate(VGG_BLOCKS, 1) for i in range(count)
     }
