@@ -41,6 +41,8 @@ BROWSER = ["httpx>=0.27", "playwright>=1.45"]
 SAFETENSORS = "safetensors>=0.4"
 # Weights of the PyTorch reference; .npz files need neither. The CPU build of torch is enough.
 TORCH = ["torch>=2.0", SAFETENSORS]
+# The clusters of --instance_features.
+FEATURES = ["scikit-learn>=1.4"]
 # The page for Colab and Spaces. 5 is the first with `flagging_mode`.
 GRADIO = ["gradio>=5"]
 # Where pairs can come from: nothing here imports these, and their splits are taken as they are.
@@ -60,6 +62,7 @@ DOCS = ["mkdocs>=1.6,<2", "mkdocs-material>=9.5,<10", "mkdocstrings[python]>=0.3
 TEST = [
     *EDGES,
     *EXPORT,
+    *FEATURES,
     *SERVING,
     *WEB,
     *BROWSER,
@@ -86,6 +89,7 @@ TEST = [
 TEST_KERAS2 = [
     *ADDONS,
     *EDGES,
+    *FEATURES,
     *SERVING,
     "pytest>=8",
     "pytest-xdist>=3.6",
@@ -147,6 +151,7 @@ setup(
         "datasets": DATASETS,
         "edges": EDGES,
         "export": EXPORT,
+        "features": FEATURES,
         "gradio": GRADIO,
         "hub": HUB,
         "metrics": METRICS,

@@ -26,6 +26,7 @@ LEFT_OUT = {
     **dict.fromkeys(("study/application", "study/browser", "study/creation", "study/plan"), _WEB),
     **dict.fromkeys(("study/results/write", "study/results/statistics", "study/store"), _WEB),
     **dict.fromkeys(("study/results/preference", "study/texts"), _WEB),
+    "serving/instances": _SERVING,
     **dict.fromkeys(("serving/client", "serving/remote_model", "serving/retries", "serving/serve"), _SERVING),
     **dict.fromkeys(
         (
@@ -67,7 +68,17 @@ SLOW = {
     "train/dry_run": "the command says what train/training_test does here",
     "networks/residual": "built of the layers of networks/layers; methods/pix2pixhd_golden runs them",
     **dict.fromkeys(
-        ("boundaries", "train/stages", "one_hot", "resize_method", "export/latent", "translate/latents"),
+        (
+            "boundaries",
+            "export/features",
+            "export/latent",
+            "one_hot",
+            "resize_method",
+            "train/instance_features",
+            "train/stages",
+            "translate/encoded_features",
+            "translate/latents",
+        ),
         "their layers and steps are those of the golden tests, which run here",
     ),
     **dict.fromkeys(("pipelines/placing/pack", "interop/torch_hd"), _DATA),

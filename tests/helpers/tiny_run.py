@@ -1,5 +1,6 @@
 """A tiny network with made-up weights, and a run of it on disk as `train` leaves it, but untrained."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -7,20 +8,30 @@ import numpy as np
 
 from tfpix2pix.config.config import Config, make_config
 from tfpix2pix.methods.build import build_train_step
+from tfpix2pix.methods.step import TranslationStep
 from tfpix2pix.networks import generators
 from tfpix2pix.pipelines.files import sources
-from tfpix2pix.run import checkpoints
+from tfpix2pix.run import checkpoints, splits
 from tfpix2pix.run.folder import write_config
 
 CONFIG = make_config(dataset="synthetic", direction="BtoA", image_size=32, depth=3, base_filters=4, seed=5)
 
 
-def write_run(workdir: Path, config: Config = CONFIG, source: sources.Source | None = None) -> Path:
+def write_run(
+    workdir: Path,
+    config: Config = CONFIG,
+    source: sources.Source | None = None,
+    change: Callable[[TranslationStep], None] | None = None,
+) -> Path:
     """Writes the checkpoints of steps 1 and 2, the first of them the best; returns `workdir`.
 
-    `source` is what the run seems to have been trained on; None stands for a pair of black images.
+    `source` is what the run seems to have been trained on; None stands for a pair of black images. `change`
+    is called with the step before it is saved.
     """
-    train_step = build_train_step(config, total_steps=2)
+    palette = splits.find_input_palette(config, source.meaning) if source else None
+    train_step = build_train_step(config, total_steps=2, palette=palette)
+    if change:
+        change(train_step)
     workdir.mkdir(parents=True)
     black = [
         np.zeros((1, 32, 32, channels), np.uint8)

@@ -75,6 +75,7 @@ def _check_networks(config: "Config") -> None:
     if config.depth is not None and config.depth > deepest:
         raise UsageError(f"`depth` must be at most {deepest} for this `image_size`. Received: {config.depth}")
     _check_latent(config)
+    _check_instance_features(config)
     _check_pyramid(config)
     _check_bicyclegan(config)
     if config.remat and config.jit_compile:
@@ -108,6 +109,24 @@ def _check_latent(config: "Config") -> None:
         )
     if config.latent_at != list_fields(config)["latent_at"].default and not config.latent_size:
         raise UsageError("`latent_at` is for a latent vector; give `latent_size=8` too")
+
+
+def _check_instance_features(config: "Config") -> None:
+    if not config.instance_features:
+        for name in ("feature_filters", "feature_depth", "feature_clusters", "feature_examples"):
+            if getattr(config, name) != list_fields(config)[name].default:
+                raise UsageError(f"`{name}` is for features of instances; give `instance_features=3` too")
+        return
+    if config.method != "pix2pixhd":
+        raise UsageError(f"`instance_features` is for `method=pix2pixhd`. Received: `method={config.method}`")
+    if not config.boundaries:
+        raise UsageError("`instance_features` needs the instances of label maps; give `boundaries` too")
+    deepest = min(config.image_size).bit_length() - 2
+    if config.feature_depth > deepest:
+        raise UsageError(
+            f"`feature_depth` must be at most {deepest} for this `image_size`. "
+            f"Received: {config.feature_depth}"
+        )
 
 
 def _check_pyramid(config: "Config") -> None:

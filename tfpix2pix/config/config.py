@@ -5,7 +5,8 @@ TensorFlow is not imported.
 """
 
 import dataclasses
-from collections.abc import Mapping
+import sys
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ __all__ = [
     "config_from_flags",
     "define_flags",
     "describe",
+    "find_unused",
     "from_json",
     "make_config",
     "parse_size",
@@ -39,11 +41,16 @@ LAMBDA_VGG = 10.0
 # Setting -> the other setting that decides on it, and the values of that one with which it has an effect.
 _DECODERS, _WITH_GAN = ("unet", "encoder_decoder"), tuple(name for name in OBJECTIVES if name != "l1")
 _OURS = "tfpix2pix."  # networks of this package have addresses that begin so
-_ONLY_WITH: dict[str, tuple[str, tuple[Any, ...]]] = {
+_ONLY_WITH: dict[str, tuple[str, Container[Any]]] = {
     "depth": ("generator", (*_DECODERS, "global", "enhancer")),
     **dict.fromkeys(("upsampling", "last_block", "latent_size", "latent_at"), ("generator", _DECODERS)),
     "dropout": ("generator", (*_DECODERS, "resnet_6blocks", "resnet_9blocks")),
     "residual_blocks": ("generator", ("global", "enhancer")),
+    "instance_features": ("generator", ("global", "enhancer")),
+    **dict.fromkeys(
+        ("feature_filters", "feature_depth", "feature_clusters", "feature_examples"),
+        ("instance_features", range(1, sys.maxsize)),
+    ),
     "enhancers": ("generator", ("enhancer",)),
     "enhancer_blocks": ("generator", ("enhancer",)),
     "receptive_field": ("discriminator", ("patch",)),
@@ -152,15 +159,15 @@ def describe(config: Config) -> str:
         notes |= dict.fromkeys(
             ("load_size", "jitter", "resize_method"), "unused: resize=none cuts random windows"
         )
-    notes |= _find_unused(config)
+    notes |= find_unused(config)
     for name in all_options():
         if name not in TASKS[config.task].options:
             notes[name] = f"unused: not {' or '.join(tasks_with_option(name))}"
     return options.describe(config, default, notes)
 
 
-def _find_unused(config: Config) -> dict[str, str]:
-    """Returns a note for each setting that has no effect because of another one."""
+def find_unused(config: Config) -> dict[str, str]:
+    """Returns a note for each setting that has no effect because of another one, by its name."""
     notes = {}
     for name, (other, values) in _ONLY_WITH.items():
         chosen = getattr(config, other)

@@ -105,6 +105,41 @@ class NetworkConfig(RunConfig):
         group="networks",
         choices=LATENT_PLACES,
     )
+    instance_features: int = option(
+        0,
+        "Give the generators global and enhancer this many channels of features, which tell how each "
+        "instance of a label map looks, so that one label map can have many outputs. In training, an encoder "
+        "finds them in the target; otherwise they are drawn for each instance from clusters of those that it "
+        "found. With 0 there are none. pix2pixHD takes 3, with --method=pix2pixhd and --boundaries.",
+        group="networks",
+        minimum=0,
+    )
+    feature_filters: int = option(
+        16,
+        "Give the first block of the encoder of --instance_features this many filters.",
+        group="networks",
+        minimum=1,
+    )
+    feature_depth: int = option(
+        4,
+        "Halve the size of the images this many times in the encoder of --instance_features.",
+        group="networks",
+        minimum=1,
+    )
+    feature_clusters: int = option(
+        10,
+        "Make at most this many clusters of the --instance_features of each class, by k-means. They are made "
+        "anew for each checkpoint.",
+        group="networks",
+        minimum=1,
+    )
+    feature_examples: int = option(
+        1000,
+        "Make the clusters of --instance_features from so many examples of the training split, its first "
+        "ones.",
+        group="networks",
+        minimum=1,
+    )
     discriminator: str = option(
         "patch",
         "Build a discriminator of this architecture.",

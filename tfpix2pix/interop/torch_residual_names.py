@@ -121,6 +121,14 @@ def generator_table(generator: Unet | ResidualGenerator) -> dict[str, Place]:
     return unet_table(generator) if isinstance(generator, Unet) else residual_table(generator)
 
 
+def encoder_table(encoder: ResidualGenerator) -> dict[str, Place]:
+    """Returns every weight of an encoder of features, which has no blocks, by its name in PyTorch."""
+    return {
+        theirs: place._replace(ours=f"encoder_{place.ours}")
+        for theirs, place in residual_table(encoder).items()
+    }
+
+
 def residual_table(generator: ResidualGenerator) -> dict[str, Place]:
     """Returns every weight of a residual generator by its name in PyTorch."""
     depth, blocks, base = generator.depth, generator.blocks, generator.base_filters

@@ -11,6 +11,7 @@ from tfpix2pix.methods.pix2pix import TrainStep
 from tfpix2pix.methods.step import Batch, TranslationStep
 from tfpix2pix.networks.variables import (
     DISCRIMINATOR,
+    ENCODER,
     GENERATOR,
     model_variables,
     optimizer_variables,
@@ -27,7 +28,7 @@ class Stage:
     Attributes:
       name: what it is called in messages and in checkpoints.
       end: number of steps of the whole training after which it is over.
-      step: the step that is taken in it.
+      step: the step that is taken in it, of pix2pixHD.
       shrink: by how much the images of its batches are smaller than those of the training.
     """
 
@@ -76,13 +77,24 @@ class CoarseToFineStep(TranslationStep):
     def replica_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Takes a step of the stage that was entered last."""
         stage = self._entered or self.stages[-1]
-        if stage.shrink > 1:
-            batch = {
-                **batch,
-                "input_image": _shrink(batch["input_image"], stage.shrink, self._resize_input),
-                "target_image": _shrink(batch["target_image"], stage.shrink, resize),
-            }
-        return stage.step.replica_step(batch)
+        return stage.step.replica_step(self._shrink_batch(batch, stage))
+
+    @property
+    def encoder(self) -> keras.Model | None:
+        """The encoder of features of instances, which all stages train; None where there is none."""
+        return self.stages[-1].step.encoder
+
+    def encode(self, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns features and instances of a batch, as `HDTrainStep` does, at the size of the stage."""
+        stage = self._entered or self._find_stage()
+        return stage.step.encode(self._shrink_batch(batch, stage))
+
+    def _shrink_batch(self, batch: Batch, stage: Stage) -> Batch:
+        if stage.shrink == 1:
+            return batch
+        input_image = _shrink(batch["input_image"], stage.shrink, self._resize_input)
+        target_image = _shrink(batch["target_image"], stage.shrink, resize)
+        return {**batch, "input_image": input_image, "target_image": target_image}
 
     def __call__(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Takes one step on one replica, as `Step` says it."""
@@ -143,6 +155,8 @@ class CoarseToFineStep(TranslationStep):
         variables = {"step": self.step, **model_variables(GENERATOR, self.generator)}
         if self.discriminator is not None:
             variables |= model_variables(DISCRIMINATOR, self.discriminator)
+        if self.encoder is not None:
+            variables |= model_variables(ENCODER, self.encoder)
         shared = {id(weight) for weight in weights_of(self.generator).values()}
         for stage in self.stages:
             step, prefix = stage.step, "" if stage is self.stages[-1] else f"{stage.name}_"

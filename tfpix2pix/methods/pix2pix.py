@@ -1,7 +1,7 @@
 """pix2pix, the method of the paper: one step of D, then one of G (Isola et al., CVPR 2017)."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -210,10 +210,9 @@ class TrainStep(TranslationStep):
 
     def variables(self) -> dict[str, tf.Variable]:
         """Returns all that a checkpoint holds, by name."""
-        variables = {
-            "step": self.step,
-            **trained_variables(GENERATOR, self.generator, self.generator_optimizer),
-        }
+        trained = self.generator_variables
+        variables = trained_variables(GENERATOR, self.generator, self.generator_optimizer, trained)
+        variables["step"] = self.step
         if self.discriminator is not None:
             variables |= trained_variables(DISCRIMINATOR, self.discriminator, self.discriminator_optimizer)
         return variables
@@ -253,7 +252,7 @@ def build_step(
     total_steps: int,
     own_generator: Builder | None = None,
     palette: Palette | None = None,
-    kind: type | None = None,
+    kind: Callable[..., TrainStep] | None = None,
 ) -> TrainStep:
     """Builds networks, optimizers and step, as `methods/build.py` calls it.
 
@@ -262,7 +261,7 @@ def build_step(
       total_steps: steps of the whole training.
       own_generator: builds the generator in place of the configuration's.
       palette: classes of the inputs, where the networks encode them.
-      kind: a class derived from `TrainStep`; None takes `TrainStep`.
+      kind: makes the step; None takes `TrainStep`.
     """
     generator, discriminator = build_networks(config, own_generator, palette)
     return (kind or TrainStep)(

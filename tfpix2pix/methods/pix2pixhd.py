@@ -1,5 +1,10 @@
 """pix2pixHD: G and D judge one translation, then G steps, then D (Wang et al., CVPR 2018)."""
 
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import keras
 import tensorflow as tf
 
 from tfpix2pix.config.checks import name_encoding
@@ -10,10 +15,13 @@ from tfpix2pix.methods.losses import Translated
 from tfpix2pix.methods.optimizers import build_optimizer
 from tfpix2pix.methods.pix2pix import TrainStep
 from tfpix2pix.methods.step import Batch, TranslationStep, descend
-from tfpix2pix.networks.build import Builder
+from tfpix2pix.networks.build import Builder, build_feature_encoder
 from tfpix2pix.networks.filtering import share_transforms
+from tfpix2pix.networks.gradients import fork
+from tfpix2pix.networks.inside import split_global_generator
+from tfpix2pix.networks.instance_features import find_features, with_features
 from tfpix2pix.networks.keras_versions import scale_loss
-from tfpix2pix.networks.residual import split_global_generator
+from tfpix2pix.networks.variables import ENCODER, model_variables
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.meaning import Palette
 from tfpix2pix.pipelines.tasks.transforms import resize, resize_nearest
@@ -23,10 +31,37 @@ class HDTrainStep(TrainStep):
     """The networks of pix2pixHD, their optimizers, and one step of both.
 
     Both losses are computed before either network moves, where pix2pix updates D first. So each
-    image is judged once. The arguments are those of `TrainStep`, and its attributes and errors too.
+    image is judged once. The arguments are those of `TrainStep` and one more, and its attributes and errors
+    too.
+
+    Args:
+      generator: as for `TrainStep`.
+      discriminator: the same.
+      encoder: E, `[target_image, instances] -> features`, for a generator with features of instances, whose
+        optimizer updates E too; None for one without.
+      generator_variables: as for `TrainStep`, without those of E.
+      **settings: the other arguments of `TrainStep`.
 
     Source: Wang et al., CVPR 2018, Sec. 3.2; the order is that of the original code's `train.py`.
     """
+
+    def __init__(
+        self,
+        generator: keras.Model,
+        discriminator: keras.Model | None = None,
+        *,
+        encoder: keras.Model | None = None,
+        generator_variables: Sequence[Any] | None = None,
+        **settings: Any,
+    ):
+        trained = list(generator.trainable_variables if generator_variables is None else generator_variables)
+        self.encoder: Any = encoder
+        self._drawn: Any = None
+        if encoder is not None:
+            trained += encoder.trainable_variables
+            self._with_features = with_features(generator)
+            self._drawn = find_features(generator)
+        super().__init__(generator, discriminator, generator_variables=trained, **settings)
 
     @tf.autograph.experimental.do_not_convert
     def replica_step(self, batch: Batch) -> dict[str, tf.Tensor]:
@@ -71,6 +106,31 @@ class HDTrainStep(TrainStep):
             "generator_loss": generator_loss,
         }
 
+    def encode(self, batch: Batch, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns what E finds in the targets of a batch, and the instance that each pixel belongs to.
+
+        Args:
+          batch: the tensors that `inputs` names.
+          training: whether `batch` normalisation uses the batch's statistics.
+
+        Returns:
+          float32 [B, H, W, features], and int32 [B, H, W] as `DrawFeatures.find_instances` returns it.
+        """
+        instances = self._drawn.find_instances(batch["input_image"])
+        return self.encoder([batch["target_image"], instances], training=training), instances
+
+    def _generate(self, batch: Batch) -> list[tf.Tensor]:
+        if self.encoder is None:
+            return super()._generate(batch)
+        features, _ = self.encode(batch, training=True)
+        images = [batch["input_image"], batch["noise_seed"], features]
+        return fork(self._with_features(images, training=True), 1 + len(self.terms))
+
+    def variables(self) -> dict[str, tf.Variable]:
+        """Returns all that a checkpoint holds, by name."""
+        of_encoder = {} if self.encoder is None else model_variables(ENCODER, self.encoder)
+        return {**super().variables(), **of_encoder}
+
 
 def build_step(
     config: Config,
@@ -81,7 +141,12 @@ def build_step(
     """Builds networks, optimizers and step, as `methods/build.py` calls it."""
     if config.global_steps or config.enhancer_only_steps:
         return _build_coarse_to_fine(config, total_steps, own_generator, palette)
-    return pix2pix.build_step(config, total_steps, own_generator, palette, HDTrainStep)
+    build = functools.partial(HDTrainStep, encoder=_build_encoder(config))
+    return pix2pix.build_step(config, total_steps, own_generator, palette, build)
+
+
+def _build_encoder(config: Config) -> keras.Model | None:
+    return build_feature_encoder(config) if config.instance_features else None
 
 
 def _build_coarse_to_fine(
@@ -100,6 +165,7 @@ def _build_coarse_to_fine(
         )
     generator, discriminator = pix2pix.build_networks(config, own_generator, palette)
     inside, settings = split_global_generator(generator), pix2pix.step_settings(config)
+    encoder = _build_encoder(config)
     fine = build_optimizer(config, total_steps - config.global_steps)
 
     def build(generator, steps, discriminator_optimizer, variables=None):
@@ -108,6 +174,7 @@ def _build_coarse_to_fine(
             discriminator,
             generator_optimizer=build_optimizer(config, steps),
             discriminator_optimizer=discriminator_optimizer if discriminator is not None else None,
+            encoder=encoder,
             generator_variables=variables,
             **settings,
         )

@@ -46,7 +46,7 @@ import keras
 from tfpix2pix.config.choices import DISCRIMINATORS, DROPOUT_PLACES, GENERATORS
 from tfpix2pix.config.config import FIELDS, Config
 from tfpix2pix.config.options import text
-from tfpix2pix.networks.encoders import latent_encoder
+from tfpix2pix.networks.encoders import feature_encoder, latent_encoder
 from tfpix2pix.networks.layers import use_minimal_filtering
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.homes import resolve
@@ -69,6 +69,7 @@ GENERATOR_SETTINGS = {
     "enhancer_blocks": ("enhancer_blocks",),
     "latent_size": ("latent_size",),
     "latent_at": ("latent_at",),
+    "instance_features": ("instance_features",),
 }
 DISCRIMINATOR_SETTINGS = {
     "input_encoding": ("palette",),
@@ -150,6 +151,19 @@ def build_encoder(config: Config) -> keras.Model:
         config.output_channels,
         latent_size=config.latent_size,
         base_filters=config.base_filters,
+        normalization=config.normalization,
+        dtype=_dtype(config),
+    )
+    return _choose_ways(encoder, config)
+
+
+def build_feature_encoder(config: Config) -> keras.Model:
+    """Builds the encoder of features of instances of a configuration, with random weights."""
+    encoder = feature_encoder(
+        config.output_channels,
+        config.instance_features,
+        depth=config.feature_depth,
+        base_filters=config.feature_filters,
         normalization=config.normalization,
         dtype=_dtype(config),
     )

@@ -10,7 +10,7 @@ from tfpix2pix.pipelines.meaning import Palette
 HALF_RANGE = 127.5  # of levels from 0 to 255, in [-1, 1]
 
 
-class _OfClasses(keras.layers.Layer):
+class OfClasses(keras.layers.Layer):
     """A layer that finds the classes in label maps, whose first three channels are colours.
 
     A pixel belongs to the class whose colour is nearest in RGB, so that the blurred colours of a JPEG belong
@@ -41,7 +41,7 @@ class _OfClasses(keras.layers.Layer):
 
 
 @keras.utils.register_keras_serializable("tfpix2pix")
-class ClassChannels(_OfClasses):
+class ClassChannels(OfClasses):
     """Turns label maps in colours into a channel for each class, which is 1 in its pixels and 0 elsewhere.
 
     Where a colour of void is nearest, all channels are 0.
@@ -62,7 +62,7 @@ class ClassChannels(_OfClasses):
 
 
 @keras.utils.register_keras_serializable("tfpix2pix")
-class BoundaryChannel(_OfClasses):
+class BoundaryChannel(OfClasses):
     """Turns the ids of instances, which are the last channel of label maps, into the borders between them.
 
     A pixel is on a border if one of its four neighbours has another id, so that borders are marked on both
@@ -115,9 +115,10 @@ def encode_input(
     """
     seen = input_image
     if boundary_classes is not None:
-        seen = BoundaryChannel(*_colours(boundary_classes), name="boundary_channel")(seen)
-    return seen if palette is None else ClassChannels(*_colours(palette), name=name)(seen)
+        seen = BoundaryChannel(*list_colours(boundary_classes), name="boundary_channel")(seen)
+    return seen if palette is None else ClassChannels(*list_colours(palette), name=name)(seen)
 
 
-def _colours(palette: Palette) -> tuple[list[list[int]], list[list[int]]]:
+def list_colours(palette: Palette) -> tuple[list[list[int]], list[list[int]]]:
+    """Returns the colours of a palette's classes and of its void, as `OfClasses` takes them."""
     return palette.colours.tolist(), palette.void.tolist()

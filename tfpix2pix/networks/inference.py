@@ -1,11 +1,13 @@
 """A generator used alone: compiled for any size, its kernels in the precision they are multiplied in."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tfpix2pix.networks import layers
+from tfpix2pix.networks.instance_features import DrawFeatures, find_features
 from tfpix2pix.networks.latent import DrawLatent, detach_latent, find_latent, settle_latent, with_latent
 from tfpix2pix.networks.noise import NoiseDropout
 
@@ -77,13 +79,25 @@ def sample_seed(noise_seed: int, sample: int = 0) -> tf.Tensor:
 OVERSHOOT = 0.5
 
 
+# What draws from the noise seed, and how it is built so that it does not.
+SILENT: dict[type, dict[str, Any]] = {
+    NoiseDropout: {"rate": 0.0},
+    DrawLatent: {"stddev": 0.0},
+    DrawFeatures: {"is_random": False},
+}
+
+
 def silence(generator: keras.Model) -> keras.Model:
-    """Returns a generator with the same layers and weights that drops nothing, and whose z is 0."""
+    """Returns a generator with the same layers and weights that draws nothing.
+
+    It drops nothing, its z is 0, and each instance has the features of the first cluster of its class.
+    """
 
     def choose(layer: keras.layers.Layer) -> keras.layers.Layer:
-        for kind, silent in ((NoiseDropout, {"rate": 0.0}), (DrawLatent, {"stddev": 0.0})):
-            if isinstance(layer, kind):
-                return kind.from_config({**layer.get_config(), **silent})
-        return layer
+        silent = SILENT.get(type(layer))
+        return layer if silent is None else type(layer).from_config({**layer.get_config(), **silent})
 
-    return keras.models.clone_model(generator, clone_function=choose)
+    silenced = keras.models.clone_model(generator, clone_function=choose)
+    if layer := find_features(generator):
+        silenced.get_layer(layer.name).set_weights(layer.get_weights())
+    return silenced

@@ -25,6 +25,7 @@ Generate = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 # Random streams beside those of the dropout layers, which are numbered from 0.
 STREAM = -1
 SECOND_STREAM = -2
+FEATURE_STREAM = -3  # that of `networks/instance_features.py`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -222,10 +223,23 @@ def with_latent(generator: keras.Model) -> keras.Model:
     latent = find_latent(generator)
     if latent is None:
         raise ValueError(f"{generator.name} has no latent vector; build it with latent_size=8, for example")
-    name, z = f"{generator.name}_with_latent", latent.output
+    return take_as_input(generator, latent.output, f"{generator.name}_with_latent")
+
+
+def take_as_input(generator: keras.Model, drawn: Any, name: str) -> keras.Model:
+    """Returns a generator of the same layers that takes as its last input what it drew from the noise seed.
+
+    Args:
+      generator: `[input_image, noise_seed] -> generated_image`.
+      drawn: the symbolic tensor inside it that becomes an input.
+      name: name of the model.
+
+    Returns:
+      A functional model `[input_image, noise_seed, drawn] -> generated_image`.
+    """
     if IS_KERAS_3 or any(isinstance(layer, NoiseDropout) for layer in generator.layers):
-        return keras.Model([*generator.inputs, z], generator.output, name=name)
-    # Where z is an input, nothing reads the noise seed, and Keras 2 takes only inputs that are read.
-    of_image = keras.Model([generator.inputs[0], z], generator.output)
-    inputs = [keras.Input(each.shape[1:], dtype=each.dtype) for each in (*generator.inputs, z)]
+        return keras.Model([*generator.inputs, drawn], generator.output, name=name)
+    # Where it is an input, nothing reads the noise seed, and Keras 2 takes only inputs that are read.
+    of_image = keras.Model([generator.inputs[0], drawn], generator.output)
+    inputs = [keras.Input(each.shape[1:], dtype=each.dtype) for each in (*generator.inputs, drawn)]
     return keras.Model(inputs, of_image([inputs[0], inputs[2]]), name=name)

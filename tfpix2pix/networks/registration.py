@@ -23,6 +23,7 @@ _CLASSES = {
     "tfpix2pix.networks.pooling": ("HalvingPool2D",),
     "tfpix2pix.networks.gradients": ("Fork",),
     "tfpix2pix.networks.image_model": ("ImageModel",),
+    "tfpix2pix.networks.instance_features": ("InstanceMean", "DrawFeatures"),
     "tfpix2pix.networks.latent": ("DrawLatent", "AppendLatent"),
     "tfpix2pix.networks.layers": ("PaddedConv2D", "UpConv2D", "UpConv2D3x3", "ResizeConv2D"),
     "tfpix2pix.networks.normalization": ("StatelessNormalization",),

@@ -11,6 +11,7 @@ import keras
 
 from tfpix2pix.networks import layers
 from tfpix2pix.networks.frame import Frame, build_in_frame
+from tfpix2pix.networks.instance_features import CLUSTERS
 from tfpix2pix.networks.keras_versions import default_policy
 from tfpix2pix.networks.noise import NoiseDropout
 from tfpix2pix.networks.normalization import needs_bias, normalize_maps
@@ -34,6 +35,7 @@ class ResidualOptions:
     dtype: str = "float32"
     palette: Palette | None = None
     boundary_classes: Palette | None = None
+    features: tuple[int, int] = (0, 0)
 
 
 def global_generator(
@@ -46,6 +48,8 @@ def global_generator(
     normalization: str = "plain_instance",
     palette: Palette | None = None,
     boundary_classes: Palette | None = None,
+    instance_features: int = 0,
+    feature_clusters: int = CLUSTERS,
     dtype: str | None = None,
 ) -> keras.Model:
     """Builds G1, the global generator of pix2pixHD. It has no noise: the seed is ignored.
@@ -59,6 +63,9 @@ def global_generator(
       normalization: `none`, or a `kind` of `normalization.StatelessNormalization`.
       palette: as for `unet_generator`.
       boundary_classes: as for `unet_generator`.
+      instance_features: number of channels of features that tell how each instance looks; see
+        `instance_features.py`. With 0 there are none; others need `boundary_classes`.
+      feature_clusters: the most clusters of a class that these features are drawn from.
       dtype: Keras dtype policy; None takes the one that is set for all of Keras. The image goes in
         and comes out as float32.
 
@@ -66,7 +73,7 @@ def global_generator(
       A functional model `[input_image, noise_seed] -> generated_image`.
 
     Raises:
-      ValueError: for an unknown normalization, or a number below 1.
+      ValueError: for an unknown normalization, a number below 1, or features of unknown instances.
 
     Source: Wang et al., High-Resolution Image Synthesis and Semantic Manipulation with Conditional
     GANs, CVPR 2018, Sec. 3.1. 182,546,755 parameters with 36 input channels, as for Cityscapes.
@@ -84,7 +91,14 @@ def global_generator(
             blocks=_check_count("residual_blocks", residual_blocks, GLOBAL_BLOCKS),
             filters=base_filters,
         ),
-        ResidualOptions(normalization, 0.0, dtype or default_policy(), palette, boundary_classes),
+        ResidualOptions(
+            normalization,
+            0.0,
+            dtype or default_policy(),
+            palette,
+            boundary_classes,
+            (instance_features, feature_clusters),
+        ),
         multiple_px=2 ** (depth or GLOBAL_DEPTH),
     )
 
@@ -101,6 +115,8 @@ def enhancer_generator(
     normalization: str = "plain_instance",
     palette: Palette | None = None,
     boundary_classes: Palette | None = None,
+    instance_features: int = 0,
+    feature_clusters: int = CLUSTERS,
     dtype: str | None = None,
 ) -> keras.Model:
     """Builds G2, the generator of pix2pixHD for large images: local enhancers around a global generator.
@@ -121,6 +137,9 @@ def enhancer_generator(
       normalization: `none`, or a `kind` of `normalization.StatelessNormalization`.
       palette: as for `unet_generator`.
       boundary_classes: as for `unet_generator`.
+      instance_features: number of channels of features that tell how each instance looks; see
+        `instance_features.py`. With 0 there are none; others need `boundary_classes`.
+      feature_clusters: the most clusters of a class that these features are drawn from.
       dtype: Keras dtype policy; None takes the one that is set for all of Keras. The image goes in
         and comes out as float32.
 
@@ -139,7 +158,8 @@ def enhancer_generator(
     depth = _check_count("depth", depth, GLOBAL_DEPTH)
     blocks = _check_count("residual_blocks", residual_blocks, GLOBAL_BLOCKS)
     _check_count("enhancers", enhancers, 1)
-    options = ResidualOptions(normalization, 0.0, dtype or default_policy(), palette, boundary_classes)
+    classes, drawn = (palette, boundary_classes), (instance_features, feature_clusters)
+    options = ResidualOptions(normalization, 0.0, dtype or default_policy(), *classes, drawn)
 
     def features(images, options, seed):
         sizes = [images]
@@ -160,40 +180,6 @@ def enhancer_generator(
     )
 
 
-def split_global_generator(generator: keras.Model) -> keras.Model:
-    """Returns the global generator inside an enhancer generator, which shares its layers and weights.
-
-    It has a last convolution of its own, and takes images of the size that the layers see inside.
-
-    Args:
-      generator: what `enhancer_generator` returns.
-
-    Returns:
-      A functional model `[input_image, noise_seed] -> generated_image`.
-
-    Source: Wang et al., CVPR 2018, Sec. 3.1: G1 is trained alone first.
-    """
-    layers_by_name = {layer.name: layer for layer in generator.layers}
-    depth = sum(name.startswith("down_") and name.endswith("_conv") for name in layers_by_name)
-    features = keras.Model(
-        layers_by_name["first_pad"].input, layers_by_name["enhancer_1_sum"].input[1], name="global_features"
-    )
-
-    def again(name: str, **changes):
-        layer = layers_by_name[name]
-        return type(layer).from_config({**layer.get_config(), **changes})
-
-    input_image = keras.Input(generator.inputs[0].shape[1:], name="input_image")
-    noise_seed = keras.Input((2,), dtype="int32", name="noise_seed")
-    images = input_image
-    for name in ("boundary_channel", "class_channels"):
-        images = layers_by_name[name](images) if name in layers_by_name else images
-    images = features(again("pad", multiple_px=2**depth)(images))
-    images = again("last_conv")(again("last_pad")(images))
-    images = again("generated_image")(again("crop")([images, input_image]))
-    return keras.Model([input_image, noise_seed], images, name="global_generator")
-
-
 def _check_count(name: str, value: int | None, default: int) -> int:
     value = default if value is None else value
     if value < 1:
@@ -209,28 +195,41 @@ def build_residual(
     def make(images, noise_seed):
         # No normalisation follows, hence a bias.
         last = dataclasses.replace(options, normalization="none")
-        return _convolve_large(features(images, options, noise_seed), channels[1], last, "last")
+        return convolve_large(features(images, options, noise_seed), channels[1], last, "last")
 
     classes = options.palette, options.boundary_classes
-    frame = Frame(name, channels[0], multiple_px, *classes, options.dtype)
+    frame = Frame(name, channels[0], multiple_px, *classes, options.dtype, *options.features)
     return build_in_frame(frame, make)
 
 
-def global_features(images, options: ResidualOptions, noise_seed, *, depth: int, blocks: int, filters: int):
-    """Returns float [B, H, W, filters]: G1 without its last convolution."""
-    images = _normalize(_convolve_large(images, filters, options, "first"), options, "first")
+def global_features(
+    images,
+    options: ResidualOptions,
+    noise_seed=None,
+    *,
+    depth: int,
+    blocks: int,
+    filters: int,
+    prefix: str = "",
+):
+    """Returns float [B, H, W, filters]: G1 without its last convolution.
+
+    The names of its layers begin with `prefix`.
+    """
+    first = f"{prefix}first"
+    images = _normalize(convolve_large(images, filters, options, first), options, first)
     for number in range(1, depth + 1):
-        images = _halve(images, filters * 2**number, options, f"down_{number}")
+        images = _halve(images, filters * 2**number, options, f"{prefix}down_{number}")
     for number in range(1, blocks + 1):
-        images = _residual_block(images, options, noise_seed, f"block_{number}", stream=number)
+        images = _residual_block(images, options, noise_seed, f"{prefix}block_{number}", stream=number)
     for number in range(1, depth + 1):
-        images = _double(images, filters * 2 ** (depth - number), options, f"up_{number}")
+        images = _double(images, filters * 2 ** (depth - number), options, f"{prefix}up_{number}")
     return images
 
 
 def _enhance(image, inside, filters: int, blocks: int, options: ResidualOptions, name: str):
     """Returns float [B, H, W, filters] from an image and from the features of a network at half its size."""
-    images = _normalize(_convolve_large(image, filters, options, f"{name}_first"), options, f"{name}_first")
+    images = _normalize(convolve_large(image, filters, options, f"{name}_first"), options, f"{name}_first")
     images = _halve(images, inside.shape[-1], options, f"{name}_down")
     images = keras.layers.Add(name=f"{name}_sum", dtype=options.dtype)([images, inside])
     for number in range(1, blocks + 1):
@@ -255,7 +254,8 @@ def _convolve_small(images, options: ResidualOptions, name: str):
     return _convolution(images.shape[-1], 3, options, name, pad_px=0)(images)
 
 
-def _convolve_large(images, filters: int, options: ResidualOptions, name: str):
+def convolve_large(images, filters: int, options: ResidualOptions, name: str):
+    """Returns float [B, H, W, filters]: a 7x7 convolution of images that are mirrored outwards."""
     pad = ReflectionPad2D(LARGE_KERNEL_PX // 2, name=f"{name}_pad", dtype=options.dtype)
     return _convolution(filters, LARGE_KERNEL_PX, options, name, pad_px=0)(pad(images))
 

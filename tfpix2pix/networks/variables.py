@@ -35,16 +35,20 @@ def weights_of(model: keras.Model) -> dict[str, tf.Variable]:
 
 
 def trained_variables(
-    name: str, model: keras.Model, optimizer: keras.optimizers.Optimizer
+    name: str,
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    trained: Sequence[Any] | None = None,
 ) -> dict[str, tf.Variable]:
     """Returns the variables of a network and of its optimizer, which stand under `<name>_optimizer/`.
 
     Args:
       name: name of the network, such as `GENERATOR`.
       model: the network.
-      optimizer: the optimizer that was built for the network's trainable variables.
+      optimizer: its optimizer.
+      trained: the variables that the optimizer was built for; None for all trainable ones of the network.
     """
-    trained = model.trainable_variables
+    trained = model.trainable_variables if trained is None else trained
     return {**model_variables(name, model), **optimizer_variables(f"{name}_optimizer", optimizer, trained)}
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import keras
 
 from tfpix2pix.config.config import Config
-from tfpix2pix.networks.build import Builder, build_encoder, build_generator
+from tfpix2pix.networks.build import Builder, build_encoder, build_feature_encoder, build_generator
 from tfpix2pix.networks.variables import ENCODER, GENERATOR, average_name
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.progress import warn
@@ -47,6 +47,32 @@ def load_encoder(workdir: str | Path, step: int) -> tuple[keras.Model, Config]:
     encoder = build_encoder(config)
     checkpoints.restore_model(workdir, step, ENCODER, encoder)
     return encoder, config
+
+
+def load_feature_encoder(workdir: str | Path, step: int) -> keras.Model:
+    """Builds the encoder of features of instances of a run and restores its weights.
+
+    Args:
+      workdir: folder of the run.
+      step: step of the checkpoint.
+
+    Returns:
+      The encoder, `[target_image, instances] -> features`, as `encoders.feature_encoder` builds it.
+
+    Raises:
+      UsageError: when the run has no such encoder.
+      UserError: when the checkpoint cannot be read.
+    """
+    workdir = Path(workdir)
+    config = read_config(workdir)
+    if not config.instance_features:
+        raise UsageError(
+            f"{workdir} has no encoder of features; it was trained without `instance_features`, which "
+            "`method=pix2pixhd` takes"
+        )
+    encoder = build_feature_encoder(config)
+    checkpoints.restore_model(workdir, step, ENCODER, encoder)
+    return encoder
 
 
 def load_generator(

@@ -104,12 +104,15 @@ class Judgement:
       metric: name of the score that decides which checkpoint is the best.
       higher_is_better: whether higher values of that score are better.
       sample: makes pictures of a few examples; None where validations make them.
+      prepare: brings up to date what pictures, validations and checkpoints need beside the trained weights;
+        it is called before the first of them at a step. None where there is nothing.
     """
 
     validate: Callable[[], Validation]
     metric: str
     higher_is_better: bool
     sample: Callable[[], Pictures] | None = None
+    prepare: Callable[[], None] | None = None
 
 
 class Assistant:
@@ -126,6 +129,8 @@ class Assistant:
     def keep(self, step: int, last: bool, stopping: bool, meter: LossMeter, progress: Progress) -> None:
         """Validates where `Records.keep` does."""
         if last or step % self._intervals.validate_every_steps == 0:
+            if self._judgement.prepare:
+                self._judgement.prepare()
             self._judgement.validate()
 
     def save(self, meter: LossMeter) -> None:
@@ -164,6 +169,7 @@ class Records:
         self._epochs_per_step = config.batch_size / examples_per_epoch
         self._callbacks, self._first_step = callbacks, int(train_step.step.numpy())
         self._losses: dict[str, float] = {}
+        self._prepared_step: int | None = None
         self._summaries = Summaries(workdir, self._first_step, config)
 
     def keep(self, step: int, last: bool, stopping: bool, meter: LossMeter, progress: Progress) -> None:
@@ -181,6 +187,7 @@ class Records:
             progress.report(step, self._losses, self._train_step.stage)
             self._tell("on_steps", step)
         if self._judgement.sample and due(intervals.sample_every_steps):
+            self._prepare()
             self._write_pictures(step, self._judgement.sample())
         improved = False
         if due(intervals.validate_every_steps):
@@ -195,6 +202,7 @@ class Records:
 
     def save(self, meter: LossMeter) -> None:
         """Writes a checkpoint of the current step, and deletes those that are not kept."""
+        self._prepare()
         self._summaries.flush()
         metadata = {
             **dataclasses.asdict(self._standing),
@@ -206,6 +214,12 @@ class Records:
         checkpoints.save(self._workdir, self._train_step.checkpoint_variables(), metadata)
         best_step = self._standing.best["step"] if self._standing.best else None
         checkpoints.prune(self._workdir, self._intervals.keep_checkpoints, best_step)
+
+    def _prepare(self) -> None:
+        step = int(self._train_step.step.numpy())
+        if self._judgement.prepare and self._prepared_step != step:
+            self._judgement.prepare()
+            self._prepared_step = step
 
     def close(self) -> None:
         """Closes the event file."""
@@ -234,6 +248,7 @@ class Records:
 
     def _validate(self, step: int, progress: Progress) -> bool:
         """Scores the validation split; returns whether the score is the best so far."""
+        self._prepare()
         found = self._judgement.validate()
         self._summaries.scalars(step, "validation", found.scores)
         for group, values in found.details.items():

@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from tfpix2pix.config import options
 from tfpix2pix.config.config import Config
-from tfpix2pix.networks.build import build_discriminator, build_generator
+from tfpix2pix.networks.build import build_discriminator, build_feature_encoder, build_generator
+from tfpix2pix.networks.variables import ENCODER
 from tfpix2pix.pipelines.base import suggestions
 from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.naming import name_flags
@@ -43,11 +44,12 @@ def describe_training(config: Config, workdir: Path, allow_new_data: bool = Fals
     palette = splits.find_input_palette(config)
     check_channels(config, palette)
     generator, discriminator = build_generator(config, palette=palette), build_discriminator(config, palette)
+    encoder = build_feature_encoder(config) if config.instance_features else None
     is_new = not checkpoints.list_steps(workdir)
     # Sooner than the data is opened, which may take long.
     origin = read_origin(config.init_from) if config.init_from and is_new else None
     if origin:
-        start_from(origin, generator, discriminator)
+        start_from(origin, generator, discriminator, **({} if encoder is None else {ENCODER: encoder}))
     lines, sources, examples = _describe_data(config, workdir, allow_new_data)
     chosen = ""
     if sources:
@@ -62,6 +64,9 @@ def describe_training(config: Config, workdir: Path, allow_new_data: bool = Fals
     if discriminator is not None:
         parameters = f"{count_of(discriminator.count_params(), 'parameter')}"
         lines.append(("discriminator", f"{config.discriminator}, {config.receptive_field} px, {parameters}"))
+    if encoder is not None:
+        parameters = f"{count_of(encoder.count_params(), 'parameter')}"
+        lines.append(("encoder", f"of {config.instance_features} features of instances, {parameters}"))
     lines.append(("device", f"{_describe_place(config)}, {config.precision}{name_flags(chosen)}"))
     lines.append(("run", _describe_run(workdir, total_steps)))
     lines.append(("command", next_commands.train(given, workdir)))

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -15,6 +15,7 @@ from tfpix2pix.interop import torch_detection, torch_files, torch_names
 from tfpix2pix.interop.fetching import fetch
 from tfpix2pix.interop.torch_residual_names import generator_table
 from tfpix2pix.networks.class_channels import ClassChannels
+from tfpix2pix.networks.instance_features import DRAWER, DrawFeatures
 from tfpix2pix.networks.variables import DISCRIMINATOR, DISCRIMINATOR_2, ENCODER, weights_of
 from tfpix2pix.pipelines.base.errors import UsageError, UserError, shorten
 from tfpix2pix.pipelines.base.paths import plain_folder
@@ -26,6 +27,7 @@ from tfpix2pix.train.settings import find_origin_kind, split_origin
 
 Weights = Mapping[str, np.ndarray]
 OTHERS = (DISCRIMINATOR_2, ENCODER)  # networks that only some methods have
+Value = TypeVar("Value")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,7 +144,8 @@ def start_from(
 
     Where the number of channels of the images differs, the convolution that reads or writes
     them keeps its random weights; so do enhancers around a global generator, and the last
-    convolution behind them. All other weights must have the shapes of the origin's.
+    convolution behind them. All other weights must have the shapes of the origin's. Clusters of features are
+    not taken, as a training makes its own.
 
     Args:
       origin: the weights.
@@ -192,7 +195,7 @@ def _match(
 
 def _settle(origin: Origin, model: keras.Model, weights: Weights) -> tuple[Weights, dict[str, str]]:
     """Returns the values that weights of a network get, by name, and why its other layers start anew."""
-    variables = weights_of(model)
+    variables, weights = (_drop_clusters(each) for each in (weights_of(model), weights))
     anew = {**_find_other_channels(model, variables, weights), **_find_enhancers(variables, weights)}
     kept = {name: variable for name, variable in variables.items() if name.rpartition("/")[0] not in anew}
     values = dict(weights)
@@ -206,6 +209,10 @@ def _settle(origin: Origin, model: keras.Model, weights: Weights) -> tuple[Weigh
     if others := sorted(name for name in weights if name not in variables):
         raise UsageError(_explain(origin, model, f"{others[0]} is there, and has no place here"))
     return {name: values[name] for name in kept}, anew
+
+
+def _drop_clusters(weights: Mapping[str, Value]) -> dict[str, Value]:
+    return {name: value for name, value in weights.items() if not name.startswith(f"{DRAWER}/")}
 
 
 def _find_enhancers(variables: Mapping[str, tf.Variable], weights: Weights) -> dict[str, str]:
@@ -233,6 +240,8 @@ def _find_other_channels(
     for layer in model.layers:
         if isinstance(layer, ClassChannels):
             inputs += layer.output.shape[-1] - layer.input.shape[-1]
+        if isinstance(layer, DrawFeatures):
+            inputs += layer.size
     outputs = model.outputs[0].shape[-1]
     anew = {}
     for kernel, channels, axes, what in (

@@ -15,8 +15,9 @@ from tfpix2pix.methods.build import build_train_step
 from tfpix2pix.methods.step import TranslationStep
 from tfpix2pix.metrics.registry import BuildMetric
 from tfpix2pix.metrics.scoring import Share
-from tfpix2pix.networks.build import Builder, build_discriminator, build_generator
+from tfpix2pix.networks.build import Builder, build_discriminator, build_feature_encoder, build_generator
 from tfpix2pix.networks.tfa_normalization import load_addons
+from tfpix2pix.networks.variables import ENCODER
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.progress import outliving_readers, say, warn
 from tfpix2pix.pipelines.batches import keep_resized
@@ -43,6 +44,7 @@ from tfpix2pix.run.threads import settle_threads
 from tfpix2pix.run.workers import Workers
 from tfpix2pix.train.agreement import check_same_settings, check_same_state
 from tfpix2pix.train.exporting import export_once
+from tfpix2pix.train.feature_clusters import import_k_means, with_clusters
 from tfpix2pix.train.fit import check_channels, find_misfit, fit_precision
 from tfpix2pix.train.origin import OTHERS, Origin, check_fit, describe_origin, read_origin, start_from
 from tfpix2pix.train.validation import build_judgement
@@ -147,8 +149,7 @@ def _train(
     workers = placement.workers
     check_uploaded(workdir, workers.is_chief)
     origin = _read_origin(config, workdir, generator, build_step)
-    if config.norm_backend == "addons":
-        load_addons()  # This may fail, so it comes before anything is written.
+    _load_extras(config)  # This may fail, so it comes before anything is written.
     with outliving_readers(), lock(workdir) if workers.is_chief else nullcontext():
         with workers.telling_losses(lambda: checkpoints.tell_latest(workdir)):
             check_same_settings(workers, config, own)
@@ -159,19 +160,20 @@ def _train(
             check_channels(config, palette)
             config, chosen = fit_precision(config, asked, not was_begun, train_source)
             say(f"training on {placement}, {config.precision}{chosen}")
-            train_source = _keep_resized(train_source, config, room)
+            kept_source = _keep_resized(train_source, config, room)
             judge = _build_judge(config, val_source, metrics, workers)
             build = functools.partial(_build_step, config, origin, palette, generator, build_step)
             training = Training(
-                config, workdir, (train_source, val_source), build, placement, callbacks=called
+                config, workdir, (kept_source, val_source), build, placement, callbacks=called
             )
             check_same_state(workers, training)
             if workers.is_chief:
                 # This comes last, because networks may refuse a setting.
                 record = origin.record if origin else None
-                write_config(workdir, config, train_source, own, record, allow_new_data)
-                keep_manifests(workdir, {"train": train_source, "val": val_source})
-            training.run(judge(training.train_step) if judge else None)
+                write_config(workdir, config, kept_source, own, record, allow_new_data)
+                keep_manifests(workdir, {"train": kept_source, "val": val_source})
+            judgement = judge(training.train_step) if judge else None
+            training.run(with_clusters(judgement, config, training.train_step, train_source))
         trained = training.train_step.output_generator
         is_exported = config.export and workers.is_chief
         saved_model = export_once(trained, config, workdir, training.step) if is_exported else None
@@ -185,6 +187,13 @@ def _place(config: Config, workdir: Path) -> Placement:
     placement = make_strategy(config.strategy, config.join_timeout_sec)
     check_placement(placement, config)
     return placement
+
+
+def _load_extras(config: Config) -> None:
+    if config.norm_backend == "addons":
+        load_addons()
+    if config.instance_features:
+        import_k_means()
 
 
 def _open_data(
@@ -242,7 +251,8 @@ def _read_origin(
     if not build_step:  # which builds networks that are not known before it is called
         palette = splits.find_input_palette(config)
         networks = build_generator(config, generator, palette), build_discriminator(config, palette)
-        check_fit(origin, *networks)
+        others = {ENCODER: build_feature_encoder(config)} if config.instance_features else {}
+        check_fit(origin, *networks, **others)
     say(f"starting with the weights of {describe_origin(origin)}")
     return origin
 
@@ -261,7 +271,8 @@ def _build_step(
     else:
         train_step = build_train_step(config, total_steps, generator, palette)
     if origin:
-        others = {name: getattr(train_step, name) for name in OTHERS if hasattr(train_step, name)}
+        found = {name: getattr(train_step, name, None) for name in OTHERS}
+        others = {name: network for name, network in found.items() if network is not None}
         start_from(origin, train_step.generator, train_step.discriminator, **others)
     if config.ema_decay:
         train_step.keep_average(config.ema_decay)

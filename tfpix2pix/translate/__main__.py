@@ -19,6 +19,8 @@ was stopped goes on with --resume, and several machines share one with --shard=1
 Where the model has a latent vector, one image has many outputs: --samples_per_image=4
 writes four, --latent_from=photo.png gives all outputs the style of a photo, and
 --interpolate=photo.png:7:12 goes from that style to that of seed 7 in twelve pictures.
+A run with --instance_features makes samples too, and --feature_from=photo.png lets each
+instance look as it does in a photo of the same scene.
 """
 
 import dataclasses

@@ -12,7 +12,6 @@ import tensorflow as tf
 from tfpix2pix.pictures.examples import show_image, show_input
 from tfpix2pix.pictures.page import Row
 from tfpix2pix.pipelines.base.errors import UserError
-from tfpix2pix.pipelines.catalogue import IMAGE_SUFFIXES
 from tfpix2pix.pipelines.files.image_files import BadImageError, Header, load_image, read_header, widen
 from tfpix2pix.pipelines.files.instances import check_instances, load_instances
 from tfpix2pix.pipelines.labels.label_files import colour_picture, shows_classes
@@ -22,9 +21,16 @@ from tfpix2pix.pipelines.remote.outputs import OutputFolder
 from tfpix2pix.pipelines.remote.store import MissingError
 from tfpix2pix.pipelines.tasks.drawings import draw_edges
 from tfpix2pix.pipelines.tasks.holes import center_mask
+from tfpix2pix.translate.encoded_features import FeatureSource
 from tfpix2pix.translate.formats import encode_animation, find_format
 from tfpix2pix.translate.halves import choose_half
-from tfpix2pix.translate.image_inputs import ARRAY_SUFFIX, InputFile, choose_suffix, list_outputs_of
+from tfpix2pix.translate.image_inputs import (
+    ARRAY_SUFFIX,
+    InputFile,
+    choose_suffix,
+    find_beside,
+    list_outputs_of,
+)
 from tfpix2pix.translate.latents import find_latents
 from tfpix2pix.translate.options import Options
 from tfpix2pix.translate.translator import Translator
@@ -68,6 +74,7 @@ class FileTranslator:
         self._translator, self._output, self._options = translator, OutputFolder(output), options
         self._network = threading.Semaphore(at_once)
         self._latents = find_latents(translator, options)
+        self._features = FeatureSource(translator) if options.feature_from else None
 
     def __call__(self, file: InputFile) -> Done:
         """Writes the outputs of a file and what the page shows of it.
@@ -106,8 +113,9 @@ class FileTranslator:
         if options.interpolate:
             self._write_interpolation(outputs, picture, ids)
         else:
+            translator = self._choose_translator(file)
             for sample, output_file in enumerate(outputs):
-                generated = self._generate(picture, sample, dtype, ids)
+                generated = self._generate(picture, sample, dtype, ids, translator=translator)
                 self._write_output(output_file, shown[sample], generated)
         shown_input = show_input(task, task.read_picture(widen(picture, np.float32)))
         self._write(input_file, tf.io.encode_jpeg(shown_input, quality=90).numpy())
@@ -117,11 +125,17 @@ class FileTranslator:
         """Returns the ids of a file's map of instances, uint16 [H, W]; None without `instances`."""
         if not self._options.instances:
             return None
-        maps = [Path(self._options.instances) / f"{file.name}{suffix}" for suffix in IMAGE_SUFFIXES]
-        if not (found := [each for each in maps if each.is_file()]):
-            raise BadImageError(f"{file.path} has no map of instances {maps[0].with_suffix('.png')}")
-        check_instances(found[0], (size[0], size[1]))
-        return load_instances(found[0])[..., 0]
+        found = _need_beside(file, Path(self._options.instances), "map of instances")
+        check_instances(found, (size[0], size[1]))
+        return load_instances(found)[..., 0]
+
+    def _choose_translator(self, file: InputFile) -> Translator:
+        """Returns the model, with the features of instances that a picture shows if there is one."""
+        if not self._features or not self._options.feature_from:
+            return self._translator
+        path = Path(self._options.feature_from)
+        photo = _need_beside(file, path, "picture of its scene") if path.is_dir() else path
+        return self._features.take(load_image(photo, self._translator.task.picture_channels[1]))
 
     def _generate(
         self,
@@ -130,11 +144,12 @@ class FileTranslator:
         dtype: np.dtype,
         ids: np.ndarray | None,
         latent: np.ndarray | None = None,
+        translator: Translator | None = None,
     ) -> np.ndarray:
         if latent is None and self._latents is not None:
             latent = self._latents[0]
         with self._network:
-            return self._translator(
+            return (translator or self._translator)(
                 picture, self._options.noise_seed, sample, dtype, latent=latent, instance_ids=ids
             )
 
@@ -182,6 +197,13 @@ def choose_kind(
     if options.bits and suffix != ARRAY_SUFFIX:
         return suffix, np.dtype(f"uint{options.bits}")
     return suffix, np.dtype(meaning.target.dtype) if meaning.target else dtype
+
+
+def _need_beside(file: InputFile, folder: Path, what: str) -> Path:
+    """Returns the image of a file's name in another folder."""
+    if not (found := find_beside(file, folder)):
+        raise BadImageError(f"{file.path} has no {what} {folder / file.name}.png")
+    return found
 
 
 def _read_picture(file: Path, header: Header, translator: Translator, options: Options) -> np.ndarray:

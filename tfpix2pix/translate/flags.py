@@ -115,6 +115,11 @@ def _define_latents(flag_values: flags.FlagValues) -> None:
             "latent vectors go from that of A to that of B, each a noise seed or a picture, as for "
             "--latent_from.",
         ),
+        (
+            "feature_from",
+            "Let each instance look as it does in this picture of the same scene, or in the picture of its "
+            "image's name in this folder, for a run with --instance_features. Default: the noise decides.",
+        ),
     ):
         flags.DEFINE_string(name, None, text, flag_values=flag_values)
 

@@ -16,7 +16,7 @@ from tfpix2pix.pipelines.base.listing import join_some
 from tfpix2pix.pipelines.base.paths import check_writable
 from tfpix2pix.pipelines.base.places import is_remote
 from tfpix2pix.pipelines.base.progress import warn
-from tfpix2pix.pipelines.catalogue import FORMATS
+from tfpix2pix.pipelines.catalogue import FORMATS, IMAGE_SUFFIXES
 from tfpix2pix.pipelines.files.image_listing import is_image, list_files, list_folders, walk_folders
 from tfpix2pix.pipelines.files.matching import compose
 from tfpix2pix.pipelines.meaning import MOST_PNG_CHANNELS, Meaning
@@ -44,6 +44,12 @@ class InputFile(NamedTuple):
     def suffix(self) -> str:
         """Returns the suffix in lower case."""
         return self.path.suffix.lower()
+
+
+def find_beside(file: InputFile, folder: Path) -> Path | None:
+    """Returns the image in another folder that has the name of a file; None if there is none."""
+    named = (folder / f"{file.name}{suffix}" for suffix in IMAGE_SUFFIXES)
+    return next((each for each in named if each.is_file()), None)
 
 
 def find_files(

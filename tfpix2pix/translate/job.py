@@ -131,6 +131,10 @@ def _check_options(translator: Translator, options: Options) -> None:
         raise UsageError(f"`instances` is for a model with `boundaries`, and {translator.title} has none")
     if options.instances and not Path(options.instances).is_dir():
         raise UsageError(f"`instances` takes a folder of maps. Received: {options.instances}")
+    if options.feature_from and not Path(options.feature_from).exists():
+        raise UsageError(
+            f"`feature_from` takes a picture or a folder of pictures. Received: {options.feature_from}"
+        )
     if options.draw_edges and task.picture_channels[0] != 3:
         raise UsageError(
             f"`draw_edges` makes drawings of 3 channels, and {translator.title} takes "

@@ -40,6 +40,9 @@ class Options:
         the latent vector from `noise_seed`.
       interpolate: `A:B:N`, for a strip and an animation of N outputs of each file, whose latent vectors go
         from A to B, each a noise seed or a file of a picture; None for outputs as usual.
+      feature_from: file of a picture, or folder of pictures that have the names of the images: each instance
+        gets the features that the encoder finds in its pixels of the picture; None draws them from
+        `noise_seed`. It is for a run with `instance_features`.
       shard: `i/n`: of every n files the i-th is translated, from `1/n` to `n/n`.
 
     Raises:
@@ -59,6 +62,7 @@ class Options:
     interpolate: str | None = None
     shard: str = "1/1"
     instances: str | None = None
+    feature_from: str | None = None
 
     def __post_init__(self):
         number, count = self._shard()
@@ -73,6 +77,8 @@ class Options:
         for name in ("latent_from", "interpolate"):
             if getattr(self, name) and self.samples_per_image > 1:
                 raise UsageError(f"`{name}` decides the latent vectors, so `samples_per_image` must be 1")
+        if self.feature_from and self.samples_per_image > 1:
+            raise UsageError("`feature_from` decides the features, so `samples_per_image` must be 1")
         if self.latent_from and self.interpolate:
             raise UsageError("`latent_from` and `interpolate` exclude each other; drop one of the two")
 

@@ -99,6 +99,7 @@ class Translator:
         SavedModel of an earlier version.
       input_channels: number of channels of the network's input.
       latent_size: number of values of the network's latent vector; 0 where it has none.
+      generator: the network as a Keras model; None for a SavedModel.
       generate: the network itself, on tensors, with a noise seed for each image. It resizes nothing.
       scale: how images are brought to the size that the network knows.
       output_size: the same.
@@ -128,6 +129,7 @@ class Translator:
         self.step: int | None = None
         self.version = find_version(model)
         self._run_config: Config | None = None
+        self.generator: keras.Model | None = None
         if self.version is None:
             generator, config, self.step = load_generator(model, checkpoint or "latest", weights=weights)
             self._run_config = config
@@ -136,7 +138,8 @@ class Translator:
             latent = find_latent(generator)
             self.latent_size = latent.size if latent else 0
             self.task, trained = splits.make_task(config), trained_scale(config)
-            self.generate = compile_generator(cast_kernels(generator), batch_statistics)
+            self.generator = cast_kernels(generator)
+            self.generate = compile_generator(self.generator, batch_statistics)
         elif checkpoint is not None:
             raise UsageError(
                 f"`checkpoint` is for a run, and {model} is a SavedModel: name the folder of a version"

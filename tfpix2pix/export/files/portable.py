@@ -11,10 +11,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfpix2pix.export.files import rebuilt_labels, rebuilt_layers, rebuilt_noise
+from tfpix2pix.export.files import rebuilt_features, rebuilt_labels, rebuilt_layers, rebuilt_noise
 from tfpix2pix.networks import keras_versions, layers
 from tfpix2pix.networks.class_channels import BoundaryChannel, ClassChannels
 from tfpix2pix.networks.gradients import Fork
+from tfpix2pix.networks.inference import SILENT
+from tfpix2pix.networks.instance_features import DrawFeatures
 from tfpix2pix.networks.latent import AppendLatent, DrawLatent
 from tfpix2pix.networks.noise import NoiseDropout
 from tfpix2pix.networks.normalization import StatelessNormalization
@@ -74,8 +76,7 @@ def in_float32(generator: keras.Model, with_noise: bool = True) -> keras.Model:
     def copy(layer: Any) -> Any:
         if not isinstance(layer, keras.layers.Layer):
             return layer
-        silent = {NoiseDropout: {"rate": 0.0}, DrawLatent: {"stddev": 0.0}}
-        return _copy(layer, **({} if with_noise else silent.get(type(layer), {})))
+        return _copy(layer, **({} if with_noise else SILENT.get(type(layer), {})))
 
     copied = keras.models.clone_model(generator, clone_function=copy, recursive=True)
     copied.set_weights(generator.get_weights())
@@ -193,6 +194,8 @@ class _Rebuilding:
             # Without noise z is 0, the middle of what is drawn.
             nothing = np.zeros([1, layer.size], np.float32)
             return lambda seed, **_: rebuilt_noise.draw(layer, seed) if self._with_noise else nothing
+        if type(layer) is DrawFeatures:
+            return lambda inputs, **_: rebuilt_features.draw(layer, inputs[0], inputs[1], self._with_noise)
         if type(layer) in _FORMS:
             return _FORMS[type(layer)](layer)
         return rebuilt_layers.with_weights(_copy(layer, **rebuilt_layers.without_initializers(layer)), layer)

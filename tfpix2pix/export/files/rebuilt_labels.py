@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from tfpix2pix.networks.class_channels import HALF_RANGE, BoundaryChannel, ClassChannels
+from tfpix2pix.networks.class_channels import HALF_RANGE, BoundaryChannel, ClassChannels, OfClasses
 
 
-def _find_classes(layer: ClassChannels | BoundaryChannel, label_maps):
+def find_classes(layer: OfClasses, label_maps: Any) -> Any:
     """Returns the place of each pixel's colour in the layer's table, int32 [B, H, W]."""
     levels = ops.round((label_maps + 1.0) * HALF_RANGE)
     nearness = -np.square(layer.table).sum(1)
@@ -25,7 +25,7 @@ def encode(layer: ClassChannels, label_maps: Any) -> Any:
       layer: the layer.
       label_maps: colours in [-1, 1], and perhaps other channels, float32 [B, H, W, C].
     """
-    nearest = ops.expand_dims(_find_classes(layer, label_maps), -1)
+    nearest = ops.expand_dims(find_classes(layer, label_maps), -1)
     # Not `one_hot`, which runtimes know in different ways for what is no class.
     classes = np.arange(len(layer.colours), dtype=np.int32)
     encoded = ops.cast(ops.equal(nearest, classes), "float32")
@@ -40,7 +40,7 @@ def mark_borders(layer: BoundaryChannel, label_maps: Any) -> Any:
       layer: the layer.
       label_maps: colours in [-1, 1] and ids, float32 [B, H, W, 4].
     """
-    ids, classes = label_maps[..., 3], ops.cast(_find_classes(layer, label_maps), "float32")
+    ids, classes = label_maps[..., 3], ops.cast(find_classes(layer, label_maps), "float32")
     lowest, highest = (find(ids, axis=(1, 2), keepdims=True) for find in (ops.min, ops.max))
     # Not `where`, because a condition that is broadcast is not known to all runtimes.
     given = ops.cast(ops.less(lowest, highest), "float32")

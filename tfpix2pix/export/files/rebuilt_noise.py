@@ -60,11 +60,20 @@ def draw(layer: DrawLatent, noise_seed: Any) -> Any:
     bits = _hash_places(noise_seed, STREAM, places)
     # Keras takes the shape of a `bitwise_xor` for that of its first argument, so the true one is added.
     nothing = keras.layers.Reshape((2, 1))(noise_seed) * np.zeros_like(places, np.int32)
-    # The upper 24 bits are a whole number that float32 holds.
-    number = nothing + bits.high * _constant(256) + _divide(bits.low, 256)
-    uniform = number * np.float32(2**-24) + np.float32(2**-25)
+    uniform = fraction(bits, nothing) + np.float32(2**-25)
     radius = ops.sqrt(ops.log(uniform[:, 0]) * np.float32(-2))
     return radius * ops.cos(uniform[:, 1] * np.float32(2 * np.pi)) * np.float32(layer.stddev)
+
+
+def fraction(bits: "Halves", nothing: Any) -> Any:
+    """Returns the upper 24 bits of numbers as fractions in [0, 1), which float32 holds.
+
+    Args:
+      bits: the numbers.
+      nothing: int32 zeros of their true shape.
+    """
+    number = nothing + bits.high * _constant(256) + _divide(bits.low, 256)
+    return number * np.float32(2**-24)
 
 
 def _hash_places(noise_seed: Any, stream: int, places: np.ndarray) -> "Halves":
