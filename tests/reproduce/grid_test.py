@@ -83,7 +83,7 @@ def test_a_grid_is_stopped_gone_on_with_and_shown(data_dir, segmenter, monkeypat
     assert not (workdir / "table2.md").exists()
 
     # Two of its rows go on to two seeds; what one seed has trained is kept.
-    table = TABLES[2]
+    table = TABLES["2"]
     two_rows = dataclasses.replace(table, rows=table.rows[:2], orders=table.orders[-1:])
     for module in (grid, report):
         monkeypatch.setattr(module, "TABLES", {2: two_rows})
@@ -128,16 +128,33 @@ def test_rows_are_what_the_paper_compares():
         assert all(config.epochs == 3 and not config.export for config in configs)
         return [name_run(config) for config in configs]
 
-    assert names(1) == ["unet-l1", "unet-gan-70px", "unet-cgan-70px", "unet-l1+gan-70px", "unet-l1+cgan-70px"]
-    assert names(3) == [f"unet-l1+cgan-{size}px" for size in (1, 16, 70, 286)]
-    assert names(2)[0] == "encoder_decoder-l1-batch10"
-    assert names(6) == ["unet-l1-to-labels", "unet-cgan-70px-to-labels", "unet-l1+cgan-70px-to-labels"]
+    assert names("1") == [
+        "unet-l1",
+        "unet-gan-70px",
+        "unet-cgan-70px",
+        "unet-l1+gan-70px",
+        "unet-l1+cgan-70px",
+    ]
+    assert names("3") == [f"unet-l1+cgan-{size}px" for size in (1, 16, 70, 286)]
+    assert names("2")[0] == "encoder_decoder-l1-batch10"
+    assert names("6") == ["unet-l1-to-labels", "unet-cgan-70px-to-labels", "unet-l1+cgan-70px-to-labels"]
+
+
+def test_hd_rows_are_of_one_scale_and_take_the_settings_that_they_have():
+    given = {"dataset": "camvid", "image_size": 64, "base_filters": 16, "residual_blocks": 2, "steps": 9}
+    configs = [_configure(TABLES["hd"], row, given) for row in TABLES["hd"].rows]
+    names = ["unet-l1+cgan-70px", "unet-l1+cgan-70px-one-hot", "pix2pixhd-global-cgan-one-hot"]
+    assert [name_run(config) for config in configs] == names
+    for config in configs:
+        assert (config.base_filters, config.steps, config.direction) == (16, 9, "BtoA")
+    assert [config.residual_blocks for config in configs] == [None, None, 2]
+    assert [config.boundaries for config in configs] == [False, True, True]
 
 
 @pytest.mark.parametrize(
     "arguments, reason",
     [
-        (["--table=1"], "expected --table=NUMBER --dataset=NAME"),
+        (["--table=1"], "expected --table=NAME --dataset=NAME"),
         (["--table=4", "--dataset=camvid"], "--table"),
         (["--table=1", "--dataset=camvid", "--split=all"], "--split"),
         (["--table=1", "--dataset=camvid", "--seeds=0"], "--seeds"),

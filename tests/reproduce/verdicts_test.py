@@ -12,7 +12,7 @@ from tfpix2pix.reproduce.paper_tables import SCORES, TABLES
 from tfpix2pix.reproduce.report import write_table
 from tfpix2pix.reproduce.verdicts import Cell, compare, probability_within
 
-TABLE = TABLES[6]  # L1, cGAN, L1+cGAN
+TABLE = TABLES["6"]  # L1, cGAN, L1+cGAN
 
 
 def _cell(place, *scores):
@@ -66,7 +66,7 @@ def test_scores_that_do_not_spread_decide():
 
 
 def test_ties_of_the_paper_get_no_verdict():
-    table = TABLES[3]
+    table = TABLES["3"]
     cells = [Cell(row, (), ({"class_iou": score},) * 2, {}) for score, row in enumerate(table.rows)]
     found = compare(cells[2], cells[1], "class_iou", 2)  # 70x70 and 16x16 both have 0.17
     assert found.verdict == "a tie in the paper" and found.holds is None
@@ -78,11 +78,28 @@ def test_a_table_of_one_seed_has_differences_and_no_verdicts(tmp_path):
         Cell(row, (tmp_path / "run",), (dict(zip(SCORES, scores, strict=True)),), {})
         for row, scores in zip(TABLE.rows, ours, strict=True)
     ]
-    text = write_table(6, tmp_path, cells, make_config(dataset="camvid"), "val")
+    text = write_table("6", tmp_path, cells, make_config(dataset="camvid"), "val")
     assert "| cGAN | 0.400 | 0.300 | 0.100 | 0.74 | 0.28 | 0.22 |\n" in text
     none = "one seed: no verdict"
     assert f"| L1 above L1+cGAN | {none} (-0.100) | {none} (+0.100) | {none} (+0.100) |\n" in text
     assert text == (tmp_path / "table6.md").read_text()
+
+
+def test_a_table_without_published_scores_says_what_is_expected(tmp_path):
+    rows, noise = TABLES["hd"].rows, (-0.01, 0.01)
+    cells = [
+        Cell(row, (tmp_path, tmp_path), tuple({name: mean + each for name in SCORES} for each in noise), {})
+        for row, mean in zip(rows, (0.3, 0.5, 0.1), strict=True)
+    ]
+    text = write_table("hd", tmp_path, cells, make_config(dataset="camvid"), "val")
+    assert text.startswith("## pix2pix and pix2pixHD, labels to photo\n") and "paper: per-pixel" not in text
+    assert "| pix2pix | 0.300 ± 0.014 | 0.300 ± 0.014 | 0.300 ± 0.014 |\n" in text
+    assert "| the expected order |" in text
+    assert (
+        text.count("| does not hold (-0.400 ± 0.014) ") == 3 and text.count("| holds (+0.200 ± 0.014) ") == 3
+    )
+    record = json.loads((tmp_path / "table_hd.json").read_text())
+    assert record["table"] == "hd" and record["rows"][0]["paper"]["class_iou"] is None
 
 
 def test_a_table_of_three_seeds_has_spreads_and_verdicts(tmp_path):
@@ -96,7 +113,7 @@ def test_a_table_of_three_seeds_has_spreads_and_verdicts(tmp_path):
         )
         for row, mean in zip(TABLE.rows, (0.5, 0.35, 0.49), strict=True)
     ]
-    text = write_table(6, tmp_path, cells, make_config(dataset="camvid", seed=3), "val")
+    text = write_table("6", tmp_path, cells, make_config(dataset="camvid", seed=3), "val")
     assert "seed 3, 4, 5\n" in text
     assert "| L1 | 0.500 ± 0.010 | 0.500 ± 0.010 | 0.500 ± 0.010 | 0.86 | 0.42 | 0.35 |\n" in text
     assert text.count("| within the spread (+0.010 ± 0.008) ") == 3

@@ -4,7 +4,8 @@
 
 Each row is a run of its own below --workdir. So is the segmentation network that
 scores the rows, unless --segmenter names one. The same command again goes on where it
-stopped, and rows that two tables share are trained once. --seeds=3 trains each row
+stopped, and rows that two tables share are trained once. --table=hd compares pix2pix
+with pix2pixHD, of which nothing is published by these scores. --seeds=3 trains each row
 three times, shows means and spreads, and says which of the paper's comparisons hold.
 Every other flag is one of train, and holds for all rows alike.
 """
@@ -26,6 +27,9 @@ from tfpix2pix.reproduce.paper_tables import TABLES
 _SETTLED = (
     "objective",
     "generator",
+    "method",
+    "input_encoding",
+    "boundaries",
     "receptive_field",
     "direction",
     "export",
@@ -39,7 +43,7 @@ def main(argv: Sequence[str]) -> None:
     """Parses flags, runs the grid, prints the table."""
     values = _parse(argv)
     text = reproduce_table(
-        int(values["table"]),
+        values["table"],
         Path(values["workdir"] or Path("runs") / "reproduce" / values["dataset"]),
         {name: values[name] for name in _SHARED if values[name] is not None},
         split=values["split"],
@@ -54,9 +58,9 @@ def main(argv: Sequence[str]) -> None:
 def _parse(argv: Sequence[str]) -> dict[str, Any]:
     flag_values = command_line.new_flags()
     configs.define_flags(flag_values, _SHARED)
-    titles = "; ".join(f"{number}, {table.title}" for number, table in TABLES.items())
+    titles = "; ".join(f"{name}, {table.title}" for name, table in TABLES.items())
     for name, default, choices, text in (
-        ("table", None, list(map(str, TABLES)), f"Rerun this table: {titles}."),
+        ("table", None, list(TABLES), f"Rerun this table: {titles}."),
         ("split", "val", SPLITS, "Score this split of the dataset."),
     ):
         flags.DEFINE_enum(name, default, choices, text, flag_values=flag_values)
@@ -89,7 +93,7 @@ def _parse(argv: Sequence[str]) -> dict[str, Any]:
     command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
     values = flag_values.flag_values_dict()
     if not values["table"] or not values["dataset"]:
-        raise UsageError("expected --table=NUMBER --dataset=NAME (--help shows more)")
+        raise UsageError("expected --table=NAME --dataset=NAME (--help shows more)")
     return values
 
 

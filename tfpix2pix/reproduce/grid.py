@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tfpix2pix.config import options as settings
-from tfpix2pix.config.config import Config, make_config
+from tfpix2pix.config.config import FIELDS, Config, find_unused, make_config
 from tfpix2pix.pipelines.base.command_line import import_tensorflow
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.progress import say
+from tfpix2pix.pipelines.tasks.registry import ONE_HOT
 from tfpix2pix.reproduce.paper_tables import TABLES, Row, Table
 from tfpix2pix.reproduce.report import write_table
 from tfpix2pix.reproduce.verdicts import Cell
@@ -52,7 +53,7 @@ _Grid = Sequence[tuple[Row, Sequence[_Training]]]
 
 
 def reproduce_table(
-    number: int,
+    name: str,
     workdir: Path,
     given: Mapping[str, Any],
     *,
@@ -62,15 +63,16 @@ def reproduce_table(
     palette: str | None = None,
     fcn_settings: Mapping[str, Any] | None = None,
 ) -> str:
-    """Trains and scores every row; writes `table<N>.md`, `.json` and `.html` to `workdir`.
+    """Trains and scores every row; writes `table<N>.md`, `.json` and `.html`, or `table_hd.*`, to `workdir`.
 
     Trainings that are finished are not done again, and trainings that were interrupted go on. So a folder
     that holds one seed goes on to several.
 
     Args:
-      number: number of the table: 1, 2, 3 or 6.
+      name: name of the table: 1, 2, 3, 6 or hd.
       workdir: folder of all runs; the run of each row is a folder in it.
-      given: fields of `Config` that hold for all rows, among them `dataset`.
+      given: fields of `Config` that hold for all rows, among them `dataset`; a row leaves out those that have
+        no effect on its networks.
       split: the split that is scored.
       seeds: number of trainings of each row, whose seeds follow on the given one; their means are compared.
       segmenter: the segmentation network, as `load_segmenter` takes it; None takes `<workdir>/fcn`, which
@@ -87,7 +89,7 @@ def reproduce_table(
         cannot judge, as `judge` states it; what was done is kept.
       TrainingStopped: on Ctrl-C or SIGTERM, after the current training has saved.
     """
-    table = TABLES[number]
+    table = TABLES[name]
     if seeds < 1:
         raise UsageError(f"`seeds` must be at least 1. Received: {seeds}")
     grid = [(row, _plan(table, row, given, workdir, seeds)) for row in table.rows]
@@ -104,7 +106,7 @@ def reproduce_table(
             say(f"{position + 1} of {len(grid)}: {row.title}{seed}")
             _train(config, run)
     cells = _score(table.metric, grid, split, fcn, palette)
-    return write_table(number, workdir, cells, read_config(cells[0].runs[0]), split)
+    return write_table(name, workdir, cells, read_config(cells[0].runs[0]), split)
 
 
 def _plan(table: Table, row: Row, given: Mapping[str, Any], workdir: Path, seeds: int) -> list[_Training]:
@@ -151,8 +153,12 @@ def _score(metric: str, grid: _Grid, split: str, fcn: Path | None, palette: str 
 def name_run(config: Config) -> str:
     """Returns the name of the folder of a row, which consists of the settings in which rows differ."""
     parts = [config.generator, config.objective]
-    if config.objective != "l1":
+    if config.method != FIELDS["method"].default:
+        parts.insert(0, config.method)
+    if config.objective != "l1" and config.discriminator == FIELDS["discriminator"].default:
         parts.append(f"{config.receptive_field}px")
+    if config.input_encoding == ONE_HOT:
+        parts.append("one-hot")
     if config.batch_size != 1:
         parts.append(f"batch{config.batch_size}")
     if config.direction == "AtoB":
@@ -162,7 +168,11 @@ def name_run(config: Config) -> str:
 
 def _configure(table: Table, row: Row, given: Mapping[str, Any]) -> Config:
     own = {"direction": table.direction, "batch_size": table.batch_size, "export": False}
-    return make_config(**{**own, **given, **row.settings})
+    config = make_config(**{**own, **given, **row.settings})
+    unused: dict[str, Any] = {
+        setting: FIELDS[setting].default for setting in find_unused(config) if setting in given
+    }
+    return dataclasses.replace(config, **unused)
 
 
 def _train(config: Config, run: Path) -> None:

@@ -1,9 +1,14 @@
-"""The paper's tables of scores as plain data: what each row trains, what was published, what they show."""
+"""Tables of scores as plain data: what each row trains, what was published, and what they show.
+
+They are those of the paper, and one that compares pix2pix with pix2pixHD.
+"""
 
 import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
+
+from tfpix2pix.pipelines.tasks.registry import ONE_HOT
 
 SCORES = ("pixel_accuracy", "class_accuracy", "class_iou")
 
@@ -15,12 +20,13 @@ class Row:
     Attributes:
       title: title of the row in the paper.
       settings: field of `Config` -> its value, for settings that not all rows share.
-      published: the paper's per-pixel accuracy, per-class accuracy and class IoU.
+      published: the paper's per-pixel accuracy, per-class accuracy and class IoU; None where no paper has
+        scored the row in this way.
     """
 
     title: str
     settings: Mapping[str, Any]
-    published: tuple[float, float, float]
+    published: tuple[float, float, float] | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +37,8 @@ class Table:
       title: what the table compares.
       metric: `fcn_score` for labels -> photo, `label_accuracy` for photo -> labels.
       rows: the rows in the paper's order.
-      orders: titles of a better and a worse row, for each comparison that the paper makes.
+      orders: titles of a better and a worse row, for each comparison that the paper makes, or that is
+        expected where nothing was published.
       batch_size: batch size of the trainings.
       ground_truth: the published scores of the real photos, if there are any.
     """
@@ -49,7 +56,7 @@ class Table:
         return "BtoA" if self.metric == "fcn_score" else "AtoB"
 
 
-def _row(title: str, published: tuple[float, float, float], **settings: Any) -> Row:
+def _row(title: str, published: tuple[float, float, float] | None, **settings: Any) -> Row:
     return Row(title, MappingProxyType(settings), published)
 
 
@@ -64,10 +71,11 @@ INTERSECTIONS: Mapping[str, Mapping[str, float]] = MappingProxyType(
     }
 )
 
+_ENCODED = {"input_encoding": ONE_HOT, "boundaries": True}
 # From v3 of the paper, on Cityscapes. The per-class values of Table 2 are not confirmed.
-TABLES: Mapping[int, Table] = MappingProxyType(
+TABLES: Mapping[str, Table] = MappingProxyType(
     {
-        1: Table(
+        "1": Table(
             "losses, labels to photo",
             "fcn_score",
             (
@@ -87,7 +95,7 @@ TABLES: Mapping[int, Table] = MappingProxyType(
             ),
             ground_truth=(0.80, 0.26, 0.21),
         ),
-        2: Table(
+        "2": Table(
             "generators, labels to photo",
             "fcn_score",
             (
@@ -104,7 +112,7 @@ TABLES: Mapping[int, Table] = MappingProxyType(
             ),
             batch_size=10,
         ),
-        3: Table(
+        "3": Table(
             "receptive fields of the discriminator, labels to photo",
             "fcn_score",
             (
@@ -115,7 +123,7 @@ TABLES: Mapping[int, Table] = MappingProxyType(
             ),
             (("70x70", "1x1"), ("16x16", "1x1"), ("70x70", "16x16"), ("70x70", "286x286")),
         ),
-        6: Table(
+        "6": Table(
             "losses, photo to labels",
             "label_accuracy",
             (
@@ -124,6 +132,17 @@ TABLES: Mapping[int, Table] = MappingProxyType(
                 _row("L1+cGAN", (0.83, 0.36, 0.29)),
             ),
             (("L1", "L1+cGAN"), ("L1+cGAN", "cGAN")),
+        ),
+        # Wang et al., CVPR 2018, compare the methods in this way, at another size and by another network.
+        "hd": Table(
+            "pix2pix and pix2pixHD, labels to photo",
+            "fcn_score",
+            (
+                _row("pix2pix", None),
+                _row("pix2pix, one-hot", None, **_ENCODED),
+                _row("pix2pixHD", None, method="pix2pixhd", **_ENCODED),
+            ),
+            (("pix2pixHD", "pix2pix"), ("pix2pixHD", "pix2pix, one-hot"), ("pix2pix, one-hot", "pix2pix")),
         ),
     }
 )

@@ -83,12 +83,15 @@ def compare(better: Cell, worse: Cell, name: str, place: int) -> Comparison:
     """Compares two rows, which have as many seeds, by one score.
 
     Args:
-      better: the row whose published score is above that of the other, as the paper says.
+      better: the row whose published score is above that of the other, as the paper says, or which is
+        expected to be better where nothing was published.
       worse: the other row.
       name: name of the score.
       place: place of the score in `Row.published`.
     """
-    published = better.row.published[place] - worse.row.published[place]
+    published = 1.0
+    if better.row.published and worse.row.published:
+        published = better.row.published[place] - worse.row.published[place]
     difference = better.mean(name) - worse.mean(name)
     spread, other_spread = better.spread(name), worse.spread(name)
     if spread is None or other_spread is None:
