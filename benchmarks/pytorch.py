@@ -70,7 +70,8 @@ def _depth(image_size: int) -> int:
     return min(8, image_size.bit_length() - 1)
 
 
-def _precision(precision: str) -> Callable[[], contextlib.AbstractContextManager]:
+def choose_precision(precision: str) -> Callable[[], contextlib.AbstractContextManager]:
+    """Returns what the passes of a step run in."""
     return lambda: torch.autocast("cpu", torch.bfloat16, enabled=precision == "mixed_bfloat16")
 
 
@@ -85,7 +86,7 @@ def build_step(precision: str, image_size: int, batch_size: int) -> Callable[[],
         torch.optim.Adam(net.parameters(), 2e-4, (0.5, 0.999)) for net in (generator, discriminator)
     )
     inputs, targets = _random_images(image_size, batch_size), _random_images(image_size, batch_size)
-    autocast = _precision(precision)
+    autocast = choose_precision(precision)
 
     def loss(images: torch.Tensor, label: float) -> torch.Tensor:
         logits = discriminator(torch.cat([inputs, images], 1)).float()
@@ -114,7 +115,7 @@ def build_step(precision: str, image_size: int, batch_size: int) -> Callable[[],
 def build_forward(precision: str, image_size: int, batch_size: int) -> Callable[[], object]:
     """Returns a function that runs the generator once and reads the image."""
     generator, inputs = Block(0, _depth(image_size)), _random_images(image_size, batch_size)
-    autocast = _precision(precision)
+    autocast = choose_precision(precision)
 
     def forward():
         with torch.no_grad(), autocast():

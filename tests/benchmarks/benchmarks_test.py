@@ -105,10 +105,25 @@ def test_work_of_the_paper_s_networks():
     assert networks.count_flops("step", 256) == pytest.approx(86.94e9, rel=1e-3)
 
 
+def test_work_of_pix2pixhd_s_networks():
+    # By hand: 489 G multiply-adds of the global generator at 512x1024, and 40 G of the two discriminators.
+    forward = networks.count_hd_flops("forward", (512, 1024))
+    assert forward == pytest.approx(2 * 489e9, rel=1e-2)
+    seeing = 2 * 16 * 39 * 64 * (257 * 513 + 129 * 257)
+    step = 3 * forward - 2 * 512 * 1024 * 49 * 36 * 64 + 7 * 2 * 40e9 - 2 * seeing
+    assert networks.count_hd_flops("step", (512, 1024)) == pytest.approx(step, rel=1e-2)
+
+
 @pytest.mark.parametrize("image_size", [96, 250, 384])
 def test_sizes_that_the_networks_would_pad_are_refused(image_size):
     with pytest.raises(UsageError, match=f"multiple of 256. Received: {image_size}"):
         networks.count_flops("forward", image_size)
+
+
+@pytest.mark.parametrize(("method", "size"), [("pix2pix", (256, 512)), ("pix2pixhd", (256, 500))])
+def test_sizes_that_do_not_fit_a_method_are_refused(method, size):
+    with pytest.raises(UsageError, match=f"image_size must be .* Received: {size[0]}x{size[1]}"):
+        networks.count_method_flops(method, "step", size)
 
 
 def test_numbers_are_written_with_their_command(tmp_path, monkeypatch):
