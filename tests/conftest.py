@@ -20,10 +20,13 @@ command_line.import_tensorflow()
 import pytest  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
+from tests.helpers import fork_server  # noqa: E402
 from tests.helpers.keras2_lane import LEFT_OUT  # noqa: E402
 from tfpix2pix.networks.keras_versions import IS_KERAS_3  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
+if IS_KERAS_3:
+    fork_server.install()
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
