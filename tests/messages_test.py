@@ -21,6 +21,7 @@ EXCEPTIONS = {
     "tfpix2pix/config/fields.py": "holds the help of the flags",
     "tfpix2pix/config/network_fields.py": "holds the help of the flags",
     "tfpix2pix/config/run_config.py": "holds the help of the flags",
+    "tfpix2pix/interop/torch_bicycle_detection.py": "speaks of flags of BicycleGAN's own code",
     "tfpix2pix/interop/torch_detection.py": "speaks of flags of the PyTorch reference",
     "tfpix2pix/interop/torch_export.py": "speaks of flags of the PyTorch reference",
     "tfpix2pix/interop/torch_import.py": "speaks of flags of the PyTorch reference",

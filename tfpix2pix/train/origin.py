@@ -14,6 +14,7 @@ from tfpix2pix.export.versions import find_version
 from tfpix2pix.interop import torch_detection, torch_files, torch_names
 from tfpix2pix.interop.fetching import fetch
 from tfpix2pix.interop.torch_residual_names import generator_table
+from tfpix2pix.methods.step import TranslationStep
 from tfpix2pix.networks.class_channels import ClassChannels
 from tfpix2pix.networks.instance_features import DRAWER, DrawFeatures
 from tfpix2pix.networks.variables import DISCRIMINATOR, DISCRIMINATOR_2, ENCODER, weights_of
@@ -169,6 +170,12 @@ def start_from(
         missing.insert(0, DISCRIMINATOR)
     for name in missing:
         say(f"the {name} starts with random weights, as {origin.path} has none")
+
+
+def find_others(train_step: TranslationStep) -> dict[str, keras.Model]:
+    """Returns the networks of a training step that only some methods have, named as in `OTHERS`."""
+    found = {name: getattr(train_step, name, None) for name in OTHERS}
+    return {name: network for name, network in found.items() if network is not None}
 
 
 def check_fit(

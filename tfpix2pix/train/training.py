@@ -46,7 +46,7 @@ from tfpix2pix.train.agreement import check_same_settings, check_same_state
 from tfpix2pix.train.exporting import export_once
 from tfpix2pix.train.feature_clusters import import_k_means, with_clusters
 from tfpix2pix.train.fit import check_channels, find_misfit, fit_precision
-from tfpix2pix.train.origin import OTHERS, Origin, check_fit, describe_origin, read_origin, start_from
+from tfpix2pix.train.origin import Origin, check_fit, describe_origin, find_others, read_origin, start_from
 from tfpix2pix.train.validation import build_judgement
 
 
@@ -271,9 +271,7 @@ def _build_step(
     else:
         train_step = build_train_step(config, total_steps, generator, palette)
     if origin:
-        found = {name: getattr(train_step, name, None) for name in OTHERS}
-        others = {name: network for name, network in found.items() if network is not None}
-        start_from(origin, train_step.generator, train_step.discriminator, **others)
+        start_from(origin, train_step.generator, train_step.discriminator, **find_others(train_step))
     if config.ema_decay:
         train_step.keep_average(config.ema_decay)
     if config.remat:
