@@ -15,6 +15,7 @@ from tfpix2pix.methods.losses import LossTerm, feature_matching
 from tfpix2pix.methods.pix2pixhd import HDTrainStep
 from tfpix2pix.networks.discriminators import multiscale_discriminator
 from tfpix2pix.networks.inference import cast_kernels
+from tfpix2pix.networks.layers import use_minimal_filtering
 from tfpix2pix.networks.residual import global_generator
 
 INPUT_CHANNELS = 36  # of Cityscapes: 35 classes and the boundaries
@@ -33,8 +34,8 @@ def _random_batch(size: Size, batch_size: int) -> dict[str, tf.Tensor]:
 def build_step(precision: str, size: Size, batch_size: int, remat: bool = False) -> Callable[[], object]:
     """Returns a function that takes one training step of pix2pixHD and reads a loss."""
     step = HDTrainStep(
-        global_generator(INPUT_CHANNELS, dtype=precision),
-        multiscale_discriminator(input_channels=INPUT_CHANNELS, dtype=precision),
+        use_minimal_filtering(global_generator(INPUT_CHANNELS, dtype=precision)),
+        use_minimal_filtering(multiscale_discriminator(input_channels=INPUT_CHANNELS, dtype=precision)),
         objective="cgan",
         gan_loss="least_squares",
         terms={"matching": LossTerm(LAMBDA_FEATURE_MATCHING, feature_matching, reads_features=True)},
@@ -53,7 +54,7 @@ def build_remat_step(precision: str, size: Size, batch_size: int) -> Callable[[]
 
 def build_forward(precision: str, size: Size, batch_size: int) -> Callable[[], object]:
     """Returns a function that runs the generator once and reads the image."""
-    generator = cast_kernels(global_generator(INPUT_CHANNELS, dtype=precision))
+    generator = cast_kernels(use_minimal_filtering(global_generator(INPUT_CHANNELS, dtype=precision)))
     batch = _random_batch(size, batch_size)
     inputs = [batch["input_image"], batch["noise_seed"]]
     forward = tf.function(lambda images, seeds: generator([images, seeds], training=False))
