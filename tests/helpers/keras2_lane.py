@@ -26,7 +26,6 @@ LEFT_OUT = {
     **dict.fromkeys(("study/application", "study/browser", "study/creation", "study/plan"), _WEB),
     **dict.fromkeys(("study/results/write", "study/results/statistics", "study/store"), _WEB),
     **dict.fromkeys(("study/results/preference", "study/texts"), _WEB),
-    "serving/instances": _SERVING,
     **dict.fromkeys(("serving/client", "serving/remote_model", "serving/retries", "serving/serve"), _SERVING),
     **dict.fromkeys(
         (

@@ -15,7 +15,14 @@ ONLY_IN_KERAS_3 = {"ops", "export", "random", "Variable", "KerasTensor", "Layer"
 # Files for other runtimes, which Keras 2 is refused when it asks for one.
 NEED_KERAS_3 = {
     f"tfpix2pix/export/files/{name}.py"
-    for name in ("portable", "rebuilt_labels", "rebuilt_layers", "rebuilt_noise", "writers")
+    for name in (
+        "portable",
+        "rebuilt_features",
+        "rebuilt_labels",
+        "rebuilt_layers",
+        "rebuilt_noise",
+        "writers",
+    )
 }
 
 
