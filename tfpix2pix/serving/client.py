@@ -54,6 +54,7 @@ def main(argv: Sequence[str]) -> None:
             signature=values["signature"],
             noise_seed=values["noise_seed"],
             concurrency=values["concurrency"],
+            instances=Path(values["instances"]) if values["instances"] else None,
         )
     print(summarize(outcome.latencies_sec, outcome.elapsed_sec))
     if outcome.failed:
@@ -71,6 +72,8 @@ def _parse(argv: Sequence[str]) -> dict[str, Any]:
     for name in ("model", "input", "output"):
         if not values[name]:
             raise UsageError(f"--{name} is missing (--help lists the flags)")
+    if values["instances"] and not Path(values["instances"]).is_dir():
+        raise UsageError(f"--instances takes a folder of maps. Received: {values['instances']}")
     return values
 
 
@@ -89,10 +92,20 @@ def _define_flags(flag_values: flags.FlagValues) -> None:
             None,
             "Translate this image, the images of this folder, or those of a pattern in quotes.",
         ),
+        (
+            "instances",
+            None,
+            "Send the map of instances of its name in this folder with each image, for a model with "
+            "--boundaries. Default: the classes are the instances.",
+        ),
         ("output", None, "Write the outputs to this folder."),
         ("token_file", None, "Send the bearer token in this file, for a gateway that asks for one."),
     ):
         flags.DEFINE_string(name, default, text, flag_values=flag_values)
+    _define_numbers(flag_values)
+
+
+def _define_numbers(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_bool(
         "resume", False, "Leave out images whose outputs exist already.", flag_values=flag_values
     )

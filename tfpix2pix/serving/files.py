@@ -20,7 +20,7 @@ from tfpix2pix.pipelines.remote.copies import fetch_file
 from tfpix2pix.pipelines.remote.outputs import OutputFolder
 from tfpix2pix.pipelines.remote.store import MissingError
 from tfpix2pix.serving.remote_model import RemoteModel, ServingError
-from tfpix2pix.translate.image_inputs import ARRAY_SUFFIX, InputFile, list_outputs
+from tfpix2pix.translate.image_inputs import ARRAY_SUFFIX, InputFile, find_beside, list_outputs
 
 PERCENTILES = (50, 90, 99)
 # Failures of a single image. Every other failure would meet all images.
@@ -64,6 +64,7 @@ def translate_files(
     signature: str = DEFAULT_SIGNATURE,
     noise_seed: int | None = None,
     concurrency: int = 4,
+    instances: Path | None = None,
 ) -> Outcome:
     """Translates image files; each one that fails is named on standard error, and the others are translated.
 
@@ -74,6 +75,8 @@ def translate_files(
       signature: a signature that takes image files.
       noise_seed: seed of the noise; None leaves the noise to the server.
       concurrency: number of requests at once.
+      instances: folder of maps of instances, which have the names of the images, for a model with
+        `boundaries`; None takes the classes for the instances.
 
     Returns:
       What became of the files.
@@ -82,19 +85,14 @@ def translate_files(
       UsageError: when the model's signatures do not allow that.
       UserError: when no server answers any more.
     """
-    if any(_needs_conversion(file.path) for file in files):
+    if instances or any(_needs_conversion(file.path) for file in files):  # maps may be of any kind
         import_tensorflow(with_keras=False)  # It takes seconds, and other files do without.
     model.read_signatures()  # A server or model that is missing is reported once, not for each image.
 
-    outputs = OutputFolder(output)
+    outputs, request = OutputFolder(output), _Request(signature, noise_seed, instances)
 
     def translate_file(file: InputFile) -> float:
-        try:
-            with fetch_file(file.path) as path:
-                contents = _read(path)
-        except MissingError as error:
-            raise _RefusedError(str(error)) from error
-        picture, latency_sec = _ask(model, file.path, contents, signature, noise_seed)
+        picture, latency_sec = _ask(model, file, request)
         try:
             outputs.write(name_output(file), picture)
         except UserError as error:
@@ -130,18 +128,37 @@ def name_output(file: InputFile) -> str:
     return name
 
 
-def _ask(
-    model: RemoteModel, file: Path, contents: bytes, signature: str, noise_seed: int | None
-) -> tuple[bytes, float]:
+class _Request(NamedTuple):
+    """What is asked of each file."""
+
+    signature: str
+    noise_seed: int | None
+    instances: Path | None
+
+
+def _ask(model: RemoteModel, file: InputFile, request: _Request) -> tuple[bytes, float]:
     """Returns the output of an image, and the seconds between request and answer."""
+    try:
+        with fetch_file(file.path) as path:
+            contents = _read(path)
+    except MissingError as error:
+        raise _RefusedError(str(error)) from error
+    maps = None if request.instances is None else [_read_map(file, request.instances)]
     start = time.perf_counter()
     try:
-        (picture,) = model.translate([contents], signature, noise_seed)
+        (picture,) = model.translate([contents], request.signature, request.noise_seed, instances=maps)
     except ServingError as error:
         if error.code in _OF_ONE_IMAGE:
-            raise _RefusedError(f"{file}: {error}") from error
+            raise _RefusedError(f"{file.path}: {error}") from error
         raise
     return picture, time.perf_counter() - start
+
+
+def _read_map(file: InputFile, folder: Path) -> bytes:
+    """Returns what is sent of the map of instances of a file."""
+    if not (found := find_beside(file, folder)):
+        raise _RefusedError(f"{file.path} has no map of instances {folder / file.name}.png")
+    return _read(found)
 
 
 def _read(file: Path) -> bytes:

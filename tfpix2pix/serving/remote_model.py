@@ -9,7 +9,14 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from tfpix2pix.export.names import DEFAULT_SIGNATURE, LATENT, LATENT_VECTOR, SEEDED
+from tfpix2pix.export.names import (
+    DEFAULT_SIGNATURE,
+    INSTANCE_BYTES,
+    LATENT,
+    LATENT_VECTOR,
+    SEEDED,
+    WITH_INSTANCES,
+)
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.serving.arguments import prepare_inputs
 from tfpix2pix.serving.schemes import open_transport
@@ -156,6 +163,7 @@ class RemoteModel:
         noise_seed: int | None = None,
         samples: Sequence[int] | None = None,
         latent: npt.ArrayLike | None = None,
+        instances: Sequence[bytes] | None = None,
     ) -> list[bytes]:
         """Translates image files.
 
@@ -168,6 +176,8 @@ class RemoteModel:
             takes the first one of each.
           latent: the latent vector of all images, [latent_size], or of each, [B, latent_size]; for a model
             that has one. None leaves it to `noise_seed`.
+          instances: contents of the PNG file of ids of instances of each image, gray with 8 or 16 bits, for a
+            model with `boundaries`. None takes the classes for the instances.
 
         Returns:
           Contents of PNG files, in the order of `images`.
@@ -177,31 +187,31 @@ class RemoteModel:
           ServingError: when the server refuses, fails, cannot be reached, or answers with what are not as
             many whole PNG files.
         """
+        if instances is not None and WITH_INSTANCES not in signature:
+            signature = signature.removesuffix(SEEDED) + WITH_INSTANCES
         if latent is not None:
             noise_seed, signature = noise_seed or 0, signature.removesuffix(SEEDED) + LATENT
         elif noise_seed is not None and not signature.endswith(SEEDED):
             signature += SEEDED
-        found = self._find_signature(signature)
-        files = [name for name, spec in found.inputs.items() if spec.dtype == STRING]
+        found, more = self._find_signature(signature), dict[str, npt.ArrayLike]()
+        if instances is not None:
+            more[INSTANCE_BYTES] = np.array(instances, object)
+        if latent is not None:
+            vectors = np.asarray(latent, np.float32)
+            more[LATENT_VECTOR] = np.broadcast_to(vectors, (len(images), vectors.shape[-1]))
+        files = [name for name, spec in found.inputs.items() if spec.dtype == STRING and name not in more]
         pictures = [name for name, spec in found.outputs.items() if spec.dtype == STRING]
-        seeds = [
-            name
-            for name in found.inputs
-            if name not in (*files, *([LATENT_VECTOR] if latent is not None else []))
-        ]
+        seeds = [name for name in found.inputs if name not in (*files, *more)]
         if len(files) != 1 or len(pictures) != 1 or (seeds != [] and noise_seed is None) or len(seeds) > 1:
             raise UsageError(
                 f"{signature} of {self._title} takes {_join(sorted(found.inputs))} and returns "
                 f"{_join(sorted(found.outputs))}, not image files; RemoteModel.predict sends arrays"
             )
-        inputs: dict[str, npt.ArrayLike] = {files[0]: np.array(images, object)}
+        inputs: dict[str, npt.ArrayLike] = {files[0]: np.array(images, object), **more}
         if seeds:
             seed = (noise_seed or 0) & 0xFFFFFFFF
             rows = [(seed, sample) for sample in samples or [0] * len(images)]
             inputs[seeds[0]] = np.array(rows, np.uint32).view(np.int32)
-        if latent is not None:
-            vectors = np.asarray(latent, np.float32)
-            inputs[LATENT_VECTOR] = np.broadcast_to(vectors, (len(images), vectors.shape[-1]))
         contents = self.predict(inputs, signature)[pictures[0]]
         if contents.shape != (len(images),) or not all(map(_is_picture, contents)):
             raise ServingError("DATA_LOSS", f"{self._title} did not answer with {len(images)} PNG images")
@@ -217,9 +227,11 @@ class RemoteModel:
         if name in signatures:
             return signatures[name]
         hint = ""
-        if name.endswith(SEEDED):
+        if WITH_INSTANCES in name and not any(WITH_INSTANCES in each for each in signatures):
+            hint = "; maps of instances are for a model with `boundaries`"
+        elif name.endswith(SEEDED):
             hint = "; leave the noise seed out, or export the model again"
-        if name.endswith(LATENT):
+        elif name.endswith(LATENT):
             hint = "; only a model with a latent vector takes one"
         raise UsageError(f"{self._title} has no signature {name}; it has {_join(sorted(signatures))}{hint}")
 
