@@ -16,6 +16,7 @@ from tfpix2pix.run.folder import read_meaning
 from tfpix2pix.run.generator import load_generator
 from tfpix2pix.serving import client
 from tfpix2pix.serving.remote_model import RemoteModel
+from tfpix2pix.web.demo.models import RemotePainter
 
 pytest_plugins = ["tests.helpers.serving_stand_in.fixtures"]
 SETTINGS = {"depth": 3, "base_filters": 8, "latent_size": 3, "dropout": "none", "boundaries": True}
@@ -93,3 +94,32 @@ def test_maps_go_with_latent_vectors(served, models, protocol):
     shown = np.stack(list(map(decode_png, pictures))).astype(int)
     assert np.abs(shown - np.stack(list(map(decode_png, expected)))).max() <= 1
     assert (shown[0] != shown[1]).any() and plain != pictures
+
+
+def test_the_demo_of_a_model_on_a_server_sends_both(served, models):
+    image, maps = (tf.io.encode_png(pixels).numpy() for pixels in (draw_label_map(5), draw_ids(5)[..., None]))
+    url, stop = STARTS["rest"](models)
+    try:
+        painter = RemotePainter(url, "maps", 32 * 32)
+        assert not painter.has_instances
+        painter.warm_up((32, 32))
+        assert painter.has_instances and painter.style is not None and painter.style.size == 3
+        latent = np.array([1, 0, -2], np.float32)
+        (both,) = painter.translate(image, 0, 1, latent, maps)
+        assert both not in [
+            *painter.translate(image, 0, 1, latent),
+            *painter.translate(image, 0, 1, None, maps),
+        ]
+        inputs = {
+            "image_bytes": np.array([image], object),
+            "instance_bytes": np.array([maps], object),
+            "noise_seed": np.zeros((1, 2), np.int32),
+            "latent": latent[None],
+        }
+        (expected,) = served("serving_default_instances_latent", inputs)["image_bytes"]
+        assert np.abs(decode_png(both).astype(int) - decode_png(expected)).max() <= 1
+        plain = RemotePainter(url, "tiny", 32 * 32)
+        plain.warm_up((32, 32))
+        assert not plain.has_instances and plain.translate(image, 0, 1, None, maps)
+    finally:
+        stop()

@@ -4,11 +4,13 @@ GET  /                      the page
 GET  /api/model             what the model takes, as JSON
 GET  /api/examples/{place}  a PNG file
 POST /api/translate?page=...&noise_seed=0&samples=4   takes an image file, returns PNG files in base64;
-     &latent=0.1,-0.7,...   with this latent vector, where the model has one
+     &latent=0.1,-0.7,...   with this latent vector, where the model has one;
+     &instances_at=N        the image file has N bytes, and a PNG file of the ids of instances follows it
 """
 
 import base64
 import dataclasses
+import functools
 import pathlib
 import time
 from collections.abc import Sequence
@@ -75,7 +77,7 @@ def make_demo(
     add_page(app, "/", STATIC_FOLDER / "index.html")
     add_files(app, demo=STATIC_FOLDER)
     facts = [dataclasses.asdict(fact) for fact in card]
-    description = {**_describe(sheet, examples, limits), **_describe_noise(painter), "card": facts}
+    description = {**_describe(sheet, examples, limits), **_describe_model(painter, sheet), "card": facts}
     queue = WorkQueue(limits.max_waiting)
     of_page, of_address = (_make_rate(limits.requests_per_sec * pages) for pages in (1, PAGES_PER_ADDRESS))
 
@@ -97,14 +99,13 @@ def make_demo(
         samples: Literal["1", "4"] = "1",
         page: Annotated[str, Query(pattern="^[0-9a-f]{0,32}$")] = "",
         latent: Annotated[str, Query(max_length=10_000)] = "",
+        instances_at: Annotated[int | None, Query(ge=0)] = None,
     ) -> dict[str, Any]:
         of_address.check(request)
         of_page.check(request, page)
-        vector, contents = _read_latent(painter, latent), await request.body()
-
-        def work() -> dict[str, Any]:
-            return _translate(painter, contents, noise_seed, int(samples), vector)
-
+        vector, body = _read_latent(painter, latent), await request.body()
+        files = body[:instances_at], None if instances_at is None else body[instances_at:]
+        work = functools.partial(_translate, painter, files, noise_seed, int(samples), vector)
         return await queue.run(request, work, page)
 
     return app
@@ -125,11 +126,15 @@ def _read_latent(painter: Painter, text: str) -> np.ndarray | None:
 
 
 def _translate(
-    painter: Painter, contents: bytes, noise_seed: int, samples: int, latent: np.ndarray | None
+    painter: Painter,
+    files: tuple[bytes, bytes | None],
+    noise_seed: int,
+    samples: int,
+    latent: np.ndarray | None,
 ) -> dict[str, Any]:
     start = time.monotonic()
     try:
-        pictures = painter.translate(contents, noise_seed, samples, latent)
+        pictures = painter.translate(files[0], noise_seed, samples, latent, files[1])
     except BadPictureError as error:
         raise HTTPException(400, str(error)) from error
     except UnavailableError as error:
@@ -144,9 +149,10 @@ def _translate(
     return {**answer, "latents": [[round(float(value), 3) for value in vector] for vector in drawn]}
 
 
-def _describe_noise(painter: Painter) -> dict[str, Any]:
+def _describe_model(painter: Painter, sheet: Sheet) -> dict[str, Any]:
     style = dataclasses.asdict(painter.style) if painter.style else None
-    return {"has_noise": painter.has_noise, "style": style}
+    has_instances = painter.has_instances and sheet.kind == "labels"
+    return {"has_noise": painter.has_noise, "style": style, "has_instances": has_instances}
 
 
 def _describe(sheet: Sheet, examples: Sequence[Example], limits: Limits) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
-from tfpix2pix.export.names import DEFAULT_SIGNATURE, LATENT, LATENT_VECTOR
+from tfpix2pix.export.names import DEFAULT_SIGNATURE, LATENT, LATENT_VECTOR, SEEDED, WITH_INSTANCES
 from tfpix2pix.networks.inference import sample_seed
 from tfpix2pix.networks.latent import attach_latent
 from tfpix2pix.pipelines.base.errors import UsageError
@@ -39,15 +39,22 @@ class Painter(Protocol):
       max_pixels: the largest number of pixels of an input.
       has_noise: whether the seed of the noise matters; True until `warm_up` has found out.
       style: the latent vector, which `warm_up` finds; None where there is none, or it is not known.
+      has_instances: whether the model takes ids of instances; False until `warm_up` has found out.
     """
 
     title: str
     max_pixels: int
     has_noise: bool
     style: Style | None
+    has_instances: bool
 
     def translate(
-        self, contents: bytes, noise_seed: int, samples: int, latent: np.ndarray | None = None
+        self,
+        contents: bytes,
+        noise_seed: int,
+        samples: int,
+        latent: np.ndarray | None = None,
+        instances: bytes | None = None,
     ) -> list[bytes]:
         """Translates an image file into as many PNG files as samples are wanted.
 
@@ -56,6 +63,8 @@ class Painter(Protocol):
           noise_seed: any integer, of which the lower 32 bits count.
           samples: number of outputs, at least 1.
           latent: the latent vector of all outputs, float32 [size]; None draws one for each.
+          instances: contents of a PNG file of the ids of instances, gray with 8 or 16 bits; None without
+            them.
 
         Raises:
           BadPictureError: when the file cannot be used.
@@ -75,7 +84,7 @@ class _Painter:
     def __init__(self, title: str, max_pixels: int):
         self.title = title
         self.max_pixels = max_pixels
-        self.has_noise = True
+        self.has_noise, self.has_instances = True, False
         self.style: Style | None = None
         # Traced once, because reading the header of a JPEG is a loop.
         self._read_header = tf.function(
@@ -122,13 +131,19 @@ class LocalPainter(_Painter):
         self._side = translator.meaning.input
         self._generate = translator.generate_pictures
         self._latent_size = translator.latent_size
+        self.has_instances = task.has_instances
 
     def translate(
-        self, contents: bytes, noise_seed: int, samples: int, latent: np.ndarray | None = None
+        self,
+        contents: bytes,
+        noise_seed: int,
+        samples: int,
+        latent: np.ndarray | None = None,
+        instances: bytes | None = None,
     ) -> list[bytes]:
         """Translates an image file, as `Painter` says."""
         self.check(contents)
-        picture, seeds = self._decode(contents), _stack_seeds(noise_seed, samples)
+        picture, seeds = self._decode(contents, instances), _stack_seeds(noise_seed, samples)
         if latent is not None:
             seeds = attach_latent(seeds, np.stack([latent] * samples))
         try:
@@ -137,12 +152,23 @@ class LocalPainter(_Painter):
             raise BadPictureError("The image is too large for the memory there is.") from error
         return [tf.io.encode_png(image).numpy() for image in to_uint8(generated)]
 
-    def _decode(self, contents: bytes) -> tf.Tensor:
+    def _decode(self, contents: bytes, instances: bytes | None = None) -> tf.Tensor:
         try:
             decoded = decode_picture(tf.constant(contents), self._channels, self._side)
-            return self._task.add_instances(to_unit_range(decoded))
+            ids = self._decode_instances(instances, decoded)
+            return self._task.add_instances(to_unit_range(decoded), ids)
         except (tf.errors.OpError, ValueError) as error:
             raise BadPictureError("The image is damaged or cut short.") from error
+
+    def _decode_instances(self, contents: bytes | None, picture: tf.Tensor) -> tf.Tensor | None:
+        """Returns ids in [-1, 1], float32 [H, W, 1]; None without them."""
+        if contents is None or not self.has_instances:
+            return None
+        self.check(contents)
+        ids = tf.io.decode_png(contents, channels=1, dtype=tf.uint16)
+        if ids.shape[:2] != picture.shape[:2]:
+            raise BadPictureError("The map of instances must be as large as the image.")
+        return to_unit_range(ids, tf.uint16.max)
 
     def warm_up(self, size: tuple[int, int], example: bytes | None = None) -> None:
         """Translates a picture, as `Painter` says."""
@@ -175,12 +201,21 @@ class RemotePainter(_Painter):
         self._model = RemoteModel(url, name, retries=1)
 
     def translate(
-        self, contents: bytes, noise_seed: int, samples: int, latent: np.ndarray | None = None
+        self,
+        contents: bytes,
+        noise_seed: int,
+        samples: int,
+        latent: np.ndarray | None = None,
+        instances: bytes | None = None,
     ) -> list[bytes]:
         """Translates an image file, as `Painter` says."""
         self.check(contents)
+        maps = None
+        if instances is not None and self.has_instances:
+            self.check(instances)
+            maps = [instances] * samples
         try:
-            return self._ask(contents, noise_seed, samples, latent)
+            return self._ask(contents, noise_seed, samples, latent, maps)
         except ServingError as error:
             _LOG.warning("%s", error)
             if error.code == "INVALID_ARGUMENT":
@@ -188,16 +223,25 @@ class RemotePainter(_Painter):
             raise UnavailableError("The server that has the model does not answer.") from error
 
     def _ask(
-        self, contents: bytes, noise_seed: int, samples: int, latent: np.ndarray | None = None
+        self,
+        contents: bytes,
+        noise_seed: int,
+        samples: int,
+        latent: np.ndarray | None = None,
+        maps: list[bytes] | None = None,
     ) -> list[bytes]:
         images, numbers = [contents] * samples, range(samples)
-        return self._model.translate(images, noise_seed=noise_seed, samples=numbers, latent=latent)
+        return self._model.translate(
+            images, noise_seed=noise_seed, samples=numbers, latent=latent, instances=maps
+        )
 
     def warm_up(self, size: tuple[int, int], example: bytes | None = None) -> None:
         """Translates a picture, as `Painter` says. Errors of the server pass as they are."""
         contents = _draw_picture(size, 3)
         self.has_noise = self._ask(contents, 0, 1) != self._ask(contents, 1, 1)
-        signature = self._model.read_signatures().get(DEFAULT_SIGNATURE + LATENT)
+        signatures = self._model.read_signatures()
+        self.has_instances = f"{DEFAULT_SIGNATURE}{WITH_INSTANCES}{SEEDED}" in signatures
+        signature = signatures.get(DEFAULT_SIGNATURE + LATENT)
         shape = signature.inputs[LATENT_VECTOR].shape if signature else None
         if shape is None or not shape[1]:
             return

@@ -26,7 +26,10 @@ export class Client {
     this.earliestMs = 0; // of the next question
   }
 
-  /** @param {{encode: () => Promise<Blob>, noiseSeed: number, samples: number, latent: ?number[]}} question - to be answered soon */
+  /**
+   * @param {{encode: () => Promise<Blob>, encodeInstances: (() => Promise<Blob>) | null, noiseSeed: number,
+   *   samples: number, latent: ?number[]}} question - to be answered soon
+   */
   ask(question) {
     this.newest = question;
     this.report("waiting", {});
@@ -67,9 +70,10 @@ export class Client {
     const wait = Math.min(LONGEST_WAIT_SEC, 2 ** failures);
     const start = performance.now();
     this.asking = new AbortController();
-    let input;
+    let input, instances;
     try {
       input = await question.encode();
+      instances = await question.encodeInstances?.();
     } catch {
       this.reportEnd("refused", { text: "This browser could not make a PNG file of the input." });
       return 0;
@@ -77,7 +81,7 @@ export class Client {
     if (!this.asking) return 0;
     // Status 0: nothing came back.
     const nothing = { status: 0, answer: {} };
-    const { status, answer, retrySec } = await this.send(question, input, this.asking).catch(() => nothing);
+    const { status, answer, retrySec } = await this.send(question, input, instances, this.asking).catch(() => nothing);
     if (!this.asking) return 0;
     if (status === 200 && answer.pictures) {
       const totalSec = (performance.now() - start) / 1000;
@@ -105,16 +109,16 @@ export class Client {
   }
 
   /** Returns what came back; rejects when nothing did. */
-  async send({ noiseSeed, samples, latent }, input, asking) {
-    const style = latent ? `&latent=${latent}` : "";
-    const address = `api/translate?page=${PAGE}&noise_seed=${noiseSeed}&samples=${samples}${style}`;
+  async send({ noiseSeed, samples, latent }, input, instances, asking) {
+    const more = (latent ? `&latent=${latent}` : "") + (instances ? `&instances_at=${input.size}` : "");
+    const address = `api/translate?page=${PAGE}&noise_seed=${noiseSeed}&samples=${samples}${more}`;
     const headers = { "Content-Type": "image/png" };
     this.earliestMs = performance.now() + this.gapMs;
     const timeout = setTimeout(() => asking.abort(), TIMEOUT_MS);
     const text = `The server has not answered for ${SLOW_MS / 1000} s. This page still waits for it.`;
     const slow = setTimeout(() => this.report("slow", { text }), SLOW_MS);
     try {
-      const body = await input.arrayBuffer();
+      const body = await new Blob(instances ? [input, instances] : [input]).arrayBuffer();
       const response = await fetch(address, { method: "POST", body, headers, signal: asking.signal });
       const answer = parse(await response.text());
       return { status: response.status, answer, retrySec: Number(response.headers.get("Retry-After")) };

@@ -26,7 +26,8 @@ export class Easel {
   show({ width, height, base, operations }) {
     this.operation = null;
     this.raster = new Raster(width, height, this.colours, base.pixels);
-    for (const operation of operations) this.raster.paint(operation);
+    operations.forEach((operation, i) => this.raster.paint(operation, i + 1));
+    this.object = operations.length + 1; // each operation draws an object of its own
     Object.assign(this.canvas, { width, height });
     this.canvas.style.aspectRatio = `${width} / ${height}`;
     this.place = this.clamp(...(this.place ?? [width >> 1, height >> 1]));
@@ -49,7 +50,7 @@ export class Easel {
     const points = tool.kind === "rectangle" ? [x, y, x, y] : [x, y];
     this.operation = { ...tool, points };
     this.isStraight = isStraight;
-    this.before = this.raster.pixels.slice();
+    this.before = this.raster.copy();
     this.repaint();
   }
 
@@ -73,14 +74,14 @@ export class Easel {
   cancel() {
     if (!this.operation) return;
     this.operation = null;
-    this.raster.pixels.set(this.before);
+    this.raster.restore(this.before);
     this.put();
     this.changed();
   }
 
   repaint() {
-    this.raster.pixels.set(this.before);
-    this.raster.paint(this.operation);
+    this.raster.restore(this.before);
+    this.raster.paint(this.operation, this.object);
     this.put();
     this.changed();
   }

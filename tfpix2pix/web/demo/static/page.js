@@ -9,7 +9,7 @@ import { History } from "./history.js";
 import { readLink, writeLink } from "./link.js";
 import { Output, save } from "./output.js";
 import { acceptImages, Camera, readImage } from "./photos.js";
-import { encodePng } from "./png.js";
+import { encodeNumbers, encodePng } from "./png.js";
 import { Settings } from "./settings.js";
 import { StylePad } from "./style.js";
 import { Tools } from "./tools.js";
@@ -246,6 +246,11 @@ export class Page {
     return encodePng(width, height, new Uint8Array(pixels.slice().buffer));
   }
 
+  encodeInstances() {
+    const { width, height } = this.easel.raster;
+    return encodeNumbers(width, height, this.easel.raster.readInstances());
+  }
+
   translate() {
     if (this.history.current.base.kind === "none") {
       this.client.cancel();
@@ -256,7 +261,8 @@ export class Page {
     const { width, height } = this.easel.raster;
     const { seed, isFour } = this.settings;
     const question = { noiseSeed: seed, samples: isFour ? 4 : 1, latent: this.style.latent, width, height };
-    this.client.ask({ encode: () => this.encode(), ...question });
+    const encodeInstances = this.model.has_instances ? () => this.encodeInstances() : null;
+    this.client.ask({ encode: () => this.encode(), encodeInstances, ...question });
   }
 
   report(state, { text, modelSec, totalSec }) {

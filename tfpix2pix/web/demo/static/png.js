@@ -8,13 +8,24 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
 });
 
 /** Returns a Blob of 8-bit RGBA. */
-export async function encodePng(width, height, bytes) {
-  const rows = new Uint8Array(height * (4 * width + 1)); // before each row, 0: it is not filtered
-  for (let y = 0; y < height; y++)
-    rows.set(bytes.subarray(4 * width * y, 4 * width * (y + 1)), (4 * width + 1) * y + 1);
+export function encodePng(width, height, bytes) {
+  return encode(width, height, bytes, [8, 6]);
+}
+
+/** Returns a Blob of 16-bit gray. @param {Uint16Array} numbers - of the pixels */
+export function encodeNumbers(width, height, numbers) {
+  const bytes = Uint8Array.from({ length: 2 * numbers.length }, (_, i) => numbers[i >> 1] >> (i % 2 ? 0 : 8));
+  return encode(width, height, bytes, [16, 0]);
+}
+
+/** @param {number[]} kind - bits of a value, and the type of colour */
+async function encode(width, height, bytes, kind) {
+  const length = bytes.length / height;
+  const rows = new Uint8Array(height * (length + 1)); // before each row, 0: it is not filtered
+  for (let y = 0; y < height; y++) rows.set(bytes.subarray(length * y, length * (y + 1)), (length + 1) * y + 1);
   const stream = new Blob([rows]).stream().pipeThrough(new CompressionStream("deflate"));
   const packed = new Uint8Array(await new Response(stream).arrayBuffer());
-  const header = [...bigEndian(width), ...bigEndian(height), 8, 6, 0, 0, 0];
+  const header = [...bigEndian(width), ...bigEndian(height), ...kind, 0, 0, 0];
   const chunks = [chunk("IHDR", header), chunk("IDAT", packed), chunk("IEND", [])];
   return new Blob([new Uint8Array(SIGNATURE), ...chunks], { type: "image/png" });
 }

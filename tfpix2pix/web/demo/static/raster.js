@@ -1,7 +1,7 @@
 // Operations into pixels. Not the canvas's own lines: those blend colours at their edges, and the model
 // must see the exact colour of a class.
 
-/** A picture of packed RGBA pixels, and what it was before anybody drew. */
+/** A picture of packed RGBA pixels, what it was before anybody drew, and who has drawn which of them. */
 export class Raster {
   /**
    * @param {number} width - px
@@ -14,10 +14,14 @@ export class Raster {
     this.packed = colours.map(({ rgb }) => (rgb ? pack([...rgb, 255]) : 0));
     this.base = base ?? new Uint32Array(width * height).fill(this.packed[0]);
     this.pixels = this.base.slice();
+    this.objects = new Uint16Array(width * height); // 0 where nobody drew
+    this.object = 0; // what draws now
     this.classes = new Map(this.packed.map((value, place) => [value, place]));
   }
 
-  paint({ kind, colour, size, points }) {
+  /** Paints an operation as an object of this number; the first colour takes objects away. */
+  paint({ kind, colour, size, points }, object) {
+    this.object = colour ? object : 0;
     if (kind === "rectangle") this.paintRectangle(colour, ...points);
     if (kind === "stroke") this.paintStroke(colour, size, points);
     if (kind === "fill") this.paintFill(colour, ...points);
@@ -65,8 +69,16 @@ export class Raster {
     if (y < 0 || y >= this.height || to < 0 || from >= this.width) return;
     const first = y * this.width + Math.max(from, 0);
     const end = y * this.width + Math.min(to, this.width - 1) + 1;
+    this.objects.fill(this.object, first, end);
     if (colour < this.packed.length) this.pixels.fill(this.packed[colour], first, end);
     else this.pixels.set(this.base.subarray(first, end), first);
+  }
+
+  /** Returns the instance of each pixel: an object, or where nobody drew, the class. */
+  readInstances() {
+    const { width, packed } = this;
+    const find = (object, i) => (object ? packed.length + object - 1 : this.classAt(i % width, Math.floor(i / width)));
+    return this.objects.map(find);
   }
 
   /** Returns the place of the colour that is nearest to a pixel's: examples come through JPEG. */
@@ -83,6 +95,16 @@ export class Raster {
       return (r - red) ** 2 + (g - green) ** 2 + (b - blue) ** 2;
     });
     return distances.indexOf(Math.min(...distances));
+  }
+
+  /** Returns what `restore` brings back. */
+  copy() {
+    return { pixels: this.pixels.slice(), objects: this.objects.slice() };
+  }
+
+  restore({ pixels, objects }) {
+    this.pixels.set(pixels);
+    this.objects.set(objects);
   }
 
   /** Returns the pixels as bytes: red, green, blue, alpha. */
