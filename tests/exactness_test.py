@@ -19,6 +19,8 @@ SETTINGS = {
     "sample_every_steps": 30,
     "cache_mib": 0,
     "ema_decay": 0.9,
+    "latent_size": 2,
+    "lambda_mode_seeking": 0.5,
 }
 
 
@@ -53,6 +55,7 @@ def test_the_reference_run_uses_what_could_break_exactness(uninterrupted):
         if "training/generator_loss" in line
     ]
     assert len(losses) == 12 and len(set(losses)) == 12
+    assert any("training/mode_seeking_loss" in line for line in runs.read_metrics(uninterrupted))
 
 
 # Of each start: the signal that ends it, the step of which it is sent, and how many steps it takes in a call.
