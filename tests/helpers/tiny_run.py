@@ -40,7 +40,7 @@ def write_run(
     write_config(workdir, config, source or sources.from_arrays(*black))
     for step in (1, 2):
         train_step.step.assign(step)
-        for variable in train_step.generator.variables:
+        for variable in train_step.generator.trainable_variables:
             variable.assign(variable * 2)
         checkpoints.save(workdir, train_step.variables(), {"best": {"step": 1, "metric": "l1", "score": 0.5}})
     return workdir
