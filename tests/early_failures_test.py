@@ -41,10 +41,10 @@ finally:
         ("train", ["--dataset=facades", "--saved_model_dir=run"], "run/facades is a file"),
         ("export", ["--workdir=run", "--output=run", "--name=facades"], "run/facades is a file"),
         ("train", ["--dataset=facades", "--workdir=gone/x"], "gone is a link to what is not there"),
-        ("train", ["--dataset=facades", "--workdir=gs://b/run"], "--workdir=gs://b/run is a URL"),
-        ("train", ["--config=own.json"], "--saved_model_dir=s3:/b/models is a URL"),
-        ("translate", ["--model=run", "--input=https://x.org/a.png"], "--input=https://x.org/a.png is a URL"),
-        ("evaluate", ["--model=s3://b/run"], "--model=s3://b/run is a URL"),
+        ("train", ["--dataset=facades", "--workdir=hdfs://b/run"], "--workdir=hdfs://b/run is a URL"),
+        ("train", ["--config=own.json"], "--saved_model_dir=hdfs://b/models is a URL"),
+        ("translate", ["--model=run", "--input=ftp://x.org/a.png"], "--input=ftp://x.org/a.png is a URL"),
+        ("evaluate", ["--model=hdfs://b/run"], "--model=hdfs://b/run is a URL"),
     ],
 )
 def test_it_fails_without_tensorflow(tmp_path, command, flags, reason):
@@ -54,7 +54,7 @@ def test_it_fails_without_tensorflow(tmp_path, command, flags, reason):
     (tmp_path / "run" / "config.json").write_text(text)
     (tmp_path / "run" / "facades").touch()
     (tmp_path / "gone").symlink_to("nothing")
-    (tmp_path / "own.json").write_text('{"dataset": "facades", "saved_model_dir": "s3://b/models"}')
+    (tmp_path / "own.json").write_text('{"dataset": "facades", "saved_model_dir": "hdfs://b/models"}')
     before = sorted(tmp_path.rglob("*"))
     arguments = [f"tfpix2pix.{command}.__main__", *flags]
     process = runs.run([sys.executable, "-c", COMMAND, *arguments], cwd=tmp_path)

@@ -25,8 +25,10 @@ BROUGHT_BY = {
     "grpc": "tensorflow-serving-api",
     "markdown_it": "markdown-it-py",
     "pydantic": "fastapi",
+    "sklearn": "scikit-learn",
     "starlette": "fastapi",
     "tensorflow_addons": "tensorflow-addons",
+    "threadpoolctl": "scikit-learn",
     "tensorflow_serving": "tensorflow-serving-api",
 }
 # An error says to install PyYAML, which only settings in YAML need.

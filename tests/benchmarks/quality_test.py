@@ -33,7 +33,9 @@ def test_the_distance_of_features_and_the_detail_tell_pictures_apart():
     assert same == pytest.approx(1) and other == pytest.approx(0, abs=1e-6)
 
 
-def test_the_command_scores_each_checkpoint(tmp_path, capsys):
+def test_the_command_scores_each_checkpoint(tmp_path, capsys, monkeypatch):
+    for name in ("fcn_kid", "fine_detail"):  # so that other tests do not find what the command adds
+        monkeypatch.setitem(quality.METRICS, name, None)
     fcn8s(12, width=0.02).save(tmp_path / "fcn.keras")
     run = write_run(tmp_path / "run")
     flags = [f"--models={run}", f"--segmenter={tmp_path / 'fcn.keras'}", f"--json={tmp_path / 'scores.json'}"]

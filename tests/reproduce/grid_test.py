@@ -86,7 +86,7 @@ def test_a_grid_is_stopped_gone_on_with_and_shown(data_dir, segmenter, monkeypat
     table = TABLES["2"]
     two_rows = dataclasses.replace(table, rows=table.rows[:2], orders=table.orders[-1:])
     for module in (grid, report):
-        monkeypatch.setattr(module, "TABLES", {2: two_rows})
+        monkeypatch.setattr(module, "TABLES", {"2": two_rows})
     rows = {file: time for folder in workdir.glob("*-batch10") for file, time in _times(folder).items()}
     main([*command[2:], f"--segmenter={segmenter}", "--seeds=2"])
     now = _times(workdir)
