@@ -23,11 +23,14 @@ LEFT_OUT = {
     **dict.fromkeys(
         ("web/application", "web/connections", "web/demo/demo", "web/demo/instances", "web/demo/page"), _WEB
     ),
-    "web/limits": _WEB,
+    **dict.fromkeys(("web/demo/styles", "web/limits"), _WEB),
     **dict.fromkeys(("study/application", "study/browser", "study/creation", "study/plan"), _WEB),
     **dict.fromkeys(("study/results/write", "study/results/statistics", "study/store"), _WEB),
     **dict.fromkeys(("study/results/preference", "study/texts"), _WEB),
-    **dict.fromkeys(("serving/client", "serving/remote_model", "serving/retries", "serving/serve"), _SERVING),
+    **dict.fromkeys(
+        ("serving/client", "serving/instances", "serving/remote_model", "serving/retries", "serving/serve"),
+        _SERVING,
+    ),
     **dict.fromkeys(
         (
             "pipelines/placing/archives",
@@ -38,7 +41,14 @@ LEFT_OUT = {
         _FILES,
     ),
     **dict.fromkeys(
-        ("export/remote", "pipelines/remote/store", "run/remote_workdir", "train/remote", "translate/remote"),
+        (
+            "export/remote",
+            "pipelines/placing/remote_datasets",
+            "pipelines/remote/store",
+            "run/remote_workdir",
+            "train/remote",
+            "translate/remote",
+        ),
         _STORES,
     ),
     **dict.fromkeys(
