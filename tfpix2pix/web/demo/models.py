@@ -1,6 +1,7 @@
 """The models that translate for the demo: one in this process, or one on a TensorFlow Serving."""
 
 import logging
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -107,6 +108,10 @@ class _Painter:
         if may_have and has_too_many_scans(tf.constant(contents)):
             raise BadPictureError(f"The JPEG has more than {MAX_JPEG_SCANS} scans; save it anew.")
 
+    def find_style(self, generate: Callable[[np.ndarray], np.ndarray], size: int) -> None:
+        """Finds the style by what is made with single latent vectors: float32 [size] -> [H, W, C]."""
+        self.style = find_style(lambda latents: np.stack(list(map(generate, latents))), size)
+
 
 class LocalPainter(_Painter):
     """A `Painter` in this process.
@@ -181,7 +186,7 @@ class LocalPainter(_Painter):
                 seeds = attach_latent(_stack_seeds(0, 1), latent[None])
                 return self._generate(picture[None], seeds)[0].numpy()
 
-            self.style = find_style(lambda latents: np.stack(list(map(generate, latents))), self._latent_size)
+            self.find_style(generate, self._latent_size)
 
 
 class RemotePainter(_Painter):
@@ -251,7 +256,7 @@ class RemotePainter(_Painter):
                 tf.io.decode_png(self._ask(example or contents, 0, 1, latent)[0]).numpy().astype(np.float32)
             )
 
-        self.style = find_style(lambda latents: np.stack(list(map(generate, latents))), shape[1])
+        self.find_style(generate, shape[1])
 
 
 def _stack_seeds(noise_seed: int, samples: int) -> tf.Tensor:
