@@ -114,7 +114,11 @@ def build_step(precision: str, image_size: int, batch_size: int) -> Callable[[],
 
 def build_forward(precision: str, image_size: int, batch_size: int) -> Callable[[], object]:
     """Returns a function that runs the generator once and reads the image."""
-    generator, inputs = Block(0, _depth(image_size)), _random_images(image_size, batch_size)
+    return run_forward(Block(0, _depth(image_size)), _random_images(image_size, batch_size), precision)
+
+
+def run_forward(generator: nn.Module, inputs: torch.Tensor, precision: str) -> Callable[[], object]:
+    """Returns a function that runs a generator once on images and reads what it makes."""
     autocast = choose_precision(precision)
 
     def forward():

@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from benchmarks.contestant import answer
-from benchmarks.pytorch import choose_precision
+from benchmarks.pytorch import choose_precision, run_forward
 
 # Wang et al., CVPR 2018, in the original code; for Cityscapes 35 classes and the boundaries are seen.
 INPUT_CHANNELS = 36
@@ -144,14 +144,7 @@ def build_step(precision: str, size: tuple[int, int], batch_size: int) -> Callab
 
 def build_forward(precision: str, size: tuple[int, int], batch_size: int) -> Callable[[], object]:
     """Returns a function that runs the generator once and reads the image."""
-    generator, inputs = build_generator(), _random_images(INPUT_CHANNELS, size, batch_size)
-    autocast = choose_precision(precision)
-
-    def forward():
-        with torch.no_grad(), autocast():
-            return generator(inputs).float().numpy()
-
-    return forward
+    return run_forward(build_generator(), _random_images(INPUT_CHANNELS, size, batch_size), precision)
 
 
 BUILDERS = {"step": build_step, "forward": build_forward}
