@@ -87,7 +87,7 @@ def test_a_hang_up_that_nohup_ignores_stays_ignored():
 def test_workers_wait_until_all_are_there():
     addresses = [f"127.0.0.1:{free_ports(1)[0]}", "127.0.0.1:1", "127.0.0.1:2"]
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
-        waits = [pool.submit(wait_for_all, Workers(addresses, index), 60) for index in (2, 0)]
+        waits = [pool.submit(wait_for_all, Workers(addresses, 0), 60)]
         with socket.socket() as stranger:  # which is not counted
             _connect(stranger, addresses[0])
             stranger.sendall(b"GET / HTTP/1.1")
@@ -95,6 +95,8 @@ def test_workers_wait_until_all_are_there():
                 _connect(leaving, addresses[0])
                 leaving.sendall(b"1")
                 leaving.shutdown(socket.SHUT_WR)
+                assert leaving.recv(1) == b""  # The chief has noticed it.
+            waits.append(pool.submit(wait_for_all, Workers(addresses, 2), 60))
             assert concurrent.futures.wait(waits, timeout=1).not_done == set(waits)
             wait_for_all(Workers(addresses, 1), 60)
             assert [wait.result(60) for wait in waits] == [None, None]

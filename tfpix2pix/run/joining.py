@@ -111,9 +111,9 @@ def _wait_as_chief(workers: Workers, waiting: Waiting) -> None:
             places = range(1, len(workers.addresses))
             while missing := sorted(set(places) - present.keys()):
                 waiting(" and ".join(map(workers.name, missing)))
+                _welcome(server, present, places)
                 for index in [index for index, connection in present.items() if _has_left(connection)]:
                     present.pop(index).close()
-                _welcome(server, present, places)
         for connection in present.values():
             connection.sendall(_ALL_ARE_HERE)
     finally:
