@@ -20,6 +20,10 @@ COLAB_SHORT := tests/networks/registration_test.py tests/methods/pix2pix_test.py
 COLAB_TESTS := $(COLAB_SHORT) tests/pipelines/base/command_line_test.py tests/networks/layers_test.py \
   tests/model/callbacks_test.py tests/run/checkpoints_test.py
 
+# Packages are installed without bytecode, and what a command imports is compiled at its first use. Without
+# keeping it, as images for containers often ask, each process would compile TensorFlow again, for 15 seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help environment quickstart bench test test-durations test-cluster test-keras2 test-colab python-keras2 lint types docs wheel wheel-test clean
 
 help:  ## show this list
