@@ -58,7 +58,7 @@ def decode_image(
         )
         return tf.cast(image, dtype) * 257 if dtype == tf.uint16 else image
 
-    image = tf.cond(is_png, lambda: _decode_png(contents, channels, dtype), decode_other)
+    image = tf.cond(is_png, lambda: decode_png(contents, channels, dtype), decode_other)
     if exif:
         image = turn_in_graph(image, find_orientation_in_graph(contents))
     return tf.ensure_shape(image, [None, None, channels])
@@ -92,7 +92,8 @@ def _decode_jpeg_plainly(contents: tf.Tensor | bytes, channels: int) -> tf.Tenso
     return tf.io.decode_jpeg(contents, channels=channels, dct_method="INTEGER_ACCURATE")
 
 
-def _decode_png(contents: tf.Tensor, channels: int, dtype: tf.DType) -> tf.Tensor:
+def decode_png(contents: tf.Tensor, channels: int, dtype: tf.DType) -> tf.Tensor:
+    """Returns what `decode_image` returns of a PNG file, without turning the image."""
     if channels == 1:
         return _luma(tf.io.decode_png(contents, 3, dtype))
     if channels == 3:

@@ -42,7 +42,9 @@ from tfpix2pix.networks.inference import (
 )
 from tfpix2pix.networks.latent import DrawLatent, attach_latent, find_latent, settle_latent
 from tfpix2pix.networks.scale import Scale, translate_pictures
-from tfpix2pix.pipelines.files.decoding import decode_image
+from tfpix2pix.pipelines.files.decoding import decode_image, decode_png
+from tfpix2pix.pipelines.files.headers_in_graph import find_orientation_in_graph
+from tfpix2pix.pipelines.files.orientation import turn_in_graph
 from tfpix2pix.pipelines.labels.label_files import decode_picture
 from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning, Side
 from tfpix2pix.pipelines.tasks.tasks import Task
@@ -277,8 +279,10 @@ def _read_picture(contents: tf.Tensor, is_deep: tf.Tensor, channels: int, side: 
     """Returns the picture of a file, float32 [H, W, channels]; class ids become colours of 8 bits."""
     if side and side.ids:
         return to_unit_range(decode_picture(contents, channels, side))
-    return tf.cond(
+    # Only PNG files are deep. The other branch reads all kinds; a second copy of it would double the graph.
+    picture = tf.cond(
         is_deep,
-        lambda: to_unit_range(decode_picture(contents, channels, side, tf.uint16), tf.uint16.max),
-        lambda: to_unit_range(decode_picture(contents, channels, side)),
+        lambda: to_unit_range(decode_png(contents, channels, tf.uint16), tf.uint16.max),
+        lambda: to_unit_range(decode_image(contents, channels, exif=False)),
     )
+    return turn_in_graph(picture, find_orientation_in_graph(contents))
