@@ -1,3 +1,4 @@
+import gc
 import io
 import os
 import resource
@@ -19,9 +20,11 @@ from tfpix2pix.export import saved_model
 from tfpix2pix.export.opening import load_saved_model
 from tfpix2pix.export.saved_model import export_saved_model
 from tfpix2pix.export.servable import Servable
+from tfpix2pix.export.signatures import Contract, build_endpoints
 from tfpix2pix.networks import build as networks
 from tfpix2pix.networks.variables import weights_of
 from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.tasks.tasks import Task
 from tfpix2pix.train.origin import read_origin
 
 NOISE_SEED = 11
@@ -298,6 +301,15 @@ def test_half_precision_is_exported_and_verified(tmp_path):
     expected = translate_alone(generator, pixels, (0, 0))
     assert answer.dtype == np.float32
     assert np.std(expected) > 0.1 and np.abs(answer - expected).mean() < 0.01
+
+
+@pytest.mark.parametrize("dtype, noise", [("mixed_bfloat16", "fixed"), ("float32", "off")])
+def test_signatures_keep_the_copies_of_the_network_that_they_run(dtype, noise):
+    generator = build_generator(dtype=dtype)
+    translate = build_endpoints(generator, Contract(task=Task((3, 3)), noise=noise))["float32"].function
+    gc.collect()
+    answer = tf.function(translate, [tf.TensorSpec([None, None, None, 3])])(tf.zeros([1, 32, 32, 3]))
+    assert np.isfinite(answer["generated_image"]).all()
 
 
 def test_replicated_weights_are_exported(mirrored_strategy, tmp_path):

@@ -170,16 +170,20 @@ def _trace(run: Run, given: tuple[tf.TensorSpec, ...], latent: DrawLatent | None
 
     It is traced here, once: TensorFlow traces what is not concrete again for each signature that it saves.
     """
-    if latent is None:
-        return tf.function(run, [*given, _SEEDS], autograph=False).get_concrete_function()
+    seeds = tf.TensorSpec([None, None], tf.int32, name=NOISE_SEED) if latent else _SEEDS
 
     def run_settled(*inputs: tf.Tensor) -> tf.Tensor:
         *given, noise_seed = inputs
         # Before an image goes through in windows, which share its latent vector.
-        return run(*given, settle_latent(noise_seed, latent))
+        return run(*given, settle_latent(noise_seed, latent) if latent else noise_seed)
 
-    seeds = tf.TensorSpec([None, None], tf.int32, name=NOISE_SEED)
-    return tf.function(run_settled, [*given, seeds], autograph=False).get_concrete_function()
+    traced = tf.function(run_settled, [*given, seeds], autograph=False).get_concrete_function()
+
+    # What is traced does not keep the variables of its network, which may be a copy that nobody else keeps.
+    def call(*inputs: tf.Tensor, _variables_kept_alive: Run = run) -> tf.Tensor:
+        return traced(*inputs)
+
+    return call
 
 
 def _image_spec(channels: int, dtype: tf.DType) -> tf.TensorSpec:
