@@ -27,6 +27,7 @@ def export_run(
     noise: str | None = None,
     max_pixels: int | None = None,
     keep_versions: int | None = None,
+    verify: bool = True,
 ) -> Path:
     """Writes the generator of a run as the next version of a servable model, with a card that names the run.
 
@@ -41,6 +42,7 @@ def export_run(
       noise: `fixed`, `random` or `off`, for requests that bring no seed; None takes the run's policy.
       max_pixels: the largest number of pixels of an image; None as for `export_saved_model`.
       keep_versions: number of versions that are kept; None keeps all.
+      verify: whether a fresh process tries the SavedModel before it appears.
 
     Returns:
       The folder of the version, `<folder>/<version>`; for a URL its copy on this machine.
@@ -54,6 +56,7 @@ def export_run(
             generator,
             models,
             noise_seed=config.seed,
+            verify=verify,
             task=make_task(config),
             noise=noise or config.serving_noise,
             max_pixels=max_pixels,
