@@ -5,7 +5,8 @@
 The files are tiny, 64x32 px JPEGs in a temporary folder, and the network is tiny too, so that what is
 measured is the work on files: to list them, to read their headers, to decode them. There is a first start and
 one that goes on with the run. CPU times are those of the whole process, with the import of TensorFlow and the
-compilation of the step; --pairs=100 tells how much that is. Photos are opened alone, without a network.
+compilation of the step; --pairs=100 tells how much that is. Photos are opened alone, without a network; many
+of them are names of the same file, so that a million need no more of the disk than a few hundred.
 """
 
 import json
@@ -61,7 +62,7 @@ def _measure(root: Path, pairs: int, photos: int) -> dict[str, dict[str, Any]]:
         for name, steps in (("first start", FIRST_STEPS), ("going on", MORE_STEPS))
     }
     if photos:
-        write_files(root / "alone/train", photos, HEIGHT_PX)
+        write_files(root / "alone/train", photos, HEIGHT_PX, links=True)
         numbers[PHOTOS] = _run("photos", root / "alone")
     return numbers
 
@@ -71,8 +72,8 @@ def _row(name: str, count: int, numbers: Mapping[str, float]) -> list[str]:
     return [name, f"{count:,}", f"{cpu_sec:.1f}", f"{wall_sec:.1f}", f"{peak:.0f}"]
 
 
-def write_files(folder: Path, count: int, width_px: int) -> None:
-    """Writes JPEG files of large flat squares, of which many are the same."""
+def write_files(folder: Path, count: int, width_px: int, links: bool = False) -> None:
+    """Writes JPEG files of large flat squares, of which many are the same, or are hard links to others."""
     command_line.import_tensorflow(with_keras=False)
     import tensorflow as tf
 
@@ -84,7 +85,11 @@ def write_files(folder: Path, count: int, width_px: int) -> None:
     folder.mkdir(parents=True)
     with show_progress(f"Writing {folder.parent.name}", count, "files") as progress:
         for number in range(count):
-            (folder / f"{number:07d}.jpg").write_bytes(kinds[number % len(kinds)])
+            file = folder / f"{number:07d}.jpg"
+            if links and number >= len(kinds):
+                file.hardlink_to(folder / f"{number % len(kinds):07d}.jpg")
+            else:
+                file.write_bytes(kinds[number % len(kinds)])
             progress.update()
 
 

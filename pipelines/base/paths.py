@@ -71,6 +71,8 @@ def check_writable(folder: Path, setting: str) -> None:
 
 def show_name(path: str | Path) -> str:
     r"""Returns a path as text in which bytes that are not UTF-8 stand as `\xe9`."""
+    if isinstance(path, str) and path.isascii():
+        return path  # itself, so that a million names do not take their memory twice
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from multiprocessing.pool import ThreadPool
 from typing import TypeVar
 
@@ -17,7 +17,7 @@ _WAITS = 2.0
 
 
 def sift(
-    examine: Callable[[Name], Result], names: Iterable[Name], title: str, only_waits: bool = False
+    examine: Callable[[Name], Result], names: Iterable[Name], title: str
 ) -> tuple[dict[Name, Result], list[str]]:
     """Tells good pairs from bad ones: calls `examine` for every name, in several threads.
 
@@ -25,11 +25,31 @@ def sift(
       examine: looks at the pair of a name; raises BadImageError if it cannot be used.
       names: the names or the numbers of the pairs.
       title: the title of the progress bar.
-      only_waits: whether `examine` does little but wait for files. Then a first few pairs tell whether it
-        waits at all, as for a disk or a network; if not, threads would only hinder each other.
 
     Returns:
       What `examine` returned for the good pairs, by name, and the texts of the errors of the others.
+    """
+    good: dict[Name, Result] = {}
+    reasons = []
+    for name, outcome in examine_all(examine, list(names), title):
+        if isinstance(outcome, BadImageError):
+            reasons.append(str(outcome))
+        else:
+            good[name] = outcome
+    return good, reasons
+
+
+def examine_all(
+    examine: Callable[[Name], Result], names: Sequence[Name], title: str, only_waits: bool = False
+) -> Iterator[tuple[Name, Result | BadImageError]]:
+    """Yields each name with what `examine` returns for it, or the error; the arguments are those of `sift`.
+
+    Args:
+      examine: looks at the pair of a name.
+      names: the names or the numbers of the pairs.
+      title: the title of the progress bar.
+      only_waits: whether `examine` does little but wait for files. Then a first few pairs tell whether it
+        waits at all, as for a disk or a network; if not, threads would only hinder each other.
     """
 
     def attempt(name: Name) -> tuple[Name, Result | BadImageError]:
@@ -38,21 +58,13 @@ def sift(
         except BadImageError as error:
             return name, error
 
-    names = list(names)
-    good: dict[Name, Result] = {}
-    reasons = []
     start = time.perf_counter(), time.thread_time()
     tried = list(map(attempt, names[:_TRIED])) if only_waits else []
     waits = time.perf_counter() - start[0] > _WAITS * (time.thread_time() - start[1])
     with ThreadPool() as pool:
         rest = names[len(tried) :]
         outcomes = pool.imap(attempt, rest, chunksize=8) if waits or not only_waits else map(attempt, rest)
-        for name, outcome in follow(itertools.chain(tried, outcomes), title, len(names)):
-            if isinstance(outcome, BadImageError):
-                reasons.append(str(outcome))
-            else:
-                good[name] = outcome
-    return good, reasons
+        yield from follow(itertools.chain(tried, outcomes), title, len(names))
 
 
 def report_bad(reasons: Sequence[str], num_pairs: int, on_bad_image: str) -> None:

@@ -12,8 +12,21 @@ from tfpix2pix.pipelines.base.listing import count_of, describe_folder, join_som
 from tfpix2pix.pipelines.base.progress import warn_once
 from tfpix2pix.pipelines.catalogue import FORMATS, SPLITS, TWO_FOLDERS
 from tfpix2pix.pipelines.files import cityscapes, layouts
-from tfpix2pix.pipelines.files.image_listing import has_images, list_folders, list_image_files
-from tfpix2pix.pipelines.files.matching import Files, Paths, compose, match_by_end, match_by_stem, name_files
+from tfpix2pix.pipelines.files.image_listing import (
+    has_images,
+    list_folders,
+    list_image_files,
+    list_image_names,
+)
+from tfpix2pix.pipelines.files.matching import (
+    Files,
+    Paths,
+    choose_pairs,
+    compose,
+    match_by_end,
+    match_by_stem,
+    name_files,
+)
 from tfpix2pix.pipelines.files.pair_lists import read_list
 from tfpix2pix.pipelines.files.shards import is_sharded, read_shards
 
@@ -128,12 +141,12 @@ def _unsplit(folder: Path, from_photos: bool) -> layouts.Folders:
 def _find_in(folders: layouts.Folders, from_photos: bool) -> Found:
     if from_photos:
         inside = layouts.find_photo_folder(folders[0])
-        found = Found(name_files(_images_in(inside, _PHOTOS)), folders[0])
+        found = Found(name_files(inside, _images_in(inside, _PHOTOS)), folders[0])
     elif len(folders) == 1:
         files = _images_in(folders[0], _SIDE_BY_SIDE + _how_to_name(folders[0]))
-        if matched := match_by_end(files):
+        if matched := match_by_end(folders[0], files):
             return Found(matched[0], folders[0], matched[1])
-        return Found(name_files(files), folders[0], ("left half", "right half"))
+        return Found(name_files(folders[0], files), folders[0], ("left half", "right half"))
     else:
         place = Path(os.path.commonpath(folders))
         sides = tuple(f"{folder.relative_to(place)}/" for folder in folders)
@@ -200,7 +213,7 @@ def _choose(splits: Mapping[str, Found], place: Path, split: str, val_percent: i
 
 def _share(found: Found, split: str, val_percent: int) -> Found:
     held = hold_out(found.pairs, val_percent)
-    pairs = {name: files for name, files in found.pairs.items() if (name in held) == (split == "val")}
+    pairs = choose_pairs(found.pairs, lambda name: (name in held) == (split == "val"))
     note = (
         f"there is no val or test, so {len(held)} of the {len(found.pairs)} "
         f"(`val_percent={val_percent}`), drawn by their names, validate"
@@ -234,20 +247,20 @@ def match_folders(input_folder: Path, target_folder: Path) -> dict[str, Paths]:
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
-    files = _images_in(folder, _ONE_PER_PAIR)
+    files = [folder / name for name in _images_in(folder, _ONE_PER_PAIR)]
     by_stem = {file.stem: file for file in files}
     if twice := [str(file) for file in files if by_stem[file.stem] != file]:
         raise UserError(f"{folder} holds more than one image of the same name: {join_some(twice)}")
     return by_stem
 
 
-def _images_in(folder: Path, expected: str) -> list[Path]:
+def _images_in(folder: Path, expected: str) -> list[str]:
     if not folder.is_dir():
         missing = f"{folder}: no such folder; {folder.parent} {describe_folder(folder.parent)}"
         if folder.name == "val":
             missing += ". Training takes val/ to validate: move some of the pairs of train/ into it"
         raise UserError(missing)
-    files, num_ignored = list_image_files(folder)
+    files, num_ignored = list_image_names(folder)
     if not files:
         raise UserError(f"{folder} {describe_folder(folder)}; expected {expected}")
     if num_ignored:

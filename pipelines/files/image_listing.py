@@ -8,7 +8,7 @@ from pathlib import Path
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.catalogue import IMAGE_SUFFIXES
 
-_NUMBERS = re.compile(r"(\d+)")
+_NUMBERS = re.compile(r"\d+")
 
 
 def is_image(file: Path) -> bool:
@@ -31,10 +31,17 @@ def list_image_files(folder: Path) -> tuple[list[Path], int]:
     Returns:
       The images in natural order of their names (1, 2, 10), and the number of all other files.
     """
-    # Names are sifted and sorted as texts, because a folder may hold a million, and paths take longer.
+    names, num_others = list_image_names(folder)
+    return [folder / name for name in names], num_others
+
+
+def list_image_names(folder: Path) -> tuple[list[str], int]:
+    """Returns what `list_image_files` does, with names in place of paths: a folder may hold a million."""
     names = list(_list_names(folder))
-    images = sorted(filter(_names_image, names), key=_natural_key)
-    return [folder / name for name in images], len(names) - len(images)
+    # Of names that are alike but for capitals and zeros, the order is that of their letters.
+    images = sorted(filter(_names_image, names))
+    images.sort(key=_natural_key)
+    return images, len(names) - len(images)
 
 
 def list_files(folder: Path) -> Iterator[Path]:
@@ -86,7 +93,14 @@ def _is_folder(entry: os.DirEntry) -> bool:
     return os.path.isdir(entry) if entry.is_symlink() else entry.is_dir()
 
 
-def _natural_key(name: str) -> tuple[list[str | int], str]:
-    parts: list[str | int] = [*_NUMBERS.split(name.lower())]
-    parts[1::2] = map(int, parts[1::2])
-    return parts, name
+def _natural_key(name: str) -> str:
+    """Returns a text that sorts as a name does in natural order.
+
+    A number becomes a character that no name has, its length, and its digits without zeros in front.
+    """
+    return _NUMBERS.sub(_write_number, name.lower())
+
+
+def _write_number(match: re.Match[str]) -> str:
+    digits = str(int(match[0]))
+    return f"\0{chr(len(digits))}{digits}"

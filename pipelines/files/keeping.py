@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tfpix2pix.pipelines.files.bad_files import sift
-from tfpix2pix.pipelines.files.matching import Files
+from tfpix2pix.pipelines.files.matching import FileList, Files
 from tfpix2pix.pipelines.files.measuring import Rows, Table
 from tfpix2pix.pipelines.files.memory import PixelStore, Room, is_quick
 from tfpix2pix.pipelines.files.reading import Reader, Reading
@@ -82,7 +82,7 @@ def decode_all(
     return np.flatnonzero(table.decoded), reasons
 
 
-def read_kept(reading: Reading, kept: Sequence[Files], in_graph: bool, plan: Plan, rows: Rows) -> Reader:
+def read_kept(reading: Reading, kept: FileList, in_graph: bool, plan: Plan, rows: Rows) -> Reader:
     """Returns the function that reads pairs: what a plan keeps of them, or their files.
 
     Args:

@@ -1,11 +1,13 @@
 """Which files belong together: the two files of a pair by their names, and a name for each pair."""
 
 import collections
+import os
 import re
+import sys
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.listing import count_of, join_some
@@ -19,15 +21,97 @@ Files: TypeAlias = tuple[File, ...]  # one side-by-side file, the left and the r
 ENDS = (("A", "B"), ("input", "target"))
 
 
-def name_files(files: Sequence[Path]) -> dict[str, Paths]:
-    """Returns each file by its stem, or by its whole name where others have the same stem."""
-    names = [file.stem for file in files]
-    while True:
+class FolderFiles(Mapping[str, Paths]):
+    """The only file of each pair by the pair's name, in one folder.
+
+    Paths are made when they are asked for: they take ten times the memory of what is kept here, and a folder
+    may hold a million files.
+
+    Args:
+      folder: the folder.
+      suffixes: what follows the name of a pair in the name of its file, by the name of the pair.
+    """
+
+    def __init__(self, folder: Path, suffixes: Mapping[str, str]):
+        self._folder, self._suffixes = folder, suffixes
+        self._start = os.path.join(folder, "")
+
+    def __getitem__(self, name: str) -> Paths:
+        return (self._folder / f"{name}{self._suffixes[name]}",)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._suffixes)
+
+    def __len__(self) -> int:
+        return len(self._suffixes)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._suffixes
+
+    def path_of(self, name: str) -> str:
+        """Returns the path of the file of a pair, as a text."""
+        return f"{self._start}{name}{self._suffixes[name]}"
+
+    def choose(self, is_wanted: Callable[[str], bool]) -> "FolderFiles":
+        """Returns the files of some of the pairs."""
+        return FolderFiles(
+            self._folder, {name: each for name, each in self._suffixes.items() if is_wanted(name)}
+        )
+
+
+class FileList(Sequence[Files]):
+    """The files of pairs in the order of their names.
+
+    Args:
+      pairs: the files of each pair by its name.
+      names: the names.
+    """
+
+    def __init__(self, pairs: Mapping[str, Files], names: Sequence[str]):
+        self._pairs, self._names = pairs, names
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            return FileList(self._pairs, self._names[place])
+        return self._pairs[self._names[place]]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    def list_paths(self) -> Iterator[tuple[str, ...]]:
+        """Yields the paths of the files of each pair, as texts; those of records are of their shards."""
+        if isinstance(self._pairs, FolderFiles):
+            return ((self._pairs.path_of(name),) for name in self._names)
+        return (tuple(map(_path_of, self._pairs[name])) for name in self._names)
+
+
+def _path_of(file: File) -> str:
+    return os.fspath(file.shard if isinstance(file, ShardFile) else file)
+
+
+def choose_pairs(pairs: Mapping[str, Files], is_wanted: Callable[[str], bool]) -> Mapping[str, Files]:
+    """Returns some of the pairs, by their names."""
+    if isinstance(pairs, FolderFiles):
+        return pairs.choose(is_wanted)
+    return {name: files for name, files in pairs.items() if is_wanted(name)}
+
+
+def name_files(folder: Path, files: Sequence[str]) -> FolderFiles:
+    """Returns the files of a folder by their stems, or by their whole names where others have the same stem.
+
+    Args:
+      folder: the folder.
+      files: the names of images in it, whose suffixes are not empty.
+    """
+    names = [file.rpartition(".")[0] for file in files]
+    while len(set(names)) < len(names):
         counts = collections.Counter(names)
-        longer = [file.name if counts[name] > 1 else name for file, name in zip(files, names, strict=True)]
-        if longer == names:
-            return {name: (file,) for name, file in zip(names, files, strict=True)}
-        names = longer
+        names = [file if counts[name] > 1 else name for file, name in zip(files, names, strict=True)]
+    suffixes = (sys.intern(file[len(name) :]) for file, name in zip(files, names, strict=True))
+    return FolderFiles(folder, dict(zip(names, suffixes, strict=True)))
 
 
 def compose(name: str) -> str:
@@ -61,11 +145,12 @@ def match_by_stem(inputs: Mapping[str, Path], targets: Mapping[str, Path]) -> di
     return pairs
 
 
-def match_by_end(files: Sequence[Path]) -> tuple[dict[str, Paths], tuple[str, str]] | None:
+def match_by_end(folder: Path, files: Sequence[str]) -> tuple[dict[str, Paths], tuple[str, str]] | None:
     """Returns the pairs of files in one folder whose names end alike, and what A and B are called.
 
     Args:
-      files: the images of the folder.
+      folder: the folder.
+      files: the names of its images, whose suffixes are not empty.
 
     Returns:
       The two files of each pair by their common name, such as `0`, and the patterns of their names; None
@@ -75,9 +160,9 @@ def match_by_end(files: Sequence[Path]) -> tuple[dict[str, Paths], tuple[str, st
         sides: tuple[dict[str, Path], dict[str, Path]] = ({}, {})
         pattern = re.compile(rf"(.+)[_-]({'|'.join(ends)})")
         for file in files:
-            if not (match := pattern.fullmatch(file.stem)):
+            if not (match := pattern.fullmatch(file.rpartition(".")[0])):
                 break  # one that is no half of a pair is enough
-            sides[ends.index(match[2])].setdefault(match[1], file)
+            sides[ends.index(match[2])].setdefault(match[1], folder / file)
         if sides[0] and sides[0].keys() == sides[1].keys() and 2 * len(sides[0]) == len(files):
             pairs: dict[str, Paths] = {name: (file, sides[1][name]) for name, file in sides[0].items()}
             return pairs, (f"*_{ends[0]}", f"*_{ends[1]}")

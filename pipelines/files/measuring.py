@@ -6,6 +6,7 @@ manifest: the next start then reads the headers of those files alone that have c
 
 import dataclasses
 import io
+import itertools
 import json
 import os
 import zipfile
@@ -18,8 +19,9 @@ import numpy.typing as npt
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import shorten
 from tfpix2pix.pipelines.base.progress import warn
-from tfpix2pix.pipelines.files.bad_files import sift
-from tfpix2pix.pipelines.files.matching import File, Files
+from tfpix2pix.pipelines.files.bad_files import examine_all
+from tfpix2pix.pipelines.files.image_files import BadImageError
+from tfpix2pix.pipelines.files.matching import File, FileList, Files
 from tfpix2pix.pipelines.files.pair_files import Measured
 from tfpix2pix.pipelines.files.reading import Reading
 from tfpix2pix.pipelines.files.shards import ShardFile
@@ -118,11 +120,14 @@ def measure_pairs(
     unknown: Sequence[int] = range(len(names))
     if manifest and (before := read_table(manifest)) and before.key == key:
         unknown = _copy_unchanged(before, table)
-    good, reasons = sift(lambda row: table.put(row, reading.measure(pairs[names[row]])), unknown, title, True)
-    if reasons:
-        bad = set(unknown) - good.keys()
-        table = table.take([row for row in range(len(names)) if row not in bad])
-    return table, reasons
+    reasons, is_bad = [], np.zeros(len(names), bool)
+    for row, outcome in examine_all(lambda row: reading.measure(pairs[names[row]]), unknown, title, True):
+        if isinstance(outcome, BadImageError):
+            reasons.append(str(outcome))
+            is_bad[row] = True
+        else:
+            table.put(row, outcome)
+    return table.take(np.flatnonzero(~is_bad)), reasons
 
 
 def _copy_unchanged(before: Table, table: Table) -> list[int]:
@@ -153,12 +158,14 @@ def _folder_of(file: File) -> Path:
 
 def _stat_files(pairs: Mapping[str, Files]) -> Rows:
     """Returns size, time of the last writing and time of the last change of each file, in bytes and ns."""
-    return np.array([[_stat(file) for file in files] for files in pairs.values()], np.int64)
+    paths = itertools.chain.from_iterable(FileList(pairs, list(pairs)).list_paths())
+    numbers = np.fromiter(itertools.chain.from_iterable(map(_stat, paths)), np.int64)
+    return numbers.reshape(len(pairs), len(next(iter(pairs.values()), ())), 3)
 
 
-def _stat(file: File) -> tuple[int, int, int]:
+def _stat(path: str) -> tuple[int, int, int]:
     try:
-        told = os.stat(file.shard if isinstance(file, ShardFile) else file)
+        told = os.stat(path)
     except OSError:  # Whoever reads it says so.
         return _ABSENT, _ABSENT, _ABSENT
     return told.st_size, told.st_mtime_ns, told.st_ctime_ns

@@ -79,23 +79,25 @@ def measure_pair(
     Raises:
       BadImageError: if a header is bad, if the sizes do not make a pair, or if channels are missing.
     """
-    headers, marks = zip(*(read_header_and_mark(file, formats[0].exif) for file in files), strict=True)
+    read = [read_header_and_mark(file, formats[0].exif) for file in files]
+    headers = [header for header, _ in read]
     turned = [file for file, header in zip(files, headers, strict=True) if header.orientation != UPRIGHT]
     if not resize_input_to_target:
         _check_same_size(files, headers, turned, resize_input_to_target is not None)
-    digest = hashlib.sha256(b"".join(marks)).digest()
+    digest = hashlib.sha256(b"".join([mark for _, mark in read])).digest()
     side_by_side, width = len(files) < len(formats), headers[0].width
     if side_by_side and width % 2:
         raise BadImageError(
             f"{files[0]} is {width} pixels wide: two images side by side have an even width. {_SINGLE_IMAGES}"
         )
-    sizes = tuple(header[:2] for header in headers)
+    sizes = tuple([header[:2] for header in headers])
     if side_by_side:
         sizes = ((headers[0].height, width // 2),) * 2
         files, headers = files * 2, headers * 2
     for file, header, (channels, *_) in zip(files, headers, formats, strict=True):
-        is_array = file.suffix.lower() == ARRAY_SUFFIX or header.channels > 4
-        if header.channels != channels and (is_array or channels not in (1, 3)):
+        if header.channels != channels and (
+            channels not in (1, 3) or header.channels > 4 or file.suffix.lower() == ARRAY_SUFFIX
+        ):
             raise BadImageError(
                 f"{file} has {count_of(header.channels, 'channel')} where {channels} were asked for "
                 "(`input_channels`, `output_channels`)"
@@ -133,13 +135,14 @@ def warn_of_shapes(
       sizes: (height, width) in px of each of their images, [N, I, 2].
     """
     least, greatest = _USUAL_SHAPES
-    is_cut = np.array([len(pairs[name]) for name in names], int) < sizes.shape[1]
+    if not names or len(pairs[names[0]]) == sizes.shape[1]:  # as many files as in all other pairs
+        return
     shapes = 2 * sizes[:, 0, 1] / sizes[:, 0, 0]
-    odd = np.flatnonzero(is_cut & ((shapes < least) | (shapes > greatest)))
+    odd = np.flatnonzero((shapes < least) | (shapes > greatest))
     if not len(odd):
         return
     height, width = sizes[odd[0], 0].tolist()
-    odd_files = f"{len(odd)} of {count_of(int(is_cut.sum()), 'file')} {'is' if len(odd) == 1 else 'are'}"
+    odd_files = f"{len(odd)} of {count_of(len(names), 'file')} {'is' if len(odd) == 1 else 'are'}"
     warn(
         f"{place}: {odd_files} not about twice as wide as high, as two square images side by side "
         f"are; the first is {pairs[names[odd[0]]][0].name}, {2 * width}x{height} px. Each is read as "

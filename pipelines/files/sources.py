@@ -20,7 +20,7 @@ from tfpix2pix.pipelines.catalogue import DIRECTIONS, ON_BAD_IMAGE
 from tfpix2pix.pipelines.files.bad_files import report_bad, sift
 from tfpix2pix.pipelines.files.image_files import BadImageError, warn_of_orientation
 from tfpix2pix.pipelines.files.keeping import Plan, decode_all, plan_keeping, read_kept
-from tfpix2pix.pipelines.files.matching import Files
+from tfpix2pix.pipelines.files.matching import FileList, Files
 from tfpix2pix.pipelines.files.measuring import Rows, Table, measure_pairs
 from tfpix2pix.pipelines.files.memory import Room, read_copies
 from tfpix2pix.pipelines.files.pair_files import Images, decode_pair, warn_of_shapes
@@ -67,11 +67,11 @@ class Source:
     read: Reader
     channels: tuple[int, int] = (3, 3)
     skipped: tuple[str, ...] = ()
-    files: tuple[Files, ...] = ()
+    files: Sequence[Files] = ()
     task: Task = Task()
     load: Loader = decode_pair
     content: str = ""
-    origins: tuple[Files, ...] = ()
+    origins: Sequence[Files] = ()
     label_side: int | None = None
     told: str = ""
     meaning: Meaning = UNKNOWN
@@ -212,18 +212,17 @@ def open_source(
     if skipped:
         report_bad(skipped, len(pairs), on_bad_image)
     good = table.take(rows)
-    kept = tuple(pairs[name] for name in good.names)
     is_in_memory = plan.store is not None and plan.is_quick
     return Source(
         tuple(map(show_name, good.names)),
-        read_kept(reading, kept, bool(good.in_graph.all()), plan, rows),
+        read_kept(reading, kept := FileList(pairs, good.names), bool(good.in_graph.all()), plan, rows),
         task.channels,
         skipped,
         files=() if is_in_memory else kept,
         task=task,
         load=reading.load,
         content=hashlib.sha256(good.digests.tobytes()).hexdigest(),
-        origins=tuple(map(reading.images_of, kept)),
+        origins=FileList(found.pairs, good.names),
         label_side=found.label_side,
         told=found.tell(reading.reverse) + (reading.tell_instances() if task.has_instances else ""),
         has_instances=reading.with_instances,

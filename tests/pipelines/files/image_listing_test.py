@@ -1,6 +1,8 @@
 """Which files are images, and which folders are walked: links are followed, circles are not."""
 
+import itertools
 import os
+import re
 
 import pytest
 
@@ -14,6 +16,19 @@ def test_list_is_in_natural_order_and_counts_the_rest(tmp_path):
     files, num_others = image_listing.list_image_files(tmp_path)
     assert [file.name for file in files] == ["1.jpeg", "2.JPG", "10.png", "a01.bmp", "a1.bmp"]
     assert num_others == 3
+
+
+def test_natural_order_is_that_of_texts_and_numbers_in_turn(tmp_path):
+    def split(name):
+        parts = re.split(r"(\d+)", name.lower())
+        return [int(part) if place % 2 else part for place, part in enumerate(parts)], name
+
+    pieces = ("a", "A", "-", "_", "~", "0", "7", "12", "007", "\u0663", "\x01")
+    names = {f"{''.join(parts)}.png" for parts in itertools.product(pieces, repeat=3)}
+    for name in names:
+        (tmp_path / name).touch()
+    listed, _ = image_listing.list_image_names(tmp_path)
+    assert listed == sorted(names, key=split)
 
 
 def test_links_are_files_and_pipes_are_none(tmp_path):

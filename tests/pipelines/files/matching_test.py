@@ -33,7 +33,8 @@ def _level(image: tf.Tensor) -> int:
     ],
 )
 def test_every_file_has_a_name_of_its_own(tmp_path, files, names):
-    assert list(matching.name_files([Path(file) for file in files])) == names
+    named = matching.name_files(tmp_path, files)
+    assert list(named) == names and [named[name] for name in names] == [(tmp_path / file,) for file in files]
     _write(tmp_path / "train", *files)
     assert sources.open_source(tmp_path, "train", "AtoB").example_ids == tuple(names)
 
