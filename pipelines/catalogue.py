@@ -40,6 +40,7 @@ IMAGE_SUFFIXES = (
     ".npy",
 )
 FORMATS = "JPEG, PNG, BMP, TIFF, WebP or GIF"
+PALETTE_FILE = "palette.json"  # the classes of label maps, in a dataset's folder, beside its splits
 ARCHIVE_HOST = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets"
 
 

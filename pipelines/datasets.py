@@ -17,6 +17,7 @@ from tfpix2pix.pipelines.labels import id_maps
 from tfpix2pix.pipelines.labels.palettes import Palette
 from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning
 from tfpix2pix.pipelines.placing.dataset_folder import find_dataset_folder, prepare_dataset
+from tfpix2pix.pipelines.placing.remote_datasets import fetch_list
 from tfpix2pix.pipelines.tasks import transforms
 from tfpix2pix.pipelines.tasks.tasks import Task
 
@@ -93,7 +94,7 @@ def open_split(
         )
         return id_maps.give_meaning(source, direction, id_maps.find_classes(spec, None), meaning)
     if pairs:
-        folder = Path(pairs)
+        folder = fetch_list(pairs)
     else:
         folder = find_dataset_folder(spec.name, data_dir) or prepare_dataset(spec, data_dir)
     if task and task.from_photos and spec.url and not (folder / split / "photos").is_dir():
@@ -166,7 +167,7 @@ def _warn_of_classes(source: sources.Source, place: Path) -> None:
     """Warns of a palette that nothing in the images fits, where images of classes could be."""
     if source.meaning.palette is None and not source.task.from_photos and 3 in source.channels:
         warn(
-            f"{place} has a {id_maps.PALETTE_FILE}, and neither side of the pairs holds its ids or its "
+            f"{place} has a {catalogue.PALETTE_FILE}, and neither side of the pairs holds its ids or its "
             "colours: images are read as they are. Compare it with the label maps, or remove it"
         )
 
@@ -190,5 +191,5 @@ def find_classes(
       UserError: if the file of the classes in the dataset's folder cannot be used.
     """
     spec = catalogue.find_dataset(dataset)
-    folder = Path(pairs).parent if pairs else find_dataset_folder(spec.name, Path(data_dir))
+    folder = fetch_list(pairs).parent if pairs else find_dataset_folder(spec.name, Path(data_dir))
     return id_maps.find_classes(spec, folder)

@@ -36,6 +36,7 @@ from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.paths import settle_path
 from tfpix2pix.pipelines.catalogue import CATALOGUE, ON_BAD_IMAGE, find_dataset, is_name, name_folder
 from tfpix2pix.pipelines.placing.dataset_folder import find_dataset_folder, prepare_dataset
+from tfpix2pix.pipelines.placing.remote_datasets import fetch_list
 
 _EXPECTED_SHARDS = (
     "expected --shards=DIR with --data_dir=DIR, --dataset=NAME or --pairs=FILE.csv (--help shows more)"
@@ -45,7 +46,7 @@ _EXPECTED_SHARDS = (
 def main(argv: Sequence[str]) -> None:
     """Parses the flags, then prepares a dataset or joins two folders."""
     flag_values = _define_flags()
-    arguments = parse_flags(flag_values, __doc__ or "", argv)
+    arguments = parse_flags(flag_values, __doc__ or "", argv, takes_remote=("data_dir", "pairs"))
     values = flag_values.flag_values_dict()
     if values["shards"]:
         if arguments or any(values[name] for name in ("combine", "archive", "output", "val_percent")):
@@ -130,12 +131,12 @@ def _combine(input_folder: Path, target_folder: Path, output_folder: Path, val_p
 
 def _pack(values: Mapping[str, Any]) -> None:
     """Packs a dataset that is in place, or is downloaded first, or the pairs of a list."""
-    data_dir, target = Path(settle_path(values["data_dir"], "data_dir")), Path(values["shards"])
+    data_dir, target = Path(values["data_dir"]), Path(values["shards"])
     name = values["dataset"] or ("" if values["pairs"] else name_folder(data_dir))
     if name and values["pairs"]:
         raise UsageError(_EXPECTED_SHARDS)
     if values["pairs"]:
-        source = Path(settle_path(values["pairs"], "pairs"))
+        source = fetch_list(values["pairs"])
     else:
         spec = find_dataset(name)
         if spec.draw_pair:

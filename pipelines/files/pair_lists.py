@@ -56,6 +56,24 @@ def read_list(file: Path) -> dict[str, dict[str, tuple[Path, ...]]]:
     return splits
 
 
+def list_names(file: Path, contents: bytes) -> list[str]:
+    """Returns the files that a list names, as they stand there, whether they are there or not.
+
+    Args:
+      file: what the list is called.
+      contents: its contents.
+
+    Raises:
+      UserError: if it is no CSV file with the two columns.
+    """
+    try:
+        lines = contents.decode("utf-8-sig").splitlines(keepends=True)
+        rows = [cells for _, cells in _read_cells(file, lines)]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{file} is not a CSV file in UTF-8: {error}") from error
+    return [text for cells in rows for name in _COLUMNS if (text := (cells.get(name) or "").strip())]
+
+
 def _warn_of_repeats(file: Path, rows: Sequence[_Row]) -> None:
     first: dict[tuple[Path, ...], _Row] = {}
     repeats = [
@@ -71,6 +89,11 @@ def _warn_of_repeats(file: Path, rows: Sequence[_Row]) -> None:
 
 
 def _read_rows(file: Path, lines: list[str]) -> Iterator[_Row]:
+    return (_read_row(file, line, cells) for line, cells in _read_cells(file, lines))
+
+
+def _read_cells(file: Path, lines: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yields the number and the cells of each line that has any, by the names of their columns."""
     first = lines[0] if lines else ""
     delimiter = max(_DELIMITERS, key=first.count)
     reader = csv.reader(lines, delimiter=delimiter)
@@ -91,7 +114,7 @@ def _read_rows(file: Path, lines: list[str]) -> Iterator[_Row]:
                 f"of line 1. Name each column there, and put a path that holds {delimiter!r} in double quotes"
             )
         if any(cell.strip() for cell in cells):
-            yield _read_row(file, reader.line_num, dict(zip(header, cells, strict=False)))
+            yield reader.line_num, dict(zip(header, cells, strict=False))
 
 
 def _read_row(file: Path, line: int, cells: dict[str, str]) -> _Row:

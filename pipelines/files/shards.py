@@ -118,12 +118,12 @@ def is_sharded(folder: Path) -> bool:
     return (folder / MANIFEST).is_file()
 
 
-def read_shards(folder: Path, from_photos: bool) -> dict[str, ShardedSplit]:
+def read_shards(folder: Path, from_photos: bool | None = None) -> dict[str, ShardedSplit]:
     """Reads the manifest of a set of shards, and no shard.
 
     Args:
       folder: holds the manifest and the shards.
-      from_photos: whether single photos are wanted, and not pairs.
+      from_photos: whether single photos are wanted, and not pairs; None takes both.
 
     Returns:
       The splits of the set by their names.
@@ -139,7 +139,7 @@ def read_shards(folder: Path, from_photos: bool) -> dict[str, ShardedSplit]:
             raise UserError(
                 f"{manifest} is of version {told['version']}, and version {VERSION} is read; update tfpix2pix"
             )
-        if told["photos"] != from_photos:
+        if from_photos is not None and told["photos"] != from_photos:
             held, wanted = ("photos", "pairs") if told["photos"] else ("pairs", "photos")
             raise UserError(
                 f"{folder} holds shards of {held}, and the task takes {wanted}. "

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpix2pix.pipelines.base.errors import UserError
-from tfpix2pix.pipelines.catalogue import DatasetSpec
+from tfpix2pix.pipelines.catalogue import PALETTE_FILE, DatasetSpec
 from tfpix2pix.pipelines.files import cityscapes
 from tfpix2pix.pipelines.files.image_files import Header, read_header
 from tfpix2pix.pipelines.files.image_headers import JPEG_START, PNG_START
@@ -29,7 +29,6 @@ from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning, Side
 
 _LOOKED_AT = 8  # so many label maps are looked at
 _MOST_SUFFIXES = 1000
-PALETTE_FILE = "palette.json"  # in a dataset's folder, beside its splits
 SIDES = ("input", "target")
 
 

@@ -13,14 +13,13 @@ from tfpix2pix.pipelines.base.errors import UsageError, UserError, explain
 from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.progress import show_progress
 from tfpix2pix.pipelines.base.staging import publish, staged_folder
-from tfpix2pix.pipelines.catalogue import SPLITS
+from tfpix2pix.pipelines.catalogue import PALETTE_FILE, SPLITS
 from tfpix2pix.pipelines.files.finding import hold_out, match_folders
 from tfpix2pix.pipelines.files.image_files import Header, load_image, read_header, widen
 from tfpix2pix.pipelines.files.layouts import find_label_side
 from tfpix2pix.pipelines.files.matching import Paths
 from tfpix2pix.pipelines.files.number_arrays import Pixels, to_channels
 from tfpix2pix.pipelines.files.pair_files import Format, measure_pair
-from tfpix2pix.pipelines.labels.id_maps import PALETTE_FILE
 from tfpix2pix.pipelines.labels.label_files import holds_ids
 from tfpix2pix.pipelines.labels.palettes import LARGEST_ID, find_palette
 from tfpix2pix.pipelines.meaning import Side

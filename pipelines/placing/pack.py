@@ -12,12 +12,12 @@ import tensorflow as tf
 from tfpix2pix.pipelines.base.errors import UserError, explain
 from tfpix2pix.pipelines.base.progress import show_progress
 from tfpix2pix.pipelines.base.staging import publish, staged_folder, write_file
+from tfpix2pix.pipelines.catalogue import PALETTE_FILE
 from tfpix2pix.pipelines.files.bad_files import report_bad, sift
 from tfpix2pix.pipelines.files.finding import Found, find_splits
 from tfpix2pix.pipelines.files.image_files import Header, read_header, read_mark
 from tfpix2pix.pipelines.files.instances import find_instances
 from tfpix2pix.pipelines.files.shards import MANIFEST, RECORD_EXTRA_BYTES, VERSION, ShardFile
-from tfpix2pix.pipelines.labels.id_maps import PALETTE_FILE
 
 SHARD_MIB = 48
 _PIECE_BYTES = 2**20

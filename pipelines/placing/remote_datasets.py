@@ -5,8 +5,10 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from tfpix2pix.pipelines.base.errors import UserError
-from tfpix2pix.pipelines.base.places import READ_ONLY, check_url, settle_url
+from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.pipelines.base.places import READ_ONLY, check_url, copy_of, is_remote, settle_url
+from tfpix2pix.pipelines.catalogue import PALETTE_FILE
+from tfpix2pix.pipelines.files.pair_lists import list_names
 from tfpix2pix.pipelines.files.shards import MANIFEST
 from tfpix2pix.pipelines.remote.copies import fetch_folder
 from tfpix2pix.pipelines.remote.store import Store
@@ -27,24 +29,66 @@ def fetch_dataset(name: str, data_dir: str | Path) -> Path:
     return fetch_folder(url, names=shards)
 
 
+def fetch_shards(url: str) -> Path | None:
+    """Returns the folder of this machine with the record shards at a URL, which are fetched; or None.
+
+    Raises:
+      UserError: if the store cannot be read.
+    """
+    store = Store(url)
+    return fetch_folder(url, names=_list_shards(store)) if store.has(MANIFEST) else None
+
+
+def fetch_list(pairs: str | Path) -> Path:
+    """Returns a CSV file of this machine that lists pairs; that of a URL is fetched with the files it lists.
+
+    Args:
+      pairs: a path, or a URL, in which case the files lie below the folder of the list.
+
+    Raises:
+      UserError: if it is not there or is no such list, or files cannot be fetched. A listed file that is not
+        there is no error yet.
+    """
+    if not is_remote(pairs):
+        return Path(pairs)
+    check_url(pairs, "pairs")
+    url, copy = settle_url(pairs), copy_of(pairs)
+    folder, _, name = url.rpartition("/")
+    store = Store(folder)
+    if (contents := store.read(name)) is None:
+        raise UsageError(f"`pairs={url}`: there is no such file")
+    listed = list(dict.fromkeys(list_names(copy, contents)))
+    if outside := [each for each in listed if each.startswith("/") or ".." in each.split("/")]:
+        raise UsageError(f"{url} lists {outside[0]}; the files of a remote list lie below its own folder")
+    palette = [PALETTE_FILE] if store.has(PALETTE_FILE) else []
+    wanted = [*listed, *palette, name]
+    if folder.partition(":")[0] in READ_ONLY:
+        fetch_folder(folder, scope=name, names=wanted)
+    else:
+        fetch_folder(folder, lambda entries: [each for each in wanted if each in entries], name)
+    return copy
+
+
 @functools.cache
 def _find(name: str, data_dir: str) -> tuple[str, tuple[str, ...] | None]:
     """Returns the URL of a dataset, and the files of a set of shards on a server that may not list them."""
     for url in (f"{data_dir}/{name}", data_dir):
         store = Store(url)
-        if data_dir.partition(":")[0] in READ_ONLY and (manifest := store.read(MANIFEST)):
-            from tfpix2pix.pipelines.labels.id_maps import PALETTE_FILE  # imports TensorFlow
-
-            palette = (PALETTE_FILE,) if store.has(PALETTE_FILE) else ()
-            return url, (*_list_shards(url, manifest), *palette, MANIFEST)
+        if shards := _list_shards(store):
+            return url, shards
         if store.list_files():
             return url, None
     return data_dir, None
 
 
-def _list_shards(url: str, manifest: bytes) -> list[str]:
+def _list_shards(store: Store) -> tuple[str, ...] | None:
+    """Returns the files of a set of shards on a server that may not list them; None for other servers."""
+    if store.url.partition(":")[0] not in READ_ONLY or not (manifest := store.read(MANIFEST)):
+        return None
+    palette = (PALETTE_FILE,) if store.has(PALETTE_FILE) else ()
     try:
         splits: Mapping = json.loads(manifest)["splits"]
-        return [shard["name"] for split in splits.values() for shard in split["shards"]]
+        shards = [shard["name"] for split in splits.values() for shard in split["shards"]]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{url}/{MANIFEST} is damaged; copy it there again") from error
+        raise UserError(f"{store.url}/{MANIFEST} is damaged; copy it there again") from error
+    return (*shards, *palette, MANIFEST)

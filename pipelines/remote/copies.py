@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -22,6 +23,7 @@ from tfpix2pix.pipelines.base.progress import say, show_progress
 from tfpix2pix.pipelines.remote.store import Entry, MissingError, Store
 
 Names = Sequence[str]
+File = TypeVar("File")
 # What is uploaded after all other files of its folder, and deleted before them: whoever finds one of these
 # finds a whole checkpoint, SavedModel, set of shards or page.
 MARKERS = ("checkpoint.json", "saved_model.pb", "shards.json", "index.html", "exported.json")
@@ -78,14 +80,15 @@ def open_output(path: str | Path) -> Path:
 
 
 @contextlib.contextmanager
-def fetch_file(file: Path) -> Iterator[Path]:
+def fetch_file(file: File) -> Iterator[File]:
     """Gives a file of this machine; the copy of a remote one is there for as long as the block lasts.
 
     Args:
-      file: a path of this machine, or the path of a copy, which is fetched if it is not there.
+      file: a path of this machine, or the path of a copy, which is fetched if it is not there; or a file that
+        is no path, such as a record of a shard.
     """
-    url = url_of(file)
-    if url is None or file.exists():
+    url = url_of(file) if isinstance(file, Path) else None
+    if not isinstance(file, Path) or url is None or file.exists():
         yield file
         return
     try:

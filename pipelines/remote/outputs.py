@@ -30,6 +30,15 @@ class OutputFolder:
         """Tells whether there is an output of this name."""
         return name in self._names if self._store else (self.folder / name).exists()
 
+    def read(self, name: str) -> bytes | None:
+        """Returns the contents of an output; None where there is none."""
+        if self._store:
+            return self._store.read(name)
+        try:
+            return (self.folder / name).read_bytes()
+        except FileNotFoundError:
+            return None
+
     def write(self, name: str, contents: bytes) -> None:
         """Writes an output, which appears whole or not at all.
 

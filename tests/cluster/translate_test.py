@@ -8,8 +8,9 @@ import time
 import numpy as np
 import pytest
 
-from tests.helpers import runs
+from tests.helpers import runs, stores
 from tests.helpers.tiny_run import write_run
+from tfpix2pix.pipelines.placing.pack import pack_shards
 
 BROKEN = "photos/broken.png"
 
@@ -97,6 +98,29 @@ def test_what_is_done_is_left_out_and_what_failed_or_changed_is_done_again(folde
     assert _read_outputs(folder / "again") == _read_outputs(folder / "expected")
     whole = _translate(folder, "again")
     assert whole.returncode == 0 and "3 parts of 3 done before" in whole.stderr
+
+
+def test_images_of_a_store_and_of_its_shards_become_outputs_there(folder, s3):
+    bucket, expected = s3.make_bucket(), _read_outputs(folder / "expected")
+    stores.send(folder / "run", f"{bucket}/run")
+    stores.send(folder / "photos", f"{bucket}/photos")
+    pack_shards(folder / "photos", folder / "shards", photos=True)
+    stores.send(folder / "shards", f"{bucket}/shards")
+    for place, count in (("photos", 14), ("shards/train", 10)):
+        flags = [f"--model={bucket}/run", f"--input={bucket}/{place}", f"--output={bucket}/out/{place}"]
+        done = _translate(folder, "unused", *flags)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.endswith(f"parts: {bucket}/out/{place}/manifest.json\n")
+        made = stores.read_all(f"{bucket}/out/{place}")
+        assert {name: expected[name] for name in made if name in expected} == {
+            name: held for name, held in made.items() if name.endswith((".png", ".jpg"))
+        }
+        assert len([name for name in made if name in expected]) == count
+        manifest = json.loads(made["manifest.json"])
+        assert manifest["model"] == f"{bucket}/run" and manifest["images"] == count // 2
+        again = _translate(folder, "unused", *flags)
+        assert again.returncode == 0 and " done before" in again.stderr, again.stderr
+    assert not (folder / "unused").exists()
 
 
 def test_what_no_worker_can_do_is_told_once(folder):

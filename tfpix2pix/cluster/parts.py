@@ -10,11 +10,15 @@ from typing import Any
 
 from tfpix2pix.cluster import records
 from tfpix2pix.cluster.connection import connect
+from tfpix2pix.cluster.sending import receive_file, send_file, send_path
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.naming import name_flags
+from tfpix2pix.pipelines.base.places import copy_of, name_urls, url_of
 from tfpix2pix.pipelines.base.progress import say, show_progress
+from tfpix2pix.pipelines.files.shards import ShardFile
+from tfpix2pix.pipelines.placing.remote_datasets import fetch_shards
 from tfpix2pix.translate.image_inputs import InputFile
 from tfpix2pix.translate.options import Options
 
@@ -52,8 +56,8 @@ def translate_on_ray(
       settings: arguments of `Translator`. The model is one version of a SavedModel, or a run with the step of
         a checkpoint, so that all workers have the same.
       files: what to translate.
-      output: folder for the outputs, the pages, the records and the manifest. All machines see it and the
-        files under the same paths.
+      output: folder for the outputs, the pages, the records and the manifest; the copy of a remote one stands
+        for that. All machines see it and the files under the same paths, or reach their stores.
       options: what is done to the files.
 
     Returns:
@@ -70,7 +74,7 @@ def translate_on_ray(
         say(f"{count_of(len(parts) - len(todo), 'part')} of {len(parts)} done before")
     if todo:
         with show_progress("translating", len(files), "images", len(files) - _count(todo)) as bar:
-            task = {"settings": dict(settings), "output": output, "options": options}
+            task = {"settings": dict(settings), "output": send_path(output), "options": options}
             for number, errors in _run(pool, todo, task):
                 for error in errors:
                     bar.write(f"error: {name_flags(error)}", file=sys.stderr)
@@ -113,7 +117,7 @@ def _run(
                 "count": part.count,
                 "name": part.name,
                 "key": part.key,
-                "files": [[str(file.path), file.title, file.name] for file in part.files],
+                "files": [send_file(file) for file in part.files],
             }
             for part in parts
         ]
@@ -158,13 +162,16 @@ class PartTranslator:
 
         if self._translator is None:
             self._translator = Translator(**self._task["settings"])
-        output, images = self._task["output"], list[dict[str, Any]]()
-        files = [InputFile(Path(path), title, name) for path, title, name in row["files"]]
+        output, images = copy_of(self._task["output"], written=True), list[dict[str, Any]]()
+        files = [receive_file(told) for told in row["files"]]
+        for folder in {file.path.parent for file in files if isinstance(file.path, ShardFile)}:
+            if url := url_of(folder):
+                fetch_shards(url)
         options = dataclasses.replace(self._task["options"], shard=f"{row['number']}/{row['count']}")
 
         def see(file: InputFile, end: Any) -> None:
             if isinstance(end, Exception):
-                images.append({"input": file.title, "error": str(end)})
+                images.append({"input": file.title, "error": name_urls(str(end))})
             else:
                 outputs = [records.describe_output(output, each) for each in end.outputs]
                 images.append({"input": file.title, "outputs": outputs})

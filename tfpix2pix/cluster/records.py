@@ -7,11 +7,15 @@ are, so a part with a record is done. TensorFlow is not imported.
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tfpix2pix.pipelines.base import staging
+from tfpix2pix.pipelines.base.places import url_of
+from tfpix2pix.pipelines.files.shards import ShardFile
+from tfpix2pix.pipelines.remote.outputs import OutputFolder
+from tfpix2pix.pipelines.remote.store import Store
 from tfpix2pix.translate.image_inputs import InputFile
 from tfpix2pix.translate.options import Options
 
@@ -52,7 +56,7 @@ def divide(
       settings: what else decides the outputs, in types of JSON.
       options: what is done to the files; how many at a time does not matter.
     """
-    count = -(-len(files) // files_per_part)
+    count, read_state = -(-len(files) // files_per_part), _state_reader(files)
     decisive = {**dataclasses.asdict(options), **settings}
     for name in ("batch_size", "resume", "shard"):
         del decisive[name]
@@ -60,42 +64,56 @@ def divide(
     for number in range(1, count + 1):
         slice_options = dataclasses.replace(options, shard=f"{number}/{count}")
         own = slice_options.take_shard(files)
-        states = [(file.title, file.name, *_state(file.path)) for file in own]
+        states = [(file.title, file.name, *read_state(file)) for file in own]
         key = hashlib.sha256(json.dumps([decisive, states], sort_keys=True).encode()).hexdigest()
         parts.append(Part(number, count, own, key))
     return parts
 
 
-def _state(path: Path) -> tuple[int, int]:
-    """Returns what changes with a file's contents: its size in bytes, and its time in ns."""
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns
+def _state_reader(files: Sequence[InputFile]) -> Callable[[InputFile], tuple[Any, ...]]:
+    """Returns a function that returns what changes with a file's contents.
+
+    That is the size and the time of a file, what a store says of it, or the size and the end of a record.
+    """
+    remote = [file.path for file in files if isinstance(file.path, Path) and url_of(file.path)]
+    root = Path(os.path.commonpath([path.parent for path in remote])) if remote else Path()
+    entries = Store(url_of(root) or "").list_files() if remote else {}
+
+    def read(file: InputFile) -> tuple[Any, ...]:
+        if isinstance(file.path, ShardFile):
+            return (file.path.mark.hex(),)
+        if url_of(file.path):
+            return tuple(entries[file.path.relative_to(root).as_posix()])
+        found = file.path.stat()
+        return found.st_size, found.st_mtime_ns
+
+    return read
 
 
 def write_record(output: Path, name: str, key: str, page: str, images: Sequence[Mapping[str, Any]]) -> None:
     """Writes the record of a part whose outputs are written.
 
     Args:
-      output: folder of the outputs.
+      output: folder of the outputs; the copy of a remote one stands for that, here and below.
       name: the part's `name`.
       key: the part's `key`.
       page: the page that shows it.
       images: of each image, `input`, and either `outputs` with `file`, `bytes` and `sha256`, or `error`.
     """
     text = json.dumps({"key": key, "page": page, "images": images}, indent=1)
-    staging.write_file(output / name, f"{text}\n".encode())
+    OutputFolder(output).write(name, f"{text}\n".encode())
 
 
 def describe_output(output: Path, file: str) -> dict[str, Any]:
-    """Returns what a record says of an output: its name, its size and the digest of its contents."""
-    contents = (output / file).read_bytes()
+    """Returns what a record says of an output that is there: its name, its size and its contents' digest."""
+    contents = OutputFolder(output).read(file) or b""
     return {"file": file, "bytes": len(contents), "sha256": hashlib.sha256(contents).hexdigest()}
 
 
 def read_record(output: Path, part: Part) -> dict[str, Any] | None:
     """Returns the record of a part; None where there is none, or it is of other files or another model."""
     try:
-        record = json.loads((output / part.name).read_text())
+        record = json.loads(OutputFolder(output).read(part.name) or b"")
     except (OSError, ValueError):
         return None
     return record if isinstance(record, dict) and record.get("key") == part.key else None
@@ -117,5 +135,5 @@ def write_manifest(output: Path, parts: Sequence[Part], settings: Mapping[str, A
         lines.append({"record": part.name, "page": record["page"], **found})
         counts = {name: counts[name] + found[name] for name in counts}
     text = json.dumps({**settings, **counts, "parts": lines}, indent=1)
-    staging.write_file(output / MANIFEST, f"{text}\n".encode())
+    OutputFolder(output).write(MANIFEST, f"{text}\n".encode())
     return counts

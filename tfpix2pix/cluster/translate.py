@@ -12,8 +12,9 @@ index_1_of_20.html and so on.
 When a worker is lost, its part is done again by another. The same command leaves out the
 parts that are done, after the command was stopped or killed, too; it does again what
 other files, another model or other flags change. All machines must see the model, the
-input and the output under the same paths, and have the package installed. Without
---ray_address, Ray runs on this machine for the time of the command. Needs
+input and the output under the same paths, or reach the stores of their URLs, and have
+the package installed. Without --ray_address, Ray runs on this machine for the time of
+the command. Needs
 pip install 'tfpix2pix[cluster]'.
 """
 
@@ -25,25 +26,29 @@ from typing import Any
 from absl import flags
 
 from tfpix2pix.cluster.parts import Pool, translate_on_ray
-from tfpix2pix.export.versions import find_version
+from tfpix2pix.cluster.sending import send_path
+from tfpix2pix.export.versions import fetch_model, find_version
 from tfpix2pix.pipelines.base import command_line
-from tfpix2pix.translate.flags import define_flags, find_inputs_of
+from tfpix2pix.pipelines.base.places import copy_of, name_urls
+from tfpix2pix.translate.flags import REMOTE, define_flags, find_inputs_of
 from tfpix2pix.translate.options import Options
 
 
 def main(argv: Sequence[str]) -> None:
     """Parses flags, finds the images, translates them."""
     flag_values = _define_flags()
-    arguments = command_line.parse_flags(flag_values, __doc__ or "", argv, takes_urls=("ray_address",))
+    arguments = command_line.parse_flags(
+        flag_values, __doc__ or "", argv, takes_urls=("ray_address",), takes_remote=REMOTE
+    )
     command_line.refuse_arguments(arguments)
     values = flag_values.flag_values_dict()
     names = {field.name for field in dataclasses.fields(Options)} & values.keys()
     options = Options(**{name: values[name] for name in names})
     options = dataclasses.replace(options, **_absolute(options, "instances", "latent_from"))
-    files = [each._replace(path=each.path.absolute()) for each in find_inputs_of(values, options)]
+    files = find_inputs_of(values, options)
     pool = Pool(**{field.name: values[field.name] for field in dataclasses.fields(Pool)})
-    output = Path(values["output"]).absolute()
-    print(translate_on_ray(pool, _settle_model(values), files, output, options))
+    output = copy_of(values["output"], written=True).absolute()
+    print(name_urls(translate_on_ray(pool, _settle_model(values), files, output, options)))
 
 
 def _absolute(options: Options, *names: str) -> dict[str, Any]:
@@ -56,14 +61,14 @@ def _settle_model(values: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the arguments of `Translator`, with one version or step, which stays while workers start."""
     names = ("model", "checkpoint", "image_size", "output_size", "weights")
     settings = {name: values[name] for name in names}
-    model = Path(values["model"]).absolute()
+    model = fetch_model(values["model"], values["checkpoint"]).absolute()
     if version := find_version(model):
-        return {**settings, "model": str(version)}
+        return {**settings, "model": send_path(version)}
     command_line.import_tensorflow()
     from tfpix2pix.run.checkpoints import find_step
 
     step = find_step(model, values["checkpoint"] or "latest")
-    return {**settings, "model": str(model), "checkpoint": str(step)}
+    return {**settings, "model": send_path(model), "checkpoint": str(step)}
 
 
 def _define_flags() -> flags.FlagValues:

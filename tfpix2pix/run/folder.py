@@ -117,6 +117,7 @@ def check_config(workdir: Path, config: Config) -> None:
 def _check_start(workdir: Path, config: Config) -> None:
     check_drawn_channels(config)
     check_url(config.data_dir, "data_dir")
+    check_url(config.pairs, "pairs")
     check_writable(workdir, "workdir")
     if config.export:
         check_url(config.saved_model_dir, "saved_model_dir", writes=True)

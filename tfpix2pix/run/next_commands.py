@@ -15,6 +15,7 @@ from tfpix2pix.pipelines.base.places import name_urls
 from tfpix2pix.pipelines.files.finding import find_split
 from tfpix2pix.pipelines.files.image_listing import list_image_files
 from tfpix2pix.pipelines.placing.dataset_folder import find_dataset_folder
+from tfpix2pix.pipelines.placing.remote_datasets import fetch_list
 from tfpix2pix.pipelines.tasks.registry import find_task
 
 # What `translate` does to a photo before a model of the task takes it.
@@ -75,9 +76,8 @@ def _find_inputs(config: Config) -> dict[str, Any]:
         return {}
     from_photos = find_task(config.task).from_photos
     try:
-        folder = (
-            Path(config.pairs) if config.pairs else find_dataset_folder(config.dataset, Path(config.data_dir))
-        )
+        listed, data_dir = config.pairs, Path(config.data_dir)
+        folder = fetch_list(listed) if listed else find_dataset_folder(config.dataset, data_dir)
         # Warnings of the folder were read when the data was opened.
         with contextlib.redirect_stderr(io.StringIO()):
             pairs = find_split(folder, "val", from_photos, config.val_percent).pairs if folder else {}

@@ -26,6 +26,7 @@ from tfpix2pix.pipelines.remote.outputs import OutputFolder
 from tfpix2pix.serving.files import name_output, summarize, translate_files
 from tfpix2pix.serving.remote_model import RemoteModel
 from tfpix2pix.translate.image_inputs import find_files, list_outputs
+from tfpix2pix.translate.shard_inputs import list_sharded
 
 
 def main(argv: Sequence[str]) -> None:
@@ -33,7 +34,8 @@ def main(argv: Sequence[str]) -> None:
     values = _parse(argv)
     check_url(values["output"], "output", writes=True)
     output, version = copy_of(values["output"], written=True), values["version"]
-    found = find_files(values["input"], output, lambda file: list_outputs(file.name))
+    found = list_sharded(values["input"])
+    found = found or find_files(values["input"], output, lambda file: list_outputs(file.name))
     there = OutputFolder(output)
     files = [file for file in found if not (values["resume"] and there.has(name_output(file)))]
     if len(files) < len(found):

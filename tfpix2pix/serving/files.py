@@ -15,6 +15,8 @@ from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.naming import name_flags
 from tfpix2pix.pipelines.base.progress import show_progress
+from tfpix2pix.pipelines.files.matching import File
+from tfpix2pix.pipelines.files.shards import ShardFile
 from tfpix2pix.pipelines.meaning import MOST_PNG_CHANNELS
 from tfpix2pix.pipelines.remote.copies import fetch_file
 from tfpix2pix.pipelines.remote.outputs import OutputFolder
@@ -161,7 +163,7 @@ def _read_map(file: InputFile, folder: Path) -> bytes:
     return _read(found)
 
 
-def _read(file: Path) -> bytes:
+def _read(file: File) -> bytes:
     """Returns what is sent of a file: its contents, or a PNG file if servers do not decode it."""
     try:
         contents = file.read_bytes()
@@ -186,12 +188,16 @@ def _read(file: Path) -> bytes:
     return tf.io.encode_png(pixels).numpy()
 
 
-def _needs_conversion(file: Path) -> bool:
+def _needs_conversion(file: File) -> bool:
     """Tells whether servers do not decode a file."""
     try:
-        with file.open("rb") as stream:
-            return file.suffix.lower() == ARRAY_SUFFIX or stream.read(4).startswith(_NOT_DECODED)
-    except OSError:
+        if isinstance(file, ShardFile):
+            start = file.read_bytes()
+        else:
+            with file.open("rb") as stream:
+                start = stream.read(4)
+        return file.suffix.lower() == ARRAY_SUFFIX or start.startswith(_NOT_DECODED)
+    except (OSError, ValueError):
         return False  # It is named when it is its turn.
 
 

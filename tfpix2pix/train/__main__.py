@@ -24,12 +24,13 @@ from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base import command_line, shell
 from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.places import name_urls
+from tfpix2pix.pipelines.remote.copies import fetch_folder
 from tfpix2pix.run.folder import CONFIG_FILE, check_config, is_begun
 from tfpix2pix.run.remote_workdir import is_chief, remote_workdir
 from tfpix2pix.train.settings import check_data, check_vgg_weights, find_origin_kind, settle_settings
 
 # Flags that also take URLs of stores.
-REMOTE = ("workdir", "data_dir", "saved_model_dir")
+REMOTE = ("workdir", "data_dir", "pairs", "config", "saved_model_dir")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -43,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
     is_dry = bool(flag_values["dry_run"].value)
     workdir, file = flag_values["workdir"].value, flag_values["config"].value
     with remote_workdir(workdir, writes=not is_dry and is_chief()) if workdir else nullcontext() as folder:
-        told = _train(flag_values, folder, Path(file) if file else None, is_dry)
+        told = _train(flag_values, folder, fetch_folder(file) if file else None, is_dry)
     # What a remote run has saved is there now.
     print(name_urls(told))
     return 0

@@ -21,6 +21,7 @@ from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.progress import say
 from tfpix2pix.pipelines.files.pair_lists import read_list
 from tfpix2pix.pipelines.placing.dataset_folder import find_dataset_folder, prepare_dataset
+from tfpix2pix.pipelines.placing.remote_datasets import fetch_list
 from tfpix2pix.run.folder import CONFIG_FILE, read_config
 
 # Settings that follow from these, where a file gives the old value and a flag changes what it followed from.
@@ -189,7 +190,7 @@ def check_data(config: Config) -> None:
     """Raises UserError if the pairs of a configuration are not there and cannot be downloaded either."""
     spec = config.spec
     if config.pairs:
-        read_list(Path(config.pairs))
+        read_list(fetch_list(config.pairs))
     elif not (spec.draw_pair or spec.url or find_dataset_folder(spec.name, Path(config.data_dir))):
         prepare_dataset(spec, Path(config.data_dir))  # says what is there, and what to do
 

@@ -14,6 +14,7 @@ from tfpix2pix.pictures.page import Row
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.files.image_files import BadImageError, Header, load_image, read_header, widen
 from tfpix2pix.pipelines.files.instances import check_instances, load_instances
+from tfpix2pix.pipelines.files.matching import File
 from tfpix2pix.pipelines.labels.label_files import colour_picture, shows_classes
 from tfpix2pix.pipelines.meaning import MOST_PNG_CHANNELS
 from tfpix2pix.pipelines.remote.copies import fetch_file
@@ -206,7 +207,7 @@ def _need_beside(file: InputFile, folder: Path, what: str) -> Path:
     return found
 
 
-def _read_picture(file: Path, header: Header, translator: Translator, options: Options) -> np.ndarray:
+def _read_picture(file: File, header: Header, translator: Translator, options: Options) -> np.ndarray:
     """Returns a picture as the task needs it, with a label map of class ids in colours."""
     task = translator.task
     picture = load_image(file, task.picture_channels[0], header.dtype)
@@ -223,7 +224,7 @@ def _read_picture(file: Path, header: Header, translator: Translator, options: O
     return picture
 
 
-def _cut_hole(file: Path, picture: np.ndarray, options: Options) -> np.ndarray:
+def _cut_hole(file: File, picture: np.ndarray, options: Options) -> np.ndarray:
     """Returns the picture with its hole transparent."""
     lowest = -1 if picture.dtype == np.float32 else 0
     if options.hole:

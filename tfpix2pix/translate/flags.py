@@ -20,13 +20,14 @@ from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning
 from tfpix2pix.run.weights import takes_average
 from tfpix2pix.translate.image_inputs import InputFile, choose_suffix, find_files, list_outputs_of
 from tfpix2pix.translate.options import BITS, CROPS, FORMATS, HOLES, Options
+from tfpix2pix.translate.shard_inputs import list_sharded
 
 # Flags that also take URLs of stores.
 REMOTE = ("model", "input", "output")
 
 
 def find_inputs_of(values: Mapping[str, Any], options: Options) -> list[InputFile]:
-    """Returns the files that the flags name; see `find_files`. A missing model is told, too.
+    """Returns the files that the flags name, see `find_files` and `list_sharded`; tells of a missing model.
 
     Args:
       values: name of a flag -> its value.
@@ -47,7 +48,7 @@ def find_inputs_of(values: Mapping[str, Any], options: Options) -> list[InputFil
         suffix = choose_suffix(read_meaning(model), file.suffix, options.bits, options.format)
         return list_outputs_of(options, file.name, suffix)
 
-    files = find_files(values["input"], output, list_files)
+    files = list_sharded(values["input"]) or find_files(values["input"], output, list_files)
     find_version(model)  # fails where there is no model, sooner than TensorFlow starts
     if values["weights"]:
         takes_average(model, values["weights"])
@@ -74,7 +75,8 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         (
             "input",
             None,
-            "Translate this image, the images of this folder, or those of a pattern in quotes.",
+            "Translate this image, the images of this folder or of these record shards, or those of a "
+            "pattern in quotes. SHARDS/test takes one split, SHARDS/test/A one side of pairs of two files.",
         ),
         (
             "instances",

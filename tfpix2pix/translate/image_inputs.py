@@ -18,7 +18,7 @@ from tfpix2pix.pipelines.base.places import is_remote
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.catalogue import FORMATS, IMAGE_SUFFIXES
 from tfpix2pix.pipelines.files.image_listing import is_image, list_files, list_folders, walk_folders
-from tfpix2pix.pipelines.files.matching import compose
+from tfpix2pix.pipelines.files.matching import File, compose
 from tfpix2pix.pipelines.meaning import MOST_PNG_CHANNELS, Meaning
 from tfpix2pix.translate.options import SUFFIXES, Options
 from tfpix2pix.translate.remote_inputs import list_remote
@@ -31,14 +31,20 @@ class InputFile(NamedTuple):
     """A file to translate.
 
     Attributes:
-      path: where it is.
+      path: where it is; a record of a shard, too.
       title: its path below the folder of the inputs, for people.
       name: what its outputs are called, without a suffix; a subfolder is part of it.
     """
 
-    path: Path
+    path: File
     title: str
     name: str
+
+    @classmethod
+    def list_named(cls, files: Sequence[File], titles: Sequence[Path]) -> "list[InputFile]":
+        """Returns files with their paths below the folder of the inputs, and names for their outputs."""
+        names = name_outputs(titles)
+        return [cls(file, str(title), name) for file, title, name in zip(files, titles, names, strict=True)]
 
     @property
     def suffix(self) -> str:
@@ -69,11 +75,7 @@ def find_files(
       UsageError: when there are none, or an output would overwrite one.
     """
     root, paths = find_inputs(pattern, output)
-    titles = [path.relative_to(root) for path in paths]
-    files = [
-        InputFile(path, str(title), name)
-        for path, title, name in zip(paths, titles, name_outputs(titles), strict=True)
-    ]
+    files = InputFile.list_named(paths, [path.relative_to(root) for path in paths])
     taken = {os.path.realpath(path) for path in paths}
     for written in (output / each for file in files for each in list_outputs(file)):
         if os.path.realpath(written) in taken:

@@ -1,11 +1,10 @@
 """What a person should know of the files that are translated, said once however many files it is about."""
 
-from pathlib import Path
-
 from tfpix2pix.networks.scale import NATIVE
 from tfpix2pix.networks.tiles import LARGE_WINDOW, MAX_WHOLE_PIXELS
 from tfpix2pix.pipelines.base.progress import say
 from tfpix2pix.pipelines.files.image_files import UPRIGHT, warn_of_orientation
+from tfpix2pix.pipelines.files.matching import File
 from tfpix2pix.translate.files import Done
 from tfpix2pix.translate.translator import Translator
 
@@ -18,11 +17,11 @@ class Notices:
     """
 
     def __init__(self, translator: Translator):
-        self._turned: list[Path] = []
+        self._turned: list[File] = []
         self._may_tile = translator.scale.mode == NATIVE
         self._noted = set[str]()
 
-    def see(self, file: Path, done: Done) -> None:
+    def see(self, file: File, done: Done) -> None:
         """Looks at a file that was translated."""
         header, note = done.header, done.note
         if header.orientation != UPRIGHT:

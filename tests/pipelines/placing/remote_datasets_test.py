@@ -1,16 +1,19 @@
 """Datasets of stores: found by their name or as they are, fetched as far as they changed, told if missing."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.helpers import runs, stores
+from tfpix2pix.pipelines import prepare
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.places import name_urls, url_of
 from tfpix2pix.pipelines.catalogue import find_dataset
 from tfpix2pix.pipelines.datasets import open_split
 from tfpix2pix.pipelines.placing.dataset_folder import find_dataset_folder, prepare_dataset
 from tfpix2pix.pipelines.placing.pack import pack_shards
+from tfpix2pix.pipelines.placing.remote_datasets import fetch_list
 from tfpix2pix.pipelines.remote import copies
 from tfpix2pix.pipelines.remote.store import Store
 
@@ -71,3 +74,51 @@ def test_a_fetch_that_was_cut_short_goes_on_where_it_ended(s3, tmp_path):
     copies.Copy(store, tmp_path / "many").pull()
     assert {file: file.stat().st_mtime_ns for file in came} == came
     assert len([file for file in (tmp_path / "many").iterdir() if file.is_file()]) == 39
+
+
+def test_a_remote_list_is_fetched_with_its_files_and_its_palette_alone(data, s3, tmp_path):
+    bucket = s3.make_bucket()
+    stores.send(data, f"{bucket}/set")
+    store = Store(f"{bucket}/set")
+    lines = "input,target\ntrain/train-0.png,train/train-1.png\nval/val-0.png,val/val-0.png\n"
+    store.write("list.csv", lines.encode())
+    store.write("palette.json", b'{"road": [0, 0, 0], "void": [[9, 9, 9]]}')
+    source = open_split("mine", "train", pairs=f"{bucket}/set/list.csv", val_percent=0)
+    assert source.example_ids == ("train-0", "val-0")
+    local = tmp_path / "local.csv"
+    local.write_text(lines.replace("train/", f"{data}/train/").replace("val/", f"{data}/val/"))
+    expected = open_split("mine", "train", pairs=local, val_percent=0)
+    assert all((a.numpy() == b.numpy()).all() for a, b in zip(source.read(0), expected.read(0), strict=True))
+    copy = fetch_list(f"{bucket}/set/list.csv")
+    names = {file.relative_to(copy.parent).as_posix() for file in copy.parent.rglob("*.*") if file.is_file()}
+    listed = {"train/train-0.png", "train/train-1.png", "val/val-0.png"}
+    assert names - {".remote/index.json"} == {*listed, "list.csv", "palette.json"}
+    for text, problem in (
+        ("input,target\n../a.png,b.png\n", "lists ../a.png; the files of a remote list lie below"),
+        ("input,target\na.png,b.png\n", "line 2: there is no file"),
+        ("a,b\n", "there is no column input"),
+    ):
+        store.write("bad.csv", text.encode())
+        with pytest.raises(UserError, match=problem):
+            open_split("mine", "train", pairs=f"{bucket}/set/bad.csv")
+    with pytest.raises(UserError, match="there is no such file"):
+        fetch_list(f"{bucket}/set/none.csv")
+
+
+def test_shards_are_packed_of_a_remote_set_and_settings_are_read_from_a_store(data, s3, tmp_path):
+    bucket = s3.make_bucket()
+    stores.send(data, f"{bucket}/sets/tiny")
+    prepare.main(
+        ["prepare", f"--data_dir={bucket}/sets", "--dataset=tiny", f"--shards={tmp_path / 'shards'}"]
+    )
+    packed = open_split("tiny", "train", data_dir=tmp_path / "shards", direction="AtoB")
+    plain = open_split("tiny", "train", data_dir=data, direction="AtoB")
+    assert packed.example_ids == plain.example_ids and packed.content == plain.content
+    Store(bucket).write("settings.json", b'{"dataset": "tiny", "image_size": 32, "base_filters": 4}')
+    place = [
+        f"--config={bucket}/settings.json",
+        f"--data_dir={bucket}/sets/tiny",
+        f"--workdir={tmp_path / 'run'}",
+    ]
+    done = runs.call([sys.executable, "-m", "tfpix2pix.train", "--dry_run", *place])
+    assert done.returncode == 0 and "2 pairs" in done.stderr, done.stderr

@@ -1,0 +1,62 @@
+"""Images in record shards: all, those of a split or those of one side, here or in a store, are translated."""
+
+import numpy as np
+import pytest
+
+from tests.helpers import runs, stores
+from tests.helpers.tiny_run import write_run
+from tests.helpers.translating import translate
+from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.placing.pack import pack_shards
+from tfpix2pix.translate.shard_inputs import list_sharded
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with pairs of two files, their shards, and a run."""
+    folder = tmp_path_factory.mktemp("shards")
+    for split, count in (("train", 2), ("test", 3)):
+        for number in range(count):
+            for side in ("input", "target"):
+                pixels = np.random.default_rng(number).integers(0, 256, (24, 20, 3), np.uint8)
+                runs.write_image(folder / "set" / split / side / f"{number}.png", pixels)
+    pack_shards(folder / "set", folder / "shards")
+    write_run(folder / "run")
+    return folder
+
+
+def _outputs(folder):
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*.png")}
+
+
+def test_outputs_are_those_of_the_files(folder, tmp_path):
+    translate(model=folder / "run", input=folder / "set/test/input", output=tmp_path / "expected")
+    translate(model=folder / "run", input=folder / "shards/test/A", output=tmp_path / "out")
+    assert (
+        _outputs(tmp_path / "out") == _outputs(tmp_path / "expected") and len(_outputs(tmp_path / "out")) == 3
+    )
+
+
+def test_a_path_names_a_set_a_split_or_a_side(folder):
+    shards = folder / "shards"
+    everything = [file.title for file in list_sharded(f"{shards}/")]
+    assert everything == [
+        *(f"train/{side}/{number}.png" for number in range(2) for side in "AB"),
+        *(f"test/{side}/{number}.png" for number in range(3) for side in "AB"),
+    ]
+    assert [file.name for file in list_sharded(f"{shards}/test")][:2] == ["A/0", "B/0"]
+    assert list_sharded(str(folder / "set")) == [] == list_sharded(str(shards / "test/A/0.png"))
+    with pytest.raises(UsageError, match="hold no val. Their splits are train, test, each with the sides A"):
+        list_sharded(f"{shards}/val")
+
+
+def test_shards_of_a_store_are_fetched(folder, tmp_path, s3):
+    bucket = s3.make_bucket()
+    url = stores.send(folder / "shards", f"{bucket}/deep/shards")
+    stores.send(folder / "set/test/input", f"{bucket}/photos")
+    assert list_sharded(f"{bucket}/photos") == [] == list_sharded(f"{bucket}/nothing")
+    assert [file.title for file in list_sharded(f"{url}/test/B")] == ["0.png", "1.png", "2.png"]
+    translate(model=folder / "run", input=f"{url}/test/A", output=f"{bucket}/out")
+    translate(model=folder / "run", input=folder / "set/test/input", output=tmp_path / "expected")
+    remote = {name: held for name, held in stores.read_all(f"{bucket}/out").items() if name.endswith(".png")}
+    assert remote == _outputs(tmp_path / "expected")
