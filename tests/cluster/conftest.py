@@ -10,12 +10,15 @@ from tfpix2pix.cluster.connection import connect
 
 
 @pytest.fixture(scope="session", autouse=True)
-def ray():
-    """Ray on 127.0.0.1, which commands in this process use as it is."""
+def ray(s3_server, tmp_path_factory):
+    """Ray on 127.0.0.1, which commands in this process use as it is; its workers have their own cache."""
     ray = pytest.importorskip("ray")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(runs.ROOT))
         patch.setenv("RAY_DEDUP_LOGS", "0")
+        patch.setenv("TFPIX2PIX_CACHE", str(tmp_path_factory.mktemp("workers") / "cache"))
+        for name, value in s3_server.environment().items():
+            patch.setenv(name, value)
         with connect(None, 2):
             yield ray
 
