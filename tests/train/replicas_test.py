@@ -5,11 +5,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfpix2pix.methods.losses import LossTerm, feature_matching
 from tfpix2pix.methods.pix2pix import TrainStep
-from tfpix2pix.networks import discriminators, generators
+from tfpix2pix.methods.pix2pixhd import HDTrainStep
+from tfpix2pix.networks import discriminators, encoders, generators, residual
 from tfpix2pix.networks.keras_versions import tf_variable, variable_path
+from tfpix2pix.pipelines.meaning import Palette
 
 NUM_STEPS = 2
+PALETTE = Palette(
+    ("sky", "car"), np.array([[70, 130, 180], [128, 64, 128]], np.uint8), np.zeros((0, 3), np.uint8)
+)
 
 
 def _draw_batches() -> tf.data.Dataset:
@@ -40,20 +46,62 @@ def _build_step(global_batch_size: int, dropout_rate: float = 0.5) -> TrainStep:
     )
 
 
+def _draw_label_maps() -> tf.data.Dataset:
+    """Returns batches of label maps with ids of instances, and of photos."""
+    draw = np.random.default_rng(0)
+    ids = draw.integers(0, 4, (NUM_STEPS, 4, 4, 4)).repeat(4, 2).repeat(4, 3)
+    label_maps = np.concatenate([PALETTE.colours[ids % 2] / 127.5 - 1, ids[..., None] / 32767.5 - 1], -1)
+    photos = draw.uniform(-1, 1, (NUM_STEPS, 4, 16, 16, 3))
+    return tf.data.Dataset.from_tensor_slices(
+        {
+            "input_image": label_maps.astype("float32"),
+            "target_image": photos.astype("float32"),
+            "noise_seed": np.zeros((NUM_STEPS, 4, 2), "int32"),
+        }
+    )
+
+
+def _build_hd_step(global_batch_size: int) -> HDTrainStep:
+    """Builds a step of pix2pixHD on one-hot label maps, with borders and features of instances."""
+    keras.utils.set_random_seed(0)
+    sees = {"palette": PALETTE, "boundary_classes": PALETTE}
+    generator = residual.global_generator(
+        4, depth=1, residual_blocks=1, base_filters=4, instance_features=2, **sees
+    )
+    discriminator = discriminators.multiscale_discriminator(2, 1, input_channels=4, base_filters=4, **sees)
+    encoder = encoders.feature_encoder(features=2, depth=1, base_filters=4)
+    return HDTrainStep(
+        generator,
+        discriminator,
+        encoder=encoder,
+        objective="cgan",
+        gan_loss="least_squares",
+        terms={"feature_matching": LossTerm(10.0, feature_matching, reads_features=True)},
+        generator_optimizer=keras.optimizers.SGD(0.05),
+        discriminator_optimizer=keras.optimizers.SGD(0.05),
+        global_batch_size=global_batch_size,
+    )
+
+
 def _weights(train_step: TrainStep) -> list[np.ndarray]:
-    return [*train_step.generator.get_weights(), *train_step.discriminator.get_weights()]
+    networks = [train_step.generator, train_step.discriminator, getattr(train_step, "encoder", None)]
+    return [value for network in networks if network for value in network.get_weights()]
 
 
-def _train_one(dropout_rate: float) -> tuple[list[np.ndarray], list[dict[str, tf.Tensor]]]:
-    train_step = _build_step(4, dropout_rate)
-    history = [train_step.replica_step(batch) for batch in _draw_batches()]
+def _train_one(
+    build=_build_step, draw=_draw_batches, **settings
+) -> tuple[list[np.ndarray], list[dict[str, tf.Tensor]]]:
+    train_step = build(4, **settings)
+    history = [train_step.replica_step(batch) for batch in draw()]
     return _weights(train_step), history
 
 
-def _train_two(strategy, global_batch_size: int) -> tuple[list[np.ndarray], dict[str, tf.Tensor]]:
+def _train_two(
+    strategy, global_batch_size: int, build=_build_step, draw=_draw_batches
+) -> tuple[list[np.ndarray], dict[str, tf.Tensor]]:
     with strategy.scope():
-        train_step = _build_step(global_batch_size)
-    batches = iter(strategy.experimental_distribute_dataset(_draw_batches()))
+        train_step = build(global_batch_size)
+    batches = iter(strategy.experimental_distribute_dataset(draw()))
     history = train_step.run_steps(batches, NUM_STEPS)
     assert train_step.step.numpy() == NUM_STEPS
     return _weights(train_step), history
@@ -63,14 +111,23 @@ def _largest_difference(some: list[np.ndarray], others: list[np.ndarray]) -> flo
     return max(float(np.abs(one - other).max()) for one, other in zip(some, others, strict=True))
 
 
-def test_two_replicas_with_half_the_batch_equal_one_with_all_of_it(mirrored_strategy):
+@pytest.mark.parametrize(
+    ("build", "draw"),
+    [(_build_step, _draw_batches), (_build_hd_step, _draw_label_maps)],
+    ids=["pix2pix", "hd"],
+)
+def test_two_replicas_with_half_the_batch_equal_one_with_all_of_it(mirrored_strategy, build, draw):
     assert mirrored_strategy.num_replicas_in_sync == 2
-    one, one_history = _train_one(dropout_rate=0.5)
-    two, two_history = _train_two(mirrored_strategy, global_batch_size=4)
+    one, one_history = _train_one(build, draw)
+    two, two_history = _train_two(mirrored_strategy, 4, build, draw)
     for number, values in enumerate(one_history):
         for name, value in values.items():
             np.testing.assert_allclose(two_history[name][number], value, rtol=1e-5, err_msg=name)
     assert _largest_difference(one, two) < 2e-6
+
+
+def test_the_comparison_sees_what_is_wrong(mirrored_strategy):
+    one, _ = _train_one()
     # What the comparison can see: noise left out, and losses divided by the replica's batch.
     assert _largest_difference(one, _train_one(dropout_rate=0.0)[0]) > 1e-3
     assert _largest_difference(one, _train_two(mirrored_strategy, global_batch_size=2)[0]) > 1e-2
