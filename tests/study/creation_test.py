@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests import boundaries_test
 from tests.helpers import runs, studies, tiny_run
 from tfpix2pix.config.config import make_config
 from tfpix2pix.export import model_card
@@ -18,6 +19,7 @@ from tfpix2pix.export.saved_model import export_saved_model
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.files.image_files import BadImageError
 from tfpix2pix.pipelines.synthetic.facades import draw_pair, pair_index
+from tfpix2pix.run import splits
 from tfpix2pix.run.generator import load_generator
 from tfpix2pix.study.__main__ import main
 from tfpix2pix.study.creation import create_study
@@ -25,6 +27,7 @@ from tfpix2pix.study.folder import Example, Study, fingerprint, image_file, load
 from tfpix2pix.study.images import ExamplePictures, StudyImages, find_in_folders, translate_split
 from tfpix2pix.study.plan import plan_session
 from tfpix2pix.study.protocol import Protocol, Question, Rules, check_protocol
+from tfpix2pix.translate.translator import Translator
 
 STUDY = Study("t", 3, (), (), studies.BRIEF, (32, 32))
 
@@ -141,6 +144,21 @@ def test_create_from_a_run_translates_its_split(tmp_path):
     study = load_study(tmp_path / "study")
     assert study.algorithms == ("tiny",)
     assert read_picture(tmp_path / "study", study.examples[0].real).shape == (64, 64, 3)
+
+
+def test_a_run_of_label_maps_is_studied_with_their_instances(tmp_path):
+    config = boundaries_test.config_of(
+        boundaries_test.write_dataset(tmp_path / "data"),
+        **{"input_encoding": "one_hot", "instance_features": 2, "feature_depth": 2, "feature_filters": 2},
+    )
+    run = tiny_run.write_run(tmp_path / "run", config, splits.open_split(config, "train"))
+    (shown,) = translate_split({"run": run}, "val").read()
+    label_map, ids = boundaries_test.draw_label_map(2), boundaries_test.draw_ids(2)
+    assert (shown.input == label_map).all()
+    translate = Translator(run)
+    expected, without = translate(label_map, instance_ids=ids), translate(label_map)
+    assert np.abs(shown.generated["run"].astype(int) - expected).max() <= 1
+    assert np.abs(shown.generated["run"].astype(int) - without).max() > 5
 
 
 def test_variety_is_judged_by_sheets_of_four_samples(tmp_path):
