@@ -25,6 +25,7 @@ EXCEPTIONS = {
     "tfpix2pix/interop/torch_detection.py": "speaks of flags of the PyTorch reference",
     "tfpix2pix/interop/torch_export.py": "speaks of flags of the PyTorch reference",
     "tfpix2pix/interop/torch_import.py": "speaks of flags of the PyTorch reference",
+    "tfpix2pix/interop/torch_label_maps.py": "writes flags of pix2pixHD's own code",
     "tfpix2pix/metrics/fcn/config.py": "holds texts of --help about defaults",
     "tfpix2pix/reproduce/grid.py": "starts commands as processes of their own",
     "tfpix2pix/run/next_commands.py": "writes commands for a shell",

@@ -141,5 +141,5 @@ def test_other_norms_and_methods_have_no_place_there(tmp_path):
     write_run(tmp_path / "batch", make_config(dataset="synthetic", **settings))
     with pytest.raises(UserError, match="`latent_size=3`.*BicycleGAN U-Nets with a latent vector"):
         _convert(workdir=tmp_path / "batch", output=tmp_path / "G.npz")
-    with pytest.raises(UsageError, match="`method=pix2pix` has no `encoder`; one of `bicyclegan` has"):
+    with pytest.raises(UsageError, match="`method=pix2pix` has no `encoder`; one of `bicyclegan` has, and"):
         _convert(workdir=tmp_path / "batch", output=tmp_path / "G.npz", encoder_file=tmp_path / "E.npz")

@@ -16,8 +16,10 @@ from tfpix2pix.interop.torch_comparison import State, compare, describe_some, sh
 from tfpix2pix.interop.torch_names import PatchDiscriminator, Unet
 from tfpix2pix.interop.torch_residual_names import (
     Discriminator,
+    FeatureEncoder,
     MultiscaleDiscriminator,
     ResidualGenerator,
+    encoder_table,
     multiscale_table,
     residual_table,
 )
@@ -25,6 +27,7 @@ from tfpix2pix.pipelines.base.errors import UsageError, UserError
 
 # Prefixes that wrappers put before names: DataParallel and DistributedDataParallel; torch.compile.
 WRAPPERS = ("module.", "_orig_mod.")
+_CONVOLUTION = r"model\.(\d+)\.weight"  # in pix2pixHD's encoder, which has nothing else
 _SCALE = r"scale(\d+)_layer(\d+)\.0\.weight"  # pix2pixHD's names for the layers of its discriminators
 
 
@@ -64,6 +67,11 @@ def detect_generator(weights: State, source: object) -> Unet | ResidualGenerator
             f"{source} holds a discriminator: give it as `discriminator`, and the generator's file as "
             "`checkpoint`"
         )
+    if is_feature_encoder(weights):
+        raise UsageError(
+            f"{source} holds an encoder of features: give it as `encoder`, and the generator's file as "
+            "`checkpoint`"
+        )
     first, last = shape_of(weights, "model.model.0.weight"), shape_of(weights, "model.model.3.weight")
     if not (first and last):
         raise UserError(
@@ -87,6 +95,8 @@ def detect_discriminator(weights: State, source: object) -> Discriminator:
     """Finds the discriminator that weights belong to; arguments and errors are as in `detect_generator`."""
     if "model.model.0.weight" in weights or _has_blocks(weights) or is_latent_unet(weights):
         raise UsageError(f"{source} holds a generator: give it as `checkpoint`")
+    if is_feature_encoder(weights):
+        raise UsageError(f"{source} holds an encoder of features: give it as `encoder`")
     if _numbers(weights, _SCALE):
         return _detect_multiscale(weights, source)
     if is_pyramid(weights):
@@ -112,6 +122,27 @@ def detect_discriminator(weights: State, source: object) -> Discriminator:
     _check_norm(discriminator, source)
     compare(weights, torch_names.discriminator_table(discriminator), discriminator, source)
     return discriminator
+
+
+def is_feature_encoder(weights: State) -> bool:
+    """Tells whether weights are those of an encoder of features, which begins with a padding."""
+    return shape_of(weights, "model.1.weight") is not None and not _has_blocks(weights)
+
+
+def detect_feature_encoder(weights: State, source: object) -> FeatureEncoder:
+    """Finds the encoder that `is_feature_encoder` tells of; the errors are those of `detect_generator`."""
+    # The convolutions are a first and a last one, and two for each downsampling.
+    places = _numbers(weights, _CONVOLUTION)
+    first, last = shape_of(weights, "model.1.weight"), shape_of(weights, f"model.{max(places)}.weight")
+    encoder = FeatureEncoder(
+        depth=max(1, len(places) // 2 - 1),
+        blocks=0,
+        base_filters=first[0] if first else 0,
+        input_channels=first[1] if first else 0,
+        output_channels=last[0] if last else 0,
+    )
+    compare(weights, encoder_table(encoder), encoder, source, code="pix2pixHD's")
+    return encoder
 
 
 def _detect_residual(weights: State, source: object) -> ResidualGenerator:

@@ -1,7 +1,7 @@
 """Writes the networks of a run as state dicts for the PyTorch reference."""
 
 import contextlib
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -11,35 +11,39 @@ import numpy as np
 from tfpix2pix.config.checks import name_encoding
 from tfpix2pix.config.choices import STRIDED_CONVOLUTIONS
 from tfpix2pix.config.config import Config
-from tfpix2pix.interop import torch_files, torch_names
+from tfpix2pix.interop import torch_clusters, torch_files, torch_names
 from tfpix2pix.interop.torch_bicycle_names import LatentEncoder, LatentUnet, PyramidDiscriminator
 from tfpix2pix.interop.torch_import import Conversion
+from tfpix2pix.interop.torch_label_maps import LabelMaps, describe_label_maps
 from tfpix2pix.interop.torch_names import PatchDiscriminator, Table, Unet
 from tfpix2pix.interop.torch_residual_names import (
     RESNET_BLOCKS,
     RESNET_DEPTH,
     Discriminator,
+    FeatureEncoder,
     MultiscaleDiscriminator,
     ResidualGenerator,
 )
 from tfpix2pix.interop.torch_settings import BICYCLE, Parts
 from tfpix2pix.networks import generators, residual
-from tfpix2pix.networks.build import build_discriminator, build_encoder, build_generator
+from tfpix2pix.networks.build import (
+    build_discriminator,
+    build_encoder,
+    build_feature_encoder,
+    build_generator,
+)
 from tfpix2pix.networks.encoders import blocks_for
+from tfpix2pix.networks.instance_features import DRAWER, find_features
 from tfpix2pix.networks.variables import DISCRIMINATOR, DISCRIMINATOR_2, ENCODER, GENERATOR, weights_of
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.pipelines.meaning import Palette
 from tfpix2pix.pipelines.tasks.registry import PICTURE
 from tfpix2pix.run import checkpoints
-from tfpix2pix.run.folder import read_config
+from tfpix2pix.run.folder import read_config, read_meaning
 from tfpix2pix.run.generator import weights_name
+from tfpix2pix.run.splits import find_input_palette
 
 PLAIN = "plain_instance"
-_BUILDERS: dict[str, Callable[[Config], Any]] = {
-    GENERATOR: build_generator,
-    DISCRIMINATOR: build_discriminator,
-    DISCRIMINATOR_2: build_discriminator,
-    ENCODER: build_encoder,
-}
 # Name of a generator of CycleGAN's -> the number of its residual blocks.
 _RESNETS = {f"resnet_{blocks}blocks": blocks for blocks in RESNET_BLOCKS}
 
@@ -52,6 +56,7 @@ def export_weights(
     *,
     discriminator_2: Path | None = None,
     encoder: Path | None = None,
+    clusters: Path | None = None,
 ) -> Conversion:
     """Writes a run's networks as state dicts that the reference loads with `strict=True`.
 
@@ -61,7 +66,8 @@ def export_weights(
       discriminator: file to write the discriminator to; None does not write it.
       which: the checkpoint: `latest`, `best` or a step.
       discriminator_2: for a run of BicycleGAN: file to write the second discriminator to.
-      encoder: for a run of BicycleGAN: file to write the encoder to.
+      encoder: for a run of BicycleGAN, or with features of instances: file to write the encoder to.
+      clusters: for a run with features of instances: file to write their clusters to.
 
     Returns:
       What was converted.
@@ -75,38 +81,77 @@ def export_weights(
     files = {GENERATOR: output, **{name: file for name, file in given.items() if file is not None}}
     for file in files.values():
         torch_files.check_writable(file)
+    if clusters:
+        torch_files.check_array(clusters, written=True)
     config = read_config(workdir)
     step = checkpoints.find_step(workdir, which)
-    parts = _describe_parts(config, files)
-    states = []
-    for name in files:
-        network = _BUILDERS[name](config)
+    meaning = read_meaning(workdir)
+    palette = find_input_palette(config, meaning)
+    parts = _describe_parts(config, files, describe_label_maps(config, palette, meaning))
+    networks = {name: _build(name, config, palette) for name in files}
+    for name, network in networks.items():
         checkpoints.restore_model(
             workdir, step, weights_name(workdir) if name == GENERATOR else name, network
         )
-        states.append(_state(network, parts.table(name)))
+    states = [_state(network, parts.table(name)) for name, network in networks.items()]
+    found = _find_clusters(networks[GENERATOR], parts.inputs, workdir) if clusters else {}
     with contextlib.ExitStack() as undo:
         for file, state in zip(files.values(), states, strict=True):
             torch_files.write_state(file, state)
             undo.callback(file.unlink)
+        if clusters:
+            torch_clusters.write_clusters(clusters, found)
         undo.pop_all()
     notes = _describe_differences(config, parts.generator, parts.discriminator)
-    return Conversion(config, step, parts.generator, parts.discriminator, notes, parts.encoder)
+    return Conversion(
+        config, step, parts.generator, parts.discriminator, notes, parts.encoder, parts.label_maps
+    )
 
 
-def _describe_parts(config: Config, names: Collection[str]) -> Parts:
-    """Returns the networks of a run of these names as PyTorch knows them."""
-    of_bicycle = [name for name in (DISCRIMINATOR_2, ENCODER) if name in names]
-    if of_bicycle and config.method != BICYCLE:
+def _find_clusters(generator: keras.Model, inputs: LabelMaps, workdir: Path) -> torch_clusters.Clusters:
+    layer = find_features(generator)
+    found = torch_clusters.get_clusters(layer, inputs.classes) if layer else {}
+    if not found:
         raise UsageError(
-            f"a run with `method={config.method}` has no `{of_bicycle[0]}`; one of `bicyclegan` has"
+            f"{workdir} has no clusters to write: train makes them with `instance_features` and "
+            "`input_encoding=one_hot`, before a checkpoint"
         )
-    patch = _describe_discriminator(config) if {DISCRIMINATOR, DISCRIMINATOR_2} & set(names) else None
-    encoder = None
-    if ENCODER in names:
-        filters, channels = config.base_filters, config.output_channels
-        encoder = LatentEncoder(blocks_for(config.image_size), filters, channels, config.latent_size)
-    return Parts(_describe_generator(config), patch, patch, encoder)
+    return found
+
+
+def _build(name: str, config: Config, palette: Palette | None) -> Any:
+    if name == GENERATOR:
+        return build_generator(config, palette=palette)
+    if name == ENCODER:
+        return build_feature_encoder(config) if config.instance_features else build_encoder(config)
+    return build_discriminator(config, palette)
+
+
+def _describe_parts(config: Config, names: Collection[str], label_maps: LabelMaps) -> Parts:
+    """Returns the networks of a run of these names as PyTorch knows them."""
+    is_bicycle = config.method == BICYCLE
+    if DISCRIMINATOR_2 in names and not is_bicycle:
+        raise UsageError(
+            f"a run with `method={config.method}` has no `discriminator_2`; one of `bicyclegan` has"
+        )
+    if ENCODER in names and not is_bicycle and not config.instance_features:
+        raise UsageError(
+            f"a run with `method={config.method}` has no `encoder`; one of `bicyclegan` has, and one of "
+            "`pix2pixhd` with `instance_features`"
+        )
+    has_judge = bool({DISCRIMINATOR, DISCRIMINATOR_2} & set(names))
+    patch = _describe_discriminator(config, label_maps) if has_judge else None
+    encoder = _describe_encoder(config) if ENCODER in names else None
+    second = patch if is_bicycle else None
+    return Parts(_describe_generator(config, label_maps), patch, second, encoder, label_maps)
+
+
+def _describe_encoder(config: Config) -> LatentEncoder | FeatureEncoder:
+    channels = config.output_channels
+    if config.instance_features:
+        sizes = config.feature_depth, 0, config.feature_filters
+        return FeatureEncoder(*sizes, channels, config.instance_features, **_norm(config))
+    return LatentEncoder(blocks_for(config.image_size), config.base_filters, channels, config.latent_size)
 
 
 def read_weights(model: keras.Model) -> dict[str, np.ndarray]:
@@ -114,15 +159,15 @@ def read_weights(model: keras.Model) -> dict[str, np.ndarray]:
     return {name: variable.numpy() for name, variable in weights_of(model).items()}
 
 
-def _describe_generator(config: Config) -> Unet | ResidualGenerator:
-    channels = config.input_channels, config.output_channels
+def _describe_generator(config: Config, label_maps: LabelMaps) -> Unet | ResidualGenerator:
+    channels = label_maps.seen, config.output_channels
     if not name_encoding(config) and config.generator in _RESNETS:
         drops = config.dropout != "none"
         blocks = _RESNETS[config.generator]
         return ResidualGenerator(
             RESNET_DEPTH, blocks, config.base_filters, *channels, **_norm(config), dropout=drops
         )
-    if config.generator in ("global", "enhancer") and _is_like_hd(config):
+    if config.generator in ("global", "enhancer") and config.normalization == PLAIN:
         has_enhancers = config.generator == "enhancer"
         return ResidualGenerator(
             config.depth or residual.GLOBAL_DEPTH,
@@ -164,21 +209,17 @@ def _describe_unet(config: Config, depth: int) -> Unet:
     return Unet(depth, filters, *channels, **_norm(config))
 
 
-def _is_like_hd(config: Config) -> bool:
-    """Tells whether networks are normalised and see images as those of pix2pixHD, all with biases."""
-    return config.normalization == PLAIN and not name_encoding(config)
-
-
-def _describe_discriminator(config: Config) -> Discriminator:
+def _describe_discriminator(config: Config, label_maps: LabelMaps) -> Discriminator:
     if config.objective == "l1":
         raise UsageError("a run with `objective=l1` has no `discriminator`")
-    channels = config.output_channels + (config.input_channels if "cgan" in config.objective else 0)
+    channels = config.output_channels + (label_maps.judged if "cgan" in config.objective else 0)
     filters = config.discriminator_filters or config.base_filters
-    if config.discriminator == "multiscale" and _is_like_hd(config):
+    is_like_hd = config.normalization == PLAIN
+    if config.discriminator == "multiscale" and is_like_hd:
         return MultiscaleDiscriminator(
             config.num_discriminators, config.discriminator_layers, filters, channels
         )
-    if config.discriminator == "pyramid" and config.num_discriminators > 1 and _is_like_hd(config):
+    if config.discriminator == "pyramid" and config.num_discriminators > 1 and is_like_hd:
         return PyramidDiscriminator(config.num_discriminators, config.discriminator_layers, filters, channels)
     if config.discriminator != "patch":
         raise UserError(
@@ -200,7 +241,8 @@ def _norm(config: Config) -> dict[str, bool]:
 def _state(model: keras.Model, table: Table) -> dict[str, np.ndarray]:
     weights = read_weights(model)
     homeless = set(weights) - {place.ours for place in table.values()}
-    lost = sorted(name for name in homeless if weights[name].any())
+    # Clusters of features are no weights there, but have a file of their own.
+    lost = sorted(name for name in homeless if weights[name].any() and not name.startswith(f"{DRAWER}/"))
     if lost:
         raise UserError(
             f"the PyTorch reference has no place for {', '.join(lost)} of the {model.name}, which are not 0"
@@ -226,6 +268,8 @@ def _describe_differences(
         notes.append("instance norm with scale and offset is the reference's --norm batch at batch size 1")
     if config.dropout == "paper" and isinstance(network, Unet):
         notes.append("dropout there is one block later, and in fewer or more blocks at other depths than 8")
+    if config.instance_features:
+        notes.append("the clusters of features have a file of their own there, which `clusters` writes")
     halvings = network.depth + (0 if isinstance(network, Unet) else network.enhancers)
     notes.append(f"images there must be multiples of {2**halvings} px")
     return notes

@@ -63,6 +63,27 @@ def check_writable(path: Path) -> None:
     _check_package(path, f"Or take the name {path.stem}.npz, which needs nothing")
 
 
+def check_array(path: Path, written: bool) -> None:
+    """Checks a file of clusters of features, which is no state dict but a .npy file.
+
+    Args:
+      path: the file.
+      written: whether it is to be written, so that it must not exist; else it must.
+
+    Raises:
+      UsageError: if the suffix is another one, or the file is missing or there already.
+    """
+    if path.suffix != ".npy":
+        raise UsageError(
+            "clusters of features are a file .npy, as encode_features.py of pix2pixHD writes it. "
+            f"Received: {path}"
+        )
+    if written and path.exists():
+        raise UsageError(f"{path} is there already: choose another name")
+    if not written and not path.is_file():
+        raise UsageError(f"there is no file {path}")
+
+
 def _check_suffix(path: Path) -> None:
     if path.suffix not in PACKAGES:
         raise UsageError(f"state dicts are files {', '.join(PACKAGES)}. Received: {path}")

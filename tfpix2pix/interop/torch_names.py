@@ -8,7 +8,7 @@ skip first, then the decoder.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -82,11 +82,13 @@ class Place(NamedTuple):
       shape: shape of the tensor in the reference.
       swapped: whether the halves of its input channels change places, as its network concatenates the
         decoder first and then the skip.
+      inputs: for each of the first input channels of our kernel, which one of its is the same.
     """
 
     ours: str
     shape: tuple[int, ...]
     swapped: bool = False
+    inputs: tuple[int, ...] = ()
 
 
 # Name of a tensor in the reference -> which of our weights it corresponds to.
@@ -146,14 +148,16 @@ def to_ours(tensors: Mapping[str, np.ndarray], table: Table) -> dict[str, np.nda
       table: from `unet_table` or `discriminator_table`.
     """
     return {
-        place.ours: _transpose(_swap(tensors[theirs], place), (2, 3, 1, 0)) for theirs, place in table.items()
+        place.ours: _transpose(_swap(_take(tensors[theirs], place.inputs), place), (2, 3, 1, 0))
+        for theirs, place in table.items()
     }
 
 
 def to_theirs(weights: Mapping[str, np.ndarray], table: Table) -> dict[str, np.ndarray]:
     """Returns the reference's tensors, in its layout, by its names: the inverse of `to_ours`."""
     return {
-        theirs: _swap(_transpose(weights[place.ours], (3, 2, 0, 1)), place) for theirs, place in table.items()
+        theirs: _take(_swap(_transpose(weights[place.ours], (3, 2, 0, 1)), place), _invert(place.inputs))
+        for theirs, place in table.items()
     }
 
 
@@ -191,6 +195,14 @@ def _transpose(value: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
 
 def _swap(value: np.ndarray, place: Place) -> np.ndarray:
     return np.concatenate(np.split(value, 2)[::-1]) if place.swapped else value
+
+
+def _take(kernel: np.ndarray, inputs: Sequence[int]) -> np.ndarray:
+    return kernel[:, [*inputs, *range(len(inputs), kernel.shape[1])]] if len(inputs) else kernel
+
+
+def _invert(inputs: Sequence[int]) -> list[int]:
+    return [inputs.index(place) for place in range(len(inputs))]
 
 
 def name_norm(affine: bool, biased: bool) -> str:

@@ -79,6 +79,16 @@ class ResidualGenerator:
         )
 
 
+class FeatureEncoder(ResidualGenerator):
+    """E of pix2pixHD, which finds features of instances; it is built as a generator without blocks."""
+
+    def __str__(self) -> str:
+        return (
+            f"encoder of {self.depth} downsamplings, {self.base_filters} filters, {self.input_channels} "
+            f"channels -> {self.output_channels} features of instances, {name_norm(self.affine, self.biased)}"
+        )
+
+
 @dataclasses.dataclass(frozen=True)
 class MultiscaleDiscriminator:
     """The discriminators of pix2pixHD, which name their layers for feature matching.

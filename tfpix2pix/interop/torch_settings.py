@@ -16,17 +16,26 @@ from tfpix2pix.interop.torch_bicycle_names import (
     encoder_table,
 )
 from tfpix2pix.interop.torch_comparison import State
-from tfpix2pix.interop.torch_detection import detect_discriminator, detect_generator
+from tfpix2pix.interop.torch_detection import (
+    detect_discriminator,
+    detect_feature_encoder,
+    detect_generator,
+    is_feature_encoder,
+)
+from tfpix2pix.interop.torch_label_maps import LabelMaps, find_label_maps, find_palette
 from tfpix2pix.interop.torch_names import Table, Unet
 from tfpix2pix.interop.torch_residual_names import (
     Discriminator,
+    FeatureEncoder,
     MultiscaleDiscriminator,
     ResidualGenerator,
     generator_table,
     judge_table,
 )
+from tfpix2pix.interop.torch_residual_names import encoder_table as feature_encoder_table
 from tfpix2pix.networks.encoders import blocks_for
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.pipelines.meaning import Palette
 
 RESNET_SIZE = 256  # the reference's --crop_size
 BICYCLE = "bicyclegan"
@@ -40,20 +49,31 @@ class Parts:
       generator: G.
       discriminator: D.
       discriminator_2: D2 of BicycleGAN, which is like D.
-      encoder: E of BicycleGAN.
+      encoder: E of BicycleGAN, or of pix2pixHD.
+      label_maps: what the generator sees of its input; None for the channels of pictures.
+      palette: the classes of label maps, if the generator sees some.
     """
 
     generator: Unet | ResidualGenerator
     discriminator: Discriminator | None = None
     discriminator_2: Discriminator | None = None
-    encoder: LatentEncoder | None = None
+    encoder: LatentEncoder | FeatureEncoder | None = None
+    label_maps: LabelMaps | None = None
+    palette: Palette | None = None
+
+    @property
+    def inputs(self) -> LabelMaps:
+        """What the generator sees."""
+        return self.label_maps or LabelMaps(self.generator.input_channels)
 
     def table(self, name: str) -> Table:
         """Returns every weight of a network, which is named as the attributes are."""
         network = getattr(self, name)
-        if name == "generator":
-            return generator_table(network)
-        return encoder_table(network) if name == "encoder" else judge_table(network)
+        if isinstance(network, FeatureEncoder):
+            return feature_encoder_table(network)
+        if isinstance(network, LatentEncoder):
+            return encoder_table(network)
+        return self.inputs.arrange(generator_table(network) if name == "generator" else judge_table(network))
 
 
 def detect_parts(
@@ -64,34 +84,55 @@ def detect_parts(
     Args:
       weights: by the names of the attributes of `Parts`.
       files: where they come from.
-      given: settings of the run, of which `method`, `latent_size` and `latent_at` tell what the file of a
-        generator does not.
+      given: settings of the run, of which `method`, `latent_size`, `latent_at`, `input_encoding` and
+        `boundaries` tell what the file of a generator does not, and `dataset` and `data_dir` name the classes
+        of label maps.
 
     Raises:
       UsageError: if files are missing, or of other networks.
       UserError: if the files are not of one run, or of networks that have no counterpart here.
     """
     generator = detect_generator(weights["generator"], files["generator"])
-    encoder = detect_encoder(weights["encoder"], files["encoder"]) if "encoder" in weights else None
-    at_input = encoder or BICYCLE == given.get("method") or given.get("latent_at") == "input"
+    encoder = _detect_encoder(weights, files)
+    latent = encoder if isinstance(encoder, LatentEncoder) else None
+    at_input = latent or BICYCLE == given.get("method") or given.get("latent_at") == "input"
     if at_input and isinstance(generator, Unet) and not isinstance(generator, LatentUnet):
-        latent_size = given.get("latent_size", encoder.latent_size if encoder else 8)
+        latent_size = given.get("latent_size", latent.latent_size if latent else 8)
         generator = take_latent_at_input(generator, latent_size, files["generator"])
     names = [name for name in ("discriminator", "discriminator_2") if name in weights]
     found = {name: detect_discriminator(weights[name], files[name]) for name in names}
-    parts = Parts(generator, **found, encoder=encoder)
+    features = encoder if isinstance(encoder, FeatureEncoder) else None
+    palette = find_palette(given, features is not None)
+    label_maps = find_label_maps((generator, found.get("discriminator"), features), palette, given)
+    parts = Parts(generator, **found, encoder=encoder, label_maps=label_maps, palette=palette)
     if "discriminator_2" in found and found["discriminator_2"] != found.get("discriminator"):
         raise UserError(
             f"the files are not of one run: the second discriminator is a {found['discriminator_2']}, and "
             f"the first one {'is not given' if len(found) == 1 else f'is a {parts.discriminator}'}"
         )
-    _check_bicycle(parts)
+    _check_encoder(parts)
     return parts
 
 
-def _check_bicycle(parts: Parts) -> None:
-    """Raises an error where the networks of BicycleGAN are not of one run."""
+def _detect_encoder(
+    weights: Mapping[str, State], files: Mapping[str, Path | None]
+) -> LatentEncoder | FeatureEncoder | None:
+    if "encoder" not in weights:
+        return None
+    is_of_features = is_feature_encoder(weights["encoder"])
+    return (detect_feature_encoder if is_of_features else detect_encoder)(
+        weights["encoder"], files["encoder"]
+    )
+
+
+def _check_encoder(parts: Parts) -> None:
+    """Raises an error where an encoder, or BicycleGAN's second discriminator, is not of one run with G."""
     network, encoder = parts.generator, parts.encoder
+    if isinstance(encoder, FeatureEncoder):
+        is_hd = isinstance(network, ResidualGenerator) and network.is_hd
+        if not is_hd or encoder.input_channels != network.output_channels or parts.discriminator_2:
+            raise UserError(f"the files are not of one run: a {network}, and an {encoder}")
+        return
     if not isinstance(network, LatentUnet):
         if encoder or parts.discriminator_2:
             raise UsageError(
@@ -112,9 +153,11 @@ def settle_config(parts: Parts, given: Mapping[str, Any]) -> Config:
       UserError: if the networks are not of one run.
     """
     network, patch, encoder = parts.generator, parts.discriminator, parts.encoder
-    detected = _read_generator_settings(network)
+    detected = _read_generator_settings(network) | parts.inputs.settings()
+    if isinstance(encoder, FeatureEncoder):
+        detected |= {"feature_filters": encoder.base_filters, "feature_depth": encoder.depth}
     if patch is not None:
-        detected |= _read_settings(patch, network, given)
+        detected |= _read_settings(patch, parts, given)
     for name, value in detected.items():
         if given.get(name, value) != value:
             raise UsageError(
@@ -127,7 +170,7 @@ def settle_config(parts: Parts, given: Mapping[str, Any]) -> Config:
         raise UsageError(
             f"`image_size` must be at least {2**network.depth} for a {network}. Received: {text(size)}"
         )
-    if encoder and blocks_for(parse_size(size, "image_size")) != encoder.blocks:
+    if isinstance(encoder, LatentEncoder) and blocks_for(parse_size(size, "image_size")) != encoder.blocks:
         raise UsageError(
             f"`image_size` decides the depth of the encoder: {2 ** (encoder.blocks + 3)} goes with a "
             f"{encoder}. Received: {text(size)}"
@@ -144,7 +187,7 @@ def settle_config(parts: Parts, given: Mapping[str, Any]) -> Config:
 
 def _usual_size(parts: Parts, field: int | None) -> int:
     """Returns the size in px that the networks were built for; residual generators take all sizes."""
-    if parts.encoder:
+    if isinstance(parts.encoder, LatentEncoder):
         return 2 ** (parts.encoder.blocks + 3)
     usual = 2**parts.generator.depth if isinstance(parts.generator, Unet) else RESNET_SIZE
     return max(usual, LEAST_SIZES.get(field or 70, LEAST_SIZE))
@@ -155,7 +198,6 @@ def _read_generator_settings(network: Unet | ResidualGenerator) -> dict[str, Any
     detected: dict[str, Any] = {
         "base_filters": network.base_filters,
         "normalization": "batch" if network.affine else "plain_instance" if network.biased else "none",
-        "input_channels": network.input_channels,
         "output_channels": network.output_channels,
     }
     if isinstance(network, Unet):
@@ -172,10 +214,9 @@ def _read_generator_settings(network: Unet | ResidualGenerator) -> dict[str, Any
     return detected
 
 
-def _read_settings(
-    patch: Discriminator, network: Unet | ResidualGenerator, given: Mapping[str, Any]
-) -> dict[str, Any]:
+def _read_settings(patch: Discriminator, parts: Parts, given: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the settings that a discriminator's file decides."""
+    network = parts.generator
     if isinstance(patch, MultiscaleDiscriminator | PyramidDiscriminator):
         fits = network.biased and not network.affine
         detected = {
@@ -196,13 +237,14 @@ def _read_settings(
     return {
         **detected,
         "discriminator_filters": None if as_wide else patch.base_filters,
-        "objective": _find_objective(patch, network, given),
+        "objective": _find_objective(patch, parts, given),
     }
 
 
-def _find_objective(patch: Discriminator, network: Unet | ResidualGenerator, given: Mapping[str, Any]) -> str:
+def _find_objective(patch: Discriminator, parts: Parts, given: Mapping[str, Any]) -> str:
     """Returns the objective that a discriminator of so many channels is for."""
-    pair = network.input_channels + network.output_channels
+    network = parts.generator
+    pair = parts.inputs.judged + network.output_channels
     sees_input = patch.channels == pair
     if not sees_input and patch.channels != network.output_channels:
         raise UserError(

@@ -11,7 +11,9 @@ the networks of a run for that code:
     python -m tfpix2pix.interop.torch_weights --workdir=runs/facades --output=latest_net_G.pth \
         --discriminator_file=latest_net_D.pth
 
---discriminator_2_file and --encoder_file are for the further networks of BicycleGAN.
+--discriminator_2_file and --encoder_file are for the further networks of BicycleGAN, and
+--encoder_file and --clusters_file are for pix2pixHD's features of instances. With labels,
+pix2pixHD's networks take --input_encoding=one_hot and --data_dir, a folder with a palette.json.
 Files are .pth or .safetensors (pip install 'tfpix2pix[torch]'), or .npz. All other
 flags are settings of the run that the files do not tell; they are those of train.
 docs/torch_weights.md says more.
@@ -27,9 +29,9 @@ from absl import flags
 from tfpix2pix.config import config as configs
 from tfpix2pix.interop import torch_files
 from tfpix2pix.interop.published import PUBLISHED, fetch_published
-from tfpix2pix.interop.torch_bicycle_names import LatentUnet, PyramidDiscriminator
+from tfpix2pix.interop.torch_bicycle_names import LatentEncoder, LatentUnet, PyramidDiscriminator
 from tfpix2pix.interop.torch_names import Unet
-from tfpix2pix.interop.torch_residual_names import Discriminator, MultiscaleDiscriminator
+from tfpix2pix.interop.torch_residual_names import Discriminator, FeatureEncoder, MultiscaleDiscriminator
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.progress import say
@@ -48,7 +50,7 @@ DEFAULTS = {
 
 
 # --discriminator was the file here before it was a setting, and the file tells which discriminator it is.
-_FILES = ("discriminator", "discriminator_2", "encoder")  # of networks beside the generator
+_FILES = ("discriminator", "discriminator_2", "encoder", "clusters")  # beside that of the generator
 _SETTINGS = tuple(name for name in configs.FIELDS if name != "discriminator")
 
 
@@ -80,7 +82,7 @@ def _parse(argv: Sequence[str]) -> dict[str, Any]:
     flag_values = command_line.new_flags()
     _define_files(flag_values)
     configs.define_flags(flag_values, _SETTINGS, DEFAULTS)
-    aliases = {"discriminator": "discriminator_file"}
+    aliases = {name: f"{name}_file" for name in ("discriminator", "encoder", "clusters")}
     command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv, aliases=aliases))
     values = flag_values.flag_values_dict()
     older, newer = values.pop("discriminator"), values["discriminator_file"]
@@ -113,7 +115,15 @@ def _define_files(flag_values: flags.FlagValues) -> None:
             "discriminator_2_file",
             "Read BicycleGAN's second discriminator from this file. With --workdir, write it there.",
         ),
-        ("encoder_file", "Read BicycleGAN's encoder from this file. With --workdir, write it there."),
+        (
+            "encoder_file",
+            "Read the encoder of BicycleGAN or pix2pixHD from this file. With --workdir, write it there.",
+        ),
+        (
+            "clusters_file",
+            "Read pix2pixHD's clusters of features from this file, such as features_clustered_010.npy. With "
+            "--workdir, write it there.",
+        ),
         ("discriminator", "This is the older name of --discriminator_file."),
         (
             "output",
@@ -158,7 +168,9 @@ def _check(values: Mapping[str, Any]) -> None:
         if same := [other for other in _FILES if other != flag and written.get(other) == file]:
             raise UsageError(f"--{flag} and --{same[0]}_file are the same file")
     for file in filter(None, (generator, *others)):
-        if workdir:
+        if values["clusters_file"] == str(file):
+            torch_files.check_array(file, written=bool(workdir))
+        elif workdir:
             torch_files.check_writable(file)
         else:
             torch_files.check_readable(file)
@@ -199,18 +211,19 @@ def _describe_import(result: "Conversion", workdir: Path) -> str:
 def _describe_export(result: "Conversion", output: Path, files: Mapping[str, Path | None]) -> str:
     network, patch = result.generator, result.discriminator
     norm = "batch" if network.affine else "instance" if network.biased else "none"
-    channels = f"--input_nc {network.input_channels} --output_nc {network.output_channels}"
+    inputs = result.inputs.flags if result.inputs else f"--input_nc {network.input_channels}"
+    channels = f"{inputs} --output_nc {network.output_channels}"
     lines = [
         f"generator:     {output}, step {result.step}",
         f"  there:       {_name_generator(result)} --norm {norm} {channels}",
     ]
     if patch:
-        names = [str(file) for name, file in files.items() if file and name != "encoder"]
+        names = [str(file) for name, file in files.items() if file and name.startswith("discriminator")]
         lines.append(f"discriminator: {', '.join(names)}, {patch.channels} channels")
         lines.append(f"  there:       {_name_discriminator(patch)} --norm {norm}")
     if encoder := result.encoder:
-        lines.append(f"encoder:       {files['encoder']}, {encoder.channels} channels")
-        lines.append(f"  there:       --netE resnet_{2 ** (encoder.blocks + 3)} --nef {encoder.base_filters}")
+        lines.append(f"encoder:       {files['encoder']}, {network.output_channels} channels")
+        lines.append(f"  there:       {_name_encoder(encoder)}")
     return "\n".join(lines)
 
 
@@ -237,6 +250,13 @@ def _name_generator(result: "Conversion") -> str:
         return f"{net} --ngf {network.base_filters} {latent}{dropout}"
     drops = config.dropout != "none" if isinstance(network, Unet) else network.dropout
     return f"{net} --ngf {network.base_filters}{'' if drops else ' --no_dropout'}"
+
+
+def _name_encoder(encoder: LatentEncoder | FeatureEncoder) -> str:
+    """Returns the flags that build the encoder there."""
+    if isinstance(encoder, FeatureEncoder):
+        return f"--n_downsample_E {encoder.depth} --nef {encoder.base_filters}"
+    return f"--netE resnet_{2 ** (encoder.blocks + 3)} --nef {encoder.base_filters}"
 
 
 def _name_discriminator(patch: Discriminator) -> str:

@@ -193,14 +193,10 @@ def check_own(workdir: Path, own: Mapping[str, Any]) -> None:
         return
     before, now = read_own(workdir), name_own(own)
     for part in sorted(before.keys() ^ now.keys()):
-        if part in before:
-            raise UsageError(
-                f"{workdir} was trained with {before[part]}; give it as `{part}` to go on, or choose another "
-                "`workdir` to start anew"
-            )
+        own_part = f"with {before[part]}; give it as `{part}`" if part in before else None
+        none = f"without a `{part}` of your own; leave it out"
         raise UsageError(
-            f"{workdir} was trained without a `{part}` of your own; leave it out to go on, or choose another "
-            "`workdir` to start anew"
+            f"{workdir} was trained {own_part or none} to go on, or choose another `workdir` to start anew"
         )
 
 
@@ -211,6 +207,7 @@ def write_config(
     own: Mapping[str, Any] | None = None,
     origin: Mapping[str, Any] | None = None,
     allow_new_data: bool | None = None,
+    meaning: Meaning | None = None,
 ) -> None:
     """Writes the configuration and what the training set is.
 
@@ -221,6 +218,7 @@ def write_config(
       own: functions that the caller has brought in place of the package's, by part.
       origin: what a new run took its first weights from; None keeps what is written of it.
       allow_new_data: as for `check_training_set`. The training sets before this one are kept on record.
+      meaning: what the images of a run without a training set stand for; None keeps what is written of it.
 
     Raises:
       UsageError: when the run was started on other training images; where some were
@@ -238,8 +236,8 @@ def write_config(
         text["own"] = named
     if told := origin or read_origin(workdir):
         text["origin"] = told
-    if meaning := _settle_meaning(workdir, train_source).to_json():
-        text["meaning"] = meaning
+    if settled := (meaning or _settle_meaning(workdir, train_source)).to_json():
+        text["meaning"] = settled
     staging.write_file(workdir / CONFIG_FILE, (json.dumps(text, indent=2) + "\n").encode())
 
 
@@ -290,6 +288,9 @@ def check_classes(workdir: Path, meaning: Meaning) -> None:
     before = read_meaning(workdir)
     for name in ("input", "target"):
         then, now = getattr(before, name), getattr(meaning, name)
+        # A run of imported weights takes ids as well as colours.
+        if then and now and count_examples(workdir) is None:
+            then = dataclasses.replace(then, ids=now.ids, instances=now.instances)
         # A palette that was added later to images in colours does not change how they are read.
         is_added = then and now and then.palette is None and not now.ids
         if then and now and not is_added and then.classes != now.classes:
