@@ -310,6 +310,10 @@ def test_usage_errors(arguments, message, tmp_path, monkeypatch):
         ({"depth": 3}, "no such generator: `depth=3`"),
         ({"generator": "encoder_decoder"}, "no such generator: `generator=encoder_decoder`"),
         ({"upsampling": "nearest"}, "no such generator: `upsampling=nearest`"),
+        (
+            {"generator": "global", "normalization": "plain_instance", "latent_size": 2},
+            "no such generator: `latent_size=2`",
+        ),
         ({"objective": "l1"}, "a run with `objective=l1` has no `discriminator`"),
     ],
 )

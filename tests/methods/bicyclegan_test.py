@@ -14,6 +14,7 @@ from tfpix2pix.networks import encoders
 from tfpix2pix.networks.discriminators import pyramid_discriminator
 from tfpix2pix.networks.encoders import blocks_for, latent_encoder
 from tfpix2pix.networks.generators import unet_generator
+from tfpix2pix.networks.residual import global_generator
 from tfpix2pix.pipelines.base.errors import UsageError
 
 NETWORKS = ("encoder", "generator", "discriminator", "discriminator_2")
@@ -38,14 +39,16 @@ def _draw_batches() -> tf.data.Dataset:
     )
 
 
-def _build_step(global_batch_size: int = 4, rate: float = 0.05, **settings) -> BicycleTrainStep:
+def _build_step(
+    global_batch_size: int = 4, rate: float = 0.05, generator: keras.Model | None = None, **settings
+) -> BicycleTrainStep:
     """Builds a step of plain gradient descent: Adam would hide a wrong scale of the loss."""
     keras.utils.set_random_seed(0)
     kind = {"base_filters": 2, "normalization": "plain_instance"}
     discriminators = [pyramid_discriminator(1, 1, conditional=False, **kind) for _ in range(2)]
     networks = Networks(
         latent_encoder((16, 16), latent_size=3, **kind),
-        unet_generator((16, 16), depth=2, dropout_rate=0.5, latent_size=3, **kind),
+        generator or unet_generator((16, 16), depth=2, dropout_rate=0.5, latent_size=3, **kind),
         *discriminators,
     )
     for name in NETWORKS:
@@ -133,9 +136,13 @@ def test_two_replicas_equal_one(mirrored_strategy):
         _build_step(global_batch_size=2)
 
 
-def test_no_tensor_gets_its_gradient_from_three_places():
+@pytest.mark.parametrize("build", [None, global_generator])
+def test_no_tensor_gets_its_gradient_from_three_places(build):
     batch = next(iter(_draw_batches()))
-    traced = tf.function(_build_step().replica_step).get_concrete_function(batch).graph.as_graph_def()
+    # z, which the encoder found, has a gradient from every layer that reads it.
+    generator = build(depth=1, residual_blocks=1, base_filters=2, latent_size=3) if build else None
+    step = _build_step(generator=generator)
+    traced = tf.function(step.replica_step).get_concrete_function(batch).graph.as_graph_def()
     nodes = [*traced.node, *(node for function in traced.library.function for node in function.node_def)]
     sums = [[name for name in node.input if name[0] != "^"] for node in nodes if node.op == "AddN"]
     assert sums and max(map(len, sums)) == 2

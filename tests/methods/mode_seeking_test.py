@@ -28,7 +28,7 @@ def _batch() -> dict[str, tf.Tensor]:
 
 def _build(method: str, **settings):
     if method == "pix2pixhd":
-        own = {"generator": "unet", "num_discriminators": 1, "discriminator_layers": 1}
+        own = {"num_discriminators": 1, "discriminator_layers": 1}
     else:
         own = {"receptive_field": 16}
     config = make_config(dataset="facades", method=method, batch_size=2, **SETTINGS, **own, **settings)
@@ -49,9 +49,16 @@ def test_the_loss_by_hand():
     np.testing.assert_allclose(mode_seeking(pair), [4.99975, 1e5], rtol=1e-5)
 
 
-@pytest.mark.parametrize("method", ["pix2pix", "pix2pixhd"])
-def test_a_step_compares_two_samples_of_one_dropout(method):
-    train_step, batch = _build(method, lambda_mode_seeking=0.5, lambda_l1=3.0), _batch()
+@pytest.mark.parametrize(
+    ("method", "network"),
+    [
+        ("pix2pix", {}),
+        ("pix2pixhd", {"generator": "unet"}),
+        ("pix2pixhd", {"residual_blocks": 1}),
+    ],
+)
+def test_a_step_compares_two_samples_of_one_dropout(method, network):
+    train_step, batch = _build(method, lambda_mode_seeking=0.5, lambda_l1=3.0, **network), _batch()
     generator, seeds = train_step.generator, batch["noise_seed"]
     one, other = (
         with_latent(generator)([batch["input_image"], seeds, draw_normal(seeds, 4, stream)], training=True)

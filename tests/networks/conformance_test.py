@@ -70,7 +70,12 @@ DISCRIMINATORS["pyramid-2-plain_instance-float32"] = functools.partial(
 )
 GENERATORS |= {
     f"{name}-latent-{dtype}": _small(name, latent_size=3, latent_at=latent_at, dtype=dtype)
-    for name, latent_at, dtype in (("unet", "all", "mixed_bfloat16"), ("encoder_decoder", "input", "float32"))
+    for name, latent_at, dtype in (
+        ("unet", "all", "mixed_bfloat16"),
+        ("encoder_decoder", "input", "float32"),
+        ("enhancer", "all", "mixed_bfloat16"),
+        ("resnet_6blocks", "input", "float32"),
+    )
 }
 NETWORKS = GENERATORS | DISCRIMINATORS
 

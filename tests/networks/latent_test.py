@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfpix2pix.config.choices import GENERATORS
 from tfpix2pix.config.config import make_config
 from tfpix2pix.networks.build import build_generator
 from tfpix2pix.networks.inference import compile_generator, silence
+from tfpix2pix.networks.inside import split_global_generator
+from tfpix2pix.networks.keras_versions import variable_path
 from tfpix2pix.networks.latent import (
     Latent,
     attach_latent,
@@ -18,25 +21,31 @@ from tfpix2pix.networks.latent import (
     find_latent,
     with_latent,
 )
+from tfpix2pix.networks.modulation import ModulateByLatent
 from tfpix2pix.networks.tiles import generate_in_tiles
 from tfpix2pix.pipelines.base.errors import UsageError
 
 SEEDS = tf.constant([[1, 2], [3, -4]])
 
-generators = pytest.mark.parametrize("name", ["unet", "encoder_decoder"])
+DECODERS = ("unet", "encoder_decoder")
+generators = pytest.mark.parametrize("name", GENERATORS)
 
 
 @functools.cache
 def _build(name: str = "unet", latent_at: str = "all", latent_size: int = 4, **settings) -> keras.Model:
     keras.utils.set_random_seed(0)
+    if name in DECODERS:
+        settings |= {"depth": 4, "dropout": "none"}
+    else:
+        # The normalisation that would remove what is the same at all pixels.
+        settings["normalization"] = "plain_instance"
+        settings |= {"dropout": "none"} if "resnet" in name else {"depth": 2, "residual_blocks": 1}
     config = make_config(
         generator=name,
         image_size=32,
         base_filters=2,
         latent_size=latent_size,
         latent_at=latent_at,
-        depth=4,
-        dropout="none",
         **settings,
     )
     generator = build_generator(config)
@@ -99,10 +108,55 @@ def test_all_layers_of_the_encoder_see_z():
     assert widths == {"all": [3 + 4, 2 + 4, 4 + 4, 8 + 4], "input": [3 + 4, 2, 4, 8]}
 
 
-@pytest.mark.parametrize("name", ["resnet_6blocks", "global"])
-def test_generators_whose_normalisation_would_remove_z_refuse_it(name):
-    with pytest.raises(UsageError, match=f"`latent_size` has no effect on `generator={name}`"):
-        build_generator(make_config(generator=name, latent_size=8))
+def test_the_modulation_by_hand():
+    layer = ModulateByLatent()
+    maps, latent = tf.constant([[[[1.0, 2.0], [3.0, 4.0]]]]), tf.constant([[0.5, -1.0]])
+    layer.build((maps.shape, latent.shape))
+    layer.set_weights([np.array([[2.0, 4.0], [3.0, 1.0]]), np.array([[0.0, 2.0], [-1.0, 2.0]])])
+    # a is (0.5 * 2 - 3, 0.5 * 4 - 1) = (-2, 1), and b is (1, -1).
+    np.testing.assert_allclose(layer([maps, latent]), [[[[0.0, 3.0], [-2.0, 7.0]]]], atol=1e-6)
+    np.testing.assert_array_equal(layer([maps, 0 * latent]), maps)
+
+
+@pytest.mark.parametrize(
+    ("name", "at_input"),
+    [
+        ("resnet_6blocks", ["first"]),
+        ("global", ["first"]),
+        ("enhancer", ["enhancer_1_first", "enhancer_2_first", "first"]),
+    ],
+)
+def test_z_comes_after_every_normalisation_or_after_those_of_the_input(name, at_input):
+    settings = {"enhancers": 2} if name == "enhancer" else {}
+
+    def blocks(latent_at: str, suffix: str) -> list[str]:
+        layers = (layer.name for layer in _build(name, latent_at, **settings).layers)
+        return sorted(each.removesuffix(suffix) for each in layers if each.endswith(suffix))
+
+    assert blocks("all", "_modulation") == blocks("all", "_norm")
+    assert blocks("input", "_modulation") == at_input
+
+
+def test_a_generator_without_z_has_the_weights_that_it_had():
+    generators = [_build("enhancer", latent_size=size) for size in (0, 2)]
+    plain, modulated = (
+        [variable_path(variable) for variable in generator.variables] for generator in generators
+    )
+    assert plain == [name for name in modulated if "_modulation/" not in name]
+
+
+def test_the_global_generator_inside_an_enhancer_gets_the_same_z():
+    generator, images = _build("enhancer"), _images()
+    inside = split_global_generator(generator)
+    np.testing.assert_array_equal(find_latent(inside)(SEEDS), find_latent(generator)(SEEDS))
+    model, latent = with_latent(inside), find_latent(inside)(SEEDS)
+    expected = inside([images, SEEDS]).numpy()
+    np.testing.assert_array_equal(model([images, SEEDS, latent]), expected)
+    assert np.abs(model([images, SEEDS, latent + 1]) - expected).mean() > 1e-4
+    of_whole = {id(variable) for variable in generator.trainable_variables}
+    ours = [each for each in inside.trainable_variables if id(each) in of_whole]
+    assert any("down_1_modulation" in variable_path(each) for each in ours)
+    assert not any("enhancer_1" in variable_path(each) for each in inside.trainable_variables)
 
 
 def test_a_compiled_generator_takes_seeds_with_and_without_z():

@@ -12,11 +12,12 @@ from tfpix2pix.networks.generators import unet_generator
 from tfpix2pix.networks.remat import rematerialize
 from tfpix2pix.networks.residual import enhancer_generator
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.meaning import Palette
 from tfpix2pix.train.training import train_and_evaluate
 
 GENERATORS = {
     "enhancer": lambda: enhancer_generator(
-        depth=1, residual_blocks=1, base_filters=4, enhancer_blocks=1, dtype="mixed_bfloat16"
+        depth=1, residual_blocks=1, base_filters=4, enhancer_blocks=1, latent_size=2, dtype="mixed_bfloat16"
     ),
     "unet": lambda: unet_generator((16, 16), depth=3, base_filters=4, latent_size=2, upsampling="nearest"),
 }
@@ -52,10 +53,12 @@ def test_the_image_and_the_gradients_keep_their_bits(kind):
 
 
 HD = {"dataset": "synthetic", "method": "pix2pixhd", "image_size": 32, "base_filters": 2, "depth": 2}
+MODE_SEEKING = {"latent_size": 2, "lambda_mode_seeking": 0.5}
 
 
 def _train(remat: bool) -> dict[str, np.ndarray]:
-    config = make_config(**HD, residual_blocks=1, num_discriminators=1, discriminator_layers=1)
+    settings = {**HD, **MODE_SEEKING, "residual_blocks": 1}
+    config = make_config(**settings, num_discriminators=1, discriminator_layers=1)
     step = build_train_step(config, total_steps=2)
     if remat:
         step.rematerialize()
@@ -70,6 +73,16 @@ def test_a_training_ends_with_the_same_bits():
     assert plain.keys() == lean.keys()
     for name, values in plain.items():
         np.testing.assert_array_equal(values, lean[name], err_msg=name)
+
+
+def test_a_generator_with_features_of_instances_takes_less_too():
+    settings = {"boundaries": True, "input_encoding": "one_hot", "instance_features": 2}
+    palette = Palette(("one",), np.array([[255, 0, 0]], np.uint8), np.array([[0, 0, 0]], np.uint8))
+    config = make_config(**HD, residual_blocks=1, **settings)
+    step = build_train_step(config, total_steps=2, palette=palette)
+    step.rematerialize()
+    assert step.training_generator is not step.trained_network
+    assert len(step.trained_network.inputs) == 3
 
 
 def test_stages_of_the_whole_size_take_less():

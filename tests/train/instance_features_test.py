@@ -12,6 +12,7 @@ from tests.boundaries_test import draw_ids, draw_label_map, write_dataset
 from tests.helpers import runs
 from tfpix2pix.methods.build import build_train_step
 from tfpix2pix.networks.instance_features import find_features, with_features
+from tfpix2pix.networks.latent import draw_normal, with_latent
 from tfpix2pix.networks.variables import weights_of
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.batches import build_dataset
@@ -104,6 +105,18 @@ def test_the_generator_sees_what_the_encoder_finds_in_the_target(data_dir):
     # A bias before a norm without offset has no gradient but rounding.
     moved = {name for name in before if np.abs(after[name].numpy() - before[name]).max() > 1e-5}
     assert {name for name in before if name.endswith("kernel")} <= moved
+
+
+def test_the_samples_of_mode_seeking_have_the_features_of_one_target(data_dir):
+    config = config_of(data_dir, latent_size=2, lambda_mode_seeking=0.5)
+    batch, palette = _first_batch(config)
+    step = build_train_step(config, 2, palette=palette)
+    given = [batch["input_image"], batch["noise_seed"], step.encode(batch)[0]]
+    network = with_latent(with_features(step.generator))
+    latents = [draw_normal(batch["noise_seed"], 2, stream) for stream in (-1, -2)]
+    one, other = (network([*given, latent], training=True) for latent in latents)
+    expected = tf.reduce_mean(tf.abs(latents[0] - latents[1])) / tf.reduce_mean(tf.abs(one - other))
+    assert float(step(batch)["mode_seeking_loss"]) == pytest.approx(float(expected), rel=0.02)
 
 
 def test_the_clusters_are_those_of_the_encoded_training_images(run, data_dir):

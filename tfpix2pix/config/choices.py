@@ -80,7 +80,7 @@ METRICS: dict[str, Home] = {
 UPSAMPLINGS = ("transposed", "nearest", "bilinear")
 # How the last decoder block makes the image: by one convolution, or by one more at the full size.
 LAST_BLOCKS = ("single", "refined")
-# Where a latent vector is appended: to what each layer of the encoder sees, or to the input image.
+# Where a latent vector goes: to all layers of a U-Net's encoder, or of a residual generator; or to the first.
 LATENT_PLACES = ("all", "input")
 # Which decoder blocks drop activations: the paper's first three, or those of the PyTorch reference.
 DROPOUT_PLACES = ("paper", "torch")

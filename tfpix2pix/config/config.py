@@ -43,7 +43,7 @@ _DECODERS, _WITH_GAN = ("unet", "encoder_decoder"), tuple(name for name in OBJEC
 _OURS = "tfpix2pix."  # networks of this package have addresses that begin so
 _ONLY_WITH: dict[str, tuple[str, Container[Any]]] = {
     "depth": ("generator", (*_DECODERS, "global", "enhancer")),
-    **dict.fromkeys(("upsampling", "last_block", "latent_size", "latent_at"), ("generator", _DECODERS)),
+    **dict.fromkeys(("upsampling", "last_block"), ("generator", _DECODERS)),
     "dropout": ("generator", (*_DECODERS, "resnet_6blocks", "resnet_9blocks")),
     "residual_blocks": ("generator", ("global", "enhancer")),
     "instance_features": ("generator", ("global", "enhancer")),
@@ -56,8 +56,7 @@ _ONLY_WITH: dict[str, tuple[str, Container[Any]]] = {
     "receptive_field": ("discriminator", ("patch",)),
     "num_discriminators": ("discriminator", ("multiscale", "pyramid")),
     "discriminator_layers": ("discriminator", ("multiscale", "pyramid")),
-    "latent_size": ("generator", _DECODERS),
-    "latent_at": ("generator", _DECODERS),
+    "latent_at": ("latent_size", range(1, sys.maxsize)),
     "lambda_kl": ("method", ("bicyclegan",)),
     "lambda_latent": ("method", ("bicyclegan",)),
     "discriminator": ("objective", _WITH_GAN),

@@ -101,7 +101,10 @@ class NetworkConfig(RunConfig):
     )
     latent_at: str = option(
         "all",
-        "Append the latent vector to what each layer of the encoder sees (all), or to the input image alone.",
+        "Append the latent vector to what each layer of the encoder sees (all), or to the input image alone "
+        "(input). In residual generators, whose normalisations would remove it, it decides the scale and the "
+        "offset of each channel instead: after every normalisation (all), or after those alone that follow a "
+        "convolution of the input image (input).",
         group="networks",
         choices=LATENT_PLACES,
     )

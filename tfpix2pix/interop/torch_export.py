@@ -161,13 +161,11 @@ def read_weights(model: keras.Model) -> dict[str, np.ndarray]:
 
 def _describe_generator(config: Config, label_maps: LabelMaps) -> Unet | ResidualGenerator:
     channels = label_maps.seen, config.output_channels
-    if not name_encoding(config) and config.generator in _RESNETS:
-        drops = config.dropout != "none"
-        blocks = _RESNETS[config.generator]
-        return ResidualGenerator(
-            RESNET_DEPTH, blocks, config.base_filters, *channels, **_norm(config), dropout=drops
-        )
-    if config.generator in ("global", "enhancer") and config.normalization == PLAIN:
+    if not name_encoding(config) and not config.latent_size and config.generator in _RESNETS:
+        blocks, settings = _RESNETS[config.generator], _norm(config) | {"dropout": config.dropout != "none"}
+        return ResidualGenerator(RESNET_DEPTH, blocks, config.base_filters, *channels, **settings)
+    is_hd = config.generator in ("global", "enhancer") and config.normalization == PLAIN
+    if is_hd and not config.latent_size:
         has_enhancers = config.generator == "enhancer"
         return ResidualGenerator(
             config.depth or residual.GLOBAL_DEPTH,
@@ -178,16 +176,18 @@ def _describe_generator(config: Config, label_maps: LabelMaps) -> Unet | Residua
             enhancer_blocks=config.enhancer_blocks if has_enhancers else 0,
         )
     depth = config.depth or generators.depth_for(config.image_size)
+    is_known = is_hd or config.generator in ("unet", *_RESNETS)
+    has_latent_unet = config.generator == "unet" and config.normalization == PLAIN
     faults = [
         f"`{name}={value}`"
         for name, value, fits in (
-            ("generator", config.generator, config.generator in ("unet", *_RESNETS)),
-            ("normalization", config.normalization, config.generator in ("unet", *_RESNETS)),
+            ("generator", config.generator, is_known),
+            ("normalization", config.normalization, is_known),
             ("upsampling", config.upsampling, config.upsampling == "transposed"),
             ("depth", depth, depth >= torch_names.LEAST_DEPTH),
             ("input_encoding", config.input_encoding, config.input_encoding == PICTURE),
             ("boundaries", config.boundaries, not config.boundaries),
-            ("latent_size", config.latent_size, not config.latent_size or config.normalization == PLAIN),
+            ("latent_size", config.latent_size, not config.latent_size or has_latent_unet),
         )
         if not fits
     ]

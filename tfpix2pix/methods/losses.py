@@ -9,7 +9,6 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
-import keras
 import tensorflow as tf
 
 from tfpix2pix.config.config import Config
@@ -63,17 +62,19 @@ class LossTerm:
     reads_second_sample: bool = False
 
 
-def add_second_sample(pair: Translated, generator: keras.Model, noise_seed: tf.Tensor) -> Translated:
+def add_second_sample(
+    pair: Translated, generate: Callable[..., tf.Tensor], size: int, given: Sequence[tf.Tensor]
+) -> Translated:
     """Returns what terms look at, with a second sample.
 
     Args:
       pair: what they look at without it.
-      generator: what `latent.with_latent` returns for the generator of the first sample.
-      noise_seed: that of the first sample, int32 [B, 2].
+      generate: what `latent.with_latent` returns for the generator of the first sample, or does the same.
+      size: number of values of z.
+      given: what that generator took: input images, noise seeds, int32 [B, 2], and perhaps more.
     """
-    size = generator.inputs[2].shape[-1]
-    latent, second_latent = (draw_normal(noise_seed, size, stream) for stream in (STREAM, SECOND_STREAM))
-    second_image = generator([pair.input_image, noise_seed, second_latent], training=True)
+    latent, second_latent = (draw_normal(given[1], size, stream) for stream in (STREAM, SECOND_STREAM))
+    second_image = generate([*given, second_latent], training=True)
     return dataclasses.replace(pair, latent=latent, second_image=second_image, second_latent=second_latent)
 
 

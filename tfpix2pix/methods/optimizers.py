@@ -96,3 +96,15 @@ def build_optimizer(config: Config, total_steps: int) -> keras.optimizers.Optimi
     rate = config.learning_rate
     schedule = LinearDecay(rate, total_steps) if config.lr_schedule == "linear_decay" else rate
     return build_adam(schedule, loss_scaling=config.precision == "mixed_float16")
+
+
+def choose_optimizer(
+    network: keras.Model, optimizer: keras.optimizers.Optimizer | None
+) -> keras.optimizers.Optimizer:
+    """Returns the optimizer of a network: `build_adam()` for None, and for float16 one with a loss scale."""
+    in_float16 = any(layer.compute_dtype == "float16" for layer in network.layers)
+    if optimizer is None:
+        return build_adam(loss_scaling=in_float16)
+    if in_float16 and not isinstance(optimizer, keras_versions.LossScaleOptimizer):
+        return keras_versions.LossScaleOptimizer(optimizer)
+    return optimizer

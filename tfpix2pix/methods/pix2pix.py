@@ -11,14 +11,15 @@ from tfpix2pix.config.choices import GAN_LOSSES, OBJECTIVES
 from tfpix2pix.config.config import Config
 from tfpix2pix.methods import losses
 from tfpix2pix.methods.losses import Logits, LossTerm, Translated, add_second_sample
-from tfpix2pix.methods.optimizers import build_adam, build_optimizer
+from tfpix2pix.methods.optimizers import build_optimizer, choose_optimizer
 from tfpix2pix.methods.step import Batch, TranslationStep, descend
 from tfpix2pix.networks.build import Builder, build_discriminator, build_generator
 from tfpix2pix.networks.discriminators import with_features
 from tfpix2pix.networks.filtering import share_transforms
 from tfpix2pix.networks.gradients import fork
-from tfpix2pix.networks.keras_versions import LossScaleOptimizer, next_rate, scale_loss
+from tfpix2pix.networks.keras_versions import next_rate, scale_loss
 from tfpix2pix.networks.latent import with_latent
+from tfpix2pix.networks.remat import rematerialize
 from tfpix2pix.networks.tfa_normalization import use_addons
 from tfpix2pix.networks.variables import DISCRIMINATOR, GENERATOR, trained_variables
 from tfpix2pix.pipelines.meaning import Palette
@@ -104,19 +105,26 @@ class TrainStep(TranslationStep):
                 )
             self._features = with_features(discriminator)
         self._with_latent: keras.Model | None = None
+        self._lean_with_latent: Callable[..., tf.Tensor] | None = None
         if any(term.reads_second_sample for term in self.terms.values()):
-            self._with_latent = with_latent(generator)
-        self.generator_optimizer = _choose_optimizer(generator, generator_optimizer)
+            self._with_latent = with_latent(self.trained_network)
+        self.generator_optimizer = choose_optimizer(generator, generator_optimizer)
         self.generator_variables = (
             generator.trainable_variables if generator_variables is None else list(generator_variables)
         )
         self.generator_optimizer.build(self.generator_variables)
         if discriminator is not None:
-            self.discriminator_optimizer = _choose_optimizer(discriminator, discriminator_optimizer)
+            self.discriminator_optimizer = choose_optimizer(discriminator, discriminator_optimizer)
             # Several steps may share the optimizer, which knows its variables then.
             if not getattr(self.discriminator_optimizer, "built", False):
                 self.discriminator_optimizer.build(discriminator.trainable_variables)
         super().__init__(global_batch_size, jit_compile)
+
+    def rematerialize(self) -> None:
+        """Takes less memory for the generator's gradient, of both samples, as `TranslationStep` says it."""
+        super().rematerialize()
+        if self._with_latent is not None:
+            self._lean_with_latent = rematerialize(self._with_latent)
 
     @tf.autograph.experimental.do_not_convert
     def replica_step(self, batch: Batch) -> dict[str, tf.Tensor]:
@@ -125,7 +133,8 @@ class TrainStep(TranslationStep):
         values: dict[str, tf.Tensor] = {}
         features: list[tf.Tensor] = []
         with tf.GradientTape() as tape:
-            generated_image, *for_terms = self._generate(batch)
+            given = self.give(batch)
+            generated_image, *for_terms = self._generate(given)
             l1 = self.share(losses.l1_loss(target_image, generated_image))
             generator_loss = self.lambda_l1 * l1
             if self.discriminator is not None:
@@ -140,7 +149,7 @@ class TrainStep(TranslationStep):
                 with tape.stop_recording():
                     real = self._judge(input_image, target_image)[0] if self._features else []
                 pair = Translated(input_image, target_image, generated_image, tuple(real), tuple(features))
-                term_values, weighted = self._add_terms(pair, for_terms, batch)
+                term_values, weighted = self._add_terms(pair, for_terms, given)
                 values |= term_values
                 generator_loss += weighted
             scaled_loss = scale_loss(self.generator_optimizer, generator_loss)
@@ -150,10 +159,9 @@ class TrainStep(TranslationStep):
             self.step.assign_add(1)
         return {**values, "l1_loss": l1, "generator_loss": generator_loss}
 
-    def _generate(self, batch: Batch) -> list[tf.Tensor]:
+    def _generate(self, given: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """Returns the generated image for the two losses of pix2pix, and once more for each further term."""
-        generated_image = self.training_generator([batch["input_image"], batch["noise_seed"]], training=True)
-        return fork(generated_image, 1 + len(self.terms))
+        return fork(self.training_generator(given, training=True), 1 + len(self.terms))
 
     def _update_discriminator(self, batch: Batch, generated_image: tf.Tensor) -> dict[str, tf.Tensor]:
         input_image, target_image = batch["input_image"], batch["target_image"]
@@ -176,11 +184,12 @@ class TrainStep(TranslationStep):
         }
 
     def _add_terms(
-        self, pair: Translated, images: Sequence[tf.Tensor], batch: Batch
+        self, pair: Translated, images: Sequence[tf.Tensor], given: Sequence[tf.Tensor]
     ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """Returns this replica's share of each further term, by its loss's name, and their weighted sum."""
         if self._with_latent is not None:
-            pair = add_second_sample(pair, self._with_latent, batch["noise_seed"])
+            size = self._with_latent.inputs[-1].shape[-1]
+            pair = add_second_sample(pair, self._lean_with_latent or self._with_latent, size, given)
         values = {}
         for (name, term), image in zip(self.terms.items(), images, strict=True):
             value = term.compute(dataclasses.replace(pair, generated_image=image))
@@ -221,17 +230,6 @@ class TrainStep(TranslationStep):
     def rate(self) -> float:
         """The learning rate of the generator's next step."""
         return next_rate(self.generator_optimizer)
-
-
-def _choose_optimizer(
-    network: keras.Model, optimizer: keras.optimizers.Optimizer | None
-) -> keras.optimizers.Optimizer:
-    in_float16 = any(layer.compute_dtype == "float16" for layer in network.layers)
-    if optimizer is None:
-        return build_adam(loss_scaling=in_float16)
-    if in_float16 and not isinstance(optimizer, LossScaleOptimizer):
-        return LossScaleOptimizer(optimizer)
-    return optimizer
 
 
 def _check_objective(objective: str, discriminator: keras.Model | None) -> None:

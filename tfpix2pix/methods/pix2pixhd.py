@@ -17,7 +17,6 @@ from tfpix2pix.methods.pix2pix import TrainStep
 from tfpix2pix.methods.step import Batch, TranslationStep, descend
 from tfpix2pix.networks.build import Builder, build_feature_encoder
 from tfpix2pix.networks.filtering import share_transforms
-from tfpix2pix.networks.gradients import fork
 from tfpix2pix.networks.inside import split_global_generator
 from tfpix2pix.networks.instance_features import find_features, with_features
 from tfpix2pix.networks.keras_versions import scale_loss
@@ -57,6 +56,7 @@ class HDTrainStep(TrainStep):
         trained = list(generator.trainable_variables if generator_variables is None else generator_variables)
         self.encoder: Any = encoder
         self._drawn: Any = None
+        self._with_features: keras.Model | None = None
         if encoder is not None:
             trained += encoder.trainable_variables
             self._with_features = with_features(generator)
@@ -70,7 +70,8 @@ class HDTrainStep(TrainStep):
             return super().replica_step(batch)
         input_image, target_image = batch["input_image"], batch["target_image"]
         with tf.GradientTape(persistent=True) as tape:
-            generated_image, *for_terms = self._generate(batch)
+            given = self.give(batch)
+            generated_image, *for_terms = self._generate(given)
             with share_transforms():
                 target_features, real_logits = self._judge(input_image, target_image)
                 generated_features, generated_logits = self._judge(input_image, generated_image)
@@ -86,7 +87,7 @@ class HDTrainStep(TrainStep):
                     tuple(generated_features),
                 ),
                 for_terms,
-                batch,
+                given,
             )
             generator_loss = gan + weighted_terms + self.lambda_l1 * l1
             scaled_generator_loss = scale_loss(self.generator_optimizer, generator_loss)
@@ -119,12 +120,15 @@ class HDTrainStep(TrainStep):
         instances = self._drawn.find_instances(batch["input_image"])
         return self.encoder([batch["target_image"], instances], training=training), instances
 
-    def _generate(self, batch: Batch) -> list[tf.Tensor]:
-        if self.encoder is None:
-            return super()._generate(batch)
-        features, _ = self.encode(batch, training=True)
-        images = [batch["input_image"], batch["noise_seed"], features]
-        return fork(self._with_features(images, training=True), 1 + len(self.terms))
+    def give(self, batch: Batch) -> list[tf.Tensor]:
+        """Returns what the generator takes of a batch in training; with an encoder, what that finds too."""
+        encoded = [] if self.encoder is None else [self.encode(batch, training=True)[0]]
+        return [*super().give(batch), *encoded]
+
+    @property
+    def trained_network(self) -> keras.Model:
+        """The generator, whose features are an input where an encoder finds them."""
+        return self._with_features or self.generator
 
     def variables(self) -> dict[str, tf.Variable]:
         """Returns all that a checkpoint holds, by name."""

@@ -182,12 +182,21 @@ class TranslationStep(Step):
 
     @property
     def training_generator(self) -> Callable[..., Any]:
-        """What computes the generated image of a step; it is called as `generator` is."""
-        return self._lean_generator or self.generator
+        """What computes the generated image of a step; it is called as `trained_network` is."""
+        return self._lean_generator or self.trained_network
+
+    @property
+    def trained_network(self) -> keras.Model:
+        """The model that takes what `give` returns, and computes the generated image of a step from it."""
+        return self.generator
+
+    def give(self, batch: Batch) -> list[tf.Tensor]:
+        """Returns what the generator takes of a batch in training: input images and noise seeds."""
+        return [batch["input_image"], batch["noise_seed"]]
 
     def rematerialize(self) -> None:
         """Takes less memory for the generator's gradient from now on, as `networks.remat` does it."""
-        self._lean_generator = rematerialize(self.generator)
+        self._lean_generator = rematerialize(self.trained_network)
 
     @property
     def output_generator(self) -> keras.Model:

@@ -8,7 +8,7 @@ from tfpix2pix.networks.instance_features import InstanceMean
 from tfpix2pix.networks.keras_versions import default_policy
 from tfpix2pix.networks.normalization import needs_bias, normalize_maps
 from tfpix2pix.networks.padding import CropLike, PadToMultiple
-from tfpix2pix.networks.residual import ResidualOptions, convolve_large, global_features
+from tfpix2pix.networks.residual_blocks import ResidualOptions, convolve_large, global_features
 
 MAX_WIDTH = 4  # times `base_filters`
 MIN_SIDE_PX = 8  # of the maps that are averaged

@@ -3,6 +3,7 @@
 import keras
 
 from tfpix2pix.networks.instance_features import DRAWER, READER
+from tfpix2pix.networks.latent import find_latent
 
 
 def split_global_generator(generator: keras.Model) -> keras.Model:
@@ -20,9 +21,9 @@ def split_global_generator(generator: keras.Model) -> keras.Model:
     """
     layers_by_name = {layer.name: layer for layer in generator.layers}
     depth = sum(name.startswith("down_") and name.endswith("_conv") for name in layers_by_name)
-    features = keras.Model(
-        layers_by_name["first_pad"].input, layers_by_name["enhancer_1_sum"].input[1], name="global_features"
-    )
+    latent = find_latent(generator)
+    given = [layers_by_name["first_pad"].input, *([latent.output] if latent else [])]
+    features = keras.Model(given, layers_by_name["enhancer_1_sum"].input[1], name="global_features")
 
     def again(name: str, **changes):
         layer = layers_by_name[name]
@@ -36,7 +37,8 @@ def split_global_generator(generator: keras.Model) -> keras.Model:
     if DRAWER in layers_by_name:
         drawn = layers_by_name[DRAWER]([input_image, noise_seed])
         images = again(READER)([images, drawn])
-    images = features(again("pad", multiple_px=2**depth)(images))
+    given = [again("pad", multiple_px=2**depth)(images)]
+    images = features([*given, again(latent.name)(noise_seed)] if latent else given)
     images = again("last_conv")(again("last_pad")(images))
     images = again("generated_image")(again("crop")([images, input_image]))
     return keras.Model([input_image, noise_seed], images, name="global_generator")

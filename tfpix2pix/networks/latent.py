@@ -1,10 +1,10 @@
-"""A latent vector z, from which a U-Net takes what the input image does not tell.
+"""A latent vector z, from which a generator takes what the input image does not tell.
 
 z is Gaussian and a function of the noise seed, as the masks of `networks/noise.py` are. So an image and a
 seed fix the output. `with_latent` makes z an input of its own.
 
-Residual generators have no z: each of their convolutions is normalised, which removes what is the same at all
-pixels. In a U-Net the first and the last encoder block are not normalised.
+Here z is appended to what the encoder of a U-Net sees, whose first and last block are not normalised.
+`modulation.py` brings it into residual generators.
 """
 
 import dataclasses
@@ -17,8 +17,8 @@ import tensorflow as tf
 
 from tfpix2pix.config.choices import LATENT_PLACES
 from tfpix2pix.networks.gradients import Fork
-from tfpix2pix.networks.keras_versions import IS_KERAS_3
-from tfpix2pix.networks.noise import NoiseDropout, hash_bits
+from tfpix2pix.networks.keras_versions import IS_KERAS_3, layer_calls
+from tfpix2pix.networks.noise import hash_bits
 
 # (images [B, H, W, C], noise_seed [B, 2] or with z) -> images.
 Generate = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -34,7 +34,8 @@ class Latent:
 
     Attributes:
       size: number of values of z; with 0 there is none.
-      at: `all` appends z to what each encoder block sees; `input` to the input image alone.
+      at: in all places, or where the network sees the input image alone (`input`). `LatentMaps` and
+        `modulation.Modulation` say what that means.
 
     Raises:
       ValueError: for another place, or a negative size.
@@ -55,10 +56,11 @@ class Latent:
 
 
 class LatentMaps:
-    """Appends z to the feature maps of a generator that is being built.
+    """Appends z to the feature maps of a U-Net that is being built.
 
     Args:
-      latent: where the generator takes z.
+      latent: where the generator takes z: `all` appends it to what each encoder block sees, `input` to the
+        input image alone.
       noise_seed: symbolic int32 [B, 2].
       places: how many maps z is appended to with `all`.
       dtype: Keras dtype policy of the maps.
@@ -205,11 +207,12 @@ def with_latent(generator: keras.Model) -> keras.Model:
     """Returns a generator of the same layers, so of the same weights, whose z is an input of its own.
 
     Args:
-      generator: `[input_image, noise_seed] -> generated_image` with a latent vector.
+      generator: `[input_image, noise_seed] -> generated_image` with a latent vector; what
+        `instance_features.with_features` returns has one more input.
 
     Returns:
       A functional model `[input_image, noise_seed, latent] -> generated_image`, where `latent` is
-      float32 [B, latent_size]. The noise seed decides the dropout alone.
+      float32 [B, latent_size], behind all other inputs. The noise seed decides the dropout alone.
 
     Raises:
       ValueError: for a generator without a latent vector.
@@ -223,23 +226,35 @@ def with_latent(generator: keras.Model) -> keras.Model:
     latent = find_latent(generator)
     if latent is None:
         raise ValueError(f"{generator.name} has no latent vector; build it with latent_size=8, for example")
-    return take_as_input(generator, latent.output, f"{generator.name}_with_latent")
+    # The layer may be called in other models too.
+    (drawn,) = next(call.outputs for call in layer_calls(generator) if call.layer is latent)
+    return take_as_input(generator, drawn, f"{generator.name}_with_latent")
 
 
 def take_as_input(generator: keras.Model, drawn: Any, name: str) -> keras.Model:
     """Returns a generator of the same layers that takes as its last input what it drew from the noise seed.
 
     Args:
-      generator: `[input_image, noise_seed] -> generated_image`.
+      generator: `[input_image, noise_seed] -> generated_image`, or what this function returned, to which it
+        adds one more input.
       drawn: the symbolic tensor inside it that becomes an input.
       name: name of the model.
 
     Returns:
-      A functional model `[input_image, noise_seed, drawn] -> generated_image`.
+      A functional model `[input_image, noise_seed, ..., drawn] -> generated_image`.
     """
-    if IS_KERAS_3 or any(isinstance(layer, NoiseDropout) for layer in generator.layers):
+    if IS_KERAS_3 or _draws_more(generator, drawn):
         return keras.Model([*generator.inputs, drawn], generator.output, name=name)
     # Where it is an input, nothing reads the noise seed, and Keras 2 takes only inputs that are read.
-    of_image = keras.Model([generator.inputs[0], drawn], generator.output)
+    inside = keras.Model([generator.inputs[0], *generator.inputs[2:], drawn], generator.output)
     inputs = [keras.Input(each.shape[1:], dtype=each.dtype) for each in (*generator.inputs, drawn)]
-    return keras.Model(inputs, of_image([inputs[0], inputs[2]]), name=name)
+    return keras.Model(inputs, inside([inputs[0], *inputs[2:]]), name=name)
+
+
+def _draws_more(generator: keras.Model, drawn: Any) -> bool:
+    """Returns whether something else than `drawn` is drawn from the noise seed."""
+    return any(
+        any(tensor is generator.inputs[1] for tensor in call.inputs)
+        and not any(tensor is drawn for tensor in call.outputs)
+        for call in layer_calls(generator)
+    )

@@ -25,6 +25,7 @@ _CLASSES = {
     "tfpix2pix.networks.image_model": ("ImageModel",),
     "tfpix2pix.networks.instance_features": ("InstanceMean", "DrawFeatures"),
     "tfpix2pix.networks.latent": ("DrawLatent", "AppendLatent"),
+    "tfpix2pix.networks.modulation": ("ModulateByLatent",),
     "tfpix2pix.networks.layers": ("PaddedConv2D", "UpConv2D", "UpConv2D3x3", "ResizeConv2D"),
     "tfpix2pix.networks.normalization": ("StatelessNormalization",),
     "tfpix2pix.networks.noise": ("NoiseDropout",),

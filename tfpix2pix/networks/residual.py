@@ -9,33 +9,19 @@ from functools import partial
 
 import keras
 
-from tfpix2pix.networks import layers
 from tfpix2pix.networks.frame import Frame, build_in_frame
 from tfpix2pix.networks.instance_features import CLUSTERS
 from tfpix2pix.networks.keras_versions import default_policy
-from tfpix2pix.networks.noise import NoiseDropout
-from tfpix2pix.networks.normalization import needs_bias, normalize_maps
-from tfpix2pix.networks.padding import ReflectionPad2D
+from tfpix2pix.networks.latent import Latent
+from tfpix2pix.networks.modulation import Modulation
 from tfpix2pix.networks.pooling import HalvingPool2D
+from tfpix2pix.networks.residual_blocks import ResidualOptions, convolve_large, enhance, global_features
 from tfpix2pix.pipelines.meaning import Palette
 
-LARGE_KERNEL_PX = 7  # of the first and the last convolution
 # Wang et al., Sec. 3.1 and appendix: downsamplings and blocks of G1, and blocks of an enhancer.
 GLOBAL_DEPTH = 4
 GLOBAL_BLOCKS = 9
 ENHANCER_BLOCKS = 3
-
-
-@dataclasses.dataclass(frozen=True)
-class ResidualOptions:
-    """What all layers of a residual generator have in common; `global_generator` explains each field."""
-
-    normalization: str = "plain_instance"
-    dropout_rate: float = 0.0
-    dtype: str = "float32"
-    palette: Palette | None = None
-    boundary_classes: Palette | None = None
-    features: tuple[int, int] = (0, 0)
 
 
 def global_generator(
@@ -46,13 +32,15 @@ def global_generator(
     residual_blocks: int | None = None,
     base_filters: int = 64,
     normalization: str = "plain_instance",
+    latent_size: int = 0,
+    latent_at: str = "all",
     palette: Palette | None = None,
     boundary_classes: Palette | None = None,
     instance_features: int = 0,
     feature_clusters: int = CLUSTERS,
     dtype: str | None = None,
 ) -> keras.Model:
-    """Builds G1, the global generator of pix2pixHD. It has no noise: the seed is ignored.
+    """Builds G1, the global generator of pix2pixHD. Without z it has no noise: the seed is ignored.
 
     Args:
       input_channels: channels of the input image.
@@ -61,6 +49,10 @@ def global_generator(
       residual_blocks: number of residual blocks at the smallest size; None takes 9.
       base_filters: filters of the first convolution (64 in the paper); each downsampling doubles them.
       normalization: `none`, or a `kind` of `normalization.StatelessNormalization`.
+      latent_size: number of values of the latent vector z, which is drawn from the noise seed; 0 means that
+        there is none. `latent.with_latent` makes z an input.
+      latent_at: where z decides about the scale and the offset of each channel. `all` means after each
+        normalisation; `input` means after the first one.
       palette: as for `unet_generator`.
       boundary_classes: as for `unet_generator`.
       instance_features: number of channels of features that tell how each instance looks; see
@@ -98,6 +90,7 @@ def global_generator(
             palette,
             boundary_classes,
             (instance_features, feature_clusters),
+            Latent(latent_size, latent_at),
         ),
         multiple_px=2 ** (depth or GLOBAL_DEPTH),
     )
@@ -113,6 +106,8 @@ def enhancer_generator(
     enhancer_blocks: int = ENHANCER_BLOCKS,
     base_filters: int = 64,
     normalization: str = "plain_instance",
+    latent_size: int = 0,
+    latent_at: str = "all",
     palette: Palette | None = None,
     boundary_classes: Palette | None = None,
     instance_features: int = 0,
@@ -135,6 +130,9 @@ def enhancer_generator(
       base_filters: filters of the global generator's first convolution (64 in the paper). Each
         enhancer has half as many as the generator inside it.
       normalization: `none`, or a `kind` of `normalization.StatelessNormalization`.
+      latent_size: as for `global_generator`.
+      latent_at: the same; `input` means after the first normalisation of the global generator and of each
+        enhancer.
       palette: as for `unet_generator`.
       boundary_classes: as for `unet_generator`.
       instance_features: number of channels of features that tell how each instance looks; see
@@ -159,7 +157,8 @@ def enhancer_generator(
     blocks = _check_count("residual_blocks", residual_blocks, GLOBAL_BLOCKS)
     _check_count("enhancers", enhancers, 1)
     classes, drawn = (palette, boundary_classes), (instance_features, feature_clusters)
-    options = ResidualOptions(normalization, 0.0, dtype or default_policy(), *classes, drawn)
+    latent = Latent(latent_size, latent_at)
+    options = ResidualOptions(normalization, 0.0, dtype or default_policy(), *classes, drawn, latent)
 
     def features(images, options, seed):
         sizes = [images]
@@ -168,7 +167,7 @@ def enhancer_generator(
         inside = global_features(sizes.pop(), options, seed, depth=depth, blocks=blocks, filters=base_filters)
         for number, image in enumerate(reversed(sizes), start=1):
             filters = max(1, base_filters // 2**number)
-            inside = _enhance(image, inside, filters, enhancer_blocks, options, f"enhancer_{number}")
+            inside = enhance(image, inside, filters, enhancer_blocks, options, f"enhancer_{number}")
         return inside
 
     return build_residual(
@@ -193,98 +192,13 @@ def build_residual(
     """Builds a generator around what makes features of the (padded) input image at its full size."""
 
     def make(images, noise_seed):
+        modulated = dataclasses.replace(
+            options, modulation=Modulation(options.latent, noise_seed, options.dtype)
+        )
         # No normalisation follows, hence a bias.
         last = dataclasses.replace(options, normalization="none")
-        return convolve_large(features(images, options, noise_seed), channels[1], last, "last")
+        return convolve_large(features(images, modulated, noise_seed), channels[1], last, "last")
 
     classes = options.palette, options.boundary_classes
     frame = Frame(name, channels[0], multiple_px, *classes, options.dtype, *options.features)
     return build_in_frame(frame, make)
-
-
-def global_features(
-    images,
-    options: ResidualOptions,
-    noise_seed=None,
-    *,
-    depth: int,
-    blocks: int,
-    filters: int,
-    prefix: str = "",
-):
-    """Returns float [B, H, W, filters]: G1 without its last convolution.
-
-    The names of its layers begin with `prefix`.
-    """
-    first = f"{prefix}first"
-    images = _normalize(convolve_large(images, filters, options, first), options, first)
-    for number in range(1, depth + 1):
-        images = _halve(images, filters * 2**number, options, f"{prefix}down_{number}")
-    for number in range(1, blocks + 1):
-        images = _residual_block(images, options, noise_seed, f"{prefix}block_{number}", stream=number)
-    for number in range(1, depth + 1):
-        images = _double(images, filters * 2 ** (depth - number), options, f"{prefix}up_{number}")
-    return images
-
-
-def _enhance(image, inside, filters: int, blocks: int, options: ResidualOptions, name: str):
-    """Returns float [B, H, W, filters] from an image and from the features of a network at half its size."""
-    images = _normalize(convolve_large(image, filters, options, f"{name}_first"), options, f"{name}_first")
-    images = _halve(images, inside.shape[-1], options, f"{name}_down")
-    images = keras.layers.Add(name=f"{name}_sum", dtype=options.dtype)([images, inside])
-    for number in range(1, blocks + 1):
-        images = _residual_block(images, options, None, f"{name}_block_{number}")
-    return _double(images, filters, options, f"{name}_up")
-
-
-def _residual_block(images, options: ResidualOptions, noise_seed, name: str, stream: int = 0):
-    """Adds to the images what two 3x3 convolutions make of them; the sum has no activation."""
-    inside = _convolve_small(images, options, f"{name}_1")
-    inside = _normalize(inside, options, f"{name}_1")
-    if options.dropout_rate:
-        drop = NoiseDropout(options.dropout_rate, stream, name=f"{name}_noise", dtype=options.dtype)
-        inside = drop([inside, noise_seed])
-    inside = _convolve_small(inside, options, f"{name}_2")
-    inside = _normalize(inside, options, f"{name}_2", activate=False)
-    return keras.layers.Add(name=f"{name}_sum", dtype=options.dtype)([images, inside])
-
-
-def _convolve_small(images, options: ResidualOptions, name: str):
-    images = ReflectionPad2D(1, name=f"{name}_pad", dtype=options.dtype)(images)
-    return _convolution(images.shape[-1], 3, options, name, pad_px=0)(images)
-
-
-def convolve_large(images, filters: int, options: ResidualOptions, name: str):
-    """Returns float [B, H, W, filters]: a 7x7 convolution of images that are mirrored outwards."""
-    pad = ReflectionPad2D(LARGE_KERNEL_PX // 2, name=f"{name}_pad", dtype=options.dtype)
-    return _convolution(filters, LARGE_KERNEL_PX, options, name, pad_px=0)(pad(images))
-
-
-def _halve(images, filters: int, options: ResidualOptions, name: str):
-    images = _convolution(filters, 3, options, name, strides=2, pad_px=1)(images)
-    return _normalize(images, options, name)
-
-
-def _double(images, filters: int, options: ResidualOptions, name: str):
-    images = layers.UpConv2D3x3(filters, **_settings(options, name))(images)
-    return _normalize(images, options, name)
-
-
-def _convolution(filters: int, kernel_size: int, options: ResidualOptions, name: str, **geometry):
-    return layers.PaddedConv2D(filters, kernel_size, **geometry, **_settings(options, name))
-
-
-def _settings(options: ResidualOptions, name: str) -> dict:
-    return {
-        "use_bias": needs_bias(options.normalization),
-        "kernel_initializer": layers.weight_initializer(),
-        "name": f"{name}_conv",
-        "dtype": options.dtype,
-    }
-
-
-def _normalize(images, options: ResidualOptions, name: str, activate: bool = True):
-    images = normalize_maps(images, options.normalization, options.dtype, name)
-    if activate:
-        images = keras.layers.ReLU(name=f"{name}_relu", dtype=options.dtype)(images)
-    return images

@@ -9,7 +9,9 @@ from functools import partial
 import keras
 
 from tfpix2pix.networks.keras_versions import default_policy
-from tfpix2pix.networks.residual import ResidualOptions, build_residual, global_features
+from tfpix2pix.networks.latent import Latent
+from tfpix2pix.networks.residual import build_residual
+from tfpix2pix.networks.residual_blocks import ResidualOptions, global_features
 from tfpix2pix.pipelines.meaning import Palette
 
 RESNET_DEPTH = 2
@@ -22,6 +24,8 @@ def resnet_9blocks_generator(
     base_filters: int = 64,
     normalization: str = "batch",
     dropout_rate: float = 0.5,
+    latent_size: int = 0,
+    latent_at: str = "all",
     palette: Palette | None = None,
     boundary_classes: Palette | None = None,
     dtype: str | None = None,
@@ -35,6 +39,8 @@ def resnet_9blocks_generator(
       normalization: `none`, or a `kind` of `normalization.StatelessNormalization`.
       dropout_rate: share of the activations that a residual block drops, in training and in inference
         alike; 0 means none.
+      latent_size: as for `global_generator` of pix2pixHD.
+      latent_at: the same.
       palette: as for `unet_generator`.
       boundary_classes: as for `unet_generator`.
       dtype: Keras dtype policy; None takes the one that is set for all of Keras. The image goes in
@@ -53,7 +59,8 @@ def resnet_9blocks_generator(
       11378179
     """
     dtype = dtype or default_policy()
-    options = ResidualOptions(normalization, dropout_rate, dtype, palette, boundary_classes)
+    latent = Latent(latent_size, latent_at)
+    options = ResidualOptions(normalization, dropout_rate, dtype, palette, boundary_classes, latent=latent)
     return _build(9, (input_channels, output_channels), base_filters, options)
 
 
@@ -64,6 +71,8 @@ def resnet_6blocks_generator(
     base_filters: int = 64,
     normalization: str = "batch",
     dropout_rate: float = 0.5,
+    latent_size: int = 0,
+    latent_at: str = "all",
     palette: Palette | None = None,
     boundary_classes: Palette | None = None,
     dtype: str | None = None,
@@ -77,7 +86,8 @@ def resnet_6blocks_generator(
       7837699
     """
     dtype = dtype or default_policy()
-    options = ResidualOptions(normalization, dropout_rate, dtype, palette, boundary_classes)
+    latent = Latent(latent_size, latent_at)
+    options = ResidualOptions(normalization, dropout_rate, dtype, palette, boundary_classes, latent=latent)
     return _build(6, (input_channels, output_channels), base_filters, options)
 
 

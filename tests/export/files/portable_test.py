@@ -65,6 +65,7 @@ def test_answers_as_the_generator_does(image_size, options):
     [
         functools.partial(enhancer_generator, depth=1, residual_blocks=1, base_filters=4),
         functools.partial(resnet_6blocks_generator, base_filters=2),
+        functools.partial(enhancer_generator, depth=1, residual_blocks=1, base_filters=4, latent_size=3),
     ],
 )
 def test_residual_generators_answer_as_they_do(build, image_size):

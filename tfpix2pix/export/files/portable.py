@@ -18,6 +18,7 @@ from tfpix2pix.networks.gradients import Fork
 from tfpix2pix.networks.inference import SILENT
 from tfpix2pix.networks.instance_features import DrawFeatures
 from tfpix2pix.networks.latent import AppendLatent, DrawLatent
+from tfpix2pix.networks.modulation import ModulateByLatent
 from tfpix2pix.networks.noise import NoiseDropout
 from tfpix2pix.networks.normalization import StatelessNormalization
 from tfpix2pix.networks.padding import CropLike, PadToMultiple, ReflectionPad2D, _mirrored_indices
@@ -266,5 +267,6 @@ _FORMS: dict[type, Callable[[Any], Callable]] = {
     ReflectionPad2D: lambda layer: lambda images, **_: _reflect(images, layer.pad_px),
     CropLike: lambda layer: lambda inputs, **_: _crop(inputs),
     Fork: lambda layer: lambda tensor, **_: [tensor] * layer.count,
+    ModulateByLatent: rebuilt_layers.rebuild_modulation,
     AppendLatent: lambda layer: lambda inputs, **_: _append(*inputs),
 }

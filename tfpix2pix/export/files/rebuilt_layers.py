@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from tfpix2pix.networks import layers
+from tfpix2pix.networks.modulation import ModulateByLatent
 from tfpix2pix.networks.normalization import NORM_EPSILON, StatelessNormalization
 from tfpix2pix.networks.pooling import HalvingPool2D
 
@@ -108,6 +109,30 @@ def rebuild_normalization(layer: StatelessNormalization) -> Callable:
         gamma, beta = layer.get_weights()
         scale.set_weights([gamma.reshape(1, 1, -1, 1), beta])
         return scaled
+
+    return call
+
+
+def rebuild_modulation(layer: ModulateByLatent) -> Callable:
+    """Rebuilds a modulation by z; a z that is known is 0 and changes nothing."""
+    kernels = {"scale": layer.scale_kernel, "offset": layer.offset_kernel}
+    dense = {
+        name: keras.layers.Dense(
+            kernel.shape[1], use_bias=False, kernel_initializer="zeros", name=f"{layer.name}_{name}"
+        )
+        for name, kernel in kernels.items()
+    }
+
+    def call(inputs: list[Any], **_: Any) -> Any:
+        images, latent = inputs
+        if isinstance(latent, np.ndarray):
+            return images
+        found = {}
+        for name, kernel in kernels.items():
+            values = dense[name](latent)
+            dense[name].set_weights([np.asarray(kernel)])
+            found[name] = keras.layers.Reshape((1, 1, kernel.shape[1]))(values)
+        return images + images * found["scale"] + found["offset"]
 
     return call
 
