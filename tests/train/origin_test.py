@@ -2,28 +2,33 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.helpers import runs
 from tests.helpers.tiny_run import CONFIG, write_run
 from tfpix2pix.config.config import make_config
 from tfpix2pix.export.files.export_file import export_file
 from tfpix2pix.export.files.formats import FileOptions
+from tfpix2pix.export.files.portable import build_portable_generator
 from tfpix2pix.export.model_card import describe_run
 from tfpix2pix.export.saved_model import export_saved_model
 from tfpix2pix.interop.torch_export import export_weights
 from tfpix2pix.methods.build import build_train_step
 from tfpix2pix.networks.build import build_discriminator, build_generator
 from tfpix2pix.networks.keras_versions import IS_KERAS_3
+from tfpix2pix.networks.latent import with_latent
+from tfpix2pix.networks.residual import global_generator
 from tfpix2pix.networks.variables import weights_of
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.run import checkpoints
 from tfpix2pix.run.generator import load_generator
 from tfpix2pix.train.dry_run import describe_training
-from tfpix2pix.train.origin import read_origin, start_from
+from tfpix2pix.train.origin import Origin, read_origin, start_from
 from tfpix2pix.train.training import train_and_evaluate
 
 SETTINGS = {"dataset": "mine", "image_size": 32, "depth": 3, "base_filters": 4}
@@ -82,6 +87,29 @@ def test_all_weights_are_taken_by_name(kind, run, trained, tmp_path, capsys):
     ]
     assert bool(taken) == (kind == "run")
     assert ("the discriminator starts with random weights" in capsys.readouterr().err) == (kind != "run")
+
+
+def test_a_latent_vector_is_added_to_a_residual_generator(capsys):
+    plain, modulated = (
+        global_generator(depth=1, residual_blocks=1, base_filters=2, latent_size=size) for size in (0, 3)
+    )
+    start_from(Origin(Path("runs/plain"), {}, _weights(plain)), modulated, None)
+    told = capsys.readouterr().err
+    assert "first_modulation of the global_generator and 4 more of its layers start with random" in told
+    image, seed = tf.random.stateless_uniform([1, 8, 8, 3], [0, 0]), tf.zeros([1, 2], tf.int32)
+    without_z = with_latent(modulated)([image, seed, tf.zeros([1, 3])])
+    np.testing.assert_allclose(without_z, plain([image, seed]), atol=1e-6)
+
+
+@NEEDS_KERAS_3
+def test_what_a_latent_vector_decides_is_read_from_a_file_for_other_runtimes(tmp_path):
+    written, read = (
+        global_generator(depth=1, residual_blocks=1, base_filters=2, latent_size=3) for _ in range(2)
+    )
+    build_portable_generator(written, (8, 8)).save(tmp_path / "generator.keras")
+    start_from(read_origin(tmp_path / "generator.keras"), read, None)
+    expected = _weights(written)
+    assert all(np.array_equal(value, expected[name]) for name, value in _weights(read).items())
 
 
 def test_any_checkpoint_of_a_run_can_be_the_origin(run):

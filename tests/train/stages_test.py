@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.helpers import runs
 from tfpix2pix.methods.build import build_train_step
-from tfpix2pix.methods.losses import LossTerm, feature_matching
+from tfpix2pix.methods.losses import LossTerm, feature_matching, mode_seeking
 from tfpix2pix.methods.pix2pixhd import HDTrainStep
 from tfpix2pix.networks.discriminators import multiscale_discriminator
 from tfpix2pix.networks.residual import enhancer_generator, global_generator
@@ -27,6 +27,8 @@ SETTINGS = {
     "depth": 2,
     "residual_blocks": 1,
     "base_filters": 4,
+    "latent_size": 2,
+    "lambda_mode_seeking": 0.5,
     "receptive_field": 70,
     "lr_schedule": "linear_decay",
     "steps": 6,
@@ -145,7 +147,7 @@ def test_one_call_may_take_the_steps_of_several_stages(data_dir):
 
 def test_the_first_stage_is_a_training_of_the_global_generator_on_half_the_size(data_dir):
     staged = build_train_step(config_of(data_dir), 6)
-    generator = global_generator(depth=2, residual_blocks=1, base_filters=4)
+    generator = global_generator(depth=2, residual_blocks=1, base_filters=4, latent_size=2)
     inside = weights_of(staged.stages[0].step.generator)
     for name, variable in weights_of(generator).items():
         variable.assign(inside[name])
@@ -157,7 +159,10 @@ def test_the_first_stage_is_a_training_of_the_global_generator_on_half_the_size(
         discriminator,
         objective="cgan",
         gan_loss="least_squares",
-        terms={"feature_matching": LossTerm(10.0, feature_matching, reads_features=True)},
+        terms={
+            "feature_matching": LossTerm(10.0, feature_matching, reads_features=True),
+            "mode_seeking": LossTerm(0.5, mode_seeking, reads_second_sample=True),
+        },
     )
     pixels = np.random.default_rng(1).integers(0, 256, (2, 32, 32, 3), np.uint8)
     large = pixels / np.float32(127.5) - 1
@@ -205,7 +210,10 @@ def test_an_enhancer_starts_around_the_weights_of_a_global_generator(capfd):
     weights = {name: variable.numpy() for name, variable in weights_of(inside).items()}
     start_from(Origin(Path("runs/small"), {}, weights), generator, None)
     told = capfd.readouterr().err
-    assert "enhancer_1_first_conv of the enhancer_generator starts with random weights: it is of an" in told
+    assert (
+        "enhancer_1_first_conv of the enhancer_generator and 8 more of its layers start with random" in told
+    )
+    assert "last_conv of the enhancer_generator starts with random weights: it takes the features" in told
     for name, variable in weights_of(generator).items():
         is_new = name.startswith("enhancer_") or name.startswith("last_conv")
         np.testing.assert_array_equal(variable, (before if is_new else weights)[name])

@@ -120,12 +120,18 @@ def _read_keras(path: Path) -> Origin:
     except Exception as error:  # Keras raises various errors for files that it cannot read.
         raise UserError(f"{path} cannot be read as a Keras model: {shorten(error)}") from error
     weights = {name: variable.numpy() for name, variable in weights_of(model).items()}
-    return Origin(path, _record(path, "keras"), dict(_read_norm(*each) for each in weights.items()))
+    return Origin(path, _record(path, "keras"), dict(_read_rebuilt(*each) for each in weights.items()))
 
 
-def _read_norm(name: str, value: np.ndarray) -> tuple[str, np.ndarray]:
-    """Returns a weight as the generator has it: in files of `export`, norms are depthwise convolutions."""
+def _read_rebuilt(name: str, value: np.ndarray) -> tuple[str, np.ndarray]:
+    """Returns a weight as the generator has it.
+
+    In files of `export`, norms are depthwise convolutions, and modulations by z are two dense layers.
+    """
     layer, _, kind = name.rpartition("/")
+    for part in ("scale", "offset"):
+        if layer.endswith(f"_modulation_{part}"):
+            return f"{layer.removesuffix(f'_{part}')}/{part}_kernel", value
     if layer.endswith("_norm") and kind in ("kernel", "bias"):
         return f"{layer}/{'gamma' if kind == 'kernel' else 'beta'}", value.reshape(-1)
     return name, value
@@ -145,7 +151,8 @@ def start_from(
 
     Where the number of channels of the images differs, the convolution that reads or writes
     them keeps its random weights; so do enhancers around a global generator, and the last
-    convolution behind them. All other weights must have the shapes of the origin's. Clusters of features are
+    convolution behind them; and in a residual generator, what a latent vector decides where the origin has
+    none. All other weights must have the shapes of the origin's. Clusters of features are
     not taken, as a training makes its own.
 
     Args:
@@ -163,8 +170,11 @@ def start_from(
         for name, variable in weights_of(model).items():
             if name in values:
                 variable.assign(values[name])
-        for layer, why in anew.items():
-            say(f"{layer} of the {model.name} starts with random weights: {why}")
+        for why in dict.fromkeys(anew.values()):
+            first, *more = (layer for layer, reason in anew.items() if reason == why)
+            rest = f" and {len(more)} more of its layers" if more else ""
+            start = "start" if more else "starts"
+            say(f"{first} of the {model.name}{rest} {start} with random weights: {why}")
     missing = [name for name in others if not origin.others.get(name)]
     if discriminator is not None and not origin.discriminator:
         missing.insert(0, DISCRIMINATOR)
@@ -203,7 +213,7 @@ def _match(
 def _settle(origin: Origin, model: keras.Model, weights: Weights) -> tuple[Weights, dict[str, str]]:
     """Returns the values that weights of a network get, by name, and why its other layers start anew."""
     variables, weights = (_drop_clusters(each) for each in (weights_of(model), weights))
-    anew = {**_find_other_channels(model, variables, weights), **_find_enhancers(variables, weights)}
+    anew = {**_find_other_channels(model, variables, weights), **_find_added(variables, weights)}
     kept = {name: variable for name, variable in variables.items() if name.rpartition("/")[0] not in anew}
     values = dict(weights)
     for name, variable in kept.items():
@@ -222,13 +232,17 @@ def _drop_clusters(weights: Mapping[str, Value]) -> dict[str, Value]:
     return {name: value for name, value in weights.items() if not name.startswith(f"{DRAWER}/")}
 
 
-def _find_enhancers(variables: Mapping[str, tf.Variable], weights: Weights) -> dict[str, str]:
-    """Returns the layers of enhancers that the origin lacks, and the last one, which takes their features."""
+def _find_added(variables: Mapping[str, tf.Variable], weights: Weights) -> dict[str, str]:
+    """Returns the layers of enhancers and of z that the origin lacks, and the one behind enhancers."""
     known = {name.rpartition("/")[0] for name in weights}
-    layers = {name.rpartition("/")[0]: None for name in variables}
-    added = [layer for layer in layers if layer.startswith("enhancer_") and layer not in known]
-    anew = dict.fromkeys(added, "it is of an enhancer, and there is none there")
-    return {**anew, "last_conv": "it takes the features of an enhancer here"} if anew else {}
+    layers = dict.fromkeys(name.rpartition("/")[0] for name in variables)
+    added = [layer for layer in layers if layer not in known]
+    enhancers = [layer for layer in added if layer.startswith("enhancer_")]
+    anew = dict.fromkeys(enhancers, "it is of an enhancer, and there is none there")
+    if anew:
+        anew["last_conv"] = "it takes the features of an enhancer here"
+    modulations = [layer for layer in added if layer.endswith("_modulation") and layer not in anew]
+    return {**anew, **dict.fromkeys(modulations, "it is of a latent vector, and there is none there")}
 
 
 def _explain(origin: Origin, model: keras.Model, what: str) -> str:
