@@ -42,6 +42,7 @@ LEFT_OUT = {
             "run/remote_workdir",
             "train/remote",
             "translate/remote",
+            "translate/shards",
         ),
         _STORES,
     ),
