@@ -193,11 +193,9 @@ def check_own(workdir: Path, own: Mapping[str, Any]) -> None:
         return
     before, now = read_own(workdir), name_own(own)
     for part in sorted(before.keys() ^ now.keys()):
-        own_part = f"with {before[part]}; give it as `{part}`" if part in before else None
         none = f"without a `{part}` of your own; leave it out"
-        raise UsageError(
-            f"{workdir} was trained {own_part or none} to go on, or choose another `workdir` to start anew"
-        )
+        had = f"with {before[part]}; give it as `{part}`" if part in before else none
+        raise UsageError(f"{workdir} was trained {had} to go on, or choose another `workdir` to start anew")
 
 
 def write_config(
