@@ -16,8 +16,8 @@ BIN_KERAS2 := $(VENV_KERAS2)/bin
 VENV_COLAB ?= $(VENV)-colab
 BIN_COLAB := $(VENV_COLAB)/bin
 COLAB := absl-py==1.4.0 'keras==3.13.2' 'setuptools==75.*' 'tensorflow==2.20.*'
-COLAB_SHORT := tests/networks/registration_test.py tests/methods/pix2pix_test.py tests/model/pix2pix_test.py
-COLAB_TESTS := $(COLAB_SHORT) tests/pipelines/base/command_line_test.py tests/networks/layers_test.py \
+COLAB_SHORT := tests/networks/registration_test.py tests/model/pix2pix_test.py
+COLAB_TESTS := $(COLAB_SHORT) tests/methods/pix2pix_test.py tests/pipelines/base/command_line_test.py tests/networks/layers_test.py \
   tests/model/callbacks_test.py tests/run/checkpoints_test.py
 
 # Packages are installed without bytecode, and what a command imports is compiled at its first use. Without

@@ -205,7 +205,7 @@ saved_model.export_saved_model(generators.unet_generator(depth=3, base_filters=4
         env={**os.environ, "PYTHONPATH": str(Path(saved_model.__file__).parents[2])},
         start_new_session=True,
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not list(folder.rglob("saved_model.pb")):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)

@@ -68,13 +68,13 @@ LEFT_OUT = {
 }
 # What the short lane runs: what is built of Keras, a training, an export, and what opens them again.
 CORE = {
-    *("export/saved_model", "lanes", "old_files", "run/checkpoints", "train/replicas", "train/training"),
+    *("export/saved_model", "lanes", "old_files", "run/checkpoints", "train/training"),
     *("methods/bicyclegan_golden", "methods/golden", "methods/losses", "methods/optimizers"),
     *("methods/pix2pix", "methods/pix2pixhd_golden", "metrics/fcn/network"),
     *("model/callbacks", "model/pix2pix", "translate/translator"),
     *("networks/build", "networks/conformance", "networks/discriminators", "networks/generators"),
     *("networks/instance_features", "networks/keras_versions", "networks/latent", "networks/layers"),
-    *("networks/registration", "networks/remat", "networks/tfa_normalization", "networks/vgg"),
+    *("networks/registration", "networks/tfa_normalization", "networks/vgg"),
 }
 
 
