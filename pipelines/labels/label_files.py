@@ -129,19 +129,19 @@ def shows_classes(picture: Pixels, side: Side | None) -> bool:
     return bool(np.isin(picture @ places, colours).mean() >= 0.5)
 
 
-def decode_picture(
-    contents: tf.Tensor, channels: int, side: Side | None, dtype: tf.DType = tf.uint8
-) -> tf.Tensor:
-    """Decodes a JPEG, PNG or BMP file as `decode_image` does; a label map of ids becomes colours of 8 bits.
+def decode_picture(contents: tf.Tensor, channels: int, side: Side | None) -> tf.Tensor:
+    """Decodes a JPEG, PNG or BMP file as `decode_image` does, to 8 bits; a label map of ids becomes colours.
 
     Args:
       contents: scalar string, the bytes of the file.
       channels: channels of the picture.
       side: what the images are; None if nobody knows.
-      dtype: uint8 or uint16, for images that are no ids.
+
+    Returns:
+      uint8 [H, W, channels].
     """
     if side is None or not side.ids or channels != 3:
-        return decode_image(contents, channels, dtype)
+        return decode_image(contents, channels)
     _, _, _, given_channels, bits = parse_header_in_graph(contents)
     # 8 bits are spread over the 16 that are decoded.
     step = tf.cast(gray_step_in_graph(given_channels, bits), tf.int32) * tf.where(bits < 16, _SPREAD, 1)

@@ -108,7 +108,12 @@ def set_clusters(layer: DrawFeatures, clusters: Clusters, channels: Sequence[int
 
 
 def get_clusters(layer: DrawFeatures, channels: Sequence[int]) -> Clusters:
-    """Returns the clusters of a generator by the ids that its classes have there; see `set_clusters`."""
+    """Returns the clusters of a generator, by the id of each class in pix2pixHD's code.
+
+    Args:
+      layer: the layer that draws features.
+      channels: the id of each class of the layer.
+    """
     centers, counts = layer.get_weights()
     return {
         channel: centers[place, : int(counts[place])]

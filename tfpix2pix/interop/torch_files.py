@@ -41,8 +41,7 @@ def check_readable(path: Path) -> None:
       UserError: if the package is missing; the message names the extra.
     """
     _check_suffix(path)
-    if not path.is_file():
-        raise UsageError(f"there is no file {path}")
+    _check_is_there(path)
     _check_package(
         path,
         "Or where it is, write "
@@ -58,8 +57,7 @@ def check_writable(path: Path) -> None:
       UserError: if the package is missing; the message names the extra.
     """
     _check_suffix(path)
-    if path.exists():
-        raise UsageError(f"{path} is there already: choose another name")
+    _check_is_free(path)
     _check_package(path, f"Or take the name {path.stem}.npz, which needs nothing")
 
 
@@ -78,10 +76,17 @@ def check_array(path: Path, written: bool) -> None:
             "clusters of features are a file .npy, as encode_features.py of pix2pixHD writes it. "
             f"Received: {path}"
         )
-    if written and path.exists():
-        raise UsageError(f"{path} is there already: choose another name")
-    if not written and not path.is_file():
+    (_check_is_free if written else _check_is_there)(path)
+
+
+def _check_is_there(path: Path) -> None:
+    if not path.is_file():
         raise UsageError(f"there is no file {path}")
+
+
+def _check_is_free(path: Path) -> None:
+    if path.exists():
+        raise UsageError(f"{path} is there already: choose another name")
 
 
 def _check_suffix(path: Path) -> None:
