@@ -73,7 +73,7 @@ def build_ways(
         return tf.nn.conv2d(tf.pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]]), kernel, 1, "VALID")
 
     def filtered(images, kernel):
-        return filtering.conv2d(images, filtering.transform_kernel(kernel), side, pad_px=1)
+        return filtering.conv2d(images, kernel, pad_px=1)
 
     def with_gradients(convolve):
         def run(images, kernel):

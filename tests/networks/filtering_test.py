@@ -19,7 +19,7 @@ def _direct(images, kernel, pad_px):
 
 
 def _filtered(images, kernel, pad_px):
-    return filtering.conv2d(images, filtering.transform_kernel(kernel), kernel.shape[0], pad_px)
+    return filtering.conv2d(images, kernel, pad_px)
 
 
 def _value_and_gradients(convolve, images, kernel, weights, pad_px):
@@ -155,9 +155,25 @@ def test_calls_share_the_transform_of_a_kernel():
 
     graphs = [tf.function(function).get_concrete_function(images).graph for function in (gradient, shared)]
     products = [sum("MatMul" in operation.type for operation in graph.get_operations()) for graph in graphs]
-    assert products[0] - products[1] == 2  # the transform and its gradient
+    # One transform in place of two, none again for the gradients, and the gradient of one in place of two.
+    assert products[0] - products[1] == 4
     expected = gradient(images)
     np.testing.assert_allclose(shared(images), expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_the_transform_of_a_kernel_is_not_kept_for_the_gradient():
+    images, kernel = tf.zeros([1, 16, 16, 128]), tf.zeros([4, 4, 128, 128])
+    weights = tf.zeros([1, 13, 13, 128])
+    traced = tf.function(lambda *given: _value_and_gradients(_filtered, *given, 0))
+    graph = traced.get_concrete_function(images, kernel, weights).graph
+    transforms = [
+        output
+        for operation in graph.get_operations()
+        for output in operation.outputs
+        if operation.type == "Reshape" and output.shape == (36, 128, 128)
+    ]
+    readers = [[reader.type for reader in transform.consumers()] for transform in transforms]
+    assert readers == [["BatchMatMulV2"]] * 2  # one for the forward pass, one for the gradient
 
 
 def test_a_configuration_chooses_the_way_of_all_its_layers():

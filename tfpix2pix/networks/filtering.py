@@ -8,7 +8,8 @@ matrices transform tile and kernel, and then they only have to be multiplied num
 That takes n^2 multiplications in place of m^2 r^2. Over all tiles and channels it is n^2 products of
 matrices. Every step is linear in the image and in the kernel, so TensorFlow's gradients are made of the
 transposed matrices and of as few multiplications. Both gradients share the transform of the output's
-gradient, and the kernel's reuses the tiles that the forward pass has transformed.
+gradient, and the kernel's reuses the tiles that the forward pass has transformed. The transform of the
+kernel, up to four times as large as the kernel, is made again for the gradient unless calls share it.
 
 The numbers differ from those of a direct convolution by their rounding. Relative to the largest one, the
 error in float32 stays below 1e-5; in bfloat16 it would be about seven times that of bfloat16 itself.
@@ -92,9 +93,21 @@ def find_matrices(kernel_side: int) -> Matrices:
 def transform_kernel(kernel: tf.Tensor) -> tf.Tensor:
     """Returns the transform of a kernel [r, r, C, F], which is [36, C, F] and of the same dtype."""
     side, _, channels, filters = kernel.shape
+    transformed = tf.matmul(_kernel_matrix(side, kernel.dtype), tf.reshape(kernel, [side**2, -1]))
+    return tf.reshape(transformed, [_SIDE**2, channels, filters])
+
+
+def _transpose_transform(of_transform: tf.Tensor, side: int) -> tf.Tensor:
+    """Returns the gradient of a kernel, [r, r, C, F], from that of its transform, [36, C, F]."""
+    _, channels, filters = of_transform.shape
+    matrix = _kernel_matrix(side, of_transform.dtype)
+    of_kernel = tf.matmul(matrix, tf.reshape(of_transform, [_SIDE**2, -1]), transpose_a=True)
+    return tf.reshape(of_kernel, [side, side, channels, filters])
+
+
+def _kernel_matrix(side: int, dtype: tf.DType) -> tf.Tensor:
     matrix = find_matrices(side).kernel
-    both = tf.constant(np.kron(matrix, matrix), kernel.dtype)
-    return tf.reshape(tf.matmul(both, tf.reshape(kernel, [side**2, -1])), [_SIDE**2, channels, filters])
+    return tf.constant(np.kron(matrix, matrix), dtype)
 
 
 class _Shared(threading.local):
@@ -119,33 +132,49 @@ def share_transforms() -> Iterator[None]:
         _SHARED.transforms = before
 
 
-def transform_once(layer: Any, kernel: tf.Tensor) -> tf.Tensor:
-    """Returns what `transform_kernel` returns for the kernel of a layer, made once in `share_transforms`."""
-    if _SHARED.transforms is None:
-        return transform_kernel(kernel)
-    key = tf.compat.v1.get_default_graph(), id(layer)
-    if key not in _SHARED.transforms:
-        _SHARED.transforms[key] = transform_kernel(kernel)
-    return _SHARED.transforms[key]
-
-
-def conv2d(images: tf.Tensor, transformed: tf.Tensor, kernel_side: int, pad_px: int = 0) -> tf.Tensor:
+def conv2d(images: tf.Tensor, kernel: tf.Tensor, pad_px: int = 0, layer: Any = None) -> tf.Tensor:
     """Convolves with stride 1, after zeros were added on every side.
 
     Args:
       images: float [B, H, W, C] of any size that the kernel fits in.
-      transformed: what `transform_kernel` returns for a kernel [r, r, C, F], of the same dtype.
-      kernel_side: r, 3 or 4 px.
+      kernel: [r, r, C, F] of the same dtype; r is 3 or 4 px.
       pad_px: zeros added to each side, px.
+      layer: whose kernel it is, if its calls may share the transform; see `share_transforms`.
 
     Returns:
       float [B, H + 2 pad - r + 1, W + 2 pad - r + 1, F].
     """
     batch, height, width = _sides(images)
-    rows, columns = (_cut(size, kernel_side, pad_px, images.dtype) for size in (height, width))
+    rows, columns = (_cut(size, kernel.shape[0], pad_px, images.dtype) for size in (height, width))
     tiles = _transform_tiles(images, rows, columns)
-    products = tf.matmul(tiles, transformed)
-    return _join_tiles(products, kernel_side, (batch, rows, columns))
+    products = _multiply(tiles, kernel) if layer is None else _multiply_shared(tiles, kernel, layer)
+    return _join_tiles(products, kernel.shape[0], (batch, rows, columns))
+
+
+def _multiply_shared(tiles: tf.Tensor, kernel: tf.Tensor, layer: Any) -> tf.Tensor:
+    """Returns what `_multiply` returns; in `share_transforms`, the kernel of a layer is transformed once."""
+    if _SHARED.transforms is None:
+        return _multiply(tiles, kernel)
+    key = tf.compat.v1.get_default_graph(), id(layer)
+    if key not in _SHARED.transforms:
+        _SHARED.transforms[key] = transform_kernel(kernel)
+    return tf.matmul(tiles, _SHARED.transforms[key])
+
+
+@tf.custom_gradient
+def _multiply(tiles: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Any]:
+    """Returns the products of tiles [36, T, C] and a transformed kernel, [36, T, F]."""
+
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        # The transform waits for the gradient. Otherwise TensorFlow would merge it with that of the forward
+        # pass, and keep it in between.
+        with tf.control_dependencies([upstream]):
+            transformed = transform_kernel(tf.identity(kernel))
+        of_transform = tf.matmul(tiles, upstream, transpose_a=True)
+        of_tiles = tf.matmul(upstream, transformed, transpose_b=True)
+        return of_tiles, _transpose_transform(of_transform, kernel.shape[0])
+
+    return tf.matmul(tiles, transform_kernel(kernel)), gradient
 
 
 class _Cut(NamedTuple):

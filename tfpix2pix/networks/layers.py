@@ -110,8 +110,7 @@ class PaddedConv2D(keras.layers.Conv2D):
         kernel = tf.cast(kernel, images.dtype)
 
         def filter_tiles():
-            transformed = filtering.transform_once(self, kernel)
-            return filtering.conv2d(images, transformed, self.kernel_size[0], self.pad_px)
+            return filtering.conv2d(images, kernel, self.pad_px, layer=self)
 
         def convolve():
             # The convolution could pad by itself, but with explicit numbers its bfloat16 gradient is up to 50
