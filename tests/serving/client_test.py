@@ -15,6 +15,7 @@ from tests.helpers.serving_stand_in.exports import as_picture, decode_png, draw_
 from tests.helpers.serving_stand_in.models import RequestError
 from tests.helpers.serving_stand_in.servers import STARTS, start_rest_server
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.pipelines.placing.pack import pack_shards
 from tfpix2pix.serving import client
 from tfpix2pix.serving.files import summarize
 
@@ -128,6 +129,25 @@ def test_files_that_servers_do_not_decode_are_sent_as_png_files(serve, tmp_path,
     for name, image in expected.items():
         sent = tf.io.encode_png(image).numpy()
         assert (tmp_path / "out" / f"{name}.png").read_bytes() == as_picture(sent + b"v8"), name
+
+
+def test_records_of_shards_are_sent_as_they_are_and_a_damaged_one_is_named(serve, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for number in range(3):
+        for side in ("input", "target"):
+            runs.store_image(tmp_path / "set/test" / side / f"{number}.png", draw_pixels(12, 10 + number, 3))
+    pack_shards(tmp_path / "set", tmp_path / "shards")
+    contents = [(tmp_path / f"set/test/input/{number}.png").read_bytes() for number in range(3)]
+    (shard,) = tmp_path.glob("shards/*.tfrecord")
+    records = bytearray(shard.read_bytes())
+    records[records.index(contents[1]) + 60] ^= 1
+    shard.write_bytes(records)
+    process = runs.call([*CLIENT, f"--url={serve()}", "--model=probe", "--input=shards/test/A", "--output=out"])
+    assert process.returncode == 1 and "1 of 3 images could not be translated" in process.stderr
+    assert "record 2 (1.png) is a damaged record; copy the shard again" in process.stderr
+    assert list_files(tmp_path / "out") == ["0.png", "2.png"]
+    for number in (0, 2):
+        assert (tmp_path / f"out/{number}.png").read_bytes() == as_picture(contents[number] + b"v8")
 
 
 @BOTH

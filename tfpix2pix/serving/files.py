@@ -87,7 +87,7 @@ def translate_files(
       UsageError: when the model's signatures do not allow that.
       UserError: when no server answers any more.
     """
-    if instances or any(_needs_conversion(file.path) for file in files):  # maps may be of any kind
+    if instances or any(_takes_tensorflow(file.path) for file in files):  # maps may be of any kind
         import_tensorflow(with_keras=False)  # It takes seconds, and other files do without.
     model.read_signatures()  # A server or model that is missing is reported once, not for each image.
 
@@ -169,7 +169,9 @@ def _read(file: File) -> bytes:
         contents = file.read_bytes()
     except OSError as error:
         raise _RefusedError(f"{file} cannot be read: {error.strerror}") from error
-    if not _needs_conversion(file):
+    except ValueError as error:
+        raise _RefusedError(f"{file} {error}") from error
+    if not _needs_conversion(file, contents):
         return contents
     import tensorflow as tf
 
@@ -188,17 +190,20 @@ def _read(file: File) -> bytes:
     return tf.io.encode_png(pixels).numpy()
 
 
-def _needs_conversion(file: File) -> bool:
-    """Tells whether servers do not decode a file."""
+def _takes_tensorflow(file: File) -> bool:
+    """Tells whether it takes TensorFlow to send a file: it is a record of a shard, or has to be converted."""
+    if isinstance(file, ShardFile):
+        return True
     try:
-        if isinstance(file, ShardFile):
-            start = file.read_bytes()
-        else:
-            with file.open("rb") as stream:
-                start = stream.read(4)
-        return file.suffix.lower() == ARRAY_SUFFIX or start.startswith(_NOT_DECODED)
-    except (OSError, ValueError):
+        with file.open("rb") as stream:
+            return _needs_conversion(file, stream.read(4))
+    except OSError:
         return False  # It is named when it is its turn.
+
+
+def _needs_conversion(file: File, start: bytes) -> bool:
+    """Tells whether servers do not decode a file that begins with some bytes."""
+    return file.suffix.lower() == ARRAY_SUFFIX or start.startswith(_NOT_DECODED)
 
 
 def summarize(latencies_sec: Sequence[float], elapsed_sec: float) -> str:
