@@ -52,10 +52,42 @@ def test_normalization_starts_as_in_the_paper():
     np.testing.assert_array_equal(beta, 0)
 
 
-def test_normalization_of_float64_has_no_fused_kernel():
-    images = tf.cast(_uniform((1, 8, 8, 2)), tf.float64)
-    expected = StatelessNormalization("plain_instance")(tf.cast(images, tf.float32))
-    normalized = StatelessNormalization("plain_instance", dtype="float64")(images)
+@pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
+@pytest.mark.parametrize("batch", [3, None])
+def test_each_image_of_a_batch_is_normalized_as_it_is_alone(batch, dtype):
+    images = tf.cast(_uniform((3, 6, 5, 4)) + np.arange(3).reshape(3, 1, 1, 1), dtype)
+    layer = StatelessNormalization("instance", dtype="float32" if dtype == tf.float32 else "mixed_bfloat16")
+    layer.build((None, None, None, 4))
+    weights = tf.cast(_uniform((3, 6, 5, 4), seed=1), dtype)
+
+    def differentiate(images, weights):
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            outputs = layer(images, training=True)
+        found = tape.gradient(outputs, [images, *layer.trainable_variables], output_gradients=weights)
+        return [outputs, *(tf.convert_to_tensor(each) for each in found)]
+
+    any_size = tf.TensorSpec([batch, None, None, 4], dtype)
+    together = tf.function(differentiate, [any_size, any_size])(images, weights)
+    alone = [differentiate(images[i : i + 1], weights[i : i + 1]) for i in range(3)]
+    expected = [
+        *(tf.concat(values, 0) for values in list(zip(*alone, strict=True))[:2]),
+        *(tf.add_n(values) for values in list(zip(*alone, strict=True))[2:]),
+    ]
+    bound = 1e-5 if dtype == tf.float32 else 0.05
+    for found, wanted in zip(together, expected, strict=True):
+        np.testing.assert_allclose(tf.cast(found, tf.float32), tf.cast(wanted, tf.float32), atol=bound)
+    assert layer(images).shape == (3, 6, 5, 4)
+
+
+@pytest.mark.parametrize("kind", ["batch", "instance"])
+def test_normalization_of_float64_has_no_fused_kernel(kind):
+    images = tf.cast(_uniform((2, 8, 8, 2)) + [[[[0.0]]], [[[5.0]]]], tf.float64)
+    single, double = StatelessNormalization(kind), StatelessNormalization(kind, dtype="float64")
+    expected = single(tf.cast(images, tf.float32), training=True)
+    double.build(images.shape)
+    double.set_weights(single.get_weights())
+    normalized = double(images, training=True)
     assert normalized.dtype == tf.float64
     np.testing.assert_allclose(normalized, expected, atol=1e-5)
 

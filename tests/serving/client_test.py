@@ -7,7 +7,6 @@ import time
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from PIL import Image
 
 from tests.helpers import runs
@@ -15,6 +14,7 @@ from tests.helpers.serving_stand_in.exports import as_picture, decode_png, draw_
 from tests.helpers.serving_stand_in.models import RequestError
 from tests.helpers.serving_stand_in.servers import STARTS, start_rest_server
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.pipelines.files.encoding import encode_png as encode_picture
 from tfpix2pix.pipelines.placing.pack import pack_shards
 from tfpix2pix.serving import client
 from tfpix2pix.serving.files import summarize
@@ -127,7 +127,7 @@ def test_files_that_servers_do_not_decode_are_sent_as_png_files(serve, tmp_path,
     expected = dict.fromkeys("abc", pixels) | {"deep": deep, "d": gray, "turned": np.rot90(pixels, -1)}
     assert list_files(tmp_path / "out") == sorted(f"{name}.png" for name in expected)
     for name, image in expected.items():
-        sent = tf.io.encode_png(image).numpy()
+        sent = encode_picture(image).numpy()
         assert (tmp_path / "out" / f"{name}.png").read_bytes() == as_picture(sent + b"v8"), name
 
 
@@ -142,7 +142,9 @@ def test_records_of_shards_are_sent_as_they_are_and_a_damaged_one_is_named(serve
     records = bytearray(shard.read_bytes())
     records[records.index(contents[1]) + 60] ^= 1
     shard.write_bytes(records)
-    process = runs.call([*CLIENT, f"--url={serve()}", "--model=probe", "--input=shards/test/A", "--output=out"])
+    process = runs.call(
+        [*CLIENT, f"--url={serve()}", "--model=probe", "--input=shards/test/A", "--output=out"]
+    )
     assert process.returncode == 1 and "1 of 3 images could not be translated" in process.stderr
     assert "record 2 (1.png) is a damaged record; copy the shard again" in process.stderr
     assert list_files(tmp_path / "out") == ["0.png", "2.png"]

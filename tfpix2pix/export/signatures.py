@@ -43,6 +43,7 @@ from tfpix2pix.networks.inference import (
 from tfpix2pix.networks.latent import DrawLatent, attach_latent, find_latent, settle_latent
 from tfpix2pix.networks.scale import Scale, translate_pictures
 from tfpix2pix.pipelines.files.decoding import decode_image, decode_png
+from tfpix2pix.pipelines.files.encoding import encode_png
 from tfpix2pix.pipelines.files.headers_in_graph import find_orientation_in_graph
 from tfpix2pix.pipelines.files.orientation import turn_in_graph
 from tfpix2pix.pipelines.labels.label_files import decode_picture
@@ -266,8 +267,8 @@ def _run_files(generate: Generate, contract: Contract) -> Run:
         # The output has the depth of the training's targets, or of the input where that is not known.
         return tf.cond(
             is_deep if target is None else tf.constant(target.dtype != "uint8"),
-            lambda: tf.io.encode_png(to_uint16(generated)),
-            lambda: tf.io.encode_png(to_uint8(generated)),
+            lambda: encode_png(to_uint16(generated)),
+            lambda: encode_png(to_uint8(generated)),
         )
 
     def run(image_bytes: tf.Tensor, *others: tf.Tensor) -> tf.Tensor:

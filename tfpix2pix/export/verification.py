@@ -33,6 +33,7 @@ from tfpix2pix.networks.inference import Generate, compile_generator, sample_see
 from tfpix2pix.networks.latent import attach_latent, find_latent, settle_latent
 from tfpix2pix.networks.scale import Scale, translate_pictures
 from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.files.encoding import encode_png
 from tfpix2pix.pipelines.labels.label_files import colour_levels
 from tfpix2pix.pipelines.tasks.tasks import Task
 from tfpix2pix.pipelines.tasks.transforms import to_uint8, to_uint16, to_unit_range
@@ -144,7 +145,7 @@ def _show(task: Task, pictures: list[np.ndarray], ids: list[np.ndarray]) -> list
 
 
 def _encode_all(pictures: list[np.ndarray]) -> np.ndarray:
-    return np.array([tf.io.encode_png(picture).numpy() for picture in pictures], object)
+    return np.array([encode_png(picture).numpy() for picture in pictures], object)
 
 
 def _make_files(
@@ -156,7 +157,7 @@ def _make_files(
         ids = draws.choice(
             np.array(side.ids, np.min_scalar_type(max(side.ids))), (*pictures[-1].shape[:2], 1)
         )
-        files[-1] = tf.io.encode_png(ids).numpy()
+        files[-1] = encode_png(ids).numpy()
         pictures = [*pictures[:-1], colour_levels(ids[..., 0], side).numpy()]
     return files, pictures
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfpix2pix.export.names import INSTANCE_BYTES, LATENT_VECTOR, NOISE_SEED, WARMUP_FILE
 from tfpix2pix.export.signatures import Endpoint
+from tfpix2pix.pipelines.files.encoding import encode_png
 
 # Numbers of the fields in prediction_log.proto, predict.proto and model.proto. They stand here because
 # tensorflow-serving-api, which knows them, need not be installed for an export.
@@ -53,7 +54,7 @@ def _make_input(spec: tf.TensorSpec, file_channels: int, image_size: tuple[int, 
         # The time does not depend on the pixels, so gray will do.
         channels = 1 if spec.name == INSTANCE_BYTES else file_channels
         picture = tf.fill([*image_size, channels], tf.constant(127, tf.uint8))
-        return tf.make_tensor_proto([tf.io.encode_png(picture).numpy()]).SerializeToString()
+        return tf.make_tensor_proto([encode_png(picture).numpy()]).SerializeToString()
     is_noise = spec.name in (NOISE_SEED, LATENT_VECTOR)
     shape = [1, spec.shape[-1]] if is_noise else [1, *image_size, *spec.shape[3:]]
     # One number stands for all of them in the file.

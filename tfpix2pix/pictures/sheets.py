@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tfpix2pix.pictures.examples import show_image
 from tfpix2pix.pipelines.base import staging
+from tfpix2pix.pipelines.files.encoding import encode_png
 
 GAP_PX = 4
 CAPTION_PX = 20
@@ -82,4 +83,4 @@ def write_png(path: Path, image: np.ndarray) -> None:
       path: where the file is written.
       image: uint8 or uint16 [H, W, C], C from 1 to 4.
     """
-    staging.write_file(path, tf.io.encode_png(image).numpy())
+    staging.write_file(path, encode_png(image).numpy())

@@ -173,9 +173,8 @@ def _read(file: File) -> bytes:
         raise _RefusedError(f"{file} {error}") from error
     if not _needs_conversion(file, contents):
         return contents
-    import tensorflow as tf
-
     from tfpix2pix.pipelines.files import image_files
+    from tfpix2pix.pipelines.files.encoding import encode_png
 
     try:
         header = image_files.read_header(file)
@@ -187,7 +186,7 @@ def _read(file: File) -> bytes:
             f"{file} holds {header.channels} channels of {pixels.dtype}, which no image file that can be "
             "sent holds; RemoteModel.predict sends arrays"
         )
-    return tf.io.encode_png(pixels).numpy()
+    return encode_png(pixels).numpy()
 
 
 def _takes_tensorflow(file: File) -> bool:

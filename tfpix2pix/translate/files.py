@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfpix2pix.pictures.examples import show_image, show_input
 from tfpix2pix.pictures.page import Row
 from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.files.encoding import encode_png
 from tfpix2pix.pipelines.files.image_files import BadImageError, Header, load_image, read_header, widen
 from tfpix2pix.pipelines.files.instances import check_instances, load_instances
 from tfpix2pix.pipelines.files.matching import File
@@ -163,7 +164,7 @@ class FileTranslator:
             show_image(widen(self._generate(picture, 0, np.dtype(np.uint8), ids, latent), np.float32))
             for latent in (() if self._latents is None else self._latents)
         ]
-        self._write(strip_file, tf.io.encode_png(np.concatenate(pictures, axis=1)).numpy())
+        self._write(strip_file, encode_png(np.concatenate(pictures, axis=1)).numpy())
         self._write(animation_file, encode_animation(pictures))
 
     def _write_output(self, output_file: str, shown_file: str, generated: np.ndarray) -> None:

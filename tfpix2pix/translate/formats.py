@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 import tifffile
 from PIL import Image
 
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.files.encoding import encode_png
 from tfpix2pix.translate.options import SUFFIXES
 
 Picture = npt.NDArray[Any]  # [H, W, C]: uint8, uint16, or float32 in [-1, 1]
@@ -36,7 +36,7 @@ class Format(NamedTuple):
 
 
 def _encode_png(picture: Picture) -> bytes:
-    return tf.io.encode_png(picture).numpy()
+    return encode_png(picture).numpy()
 
 
 def _encode_by_pillow(picture: Picture, kind: str, **settings: Any) -> bytes:

@@ -11,6 +11,7 @@ from tfpix2pix.export.versions import model_folder
 from tfpix2pix.pipelines import catalogue, datasets
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.progress import warn
+from tfpix2pix.pipelines.files.encoding import encode_png
 from tfpix2pix.pipelines.labels.palettes import Palette, find_palette
 from tfpix2pix.pipelines.meaning import Meaning
 from tfpix2pix.pipelines.placing.dataset_folder import find_dataset_folder
@@ -213,4 +214,4 @@ def _encode(image: tf.Tensor, sheet: Sheet, task: Task) -> bytes:
         resized = tf.image.resize(image, sheet.size, "nearest")
     else:
         resized = tf.cast(tf.round(task.resize(image, sheet.size)), tf.uint8)
-    return tf.io.encode_png(resized).numpy()
+    return encode_png(resized).numpy()

@@ -11,6 +11,7 @@ from tfpix2pix.export.names import DEFAULT_SIGNATURE, LATENT, LATENT_VECTOR, SEE
 from tfpix2pix.networks.inference import sample_seed
 from tfpix2pix.networks.latent import attach_latent
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.files.encoding import encode_png
 from tfpix2pix.pipelines.files.headers_in_graph import has_too_many_scans, parse_header_in_graph
 from tfpix2pix.pipelines.files.image_headers import JPEG_SCAN, JPEG_START, MAX_JPEG_SCANS
 from tfpix2pix.pipelines.labels.label_files import decode_picture
@@ -155,7 +156,7 @@ class LocalPainter(_Painter):
             generated = self._generate(tf.stack([picture] * samples), seeds)
         except tf.errors.ResourceExhaustedError as error:
             raise BadPictureError("The image is too large for the memory there is.") from error
-        return [tf.io.encode_png(image).numpy() for image in to_uint8(generated)]
+        return [encode_png(image).numpy() for image in to_uint8(generated)]
 
     def _decode(self, contents: bytes, instances: bytes | None = None) -> tf.Tensor:
         try:
@@ -266,4 +267,4 @@ def _stack_seeds(noise_seed: int, samples: int) -> tf.Tensor:
 def _draw_picture(size: tuple[int, int], channels: int) -> bytes:
     """Returns a PNG file of random pixels. In a blank one, norms remove much of what the noise changes."""
     pixels = np.random.default_rng(0).integers(0, 256, (*size, channels), np.uint8)
-    return tf.io.encode_png(pixels).numpy()
+    return encode_png(pixels).numpy()
