@@ -157,7 +157,7 @@ def _multiply_shared(tiles: tf.Tensor, kernel: tf.Tensor, layer: Any) -> tf.Tens
         return _multiply(tiles, kernel)
     key = tf.compat.v1.get_default_graph(), id(layer)
     if key not in _SHARED.transforms:
-        _SHARED.transforms[key] = transform_kernel(kernel)
+        _SHARED.transforms[key] = _transform_after(tiles, kernel)
     return tf.matmul(tiles, _SHARED.transforms[key])
 
 
@@ -166,15 +166,19 @@ def _multiply(tiles: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Any]:
     """Returns the products of tiles [36, T, C] and a transformed kernel, [36, T, F]."""
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        # The transform waits for the gradient. Otherwise TensorFlow would merge it with that of the forward
-        # pass, and keep it in between.
-        with tf.control_dependencies([upstream]):
-            transformed = transform_kernel(tf.identity(kernel))
+        # Otherwise TensorFlow would merge it with that of the forward pass, and keep it in between.
+        transformed = _transform_after(upstream, kernel)
         of_transform = tf.matmul(tiles, upstream, transpose_a=True)
         of_tiles = tf.matmul(upstream, transformed, transpose_b=True)
         return of_tiles, _transpose_transform(of_transform, kernel.shape[0])
 
-    return tf.matmul(tiles, transform_kernel(kernel)), gradient
+    return tf.matmul(tiles, _transform_after(tiles, kernel)), gradient
+
+
+def _transform_after(tensor: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Returns the transform of a kernel, made when a tensor is there; those of all layers take gigabytes."""
+    with tf.control_dependencies([tensor]):
+        return transform_kernel(tf.identity(kernel))
 
 
 class _Cut(NamedTuple):
