@@ -200,8 +200,12 @@ def _processor() -> str:
 
 
 def write_json(path: str, content: Mapping[str, Any]) -> None:
-    """Writes a benchmark's numbers as JSON, with the command that measured them."""
-    command = ["python", "-m", f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]]
+    """Writes a benchmark's numbers as JSON, with the command that measured them, without absolute paths."""
+    given = (word.partition("=") for word in sys.argv[1:])
+    words = (
+        flag + sign + (Path(value).name if os.path.isabs(value) else value) for flag, sign, value in given
+    )
+    command = ["python", "-m", f"benchmarks.{Path(sys.argv[0]).stem}", *words]
     everything = {"command": shlex.join(command), **describe_machine(), **content}
     staging.write_file(Path(path), (json.dumps(everything, indent=2) + "\n").encode())
 
