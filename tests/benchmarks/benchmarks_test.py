@@ -127,7 +127,9 @@ def test_sizes_that_do_not_fit_a_method_are_refused(method, size):
 
 
 def test_numbers_are_written_with_their_command(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["/repo/benchmarks/networks.py", "--what=step", "--pytorch=/opt/a/python"])
+    monkeypatch.setattr(
+        sys, "argv", ["/repo/benchmarks/networks.py", "--what=step", "--pytorch=/opt/a/python"]
+    )
     measurement.write_json(str(tmp_path / "numbers.json"), {"gflop": 87})
     content = json.loads((tmp_path / "numbers.json").read_text())
     assert content["command"] == "python -m benchmarks.networks --what=step --pytorch=python"
