@@ -7,6 +7,7 @@ import functools
 import sys
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -72,25 +73,32 @@ def build_copy(precision: str, image_size: int, batch_size: int) -> Callable[[],
     return lambda: copy().numpy()
 
 
-def build_served_array(precision: str, image_size: int, batch_size: int) -> Callable[[], object]:
-    """Returns a function that calls a SavedModel with tensors."""
+def build_served_array(
+    precision: str, image_size: int, batch_size: int, requests: int = 1
+) -> Callable[[], object]:
+    """Returns a function that calls a SavedModel with tensors, so many requests at the same time."""
     request = {INPUT_IMAGE: random_batch(image_size, batch_size)["input_image"].numpy()}
-    return _serve(precision, image_size, FLOAT32, request)
+    return _serve(precision, image_size, FLOAT32, request, requests)
 
 
-def build_served_file(precision: str, image_size: int, batch_size: int) -> Callable[[], object]:
-    """Returns a function that calls a SavedModel with PNG files."""
+def build_served_file(
+    precision: str, image_size: int, batch_size: int, requests: int = 1
+) -> Callable[[], object]:
+    """Returns a function that calls a SavedModel with PNG files, so many requests at the same time."""
     batch = random_batch(image_size, batch_size)["input_image"]
     files = [tf.io.encode_png(to_uint8(image)).numpy() for image in batch]
-    return _serve(precision, image_size, DEFAULT_SIGNATURE, {IMAGE_BYTES: np.array(files, object)})
+    return _serve(precision, image_size, DEFAULT_SIGNATURE, {IMAGE_BYTES: np.array(files, object)}, requests)
 
 
-def _serve(precision: str, image_size: int, signature: str, request: dict) -> Callable[[], object]:
+def _serve(
+    precision: str, image_size: int, signature: str, request: dict, requests: int
+) -> Callable[[], object]:
     generator = unet_generator((image_size, image_size), dtype=precision)
     with tempfile.TemporaryDirectory() as folder:
         size = (image_size, image_size)
         servable = Servable(export_saved_model(generator, folder, verify=False, image_size=size))
-    return lambda: servable(signature, request)
+    pool = ThreadPoolExecutor(requests)
+    return lambda: list(pool.map(lambda _: servable(signature, request), range(requests)))
 
 
 BUILDERS: dict[str, Callable[..., Callable[[], object]]] = {
@@ -101,6 +109,10 @@ BUILDERS: dict[str, Callable[..., Callable[[], object]]] = {
     "copy": build_copy,
     "served_array": build_served_array,
     "served_file": build_served_file,
+    "served_array_4": functools.partial(build_served_array, requests=4),
+    "served_array_16": functools.partial(build_served_array, requests=16),
+    "served_file_4": functools.partial(build_served_file, requests=4),
+    "served_file_16": functools.partial(build_served_file, requests=16),
 }
 
 if __name__ == "__main__":
