@@ -31,7 +31,7 @@ from benchmarks.measurement import (
     take_turns,
     write_json,
 )
-from benchmarks.networks import MATMUL_SIDE, count_flops
+from benchmarks.networks import MATMUL_FLOPS, count_flops
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.progress import say
@@ -74,7 +74,7 @@ class Figure:
         ratio = results[self.against].seconds / result.seconds
         if self.against.startswith("limit"):
             what = self.contestant.split()[0]
-            ratio = ratio * count_flops(what, image_size) / (2 * MATMUL_SIDE**3)
+            ratio = ratio * count_flops(what, image_size) / MATMUL_FLOPS
         return summarise(1 / ratio if self.inverse else ratio)
 
 
@@ -248,7 +248,7 @@ def _facts(results: Mapping[str, Result]) -> dict[str, Any]:
     facts = describe_machine()
     for name, result in results.items():
         if name.startswith("limit"):
-            facts[f"{name}, GFLOP/s"] = round(2 * MATMUL_SIDE**3 / float(np.median(result.seconds)) / 1e9)
+            facts[f"{name}, GFLOP/s"] = round(MATMUL_FLOPS / float(np.median(result.seconds)) / 1e9)
         if "pytorch" in result.facts:
             facts["pytorch"] = result.facts["pytorch"]
     return facts

@@ -91,11 +91,11 @@ def test_ratios_are_taken_within_the_rounds():
         "PyTorch float32": Result(np.array([3.0, 6.0]), {"pytorch": "2.0", "peak_rss_mib": 7}),
         "limit float32": Result(np.array([0.5, 1.0]), {}),
     }
-    numbers = networks.summarise_network("ours float32", results, flops=2 * 2048**3)
+    numbers = networks.summarise_network("ours float32", results, flops=16 * 2 * 2048**3)
     assert numbers["ratio"]["PyTorch float32"] == {"median": 3, "low": 3, "high": 3}
     assert numbers["share_of_limit"] == {"median": 0.5, "low": 0.5, "high": 0.5}
     assert numbers["ms"]["median"] == 1500
-    peer = networks.summarise_network("PyTorch float32", results, flops=2 * 2048**3)
+    peer = networks.summarise_network("PyTorch float32", results, flops=16 * 2 * 2048**3)
     assert (peer["pytorch"], peer["peak_rss_mib"]) == ("2.0", 7)
 
 
@@ -151,12 +151,12 @@ def test_figures_of_results_by_hand():
     results = {
         "step float32": Result(np.array([2.0, 4.0, 6.0]), {"peak_rss_mib": 500}),
         "PyTorch step float32": Result(np.array([4.0, 8.0, 12.0]), {}),
-        "limit float32": Result(np.array([0.1, 0.2, 0.3]), {}),
+        "limit float32": Result(np.array([1.6, 3.2, 4.8]), {}),
     }
     found = {each.name: each.measure(results, 256) for each in figures.GROUPS["step"]}
     assert found["step, float32, against PyTorch float32"] == _spread(2, 2, 2)
     assert found["step, float32, peak memory, MiB"] == _spread(500, 500, 500)
-    # 86.94 GFLOP at the speed of 2 * 2048^3 operations in 0.1 s, of 2 s.
+    # 86.94 GFLOP at the speed of 16 * 2 * 2048^3 operations in 1.6 s, of 2 s.
     assert found["step, float32, against its limit"]["median"] == pytest.approx(0.2530, rel=1e-3)
     assert found["step, bfloat16, against PyTorch float32"] is None
     served = figures.Figure("served", "step float32", "PyTorch step float32", inverse=True)
