@@ -17,7 +17,7 @@ from tfpix2pix.networks import build
 from tfpix2pix.networks.inference import cast_kernels
 from tfpix2pix.networks.keras_versions import variable_path
 from tfpix2pix.pipelines.base.command_line import new_flags
-from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.homes import resolve
 
 SETTINGS = {"image_size": 32, "base_filters": 2, "receptive_field": 16}
@@ -115,6 +115,16 @@ def test_a_network_with_other_inputs_is_refused(monkeypatch):
     message = "`generator=pixel` must have the inputs input_image, noise_seed. Received: input_image, target"
     with pytest.raises(ValueError, match=message):
         build.build_generator(make_config(generator="pixel", image_size=32))
+
+
+def test_a_network_that_does_not_fit_into_memory_is_told_with_its_sizes():
+    def allocate(base_filters, latent_size):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    config = make_config(dataset="synthetic", base_filters=4, latent_size=10**9)
+    message = "too large for the memory.*Received: `base_filters=4`, `latent_size=1000000000`"
+    with pytest.raises(UserError, match=message):
+        build.build_generator(config, allocate)
 
 
 @pytest.mark.parametrize("upsampling", ["transposed", "nearest"])

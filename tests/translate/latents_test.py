@@ -96,9 +96,20 @@ def test_options_that_cannot_work_are_refused(settings, message):
         Options(**settings)
 
 
-def test_a_missing_picture_is_named(translator):
-    with pytest.raises(UsageError, match="noise seed or from a picture; nowhere.png is neither"):
-        find_latents(translator, Options(latent_from="nowhere.png"))
+@pytest.mark.parametrize("given", ["nowhere.png", "--7", "\N{SUPERSCRIPT TWO}", "1.5"])
+def test_what_is_neither_a_seed_nor_a_picture_is_named(translator, given):
+    with pytest.raises(UsageError, match=f"`latent_from` takes a noise seed, .*; {given} is neither"):
+        find_latents(translator, Options(latent_from=given))
+    with pytest.raises(UsageError, match=f"`interpolate` takes a noise seed, .*; {given} is neither"):
+        find_latents(translator, Options(interpolate=f"3:{given}:2"))
+
+
+def test_the_lower_32_bits_of_any_seed_count(translator):
+    for seed in (f"{2**100 + 7}", f"{7 - 2**80}", "+7"):
+        (latent,) = find_latents(translator, Options(latent_from=seed))
+        np.testing.assert_array_equal(latent, _draw(7))
+    image = np.zeros((8, 8, 3), np.uint8)
+    np.testing.assert_array_equal(translator(image, noise_seed=2**100 + 7), translator(image, noise_seed=7))
 
 
 def test_models_without_latent_vector_or_encoder_say_so(tmp_path):

@@ -250,7 +250,7 @@ class NetworkConfig(RunConfig):
     lambda_mode_seeking: float = option(
         0.0,
         "Multiply by this weight the loss that asks two samples of one input to differ. It takes "
-        "--latent_size; 1 is usual, together with a smaller --lambda_l1.",
+        "--latent_size; 0.3 is usual, together with a smaller --lambda_l1, such as 10.",
         group="objective",
         minimum=0,
         term="tfpix2pix.methods.losses:mode_seeking",

@@ -42,13 +42,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from tfpix2pix.config.choices import DISCRIMINATORS, DROPOUT_PLACES, GENERATORS
 from tfpix2pix.config.config import FIELDS, Config
 from tfpix2pix.config.options import text
 from tfpix2pix.networks.encoders import feature_encoder, latent_encoder
 from tfpix2pix.networks.layers import use_minimal_filtering
-from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.homes import resolve
 from tfpix2pix.pipelines.meaning import Palette
 from tfpix2pix.pipelines.tasks.registry import ONE_HOT
@@ -79,6 +80,8 @@ DISCRIMINATOR_SETTINGS = {
     "discriminator_layers": ("discriminator_layers",),
     "discriminator_filters": ("discriminator_filters", "base_filters"),
 }
+# Parameters that a network's number of weights grows with.
+_SIZES = ("base_filters", "latent_size", "instance_features")
 
 
 def build_generator(
@@ -93,6 +96,7 @@ def build_generator(
 
     Raises:
       UsageError: for a setting that this generator does not have.
+      UserError: when there is not enough memory for it.
       ValueError: when the builder breaks its contract.
     """
     drops = config.dropout != "none"
@@ -117,6 +121,7 @@ def build_discriminator(config: Config, palette: Palette | None = None) -> keras
 
     Raises:
       UsageError: for a setting that this discriminator does not have.
+      UserError: when there is not enough memory for it.
       ValueError: when the builder breaks its contract.
     """
     if config.objective == "l1":
@@ -189,7 +194,14 @@ def _call(
             raise UsageError(
                 f"`{setting}` has no effect on {network}; leave it out. Received: `{setting}={text(value)}`"
             )
-    return build(**{name: values[name] for name in named if name in values})
+    try:
+        return build(**{name: values[name] for name in named if name in values})
+    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+        sizes = ", ".join(f"`{name}={values[name]}`" for name in _SIZES if name in named and values[name])
+        raise UserError(
+            f"the network of {network} is too large for the memory there is; take smaller values of what "
+            f"decides its size. Received: {sizes}"
+        ) from error
 
 
 def _finish(network: str, model: keras.Model, expected: list[str], config: Config) -> keras.Model:

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpix2pix.networks.latent import with_latent
+from tfpix2pix.networks.latent_values import spread_latents
 from tfpix2pix.pipelines.files.value_warnings import LOOKED_AT, warn_of_values
 
 # Generator -> what `with_latent` made of it, which keeps what Keras compiled for `predict`.
@@ -42,14 +43,18 @@ class ImageModel(keras.Model):
           latent: z for all images, [size], or for each, [B, size], of a generator with a latent vector.
             None draws it from the noise seed.
           **kwargs: further arguments of `keras.Model.predict`.
+
+        Raises:
+          ValueError: for a `latent` of another shape, or of values that are not finite, or for a generator
+            without a latent vector.
         """
         self._check_once(x)
         if latent is None:
             return super().predict(x, *args, **kwargs)
         images, noise_seed = x if isinstance(x, list | tuple) else (x, np.zeros([len(x), 2], np.int32))
         network = _BY_LATENT.get(self) or _BY_LATENT.setdefault(self, with_latent(self))
-        latent = np.broadcast_to(np.asarray(latent, np.float32), [len(images), network.inputs[2].shape[-1]])
-        return network.predict([images, noise_seed, latent], *args, **kwargs)
+        latents = spread_latents(latent, len(images), network.inputs[-1].shape[-1])
+        return network.predict([images, noise_seed, latents], *args, **kwargs)
 
     def _check_once(self, images: Any) -> None:
         # Tensors of a graph have no values to look at.

@@ -1,5 +1,6 @@
 """A generator used alone: compiled for any size, its kernels in the precision they are multiplied in."""
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -72,7 +73,8 @@ def sample_seed(noise_seed: int, sample: int = 0) -> tf.Tensor:
       noise_seed: any integer; its lower 32 bits count.
       sample: the number of the sample, from 0.
     """
-    return tf.cast(tf.constant([noise_seed, sample], tf.int64), tf.int32)
+    # Python cuts off what 64 bits do not hold; TensorFlow would refuse it.
+    return tf.cast(tf.constant([operator.index(noise_seed) & 0xFFFFFFFF, sample], tf.int64), tf.int32)
 
 
 # Filters that resize images overshoot [-1, 1] by less than this. Larger values are in another range.

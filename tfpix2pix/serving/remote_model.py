@@ -17,6 +17,7 @@ from tfpix2pix.export.names import (
     SEEDED,
     WITH_INSTANCES,
 )
+from tfpix2pix.networks.latent_values import spread_latents
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.serving.arguments import prepare_inputs
 from tfpix2pix.serving.schemes import open_transport
@@ -183,7 +184,8 @@ class RemoteModel:
           Contents of PNG files, in the order of `images`.
 
         Raises:
-          UsageError: when the model has no such signature, or the signature does not take files.
+          UsageError: when the model has no such signature, the signature does not take files, or `latent` has
+            another shape or values that are not finite.
           ServingError: when the server refuses, fails, cannot be reached, or answers with what are not as
             many whole PNG files.
         """
@@ -197,8 +199,8 @@ class RemoteModel:
         if instances is not None:
             more[INSTANCE_BYTES] = np.array(instances, object)
         if latent is not None:
-            vectors = np.asarray(latent, np.float32)
-            more[LATENT_VECTOR] = np.broadcast_to(vectors, (len(images), vectors.shape[-1]))
+            size = (found.inputs[LATENT_VECTOR].shape or (0,))[-1]
+            more[LATENT_VECTOR] = spread_latents(latent, len(images), size or np.atleast_1d(latent).shape[-1])
         files = [name for name, spec in found.inputs.items() if spec.dtype == STRING and name not in more]
         pictures = [name for name, spec in found.outputs.items() if spec.dtype == STRING]
         seeds = [name for name in found.inputs if name not in (*files, *more)]

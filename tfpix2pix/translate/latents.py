@@ -1,5 +1,6 @@
 """The latent vectors that pictures are translated with: encoded from a picture, or between two ends."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,19 +41,22 @@ def find_latents(translator: Translator, options: Options) -> Latents | None:
             "one with `method=bicyclegan`, or with `latent_size=8`"
         )
     if options.latent_from:
-        return _find_end(translator, options.latent_from)[None]
+        return _find_end(translator, options.latent_from, "latent_from")[None]
     first, last, count = options.ends
-    ends = [_find_end(translator, end) for end in (first, last)]
+    ends = [_find_end(translator, end, "interpolate") for end in (first, last)]
     shares = np.linspace(0, 1, count, dtype=np.float32)[:, None]
     return (1 - shares) * ends[0] + shares * ends[1]
 
 
-def _find_end(translator: Translator, end: str) -> np.ndarray:
-    """Returns the latent vector of a noise seed, or of the picture in a file."""
-    if end.lstrip("-").isdigit():
+def _find_end(translator: Translator, end: str, name: str) -> np.ndarray:
+    """Returns the latent vector of what the option `name` gives: a noise seed, or the file of a picture."""
+    if re.fullmatch(r"[+-]?[0-9]+", end):
         return draw_normal(sample_seed(int(end))[None], translator.latent_size, STREAM)[0].numpy()
     if not Path(end).is_file():
-        raise UsageError(f"a latent vector comes from a noise seed or from a picture; {end} is neither")
+        raise UsageError(
+            f"`{name}` takes a noise seed, which is a whole number, or the file of a picture; "
+            f"{end} is neither"
+        )
     return encode_latent(translator, load_image(Path(end), translator.task.picture_channels[1]))
 
 

@@ -20,6 +20,7 @@ from tfpix2pix.networks.inference import (
     sample_seed,
 )
 from tfpix2pix.networks.latent import attach_latent, find_latent, hold_latent
+from tfpix2pix.networks.latent_values import spread_latents
 from tfpix2pix.networks.scale import (
     INPUT,
     NATIVE,
@@ -210,30 +211,26 @@ class Translator:
           `images`; with `output_size=trained`, those of `scale.image_size`.
 
         Raises:
-          ValueError: when `images` have another shape, type or range, or `latent` another shape.
+          ValueError: when `images` have another shape, type or range, or `latent` another shape
+            or values that are not finite.
         """
         channels = self.task.picture_channels[0]
         images = self._colour_ids(np.asarray(images))
         ids = None if instance_ids is None else self._check_instances(np.asarray(instance_ids), images)
-        latents = None if latent is None else self._check_latent(latent)
+        latents = None if latent is None else self._check_latent(latent, images)
 
         def generate(pictures: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
             if latents is not None:
-                seeds = attach_latent(seeds, tf.broadcast_to(latents, [len(seeds), self.latent_size]))
+                seeds = attach_latent(seeds, latents)
             return self.generate_pictures(self.task.add_instances(pictures, ids), seeds)
 
         return _translate(generate, channels, images, noise_seed, sample, dtype)
 
-    def _check_latent(self, latent: npt.ArrayLike) -> np.ndarray:
-        values = np.asarray(latent, np.float32)
+    def _check_latent(self, latent: npt.ArrayLike, images: np.ndarray) -> np.ndarray:
+        """Returns the latent vector of each image, float32 [B, latent_size]."""
         if not self.latent_size:
             raise ValueError(f"{self.title} has no latent vector, so `latent` has no effect on it")
-        if values.ndim not in (1, 2) or values.shape[-1] != self.latent_size:
-            raise ValueError(
-                f"`latent` must be [{self.latent_size}] or [B, {self.latent_size}]. "
-                f"Received: shape {values.shape}"
-            )
-        return values
+        return spread_latents(latent, len(images) if images.ndim == 4 else 1, self.latent_size)
 
     def _check_instances(self, ids: np.ndarray, images: np.ndarray) -> tf.Tensor:
         """Returns ids as the network takes them, float32 [B, H, W, 1]."""
