@@ -14,7 +14,10 @@ from tfpix2pix.config.config import make_config
 from tfpix2pix.networks.inference import sample_seed
 from tfpix2pix.networks.latent import draw_normal
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.files.image_files import BadImageError
 from tfpix2pix.run.generator import load_encoder
+from tfpix2pix.translate.files import FileTranslator
+from tfpix2pix.translate.image_inputs import find_files
 from tfpix2pix.translate.latents import encode_latent, find_latents
 from tfpix2pix.translate.options import Options
 from tfpix2pix.translate.translator import Translator
@@ -82,11 +85,25 @@ def test_the_command_writes_a_strip_and_an_animation(workdir, translator, tmp_pa
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "one" / "in.png")), frames[0])
 
 
+def test_a_picture_that_no_animation_holds_is_named_and_leaves_no_strip(translator, tmp_path):
+    picture = tmp_path / "in" / "wide.png"
+    picture.parent.mkdir()
+    Image.fromarray(np.zeros((2, 16384, 3), np.uint8)).save(picture)
+    files = find_files(str(picture), tmp_path / "out", lambda file: [])
+    translate_file = FileTranslator(translator, tmp_path / "out", Options(interpolate="3:8:2"), 1)
+    with pytest.raises(
+        BadImageError, match=r"wide.webp cannot be written: .* at most 16383 px. Received: 16384x2"
+    ):
+        translate_file(files[0])
+    assert not list((tmp_path / "out").glob("*.*"))
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"interpolate": "3:8"}, "`interpolate` is A:B:N.*Received: 3:8"),
         ({"interpolate": "3:8:1"}, "number of outputs, at least 2"),
+        ({"interpolate": "3:8:1001"}, "at most 1000, such as 3:7:12. Received: 3:8:1001"),
         ({"interpolate": "3:8:4", "latent_from": "3"}, "exclude each other"),
         ({"latent_from": "3", "samples_per_image": 2}, "`samples_per_image` must be 1"),
     ],

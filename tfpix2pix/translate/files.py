@@ -2,7 +2,7 @@
 
 import dataclasses
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -164,19 +164,25 @@ class FileTranslator:
             show_image(widen(self._generate(picture, 0, np.dtype(np.uint8), ids, latent), np.float32))
             for latent in (() if self._latents is None else self._latents)
         ]
-        self._write(strip_file, encode_png(np.concatenate(pictures, axis=1)).numpy())
-        self._write(animation_file, encode_animation(pictures))
+        # Both are encoded before one is written.
+        strip = self._encode(strip_file, lambda: encode_png(np.concatenate(pictures, axis=1)).numpy())
+        animation = self._encode(animation_file, lambda: encode_animation(pictures))
+        self._write(strip_file, strip)
+        self._write(animation_file, animation)
 
     def _write_output(self, output_file: str, shown_file: str, generated: np.ndarray) -> None:
-        try:
-            contents = find_format(output_file).encode(generated)
-        except ValueError as error:  # WebP files have sides of at most 16383 px, JPEG files of 65535
-            path = self._output.folder / output_file
-            raise BadImageError(f"{path} cannot be written: {error}") from error
-        self._write(output_file, contents)
+        self._write(
+            output_file, self._encode(output_file, lambda: find_format(output_file).encode(generated))
+        )
         if shown_file != output_file:
             write_png = find_format(shown_file).encode
             self._write(shown_file, write_png(show_image(widen(generated, np.float32))))
+
+    def _encode(self, name: str, encode: Callable[[], bytes]) -> bytes:
+        try:
+            return encode()
+        except ValueError as error:  # WebP files have sides of at most 16383 px, JPEG files of 65535
+            raise BadImageError(f"{self._output.folder / name} cannot be written: {error}") from error
 
     def _write(self, name: str, contents: bytes) -> None:
         try:

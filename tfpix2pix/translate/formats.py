@@ -17,6 +17,7 @@ from tfpix2pix.translate.options import SUFFIXES
 Picture = npt.NDArray[Any]  # [H, W, C]: uint8, uint16, or float32 in [-1, 1]
 
 _JPEG_QUALITY = 95
+_WEBP_SIDE = 16383
 
 
 class Format(NamedTuple):
@@ -130,8 +131,14 @@ def encode_animation(pictures: Sequence[Picture], frame_msec: int = 100) -> byte
     Args:
       pictures: uint8 [H, W, 3], all of one size, at least 2.
       frame_msec: how long each is shown, in ms.
+
+    Raises:
+      ValueError: for pictures that a WebP file cannot hold.
     """
     first, *others = [Image.fromarray(np.asarray(each)) for each in [*pictures, *pictures[-2:0:-1]]]
+    if max(first.size) > _WEBP_SIDE:  # of which Pillow says a number alone where there are frames
+        received = f"{first.width}x{first.height}"
+        raise ValueError(f"a WebP file has sides of at most {_WEBP_SIDE} px. Received: {received} px")
     contents = io.BytesIO()
     first.save(contents, "WebP", save_all=True, append_images=others, duration=frame_msec, loop=0, quality=90)
     return contents.getvalue()

@@ -13,6 +13,8 @@ HOLES = ("center",)
 # The kinds of files that outputs can be written as, and their suffixes.
 SUFFIXES = {"png": ".png", "jpeg": ".jpg", "tiff": ".tif", "webp": ".webp", "npy": ".npy"}
 FORMATS = tuple(SUFFIXES)
+# The strip and the animation of an interpolation hold so many outputs, all of which are in memory at once.
+MOST_BETWEEN = 1000
 Item = TypeVar("Item")
 
 
@@ -86,10 +88,11 @@ class Options:
     def ends(self) -> tuple[str, str, int]:
         """The parts A, B and N of `interpolate`."""
         found = re.fullmatch(r"(.+):([^:]+):(\d+)", self.interpolate or "")
-        if not found or int(found[3]) < 2:
+        if not found or not 2 <= int(found[3]) <= MOST_BETWEEN:
             raise UsageError(
                 "`interpolate` is A:B:N, where A and B are noise seeds or files of pictures, and N is the "
-                f"number of outputs, at least 2, such as 3:7:12. Received: {self.interpolate}"
+                f"number of outputs, at least 2 and at most {MOST_BETWEEN}, such as 3:7:12. "
+                f"Received: {self.interpolate}"
             )
         return found[1], found[2], int(found[3])
 
