@@ -48,7 +48,8 @@ class Options:
       shard: `i/n`: of every n files the i-th is translated, from `1/n` to `n/n`.
 
     Raises:
-      UsageError: for a shard or an interpolation that is not one, or for options that exclude each other.
+      UsageError: for a shard or an interpolation that is not one, for an empty name, or for options that
+        exclude each other.
     """
 
     noise_seed: int = 0
@@ -74,6 +75,9 @@ class Options:
                 f"Received: {self.shard}"
             )
 
+        for name in ("latent_from", "interpolate", "instances", "feature_from"):
+            if getattr(self, name) == "":  # as from a variable of a shell that is not set
+                raise UsageError(f"`{name}` is empty; give it a value, or leave it out")
         if self.interpolate:
             _ = self.ends  # which raises
         for name in ("latent_from", "interpolate"):
