@@ -68,7 +68,8 @@ def test_a_translator_takes_a_latent_vector(generator, exported):
     pair = translator(np.stack([pixels] * 2), latent=LATENTS, dtype=np.float32)
     np.testing.assert_allclose(pair[0], translated, atol=1e-5)
     assert np.abs(pair[0] - pair[1]).mean() > 0.01
-    with pytest.raises(ValueError, match=r"`latent` must be \[4\], .* Received: shape \[3\]"):
+    expected = r"`latent` must be \[4\], for all images, or \[1, 4\], for each\. Received: shape \[3\]"
+    with pytest.raises(ValueError, match=expected):
         translator(pixels, latent=[1, 2, 3])
 
 
