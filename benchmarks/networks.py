@@ -33,8 +33,7 @@ from tfpix2pix.pipelines.base.progress import say
 
 PRECISIONS = ("float32", "mixed_bfloat16")
 DEFAULT_SIZES = {"pix2pix": "256", "pix2pixhd": "256x512"}
-# These are the sizes of the limits in ours.py. One product alone would measure how long a processor takes to
-# reach its speed.
+# The sizes of the limits. One product alone would measure how long a processor takes to reach its speed.
 MATMUL_SIDE, MATMUL_COUNT = 2048, 16
 COPY_MIB = 256
 MATMUL_FLOPS = MATMUL_COUNT * 2 * MATMUL_SIDE**3

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.contestant import answer
+from benchmarks.networks import COPY_MIB, MATMUL_COUNT, MATMUL_SIDE
 from tfpix2pix.export.names import DEFAULT_SIGNATURE, FLOAT32, IMAGE_BYTES, INPUT_IMAGE
 from tfpix2pix.export.saved_model import export_saved_model
 from tfpix2pix.export.servable import Servable
@@ -23,9 +24,6 @@ from tfpix2pix.networks.generators import unet_generator
 from tfpix2pix.networks.inference import cast_kernels
 from tfpix2pix.networks.layers import use_minimal_filtering
 from tfpix2pix.pipelines.tasks.transforms import to_uint8
-
-MATMUL_SIDE, MATMUL_COUNT = 2048, 16
-COPY_MIB = 256
 
 
 def random_batch(image_size: int, batch_size: int) -> dict[str, tf.Tensor]:
