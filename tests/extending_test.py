@@ -1,5 +1,6 @@
 """The recipes of docs/extending.md, each run as a script in an empty folder."""
 
+import dataclasses
 import json
 import re
 import runpy
@@ -12,6 +13,8 @@ import pytest
 from tests.helpers import runs
 from tfpix2pix.config import choices
 from tfpix2pix.networks.keras_versions import IS_KERAS_3
+from tfpix2pix.pipelines import catalogue
+from tfpix2pix.pipelines.catalogue import CATALOGUE
 from tfpix2pix.pipelines.tasks import registry as tasks
 from tfpix2pix.run import checkpoints
 from tfpix2pix.run.callbacks import Moment
@@ -22,9 +25,11 @@ RECIPES = dict(re.findall(r"^## (.+?)$.*?^```python\n(.*?)^```", PAGE, re.DOTALL
 
 @pytest.fixture
 def run_recipe(tmp_path, monkeypatch):
-    """Runs a recipe in an empty folder; the tables are afterwards what they were."""
+    """Runs a recipe in an empty folder, with few generated pairs; the tables are afterwards as before."""
     tables = [choices.GENERATORS, choices.DISCRIMINATORS, choices.METHODS, choices.METRICS, tasks.TASKS]
     copies = [dict(table) for table in tables]
+    few = dataclasses.replace(CATALOGUE["synthetic"], counts={"train": 6, "val": 2, "test": 2})
+    monkeypatch.setattr(catalogue, "CATALOGUE", {**CATALOGUE, "synthetic": few})
     monkeypatch.chdir(tmp_path)
 
     def run(title: str) -> Path:
