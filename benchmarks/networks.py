@@ -91,7 +91,8 @@ def main(argv: Sequence[str]) -> None:
         name: summarise_network(name, results, flops) for name in results if not name.startswith("limit")
     }
     peers = [name for name in numbers if name.startswith("PyTorch")]
-    header = ["contestant", "ms", *(f"against {peer}" for peer in peers), "of the limit", "peak memory, MiB"]
+    memory = ["peak memory, MiB", "without files"]
+    header = ["contestant", "ms", *(f"against {peer}" for peer in peers), "of the limit", *memory]
     show_table(header, [_row(name, each, peers) for name, each in numbers.items()])
     limits = {
         precision: summarise(MATMUL_FLOPS / results[f"limit {precision}"].seconds / 1e9)
@@ -230,6 +231,7 @@ def _row(name: str, numbers: Mapping[str, Any], peers: list[str]) -> list[str]:
         *(f"{ratio['median']:.2f}x ({ratio['low']:.2f}-{ratio['high']:.2f})" for ratio in ratios),
         f"{share['median']:.0%}",
         f"{numbers['peak_rss_mib']:.0f}",
+        f"{numbers['peak_own_mib']:.0f}" if "peak_own_mib" in numbers else "",
     ]
 
 

@@ -30,7 +30,10 @@ def test_contestants_take_turns_and_say_what_they_are():
     assert results["short"].seconds.shape == (3,) and results["short"].facts["colour"] == "red"
     # Sleep is never shorter than asked for; how much longer is up to the machine.
     assert results["short"].seconds.min() >= 0.01 and results["long"].seconds.min() >= 0.05
-    assert results["long"].facts["peak_rss_mib"] > 1
+    memory = results["long"].facts
+    assert memory["peak_rss_mib"] > 1
+    if sys.platform == "linux":
+        assert 0 < memory["peak_own_mib"] < memory["peak_rss_mib"]  # Python itself is a file.
 
 
 def test_contestant_that_ends_early_is_named_and_heard(capfd):
@@ -150,15 +153,17 @@ def _spread(median: float, low: float, high: float) -> dict[str, float]:
 def test_figures_of_results_by_hand():
     results = {
         "step float32": Result(np.array([2.0, 4.0, 6.0]), {"peak_rss_mib": 500}),
+        "step mixed_bfloat16": Result(np.array([2.0]), {"peak_rss_mib": 300, "peak_own_mib": 200}),
         "PyTorch step float32": Result(np.array([4.0, 8.0, 12.0]), {}),
         "limit float32": Result(np.array([1.6, 3.2, 4.8]), {}),
     }
     found = {each.name: each.measure(results, 256) for each in figures.GROUPS["step"]}
     assert found["step, float32, against PyTorch float32"] == _spread(2, 2, 2)
     assert found["step, float32, peak memory, MiB"] == _spread(500, 500, 500)
+    assert found["step, bfloat16, the same without files, MiB"] == _spread(200, 200, 200)
     # 86.94 GFLOP at the speed of 16 * 2 * 2048^3 operations in 1.6 s, of 2 s.
     assert found["step, float32, against its limit"]["median"] == pytest.approx(0.2530, rel=1e-3)
-    assert found["step, bfloat16, against PyTorch float32"] is None
+    assert found["step, bfloat16, against PyTorch bfloat16"] is None
     served = figures.Figure("served", "step float32", "PyTorch step float32", inverse=True)
     assert served.measure(results, 256) == _spread(0.5, 0.5, 0.5)
 
