@@ -1,13 +1,14 @@
 """Scores the checkpoints of runs: how good the generated photos are, and after how many steps.
 
-    python -m benchmarks.quality --segmenter=runs/fcn --models=runs/a,runs/b [--split=val] [--json=FILE]
+    python -m benchmarks.quality --segmenter=runs/fcn --models=runs/a,runs/b [--weights=ema] [--json=FILE]
 
 All runs are of one dataset with label maps. The columns are the FCN-scores; the KID of the features that the
 segmentation network has before its scores (`fc7`, averaged over the image), which can only be compared within
 one network, while published KIDs are of InceptionV3; the L1 distance; and, as `benchmarks.spectrum` measures
 them, the fine detail as a share of that of the targets, and the share of the power that has a period of 2 px
 along rows or columns, where transposed convolutions leave their grid. Runs that keep an average of their
-weights are scored twice. The pictures are in `quality/` in the folder of each run.
+weights are scored with both, unless `--weights` names one. The pictures are in `quality/` in the folder of
+each run.
 """
 
 from collections.abc import Sequence
@@ -102,6 +103,8 @@ def main(argv: Sequence[str]) -> None:
     """Scores all checkpoints and prints a table."""
     flag_values = command_line.new_flags()
     flags.DEFINE_list("models", [], "Score these runs, separated by commas.", flag_values=flag_values)
+    text = "Score these weights, where a run keeps an average of them too."
+    flags.DEFINE_list("weights", ["raw", "ema"], text, flag_values=flag_values)
     for name, default, text in (
         ("segmenter", None, "Score with this run of python -m tfpix2pix.metrics.fcn."),
         ("split", "val", "Score this split."),
@@ -111,6 +114,8 @@ def main(argv: Sequence[str]) -> None:
     command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
     if not flag_values.models or not flag_values.segmenter:
         raise UsageError("--models and --segmenter are needed (--help lists the flags)")
+    if not flag_values.weights or not {"raw", "ema"}.issuperset(flag_values.weights):
+        raise UsageError(f"--weights takes raw, ema or both. Received: {','.join(flag_values.weights)}")
     command_line.import_tensorflow()
     from tfpix2pix.metrics.fcn.segmenter import load_segmenter
     from tfpix2pix.run import checkpoints
@@ -119,7 +124,7 @@ def main(argv: Sequence[str]) -> None:
     segmenter = load_segmenter(flag_values.segmenter)
     rows, numbers = [], []
     for model in map(Path, flag_values.models):
-        kinds = ("raw", "ema") if read_config(model).ema_decay else ("raw",)
+        kinds = flag_values.weights if read_config(model).ema_decay else ("raw",)
         for step, weights in [(step, each) for step in checkpoints.list_steps(model) for each in kinds]:
             scores, truths = score(model, step, weights, flag_values.split, segmenter)
             rows.append([str(model), str(step), weights, *(f"{scores[name]:.4f}" for name in COLUMNS)])

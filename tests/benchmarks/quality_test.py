@@ -11,6 +11,7 @@ from tests.helpers.tiny_run import write_run
 from tfpix2pix.metrics.fcn.network import fcn8s
 from tfpix2pix.metrics.fcn.segmenter import KerasSegmenter
 from tfpix2pix.metrics.registry import Examples, Tools
+from tfpix2pix.pipelines.base.errors import UsageError
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), np.uint8)
 
@@ -45,3 +46,5 @@ def test_the_command_scores_each_checkpoint(tmp_path, capsys, monkeypatch):
     content = json.loads((tmp_path / "scores.json").read_text())
     assert [entry["step"] for entry in content["scores"]] == [1, 2]
     assert content["targets"]["fine_detail"] == 1 and 0 < content["scores"][0]["l1"] < 2
+    with pytest.raises(UsageError, match="--weights takes raw, ema or both. Received: ema,mean"):
+        quality.main(["quality", *flags, "--weights=ema,mean"])
