@@ -13,6 +13,7 @@ import tifffile
 from PIL import Image
 
 from tests.helpers import runs
+from tests.helpers.tiny_run import write_run
 from tfpix2pix.config.config import Config
 from tfpix2pix.evaluate.evaluation import evaluate_model
 from tfpix2pix.export.meanings import find_meaning
@@ -22,6 +23,7 @@ from tfpix2pix.networks.inference import sample_seed
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning, Side
 from tfpix2pix.pipelines.tasks.transforms import to_uint16
+from tfpix2pix.run import splits
 from tfpix2pix.run.folder import read_config
 from tfpix2pix.run.generator import load_generator
 from tfpix2pix.train.training import train_and_evaluate
@@ -76,6 +78,11 @@ def train(data_dir: Path, workdir: Path, **settings) -> Path:
     """Trains without a discriminator, which would take twice as long to build."""
     train_and_evaluate(config_of(data_dir, **settings), workdir)
     return workdir
+
+
+def write_untrained(data_dir: Path, workdir: Path, **settings) -> Path:
+    config = config_of(data_dir, **settings)
+    return write_run(workdir, config, splits.open_split(config, "train"))
 
 
 def translate(**settings) -> None:
@@ -184,7 +191,7 @@ def test_evaluate_reads_ids_as_the_training_did(run, tmp_path):
 @pytest.mark.parametrize("names", [("labels", "images"), ("input", "target")])
 def test_label_accuracy_is_a_number_for_ids_as_targets(tmp_path, names):
     data_dir = write_dataset(tmp_path / "data", in_colours=False, names=names)
-    workdir = train(data_dir, tmp_path / "run", direction="BtoA")
+    workdir = write_untrained(data_dir, tmp_path / "run", direction="BtoA")
     evaluation = evaluate_model(workdir, tmp_path / "eval", metrics=["label_accuracy"], gallery_size=0)
     scores = evaluation.results["label_accuracy"].scores
     assert scores and all(0 <= score <= 1 for score in scores.values())
@@ -261,7 +268,7 @@ def read_output(file: Path) -> np.ndarray:
 )
 def test_outputs_are_of_the_kind_of_the_targets(tmp_path, suffix, dtype):
     data_dir = write_targets(tmp_path / "data", suffix, dtype)
-    workdir = train(data_dir, tmp_path / "run", output_channels=1)
+    workdir = write_untrained(data_dir, tmp_path / "run", output_channels=1)
     photo = np.random.default_rng(1).integers(0, 256, (32, 32, 3), np.uint8)
     (tmp_path / "a.png").write_bytes(encode(photo))
     expected = Translator(workdir)(photo, dtype=np.float32)
@@ -275,9 +282,8 @@ def test_outputs_are_of_the_kind_of_the_targets(tmp_path, suffix, dtype):
 
 
 def test_a_saved_model_answers_with_the_depth_of_the_targets(tmp_path):
-    generator = load_generator(
-        train(write_targets(tmp_path / "data", ".png", np.uint16), tmp_path / "run", output_channels=1)
-    )[0]
+    data_dir = write_targets(tmp_path / "data", ".png", np.uint16)
+    generator = load_generator(train(data_dir, tmp_path / "run", output_channels=1))[0]
     photo = np.random.default_rng(1).integers(0, 256, (32, 32, 3), np.uint8)
     deep, flat = encode_rgb16(photo), encode(photo)
     for dtype, bits in (("uint16", 16), ("float32", 16), ("uint8", 8)):
