@@ -122,7 +122,8 @@ def test_random_noise_is_drawn_anew_for_each_image_and_in_each_process(generator
             assert np.abs(one - other).max() > 0.01
     seeds = np.full((2, 2), 9, np.int32)
     seeded = servable("float32_seeded", {"input_image": images, "noise_seed": seeds})["generated_image"]
-    np.testing.assert_array_equal(seeded[0], seeded[1])
+    # Some processors add up the rows of a batch in different orders.
+    np.testing.assert_allclose(seeded[0], seeded[1], atol=1e-5)
 
 
 def test_without_noise_nothing_is_dropped(generator, tmp_path):
