@@ -28,6 +28,30 @@ def test_given_values_win_over_the_recipe_and_the_recipe_over_the_defaults():
     assert (given.epochs, given.mirror, given.direction, given.batch_size) == (3, True, "BtoA", 4)
 
 
+def test_a_preset_wins_over_the_defaults_and_given_values_win_over_it(tmp_path):
+    def settle(**given) -> tuple[float, float, str]:
+        config = make_config(preset="fast", **given)
+        return config.ema_decay, config.lambda_feature_matching, config.input_encoding
+
+    of_labels, of_photos = (0.999, 10, "one_hot"), (0.999, 10, "picture")
+    given = {"ema_decay": 0.9, "lambda_feature_matching": 2, "input_encoding": "picture"}
+    assert settle(dataset="facades") == of_labels
+    assert settle(dataset="facades", **given) == tuple(given.values())
+    # Photos have no classes; neither have label maps without a palette.
+    assert settle(dataset="facades", direction="AtoB") == settle(dataset="maps") == of_photos
+    for data_dir in (tmp_path, tmp_path / "mine"):
+        assert settle(dataset="mine", data_dir=str(data_dir)) == of_photos
+    (tmp_path / "palette.json").write_text("{}")
+    assert settle(dataset="mine", data_dir=str(tmp_path)) == of_labels
+    assert settle(pairs=str(tmp_path / "pairs.csv")) == of_labels
+    assert settle(dataset="mine", data_dir=str(tmp_path), input_channels=1) == of_photos
+    assert settle(dataset="facades", task="colorize") == of_photos
+    assert make_config(dataset="facades", preset="recipe") == make_config(dataset="facades")
+    for method in ("pix2pixhd", "bicyclegan"):
+        with pytest.raises(UsageError, match=f"`preset=fast` is for `method=pix2pix`.*`method={method}`"):
+            settle(dataset="facades", method=method)
+
+
 def test_a_set_that_is_not_in_the_catalogue_gets_the_facades_recipe():
     config = make_config(dataset="my_name")
     assert (config.direction, config.epochs, config.batch_size, config.jitter) == ("AtoB", 200, 1, True)

@@ -100,6 +100,7 @@ def test_the_settings_of_a_run_are_for_another_run(tmp_path, monkeypatch):
             {"resize": "none"},
             {"image_size": [64, 64], "resize": "none"},
         ),
+        ({"preset": "recipe", "ema_decay": 0.0}, {"preset": "fast"}, {"preset": "fast"}),
         ({"task": "pairs", "direction": "BtoA"}, {"task": "edges"}, {"task": "edges"}),
         ({"task": "pairs", "direction": "BtoA"}, {"task": "pairs"}, {"task": "pairs", "direction": "BtoA"}),
     ],

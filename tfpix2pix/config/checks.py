@@ -58,6 +58,10 @@ def parse_step_range(value: str) -> tuple[int, int] | None:
 
 
 def _check_networks(config: "Config") -> None:
+    if config.preset != list_fields(config)["preset"].default and config.method != "pix2pix":
+        raise UsageError(
+            f"`preset={config.preset}` is for `method=pix2pix`. Received: `method={config.method}`"
+        )
     has_discriminator = config.objective != "l1"
     least_size = LEAST_SIZES.get(config.receptive_field, LEAST_SIZE) if has_discriminator else LEAST_SIZE
     if min(config.image_size) < least_size:

@@ -56,6 +56,12 @@ METHOD_RECIPES: dict[str, dict[str, Any]] = {
     },
 }
 
+# Preset -> the settings that hold where they are not given; docs/results.md measured what they gain.
+PRESETS: dict[str, dict[str, Any]] = {
+    "recipe": {},
+    "fast": {"ema_decay": 0.999, "input_encoding": "one_hot", "lambda_feature_matching": 10.0},
+}
+
 # Name -> the function that builds the metric; `tfpix2pix/metrics/registry.py` says what a metric is.
 METRICS: dict[str, Home] = {
     "l1": "tfpix2pix.metrics.image_quality:l1",

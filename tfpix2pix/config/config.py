@@ -14,7 +14,7 @@ from absl import flags
 
 from tfpix2pix.config import options
 from tfpix2pix.config.checks import parse_step_range
-from tfpix2pix.config.choices import DISCRIMINATORS, GENERATORS, METHOD_RECIPES, OBJECTIVES
+from tfpix2pix.config.choices import DISCRIMINATORS, GENERATORS, METHOD_RECIPES, OBJECTIVES, PRESETS
 from tfpix2pix.config.fields import FIELDS, Config
 from tfpix2pix.config.options import parse_size
 from tfpix2pix.config.run_config import RunConfig, read_given, read_json, with_load_size
@@ -103,7 +103,9 @@ def make_config(**given: Any) -> Config:
         values["dataset"] = catalogue.name_folder(Path(values["data_dir"]))
     if values.get("resize") == "none" and "load_size" in values:
         raise UsageError("`load_size` has no effect with `resize=none`; drop one of the two")
-    recipe = {**_recipe_settings(values), **METHOD_RECIPES.get(values.get("method", ""), {})}
+    recipe = _recipe_settings(values)
+    recipe |= _preset_settings({**recipe, **values})
+    recipe |= METHOD_RECIPES.get(values.get("method", ""), {})
     if values.get("vgg19_weights"):
         recipe["lambda_vgg"] = LAMBDA_VGG
     return Config(**with_load_size(Config, {**recipe, **values}))
@@ -125,6 +127,26 @@ def _recipe_settings(given: Mapping[str, Any]) -> dict[str, Any]:
         "jitter": spec.recipe.jitter or "load_size" in given,
         "mirror": spec.recipe.mirror,
     }
+
+
+def _preset_settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the settings of a preset, of which an encoding of classes needs label maps of known ones."""
+    settings = PRESETS.get(values.get("preset", FIELDS["preset"].default), {})
+    spec = catalogue.find_dataset(values.get("dataset", FIELDS["dataset"].default))
+    places = _list_places(values, spec.name)
+    in_folder = any((place / catalogue.PALETTE_FILE).is_file() for place in places)
+    from_labels = values["direction"] == spec.direction if spec.palette else in_folder
+    if values["task"] == "pairs" and values["input_channels"] == 3 and from_labels:
+        return dict(settings)
+    return {name: value for name, value in settings.items() if name != "input_encoding"}
+
+
+def _list_places(values: Mapping[str, Any], name: str) -> list[Path]:
+    """Returns the folders in which a palette of a dataset may be."""
+    if values.get("pairs"):
+        return [Path(values["pairs"]).parent]
+    data_dir = Path(values.get("data_dir", FIELDS["data_dir"].default))
+    return [data_dir / name, data_dir]
 
 
 def define_flags(

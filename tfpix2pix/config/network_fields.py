@@ -12,6 +12,7 @@ from tfpix2pix.config.choices import (
     METHODS,
     NORMALIZATIONS,
     OBJECTIVES,
+    PRESETS,
     RECEPTIVE_FIELDS,
     UPSAMPLINGS,
 )
@@ -213,6 +214,15 @@ class NetworkConfig(RunConfig):
         "Multiply the L1 loss by this weight.",
         group="objective",
         minimum=0,
+    )
+    preset: str = option(
+        "recipe",
+        "Take what is not given from the recipe, or from what comes to the recipe's scores in less time "
+        "(fast): an average of the weights (--ema_decay=0.999), feature matching "
+        "(--lambda_feature_matching=10) and, where the inputs are label maps of known classes, "
+        "--input_encoding=one_hot.",
+        group="schedule",
+        choices=PRESETS,
     )
     ema_decay: float = option(
         0.0,

@@ -30,6 +30,7 @@ _FOLLOWERS = {
     "task": ("input_channels", "output_channels", "direction", "hole", "input_encoding", "boundaries"),
     "hole": ("input_channels", "output_channels"),
     "epochs": ("steps",),
+    "preset": ("ema_decay", "input_encoding", "lambda_feature_matching"),
 }
 
 
