@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfpix2pix.config.precision import choose_precision
 from tfpix2pix.networks import convolutions
 
 # Height and width of the small map, channels of the large and of the small one, batch: on both
@@ -74,9 +75,11 @@ def test_bfloat16_is_off_by_its_rounding(convolve, plain, shape, kernels):
     expected = plain(*(tf.cast(tensor, tf.float32) for tensor in coarse))
     found = convolve(*coarse, kernels)
     assert found.dtype == tf.bfloat16
-    # Eight bits of which the last is rounded, twice at most.
+    # Eight bits of which the last is rounded, twice at most. TensorFlow's own kernels add up rounded products
+    # on processors that do not multiply bfloat16.
+    times = 8 if kernels == "native" and choose_precision() == "float32" else 2
     largest = np.abs(expected).max()
-    np.testing.assert_allclose(tf.cast(found, tf.float32) / largest, expected / largest, atol=2 * 2**-8)
+    np.testing.assert_allclose(tf.cast(found, tf.float32) / largest, expected / largest, atol=times * 2**-8)
 
 
 @pytest.mark.parametrize("kernels", WAYS)
