@@ -255,8 +255,10 @@ def test_what_cannot_be_encoded_is_refused(run, tmp_path):
     with pytest.raises(UsageError, match=r"`input_encoding=one_hot` takes label maps .* palette.json"):
         train_and_evaluate(config_of(without), tmp_path / "run")
     data_dir = read_config(run).data_dir
-    with pytest.raises(UsageError, match="with `direction=BtoA` the input images of tiny hold neither"):
-        train_and_evaluate(config_of(data_dir, direction="BtoA"), tmp_path / "run")
+    neither = "with `direction=BtoA` the input images of tiny hold neither .* `input_encoding=picture`"
+    for settings in ({}, {"preset": "fast", "input_encoding": None}):
+        with pytest.raises(UsageError, match=neither):
+            train_and_evaluate(config_of(data_dir, direction="BtoA", **settings), tmp_path / "run")
     assert not (tmp_path / "run/config.json").exists()
     with pytest.raises(UsageError, match="read as 3 channels. Received: `input_channels=1`"):
         config_of(data_dir, input_channels=1)

@@ -132,6 +132,8 @@ def _recipe_settings(given: Mapping[str, Any]) -> dict[str, Any]:
 def _preset_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the settings of a preset, of which an encoding of classes needs label maps of known ones."""
     settings = PRESETS.get(values.get("preset", FIELDS["preset"].default), {})
+    if not settings:
+        return {}
     spec = catalogue.find_dataset(values.get("dataset", FIELDS["dataset"].default))
     places = _list_places(values, spec.name)
     in_folder = any((place / catalogue.PALETTE_FILE).is_file() for place in places)
