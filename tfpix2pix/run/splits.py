@@ -46,8 +46,8 @@ def find_input_palette(config: Config, meaning: Meaning | None = None) -> Palett
         raise UsageError(
             f"{encoding} takes label maps as inputs, and with `direction={config.direction}` "
             f"the input images of {config.dataset} hold neither the colours nor the ids of known classes. "
-            "Put a palette.json beside the splits, which gives each class its colour or its id, or, where the "
-            "inputs are pictures, give `input_encoding=picture`"
+            "Put a palette.json beside the splits, which gives each class its colour or its id, or give "
+            "`input_encoding=picture` where the inputs are pictures"
         )
     return palette
 
