@@ -20,7 +20,7 @@ from absl import flags
 
 from benchmarks.measurement import show_table, write_json
 from benchmarks.spectrum import measure_power, share_at_half, sum_fine
-from tfpix2pix.config.choices import METRICS
+from tfpix2pix.config.choices import METRICS, WEIGHTS
 from tfpix2pix.metrics.registry import Examples, Metric, NotApplicableError, Partials, Result, Tools
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError
@@ -104,7 +104,7 @@ def main(argv: Sequence[str]) -> None:
     flag_values = command_line.new_flags()
     flags.DEFINE_list("models", [], "Score these runs, separated by commas.", flag_values=flag_values)
     text = "Score these weights, where a run keeps an average of them too."
-    flags.DEFINE_list("weights", ["raw", "ema"], text, flag_values=flag_values)
+    flags.DEFINE_list("weights", sorted(WEIGHTS, reverse=True), text, flag_values=flag_values)
     for name, default, text in (
         ("segmenter", None, "Score with this run of python -m tfpix2pix.metrics.fcn."),
         ("split", "val", "Score this split."),
@@ -114,7 +114,7 @@ def main(argv: Sequence[str]) -> None:
     command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
     if not flag_values.models or not flag_values.segmenter:
         raise UsageError("--models and --segmenter are needed (--help lists the flags)")
-    if not flag_values.weights or not {"raw", "ema"}.issuperset(flag_values.weights):
+    if not flag_values.weights or not set(WEIGHTS).issuperset(flag_values.weights):
         raise UsageError(f"--weights takes raw, ema or both. Received: {','.join(flag_values.weights)}")
     command_line.import_tensorflow()
     from tfpix2pix.metrics.fcn.segmenter import load_segmenter

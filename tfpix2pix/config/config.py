@@ -132,15 +132,19 @@ def _recipe_settings(given: Mapping[str, Any]) -> dict[str, Any]:
 def _preset_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the settings of a preset, of which an encoding of classes needs label maps of known ones."""
     settings = PRESETS.get(values.get("preset", FIELDS["preset"].default), {})
-    if not settings:
-        return {}
-    spec = catalogue.find_dataset(values.get("dataset", FIELDS["dataset"].default))
-    places = _list_places(values, spec.name)
-    in_folder = any((place / catalogue.PALETTE_FILE).is_file() for place in places)
-    from_labels = values["direction"] == spec.direction if spec.palette else in_folder
-    if values["task"] == "pairs" and values["input_channels"] == 3 and from_labels:
-        return dict(settings)
+    if "input_encoding" not in settings or "input_encoding" in values or _reads_label_maps(values):
+        return settings
     return {name: value for name, value in settings.items() if name != "input_encoding"}
+
+
+def _reads_label_maps(values: Mapping[str, Any]) -> bool:
+    """Returns whether the inputs are label maps of known classes, as far as that shows without the images."""
+    if values["task"] != "pairs" or values["input_channels"] != 3:
+        return False
+    spec = catalogue.find_dataset(values.get("dataset", FIELDS["dataset"].default))
+    if spec.palette:
+        return values["direction"] == spec.direction
+    return any((place / catalogue.PALETTE_FILE).is_file() for place in _list_places(values, spec.name))
 
 
 def _list_places(values: Mapping[str, Any], name: str) -> list[Path]:
