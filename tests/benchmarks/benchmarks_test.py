@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from benchmarks import figures, filtering, measurement, networks
+from benchmarks import figures, filtering, layers, measurement, networks
 from benchmarks.measurement import Contestant, Result
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 
@@ -137,6 +137,17 @@ def test_numbers_are_written_with_their_command(tmp_path, monkeypatch):
     content = json.loads((tmp_path / "numbers.json").read_text())
     assert content["command"] == "python -m benchmarks.networks --what=step --pytorch=python"
     assert content["gflop"] == 87 and content["cores"] >= 1
+
+
+def test_layers_of_a_generator_are_all_counted():
+    network, images = layers.build_generator("pix2pix", (32, 32), "float32")
+    groups = layers.group_layers(network, images)
+    work = sum(group.count * group.flops for group in groups)
+    np.testing.assert_allclose(work, networks.count_flops("forward", 32), rtol=1e-6)
+    numbers = layers.measure(network, images, groups[:3], "float32", gradients=True, rounds=3)
+    assert [layer["ms"] > 0 for layer in numbers["layers"]] == [True] * 3 and "pass_ms" not in numbers
+    *_, rest, total = layers.list_rows(numbers["layers"])
+    assert (rest[0], total[0], total[4]) == ("all others", "sum", "100%")
 
 
 def test_minimal_filtering_and_direct_convolutions_compute_the_same():
