@@ -1,7 +1,8 @@
 """Contestants that make training batches: this package's pipeline, and that of TensorFlow's pix2pix tutorial.
 
 Both read the side-by-side JPEG files in FOLDER/train, resize them to 286x286, crop a random window of
-256x256, mirror half of the pairs, and yield batches of one pair. A call makes the batches of one epoch.
+256x256, mirror half of the pairs, and yield batches of one pair. A call makes the batches of one epoch. Two
+more do a part of that in the shortest way, which is the limit of any pipeline of these operations.
 
     python -m benchmarks.feeds WHAT FOLDER
 """
@@ -62,6 +63,21 @@ def build_tutorial(folder: Path) -> tf.data.Dataset:
     return examples.shuffle(len(files)).batch(1).repeat()
 
 
+def build_limit(folder: Path, resizes: bool) -> tf.data.Dataset:
+    """Returns a pipeline that reads and decodes the files, perhaps resizes both images, and nothing else."""
+    files = [str(file) for file in _list_files(folder)]
+
+    def make_example(file: tf.Tensor) -> dict[str, tf.Tensor]:
+        both = tf.io.decode_jpeg(tf.io.read_file(file), channels=3)
+        halves = tf.stack(tf.split(both, 2, axis=1))
+        if resizes:
+            halves = tf.image.resize(halves, [LOAD_PX, LOAD_PX], tf.image.ResizeMethod.BILINEAR)
+        return {"input_image": tf.cast(halves[:1, :1, :1], tf.float32)}
+
+    examples = tf.data.Dataset.from_tensor_slices(files).repeat().map(make_example, tf.data.AUTOTUNE)
+    return examples.prefetch(tf.data.AUTOTUNE)
+
+
 def make_epochs(dataset: tf.data.Dataset, num_images: int) -> Callable[[], object]:
     """Returns a function that takes the batches of an epoch inside a graph, as training steps do."""
     batches = iter(dataset)
@@ -86,6 +102,8 @@ BUILDERS: dict[str, Callable[[Path], tf.data.Dataset]] = {
     "ours_decoded": functools.partial(build_ours, keep_resized=False),
     "ours_files": functools.partial(build_ours, keep_resized=False, cache_mib=0),
     "tutorial": build_tutorial,
+    "decoding": functools.partial(build_limit, resizes=False),
+    "resizing": functools.partial(build_limit, resizes=True),
 }
 
 

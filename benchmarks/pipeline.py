@@ -4,7 +4,8 @@
 
 The pairs have the size of the facades, are jittered and mirrored, and come in batches of one. The first epoch
 does not count. Our pipeline takes part three times: as it runs by default, with decoded but not resized
-images in memory, and with nothing in memory, so that it reads the files in every epoch.
+images in memory, and with nothing in memory, so that it reads the files in every epoch. How far that is from
+what TensorFlow can do show two contestants that only decode the files, or decode and resize them.
 """
 
 import contextlib
@@ -34,6 +35,8 @@ CONTESTANTS = {
     "ours_decoded": "ours, decoded pixels kept",
     "ours_files": "ours, nothing kept",
     PEER: "TensorFlow's tutorial",
+    "decoding": "the limit: files decoded, no more",
+    "resizing": "the limit: files decoded and resized",
 }
 GENERATED_PAIRS = 200
 GENERATED_PX = 256
