@@ -3,9 +3,9 @@
 The import takes three seconds of a processor, and the suite starts more than a hundred processes. After
 `install`, `subprocess` asks the server for `[sys.executable, "-m", "tfpix2pix...", ...]`. Each is a process
 of its own, with its own environment, folder, pipes, session and signals; it imports the project itself and
-finds TensorFlow and Keras imported, but not initialised. Everything else is started as always: `python -c`,
-files, other interpreters, and commands with another PYTHONPATH or with variables that TensorFlow or Keras
-read at the import.
+finds TensorFlow, Keras and TensorBoard imported, but not initialised. Everything else is started as
+always: `python -c`, files, other interpreters, and commands with another PYTHONPATH or with variables that
+TensorFlow or Keras read at the import.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = "tensorflow", "keras"
+MODULES = "tensorflow", "keras", "tensorboard.plugins.hparams.api"
 # Variables that are read at the import have these beginnings; the exceptions are read later.
 READ_AT_IMPORT = "TF_", "KERAS_", "XLA_", "PYTHON", "OMP_", "ONEDNN_"
 READ_LATER = "TF_CONFIG", "TF_CPP_MIN_LOG_LEVEL", "PYTHONPATH"

@@ -30,6 +30,7 @@ SETTINGS = {
     "latent_size": 2,
     "lambda_mode_seeking": 0.5,
     "receptive_field": 70,
+    "discriminator_layers": 1,
     "lr_schedule": "linear_decay",
     "steps": 6,
     "global_steps": 2,
@@ -151,7 +152,7 @@ def test_the_first_stage_is_a_training_of_the_global_generator_on_half_the_size(
     inside = weights_of(staged.stages[0].step.generator)
     for name, variable in weights_of(generator).items():
         variable.assign(inside[name])
-    discriminator = multiscale_discriminator(2, base_filters=4)
+    discriminator = multiscale_discriminator(2, 1, base_filters=4)
     for mine, theirs in zip(discriminator.variables, staged.discriminator.variables, strict=True):
         mine.assign(theirs)
     plain = HDTrainStep(
