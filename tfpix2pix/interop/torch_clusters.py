@@ -1,7 +1,7 @@
 """Clusters of the features of instances, as pix2pixHD's `encode_features.py` writes them.
 
 Such a file, `features_clustered_010.npy`, holds a pickled dictionary: id of a class -> [clusters, features].
-A class of which there is no instance is missing.
+A class that has no instance is missing.
 """
 
 import io

@@ -197,7 +197,7 @@ def _describe_differences(
     is_plain = isinstance(network, Unet) and not isinstance(network, LatentUnet)
     if is_plain and network.depth > torch_names.LEAST_DEPTH and not knows_dropout:
         notes.append(
-            "dropout is where the reference has it, and on when translating, as there without --eval; "
+            "dropout is where the reference has it, and on when translating, as it is there without --eval; "
             "files do not tell of --no_dropout: if the model was trained with it, give `dropout=none`"
         )
     if zeroed:

@@ -158,7 +158,7 @@ def find_label_maps(
 
 
 def imported_meaning(palette: Palette, config: Config) -> Meaning:
-    """Returns what the images of a run of imported weights stand for, with label maps of ids, as there."""
+    """Returns what the images of a run of imported weights stand for: label maps of ids, and photos."""
     label_maps = Side(COLOURS, "uint8", palette=palette, ids=palette.ids, instances=config.boundaries)
     return Meaning(label_maps, Side(config.output_channels, "uint8"))
 
