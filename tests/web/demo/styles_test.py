@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import urllib.error
+import urllib.parse
 import urllib.request
 
 import numpy as np
@@ -120,8 +121,10 @@ def test_a_style_is_chosen_kept_and_linked(run):
         page.locator("#pad").click(position={"x": 10, "y": 10})
         settle(count)
         assert sent()["latent"] != kept
-        browser.wait_for(lambda: "style=" in page.url, page)
-        count, link, moved = len(urls), page.url, sent()["latent"]
+        moved = sent()["latent"]
+        # The address follows a little later; until then it has the style that was kept.
+        browser.wait_for(lambda: f"style={moved}" in urllib.parse.unquote(page.url), page)
+        count, link = len(urls), page.url
         page.goto("about:blank")
         page.goto(link)
         settle(count)
