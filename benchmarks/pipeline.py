@@ -4,8 +4,8 @@
 
 The pairs have the size of the facades, are jittered and mirrored, and come in batches of one. The first epoch
 does not count. Our pipeline takes part three times: as it runs by default, with decoded but not resized
-images in memory, and with nothing in memory, so that it reads the files in every epoch. How far that is from
-what TensorFlow can do show two contestants that only decode the files, or decode and resize them.
+images in memory, and with nothing in memory, so that it reads the files in every epoch. Two contestants only
+decode the files, or decode and resize them, which shows how far that is from what TensorFlow can do.
 """
 
 import contextlib
