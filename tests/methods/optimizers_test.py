@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tfpix2pix.methods import optimizers
-from tfpix2pix.networks.keras_versions import scale_loss, tf_variable
+from tfpix2pix.networks.keras_versions import IS_KERAS_3, scale_loss, tf_variable
 
 
 def _make_weights(shape):
@@ -49,6 +49,38 @@ def test_fused_adam_under_a_strategy(mirrored_strategy):
         np.testing.assert_allclose(replica, [0.8, 0.8, 0.8], rtol=1e-5)
     for replica in mirrored_strategy.experimental_local_results(tf_variable(adam._momentums[0])):
         np.testing.assert_allclose(replica, [0.5, 0.5, 0.5])
+
+
+def test_two_updates_in_one_graph_are_two_steps_and_share_no_scalars():
+    weights = [[_make_weights((3,)) for _ in range(2)] for _ in range(2)]
+    together, apart = optimizers.build_adam(0.2), optimizers.build_adam(0.2)
+    gradients = [tf.constant([1.0, -2.0, 3.0]), tf.constant([0.5, 0.0, -1.0])]
+    for adam, variables in zip((together, apart), weights, strict=True):
+        adam.build(variables)
+
+    @tf.function
+    def take_two_steps():
+        for gradient in gradients:
+            together.apply_gradients([(gradient, variable) for variable in weights[0]])
+
+    take_two_steps()
+    for gradient in gradients:
+        apart.apply_gradients([(gradient, variable) for variable in weights[1]])
+    for both, each in zip(*weights, strict=True):
+        np.testing.assert_array_equal(tf_variable(both), tf_variable(each))
+
+
+@pytest.mark.skipif(not IS_KERAS_3, reason="Keras 2 updates variables one by one")
+def test_what_does_not_depend_on_the_variable_is_computed_once_for_all():
+    weights, adam = [_make_weights((3,)) for _ in range(5)], optimizers.build_adam(0.2)
+    adam.build(weights)
+
+    @tf.function
+    def take_step():
+        adam.apply_gradients([(tf.ones([3]), variable) for variable in weights])
+
+    types = [operation.type for operation in take_step.get_concrete_function().graph.get_operations()]
+    assert (types.count("ResourceApplyAdam"), types.count("Pow")) == (5, 2)
 
 
 def test_a_step_of_infinite_gradients_is_left_out_and_halves_the_loss_scale():

@@ -1,5 +1,7 @@
 """The optimizer of both networks: Adam in one kernel per variable, and its learning rate schedule."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -32,23 +34,50 @@ class FusedAdam(keras_versions.Adam):
         super().__init__(*args, **kwargs)
         if self.amsgrad:
             raise ValueError("amsgrad has no fused kernel; use keras.optimizers.Adam")
+        self._scalars = _Scalars()
+
+    def apply(self, grads, trainable_variables=None):
+        """Updates the variables; what does not depend on the variable is computed once for all of them."""
+        self._scalars.by_place = {}
+        try:
+            super().apply(grads, trainable_variables)
+        finally:
+            self._scalars.by_place = None
 
     def update_step(self, gradient, variable, learning_rate):
-        local_step = tf.cast(self.iterations, tf.float32) + 1.0
         index = self._get_variable_index(variable)
         momentum, velocity = tf_variable(self._momentums[index]), tf_variable(self._velocities[index])
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=momentum.handle,
             v=velocity.handle,
-            beta1_power=tf.pow(self.beta_1, local_step),
-            beta2_power=tf.pow(self.beta_2, local_step),
-            lr=tf.cast(learning_rate, tf.float32),
-            beta1=self.beta_1,
-            beta2=self.beta_2,
-            epsilon=self.epsilon,
             grad=tf.cast(gradient, tf.float32),
+            **self._find_scalars(learning_rate, variable.device),
         )
+
+    def _find_scalars(self, learning_rate: Any, device: str) -> dict[str, tf.Tensor]:
+        """Returns the scalars of a step, which a training of 60 variables would make 60 times otherwise."""
+        # Keras 2 calls no `apply`, and then nothing is shared.
+        made = {} if self._scalars.by_place is None else self._scalars.by_place
+        place = tf.compat.v1.get_default_graph(), device
+        if place not in made:
+            local_step = tf.cast(self.iterations, tf.float32) + 1.0
+            beta_1, beta_2 = tf.constant(self.beta_1), tf.constant(self.beta_2)
+            made[place] = {
+                "beta1_power": tf.pow(beta_1, local_step),
+                "beta2_power": tf.pow(beta_2, local_step),
+                "lr": tf.cast(learning_rate, tf.float32),
+                "beta1": beta_1,
+                "beta2": beta_2,
+                "epsilon": tf.constant(self.epsilon),
+            }
+        return made[place]
+
+
+class _Scalars:
+    """The scalars of one step of Adam, by graph and device; None between steps."""
+
+    by_place: dict[tuple, dict[str, tf.Tensor]] | None = None
 
 
 def build_adam(
