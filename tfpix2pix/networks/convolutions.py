@@ -114,8 +114,8 @@ def _chooser(area: int, kernel: tf.Tensor, kernels: str) -> Callable[[str], bool
 
 
 def _conv2d_of_any_size(images: tf.Tensor, kernel: tf.Tensor, kernels: str) -> tf.Tensor:
-    size = tf.shape(images)
-    area = (size[1] // 2) * (size[2] // 2)
+    _, height, width, _ = find_sizes(images)
+    area = (height // 2) * (width // 2)
     padded = _pad(images)
     return either(
         takes_matmul("gather", area, kernel.shape, kernels),
@@ -125,9 +125,9 @@ def _conv2d_of_any_size(images: tf.Tensor, kernel: tf.Tensor, kernels: str) -> t
 
 
 def _conv2d_transpose_of_any_size(images: tf.Tensor, kernel: tf.Tensor, kernels: str) -> tf.Tensor:
-    size = tf.shape(images)
+    _, height, width, _ = find_sizes(images)
     return either(
-        takes_matmul("scatter", size[1] * size[2], kernel.shape, kernels),
+        takes_matmul("scatter", height * width, kernel.shape, kernels),
         lambda: scatter(images, kernel, matmul=True),
         lambda: scatter(images, kernel, matmul=False),
     )
@@ -138,6 +138,18 @@ def either(condition, one: Callable[[], tf.Tensor], other: Callable[[], tf.Tenso
     if isinstance(condition, bool):
         return one() if condition else other()
     return tf.cond(condition, one, other)
+
+
+def find_sizes(images: tf.Tensor) -> list:
+    """Returns the sizes of a tensor [B, H, W, C]: numbers where they are known, else scalar tensors.
+
+    Reading sizes while the graph runs takes a dozen operations, which each start of a training has to make.
+    """
+    known = list(images.shape)
+    if None not in known:
+        return known
+    found = tf.unstack(tf.shape(images))
+    return [found[axis] if known[axis] is None else known[axis] for axis in range(4)]
 
 
 def _pad(images: tf.Tensor) -> tf.Tensor:
@@ -155,12 +167,12 @@ def gather(large: tf.Tensor, kernel: tf.Tensor, matmul: bool) -> tf.Tensor:
 def _multiply_patches(padded: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     patches = _patches(padded)
     small = tf.matmul(_rows(patches), _flat(kernel))
-    return tf.reshape(small, tf.concat([tf.shape(patches)[:3], [kernel.shape[3]]], 0))
+    return tf.reshape(small, [*find_sizes(patches)[:3], kernel.shape[3]])
 
 
 def scatter(small: tf.Tensor, kernel: tf.Tensor, matmul: bool) -> tf.Tensor:
     """Returns the large map [B, 2h, 2w, C] of a small map [B, h, w, F] and a kernel [4, 4, C, F]."""
-    batch, height, width = tf.unstack(tf.shape(small)[:3])
+    batch, height, width, _ = find_sizes(small)
     large_shape = [batch, 2 * height, 2 * width, kernel.shape[2]]
     if not matmul:
         large = tf.nn.conv2d_transpose(small, kernel, large_shape, 2, "SAME")

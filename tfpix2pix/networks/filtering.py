@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfpix2pix.networks.convolutions import has_gpu
+from tfpix2pix.networks.convolutions import find_sizes, has_gpu
 
 # Side r of the kernel -> side m of the output tile, both px. All tiles are of n = 6 px: smaller ones save
 # less, and larger ones are less exact.
@@ -62,7 +62,7 @@ def is_faster(images: tf.Tensor, kernel: tf.Tensor) -> bool | tf.Tensor:
         return False
     if images.dtype != tf.float32 or has_gpu():
         return False
-    _, height, width = _sides(images)
+    _, height, width, _ = find_sizes(images)
     return (AREAS[0] <= height * width) & (height * width <= AREAS[1])
 
 
@@ -144,7 +144,7 @@ def conv2d(images: tf.Tensor, kernel: tf.Tensor, pad_px: int = 0, layer: Any = N
     Returns:
       float [B, H + 2 pad - r + 1, W + 2 pad - r + 1, F].
     """
-    batch, height, width = _sides(images)
+    batch, height, width, _ = find_sizes(images)
     rows, columns = (_cut(size, kernel.shape[0], pad_px, images.dtype) for size in (height, width))
     tiles = _transform_tiles(images, rows, columns)
     products = _multiply(tiles, kernel) if layer is None else _multiply_shared(tiles, kernel, layer)
@@ -202,7 +202,7 @@ def _cut(size, kernel_side: int, pad_px: int, dtype: tf.DType) -> _Cut:
 
 def _transform_tiles(images: tf.Tensor, rows: _Cut, columns: _Cut) -> tf.Tensor:
     """Returns B' tile B of all tiles, [n^2, B * rows * columns, C]."""
-    batch, height, width = _sides(images)
+    batch, height, width, _ = find_sizes(images)
     channels = images.shape[3]
     across = tf.matmul(rows.matrix[None], tf.reshape(images, [batch, height, width * channels]))
     lines = tf.reshape(across, [-1, width, channels])
@@ -222,9 +222,3 @@ def _join_tiles(products: tf.Tensor, kernel_side: int, cut: tuple) -> tf.Tensor:
     joined = tf.transpose(tiles, [2, 3, 0, 4, 1, 5])
     joined = tf.reshape(joined, [batch, step * rows.tiles, step * columns.tiles, filters])
     return joined[:, : rows.size, : columns.size]
-
-
-def _sides(images: tf.Tensor) -> list:
-    """Returns batch, height and width, as numbers where they are known."""
-    known, found = images.shape[:3], tf.unstack(tf.shape(images)[:3])
-    return [found[axis] if known[axis] is None else known[axis] for axis in range(3)]

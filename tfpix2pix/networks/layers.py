@@ -182,7 +182,7 @@ class UpConv2D3x3(keras.layers.Conv2DTranspose):
 
     def call(self, images):
         kernel = tf.cast(self.kernel, images.dtype)
-        batch, height, width = tf.unstack(tf.shape(images)[:3])
+        batch, height, width, _ = convolutions.find_sizes(images)
         # Not the call of Keras, whose version 2 takes the shape below for that of the convolution.
         shape = [batch, 2 * height + 1, 2 * width + 1, self.filters]
         larger = tf.nn.conv2d_transpose(images, kernel, shape, 2, "VALID")[:, 1:, 1:, :]
@@ -214,8 +214,8 @@ class ResizeConv2D(PaddedConv2D):
         self.interpolation = interpolation
 
     def convolution_op(self, images, kernel):
-        size = tf.shape(images)[1:3] * 2
-        larger = tf.cast(tf.image.resize(images, size, self.interpolation), images.dtype)
+        _, height, width, _ = convolutions.find_sizes(images)
+        larger = tf.cast(tf.image.resize(images, [2 * height, 2 * width], self.interpolation), images.dtype)
         doubled = [None if side is None else 2 * side for side in images.shape[1:3]]
         larger = tf.ensure_shape(larger, [images.shape[0], *doubled, images.shape[3]])
         return super().convolution_op(larger, kernel)

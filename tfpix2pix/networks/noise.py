@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from tfpix2pix.networks.convolutions import find_sizes
+
 
 @keras.utils.register_keras_serializable("tfpix2pix")
 class NoiseDropout(keras.layers.Layer):
@@ -28,10 +30,10 @@ class NoiseDropout(keras.layers.Layer):
 
     def call(self, inputs):
         activations, noise_seed = inputs
-        shape = tf.shape(activations)
-        places = tf.reshape(tf.range(tf.reduce_prod(shape[1:])), tf.concat([[1], shape[1:]], 0))
-        seeds = tf.reshape(tf.cast(noise_seed, tf.int32), [-1, 2, 1, 1, 1])
-        bits = hash_bits(seeds[:, 0], seeds[:, 1], tf.constant(self.stream), places)
+        height, width, channels = find_sizes(activations)[1:]
+        places = tf.reshape(tf.range(height * width * channels), [1, height, width, channels])
+        first, second = tf.unstack(tf.reshape(tf.cast(noise_seed, tf.int32), [-1, 2, 1, 1, 1]), axis=1)
+        bits = hash_bits(first, second, tf.constant(self.stream), places)
         kept = bits >= tf.constant(round(self.rate * 2**32), tf.uint32)
         return activations * tf.cast(kept, activations.dtype) * (1 / (1 - self.rate))
 
@@ -47,10 +49,15 @@ def hash_bits(*words: tf.Tensor) -> tf.Tensor:
 
     Source: the finaliser of MurmurHash3 (Appleby), chained over the words.
     """
-    mixed = tf.constant(0x9E3779B9, tf.uint32)
+    # Constants take most of the time of building a graph, so they are made once for all words.
+    start, half, third, first_factor, second_factor = (
+        tf.constant(number, tf.uint32) for number in (0x9E3779B9, 16, 13, 0x85EBCA6B, 0xC2B2AE35)
+    )
+    xor, shift = tf.bitwise.bitwise_xor, tf.bitwise.right_shift
+    mixed = start
     for word in words:
-        mixed = tf.bitwise.bitwise_xor(mixed, tf.bitcast(tf.cast(word, tf.int32), tf.uint32))
-        for shift, multiplier in ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 1)):
-            shifted = tf.bitwise.right_shift(mixed, tf.constant(shift, tf.uint32))
-            mixed = tf.bitwise.bitwise_xor(mixed, shifted) * tf.constant(multiplier, tf.uint32)
+        mixed = xor(mixed, tf.bitcast(tf.cast(word, tf.int32), tf.uint32))
+        mixed = xor(mixed, shift(mixed, half)) * first_factor
+        mixed = xor(mixed, shift(mixed, third)) * second_factor
+        mixed = xor(mixed, shift(mixed, half))
     return mixed

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from tfpix2pix.config.choices import NORMALIZATION_KINDS
+from tfpix2pix.networks.convolutions import find_sizes
 from tfpix2pix.networks.layers import WEIGHT_STDDEV
 
 NORM_EPSILON = 1e-5
@@ -56,8 +57,7 @@ class StatelessNormalization(keras.layers.Layer):
             return _normalize_channels(images, gamma, beta)
         # The channels of all images side by side are those of one image. With a batch of one, whose size is
         # known when the graph runs, nothing is moved.
-        batch, height, width = tf.unstack(tf.shape(images)[:3])
-        channels = images.shape[3]
+        batch, height, width, channels = find_sizes(images)
         beside = tf.reshape(tf.transpose(images, [1, 2, 0, 3]), [1, height, width, batch * channels])
         normalized = _normalize_channels(beside, tf.tile(gamma, [batch]), tf.tile(beta, [batch]))
         normalized = tf.reshape(normalized, [height, width, batch, channels])
