@@ -55,9 +55,8 @@ class Step(tf.__internal__.tracking.AutoTrackable, ABC):
     def _compile(self) -> None:
         """Makes the functions that will be traced when they are called for the first time."""
         self._compiled_step = tf.function(self.replica_step, jit_compile=True) if self._jit_compile else None
-        # Only the loop of this function needs AutoGraph, which is off elsewhere because it slows down the
-        # start.
-        self._run_steps = tf.function(self._loop)
+        # AutoGraph is off because it slows down the start.
+        self._run_steps = tf.function(self._loop, autograph=False)
         self._run_step = tf.function(self._step_on, autograph=False, reduce_retracing=True)
 
     @abstractmethod
@@ -127,12 +126,15 @@ class Step(tf.__internal__.tracking.AutoTrackable, ABC):
 
     def _loop(self, batches, num_steps):
         names = self.loss_names
-        history = tf.TensorArray(tf.float32, num_steps, element_shape=[len(names)])
-        for place in tf.range(num_steps):
-            batch = next(batches)
+
+        def step_on(place, history):
+            batch = batches.get_next()
             # Other entries of the batch are left out, because XLA cannot take strings.
             total = self._step_on({name: batch[name] for name in self.inputs})
-            history = history.write(place, tf.stack(total))
+            return place + 1, history.write(place, tf.stack(total))
+
+        history = tf.TensorArray(tf.float32, num_steps, element_shape=[len(names)])
+        _, history = tf.while_loop(lambda place, _: place < num_steps, step_on, (tf.constant(0), history))
         return dict(zip(names, tf.unstack(history.stack(), num=len(names), axis=1), strict=True))
 
     def _step_on(self, batch: Batch) -> list[tf.Tensor]:
