@@ -1,7 +1,7 @@
 """The validation of a generator while it is trained: scores of a split, and pictures of a few examples."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -111,7 +111,7 @@ def _score(
     return {name: headline_score(name, metrics[name], result) for name, result in results.items()}
 
 
-@functools.lru_cache(maxsize=1)
+@functools.lru_cache(maxsize=2)  # for the scores and for the pictures
 def _compiled(generator: keras.Model, window: Size | None) -> Any:
     def generate(input_image, noise_seed):
         return generator([input_image, noise_seed], training=False)
@@ -160,31 +160,23 @@ def sample_sheets(
     dataset = build_dataset(
         source, image_size=image_size, batch_size=1, training=False, seed=seed, resize=resize
     )
-    shown, judged = [], []
-    for example in dataset.take(SAMPLES):
-        batch = example if resize else cut_middle(example, image_size)
-        input_image, target_image = batch["input_image"], batch["target_image"]
-        generator = train_step.validated_generator
-        generated_image = generator([input_image, batch["noise_seed"]], training=False)
-        shown.append(show_examples(source.task, batch, generated_image))
-        if train_step.discriminator is not None:
-            generated, target = (
-                _list_scales(train_step.discriminate(input_image, image))
-                for image in (generated_image, target_image)
-            )
-            scales = [logits for pair in zip(generated, target, strict=True) for logits in pair]
-            judged.append([sheets.patch_map(logits, image_size) for logits in scales])
-    titles = [
-        f"of {what}{f', 1/{2**scale} size' if scale else ''}"
-        for scale in range(len(judged[0]) // 2 if judged else 0)
-        for what in ("generated", "target")
-    ]
-    sheets_of: dict[str, tuple[list, Sequence[str], Sequence[str]]] = {
-        "pictures": (shown, ShownExamples._fields, ()),
-        "patches": (judged, titles, sheets.PATCH_LEGEND),
-    }
-    return {
-        name: sheets.contact_sheet([tf.concat(column, 0) for column in zip(*rows, strict=True)], *captions)
-        for name, (rows, *captions) in sheets_of.items()
-        if rows
-    }
+    examples = [example if resize else cut_middle(example, image_size) for example in dataset.take(SAMPLES)]
+    batch = {name: tf.concat([example[name] for example in examples], 0) for name in examples[0]}
+    input_image, target_image = batch["input_image"], batch["target_image"]
+    generated_image = _compiled(train_step.validated_generator, None)(input_image, batch["noise_seed"])
+    shown = show_examples(source.task, batch, generated_image)
+    told = {"pictures": sheets.contact_sheet(shown, ShownExamples._fields)}
+    if train_step.discriminator is not None:
+        generated, target = (
+            _list_scales(train_step.discriminate(input_image, image))
+            for image in (generated_image, target_image)
+        )
+        scales = [logits for pair in zip(generated, target, strict=True) for logits in pair]
+        titles = [
+            f"of {what}{f', 1/{2**scale} size' if scale else ''}"
+            for scale in range(len(generated))
+            for what in ("generated", "target")
+        ]
+        maps = [sheets.patch_map(logits, image_size) for logits in scales]
+        told["patches"] = sheets.contact_sheet(maps, titles, sheets.PATCH_LEGEND)
+    return told
