@@ -77,7 +77,7 @@ if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
         if name in _HOMES and name not in _WITHOUT_TENSORFLOW:
-            import_tensorflow(with_keras=not _HOMES[name].startswith("pipelines."))
+            import_tensorflow(with_keras=not _HOMES[name].startswith("pipelines."), whole=True)
         return _import_name(name)
 
 

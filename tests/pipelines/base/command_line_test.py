@@ -6,6 +6,7 @@ import pytest
 from absl import flags
 
 from tests.helpers import runs
+from tfpix2pix.networks.keras_versions import IS_KERAS_3
 from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError
 
@@ -184,6 +185,19 @@ def test_tensorflow_starts_quietly_unless_asked(start, level, chatter):
     assert bool(process.stderr) == chatter
     collects, left_out = process.stdout.split()
     assert collects == "True" and int(left_out) > 100_000
+
+
+@pytest.mark.parametrize(
+    "start, needless",
+    [(f"{IMPORTS}command_line.import_tensorflow()", 0), ("import tfpix2pix\ntfpix2pix.build_adam", 1)],
+)
+def test_commands_import_only_what_they_use_of_keras_and_scripts_get_all_of_it(start, needless):
+    pytest.importorskip("sklearn", reason="needs a package that Keras imports where it is installed")
+    if not IS_KERAS_3:
+        pytest.skip("Keras 2 does not import it")
+    ask = "import sys\nprint(int('sklearn' in sys.modules))\nimport sklearn\nprint(sklearn.__name__)"
+    process = runs.run([sys.executable, "-c", f"{start}\n{ask}"])
+    assert process.stdout.split() == [str(needless), "sklearn"], process.stderr
 
 
 @pytest.mark.parametrize(
