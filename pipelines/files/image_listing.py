@@ -17,7 +17,8 @@ def is_image(file: Path) -> bool:
 
 
 def _names_image(name: str) -> bool:
-    return name[0] != "." and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
+    dot = name.rfind(".")
+    return dot > 0 and name[0] != "." and name[dot:].lower() in IMAGE_SUFFIXES
 
 
 def has_images(folder: Path) -> bool:
@@ -56,7 +57,7 @@ def list_files(folder: Path) -> Iterator[Path]:
 def _list_names(folder: Path) -> Iterator[str]:
     with os.scandir(folder) as entries:
         for entry in entries:
-            if not _is_folder(entry) and (entry.is_symlink() or entry.is_file()):
+            if entry.is_file(follow_symlinks=False) or (entry.is_symlink() and not _is_folder(entry)):
                 yield entry.name
 
 

@@ -4,12 +4,13 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import tensorflow as tf
 
 from tfpix2pix.pipelines.files.bad_files import sift
 from tfpix2pix.pipelines.files.matching import FileList, Files
 from tfpix2pix.pipelines.files.measuring import Rows, Table
 from tfpix2pix.pipelines.files.memory import PixelStore, Room, is_quick
-from tfpix2pix.pipelines.files.reading import Reader, Reading
+from tfpix2pix.pipelines.files.reading import Reader, Reading, TypedReader
 
 _FLOAT_BYTES = np.dtype(np.float32).itemsize
 
@@ -93,6 +94,8 @@ def read_kept(reading: Reading, kept: FileList, in_graph: bool, plan: Plan, rows
       rows: the rows of the good pairs in the plan's store.
     """
     if plan.store and plan.is_quick:
-        return plan.store.reader(rows)
-    read = reading.reader(kept, in_graph)
-    return plan.store.filling_reader(read, rows) if plan.store else read
+        read = plan.store.reader(rows)
+    else:
+        read = reading.reader(kept, in_graph)
+        read = plan.store.filling_reader(read, rows) if plan.store else read
+    return TypedReader(read, tuple(tf.as_dtype(each.dtype) for each in reading.results))

@@ -30,11 +30,14 @@ class FolderFiles(Mapping[str, Paths]):
     Args:
       folder: the folder.
       suffixes: what follows the name of a pair in the name of its file, by the name of the pair.
+
+    Attributes:
+      start: what the path of each file begins with.
     """
 
     def __init__(self, folder: Path, suffixes: Mapping[str, str]):
         self._folder, self._suffixes = folder, suffixes
-        self._start = os.path.join(folder, "")
+        self.start = os.path.join(folder, "")
 
     def __getitem__(self, name: str) -> Paths:
         return (self._folder / f"{name}{self._suffixes[name]}",)
@@ -50,7 +53,7 @@ class FolderFiles(Mapping[str, Paths]):
 
     def path_of(self, name: str) -> str:
         """Returns the path of the file of a pair, as a text."""
-        return f"{self._start}{name}{self._suffixes[name]}"
+        return f"{self.start}{name}{self._suffixes[name]}"
 
     def choose(self, is_wanted: Callable[[str], bool]) -> "FolderFiles":
         """Returns the files of some of the pairs."""
@@ -80,6 +83,13 @@ class FileList(Sequence[Files]):
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    def find_start(self) -> str:
+        """Returns what all paths that `list_paths` yields begin with."""
+        # What the first and the last text have in common, all have.
+        if isinstance(self._pairs, FolderFiles):
+            return self._pairs.start + os.path.commonprefix([min(self._names), max(self._names)])
+        return os.path.commonprefix([find(map(find, self.list_paths())) for find in (min, max)])
 
     def list_paths(self) -> Iterator[tuple[str, ...]]:
         """Yields the paths of the files of each pair, as texts; those of records are of their shards."""

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,6 +32,19 @@ from tfpix2pix.pipelines.tasks.tasks import Task
 Reader = Callable[[tf.Tensor], tuple[tf.Tensor, ...]]
 
 Item = TypeVar("Item")
+
+
+@dataclasses.dataclass(frozen=True)
+class TypedReader:
+    """A `Reader` that tells the types of its images, which takes the building of a graph otherwise."""
+
+    read: Reader
+    dtypes: tuple[tf.DType, ...]
+
+    def __call__(self, index: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Returns the images of a pair."""
+        return self.read(index)
+
 
 _INSTANCES = Format(1, np.dtype(np.uint16), exif=False)
 
@@ -191,15 +204,11 @@ def _paths_in_graph(pairs: FileList) -> Callable[[tf.Tensor], list[tf.Tensor]]:
     What all paths begin with is kept once, because short texts take a quarter of the memory of long ones.
     """
     places = range(len(pairs[0]))
-
-    def list_all() -> Iterator[str]:
-        return itertools.chain.from_iterable(pairs.list_paths())
-
-    # The first and the last path have in common what all have.
-    start = os.path.commonprefix([min(list_all()), max(list_all())])
+    start = pairs.find_start()
+    all_paths = itertools.chain.from_iterable(pairs.list_paths())
     with tf.device("CPU:0"):
         # As bytes, because names need not be UTF-8.
-        rests = tf.constant([os.fsencode(path[len(start) :]) for path in list_all()])
+        rests = tf.constant([os.fsencode(path[len(start) :]) for path in all_paths])
     head = os.fsencode(start)
     return lambda index: [tf.strings.join([head, rests[index * len(places) + place]]) for place in places]
 

@@ -24,7 +24,7 @@ from tfpix2pix.pipelines.files.matching import FileList, Files
 from tfpix2pix.pipelines.files.measuring import Rows, Table, measure_pairs
 from tfpix2pix.pipelines.files.memory import Room, read_copies
 from tfpix2pix.pipelines.files.pair_files import Images, decode_pair, warn_of_shapes
-from tfpix2pix.pipelines.files.reading import Reader, Reading
+from tfpix2pix.pipelines.files.reading import Reader, Reading, TypedReader
 from tfpix2pix.pipelines.files.samples import spread_evenly
 from tfpix2pix.pipelines.files.value_warnings import LOOKED_AT, warn_of_values
 from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning
@@ -98,8 +98,12 @@ class Source:
     def dtypes(self) -> tuple[tf.DType, ...]:
         """The types of the images that `read` returns, but for instances; no file is read for that."""
         pairs = self.stream
+        if pairs is None and isinstance(self.read, TypedReader):
+            return self.read.dtypes[:2]
         if pairs is None:
-            pairs = tf.data.Dataset.range(1).map(lambda index: tuple(self.read(index)))
+            # AutoGraph would rewrite `read`, which takes longer than all else here.
+            read = tf.autograph.experimental.do_not_convert(lambda index: tuple(self.read(index)))
+            pairs = tf.data.Dataset.range(1).map(read)
         return tuple(spec.dtype for spec in pairs.element_spec[:2])
 
     def describe_failure(self, indices: Iterable[int]) -> str | None:

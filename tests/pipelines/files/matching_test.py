@@ -1,10 +1,12 @@
 """Names of files: every file is an example, and the two files of a pair find each other."""
 
+import dataclasses
 import json
 import os
 import unicodedata
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
@@ -118,3 +120,29 @@ def test_a_name_without_a_partner_is_still_an_error(tmp_path):
     _write(tmp_path / "train", "input/1.png", "input/2.png", "target/1.png")
     with pytest.raises(UserError, match="1 image has no partner of the same name: .*input/2.png"):
         sources.open_source(tmp_path, "train", "AtoB")
+
+
+@pytest.mark.parametrize(
+    "names", [("1.png",), ("x.jpg", "x.a.png", "x.j.png"), ("10.png", "1.png"), ("a/1.png", "b/1.png")]
+)
+def test_what_all_paths_begin_with(tmp_path, names):
+    if "/" in names[0]:
+        by_name = {name: (tmp_path / name, tmp_path / f"{name}.jpg") for name in names}
+    else:
+        by_name = matching.name_files(tmp_path, names)
+    files = matching.FileList(by_name, list(by_name))
+    start = files.find_start()
+    assert start.startswith(str(tmp_path)) and len(start) > len(str(tmp_path))
+    assert all(path.startswith(start) for paths in files.list_paths() for path in paths)
+
+
+@pytest.mark.parametrize("cache_mib", [0, 10])
+@pytest.mark.parametrize("task", ["pairs", "edges"])
+def test_types_are_known_before_anything_is_read(tmp_path, task, cache_mib):
+    _write(tmp_path / "train", "1.png")
+    pixels = np.zeros((4, 8), np.uint16)
+    Image.fromarray(pixels).save(tmp_path / "train/2.png")
+    source = sources.open_source(tmp_path, "train", "AtoB", cache_mib=cache_mib, task=make_task(task))
+    told = source.dtypes
+    assert told == tuple(image.dtype for image in source.read(tf.constant(1, tf.int64)))
+    assert dataclasses.replace(source, read=lambda index: source.read(index)).dtypes == told
