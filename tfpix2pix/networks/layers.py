@@ -97,7 +97,8 @@ class PaddedConv2D(keras.layers.Conv2D):
         if (self.kernel_size, self.strides, self.pad_px, self.groups) == ((4, 4), (2, 2), 1, 1):
             kernel = tf.cast(self.kernel, images.dtype)
             return _finish(self, convolutions.conv2d(images, kernel, self.conv_kernels))
-        return super().call(images)
+        # Keras would add the bias by three operations, and nine more for the gradient.
+        return _finish(self, self.convolution_op(images, self.kernel))
 
     @property
     def _reach_px(self) -> tuple[int, int]:
@@ -112,15 +113,19 @@ class PaddedConv2D(keras.layers.Conv2D):
         def filter_tiles():
             return filtering.conv2d(images, kernel, self.pad_px, layer=self)
 
+        is_dense = (self.dilation_rate, self.groups) == ((1, 1), 1)
+
         def convolve():
             # The convolution could pad by itself, but with explicit numbers its bfloat16 gradient is up to 50
             # times slower on a CPU.
             pad = [self.pad_px, self.pad_px]
-            padded = tf.pad(images, [[0, 0], pad, pad, [0, 0]])
+            padded = tf.pad(images, [[0, 0], pad, pad, [0, 0]]) if self.pad_px else images
+            if is_dense:
+                return tf.nn.conv2d(padded, kernel, self.strides, "VALID")
             return super(PaddedConv2D, self).convolution_op(padded, kernel)
 
-        plain = (self.strides, self.dilation_rate, self.groups) == ((1, 1), (1, 1), 1)
-        filters = self.minimal_filtering and self.conv_kernels != "native" and plain
+        filters = self.minimal_filtering and self.conv_kernels != "native" and is_dense
+        filters = filters and self.strides == (1, 1)
         return convolutions.either(filters and filtering.is_faster(images, kernel), filter_tiles, convolve)
 
     def compute_output_shape(self, input_shape):
