@@ -208,7 +208,7 @@ def _paths_in_graph(pairs: FileList) -> Callable[[tf.Tensor], list[tf.Tensor]]:
     all_paths = itertools.chain.from_iterable(pairs.list_paths())
     with tf.device("CPU:0"):
         # As bytes, because names need not be UTF-8.
-        rests = tf.constant([os.fsencode(path[len(start) :]) for path in all_paths])
+        rests = tf.constant(os.fsencode("\0".join([path[len(start) :] for path in all_paths])).split(b"\0"))
     head = os.fsencode(start)
     return lambda index: [tf.strings.join([head, rests[index * len(places) + place]]) for place in places]
 
