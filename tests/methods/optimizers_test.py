@@ -93,6 +93,17 @@ def test_a_step_of_infinite_gradients_is_left_out_and_halves_the_loss_scale():
     assert int(tf_variable(adam.step_counter)) == 0
 
 
+def test_momenta_and_epsilon_may_be_whole_numbers_and_those_of_numpy():
+    for settings in ({"beta_1": 0, "epsilon": 1}, {"beta_1": np.float64(0.0), "epsilon": np.float64(1.0)}):
+        weights, adam = _make_weights((2,)), optimizers.FusedAdam(0.2, **settings)
+        adam.build([weights])
+        adam.apply_gradients([(tf.constant([1.0, 3.0]), weights)])
+        # The first move is the rate times g / (|g| + 1), but for the bias correction of epsilon's place.
+        scale = np.sqrt(1 - 0.999)
+        gradients = np.array([1.0, 3.0])
+        np.testing.assert_allclose(weights, 1 - 0.2 * scale * gradients / (scale * gradients + 1), rtol=1e-4)
+
+
 def test_amsgrad_is_refused():
     with pytest.raises(ValueError, match="amsgrad has no fused kernel"):
         optimizers.FusedAdam(amsgrad=True)

@@ -74,6 +74,7 @@ class CoarseToFineStep(TranslationStep):
             if stage.shrink == 1:
                 stage.step.rematerialize()
 
+    @tf.autograph.experimental.do_not_convert
     def replica_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Takes a step of the stage that was entered last."""
         stage = self._entered or self.stages[-1]

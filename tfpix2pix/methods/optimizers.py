@@ -62,14 +62,16 @@ class FusedAdam(keras_versions.Adam):
         place = tf.compat.v1.get_default_graph(), device
         if place not in made:
             local_step = tf.cast(self.iterations, tf.float32) + 1.0
-            beta_1, beta_2 = tf.constant(self.beta_1), tf.constant(self.beta_2)
+            beta_1, beta_2, epsilon = (
+                tf.constant(number, tf.float32) for number in (self.beta_1, self.beta_2, self.epsilon)
+            )
             made[place] = {
                 "beta1_power": tf.pow(beta_1, local_step),
                 "beta2_power": tf.pow(beta_2, local_step),
                 "lr": tf.cast(learning_rate, tf.float32),
                 "beta1": beta_1,
                 "beta2": beta_2,
-                "epsilon": tf.constant(self.epsilon),
+                "epsilon": epsilon,
             }
         return made[place]
 

@@ -13,6 +13,9 @@ from tfpix2pix.networks.variables import GENERATOR
 
 Batch = dict[str, tf.Tensor]
 
+# `tf.autograph.experimental.do_not_convert` marks a function with it.
+_UNCONVERTED = "autograph_info__"
+
 
 class Step(tf.__internal__.tracking.AutoTrackable, ABC):
     """One kind of training step. A new kind defines `replica_step`, `loss_names`, `variables` and `rate`.
@@ -55,9 +58,11 @@ class Step(tf.__internal__.tracking.AutoTrackable, ABC):
     def _compile(self) -> None:
         """Makes the functions that will be traced when they are called for the first time."""
         self._compiled_step = tf.function(self.replica_step, jit_compile=True) if self._jit_compile else None
-        # AutoGraph is off because it slows down the start.
-        self._run_steps = tf.function(self._loop, autograph=False)
-        self._run_step = tf.function(self._step_on, autograph=False, reduce_retracing=True)
+        # AutoGraph slows down the start, so it is off for steps that `do_not_convert` marks, as all of this
+        # package are. Others may use Python's `if` and `for` on tensors.
+        rewrites = not hasattr(self.replica_step, _UNCONVERTED)
+        self._run_steps = tf.function(self._loop, autograph=rewrites)
+        self._run_step = tf.function(self._step_on, autograph=rewrites, reduce_retracing=True)
 
     @abstractmethod
     def replica_step(self, batch: Batch) -> dict[str, tf.Tensor]:
