@@ -1,7 +1,7 @@
 """The validation of a generator while it is trained: scores of a split, and pictures of a few examples."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -157,26 +157,35 @@ def sample_sheets(
       discriminator thinks of the generated image and of the target, at each of its scales, with a
       legend below.
     """
+    # Windows are shown one by one, because a network of the paper's size takes much memory for each.
+    batch_size, batches = (SAMPLES, 1) if resize else (1, SAMPLES)
     dataset = build_dataset(
-        source, image_size=image_size, batch_size=1, training=False, seed=seed, resize=resize
+        source, image_size=image_size, batch_size=batch_size, training=False, seed=seed, resize=resize
     )
-    examples = [example if resize else cut_middle(example, image_size) for example in dataset.take(SAMPLES)]
-    batch = {name: tf.concat([example[name] for example in examples], 0) for name in examples[0]}
-    input_image, target_image = batch["input_image"], batch["target_image"]
-    generated_image = _compiled(train_step.validated_generator, None)(input_image, batch["noise_seed"])
-    shown = show_examples(source.task, batch, generated_image)
-    told = {"pictures": sheets.contact_sheet(shown, ShownExamples._fields)}
-    if train_step.discriminator is not None:
-        generated, target = (
-            _list_scales(train_step.discriminate(input_image, image))
-            for image in (generated_image, target_image)
-        )
-        scales = [logits for pair in zip(generated, target, strict=True) for logits in pair]
-        titles = [
-            f"of {what}{f', 1/{2**scale} size' if scale else ''}"
-            for scale in range(len(generated))
-            for what in ("generated", "target")
-        ]
-        maps = [sheets.patch_map(logits, image_size) for logits in scales]
-        told["patches"] = sheets.contact_sheet(maps, titles, sheets.PATCH_LEGEND)
-    return told
+    shown, judged = [], []
+    for example in dataset.take(batches):
+        batch = example if resize else cut_middle(example, image_size)
+        input_image, target_image = batch["input_image"], batch["target_image"]
+        generated_image = _compiled(train_step.validated_generator, None)(input_image, batch["noise_seed"])
+        shown.append(show_examples(source.task, batch, generated_image))
+        if train_step.discriminator is not None:
+            generated, target = (
+                _list_scales(train_step.discriminate(input_image, image))
+                for image in (generated_image, target_image)
+            )
+            scales = [logits for pair in zip(generated, target, strict=True) for logits in pair]
+            judged.append([sheets.patch_map(logits, image_size) for logits in scales])
+    titles = [
+        f"of {what}{f', 1/{2**scale} size' if scale else ''}"
+        for scale in range(len(judged[0]) // 2 if judged else 0)
+        for what in ("generated", "target")
+    ]
+    sheets_of: dict[str, tuple[list, Sequence[str], Sequence[str]]] = {
+        "pictures": (shown, ShownExamples._fields, ()),
+        "patches": (judged, titles, sheets.PATCH_LEGEND),
+    }
+    return {
+        name: sheets.contact_sheet([tf.concat(column, 0) for column in zip(*rows, strict=True)], *captions)
+        for name, (rows, *captions) in sheets_of.items()
+        if rows
+    }
