@@ -53,7 +53,7 @@ class GrpcTransport:
         timeout_sec: float,
         headers: Mapping[str, str],
     ):
-        command_line.import_tensorflow()
+        command_line.import_tensorflow(whole=True)
         try:
             import grpc
             from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc

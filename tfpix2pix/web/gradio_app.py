@@ -46,7 +46,7 @@ def build_app(model: "str | Path | Translator") -> Any:
       UserError: when Gradio is not installed.
     """
     _check_package()
-    command_line.import_tensorflow()
+    command_line.import_tensorflow(whole=True)
     import gradio
 
     from tfpix2pix.translate.translator import Translator
