@@ -9,6 +9,10 @@ import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from tfpix2pix.pipelines.base import command_line
+
+command_line.import_tensorflow()  # As commands do it, so that the memory is that of a training.
+
 import keras
 import numpy as np
 import tensorflow as tf

@@ -8,6 +8,10 @@ The networks and the sizes are those of `benchmarks.pytorch_hd`.
 import sys
 from collections.abc import Callable
 
+from tfpix2pix.pipelines.base import command_line
+
+command_line.import_tensorflow()  # As commands do it, so that the memory is that of a training.
+
 import tensorflow as tf
 
 from benchmarks.contestant import answer
