@@ -278,7 +278,7 @@ def _open_indexed(data: Any, wish: Wish) -> Source:
         images = tf.numpy_function(lambda place: load(names[place]), [index], list(dtypes))
         return tuple(
             tf.ensure_shape(image, [None, None, channels])
-            for image, channels in zip(images, wish.task.channels, strict=True)
+            for image, channels in zip(images, wish.task.channels)  # noqa: B905 - AutoGraph knows no strict
         )
 
     ids = tuple(map(str, range(len(data))))
