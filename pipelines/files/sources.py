@@ -97,9 +97,9 @@ class Source:
     @property
     def dtypes(self) -> tuple[tf.DType, ...]:
         """The types of the images that `read` returns, but for instances; no file is read for that."""
-        pairs = self.stream
-        if pairs is None and isinstance(self.read, TypedReader):
+        if isinstance(self.read, TypedReader):
             return self.read.dtypes[:2]
+        pairs = self.stream
         if pairs is None:
             # AutoGraph would rewrite `read`, which takes longer than all else here.
             read = tf.autograph.experimental.do_not_convert(lambda index: tuple(self.read(index)))

@@ -202,8 +202,7 @@ def _cut(size, kernel_side: int, pad_px: int, dtype: tf.DType) -> _Cut:
 
 def _transform_tiles(images: tf.Tensor, rows: _Cut, columns: _Cut) -> tf.Tensor:
     """Returns B' tile B of all tiles, [n^2, B * rows * columns, C]."""
-    batch, height, width, _ = find_sizes(images)
-    channels = images.shape[3]
+    batch, height, width, channels = find_sizes(images)
     across = tf.matmul(rows.matrix[None], tf.reshape(images, [batch, height, width * channels]))
     lines = tf.reshape(across, [-1, width, channels])
     tiles = tf.matmul(tf.broadcast_to(columns.matrix, [1, _SIDE * columns.tiles, width]), lines)

@@ -109,11 +109,10 @@ class PaddedConv2D(keras.layers.Conv2D):
 
     def convolution_op(self, images, kernel):
         kernel = tf.cast(kernel, images.dtype)
+        is_dense = (self.dilation_rate, self.groups) == ((1, 1), 1)
 
         def filter_tiles():
             return filtering.conv2d(images, kernel, self.pad_px, layer=self)
-
-        is_dense = (self.dilation_rate, self.groups) == ((1, 1), 1)
 
         def convolve():
             # The convolution could pad by itself, but with explicit numbers its bfloat16 gradient is up to 50
@@ -124,8 +123,8 @@ class PaddedConv2D(keras.layers.Conv2D):
                 return tf.nn.conv2d(padded, kernel, self.strides, "VALID")
             return super(PaddedConv2D, self).convolution_op(padded, kernel)
 
-        filters = self.minimal_filtering and self.conv_kernels != "native" and is_dense
-        filters = filters and self.strides == (1, 1)
+        plain = is_dense and self.strides == (1, 1)
+        filters = self.minimal_filtering and self.conv_kernels != "native" and plain
         return convolutions.either(filters and filtering.is_faster(images, kernel), filter_tiles, convolve)
 
     def compute_output_shape(self, input_shape):

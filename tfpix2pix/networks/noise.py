@@ -30,7 +30,7 @@ class NoiseDropout(keras.layers.Layer):
 
     def call(self, inputs):
         activations, noise_seed = inputs
-        height, width, channels = find_sizes(activations)[1:]
+        _, height, width, channels = find_sizes(activations)
         places = tf.reshape(tf.range(height * width * channels), [1, height, width, channels])
         first, second = tf.unstack(tf.reshape(tf.cast(noise_seed, tf.int32), [-1, 2, 1, 1, 1]), axis=1)
         bits = hash_bits(first, second, tf.constant(self.stream), places)
