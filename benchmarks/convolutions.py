@@ -1,8 +1,8 @@
-"""Measures the two ways to compute each product of a convolution, layer by layer.
+"""Measures the ways to compute each product of a convolution, layer by layer.
 
     python -m benchmarks.convolutions --precision=bfloat16 --batch_size=1 --json=FILE
 
-The rule in tfpix2pix/networks/convolutions.py, which chooses between the two, rests on these numbers.
+The rules in tfpix2pix/networks/convolutions.py and strips.py, which choose the way, rest on these numbers.
 """
 
 import time
@@ -48,18 +48,20 @@ def main(argv: Sequence[str]) -> None:
             name = f"{kind}_{number if kind == 'encoder' else 9 - number}"
             row = [name, f"{side // 2}x{side // 2}"]
             for product, ways in _products(side, channels, filters, values).items():
-                times = interleave(ways, rounds)
-                numbers[f"{name} {product}"] = {"native_ms": times[0], "matmul_ms": times[1]}
-                row.append(f"{times[0]:.1f} / {times[1]:.1f} = {times[0] / times[1]:.2f}")
+                times = interleave(list(ways.values()), rounds)
+                numbers[f"{name} {product}"] = {
+                    f"{way}_ms": each for way, each in zip(ways, times, strict=True)
+                }
+                row.append(" / ".join(f"{each:.1f}" for each in times))
             rows.append(row)
-    print("TensorFlow's kernel / matmul, ms, and the ratio: above 1 the matmul is ahead.\n")
+    print("TensorFlow's kernel / matmul / strips, ms.\n")
     measurement.show_table(["layer", "small map", "gather", "scatter", "correlate"], rows)
     if values["json"].value:
         measurement.write_json(values["json"].value, {"products": numbers})
 
 
-def _products(side, channels, filters, values) -> dict[str, list[Callable]]:
-    """Returns product -> [TensorFlow's kernel, matmul], on random tensors."""
+def _products(side, channels, filters, values) -> dict[str, dict[str, Callable]]:
+    """Returns product -> way -> a call of it, on random tensors."""
     import tensorflow as tf
 
     from tfpix2pix.networks import convolutions
@@ -74,16 +76,17 @@ def _products(side, channels, filters, values) -> dict[str, list[Callable]]:
         )
     )
 
-    def compiled(product, *tensors):
-        def run(matmul):
-            return lambda: product(*tensors, matmul)
+    def compiled(product, ways, *tensors):
+        def run(way):
+            return lambda: product(*tensors, way)
 
-        return [tf.function(run(matmul), autograph=False) for matmul in (False, True)]
+        return {way: tf.function(run(way), autograph=False) for way in ways}
 
+    ways = ["native", "matmul", "strips"]
     return {
-        "gather": compiled(convolutions.gather, large, kernel),
-        "scatter": compiled(convolutions.scatter, small, kernel),
-        "correlate": compiled(convolutions.correlate, large, small),
+        "gather": compiled(convolutions.gather, ways, large, kernel),
+        "scatter": compiled(convolutions.scatter, ways[:2], small, kernel),
+        "correlate": compiled(convolutions.correlate, ways, large, small),
     }
 
 

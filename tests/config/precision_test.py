@@ -8,6 +8,7 @@ import tensorflow as tf
 from tfpix2pix.config import precision
 from tfpix2pix.config.config import make_config
 from tfpix2pix.networks.build import build_generator
+from tfpix2pix.pipelines.base import processor
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.run.folder import settle_config, write_config
 
@@ -29,7 +30,7 @@ def test_cpu_decides(cpu_info, chosen, tmp_path, monkeypatch):
     file = tmp_path / "cpuinfo"
     if cpu_info is not None:
         file.write_text(cpu_info)
-    monkeypatch.setattr(precision, "CPU_INFO", file)
+    monkeypatch.setattr(processor, "CPU_INFO", file)
     assert precision.choose_precision() == chosen
 
 
@@ -37,7 +38,7 @@ def test_cpu_decides(cpu_info, chosen, tmp_path, monkeypatch):
 def test_without_onednn_bfloat16_is_slow(value, chosen, tmp_path, monkeypatch):
     file = tmp_path / "cpuinfo"
     file.write_text(X86.format("avx512_bf16"))
-    monkeypatch.setattr(precision, "CPU_INFO", file)
+    monkeypatch.setattr(processor, "CPU_INFO", file)
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", value)
     assert precision.choose_precision() == chosen
 

@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from tests.helpers import runs
+from tfpix2pix.pipelines.base import processor
 from tfpix2pix.run import checkpoints, threads
 
 SETTINGS = {"steps": 4, "checkpoint_every_steps": 2, "keep_checkpoints": 2, "cache_mib": 0}
@@ -68,3 +69,27 @@ def test_another_processor_is_told_and_older_checkpoints_tell_nothing(whole, tmp
     assert "with avx2" in told and "is with ONEDNN_MAX_CPU_ISA=AVX2" in told
     threads.settle_threads(tmp_path / "new", 0)
     assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("features", "variable", "had"),
+    [
+        (["avx2"], None, False),
+        (["avx512_vnni"], None, True),
+        (["avx512_vnni"], "0", False),
+        (["avx2"], "1", True),
+    ],
+)
+def test_older_checkpoints_tell_by_a_variable_whether_onednn_was_used(
+    features, variable, had, whole, tmp_path, capsys, monkeypatch
+):
+    _, workdir = _halve(whole, tmp_path)
+    told = {**threads.describe_computing(), "processor": features}
+    del told["onednn"]
+    told |= {} if variable is None else {processor.VARIABLE: variable}
+    monkeypatch.setattr(checkpoints, "read_metadata", lambda *_: {threads.KEY: told})
+    monkeypatch.setattr(threads, "_list_features", lambda: features)
+    monkeypatch.setenv(processor.VARIABLE, "1")
+    threads.settle_threads(workdir, 0)
+    expected = "computed with TF_ENABLE_ONEDNN_OPTS=0 and is with TF_ENABLE_ONEDNN_OPTS=1 now"
+    assert (expected in capsys.readouterr().err) is not had

@@ -200,8 +200,8 @@ class Config(NetworkConfig):
     )
     conv_kernels: str = option(
         "auto",
-        "On a CPU compute convolutions of small feature maps as matrix products, which is faster (auto), "
-        "or compute all convolutions with TensorFlow's own kernels (native).",
+        "On a CPU compute convolutions of small feature maps as matrix products and, without AVX-512, those "
+        "of large ones in strips, which is faster (auto), or compute all with TensorFlow's kernels (native).",
         group="machine",
         choices=CONV_KERNELS,
     )

@@ -2,12 +2,10 @@
 
 import dataclasses
 import os
-import re
-from pathlib import Path
 
 from tfpix2pix.config.config import Config
+from tfpix2pix.pipelines.base.processor import VARIABLE, has_onednn, read_features
 
-CPU_INFO = Path("/proc/cpuinfo")
 # These instructions of x86 multiply bfloat16 matrices, and the oneDNN kernels of TensorFlow use them. The
 # names are those that Linux gives them.
 CPU_FEATURES = {"avx512_bf16", "amx_bf16"}
@@ -42,15 +40,7 @@ def choose_precision() -> str:
         ]
         fast = min(capabilities) >= LEAST_COMPUTE_CAPABILITY
     else:
-        # TensorFlow reads the variable in the same way. Without oneDNN, bfloat16 is many times slower.
-        has_onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1").lower() not in ("0", "false")
-        fast = has_onednn and bool(CPU_FEATURES & read_cpu_features(CPU_INFO))
+        features = read_features()
+        # Without oneDNN, bfloat16 is many times slower.
+        fast = has_onednn(features, os.environ.get(VARIABLE)) and bool(CPU_FEATURES.intersection(features))
     return "mixed_bfloat16" if fast else "float32"
-
-
-def read_cpu_features(file: Path) -> set[str]:
-    """Returns the features of the first core that Linux lists; on other systems, an empty set."""
-    if not file.is_file():
-        return set()
-    match = re.search(r"^(?:flags|Features)\s*:(.*)$", file.read_text(), re.MULTILINE)
-    return set(match[1].split()) if match else set()

@@ -1,4 +1,4 @@
-"""4x4 stride-2 convolutions, plain and transposed, that take the faster of two ways on a CPU.
+"""4x4 stride-2 convolutions, plain and transposed, that take the fastest way on a CPU.
 
 Both are made of the same three products of a large map [B, 2h, 2w, C], a small
 map [B, h, w, F] and a kernel [4, 4, C, F], in which Keras stores both kinds:
@@ -8,27 +8,25 @@ map [B, h, w, F] and a kernel [4, 4, C, F], in which Keras stores both kinds:
     scatter     small, kernel    large   a transposed convolution; a plain one's input gradient
     correlate   large, small     kernel  the kernel's gradient of either
 
-Each has two ways: TensorFlow's kernel, and one matmul. On a map of a few pixels a
-convolution is bound by reading its weights, which TensorFlow's CPU kernels do
+Each has up to three ways: TensorFlow's kernel, one matmul, and strips of a large map. On a map of a
+few pixels a convolution is bound by reading its weights, which TensorFlow's CPU kernels do
 slowly. The weights are reshaped, not copied; the numbers are the same up to the
 order of summation.
 """
 
-import functools
 from collections.abc import Callable
+from typing import Literal
 
 import tensorflow as tf
+
+from tfpix2pix.networks import strips
+from tfpix2pix.networks.traced import either, find_sizes, has_gpu
 
 # Up to these areas of the small map, in px, a matmul is faster; a scatter to few channels is
 # faster at any area. benchmarks/convolutions.py measured it on 2 cores in float32 and bfloat16;
 # docs/results.md has the tables.
 MAX_MATMUL_AREA = {"gather": 8 * 8, "scatter": 8 * 8, "correlate": 16 * 16}
-
-
-@functools.lru_cache(maxsize=1)
-def has_gpu() -> bool:
-    """Returns whether TensorFlow sees a GPU."""
-    return bool(tf.config.list_physical_devices("GPU"))
+Way = Literal["native", "matmul", "strips"]
 
 
 def takes_matmul(product: str, area, kernel_shape, kernels: str = "auto"):
@@ -65,8 +63,8 @@ def conv2d(images: tf.Tensor, kernel: tf.Tensor, kernels: str = "auto") -> tf.Te
     if not size.is_fully_defined():
         return _conv2d_of_any_size(images, kernel, kernels)
     if size[0] % 2 or size[1] % 2:
-        return tf.nn.conv2d(_pad(images), kernel, 2, "VALID")
-    choose = _chooser(size[0] * size[1] // 4, kernel, kernels)
+        return strips.conv2d(_pad(images), kernel, 2, kernels)
+    choose = _chooser(images, size[0] * size[1] // 4, kernel, kernels)
 
     @tf.custom_gradient
     def convolve(large, kernel):
@@ -93,7 +91,7 @@ def conv2d_transpose(images: tf.Tensor, kernel: tf.Tensor, kernels: str = "auto"
     size = images.shape[1:3]
     if not size.is_fully_defined():
         return _conv2d_transpose_of_any_size(images, kernel, kernels)
-    choose = _chooser(size[0] * size[1], kernel, kernels)
+    choose = _chooser(images, size[0] * size[1], kernel, kernels)
 
     @tf.custom_gradient
     def convolve(small, kernel):
@@ -106,8 +104,16 @@ def conv2d_transpose(images: tf.Tensor, kernel: tf.Tensor, kernels: str = "auto"
     return convolve(images, kernel)
 
 
-def _chooser(area: int, kernel: tf.Tensor, kernels: str) -> Callable[[str], bool]:
-    return lambda product: takes_matmul(product, area, kernel.shape, kernels)
+def _chooser(images: tf.Tensor, area: int, kernel: tf.Tensor, kernels: str) -> Callable[[str], Way]:
+    """Returns product -> the fastest way; `area` is that of the small map, px."""
+    in_strips = kernels != "native" and images.shape[0] == 1 and strips.are_faster(images.dtype, 1, area)
+
+    def choose(product: str) -> Way:
+        if takes_matmul(product, area, kernel.shape, kernels):
+            return "matmul"
+        return "strips" if in_strips and product != "scatter" else "native"
+
+    return choose
 
 
 # In a SavedModel the size of a map is known only when the graph runs, so the graph decides.
@@ -120,7 +126,7 @@ def _conv2d_of_any_size(images: tf.Tensor, kernel: tf.Tensor, kernels: str) -> t
     return either(
         takes_matmul("gather", area, kernel.shape, kernels),
         lambda: _multiply_patches(padded, kernel),
-        lambda: tf.nn.conv2d(padded, kernel, 2, "VALID"),
+        lambda: strips.conv2d(padded, kernel, 2, kernels),
     )
 
 
@@ -128,28 +134,9 @@ def _conv2d_transpose_of_any_size(images: tf.Tensor, kernel: tf.Tensor, kernels:
     _, height, width, _ = find_sizes(images)
     return either(
         takes_matmul("scatter", height * width, kernel.shape, kernels),
-        lambda: scatter(images, kernel, matmul=True),
-        lambda: scatter(images, kernel, matmul=False),
+        lambda: scatter(images, kernel, "matmul"),
+        lambda: scatter(images, kernel, "native"),
     )
-
-
-def either(condition, one: Callable[[], tf.Tensor], other: Callable[[], tf.Tensor]) -> tf.Tensor:
-    """Returns what one of two functions returns: `one` if a condition, a bool or a bool tensor, holds."""
-    if isinstance(condition, bool):
-        return one() if condition else other()
-    return tf.cond(condition, one, other)
-
-
-def find_sizes(images: tf.Tensor) -> list:
-    """Returns the sizes of a tensor [B, H, W, C]: numbers where they are known, else scalar tensors.
-
-    Reading sizes while the graph runs takes a dozen operations, which each start of a training has to make.
-    """
-    known = list(images.shape)
-    if None not in known:
-        return known
-    found = tf.unstack(tf.shape(images))
-    return [found[axis] if known[axis] is None else known[axis] for axis in range(4)]
 
 
 def _pad(images: tf.Tensor) -> tf.Tensor:
@@ -157,9 +144,11 @@ def _pad(images: tf.Tensor) -> tf.Tensor:
     return tf.pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]])
 
 
-def gather(large: tf.Tensor, kernel: tf.Tensor, matmul: bool) -> tf.Tensor:
+def gather(large: tf.Tensor, kernel: tf.Tensor, way: Way) -> tf.Tensor:
     """Returns the small map [B, h, w, F] of a large map [B, 2h, 2w, C] and a kernel [4, 4, C, F]."""
-    if not matmul:
+    if way == "strips":
+        return strips.convolve(_pad(large), kernel, 2)
+    if way == "native":
         return tf.nn.conv2d(large, kernel, 2, "SAME")
     return _multiply_patches(_pad(large), kernel)
 
@@ -170,11 +159,11 @@ def _multiply_patches(padded: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     return tf.reshape(small, [*find_sizes(patches)[:3], kernel.shape[3]])
 
 
-def scatter(small: tf.Tensor, kernel: tf.Tensor, matmul: bool) -> tf.Tensor:
+def scatter(small: tf.Tensor, kernel: tf.Tensor, way: Way) -> tf.Tensor:
     """Returns the large map [B, 2h, 2w, C] of a small map [B, h, w, F] and a kernel [4, 4, C, F]."""
     batch, height, width, _ = find_sizes(small)
     large_shape = [batch, 2 * height, 2 * width, kernel.shape[2]]
-    if not matmul:
+    if way == "native":
         large = tf.nn.conv2d_transpose(small, kernel, large_shape, 2, "SAME")
     else:
         # With a batch of one, TensorFlow takes a kernel that reads transposed weights two to three times
@@ -188,11 +177,13 @@ def scatter(small: tf.Tensor, kernel: tf.Tensor, matmul: bool) -> tf.Tensor:
     return tf.ensure_shape(large, [small.shape[0], *doubled, kernel.shape[2]])
 
 
-def correlate(large: tf.Tensor, small: tf.Tensor, matmul: bool) -> tf.Tensor:
+def correlate(large: tf.Tensor, small: tf.Tensor, way: Way) -> tf.Tensor:
     """Returns the kernel's gradient [4, 4, C, F] from a large map [B, 2h, 2w, C] and a small [B, h, w, F]."""
     shape = [4, 4, large.shape[3], small.shape[3]]
-    if matmul:
+    if way == "matmul":
         return tf.reshape(tf.matmul(_rows(_patches(_pad(large))), _rows(small), transpose_a=True), shape)
+    if way == "strips":
+        return strips.correlate(_pad(large), small, shape, 2)
     return tf.raw_ops.Conv2DBackpropFilter(
         input=large, filter_sizes=shape, out_backprop=small, strides=[1, 2, 2, 1], padding="SAME"
     )

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfpix2pix.networks.convolutions import find_sizes, has_gpu
+from tfpix2pix.networks.traced import find_sizes, has_gpu
 
 # Side r of the kernel -> side m of the output tile, both px. All tiles are of n = 6 px: smaller ones save
 # less, and larger ones are less exact.

@@ -8,7 +8,8 @@ import keras
 import tensorflow as tf
 
 from tfpix2pix.config.choices import CONV_KERNELS
-from tfpix2pix.networks import convolutions, filtering
+from tfpix2pix.networks import convolutions, filtering, strips
+from tfpix2pix.networks.traced import either, find_sizes
 
 # Sec. 6.2 and the original code: N(0, 0.02) weights, N(1, 0.02) norm scales, epsilon 1e-5.
 WEIGHT_STDDEV = 0.02
@@ -119,13 +120,13 @@ class PaddedConv2D(keras.layers.Conv2D):
             # times slower on a CPU.
             pad = [self.pad_px, self.pad_px]
             padded = tf.pad(images, [[0, 0], pad, pad, [0, 0]]) if self.pad_px else images
-            if is_dense:
-                return tf.nn.conv2d(padded, kernel, self.strides, "VALID")
+            if is_dense and self.strides[0] == self.strides[1]:
+                return strips.conv2d(padded, kernel, self.strides[0], self.conv_kernels)
             return super(PaddedConv2D, self).convolution_op(padded, kernel)
 
         plain = is_dense and self.strides == (1, 1)
         filters = self.minimal_filtering and self.conv_kernels != "native" and plain
-        return convolutions.either(filters and filtering.is_faster(images, kernel), filter_tiles, convolve)
+        return either(filters and filtering.is_faster(images, kernel), filter_tiles, convolve)
 
     def compute_output_shape(self, input_shape):
         height, width = (
@@ -186,10 +187,10 @@ class UpConv2D3x3(keras.layers.Conv2DTranspose):
 
     def call(self, images):
         kernel = tf.cast(self.kernel, images.dtype)
-        batch, height, width, _ = convolutions.find_sizes(images)
+        batch, height, width, _ = find_sizes(images)
         # Not the call of Keras, whose version 2 takes the shape below for that of the convolution.
         shape = [batch, 2 * height + 1, 2 * width + 1, self.filters]
-        larger = tf.nn.conv2d_transpose(images, kernel, shape, 2, "VALID")[:, 1:, 1:, :]
+        larger = strips.conv2d_transpose(images, kernel, shape, 2)[:, 1:, 1:, :]
         return _finish(self, tf.ensure_shape(larger, self.compute_output_shape(images.shape)))
 
     def compute_output_shape(self, input_shape):
@@ -218,7 +219,7 @@ class ResizeConv2D(PaddedConv2D):
         self.interpolation = interpolation
 
     def convolution_op(self, images, kernel):
-        _, height, width, _ = convolutions.find_sizes(images)
+        _, height, width, _ = find_sizes(images)
         larger = tf.cast(tf.image.resize(images, [2 * height, 2 * width], self.interpolation), images.dtype)
         doubled = [None if side is None else 2 * side for side in images.shape[1:3]]
         larger = tf.ensure_shape(larger, [images.shape[0], *doubled, images.shape[3]])

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from tfpix2pix.networks.convolutions import find_sizes
+from tfpix2pix.networks.traced import find_sizes
 
 
 @keras.utils.register_keras_serializable("tfpix2pix")

@@ -4,8 +4,8 @@ import keras
 import tensorflow as tf
 
 from tfpix2pix.config.choices import NORMALIZATION_KINDS
-from tfpix2pix.networks.convolutions import find_sizes
 from tfpix2pix.networks.layers import WEIGHT_STDDEV
+from tfpix2pix.networks.traced import find_sizes
 
 NORM_EPSILON = 1e-5
 

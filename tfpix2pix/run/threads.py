@@ -1,4 +1,4 @@
-"""What the bits of a training on a CPU depend on beside its settings: threads, the processor, TensorFlow.
+"""What the bits of a training on a CPU depend on beside its settings: threads, the processor, the libraries.
 
 TensorFlow divides sums among its threads and chooses kernels by what the processor can do, and another order
 of additions rounds in another way. Each checkpoint holds what it was computed with, and a start goes on so.
@@ -14,6 +14,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfpix2pix.pipelines.base import processor
 from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.progress import say, warn
 from tfpix2pix.run import checkpoints
@@ -23,7 +24,7 @@ KEY = "computed_with"  # of the metadata of checkpoints
 _KINDS = ("intra_op", "inter_op")
 # The features by which TensorFlow and its libraries choose kernels: the sizes of vectors, fused products.
 _FEATURES = re.compile(r"(avx|fma|amx|sse4|f16c|asimd|sve|bf16|i8mm)\w*")
-_SETTINGS = ("TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA")
+_SETTINGS = ("ONEDNN_MAX_CPU_ISA",)
 
 
 def settle_threads(workdir: Path, threads: int) -> None:
@@ -58,9 +59,11 @@ def settle_threads(workdir: Path, threads: int) -> None:
 
 def describe_computing() -> dict[str, Any]:
     """Returns what the bits of a training depend on in this process, in types of JSON."""
+    features = _list_features()
     return {
         **{f"{kind}_threads": _count_threads(kind) for kind in _KINDS},
-        "processor": _list_features(),
+        "processor": features,
+        "onednn": processor.has_onednn(features, os.environ.get(processor.VARIABLE)),
         "tensorflow": tf.__version__,
         **{name: os.environ[name] for name in _SETTINGS if name in os.environ},
     }
@@ -71,8 +74,15 @@ def _read_latest(workdir: Path) -> Mapping[str, Any]:
     for step in reversed(checkpoints.list_steps(workdir)):
         with suppress(OSError, ValueError):  # Whoever restores it says so.
             told = checkpoints.read_metadata(workdir, step).get(KEY, {})
-            return told if isinstance(told, dict) else {}
+            return _complete(told) if told and isinstance(told, dict) else {}
     return {}
+
+
+def _complete(told: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns what a checkpoint tells, with whether oneDNN was used, which older ones tell by a variable."""
+    others = {name: value for name, value in told.items() if name != processor.VARIABLE}
+    had = processor.has_onednn(told.get("processor") or (), told.get(processor.VARIABLE))
+    return {"onednn": had, **others}
 
 
 def _describe_differences(before: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
@@ -90,6 +100,8 @@ def _show(name: str, value: Any) -> str:
         return f"{value} {name.replace('_threads', '').replace('_', '-')} threads"
     if name == "processor":
         return f"a processor of {platform.machine()} with {' '.join(value or ()) or 'no known features'}"
+    if name == "onednn":
+        return f"{processor.VARIABLE}={int(value)}"
     return f"TensorFlow {value}" if name == "tensorflow" else f"{name}={value}"
 
 
@@ -118,8 +130,5 @@ def _count_cores() -> int:
 
 def _list_features() -> list[str]:
     """Returns the features by which kernels are chosen, or the processor's name where no file lists them."""
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.lower().startswith(("flags", "features")):
-                return sorted(word for word in line.split() if _FEATURES.fullmatch(word))
-    return [platform.processor() or platform.machine()]
+    features = [name for name in processor.read_features() if _FEATURES.fullmatch(name)]
+    return features or [platform.processor() or platform.machine()]

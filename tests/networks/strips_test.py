@@ -1,0 +1,127 @@
+"""Convolutions in strips against whole ones: values and gradients, and where they are taken."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfpix2pix.networks import strips
+from tfpix2pix.networks.layers import PaddedConv2D, UpConv2D3x3
+from tfpix2pix.pipelines.base import processor
+
+# Kernel, stride, height and width of the image, px: heights that strips share evenly, unevenly, and hardly.
+GEOMETRY = [(7, 1, 30, 28), (3, 2, 67, 53), (4, 2, 66, 50), (4, 1, 31, 27), (3, 1, 7, 90), (1, 1, 3, 200)]
+WIDE = tf.TensorSpec([None, None, None, 5])
+
+
+@pytest.fixture
+def avx2(monkeypatch):
+    """Lets strips be taken on any processor, on maps of any size."""
+    monkeypatch.setattr(strips, "suit_processor", lambda: True)
+    monkeypatch.setattr(strips, "MIN_AREA", 1)
+
+
+def _uniform(*shape):
+    return tf.constant(np.random.default_rng(sum(shape)).uniform(-1, 1, shape), tf.float32)
+
+
+def _value_and_gradients(convolve, *tensors):
+    with tf.GradientTape() as tape:
+        tape.watch(tensors)
+        outputs = convolve(*tensors)
+        weighted = tf.reduce_sum(outputs * _uniform(*outputs.shape))
+    return [outputs, *tape.gradient(weighted, tensors)]
+
+
+def _assert_close(found, expected):
+    for value, wanted in zip(found, expected, strict=True):
+        assert value.shape == wanted.shape
+        np.testing.assert_allclose(value, wanted, atol=1e-5 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize(("side", "stride", "height", "width"), GEOMETRY)
+def test_strips_give_the_same_values_and_gradients(side, stride, height, width, batch):
+    images, kernel = _uniform(batch, height, width, 5), _uniform(side, side, 5, 6)
+
+    def whole(images, kernel):
+        return tf.nn.conv2d(images, kernel, stride, "VALID")
+
+    outputs, _, to_kernel = _value_and_gradients(whole, images, kernel)
+    upstream = _uniform(*outputs.shape)
+    _assert_close(
+        [strips.convolve(images, kernel, stride), strips.correlate(images, upstream, kernel.shape, stride)],
+        [outputs, to_kernel],
+    )
+
+
+@pytest.mark.parametrize(("side", "stride", "height", "width"), GEOMETRY)
+def test_a_convolution_and_its_gradients_are_the_same(side, stride, height, width, avx2):
+    images, kernel = _uniform(1, height, width, 5), _uniform(side, side, 5, 6)
+    expected, found = (
+        _value_and_gradients(lambda *given, way=way: strips.conv2d(*given, stride, way), images, kernel)
+        for way in ("native", "auto")
+    )
+    _assert_close(found, expected)
+
+
+def test_a_transposed_convolution_and_its_gradients_are_the_same(avx2, monkeypatch):
+    layer = UpConv2D3x3(5)
+    images = _uniform(1, 20, 30, 6)
+    layer.build(images.shape)
+    found = _value_and_gradients(layer, images)
+    monkeypatch.setattr(strips, "suit_processor", lambda: False)
+    _assert_close(found, _value_and_gradients(layer, images))
+
+
+@pytest.mark.parametrize("kernels", ["auto", "native"])
+def test_layers_take_strips_unless_told_otherwise(kernels, avx2, monkeypatch):
+    taken = []
+    convolve = strips.convolve
+    monkeypatch.setattr(strips, "convolve", lambda *given: taken.append(given) or convolve(*given))
+    images = _uniform(1, 40, 36, 5)
+    for layer in (
+        PaddedConv2D(4, 7, pad_px=3, conv_kernels=kernels),
+        PaddedConv2D(4, 4, 2, conv_kernels=kernels),
+    ):
+        monkeypatch.setattr(strips, "suit_processor", lambda: False)
+        expected = layer(images)
+        monkeypatch.setattr(strips, "suit_processor", lambda: True)
+        _assert_close([layer(images)], [expected])
+    assert len(taken) == (2 if kernels == "auto" else 0)
+
+
+@pytest.mark.parametrize("side", [40, 41])
+def test_maps_whose_size_the_graph_learns_when_it_runs(side, avx2):
+    kernel = _uniform(4, 4, 5, 3)
+    traced = tf.function(lambda images: strips.conv2d(images, kernel, 2), input_signature=[WIDE])
+    for batch in (1, 2):
+        images = _uniform(batch, side, 38, 5)
+        _assert_close([traced(images)], [tf.nn.conv2d(images, kernel, 2, "VALID")])
+
+
+@pytest.mark.parametrize(
+    ("features", "value", "suits"),
+    [
+        (["avx2"], "1", True),
+        (["avx2"], "0", False),
+        (["avx2"], None, False),
+        (["avx2", "avx512f"], "1", False),
+        (["asimd"], "1", False),
+    ],
+)
+def test_processors_that_take_strips(features, value, suits, monkeypatch):
+    monkeypatch.setattr(processor, "read_features", lambda: features)
+    monkeypatch.delenv(processor.VARIABLE, raising=False)
+    if value is not None:
+        monkeypatch.setenv(processor.VARIABLE, value)
+    assert strips.suit_processor.__wrapped__() is suits
+
+
+def test_rule(monkeypatch):
+    monkeypatch.setattr(strips, "suit_processor", lambda: True)
+    assert strips.are_faster(tf.float32, 1, strips.MIN_AREA)
+    assert not strips.are_faster(tf.float32, 1, strips.MIN_AREA - 1)
+    assert not strips.are_faster(tf.float32, 2, strips.MIN_AREA)
+    assert not strips.are_faster(tf.bfloat16, 1, strips.MIN_AREA)
+    monkeypatch.setattr(strips, "has_gpu", lambda: True)
+    assert strips.are_faster(tf.float32, 1, strips.MIN_AREA) is False

@@ -1,0 +1,173 @@
+"""Convolutions of one image on processors without AVX-512: strips of it are convolved as a batch.
+
+Without AVX-512, oneDNN copies all patches of an image in order to multiply them at once, and its threads
+share a batch well but a single image badly. So an image is cut into strips of rows, which overlap by what the
+kernel covers. On large maps that takes a half to a fifth of the time, and the first layer of pix2pixHD takes
+a quarter of the memory. The numbers are the same up to the order of summation.
+"""
+
+import functools
+import os
+from typing import Any
+
+import tensorflow as tf
+
+from tfpix2pix.networks.traced import either, find_sizes, has_gpu
+from tfpix2pix.pipelines.base import processor
+
+# So many strips make a batch.
+STRIPS = 8
+# It is faster from this area of the output on, in px. docs/results.md has the measurements.
+MIN_AREA = 24 * 24
+
+
+@functools.lru_cache(maxsize=1)
+def suit_processor() -> bool:
+    """Returns whether strips are faster on this processor: with AVX2 and oneDNN, and without AVX-512."""
+    features = processor.read_features()
+    has_avx512 = any(name.startswith("avx512") for name in features)
+    with_onednn = processor.has_onednn(features, os.environ.get(processor.VARIABLE))
+    return "avx2" in features and with_onednn and not has_avx512
+
+
+def conv2d(images: tf.Tensor, kernel: tf.Tensor, stride: int, kernels: str = "auto") -> tf.Tensor:
+    """Convolves without padding; that and the kernel's gradient take strips where they are faster.
+
+    Args:
+      images: float [B, H, W, C].
+      kernel: [r, r, C, F] of the same dtype.
+      stride: step of the kernel, px.
+      kernels: `auto` takes strips where they are faster; `native` never does.
+
+    Returns:
+      float [B, (H - r) // stride + 1, (W - r) // stride + 1, F].
+    """
+    batch, *sizes, _ = find_sizes(images)
+    height, width = ((size - kernel.shape[0]) // stride + 1 for size in sizes)
+    faster = kernels != "native" and are_faster(images.dtype, batch, height * width)
+    if faster is False:
+        return tf.nn.conv2d(images, kernel, stride, "VALID")
+
+    @tf.custom_gradient
+    def convolve_in_strips(images, kernel):
+        def gradients(upstream):
+            to_images = tf.raw_ops.Conv2DBackpropInput(
+                input_sizes=tf.shape(images),
+                filter=kernel,
+                out_backprop=upstream,
+                strides=[1, stride, stride, 1],
+                padding="VALID",
+            )
+            # Otherwise TensorFlow would merge the strips with those of the forward pass, and keep them.
+            with tf.control_dependencies([upstream]):
+                again = tf.identity(images)
+            to_kernel = _correlate(again, upstream, kernel.shape, stride, faster)
+            return tf.ensure_shape(to_images, images.shape), to_kernel
+
+        return _convolve(images, kernel, stride, faster), gradients
+
+    return convolve_in_strips(images, kernel)
+
+
+def conv2d_transpose(images: tf.Tensor, kernel: tf.Tensor, size: Any, stride: int) -> tf.Tensor:
+    """Computes a transposed convolution without padding; its gradients take strips where they are faster.
+
+    Args:
+      images: float [B, h, w, F].
+      kernel: [r, r, C, F] of the same dtype.
+      size: B, H, W and C of the result.
+      stride: step of the kernel, px.
+
+    Returns:
+      float [B, H, W, C].
+    """
+    batch, height, width, _ = find_sizes(images)
+    faster = are_faster(images.dtype, batch, height * width)
+    if faster is False:
+        return tf.nn.conv2d_transpose(images, kernel, size, stride, "VALID")
+
+    @tf.custom_gradient
+    def transpose(images, kernel):
+        def gradients(upstream):
+            to_images = _convolve(upstream, kernel, stride, faster)
+            return to_images, _correlate(upstream, images, kernel.shape, stride, faster)
+
+        return tf.nn.conv2d_transpose(images, kernel, size, stride, "VALID"), gradients
+
+    return transpose(images, kernel)
+
+
+def _convolve(images, kernel, stride, in_strips) -> tf.Tensor:
+    whole = functools.partial(tf.nn.conv2d, images, kernel, stride, "VALID")
+    return either(in_strips, lambda: convolve(images, kernel, stride), whole)
+
+
+def _correlate(images, upstream, kernel_shape, stride, in_strips) -> tf.Tensor:
+    whole = functools.partial(_correlate_whole, images, upstream, kernel_shape, stride)
+    return either(in_strips, lambda: correlate(images, upstream, kernel_shape, stride), whole)
+
+
+def _correlate_whole(images, upstream, kernel_shape, stride) -> tf.Tensor:
+    return tf.raw_ops.Conv2DBackpropFilter(
+        input=images,
+        filter_sizes=kernel_shape,
+        out_backprop=upstream,
+        strides=[1, stride, stride, 1],
+        padding="VALID",
+    )
+
+
+def are_faster(dtype: tf.DType, batch: Any, area: Any) -> bool | tf.Tensor:
+    """Returns whether strips are faster.
+
+    Args:
+      dtype: of the images.
+      batch: how many images they are; a tensor where that is known only when the graph runs.
+      area: area of one output map, px; an int or a tensor, too.
+    """
+    if dtype != tf.float32 or has_gpu() or not suit_processor():
+        return False
+    return (batch == 1) & (area >= MIN_AREA)
+
+
+def convolve(images: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
+    """Returns what `conv2d` returns, always in strips. TensorFlow finds no fast gradients of it.
+
+    The arguments are those of `conv2d`.
+    """
+    side, _, _, filters = kernel.shape
+    strips, (batch, height) = _cut(images, side, stride)
+    convolved = tf.nn.conv2d(strips, kernel, stride, "VALID")
+    _, rows, width, _ = find_sizes(convolved)
+    joined = tf.reshape(convolved, [batch, STRIPS * rows, width, filters])
+    return joined[:, :height]
+
+
+def correlate(images: tf.Tensor, upstream: tf.Tensor, kernel_shape: Any, stride: int) -> tf.Tensor:
+    """Returns the gradient of the kernel, [r, r, C, F], in strips.
+
+    Args:
+      images: float [B, H, W, C], what was convolved.
+      upstream: gradient of the output, float [B, h, w, F].
+      kernel_shape: r, r, C and F.
+      stride: step of the kernel, px.
+    """
+    strips, (batch, height) = _cut(images, kernel_shape[0], stride)
+    rows = -(-height // STRIPS)
+    _, _, width, filters = find_sizes(upstream)
+    # Rows below the image count for nothing.
+    filled = tf.pad(upstream, [[0, 0], [0, STRIPS * rows - height], [0, 0], [0, 0]])
+    filled = tf.reshape(filled, [STRIPS * batch, rows, width, filters])
+    return _correlate_whole(strips, filled, kernel_shape, stride)
+
+
+def _cut(images: tf.Tensor, side: int, stride: int) -> tuple[tf.Tensor, tuple]:
+    """Returns the strips as a batch [STRIPS * B, rows, W, C], and the batch size and the output's height."""
+    batch, tall, width, channels = find_sizes(images)
+    height = (tall - side) // stride + 1
+    step = -(-height // STRIPS) * stride
+    covered = step - stride + side
+    rows = step * tf.range(STRIPS)[:, None] + tf.range(covered)
+    # The last strip may reach below the image; what is computed there is cut off.
+    strips = tf.gather(images, tf.reshape(tf.minimum(rows, tall - 1), [-1]), axis=1)
+    return tf.reshape(strips, [batch * STRIPS, covered, width, channels]), (batch, height)
