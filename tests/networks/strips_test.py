@@ -119,9 +119,14 @@ def test_processors_that_take_strips(features, value, suits, monkeypatch):
 
 def test_rule(monkeypatch):
     monkeypatch.setattr(strips, "suit_processor", lambda: True)
-    assert strips.are_faster(tf.float32, 1, strips.MIN_AREA)
-    assert not strips.are_faster(tf.float32, 1, strips.MIN_AREA - 1)
-    assert not strips.are_faster(tf.float32, 2, strips.MIN_AREA)
-    assert not strips.are_faster(tf.bfloat16, 1, strips.MIN_AREA)
+    kernel = tf.TensorShape([4, 4, 512, 512])
+    assert strips.are_faster(tf.float32, 1, strips.MIN_AREA, kernel)
+    assert not strips.are_faster(tf.float32, 1, strips.MIN_AREA - 1, kernel)
+    assert not strips.are_faster(tf.float32, 2, strips.MIN_AREA, kernel)
+    assert not strips.are_faster(tf.bfloat16, 1, strips.MIN_AREA, kernel)
+    # The graph decides by the area of a map only for kernels that meet large ones.
+    area = tf.constant(strips.MIN_AREA)
+    assert strips.are_faster(tf.float32, 1, area, kernel) is False
+    assert strips.are_faster(tf.float32, 1, area, tf.TensorShape([7, 7, 64, 64]))
     monkeypatch.setattr(strips, "has_gpu", lambda: True)
-    assert strips.are_faster(tf.float32, 1, strips.MIN_AREA) is False
+    assert strips.are_faster(tf.float32, 1, strips.MIN_AREA, kernel) is False

@@ -19,6 +19,9 @@ from tfpix2pix.pipelines.base import processor
 STRIPS = 8
 # It is faster from this area of the output on, in px. docs/results.md has the measurements.
 MIN_AREA = 24 * 24
+# Where only the running graph knows the area, kernels of more numbers are taken for those of small maps: each
+# choice makes the graph larger.
+MAX_KERNEL_OF_ANY_AREA = 4 * 4 * 128 * 256
 
 
 @functools.lru_cache(maxsize=1)
@@ -44,7 +47,7 @@ def conv2d(images: tf.Tensor, kernel: tf.Tensor, stride: int, kernels: str = "au
     """
     batch, *sizes, _ = find_sizes(images)
     height, width = ((size - kernel.shape[0]) // stride + 1 for size in sizes)
-    faster = kernels != "native" and are_faster(images.dtype, batch, height * width)
+    faster = kernels != "native" and are_faster(images.dtype, batch, height * width, kernel.shape)
     if faster is False:
         return tf.nn.conv2d(images, kernel, stride, "VALID")
 
@@ -82,8 +85,9 @@ def conv2d_transpose(images: tf.Tensor, kernel: tf.Tensor, size: Any, stride: in
       float [B, H, W, C].
     """
     batch, height, width, _ = find_sizes(images)
-    faster = are_faster(images.dtype, batch, height * width)
-    if faster is False:
+    faster = are_faster(images.dtype, batch, height * width, kernel.shape)
+    # A graph for any size is for inference, which needs no gradients.
+    if not isinstance(faster, bool) or not faster:
         return tf.nn.conv2d_transpose(images, kernel, size, stride, "VALID")
 
     @tf.custom_gradient
@@ -117,15 +121,18 @@ def _correlate_whole(images, upstream, kernel_shape, stride) -> tf.Tensor:
     )
 
 
-def are_faster(dtype: tf.DType, batch: Any, area: Any) -> bool | tf.Tensor:
+def are_faster(dtype: tf.DType, batch: Any, area: Any, kernel_shape: tf.TensorShape) -> bool | tf.Tensor:
     """Returns whether strips are faster.
 
     Args:
       dtype: of the images.
       batch: how many images they are; a tensor where that is known only when the graph runs.
       area: area of one output map, px; an int or a tensor, too.
+      kernel_shape: shape of the kernel, [r, r, C, F].
     """
     if dtype != tf.float32 or has_gpu() or not suit_processor():
+        return False
+    if not isinstance(area, int) and kernel_shape.num_elements() > MAX_KERNEL_OF_ANY_AREA:
         return False
     return (batch == 1) & (area >= MIN_AREA)
 
