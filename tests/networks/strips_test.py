@@ -119,14 +119,15 @@ def test_processors_that_take_strips(features, value, suits, monkeypatch):
 
 def test_rule(monkeypatch):
     monkeypatch.setattr(strips, "suit_processor", lambda: True)
-    kernel = tf.TensorShape([4, 4, 512, 512])
-    assert strips.are_faster(tf.float32, 1, strips.MIN_AREA, kernel)
-    assert not strips.are_faster(tf.float32, 1, strips.MIN_AREA - 1, kernel)
-    assert not strips.are_faster(tf.float32, 2, strips.MIN_AREA, kernel)
-    assert not strips.are_faster(tf.bfloat16, 1, strips.MIN_AREA, kernel)
-    # The graph decides by the area of a map only for kernels that meet large ones.
-    area = tf.constant(strips.MIN_AREA)
-    assert strips.are_faster(tf.float32, 1, area, kernel) is False
-    assert strips.are_faster(tf.float32, 1, area, tf.TensorShape([7, 7, 64, 64]))
+    assert strips.are_faster(1, strips.MIN_AREA)
+    assert not strips.are_faster(1, strips.MIN_AREA - 1)
+    assert not strips.are_faster(2, strips.MIN_AREA)
+    images, kernel = tf.zeros([1, 30, 30, 512]), tf.TensorShape([4, 4, 512, 512])
+    assert strips.may_be_faster(images, kernel)
+    assert not strips.may_be_faster(tf.cast(images, tf.bfloat16), kernel)
+    # Only kernels that meet large maps let a graph for any size choose.
+    any_size = tf.TensorSpec([None, None, None, 512])
+    assert not strips.may_be_faster(any_size, kernel)
+    assert strips.may_be_faster(any_size, tf.TensorShape([7, 7, 64, 64]))
     monkeypatch.setattr(strips, "has_gpu", lambda: True)
-    assert strips.are_faster(tf.float32, 1, strips.MIN_AREA, kernel) is False
+    assert not strips.may_be_faster(images, kernel)

@@ -106,11 +106,8 @@ def conv2d_transpose(images: tf.Tensor, kernel: tf.Tensor, kernels: str = "auto"
 
 def _chooser(images: tf.Tensor, area: int, kernel: tf.Tensor, kernels: str) -> Callable[[str], Way]:
     """Returns product -> the fastest way; `area` is that of the small map, px."""
-    in_strips = (
-        kernels != "native"
-        and images.shape[0] == 1
-        and strips.are_faster(images.dtype, 1, area, kernel.shape)
-    )
+    is_single = kernels != "native" and images.shape[0] == 1
+    in_strips = is_single and strips.may_be_faster(images, kernel.shape) and strips.are_faster(1, area)
 
     def choose(product: str) -> Way:
         if takes_matmul(product, area, kernel.shape, kernels):

@@ -45,9 +45,11 @@ def conv2d(images: tf.Tensor, kernel: tf.Tensor, stride: int, kernels: str = "au
     Returns:
       float [B, (H - r) // stride + 1, (W - r) // stride + 1, F].
     """
+    if kernels == "native" or not may_be_faster(images, kernel.shape):
+        return tf.nn.conv2d(images, kernel, stride, "VALID")
     batch, *sizes, _ = find_sizes(images)
     height, width = ((size - kernel.shape[0]) // stride + 1 for size in sizes)
-    faster = kernels != "native" and are_faster(images.dtype, batch, height * width, kernel.shape)
+    faster = are_faster(batch, height * width)
     if faster is False:
         return tf.nn.conv2d(images, kernel, stride, "VALID")
 
@@ -64,10 +66,19 @@ def conv2d(images: tf.Tensor, kernel: tf.Tensor, stride: int, kernels: str = "au
             # Otherwise TensorFlow would merge the strips with those of the forward pass, and keep them.
             with tf.control_dependencies([upstream]):
                 again = tf.identity(images)
-            to_kernel = _correlate(again, upstream, kernel.shape, stride, faster)
+            to_kernel = either(
+                faster,
+                lambda: correlate(again, upstream, kernel.shape, stride),
+                lambda: _correlate_whole(again, upstream, kernel.shape, stride),
+            )
             return tf.ensure_shape(to_images, images.shape), to_kernel
 
-        return _convolve(images, kernel, stride, faster), gradients
+        outputs = either(
+            faster,
+            lambda: convolve(images, kernel, stride),
+            lambda: tf.nn.conv2d(images, kernel, stride, "VALID"),
+        )
+        return outputs, gradients
 
     return convolve_in_strips(images, kernel)
 
@@ -84,56 +95,41 @@ def conv2d_transpose(images: tf.Tensor, kernel: tf.Tensor, size: Any, stride: in
     Returns:
       float [B, H, W, C].
     """
-    batch, height, width, _ = find_sizes(images)
-    faster = are_faster(images.dtype, batch, height * width, kernel.shape)
     # A graph for any size is for inference, which needs no gradients.
-    if not isinstance(faster, bool) or not faster:
+    is_known = images.shape.is_fully_defined() and may_be_faster(images, kernel.shape)
+    if not is_known or not are_faster(images.shape[0], images.shape[1] * images.shape[2]):
         return tf.nn.conv2d_transpose(images, kernel, size, stride, "VALID")
 
     @tf.custom_gradient
     def transpose(images, kernel):
         def gradients(upstream):
-            to_images = _convolve(upstream, kernel, stride, faster)
-            return to_images, _correlate(upstream, images, kernel.shape, stride, faster)
+            to_kernel = correlate(upstream, images, kernel.shape, stride)
+            return convolve(upstream, kernel, stride), to_kernel
 
         return tf.nn.conv2d_transpose(images, kernel, size, stride, "VALID"), gradients
 
     return transpose(images, kernel)
 
 
-def _convolve(images, kernel, stride, in_strips) -> tf.Tensor:
-    whole = functools.partial(tf.nn.conv2d, images, kernel, stride, "VALID")
-    return either(in_strips, lambda: convolve(images, kernel, stride), whole)
-
-
-def _correlate(images, upstream, kernel_shape, stride, in_strips) -> tf.Tensor:
-    whole = functools.partial(_correlate_whole, images, upstream, kernel_shape, stride)
-    return either(in_strips, lambda: correlate(images, upstream, kernel_shape, stride), whole)
-
-
-def _correlate_whole(images, upstream, kernel_shape, stride) -> tf.Tensor:
-    return tf.raw_ops.Conv2DBackpropFilter(
-        input=images,
-        filter_sizes=kernel_shape,
-        out_backprop=upstream,
-        strides=[1, stride, stride, 1],
-        padding="VALID",
-    )
-
-
-def are_faster(dtype: tf.DType, batch: Any, area: Any, kernel_shape: tf.TensorShape) -> bool | tf.Tensor:
-    """Returns whether strips are faster.
+def may_be_faster(images: tf.Tensor, kernel_shape: tf.TensorShape) -> bool:
+    """Returns whether strips are faster here for some batch size and area.
 
     Args:
-      dtype: of the images.
-      batch: how many images they are; a tensor where that is known only when the graph runs.
-      area: area of one output map, px; an int or a tensor, too.
+      images: what is convolved.
       kernel_shape: shape of the kernel, [r, r, C, F].
     """
-    if dtype != tf.float32 or has_gpu() or not suit_processor():
+    if images.dtype != tf.float32 or has_gpu() or not suit_processor():
         return False
-    if not isinstance(area, int) and kernel_shape.num_elements() > MAX_KERNEL_OF_ANY_AREA:
-        return False
+    return images.shape[1:3].is_fully_defined() or kernel_shape.num_elements() <= MAX_KERNEL_OF_ANY_AREA
+
+
+def are_faster(batch: Any, area: Any) -> bool | tf.Tensor:
+    """Returns whether strips are faster, where they may be.
+
+    Args:
+      batch: number of images; a tensor where that is known only when the graph runs.
+      area: area of one output map, px; an int or a tensor, too.
+    """
     return (batch == 1) & (area >= MIN_AREA)
 
 
@@ -166,6 +162,16 @@ def correlate(images: tf.Tensor, upstream: tf.Tensor, kernel_shape: Any, stride:
     filled = tf.pad(upstream, [[0, 0], [0, STRIPS * rows - height], [0, 0], [0, 0]])
     filled = tf.reshape(filled, [STRIPS * batch, rows, width, filters])
     return _correlate_whole(strips, filled, kernel_shape, stride)
+
+
+def _correlate_whole(images, upstream, kernel_shape, stride) -> tf.Tensor:
+    return tf.raw_ops.Conv2DBackpropFilter(
+        input=images,
+        filter_sizes=kernel_shape,
+        out_backprop=upstream,
+        strides=[1, stride, stride, 1],
+        padding="VALID",
+    )
 
 
 def _cut(images: tf.Tensor, side: int, stride: int) -> tuple[tf.Tensor, tuple]:
