@@ -15,8 +15,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from tfpix2pix.pipelines.base import command_line  # noqa: E402
+from tfpix2pix.pipelines.base import command_line, processor  # noqa: E402
 
+# TensorFlow decides here, and not `import_tensorflow`: with oneDNN and AVX2 alone, each process of the suite
+# grew to 12 GB. Running the suite with this variable set to 1 tests that combination.
+takes_onednn = processor.has_onednn(processor.read_features())
+os.environ.setdefault(processor.VARIABLE, str(int(takes_onednn)))
 command_line.import_tensorflow()
 
 import pytest  # noqa: E402

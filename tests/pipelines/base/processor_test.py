@@ -7,10 +7,12 @@ import sys
 
 import pytest
 
+from tests.helpers.runs import ROOT
 from tfpix2pix.pipelines.base import processor
 
 # TensorFlow's own answer, which has no public name.
 ASK = "from tensorflow.python.util import _pywrap_util_port as port; print(port.IsMklEnabled())"
+IMPORT = "from tfpix2pix.pipelines.base import command_line; command_line.import_tensorflow(False); "
 IS_X86 = platform.machine().lower() in ("x86_64", "amd64")
 
 
@@ -43,16 +45,17 @@ def test_a_variable_that_is_set_is_left_alone(monkeypatch):
     assert os.environ[processor.VARIABLE] == "0"
 
 
-@pytest.mark.skipif(not IS_X86, reason="only there oneDNN is asked for")
-def test_tensorflow_has_taken_it():
-    from tensorflow.python.util import _pywrap_util_port
-
-    assert os.environ[processor.VARIABLE] == "1"
-    assert _pywrap_util_port.IsMklEnabled()
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="features are read from Linux")
-def test_without_the_variable_tensorflow_decides_as_told():
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        pytest.param("", marks=pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks Linux")),
+        pytest.param(IMPORT, marks=pytest.mark.skipif(not IS_X86, reason="oneDNN is asked for on x86")),
+    ],
+    ids=["TensorFlow decides", "import_tensorflow decides"],
+)
+def test_whether_tensorflow_takes_onednn(prepare):
     environment = {name: value for name, value in os.environ.items() if name != processor.VARIABLE}
-    process = subprocess.run([sys.executable, "-c", ASK], env=environment, capture_output=True, text=True)
-    assert process.stdout.split() == [str(processor.has_onednn(processor.read_features()))], process.stderr
+    command = [sys.executable, "-c", f"{prepare}{ASK}"]
+    process = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
+    expected = bool(prepare) or processor.has_onednn(processor.read_features())
+    assert process.stdout.split() == [str(expected)], process.stderr
