@@ -47,7 +47,7 @@ def test_signals_and_sessions_are_its_own(tmp_path):
     [
         ([sys.executable, "-c", "pass"], {}),
         (HELP, {"PYTHONPATH": f"{runs.ROOT}:/elsewhere"}),
-        (HELP, {"TF_ENABLE_ONEDNN_OPTS": "0"}),
+        (HELP, {"TF_ENABLE_ONEDNN_OPTS": "false"}),
         (HELP, {"KERAS_BACKEND": "numpy"}),
     ],
 )

@@ -31,6 +31,7 @@ def test_cpu_decides(cpu_info, chosen, tmp_path, monkeypatch):
     if cpu_info is not None:
         file.write_text(cpu_info)
     monkeypatch.setattr(processor, "CPU_INFO", file)
+    monkeypatch.delenv(processor.VARIABLE, raising=False)
     assert precision.choose_precision() == chosen
 
 
@@ -39,7 +40,7 @@ def test_without_onednn_bfloat16_is_slow(value, chosen, tmp_path, monkeypatch):
     file = tmp_path / "cpuinfo"
     file.write_text(X86.format("avx512_bf16"))
     monkeypatch.setattr(processor, "CPU_INFO", file)
-    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", value)
+    monkeypatch.setenv(processor.VARIABLE, value)
     assert precision.choose_precision() == chosen
 
 
