@@ -45,16 +45,12 @@ def conv2d(images: tf.Tensor, kernel: tf.Tensor, stride: int, kernels: str = "au
     Returns:
       float [B, (H - r) // stride + 1, (W - r) // stride + 1, F].
     """
+    whole = functools.partial(tf.nn.conv2d, images, kernel, stride, "VALID")
     if kernels == "native" or not may_be_faster(images, kernel.shape):
-        return tf.nn.conv2d(images, kernel, stride, "VALID")
-    batch, *sizes, _ = find_sizes(images)
-    height, width = ((size - kernel.shape[0]) // stride + 1 for size in sizes)
-    faster = are_faster(batch, height * width)
-    if faster is False:
-        return tf.nn.conv2d(images, kernel, stride, "VALID")
+        return whole()
 
     @tf.custom_gradient
-    def convolve_in_strips(images, kernel):
+    def in_strips(images, kernel):
         def gradients(upstream):
             to_images = tf.raw_ops.Conv2DBackpropInput(
                 input_sizes=tf.shape(images),
@@ -66,21 +62,14 @@ def conv2d(images: tf.Tensor, kernel: tf.Tensor, stride: int, kernels: str = "au
             # Otherwise TensorFlow would merge the strips with those of the forward pass, and keep them.
             with tf.control_dependencies([upstream]):
                 again = tf.identity(images)
-            to_kernel = either(
-                faster,
-                lambda: correlate(again, upstream, kernel.shape, stride),
-                lambda: _correlate_whole(again, upstream, kernel.shape, stride),
-            )
+            to_kernel = correlate(again, upstream, kernel.shape, stride)
             return tf.ensure_shape(to_images, images.shape), to_kernel
 
-        outputs = either(
-            faster,
-            lambda: convolve(images, kernel, stride),
-            lambda: tf.nn.conv2d(images, kernel, stride, "VALID"),
-        )
-        return outputs, gradients
+        return convolve(images, kernel, stride), gradients
 
-    return convolve_in_strips(images, kernel)
+    batch, *sizes, _ = find_sizes(images)
+    height, width = ((size - kernel.shape[0]) // stride + 1 for size in sizes)
+    return either(are_faster(batch, height * width), lambda: in_strips(images, kernel), whole)
 
 
 def conv2d_transpose(images: tf.Tensor, kernel: tf.Tensor, size: Any, stride: int) -> tf.Tensor:
@@ -161,14 +150,10 @@ def correlate(images: tf.Tensor, upstream: tf.Tensor, kernel_shape: Any, stride:
     # Rows below the image count for nothing.
     filled = tf.pad(upstream, [[0, 0], [0, STRIPS * rows - height], [0, 0], [0, 0]])
     filled = tf.reshape(filled, [STRIPS * batch, rows, width, filters])
-    return _correlate_whole(strips, filled, kernel_shape, stride)
-
-
-def _correlate_whole(images, upstream, kernel_shape, stride) -> tf.Tensor:
     return tf.raw_ops.Conv2DBackpropFilter(
-        input=images,
+        input=strips,
         filter_sizes=kernel_shape,
-        out_backprop=upstream,
+        out_backprop=filled,
         strides=[1, stride, stride, 1],
         padding="VALID",
     )
