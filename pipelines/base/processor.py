@@ -37,6 +37,11 @@ def take_onednn() -> None:
         os.environ.setdefault(VARIABLE, "1")
 
 
+def onednn_is_used() -> bool:
+    """Returns whether TensorFlow computes with oneDNN in this process."""
+    return has_onednn(read_features(), os.environ.get(VARIABLE))
+
+
 def has_onednn(features: Collection[str], value: str | None = None) -> bool:
     """Returns whether TensorFlow computes with oneDNN.
 

@@ -1,10 +1,9 @@
 """`precision=auto`: a run chooses the precision that suits its machine when it starts, and keeps it."""
 
 import dataclasses
-import os
 
 from tfpix2pix.config.config import Config
-from tfpix2pix.pipelines.base.processor import VARIABLE, has_onednn, read_features
+from tfpix2pix.pipelines.base.processor import onednn_is_used, read_features
 
 # These instructions of x86 multiply bfloat16 matrices, and the oneDNN kernels of TensorFlow use them. The
 # names are those that Linux gives them.
@@ -40,7 +39,6 @@ def choose_precision() -> str:
         ]
         fast = min(capabilities) >= LEAST_COMPUTE_CAPABILITY
     else:
-        features = read_features()
         # Without oneDNN, bfloat16 is many times slower.
-        fast = has_onednn(features, os.environ.get(VARIABLE)) and bool(CPU_FEATURES.intersection(features))
+        fast = onednn_is_used() and bool(CPU_FEATURES.intersection(read_features()))
     return "mixed_bfloat16" if fast else "float32"

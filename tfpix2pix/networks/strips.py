@@ -7,7 +7,6 @@ a quarter of the memory. The numbers are the same up to the order of summation.
 """
 
 import functools
-import os
 from typing import Any
 
 import tensorflow as tf
@@ -29,8 +28,7 @@ def suit_processor() -> bool:
     """Returns whether strips are faster on this processor: with AVX2 and oneDNN, and without AVX-512."""
     features = processor.read_features()
     has_avx512 = any(name.startswith("avx512") for name in features)
-    with_onednn = processor.has_onednn(features, os.environ.get(processor.VARIABLE))
-    return "avx2" in features and with_onednn and not has_avx512
+    return "avx2" in features and not has_avx512 and processor.onednn_is_used()
 
 
 def conv2d(images: tf.Tensor, kernel: tf.Tensor, stride: int, kernels: str = "auto") -> tf.Tensor:

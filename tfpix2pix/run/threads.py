@@ -59,11 +59,10 @@ def settle_threads(workdir: Path, threads: int) -> None:
 
 def describe_computing() -> dict[str, Any]:
     """Returns what the bits of a training depend on in this process, in types of JSON."""
-    features = _list_features()
     return {
         **{f"{kind}_threads": _count_threads(kind) for kind in _KINDS},
-        "processor": features,
-        "onednn": processor.has_onednn(features, os.environ.get(processor.VARIABLE)),
+        "processor": _list_features(),
+        "onednn": processor.onednn_is_used(),
         "tensorflow": tf.__version__,
         **{name: os.environ[name] for name in _SETTINGS if name in os.environ},
     }
