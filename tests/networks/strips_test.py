@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpix2pix.networks import strips
+from tfpix2pix.networks import convolutions, strips
 from tfpix2pix.networks.layers import PaddedConv2D, UpConv2D3x3
 from tfpix2pix.pipelines.base import processor
 
@@ -18,6 +18,7 @@ def avx2(monkeypatch):
     """Lets strips be taken on any processor, on maps of any size."""
     monkeypatch.setattr(strips, "suit_processor", lambda: True)
     monkeypatch.setattr(strips, "MIN_AREA", 1)
+    monkeypatch.setattr(strips, "MIN_SPREAD", 1)
 
 
 def _uniform(*shape):
@@ -46,12 +47,13 @@ def test_strips_give_the_same_values_and_gradients(side, stride, height, width, 
     def whole(images, kernel):
         return tf.nn.conv2d(images, kernel, stride, "VALID")
 
-    outputs, _, to_kernel = _value_and_gradients(whole, images, kernel)
+    outputs, *expected = _value_and_gradients(whole, images, kernel)
     upstream = _uniform(*outputs.shape)
-    _assert_close(
-        [strips.convolve(images, kernel, stride), strips.correlate(images, upstream, kernel.shape, stride)],
-        [outputs, to_kernel],
-    )
+    found = [
+        strips.spread(upstream, kernel, images.shape.as_list(), stride, pad_px=0),
+        strips.correlate(images, upstream, kernel.shape, stride),
+    ]
+    _assert_close([strips.convolve(images, kernel, stride), *found], [outputs, *expected])
 
 
 @pytest.mark.parametrize(("side", "stride", "height", "width"), GEOMETRY)
@@ -71,6 +73,22 @@ def test_a_transposed_convolution_and_its_gradients_are_the_same(avx2, monkeypat
     found = _value_and_gradients(layer, images)
     monkeypatch.setattr(strips, "suit_processor", lambda: False)
     _assert_close(found, _value_and_gradients(layer, images))
+
+
+@pytest.mark.parametrize("height", [16, 20, 41])
+def test_a_transposed_4x4_convolution_and_its_gradients_are_the_same(height, avx2, monkeypatch):
+    ways = []
+    scatter = convolutions.scatter
+    monkeypatch.setattr(convolutions, "scatter", lambda *given: ways.append(given[-1]) or scatter(*given))
+    given = _uniform(1, height, 30, 6), _uniform(4, 4, 5, 6)
+    expected, found = (
+        _value_and_gradients(
+            lambda *each, kernels=kernels: convolutions.conv2d_transpose(*each, kernels), *given
+        )
+        for kernels in ("native", "auto")
+    )
+    _assert_close(found, expected)
+    assert ways == ["native", "strips"]
 
 
 @pytest.mark.parametrize("kernels", ["auto", "native"])
@@ -99,6 +117,20 @@ def test_maps_whose_size_the_graph_learns_when_it_runs(side, avx2):
         _assert_close([traced(images)], [tf.nn.conv2d(images, kernel, 2, "VALID")])
 
 
+def test_transposed_maps_whose_size_the_graph_learns_when_it_runs(avx2, monkeypatch):
+    layer = UpConv2D3x3(5)
+    layer.build([None, None, None, 6])
+    signature = [tf.TensorSpec([None, None, None, 6])]
+    traced, whole = (tf.function(layer.call, input_signature=signature) for _ in range(2))
+    monkeypatch.setattr(strips, "suit_processor", lambda: False)
+    whole = whole.get_concrete_function()
+    monkeypatch.setattr(strips, "suit_processor", lambda: True)
+    monkeypatch.setattr(strips, "MIN_SPREAD", 30 * 30 * 5)
+    for batch, side in ((1, 15), (1, 14), (2, 15)):
+        images = _uniform(batch, side, 15, 6)
+        _assert_close([traced(images)], [whole(images)])
+
+
 @pytest.mark.parametrize(
     ("features", "value", "suits"),
     [
@@ -122,6 +154,10 @@ def test_rule(monkeypatch):
     assert strips.are_faster(1, strips.MIN_AREA)
     assert not strips.are_faster(1, strips.MIN_AREA - 1)
     assert not strips.are_faster(2, strips.MIN_AREA)
+    large = [1, 128, strips.MIN_SPREAD // (128 * 4), 4]
+    assert strips.are_leaner(large)
+    assert not strips.are_leaner([1, 127, *large[2:]])
+    assert not strips.are_leaner([2, *large[1:]])
     images, kernel = tf.zeros([1, 30, 30, 512]), tf.TensorShape([4, 4, 512, 512])
     assert strips.may_be_faster(images, kernel)
     assert not strips.may_be_faster(tf.cast(images, tf.bfloat16), kernel)

@@ -108,11 +108,12 @@ def _chooser(images: tf.Tensor, area: int, kernel: tf.Tensor, kernels: str) -> C
     """Returns product -> the fastest way; `area` is that of the small map, px."""
     is_single = kernels != "native" and images.shape[0] == 1
     in_strips = is_single and strips.may_be_faster(images, kernel.shape) and strips.are_faster(1, area)
+    large_is_large = 4 * area * kernel.shape[2] >= strips.MIN_SPREAD
 
     def choose(product: str) -> Way:
         if takes_matmul(product, area, kernel.shape, kernels):
             return "matmul"
-        return "strips" if in_strips and product != "scatter" else "native"
+        return "strips" if in_strips and (product != "scatter" or large_is_large) else "native"
 
     return choose
 
@@ -164,7 +165,9 @@ def scatter(small: tf.Tensor, kernel: tf.Tensor, way: Way) -> tf.Tensor:
     """Returns the large map [B, 2h, 2w, C] of a small map [B, h, w, F] and a kernel [4, 4, C, F]."""
     batch, height, width, _ = find_sizes(small)
     large_shape = [batch, 2 * height, 2 * width, kernel.shape[2]]
-    if way == "native":
+    if way == "strips":
+        large = strips.spread(small, kernel, large_shape, 2, pad_px=1)
+    elif way == "native":
         large = tf.nn.conv2d_transpose(small, kernel, large_shape, 2, "SAME")
     else:
         # With a batch of one, TensorFlow takes a kernel that reads transposed weights two to three times

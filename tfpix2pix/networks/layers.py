@@ -188,9 +188,9 @@ class UpConv2D3x3(keras.layers.Conv2DTranspose):
     def call(self, images):
         kernel = tf.cast(self.kernel, images.dtype)
         batch, height, width, _ = find_sizes(images)
-        # Not the call of Keras, whose version 2 takes the shape below for that of the convolution.
-        shape = [batch, 2 * height + 1, 2 * width + 1, self.filters]
-        larger = strips.conv2d_transpose(images, kernel, shape, 2)[:, 1:, 1:, :]
+        # Not the call of Keras, whose version 2 takes another shape for that of the convolution.
+        size = [batch, 2 * height, 2 * width, self.filters]
+        larger = strips.conv2d_transpose(images, kernel, size, 2, pad_px=1)
         return _finish(self, tf.ensure_shape(larger, self.compute_output_shape(images.shape)))
 
     def compute_output_shape(self, input_shape):

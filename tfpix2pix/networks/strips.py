@@ -3,7 +3,9 @@
 Without AVX-512, oneDNN copies all patches of an image in order to multiply them at once, and its threads
 share a batch well but a single image badly. So an image is cut into strips of rows, which overlap by what the
 kernel covers. On large maps that takes a half to a fifth of the time, and the first layer of pix2pixHD takes
-a quarter of the memory. The numbers are the same up to the order of summation.
+a quarter of the memory. A transposed convolution takes a tenth more time in strips, but for a whole map
+oneDNN keeps a buffer for good, of half the map's size for each processor. The numbers are the same up to the
+order of summation.
 """
 
 import functools
@@ -18,6 +20,9 @@ from tfpix2pix.pipelines.base import processor
 STRIPS = 8
 # It is faster from this area of the output on, in px. docs/results.md has the measurements.
 MIN_AREA = 24 * 24
+# Transposed convolutions take strips if they make at least so many numbers. Whole, those of pix2pixHD kept
+# 250 MiB on two processors for an image of 1024x512 px, and again for each thread that had run them.
+MIN_SPREAD = 2**22
 # Where only the running graph knows the area, kernels of more numbers are taken for those of small maps: each
 # choice makes the graph larger.
 MAX_KERNEL_OF_ANY_AREA = 4 * 4 * 128 * 256
@@ -70,32 +75,49 @@ def conv2d(images: tf.Tensor, kernel: tf.Tensor, stride: int, kernels: str = "au
     return either(are_faster(batch, height * width), lambda: in_strips(images, kernel), whole)
 
 
-def conv2d_transpose(images: tf.Tensor, kernel: tf.Tensor, size: Any, stride: int) -> tf.Tensor:
-    """Computes a transposed convolution without padding; its gradients take strips where they are faster.
+def conv2d_transpose(images: tf.Tensor, kernel: tf.Tensor, size: list, stride: int, pad_px: int) -> tf.Tensor:
+    """Computes a transposed convolution; it and its gradients take strips where they are better.
 
     Args:
       images: float [B, h, w, F].
       kernel: [r, r, C, F] of the same dtype.
-      size: B, H, W and C of the result.
+      size: B, H, W and C of the result; ints, or tensors where only the running graph knows them.
       stride: step of the kernel, px.
+      pad_px: what a convolution would pad above and to the left of the result, px.
 
     Returns:
       float [B, H, W, C].
     """
+    if not may_be_faster(images, kernel.shape):
+        return _spread_whole(images, kernel, size, stride, pad_px)
     # A graph for any size is for inference, which needs no gradients.
-    is_known = images.shape.is_fully_defined() and may_be_faster(images, kernel.shape)
-    if not is_known or not are_faster(images.shape[0], images.shape[1] * images.shape[2]):
-        return tf.nn.conv2d_transpose(images, kernel, size, stride, "VALID")
+    batch, height, width, _ = images.shape
+    if not images.shape.is_fully_defined() or not are_faster(batch, height * width):
+        return _spread(images, kernel, size, stride, pad_px)
 
     @tf.custom_gradient
     def transpose(images, kernel):
         def gradients(upstream):
-            to_kernel = correlate(upstream, images, kernel.shape, stride)
-            return convolve(upstream, kernel, stride), to_kernel
+            padded = tf.pad(upstream, [[0, 0], [pad_px, 0], [pad_px, 0], [0, 0]])
+            to_kernel = correlate(padded, images, kernel.shape, stride)
+            return convolve(padded, kernel, stride), to_kernel
 
-        return tf.nn.conv2d_transpose(images, kernel, size, stride, "VALID"), gradients
+        return _spread(images, kernel, size, stride, pad_px), gradients
 
     return transpose(images, kernel)
+
+
+def _spread(images: tf.Tensor, kernel: tf.Tensor, size: list, stride: int, pad_px: int) -> tf.Tensor:
+    """Returns what `spread` returns, in strips where that takes less memory."""
+    given = images, kernel, size, stride, pad_px
+    return either(are_leaner(size), lambda: spread(*given), lambda: _spread_whole(*given))
+
+
+def _spread_whole(images: tf.Tensor, kernel: tf.Tensor, size: list, stride: int, pad_px: int) -> tf.Tensor:
+    batch, height, width, channels = size
+    shape = [batch, height + pad_px, width + pad_px, channels]
+    larger = tf.nn.conv2d_transpose(images, kernel, shape, stride, "VALID")
+    return larger[:, pad_px:, pad_px:] if pad_px else larger
 
 
 def may_be_faster(images: tf.Tensor, kernel_shape: tf.TensorShape) -> bool:
@@ -118,6 +140,16 @@ def are_faster(batch: Any, area: Any) -> bool | tf.Tensor:
       area: area of one output map, px; an int or a tensor, too.
     """
     return (batch == 1) & (area >= MIN_AREA)
+
+
+def are_leaner(size: list) -> bool | tf.Tensor:
+    """Returns whether a transposed convolution in strips takes less memory, where strips may be faster.
+
+    Args:
+      size: B, H, W and C of what it makes; ints or tensors.
+    """
+    batch, height, width, channels = size
+    return (batch == 1) & (height * width * channels >= MIN_SPREAD)
 
 
 def convolve(images: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
@@ -155,6 +187,29 @@ def correlate(images: tf.Tensor, upstream: tf.Tensor, kernel_shape: Any, stride:
         strides=[1, stride, stride, 1],
         padding="VALID",
     )
+
+
+def spread(images: tf.Tensor, kernel: tf.Tensor, size: list, stride: int, pad_px: int) -> tf.Tensor:
+    """Returns what `conv2d_transpose` returns, always in strips. TensorFlow finds no fast gradients of it.
+
+    The arguments are those of `conv2d_transpose`.
+    """
+    batch, height, width, channels = size
+    side, filters = kernel.shape[0], kernel.shape[3]
+    _, low, narrow, _ = find_sizes(images)
+    rows = -(-height // (stride * STRIPS))  # of the images, for each strip of the result
+    above, below = (side - 1 - pad_px) // stride, (pad_px - 1) // stride + 1  # rows that reach into a strip
+    covered = above + rows + below
+    filled = tf.pad(images, [[0, 0], [above, STRIPS * rows + below - low], [0, 0], [0, 0]])
+    places = rows * tf.range(STRIPS)[:, None] + tf.range(covered)
+    strips = tf.gather(filled, tf.reshape(places, [-1]), axis=1)
+    strips = tf.reshape(strips, [batch * STRIPS, covered, narrow, filters])
+    tall = (covered - 1) * stride + side
+    wide = tf.maximum((narrow - 1) * stride + side, width + pad_px)
+    larger = tf.nn.conv2d_transpose(strips, kernel, [batch * STRIPS, tall, wide, channels], stride, "VALID")
+    first = above * stride + pad_px
+    larger = larger[:, first : first + stride * rows, pad_px : pad_px + width]
+    return tf.reshape(larger, [batch, STRIPS * stride * rows, width, channels])[:, :height]
 
 
 def _cut(images: tf.Tensor, side: int, stride: int) -> tuple[tf.Tensor, tuple]:
