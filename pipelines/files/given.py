@@ -20,7 +20,7 @@ from tfpix2pix.pipelines.base.progress import say
 from tfpix2pix.pipelines.files.given_pixels import as_pixels, check_pixels
 from tfpix2pix.pipelines.files.image_files import BadImageError
 from tfpix2pix.pipelines.files.matching import Files
-from tfpix2pix.pipelines.files.memory import PixelStore, read_copies
+from tfpix2pix.pipelines.files.memory import PixelStore, read_copies, steady_options
 from tfpix2pix.pipelines.files.pair_files import Format, Images
 from tfpix2pix.pipelines.files.samples import spread_evenly
 from tfpix2pix.pipelines.files.sources import Source
@@ -173,7 +173,7 @@ def _open_dataset(data: tf.data.Dataset, wish: Wish) -> Source:
     def split(*example: Any) -> tuple[Any, Any]:
         return _split(example[0] if len(example) == 1 else example, wish)
 
-    pairs = data.map(split)
+    pairs = data.map(split).with_options(steady_options())
     ranks = {spec.shape.rank for spec in pairs.element_spec}
     if ranks == {4}:
         pairs = pairs.unbatch()

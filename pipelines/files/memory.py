@@ -205,9 +205,21 @@ def read_copies(sides: Sequence[Images]) -> Reader:
     return read_arrays(copies)
 
 
+def steady_options() -> tf.data.Options:
+    """Returns options without tf.data's autotuning.
+
+    An iterator that is deleted may wait for the thread that tunes it, for up to a minute: TensorFlow wakes
+    that thread before it can see that it should end. Without it, `tf.data.AUTOTUNE` stands for as many threads
+    as there are processors, 16 at most.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return options
+
+
 def lean_options() -> tf.data.Options:
     """Returns options of a pipeline that reads kept pixels and leaves the processor to training."""
-    options = tf.data.Options()
+    options = steady_options()
     options.deterministic = True
     # TensorFlow's default optimizations gain little here, and copy all pixels that a source keeps.
     options.experimental_optimization.apply_default_optimizations = False

@@ -17,6 +17,7 @@ import pytest
 import tensorflow as tf
 import tifffile
 from PIL import Image
+from tensorflow.python.data.ops import iterator_ops, multi_device_iterator_ops
 
 from tfpix2pix.config.config import Config, make_config
 
@@ -160,3 +161,17 @@ def assert_same_state(state: dict[str, np.ndarray], expected: dict[str, np.ndarr
     assert state.keys() == expected.keys()
     different = [name for name in expected if state[name].tobytes() != expected[name].tobytes()]
     assert not different
+
+
+def record_autotuning(monkeypatch) -> list[bool]:
+    """Returns a list that gets, for each new iterator of tf.data, whether TensorFlow would tune it."""
+    tuned: list[bool] = []
+    for iterator in (iterator_ops.OwnedIterator, multi_device_iterator_ops.OwnedMultiDeviceIterator):
+
+        def begin(self, dataset=None, *others, _begin=iterator.__init__, **named):
+            if dataset is not None:
+                tuned.append(dataset.options().autotune.enabled is not False)
+            _begin(self, dataset, *others, **named)
+
+        monkeypatch.setattr(iterator, "__init__", begin)
+    return tuned

@@ -61,11 +61,13 @@ def test_rows_train_as_arrays_do(arrays, on_files, tmp_path):
     runs.assert_same_state(runs.read_state(tmp_path, 3), on_files[0])
 
 
-def test_a_run_on_a_dataset_says_that_it_does_not_resume_exactly(arrays, tmp_path, capfd):
+def test_a_run_on_a_dataset_says_that_it_does_not_resume_exactly(arrays, tmp_path, capfd, monkeypatch):
+    tuned = runs.record_autotuning(monkeypatch)
     for steps in (1, 2):
         config = runs.tiny_config("nowhere", steps=steps, summary_every_steps=1)
         given = {"train": dataset(arrays["train"]), "validation": dataset(arrays["val"])}
         assert train_and_evaluate(config, tmp_path, **given).step == steps
+    assert tuned and not any(tuned)
     assert capfd.readouterr().err.count("goes on begins it anew") == 2
     told = json.loads((tmp_path / "config.json").read_text())
     assert told["training_set"]["resumes_exactly"] is False

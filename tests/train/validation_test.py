@@ -85,12 +85,14 @@ def test_the_score_is_the_class_iou_of_one_confusion_matrix(data_dir, segmenter)
     assert segmentation_scores(confusion)["class_iou"] == 0.5  # 1/2 and 1/2; absent classes do not count
 
 
-def test_training_keeps_the_best_by_fcn_score(data_dir, segmenter, tmp_path, capsys):
+def test_training_keeps_the_best_by_fcn_score(data_dir, segmenter, tmp_path, capsys, monkeypatch):
+    tuned = runs.record_autotuning(monkeypatch)
     every = {"validate_every_steps": 1, "checkpoint_every_steps": 1, "summary_every_steps": 9}
     config = _config(
         data_dir, segmenter, best_metric="fcn_score", steps=3, keep_checkpoints=9, learning_rate=0.01, **every
     )
     result = train_and_evaluate(config, tmp_path)
+    assert tuned and not any(tuned)
     by_step = {
         line["step"]: line["validation/fcn_score"]
         for line in runs.read_metrics(tmp_path)

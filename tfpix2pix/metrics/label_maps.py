@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfpix2pix.metrics.registry import Pictures, Segmenter, Tools
 from tfpix2pix.pipelines import datasets
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.files.memory import steady_options
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.labels.label_sides import find_label_side
 from tfpix2pix.pipelines.labels.palettes import Palette, class_ids, find_palette, resize_ids
@@ -104,4 +105,4 @@ def read_label_ids(
 
     indices = tf.data.Dataset.range(len(source)).batch(batch_size).shard(part[1], part[0]).unbatch()
     ids = indices.map(read, tf.data.AUTOTUNE, deterministic=True)
-    return ids.batch(batch_size).as_numpy_iterator()
+    return ids.batch(batch_size).with_options(steady_options()).as_numpy_iterator()

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tfpix2pix.config.run_config import RunConfig
 from tfpix2pix.methods.step import Step
+from tfpix2pix.networks.traced import has_gpu
 from tfpix2pix.pipelines.base.errors import UserError, shorten
 from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.progress import say
@@ -199,6 +200,9 @@ class Training(Generic[StepType]):
                 global_batch_size=config.batch_size,
             )
 
+        if isinstance(strategy, tf.distribute.OneDeviceStrategy) and not has_gpu():
+            # What TensorFlow would put around it copies batches, and is tuned: see `steady_options`.
+            return build(tf.distribute.InputContext())
         return strategy.distribute_datasets_from_function(build)
 
     def advance(self, batches: Iterator) -> int:

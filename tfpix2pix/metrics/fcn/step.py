@@ -88,7 +88,7 @@ def balance_classes(source: Source, num_classes: int) -> np.ndarray:
     Source: Eigen and Fergus, 2015, as in SegNet.
     """
     pixels, in_images = np.zeros(num_classes), np.zeros(num_classes)
-    for index in tf.data.Dataset.range(len(source)):
+    for index in tf.range(len(source), dtype=tf.int64):
         counts = np.bincount(source.read(index)[1].numpy().ravel(), minlength=256)[:num_classes]
         pixels += counts
         in_images += counts.sum() * (counts > 0)
