@@ -209,8 +209,8 @@ def steady_options() -> tf.data.Options:
     """Returns options without tf.data's autotuning.
 
     An iterator that is deleted may wait for the thread that tunes it, for up to a minute: TensorFlow wakes
-    that thread before it can see that it should end. Without it, `tf.data.AUTOTUNE` stands for as many threads
-    as there are processors, 16 at most.
+    that thread before it can see that it should end. Without it, `tf.data.AUTOTUNE` stands for as many
+    threads as there are processors, 16 at most.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
