@@ -145,7 +145,8 @@ def main(argv: Sequence[str]) -> None:
     for group in QUICK if values["quick"] else GROUPS:
         figures = GROUPS[group]
         say(f"measuring {group}: {rounds} rounds")
-        taken = take_turns(_list_contestants(figures, values, image_size), rounds, CALLS[group])
+        calls = 1 if values["quick"] else CALLS[group]
+        taken = take_turns(_list_contestants(figures, values, image_size), rounds, calls)
         results |= taken
         for figure in figures:
             measured = figure.measure(taken, image_size)
