@@ -6,8 +6,14 @@ import tensorflow as tf
 
 from tfpix2pix.config.config import make_config
 from tfpix2pix.networks import filtering
-from tfpix2pix.networks.build import build_discriminator
-from tfpix2pix.networks.layers import PaddedConv2D, ResizeConv2D, use_minimal_filtering
+from tfpix2pix.networks.build import build_discriminator, build_generator
+from tfpix2pix.networks.layers import (
+    PaddedConv2D,
+    ResizeConv2D,
+    UpConv2D,
+    UpConv2D3x3,
+    use_minimal_filtering,
+)
 
 # Largest difference from a direct convolution in float64, relative to the largest number.
 BOUNDS = {tf.float64: 1e-13, tf.float32: 1e-5}
@@ -184,6 +190,14 @@ def test_a_configuration_chooses_the_way_of_all_its_layers():
 
     assert ways() == {True}
     assert ways(minimal_filtering=False) == ways(conv_kernels="native") == {False}
+
+
+@pytest.mark.parametrize("generator", ["unet", "resnet_6blocks", "enhancer"])
+def test_native_kernels_reach_all_convolutions(generator):
+    config = make_config(generator=generator, base_filters=2, image_size=(64, 64), conv_kernels="native")
+    convolutions = [each for each in build_generator(config).layers if hasattr(each, "conv_kernels")]
+    assert {each.conv_kernels for each in convolutions} == {"native"}
+    assert UpConv2D in map(type, convolutions) or UpConv2D3x3 in map(type, convolutions)
 
 
 def test_the_way_is_kept_in_files_and_reaches_models_inside():

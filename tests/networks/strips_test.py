@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tfpix2pix.networks import convolutions, strips
-from tfpix2pix.networks.layers import PaddedConv2D, UpConv2D3x3
+from tfpix2pix.networks.layers import PaddedConv2D, UpConv2D, UpConv2D3x3
 from tfpix2pix.pipelines.base import processor
 
 # Kernel, stride, height and width of the image, px: heights that strips share evenly, unevenly, and hardly.
@@ -31,6 +31,20 @@ def _value_and_gradients(convolve, *tensors):
         outputs = convolve(*tensors)
         weighted = tf.reduce_sum(outputs * _uniform(*outputs.shape))
     return [outputs, *tape.gradient(weighted, tensors)]
+
+
+@pytest.fixture
+def spread(monkeypatch):
+    """Returns a list that gets the size of each map that a transposed convolution makes in strips."""
+    sizes: list = []
+    whole = strips.spread
+
+    def spread(images, kernel, size, *others, **named):
+        sizes.append(size)
+        return whole(images, kernel, size, *others, **named)
+
+    monkeypatch.setattr(strips, "spread", spread)
+    return sizes
 
 
 def _assert_close(found, expected):
@@ -66,20 +80,39 @@ def test_a_convolution_and_its_gradients_are_the_same(side, stride, height, widt
     _assert_close(found, expected)
 
 
-def test_a_transposed_convolution_and_its_gradients_are_the_same(avx2, monkeypatch):
+@pytest.mark.parametrize("limit", [1, 40 * 60 * 5 + 1])
+def test_a_transposed_convolution_and_its_gradients_are_the_same(limit, avx2, spread, monkeypatch):
+    monkeypatch.setattr(strips, "MIN_SPREAD", limit)
     layer = UpConv2D3x3(5)
     images = _uniform(1, 20, 30, 6)
     layer.build(images.shape)
     found = _value_and_gradients(layer, images)
-    monkeypatch.setattr(strips, "suit_processor", lambda: False)
+    assert spread == ([[1, 40, 60, 5]] if limit == 1 else [])
+    layer.conv_kernels = "native"
     _assert_close(found, _value_and_gradients(layer, images))
+    assert len(spread) == (limit == 1)
+
+
+def test_gradients_are_the_same_where_the_batch_size_is_unknown(avx2, spread):
+    kernel = _uniform(3, 3, 5, 6)
+
+    def find_gradients(images, kernels="auto"):
+        size = [tf.shape(images)[0], 40, 60, 5]
+        with tf.GradientTape() as tape:
+            tape.watch([images, kernel])
+            outputs = strips.conv2d_transpose(images, kernel, size, 2, 1, kernels)
+            squares = tf.reduce_sum(tf.square(outputs))
+        return tape.gradient(squares, [images, kernel])
+
+    traced = tf.function(find_gradients).get_concrete_function(tf.TensorSpec([None, 20, 30, 6]))
+    assert len(spread) == 1
+    for batch in (1, 2):
+        images = _uniform(batch, 20, 30, 6)
+        _assert_close(traced(images), find_gradients(images, "native"))
 
 
 @pytest.mark.parametrize("height", [16, 20, 41])
-def test_a_transposed_4x4_convolution_and_its_gradients_are_the_same(height, avx2, monkeypatch):
-    ways = []
-    scatter = convolutions.scatter
-    monkeypatch.setattr(convolutions, "scatter", lambda *given: ways.append(given[-1]) or scatter(*given))
+def test_a_transposed_4x4_convolution_and_its_gradients_are_the_same(height, avx2, spread):
     given = _uniform(1, height, 30, 6), _uniform(4, 4, 5, 6)
     expected, found = (
         _value_and_gradients(
@@ -88,7 +121,7 @@ def test_a_transposed_4x4_convolution_and_its_gradients_are_the_same(height, avx
         for kernels in ("native", "auto")
     )
     _assert_close(found, expected)
-    assert ways == ["native", "strips"]
+    assert spread == [[1, 2 * height, 60, 5]]
 
 
 @pytest.mark.parametrize("kernels", ["auto", "native"])
@@ -117,18 +150,18 @@ def test_maps_whose_size_the_graph_learns_when_it_runs(side, avx2):
         _assert_close([traced(images)], [tf.nn.conv2d(images, kernel, 2, "VALID")])
 
 
-def test_transposed_maps_whose_size_the_graph_learns_when_it_runs(avx2, monkeypatch):
-    layer = UpConv2D3x3(5)
+@pytest.mark.parametrize("of", [UpConv2D3x3, UpConv2D])
+def test_transposed_maps_whose_size_the_graph_learns_when_it_runs(of, avx2, spread, monkeypatch):
+    monkeypatch.setattr(strips, "MIN_SPREAD", 60 * 60 * 5)
+    layer = of(5)
     layer.build([None, None, None, 6])
-    signature = [tf.TensorSpec([None, None, None, 6])]
-    traced, whole = (tf.function(layer.call, input_signature=signature) for _ in range(2))
-    monkeypatch.setattr(strips, "suit_processor", lambda: False)
-    whole = whole.get_concrete_function()
-    monkeypatch.setattr(strips, "suit_processor", lambda: True)
-    monkeypatch.setattr(strips, "MIN_SPREAD", 30 * 30 * 5)
-    for batch, side in ((1, 15), (1, 14), (2, 15)):
-        images = _uniform(batch, side, 15, 6)
-        _assert_close([traced(images)], [whole(images)])
+    traced = tf.function(layer.call, input_signature=[tf.TensorSpec([None, None, None, 6])])
+    traced = traced.get_concrete_function()
+    assert len(spread) == 1
+    layer.conv_kernels = "native"
+    for batch, side in ((1, 30), (1, 29), (2, 30)):
+        images = _uniform(batch, side, 30, 6)
+        _assert_close([traced(images)], [layer(images)])
 
 
 @pytest.mark.parametrize(
@@ -158,6 +191,8 @@ def test_rule(monkeypatch):
     assert strips.are_leaner(large)
     assert not strips.are_leaner([1, 127, *large[2:]])
     assert not strips.are_leaner([2, *large[1:]])
+    # A choice that is known makes the graph no larger.
+    assert strips.are_leaner([tf.constant(1), 127, *large[2:]]) is False
     images, kernel = tf.zeros([1, 30, 30, 512]), tf.TensorShape([4, 4, 512, 512])
     assert strips.may_be_faster(images, kernel)
     assert not strips.may_be_faster(tf.cast(images, tf.bfloat16), kernel)

@@ -10,6 +10,7 @@ from tfpix2pix.methods.step import Batch
 from tfpix2pix.networks.inference import sample_seed
 from tfpix2pix.networks.noise import hash_bits
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.files.memory import steady_options
 from tfpix2pix.pipelines.files.value_warnings import LOOKED_AT, warn_of_values
 
 _FORMS = "a pair (x, y) of images, or a dictionary with input_image and target_image"
@@ -76,7 +77,7 @@ def warn_of_ranges(x: Any, y: Any = None) -> None:
       y: the targets, where `x` is an array.
     """
     if isinstance(x, tf.data.Dataset):
-        first = next(iter(x.take(1)), None)
+        first = next(iter(x.take(1).with_options(steady_options())), None)
     elif isinstance(
         x, keras.utils.Sequence if not hasattr(keras.utils, "PyDataset") else keras.utils.PyDataset
     ):

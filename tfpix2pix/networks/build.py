@@ -48,7 +48,7 @@ from tfpix2pix.config.choices import DISCRIMINATORS, DROPOUT_PLACES, GENERATORS
 from tfpix2pix.config.config import FIELDS, Config
 from tfpix2pix.config.options import text
 from tfpix2pix.networks.encoders import feature_encoder, latent_encoder
-from tfpix2pix.networks.layers import use_minimal_filtering
+from tfpix2pix.networks.layers import use_minimal_filtering, use_native_kernels
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.homes import resolve
 from tfpix2pix.pipelines.meaning import Palette
@@ -216,5 +216,7 @@ def _finish(network: str, model: keras.Model, expected: list[str], config: Confi
 
 
 def _choose_ways(model: keras.Model, config: Config) -> keras.Model:
-    """Returns a network whose convolutions of stride 1 are done as the configuration says."""
+    """Returns a network whose convolutions are done as the configuration says."""
+    if config.conv_kernels == "native":
+        use_native_kernels(model)
     return use_minimal_filtering(model, config.minimal_filtering and config.conv_kernels != "native")

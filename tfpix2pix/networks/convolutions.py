@@ -105,15 +105,15 @@ def conv2d_transpose(images: tf.Tensor, kernel: tf.Tensor, kernels: str = "auto"
 
 
 def _chooser(images: tf.Tensor, area: int, kernel: tf.Tensor, kernels: str) -> Callable[[str], Way]:
-    """Returns product -> the fastest way; `area` is that of the small map, px."""
+    """Returns product -> the fastest way, or the leanest for a large scatter; `area` is the small map's."""
     is_single = kernels != "native" and images.shape[0] == 1
     in_strips = is_single and strips.may_be_faster(images, kernel.shape) and strips.are_faster(1, area)
-    large_is_large = 4 * area * kernel.shape[2] >= strips.MIN_SPREAD
+    scatters_in_strips = in_strips and strips.are_leaner([1, 4 * area, 1, kernel.shape[2]])
 
     def choose(product: str) -> Way:
         if takes_matmul(product, area, kernel.shape, kernels):
             return "matmul"
-        return "strips" if in_strips and (product != "scatter" or large_is_large) else "native"
+        return "strips" if (scatters_in_strips if product == "scatter" else in_strips) else "native"
 
     return choose
 
@@ -133,11 +133,15 @@ def _conv2d_of_any_size(images: tf.Tensor, kernel: tf.Tensor, kernels: str) -> t
 
 
 def _conv2d_transpose_of_any_size(images: tf.Tensor, kernel: tf.Tensor, kernels: str) -> tf.Tensor:
-    _, height, width, _ = find_sizes(images)
+    batch, height, width, _ = find_sizes(images)
+    may_be_leaner = kernels != "native" and strips.may_be_faster(images, kernel.shape)
+    is_leaner = may_be_leaner and strips.are_leaner([batch, 2 * height, 2 * width, kernel.shape[2]])
     return either(
         takes_matmul("scatter", height * width, kernel.shape, kernels),
         lambda: scatter(images, kernel, "matmul"),
-        lambda: scatter(images, kernel, "native"),
+        lambda: either(
+            is_leaner, lambda: scatter(images, kernel, "strips"), lambda: scatter(images, kernel, "native")
+        ),
     )
 
 

@@ -4,6 +4,8 @@ None of them keeps state that changes when it is called: a forward pass assigns
 nothing, so that what is exported is what was trained.
 """
 
+from collections.abc import Iterator
+
 import keras
 import tensorflow as tf
 
@@ -42,12 +44,34 @@ def use_minimal_filtering(network: keras.Model, use: bool = True) -> keras.Model
     Returns:
       The network.
     """
-    for layer in network.layers:
+    for layer in _list_layers(network):
         if isinstance(layer, PaddedConv2D):
             layer.minimal_filtering = use
-        elif isinstance(layer, keras.Model):
-            use_minimal_filtering(layer, use)
     return network
+
+
+def use_native_kernels(network: keras.Model) -> keras.Model:
+    """Lets the convolutions of a network be computed by TensorFlow's kernels alone.
+
+    Args:
+      network: a Keras model, which is changed; models inside it are too.
+
+    Returns:
+      The network.
+    """
+    for layer in _list_layers(network):
+        if isinstance(layer, PaddedConv2D | UpConv2D | UpConv2D3x3):
+            layer.conv_kernels = "native"
+    return network
+
+
+def _list_layers(network: keras.Model) -> Iterator[keras.layers.Layer]:
+    """Yields the layers of a network and of the models inside it."""
+    for layer in network.layers:
+        if isinstance(layer, keras.Model):
+            yield from _list_layers(layer)
+        else:
+            yield layer
 
 
 @keras.utils.register_keras_serializable("tfpix2pix")
@@ -174,28 +198,33 @@ class UpConv2D3x3(keras.layers.Conv2DTranspose):
 
     Args:
       filters: output channels.
+      conv_kernels: `auto` or `native`, as `strips.conv2d_transpose` takes it.
       **kwargs: further arguments of `keras.layers.Conv2DTranspose`.
 
     Source: `ConvTranspose2d(3, stride=2, padding=1, output_padding=1)` in pix2pixHD and CycleGAN.
     `padding="same"` would centre the kernel on the odd pixels.
     """
 
-    def __init__(self, filters: int, **kwargs):
+    def __init__(self, filters: int, conv_kernels: str = "auto", **kwargs):
         for fixed in ("kernel_size", "strides", "padding", "output_padding", "data_format"):
             kwargs.pop(fixed, None)
         super().__init__(filters, 3, 2, padding="valid", **kwargs)
+        self.conv_kernels = _check_kernels(conv_kernels)
 
     def call(self, images):
         kernel = tf.cast(self.kernel, images.dtype)
         batch, height, width, _ = find_sizes(images)
-        # Not the call of Keras, whose version 2 takes another shape for that of the convolution.
+        # Not the call of Keras, whose version 2 takes `compute_output_shape` for that of the convolution.
         size = [batch, 2 * height, 2 * width, self.filters]
-        larger = strips.conv2d_transpose(images, kernel, size, 2, pad_px=1)
+        larger = strips.conv2d_transpose(images, kernel, size, 2, pad_px=1, kernels=self.conv_kernels)
         return _finish(self, tf.ensure_shape(larger, self.compute_output_shape(images.shape)))
 
     def compute_output_shape(self, input_shape):
         height, width = (None if side is None else 2 * side for side in input_shape[1:3])
         return (input_shape[0], height, width, self.filters)
+
+    def get_config(self):
+        return {**super().get_config(), "conv_kernels": self.conv_kernels}
 
 
 @keras.utils.register_keras_serializable("tfpix2pix")

@@ -75,42 +75,46 @@ def conv2d(images: tf.Tensor, kernel: tf.Tensor, stride: int, kernels: str = "au
     return either(are_faster(batch, height * width), lambda: in_strips(images, kernel), whole)
 
 
-def conv2d_transpose(images: tf.Tensor, kernel: tf.Tensor, size: list, stride: int, pad_px: int) -> tf.Tensor:
+def conv2d_transpose(
+    images: tf.Tensor, kernel: tf.Tensor, size: list, stride: int, pad_px: int, kernels: str = "auto"
+) -> tf.Tensor:
     """Computes a transposed convolution; it and its gradients take strips where they are better.
 
     Args:
       images: float [B, h, w, F].
       kernel: [r, r, C, F] of the same dtype.
-      size: B, H, W and C of the result; ints, or tensors where only the running graph knows them.
-      stride: step of the kernel, px.
+      size: B, H, W and C of the result; ints, or tensors where only the running graph knows them. The
+        convolution from H + pad_px rows must have h rows, and so with columns.
+      stride: step of the kernel, px, at most r.
       pad_px: what a convolution would pad above and to the left of the result, px.
+      kernels: `auto` takes strips where they are better; `native` never does.
 
     Returns:
       float [B, H, W, C].
     """
-    if not may_be_faster(images, kernel.shape):
-        return _spread_whole(images, kernel, size, stride, pad_px)
-    # A graph for any size is for inference, which needs no gradients.
-    batch, height, width, _ = images.shape
-    if not images.shape.is_fully_defined() or not are_faster(batch, height * width):
-        return _spread(images, kernel, size, stride, pad_px)
+    geometry = size, stride, pad_px
+    if kernels == "native" or not may_be_faster(images, kernel.shape):
+        return _spread_whole(images, kernel, *geometry)
 
-    @tf.custom_gradient
-    def transpose(images, kernel):
-        def gradients(upstream):
-            padded = tf.pad(upstream, [[0, 0], [pad_px, 0], [pad_px, 0], [0, 0]])
-            to_kernel = correlate(padded, images, kernel.shape, stride)
-            return convolve(padded, kernel, stride), to_kernel
+    def with_fast_gradients(forward):
+        @tf.custom_gradient
+        def transpose(images, kernel):
+            def gradients(upstream):
+                padded = tf.pad(upstream, [[0, 0], [pad_px, 0], [pad_px, 0], [0, 0]])
+                to_kernel = correlate(padded, images, kernel.shape, stride)
+                return convolve(padded, kernel, stride), to_kernel
 
-        return _spread(images, kernel, size, stride, pad_px), gradients
+            return forward(images, kernel, *geometry), gradients
 
-    return transpose(images, kernel)
+        return transpose(images, kernel)
 
+    def smaller():
+        batch, height, width, _ = images.shape
+        if images.shape.is_fully_defined() and are_faster(batch, height * width):
+            return with_fast_gradients(_spread_whole)
+        return _spread_whole(images, kernel, *geometry)
 
-def _spread(images: tf.Tensor, kernel: tf.Tensor, size: list, stride: int, pad_px: int) -> tf.Tensor:
-    """Returns what `spread` returns, in strips where that takes less memory."""
-    given = images, kernel, size, stride, pad_px
-    return either(are_leaner(size), lambda: spread(*given), lambda: _spread_whole(*given))
+    return either(are_leaner(size), lambda: with_fast_gradients(spread), smaller)
 
 
 def _spread_whole(images: tf.Tensor, kernel: tf.Tensor, size: list, stride: int, pad_px: int) -> tf.Tensor:
@@ -149,7 +153,10 @@ def are_leaner(size: list) -> bool | tf.Tensor:
       size: B, H, W and C of what it makes; ints or tensors.
     """
     batch, height, width, channels = size
-    return (batch == 1) & (height * width * channels >= MIN_SPREAD)
+    numbers = height * width * channels
+    if isinstance(numbers, int) and numbers < MIN_SPREAD:
+        return False
+    return (batch == 1) & (numbers >= MIN_SPREAD)
 
 
 def convolve(images: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
@@ -192,7 +199,8 @@ def correlate(images: tf.Tensor, upstream: tf.Tensor, kernel_shape: Any, stride:
 def spread(images: tf.Tensor, kernel: tf.Tensor, size: list, stride: int, pad_px: int) -> tf.Tensor:
     """Returns what `conv2d_transpose` returns, always in strips. TensorFlow finds no fast gradients of it.
 
-    The arguments are those of `conv2d_transpose`.
+    The arguments are those of `conv2d_transpose`, but what the kernel makes below H and to the right of W is
+    cut off.
     """
     batch, height, width, channels = size
     side, filters = kernel.shape[0], kernel.shape[3]
