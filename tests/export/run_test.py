@@ -2,14 +2,18 @@
 
 import dataclasses
 import json
+import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers import runs
 from tests.helpers.tiny_run import CONFIG, write_run
+from tfpix2pix.config.config import make_config
 from tfpix2pix.export.run import export_run
 from tfpix2pix.export.servable import Servable
+from tfpix2pix.pipelines.base import processor
 from tfpix2pix.run.generator import load_generator
 from tfpix2pix.translate.translator import Translator
 
@@ -59,3 +63,15 @@ def test_files_are_translated_as_the_translator_translates_them(workdir, exporte
     native = servable("uint8_seeded", inputs)["generated_image"][0]
     assert np.abs(native.astype(int) - Translator(workdir, image_size="native")(pixels, 3)).max() <= 1
     assert np.abs(native.astype(int) - answer).max() > 20
+
+
+def test_pix2pixhd_is_exported_by_the_ways_that_commands_take(tmp_path):
+    """They choose themselves whether oneDNN is used; what ways round differently adds up over many blocks."""
+    config = make_config(dataset="synthetic", method="pix2pixhd", base_filters=4, image_size=64)
+    workdir = write_run(tmp_path / "run", config)
+    environment = runs.environment()
+    environment.pop(processor.VARIABLE, None)
+    command = [sys.executable, "-m", "tfpix2pix.export", f"--workdir={workdir}", f"--output={tmp_path}"]
+    process = runs.run(command, env=environment)
+    assert process.returncode == 0, process.stderr
+    assert (tmp_path / "synthetic" / "1" / "saved_model.pb").exists()

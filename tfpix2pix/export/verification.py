@@ -38,9 +38,10 @@ from tfpix2pix.pipelines.labels.label_files import colour_levels
 from tfpix2pix.pipelines.tasks.tasks import Task
 from tfpix2pix.pipelines.tasks.transforms import to_uint8, to_uint16, to_unit_range
 
-# The largest difference from the Keras model that is accepted, of values in [-1, 1]. Half precision rounds
-# at other places once TensorFlow has fused operations.
-TOLERANCE = 1e-5
+# The largest difference from the Keras model that is accepted, of values in [-1, 1]. A batch is convolved in
+# other ways than a single image is: that made 2.3e-5 with the 9 residual blocks of pix2pixHD, on a processor
+# without AVX-512. Half precision rounds at other places once TensorFlow has fused operations.
+TOLERANCE = 1e-4
 HALF_TOLERANCE = 0.1
 # The conversion from CIE Lab to sRGB may widen a difference of the network's output by this factor.
 _WIDENING = 16
