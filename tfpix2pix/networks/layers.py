@@ -44,7 +44,7 @@ def use_minimal_filtering(network: keras.Model, use: bool = True) -> keras.Model
     Returns:
       The network.
     """
-    for layer in _list_layers(network):
+    for layer in list_layers(network):
         if isinstance(layer, PaddedConv2D):
             layer.minimal_filtering = use
     return network
@@ -59,17 +59,17 @@ def use_native_kernels(network: keras.Model) -> keras.Model:
     Returns:
       The network.
     """
-    for layer in _list_layers(network):
+    for layer in list_layers(network):
         if isinstance(layer, PaddedConv2D | UpConv2D | UpConv2D3x3):
             layer.conv_kernels = "native"
     return network
 
 
-def _list_layers(network: keras.Model) -> Iterator[keras.layers.Layer]:
+def list_layers(network: keras.Model) -> Iterator[keras.layers.Layer]:
     """Yields the layers of a network and of the models inside it."""
     for layer in network.layers:
         if isinstance(layer, keras.Model):
-            yield from _list_layers(layer)
+            yield from list_layers(layer)
         else:
             yield layer
 

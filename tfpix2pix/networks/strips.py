@@ -203,15 +203,13 @@ def spread(images: tf.Tensor, kernel: tf.Tensor, size: list, stride: int, pad_px
     cut off.
     """
     batch, height, width, channels = size
-    side, filters = kernel.shape[0], kernel.shape[3]
+    side = kernel.shape[0]
     _, low, narrow, _ = find_sizes(images)
     rows = -(-height // (stride * STRIPS))  # of the images, for each strip of the result
     above, below = (side - 1 - pad_px) // stride, (pad_px - 1) // stride + 1  # rows that reach into a strip
     covered = above + rows + below
     filled = tf.pad(images, [[0, 0], [above, STRIPS * rows + below - low], [0, 0], [0, 0]])
-    places = rows * tf.range(STRIPS)[:, None] + tf.range(covered)
-    strips = tf.gather(filled, tf.reshape(places, [-1]), axis=1)
-    strips = tf.reshape(strips, [batch * STRIPS, covered, narrow, filters])
+    strips = _gather(filled, rows, covered)
     tall = (covered - 1) * stride + side
     wide = tf.maximum((narrow - 1) * stride + side, width + pad_px)
     larger = tf.nn.conv2d_transpose(strips, kernel, [batch * STRIPS, tall, wide, channels], stride, "VALID")
@@ -222,11 +220,16 @@ def spread(images: tf.Tensor, kernel: tf.Tensor, size: list, stride: int, pad_px
 
 def _cut(images: tf.Tensor, side: int, stride: int) -> tuple[tf.Tensor, tuple]:
     """Returns the strips as a batch [STRIPS * B, rows, W, C], and the batch size and the output's height."""
-    batch, tall, width, channels = find_sizes(images)
+    batch, tall, _, _ = find_sizes(images)
     height = (tall - side) // stride + 1
     step = -(-height // STRIPS) * stride
-    covered = step - stride + side
+    return _gather(images, step, step - stride + side), (batch, height)
+
+
+def _gather(images: tf.Tensor, step: Any, covered: Any) -> tf.Tensor:
+    """Returns strips of `covered` rows, one every `step` rows, as a batch [STRIPS * B, covered, W, C]."""
+    batch, tall, width, channels = find_sizes(images)
     rows = step * tf.range(STRIPS)[:, None] + tf.range(covered)
     # The last strip may reach below the image; what is computed there is cut off.
     strips = tf.gather(images, tf.reshape(tf.minimum(rows, tall - 1), [-1]), axis=1)
-    return tf.reshape(strips, [batch * STRIPS, covered, width, channels]), (batch, height)
+    return tf.reshape(strips, [batch * STRIPS, covered, width, channels])

@@ -4,7 +4,7 @@ The layers of this project are made for training and for images of any size. Her
 becomes what Keras ships, so that a file needs nothing of ours.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -71,7 +71,7 @@ def in_float32(generator: keras.Model, with_noise: bool = True) -> keras.Model:
     Returns:
       A copy, or `generator` itself where nothing in it has to change.
     """
-    if with_noise and all(layer.compute_dtype == "float32" for layer in _flat_layers(generator)):
+    if with_noise and all(layer.compute_dtype == "float32" for layer in layers.list_layers(generator)):
         return generator
 
     def copy(layer: Any) -> Any:
@@ -86,8 +86,8 @@ def in_float32(generator: keras.Model, with_noise: bool = True) -> keras.Model:
 
 def find_foreign_layers(model: keras.Model) -> list[str]:
     """Returns the layers that Keras does not ship, each as `name (class)`."""
-    foreign = (layer for layer in _flat_layers(model) if type(layer).__module__.split(".")[0] != "keras")
-    return [_describe(layer) for layer in foreign]
+    every = layers.list_layers(model)
+    return [_describe(layer) for layer in every if type(layer).__module__.split(".")[0] != "keras"]
 
 
 def describe_difference(
@@ -132,14 +132,6 @@ def _build_inputs(generator: keras.Model, image_size: tuple[int, int]) -> list[A
         keras.Input((*image_size, generator.inputs[0].shape[-1]), name="input_image"),
         keras.Input((2,), dtype="int32", name="noise_seed"),
     ]
-
-
-def _flat_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from _flat_layers(layer)
-        else:
-            yield layer
 
 
 def _describe(layer: Any) -> str:
