@@ -1,6 +1,7 @@
 """`cluster.translate`: the outputs of `translate`, made in parts by actors that may be killed."""
 
 import json
+import shutil
 import sys
 import threading
 import time
@@ -10,6 +11,7 @@ import pytest
 
 from tests.helpers import runs, stores
 from tests.helpers.tiny_run import write_run
+from tfpix2pix.config.config import make_config
 from tfpix2pix.pipelines.placing.pack import pack_shards
 
 BROKEN = "photos/broken.png"
@@ -121,6 +123,19 @@ def test_images_of_a_store_and_of_its_shards_become_outputs_there(folder, s3):
         again = _translate(folder, "unused", *flags)
         assert again.returncode == 0 and " done before" in again.stderr, again.stderr
     assert not (folder / "unused").exists()
+
+
+def test_workers_find_what_the_command_names_below_its_own_folder(folder, tmp_path):
+    settings = {"method": "bicyclegan", "image_size": 32, "depth": 3, "base_filters": 4}
+    config = make_config(dataset="synthetic", discriminator_layers=1, latent_size=4, **settings)
+    write_run(tmp_path / "bicycle", config)
+    shutil.copy(folder / "photos" / "0.png", tmp_path / "in.png")
+    flags = ["--model=bicycle", "--input=in.png", "--interpolate=in.png:7:3"]
+    for module, output in (("cluster.translate", "out"), ("translate", "expected")):
+        command = [sys.executable, "-m", f"tfpix2pix.{module}", *flags, f"--output={output}"]
+        done = runs.call(command, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert _read_outputs(tmp_path / "out") == _read_outputs(tmp_path / "expected")
 
 
 def test_what_no_worker_can_do_is_told_once(folder):

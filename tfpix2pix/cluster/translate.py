@@ -44,17 +44,27 @@ def main(argv: Sequence[str]) -> None:
     values = flag_values.flag_values_dict()
     names = {field.name for field in dataclasses.fields(Options)} & values.keys()
     options = Options(**{name: values[name] for name in names})
-    options = dataclasses.replace(options, **_absolute(options, "instances", "latent_from"))
+    options = _with_absolute_paths(options)
     files = find_inputs_of(values, options)
     pool = Pool(**{field.name: values[field.name] for field in dataclasses.fields(Pool)})
     output = copy_of(values["output"], written=True).absolute()
     print(name_urls(translate_on_ray(pool, _settle_model(values), files, output, options)))
 
 
-def _absolute(options: Options, *names: str) -> dict[str, Any]:
-    """Returns the paths among options as workers find them, which run in other folders."""
-    paths = {name: Path(value).absolute() for name in names if (value := getattr(options, name))}
-    return {name: str(path) for name, path in paths.items() if path.exists()}
+def _with_absolute_paths(options: Options) -> Options:
+    """Returns the options with paths as workers find them, which run in other folders."""
+    names = "instances", "latent_from", "feature_from"
+    paths: dict[str, Any] = {name: _absolute(value) for name in names if (value := getattr(options, name))}
+    if options.interpolate:
+        first, last, count = options.ends
+        paths["interpolate"] = f"{_absolute(first)}:{_absolute(last)}:{count}"
+    return dataclasses.replace(options, **paths)
+
+
+def _absolute(value: str) -> str:
+    """Returns a path that leads somewhere as an absolute one, and anything else, such as a seed, as it is."""
+    path = Path(value).absolute()
+    return str(path) if path.exists() else value
 
 
 def _settle_model(values: Mapping[str, Any]) -> dict[str, Any]:

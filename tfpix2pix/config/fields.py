@@ -150,8 +150,7 @@ class Config(NetworkConfig):
     )
     validate_examples: int | None = option(
         None,
-        "Score only this many examples of the validation split, its first ones. With several processes, the "
-        "others wait while one scores.",
+        "Score only this many examples of the validation split, its first ones.",
         group="output",
         minimum=1,
     )

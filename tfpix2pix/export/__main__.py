@@ -118,7 +118,7 @@ def _define_flags(flag_values: flags.FlagValues) -> None:
         (
             "max_pixels",
             "Refuse images of more pixels than this; files are refused before they are decoded. "
-            "Default: 2**24, which is 4096x4096.",
+            "Default: 2**24, which is 4096x4096, or the pixels of the run's --image_size if those are more.",
         ),
         ("keep_versions", "Keep this many versions of the model, and delete older ones. Default: all."),
     ):

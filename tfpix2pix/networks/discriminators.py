@@ -37,8 +37,8 @@ def patch_discriminator(
       base_filters: filters of the first convolution (64 in the paper).
       normalization: `none`, or a `kind` of `normalization.StatelessNormalization`: `batch`,
         `instance` or `plain_instance`.
-      conv_kernels: `auto` turns convolutions of small maps into matmuls on a CPU, where
-        that is faster; `native` takes TensorFlow's kernels everywhere.
+      conv_kernels: `auto` convolves on a CPU in the way that is fastest for each map: by a matmul,
+        in strips, or by minimal filtering; `native` takes TensorFlow's kernels everywhere.
       palette: classes of the input label map, of which the network sees a channel for each class in
         place of their colours; None for pictures.
       boundary_classes: classes of input label maps whose last channel holds ids of instances, of which

@@ -64,8 +64,8 @@ def unet_generator(
       upsampling: how a decoder block doubles the size. `transposed` is the paper's 4x4
         transposed convolution; `nearest` and `bilinear` resize and convolve 3x3, which
         leaves no checkerboard.
-      conv_kernels: `auto` turns convolutions of small maps into matmuls on a CPU, where
-        that is faster; `native` takes TensorFlow's kernels everywhere.
+      conv_kernels: `auto` convolves on a CPU in the way that is fastest for each map: by a matmul,
+        in strips, or by minimal filtering; `native` takes TensorFlow's kernels everywhere.
       last_block: how the image is made: `single` is the paper's one convolution; `refined`
         enlarges to `base_filters` channels, normalises, and convolves 7x7 at the full size, as
         pix2pixHD does. None takes `refined` for `bilinear`, which has hardly any detail of 2 px otherwise.

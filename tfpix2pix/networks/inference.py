@@ -25,7 +25,7 @@ def cast_kernels(generator: keras.Model) -> keras.Model:
     Returns:
       The copy, or `generator` itself where it computes in float32.
     """
-    convolutions = (layers.PaddedConv2D, layers.UpConv2D)
+    convolutions = (layers.PaddedConv2D, layers.UpConv2D, layers.UpConv2D3x3)
     if all(layer.compute_dtype == "float32" for layer in generator.layers if isinstance(layer, convolutions)):
         return generator
 

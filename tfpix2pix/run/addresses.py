@@ -31,8 +31,9 @@ def read_addresses() -> tuple[list[str], int]:
         raise _explain() from error
     if task[0] in ("evaluator", "ps"):
         raise UsageError(
-            f"TF_CONFIG gives this process the role of {task[0]}, which a training does not have: the chief "
-            "validates. Leave such processes out (on Vertex AI, those are the third and the fourth pool)"
+            f"TF_CONFIG gives this process the role of {task[0]}, which a training does not have: "
+            "the workers validate. Leave such processes out (on Vertex AI, those are the third and the "
+            "fourth pool)"
         )
     if task not in tasks:
         raise _explain()

@@ -73,8 +73,9 @@ class Callback:
 class EarlyStopping(Callback):
     """Stops a run whose score has not improved for several validations.
 
-    The checkpoint of the best validation stays in the run, as `checkpoint="best"`. How long the run has
-    waited is kept in each checkpoint, so that a run that was killed and goes on stops at the same step.
+    The checkpoint that is best by the setting `best_metric`, which need not be this `metric`, stays in the
+    run as `checkpoint="best"`. How long the run has waited is kept in each checkpoint, so that a run that was
+    killed and goes on stops at the same step.
 
     Args:
       patience: number of validations in a row without an improvement after which the run stops.

@@ -169,7 +169,7 @@ class RemoteModel:
         """Translates image files.
 
         Args:
-          images: contents of PNG or JPEG files, of any sizes.
+          images: contents of PNG, JPEG or BMP files, of any sizes.
           signature: name of a signature that takes files.
           noise_seed: seed of the noise, of which the lower 32 bits count. The outputs of an image depend on
             it, and not on the batch. None leaves the noise to the server.
