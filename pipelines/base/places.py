@@ -24,7 +24,7 @@ _READ, _WRITTEN = "fetched", "written"
 def cache_folder() -> Path:
     """Returns where downloads are kept: $TFPIX2PIX_CACHE, or `tfpix2pix` in the person's folder of caches."""
     if chosen := os.environ.get("TFPIX2PIX_CACHE"):
-        return Path(chosen)
+        return Path(chosen).absolute()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tfpix2pix"
 
 

@@ -17,6 +17,7 @@ import tensorflow as tf
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.progress import say
+from tfpix2pix.pipelines.files.given_length import count_pairs
 from tfpix2pix.pipelines.files.given_pixels import as_pixels, check_pixels
 from tfpix2pix.pipelines.files.image_files import BadImageError
 from tfpix2pix.pipelines.files.matching import Files
@@ -173,23 +174,17 @@ def _open_dataset(data: tf.data.Dataset, wish: Wish) -> Source:
     def split(*example: Any) -> tuple[Any, Any]:
         return _split(example[0] if len(example) == 1 else example, wish)
 
-    pairs = data.map(split).with_options(steady_options())
+    pairs = batches = data.map(split).with_options(steady_options())
     ranks = {spec.shape.rank for spec in pairs.element_spec}
     if ranks == {4}:
-        pairs = pairs.unbatch()
+        pairs = batches.unbatch()
     elif ranks != {3}:
         shapes = " and ".join(str(spec.shape) for spec in pairs.element_spec)
         raise UsageError(
             f"`{wish.argument}` must hold images [H, W, C], or batches of them. Received: {shapes}; "
             "`dataset.map` with `tf.ensure_shape` tells their shape"
         )
-    count = int(pairs.cardinality())
-    if count == tf.data.INFINITE_CARDINALITY or (count < 0 and wish.is_stream):
-        what = "has no end" if count == tf.data.INFINITE_CARDINALITY else "does not tell its length"
-        raise UsageError(
-            f"`{wish.argument}` {what}: leave out `repeat()`, which a training does itself, or end it with "
-            "`.take(N)` or `.apply(tf.data.experimental.assert_cardinality(N))`, where N images are an epoch"
-        )
+    count = count_pairs(batches, pairs, wish.argument, wish.is_stream)
     first = list(pairs.take(LOOKED_AT).as_numpy_iterator())
     if not first:
         raise UsageError(f"`{wish.argument}` holds no pairs")

@@ -4,8 +4,6 @@ The functions raise ValueError; the text says what is wrong, to follow the file'
 """
 
 import io
-import struct
-import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,18 +17,6 @@ from tfpix2pix.pipelines.files.orientation import TAG, UPRIGHT, turn
 START_BYTES = 12
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _GIF_STARTS = (b"GIF87a", b"GIF89a")
-_DAMAGE = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    struct.error,
-    IndexError,
-    KeyError,
-    TypeError,
-    EOFError,
-    zlib.error,
-    tifffile.TiffFileError,
-)
 # The axes of a TIFF that are channels, for tifffile: samples, channels, and the first axis of an array.
 _CHANNEL_AXES = "SCQ"
 _PLAIN = (
@@ -65,7 +51,7 @@ def describe(file: Path, kind: str) -> Described:
     with file.open("rb") as stream:
         try:
             return _describe_tiff(stream) if kind == "TIFF" else _describe_by_pillow(stream)
-        except _DAMAGE as error:
+        except Exception as error:
             raise _explain(error, "has a damaged header") from error
 
 
@@ -79,7 +65,7 @@ def decode(contents: bytes, kind: str) -> Pixels:
     stream = io.BytesIO(contents)
     try:
         return _decode_tiff(stream) if kind == "TIFF" else _decode_by_pillow(stream)
-    except _DAMAGE as error:
+    except Exception as error:
         raise _explain(error, "is damaged or cut short and cannot be decoded") from error
 
 
@@ -87,8 +73,14 @@ class _RefusedError(ValueError):
     """A sound file that is not read; the text says why."""
 
 
-def _explain(error: Exception, otherwise: str) -> ValueError:
-    return error if isinstance(error, _RefusedError) else ValueError(otherwise)
+def _explain(error: Exception, otherwise: str) -> Exception:
+    """Returns what to raise: both packages raise errors of any type for files that are damaged."""
+    if isinstance(error, Image.DecompressionBombError):
+        return _RefusedError(
+            "has more pixels than Pillow opens; save it as PNG or as a TIFF in gray or RGB, or cut it into "
+            "parts"
+        )
+    return error if isinstance(error, _RefusedError | MemoryError) else ValueError(otherwise)
 
 
 def _describe_tiff(stream: Any) -> Described:
@@ -135,10 +127,10 @@ def _decode_tiff(stream: io.BytesIO) -> Pixels:
         dtype = _type_of(page.dtype)
         try:
             array = tiff.series[0].asarray()
-        except ValueError as error:
+        except (ValueError, NotImplementedError) as error:
             if "imagecodecs" not in str(error):
                 raise
-            return _decode_compressed(stream, page)
+            return _decode_otherwise(stream, page)
     array = array.transpose(order).reshape(shape)
     if page.dtype == np.bool_:
         array = array * np.uint8(255)
@@ -150,8 +142,13 @@ def _decode_tiff(stream: io.BytesIO) -> Pixels:
         raise _RefusedError(str(error)) from error
 
 
-def _decode_compressed(stream: io.BytesIO, page: tifffile.TiffPage) -> Pixels:
-    """Decodes what tifffile alone does not decompress; Pillow does, but keeps only 8 bits of a channel."""
+def _decode_otherwise(stream: io.BytesIO, page: tifffile.TiffPage) -> Pixels:
+    """Decodes what tifffile alone does not; Pillow decompresses it, but keeps only 8 bits of a channel."""
+    if page.compression == tifffile.COMPRESSION.NONE:
+        raise _RefusedError(
+            f"has {page.bitspersample} bits a channel, which takes `pip install imagecodecs`; or save it "
+            "with 8 or 16 bits"
+        )
     if _type_of(page.dtype) != np.uint8:
         raise _RefusedError(
             f"is compressed by {tifffile.COMPRESSION(page.compression).name}, which takes "

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import posixpath
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -57,8 +58,9 @@ def fetch_list(pairs: str | Path) -> Path:
     store = Store(folder)
     if (contents := store.read(name)) is None:
         raise UsageError(f"`pairs={url}`: there is no such file")
-    listed = list(dict.fromkeys(list_names(copy, contents)))
-    if outside := [each for each in listed if each.startswith("/") or ".." in each.split("/")]:
+    # A store has no "./in/1.png".
+    listed = list(dict.fromkeys(map(posixpath.normpath, list_names(copy, contents))))
+    if outside := [each for each in listed if each.startswith("/") or each.split("/")[0] == ".."]:
         raise UsageError(f"{url} lists {outside[0]}; the files of a remote list lie below its own folder")
     palette = [PALETTE_FILE] if store.has(PALETTE_FILE) else []
     wanted = [*listed, *palette, name]

@@ -3,12 +3,15 @@
 import dataclasses
 import json
 import shutil
+import sys
 
 import pytest
 
-from tests.helpers.tiny_run import CONFIG, build_generator
+from tests.helpers import runs
+from tests.helpers.tiny_run import CONFIG, build_generator, write_run
 from tfpix2pix.export.run import known_versions
 from tfpix2pix.export.versions import fetch_model, find_version
+from tfpix2pix.networks.keras_versions import IS_KERAS_3
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.places import url_of
 from tfpix2pix.pipelines.remote.store import Store
@@ -24,17 +27,39 @@ def models(s3):
     return store
 
 
+def _write_version(folder, version):
+    (folder / version / "variables").mkdir(parents=True)
+    for name in ("saved_model.pb", "variables/variables.index"):
+        (folder / version / name).write_text(version)
+
+
 def test_a_new_version_is_uploaded_and_an_old_one_is_deleted_whole(models):
     with known_versions(models.url) as folder:
         assert sorted(path.name for path in folder.iterdir() if path.name[0] != ".") == ["10", "9"]
-        (folder / "11/variables").mkdir(parents=True)
-        for name in ("saved_model.pb", "variables/variables.index"):
-            (folder / "11" / name).write_text("11")
+        _write_version(folder, "11")
         shutil.rmtree(folder / "9")
     assert set(models.list_files()) == {
         f"{version}/{name}"
         for version in ("10", "11")
         for name in ("saved_model.pb", "variables/variables.index")
+    }
+
+
+@pytest.mark.skipif(not IS_KERAS_3, reason="files for other runtimes need Keras 3")
+def test_a_file_that_is_exported_beside_versions_leaves_them_whole(models, tmp_path):
+    write_run(tmp_path / "run")
+    output = models.url.removesuffix("/tiny")
+    flags = [f"--workdir={tmp_path / 'run'}", f"--output={output}", "--format=keras"]
+    for version in ("11", "12"):
+        with known_versions(models.url) as folder:
+            _write_version(folder, version)
+        done = runs.call([sys.executable, "-m", "tfpix2pix.export", *flags])
+        assert done.returncode == 0, done.stderr
+    assert {name.partition("/")[0] for name in models.list_files()} == {"9", "10", "11", "12"}
+    assert len(models.list_files()) == 8
+    assert {name for name in Store(output).list_files() if "/" not in name} == {
+        "synthetic.keras",
+        "synthetic.keras.json",
     }
 
 

@@ -104,6 +104,15 @@ def stream_ids(source, steps, start_step=0):
     return [[name.decode() for name in batch["example_id"].numpy()] for batch in batches]
 
 
+def test_batches_of_which_the_last_is_smaller_are_counted(capfd):
+    source = take(dataset().batch(2))
+    assert source.example_ids == ("0", "1", "2")
+    assert "counting the pairs of `train`, which comes in batches" in capfd.readouterr().err
+    assert stream_ids(source, 3) == [["0", "1"], ["2", "0"], ["1", "2"]]
+    assert len(take(dataset().batch(3, drop_remainder=True))) == 3
+    assert "counting" not in capfd.readouterr().err
+
+
 def test_a_dataset_is_trained_on_in_its_order_across_epochs(capfd):
     source = take(dataset())
     assert "is a tf.data.Dataset, which cannot be read by an index" in capfd.readouterr().err
@@ -156,7 +165,11 @@ REFUSED = {
     "endless": (lambda: dataset().repeat(), r"`train` has no end: leave out `repeat\(\)`"),
     "no length": (
         lambda: dataset().filter(lambda a, b: True),
-        r"`train` does not tell its length: .*`.take\(N\)`",
+        r"`train` does not tell its length: end it with `.apply\(tf.data.experimental.assert_cardinality",
+    ),
+    "batches without a length": (
+        lambda: dataset().filter(lambda a, b: True).batch(2),
+        r"`train` does not tell its length: end it with `.unbatch\(\)` and `.apply\(",
     ),
     "ranks": (lambda: dataset().map(lambda a, b: (a[..., 0], b)), r"images \[H, W, C\], or batches"),
     "single images": (

@@ -119,11 +119,16 @@ def test_a_plain_mapping_is_a_file_of_settings(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("[1]", "does not hold settings"), ("{", "cannot be read"), (None, "takes a file of settings")],
+    [
+        ("[1]", "does not hold settings"),
+        ("{", "a.json cannot be read"),
+        ('{"dataset": "caf\xe9"}', "a.json cannot be read: .* codec can't decode"),
+        (None, "takes a file of settings"),
+    ],
 )
 def test_files_that_are_none(tmp_path, text, reason):
     if text is not None:
-        (tmp_path / "a.json").write_text(text)
+        (tmp_path / "a.json").write_text(text, "latin-1")
     with pytest.raises(UserError, match=reason):
         read_file(tmp_path / "a.json")
 

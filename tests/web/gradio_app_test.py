@@ -34,6 +34,14 @@ def test_a_picture_is_what_the_translator_makes_of_it(translator):
     np.testing.assert_array_equal(np.asarray(translate_picture(translator, gray)), expected)
 
 
+@pytest.mark.parametrize("mode", ["I;16", "I"])
+def test_16_bits_are_brought_to_8(translator, mode):
+    gray = PICTURE[..., 0]
+    deep = Image.fromarray(gray.astype(np.uint16) * 257).convert(mode)
+    expected = translate_picture(translator, Image.fromarray(gray))
+    np.testing.assert_array_equal(np.asarray(translate_picture(translator, deep)), np.asarray(expected))
+
+
 def test_gray_models_take_and_give_gray_pictures(tmp_path):
     config = make_config(
         dataset="synthetic", image_size=32, depth=3, base_filters=2, input_channels=1, output_channels=1
@@ -58,6 +66,8 @@ def test_numbers_of_pixels_are_class_ids_where_the_training_had_ids(tmp_path):
     expected = np.asarray(translate_picture(translator, Image.fromarray(colours)))
     numbers = Image.fromarray(ids)
     np.testing.assert_array_equal(np.asarray(translate_picture(translator, numbers)), expected)
+    deep = Image.fromarray(ids.astype(np.uint16))
+    np.testing.assert_array_equal(np.asarray(translate_picture(translator, deep)), expected)
     numbers.putpalette(np.random.default_rng(0).integers(0, 256, 768, np.uint8).tobytes())
     np.testing.assert_array_equal(np.asarray(translate_picture(translator, numbers)), expected)
     assert np.ptp(expected) > 10

@@ -75,7 +75,7 @@ def main(argv: Sequence[str]) -> None:
         path = output / options.name_file(name)
         about = {"workdir": workdir.name, "step": step, "meaning": read_meaning(workdir).to_json()}
         report = export_file(generator, path, options, about)
-        send_folder(output)
+        send_folder(output, [path.name, f"{path.name}.json"])
         print(name_urls(_describe_file(path, report)))
 
 

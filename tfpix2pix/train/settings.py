@@ -128,8 +128,8 @@ def read_file(file: Path) -> dict[str, Any]:
         raise UsageError(
             f"`config` takes a file of settings, such as {CONFIG_FILE} of a run. Received: {file}"
         )
-    text = file.read_text("utf-8")
     try:
+        text = file.read_text("utf-8")
         values = _parse_yaml(text) if file.suffix in (".yaml", ".yml") else json.loads(text)
     except ValueError as error:
         raise UserError(f"{file} cannot be read: {error}") from error

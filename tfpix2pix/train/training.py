@@ -57,8 +57,7 @@ class Result:
     Attributes:
       workdir: folder of the run.
       step: number of steps taken, including those of earlier starts.
-      scores: the scores of the last validation by their names: `l1`, `psnr`, `ssim`, and those that the
-        settings add, such as `fcn_score`, `hole_l1` and the `best_metric`.
+      scores: name -> score of the last validation: `l1`, `psnr`, `ssim`, and what the settings add.
       generator: the trained generator.
       saved_model: folder of the exported version; None if nothing was exported.
       stop_reason: why a callback stopped the run; empty if it took all its steps.

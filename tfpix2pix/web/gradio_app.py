@@ -80,14 +80,21 @@ def translate_picture(translator: "Translator", picture: "Image.Image", noise_se
     Args:
       translator: the model.
       picture: in any mode of Pillow's. Of a gray picture, and of one with a palette, a model that was
-        trained on class ids takes the numbers of its pixels for ids.
+        trained on class ids takes the numbers of its pixels for ids. Other pictures of 16 bits are brought to
+        8 bits.
       noise_seed: any integer, of which the lower 32 bits count.
     """
     import numpy as np
     from PIL import Image
 
     side = translator.meaning.input
-    is_ids = side is not None and bool(side.ids) and picture.mode in ("L", "P")
+    is_deep = picture.mode.startswith("I")  # Pillow would make all from 255 on white.
+    is_ids = side is not None and bool(side.ids) and (is_deep or picture.mode in ("L", "P"))
+    if is_deep:
+        numbers = np.clip(np.asarray(picture), 0, 65535)
+        picture = Image.fromarray(
+            numbers.astype(np.uint16) if is_ids else np.rint(numbers / 257).astype(np.uint8)
+        )
     channels = translator.task.picture_channels[0]
     pixels = np.asarray(picture if is_ids else picture.convert(_MODES[channels]))
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels

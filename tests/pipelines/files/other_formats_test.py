@@ -1,6 +1,7 @@
 """TIFF, WebP and GIF files: their pixels, headers and damage, and training on them."""
 
 import io
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,38 @@ def test_a_tiff_that_is_no_image_is_refused_by_name(tmp_path, array, options, re
     _write_tiff(tmp_path / "a.tif", array, **options)
     with pytest.raises(image_files.BadImageError, match=f"a.tif {reason}"):
         image_files.load_image(tmp_path / "a.tif", 1, np.float32)
+
+
+def _with_tag(contents: bytes, tag: int, value: int) -> bytes:
+    """Returns a little-endian TIFF whose first page has another value of a tag with one number."""
+    places = [contents.find(struct.pack("<HHI", tag, kind, 1)) + 8 for kind in (3, 4)]  # of 2 or of 4 bytes
+    (place,) = [place for place in places if place > 8]
+    return contents[:place] + struct.pack("<I", value) + contents[place + 4 :]
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (
+            lambda tiff, gif: _with_tag(tiff, 258, 12),
+            "has 12 bits a channel, which takes `pip install imagecodecs`",
+        ),
+        (lambda tiff, gif: _with_tag(tiff, 256, 0), "is damaged|has a damaged header"),
+        (
+            lambda tiff, gif: gif[:6] + struct.pack("<HH", 20000, 20000) + gif[10:],
+            "has more pixels than Pillow opens",
+        ),
+    ],
+    ids=["12 bits", "no width", "a bomb"],
+)
+def test_files_for_which_a_decoder_raises_what_it_likes_are_named(tmp_path, make, reason):
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, _levels(6, 8, dtype=np.uint16))
+    file = tmp_path / "odd.tif"
+    file.write_bytes(make(stream.getvalue(), _encode("GIF")))
+    with pytest.raises(image_files.BadImageError, match=f"odd.tif ({reason})"):
+        image_files.read_header(file)
+        image_files.load_image(file)
 
 
 @pytest.mark.parametrize("cache_mib", [2048, 0])

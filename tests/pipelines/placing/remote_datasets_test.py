@@ -93,6 +93,10 @@ def test_a_remote_list_is_fetched_with_its_files_and_its_palette_alone(data, s3,
     names = {file.relative_to(copy.parent).as_posix() for file in copy.parent.rglob("*.*") if file.is_file()}
     listed = {"train/train-0.png", "train/train-1.png", "val/val-0.png"}
     assert names - {".remote/index.json"} == {*listed, "list.csv", "palette.json"}
+    store.write("dots.csv", lines.replace("train/train-0", "./train//train-0").encode())
+    (copy.parent / "train" / "train-0.png").unlink()
+    dotted = open_split("mine", "train", pairs=f"{bucket}/set/dots.csv", val_percent=0)
+    assert (dotted.read(0)[0].numpy() == expected.read(0)[0].numpy()).all()
     for text, problem in (
         ("input,target\n../a.png,b.png\n", "lists ../a.png; the files of a remote list lie below"),
         ("input,target\na.png,b.png\n", "line 2: there is no file"),

@@ -201,6 +201,9 @@ def test_urls_and_copies_name_each_other(tmp_path, monkeypatch):
         f"cannot read s3://bucket/a b/c, in {copy.as_uri()}"
     )
     assert settle_url("S3:/bucket/run/") == "s3://bucket/run"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TFPIX2PIX_CACHE", "beside")
+    assert url_of(copy_of("s3://bucket/c").absolute()) == "s3://bucket/c"
 
 
 def test_urls_that_cannot_be_used_are_refused_by_name(monkeypatch):
