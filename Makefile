@@ -24,7 +24,7 @@ COLAB_TESTS := $(COLAB_SHORT) tests/methods/pix2pix_test.py tests/pipelines/base
 # keeping it, as images for containers often ask, each process would compile TensorFlow again, for 15 seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help environment quickstart bench test test-durations test-cluster test-keras2 test-colab python-keras2 lint types docs wheel wheel-test clean
+.PHONY: help environment quickstart bench test test-all test-durations test-cluster test-keras2 test-colab python-keras2 lint types docs wheel wheel-test clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*##/\1:/p' Makefile
@@ -34,10 +34,13 @@ environment: $(VENV)/.dev  ## make the environment; its first use makes it too
 quickstart: $(VENV)/.runtime  ## train on the generated facades, score, export; offline, a few minutes
 	$(BIN)/python -m tfpix2pix.quickstart
 
-test: $(VENV)/.dev  ## the whole default test suite
+test: $(VENV)/.dev  ## the tests, without those that are marked as slow
+	$(BIN)/python -m pytest -n $(WORKERS) -m 'not slow'
+
+test-all: $(VENV)/.dev  ## all tests, also the slow ones
 	$(BIN)/python -m pytest -n $(WORKERS)
 
-test-durations: $(VENV)/.dev  ## the suite, and the 20 tests that took longest
+test-durations: $(VENV)/.dev  ## all tests, and the 20 that took longest
 	$(BIN)/python -m pytest -n $(WORKERS) --durations=20
 
 test-cluster: $(VENV)/.dev  ## the tests of training and translating on Ray, which is installed for them

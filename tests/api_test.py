@@ -74,6 +74,7 @@ def checked(tmp_path_factory):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", range(len(tfpix2pix.__all__)), ids=tfpix2pix.__all__)
 def test_a_type_checker_knows_every_public_name(checked, place):
     (text,) = checked[place + 2]
@@ -104,6 +105,7 @@ def test_arguments_of_public_functions_have_types():
     assert untyped == {"make_config(given)", *data}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("home", sorted(set(tfpix2pix._HOMES.values())))
 def test_the_examples_run(home, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -114,6 +114,7 @@ def test_labels_and_instances_are_cut_alike_to_the_nearest_pixel(run):
             assert len(pixels) > 2 and pixels <= told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["run", "version"])
 def test_instances_are_translated_or_left_out(model, request, tmp_path):
     model = request.getfixturevalue(model)
@@ -145,6 +146,7 @@ def test_instances_are_translated_or_left_out(model, request, tmp_path):
         TRANSLATE([*command, f"--output={tmp_path}/none", f"--instances={tmp_path}/maps"])
 
 
+@pytest.mark.slow
 def test_a_saved_model_takes_instances_as_a_second_input(run, version):
     label_map, ids, translator = draw_label_map(6), draw_ids(6), Translator(run)
     signatures = tf.saved_model.load(str(version)).signatures
@@ -189,6 +191,7 @@ def test_evaluate_reads_the_maps_that_the_training_has_read(run, tmp_path):
     assert scores["l1"] == pytest.approx(np.abs(generated - (photo / 127.5 - 1)).mean(), abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not IS_KERAS_3, reason="Keras 3 writes these files")
 @pytest.mark.parametrize("file_format", ["keras", "tflite", "onnx"])
 def test_files_for_other_runtimes_make_the_borders(run, tmp_path, file_format):

@@ -64,6 +64,7 @@ def test_feature_matching_is_a_term_of_the_loss(run_recipe):
     assert line["training/generator_loss"] == pytest.approx(loss + 100 * line["training/l1_loss"], rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not IS_KERAS_3, reason="files for other runtimes need Keras 3")
 def test_the_resnet_generator_trains_and_is_exported(run_recipe):
     folder = run_recipe("A ResNet generator")
@@ -74,6 +75,7 @@ def test_the_resnet_generator_trains_and_is_exported(run_recipe):
         assert report["max_error"] < 1e-4
 
 
+@pytest.mark.slow
 def test_the_metric_picks_the_best_checkpoint_and_is_evaluated(run_recipe):
     folder = run_recipe("A metric")
     assert checkpoints.read_metadata(folder / "runs/sharp", 2)["best"]["metric"] == "sharpness"
@@ -81,12 +83,14 @@ def test_the_metric_picks_the_best_checkpoint_and_is_evaluated(run_recipe):
     assert scores["sharpness"] > 0
 
 
+@pytest.mark.slow
 def test_the_palette_of_a_folder_is_known(run_recipe):
     folder = run_recipe("A dataset with its palette")
     result = json.loads((folder / "runs/scenes/eval/label_accuracy.json").read_text())
     assert [each["class"] for each in result["per_class"]] == ["sky", "ground"]
 
 
+@pytest.mark.slow
 def test_given_data_are_trained_on_and_told(run_recipe):
     folder = run_recipe("Data in memory, tf.data, Hugging Face")
     told = [json.loads((folder / f"runs/{name}/config.json").read_text()) for name in ("arrays", "stream")]
@@ -94,6 +98,7 @@ def test_given_data_are_trained_on_and_told(run_recipe):
     assert [each["training_set"]["examples"] for each in told] == [6, 6]
 
 
+@pytest.mark.slow
 def test_the_task_trains_and_is_exported(run_recipe):
     folder = run_recipe("A task")
     assert json.loads((folder / "runs/sharpen/config.json").read_text())["config"]["task"] == "sharpen"

@@ -163,6 +163,7 @@ def test_a_saved_model_takes_ids_in_every_storage(version):
     assert "class ids" in card["input"]["files"]
 
 
+@pytest.mark.slow
 def test_the_demo_takes_ids_and_knows_their_colours(run, version):
     ids = draw_ids(8)
     for model in (run, version):
@@ -181,6 +182,7 @@ def test_the_demo_takes_ids_and_knows_their_colours(run, version):
     np.testing.assert_array_equal(Image.open(io.BytesIO(example.contents)), COLOURS[draw_ids(2)])
 
 
+@pytest.mark.slow
 def test_evaluate_reads_ids_as_the_training_did(run, tmp_path):
     evaluation = evaluate_model(run, tmp_path / "a", metrics=["l1"], gallery_size=0)
     twin = write_dataset(tmp_path / "twin", in_colours=True)
@@ -188,6 +190,7 @@ def test_evaluate_reads_ids_as_the_training_did(run, tmp_path):
     assert evaluation.results["l1"].scores == expected.results["l1"].scores
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [("labels", "images"), ("input", "target")])
 def test_label_accuracy_is_a_number_for_ids_as_targets(tmp_path, names):
     data_dir = write_dataset(tmp_path / "data", in_colours=False, names=names)
@@ -210,6 +213,7 @@ def test_another_palette_is_noticed(run, tmp_path):
     assert train_and_evaluate(config, run).step == 1
 
 
+@pytest.mark.slow
 def test_another_palette_of_coloured_maps_is_noticed(tmp_path):
     data_dir = write_dataset(tmp_path / "data", in_colours=True)
     palette = data_dir / "palette.json"
@@ -228,6 +232,7 @@ def test_another_palette_of_coloured_maps_is_noticed(tmp_path):
             train_and_evaluate(config, tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_run_that_does_not_say_it_goes_on_as_it_was(tmp_path):
     data_dir = write_dataset(tmp_path / "data", in_colours=False, names=("input", "target"))
     config = config_of(data_dir)
@@ -263,6 +268,7 @@ def read_output(file: Path) -> np.ndarray:
     return tifffile.imread(file) if file.suffix == ".tif" else np.array(Image.open(file))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "suffix, dtype", [(".png", np.uint16), (".tif", np.uint16), (".tif", np.float32), (".npy", np.float32)]
 )
@@ -281,6 +287,7 @@ def test_outputs_are_of_the_kind_of_the_targets(tmp_path, suffix, dtype):
     assert read_output(tmp_path / "eight/a.png").dtype == np.uint8
 
 
+@pytest.mark.slow
 def test_a_saved_model_answers_with_the_depth_of_the_targets(tmp_path):
     data_dir = write_targets(tmp_path / "data", ".png", np.uint16)
     generator = load_generator(train(data_dir, tmp_path / "run", output_channels=1))[0]

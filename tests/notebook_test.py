@@ -46,6 +46,7 @@ def _pictures(outputs: list) -> int:
     return sum(str(data.get(kind, "")).count(PNG_AS_BASE64) for data in shown for kind in data)
 
 
+@pytest.mark.slow
 def test_where_the_data_is_missing_it_is_generated(outputs):
     assert "So we take generated facades." in _text(outputs["data"])
     assert _text(outputs["data"]).endswith("\nsynthetic: 400 pairs to learn from, 100 to be examined on\n")

@@ -113,6 +113,7 @@ def test_networks_see_classes_and_not_colours(run):
     assert discriminator.trainable_variables[0].shape == (4, 4, 4 + 3, 2)  # the classes and the target
 
 
+@pytest.mark.slow
 def test_ids_and_their_colours_train_alike(run, tmp_path):
     twin = write_dataset(tmp_path / "data", COLOURS)
     train_and_evaluate(config_of(twin), tmp_path / "run")
@@ -140,6 +141,7 @@ def test_label_maps_are_resized_to_the_nearest_pixel(run):
     np.testing.assert_array_equal(trained(large, 3), trained(small, 3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["run", "version"])
 def test_ids_and_their_colours_are_translated_alike(model, request, tmp_path):
     model, classes = request.getfixturevalue(model), draw_classes(5)
@@ -175,6 +177,7 @@ def test_a_saved_model_makes_the_channels_in_its_graph(run, version):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not IS_KERAS_3, reason="Keras 3 writes these files")
 @pytest.mark.parametrize("file_format", ["keras", "tflite", "onnx"])
 def test_files_for_other_runtimes_take_colours(run, tmp_path, file_format):
@@ -190,6 +193,7 @@ def test_files_for_other_runtimes_take_colours(run, tmp_path, file_format):
     np.testing.assert_allclose(runtimes.run_file(written, label_map, seed), expected, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_thousand_classes(tmp_path):
     num_classes = 1000
     # The ids are any of 16 bits; their colours follow from them. The last pixels are of no class.
@@ -239,6 +243,7 @@ def test_channels_that_take_too_much_memory_are_told(capsys):
         check_channels(dataclasses.replace(config, batch_size=2**14), palette)
 
 
+@pytest.mark.slow
 def test_a_run_of_pictures_gives_its_weights_except_for_the_first(run, tmp_path, capsys):
     data_dir = read_config(run).data_dir
     train_and_evaluate(config_of(data_dir, input_encoding="picture"), tmp_path / "pictures")

@@ -93,6 +93,7 @@ def test_a_photo_with_holes_is_made_of_known_pixels():
     np.testing.assert_array_equal(resized[0][..., 3], bilinear[..., 3])
 
 
+@pytest.mark.slow
 def test_run_and_saved_model_translate_and_score_alike(run, version, tmp_path):
     expected = Translator(run)(LARGE, 3).astype(int)
     np.testing.assert_allclose(Translator(version)(LARGE, 3), expected, atol=1)

@@ -117,6 +117,7 @@ def test_extras_that_a_python_cannot_have_say_so(metadata):
     assert all('python_version < "3.12"' in line for line in addons)
 
 
+@pytest.mark.slow
 def test_trains_outside_the_repository_beside_other_pipelines(wheel, tmp_path):
     """Offline: the dependencies come from this environment. `make wheel-test` installs them too."""
     (tmp_path / "pipelines.py").write_text("raise ImportError('somebody else's module')\n")

@@ -210,6 +210,7 @@ def test_a_file_that_is_no_record_is_named(content, tmp_path):
     assert figures.read_record(tmp_path / "none.json") == {}
 
 
+@pytest.mark.slow
 def test_the_quick_form_measures_a_pass(capsys):
     figures.main(["figures", "--quick"])
     lines = capsys.readouterr().out.splitlines()

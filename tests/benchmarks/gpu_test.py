@@ -7,6 +7,7 @@ from benchmarks import gpu
 from benchmarks.gpu import Operation
 
 
+@pytest.mark.slow
 def test_checks_run_without_a_gpu_and_say_what_they_cannot_check(mirrored_strategy):
     checks = {each.name: each for each in gpu.run_checks("CPU:0", mirrored_strategy, 32, 2, depth=2)}
     unchecked = {name for name, each in checks.items() if each.verdict == "not checked: no GPU"}

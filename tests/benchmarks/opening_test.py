@@ -27,6 +27,7 @@ def test_photos_are_counted_and_opened_alone(folder):
     assert told["photos"] == 5 and told["cpu_sec"] > 0 and told["wall_sec"] > 0 and told["peak_rss_mib"] > 100
 
 
+@pytest.mark.slow
 def test_a_start_tells_what_its_first_step_took_and_keeps_a_manifest(folder, tmp_path):
     told = first_step.measure_training(folder, tmp_path / "run", 1)
     assert told["step"] == 1 and told["cpu_sec"] > 0 and told["wall_sec"] > 0 and told["peak_rss_mib"] > 100

@@ -89,6 +89,7 @@ def test_numbers_by_hand():
     }
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table_and_writes_its_numbers(folder, tmp_path):
     process = _run(f"--data={folder}", "--rounds=1", f"--json={tmp_path / 'numbers.json'}")
     assert process.returncode == 0, process.stderr

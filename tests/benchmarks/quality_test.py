@@ -34,6 +34,7 @@ def test_the_distance_of_features_and_the_detail_tell_pictures_apart():
     assert same == pytest.approx(1) and other == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_the_command_scores_each_checkpoint(tmp_path, capsys, monkeypatch):
     for name in ("fcn_kid", "fine_detail"):  # so that other tests do not find what the command adds
         monkeypatch.setitem(quality.METRICS, name, None)

@@ -148,6 +148,7 @@ def test_another_checkpoint_gives_other_scores(workdir, evaluation, tmp_path):
     assert best.results["l1"].scores != evaluation.results["l1"].scores
 
 
+@pytest.mark.slow
 def test_a_saved_model_scores_as_its_run(workdir, evaluation, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     generator, config, _ = load_generator(workdir)
@@ -167,6 +168,7 @@ def test_a_saved_model_scores_as_its_run(workdir, evaluation, tmp_path, monkeypa
         evaluate_model(version, dataset="facades", data_dir=config.data_dir)
 
 
+@pytest.mark.slow
 def test_the_card_of_a_saved_model_tells_how_to_score_it(workdir, evaluation, tmp_path):
     generator, config, step = load_generator(workdir)
     about = model_card.describe_run(workdir, config, step)
@@ -185,6 +187,7 @@ def test_the_card_of_a_saved_model_tells_how_to_score_it(workdir, evaluation, tm
             evaluate_model(version, tmp_path / "out", **settings)
 
 
+@pytest.mark.slow
 def test_a_card_tells_scores_of_the_runs_own_data_alone(workdir, evaluation, pair_set, tmp_path):
     run = shutil.copytree(workdir, tmp_path / "run")
     config = load_generator(run)[1]

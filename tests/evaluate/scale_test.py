@@ -39,6 +39,7 @@ def workdir(tmp_path_factory):
     return write_run(folder / "run", config)
 
 
+@pytest.mark.slow
 def test_the_l1_of_evaluate_is_that_of_the_files_that_translate_writes(workdir, tmp_path):
     l1 = evaluate_model(workdir, tmp_path / "eval", metrics=["l1"], gallery_size=0).results["l1"].scores["l1"]
     photos = workdir.parent / "data" / "val"

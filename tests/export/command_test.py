@@ -49,6 +49,7 @@ def test_the_command_exports_a_checkpoint_and_says_how_to_serve_it(workdir, tmp_
     np.testing.assert_allclose(answer, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_command_takes_noise_limits_and_versions_and_writes_a_card(workdir, tmp_path, capsys):
     folder = tmp_path / "saved models"
     (folder / "mine" / "1").mkdir(parents=True)

@@ -50,6 +50,7 @@ def _picture(number: int) -> tuple[np.ndarray, np.ndarray, tf.Tensor]:
     return label_map, ids, tf.constant(floats, tf.float32)
 
 
+@pytest.mark.slow
 def test_a_saved_model_draws_features_in_the_graph(run, tmp_path):
     generator, config, step = load_generator(run)
     version = export_run(generator, config, step, run, tmp_path)
@@ -70,6 +71,7 @@ def test_a_saved_model_draws_features_in_the_graph(run, tmp_path):
     assert "uint8_instances_seeded" in card["signatures"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not IS_KERAS_3, reason="Keras 3 writes these files")
 @pytest.mark.parametrize("file_format", ["keras", "tflite", "onnx"])
 def test_files_for_other_runtimes_draw_the_same_features(run, tmp_path, file_format):

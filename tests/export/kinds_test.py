@@ -35,6 +35,7 @@ def _translate(served: dict, channels: int, contents: bytes) -> bytes:
     return served[channels](tf.constant([contents]))[IMAGE_BYTES].numpy()[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("title", KINDS)
 def test_a_file_is_read_as_training_reads_it(served, tmp_path, title):
     kind, file = KINDS[title], tmp_path / "a.png"

@@ -32,6 +32,7 @@ def _pixels(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
 
 
+@pytest.mark.slow
 def test_the_latent_vector_is_an_input(generator, exported):
     servable = Servable(exported)
     images = _pixels(2, 32, 40, 3).astype(np.float32) / 127.5 - 1
@@ -73,6 +74,7 @@ def test_a_translator_takes_a_latent_vector(generator, exported):
         translator(pixels, latent=[1, 2, 3])
 
 
+@pytest.mark.slow
 def test_windows_of_one_image_share_the_latent_vector_of_its_seed(generator, exported):
     flat = np.full((32, 100, 3), 90, np.uint8)
     for sample in (0, 1):

@@ -36,6 +36,7 @@ def exported(workdir, tmp_path_factory):
     return folder, cards
 
 
+@pytest.mark.slow
 def test_the_run_decides_what_the_caller_leaves_open(exported):
     folder, cards = exported
     assert [path.name for path in folder.iterdir()] == ["2"]
@@ -48,6 +49,7 @@ def test_the_run_decides_what_the_caller_leaves_open(exported):
         assert card["config"]["direction"] == "BtoA" and card["config"]["image_size"] == [32, 32]
 
 
+@pytest.mark.slow
 def test_files_are_translated_as_the_translator_translates_them(workdir, exported):
     """At the size of the training, and the export was tried in a fresh process before it appeared."""
     version = exported[0] / "2"
@@ -65,6 +67,7 @@ def test_files_are_translated_as_the_translator_translates_them(workdir, exporte
     assert np.abs(native.astype(int) - answer).max() > 20
 
 
+@pytest.mark.slow
 def test_pix2pixhd_is_exported_by_the_ways_that_commands_take(tmp_path):
     """They choose themselves whether oneDNN is used; what ways round differently adds up over many blocks."""
     config = make_config(dataset="synthetic", method="pix2pixhd", base_filters=4, image_size=64)

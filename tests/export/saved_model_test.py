@@ -112,6 +112,7 @@ def as_levels(image: np.ndarray) -> np.ndarray:
     return np.rint((image + 1) * 127.5)
 
 
+@pytest.mark.slow
 def test_only_the_version_is_left(exported):
     assert exported.name == "1" and list(exported.parent.iterdir()) == [exported]
 
@@ -254,6 +255,7 @@ def test_a_folder_that_cannot_be_made_is_an_error(generator, tmp_path):
         export_saved_model(generator, tmp_path / "file" / "model", verify=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["m[x]", "m\\x", "m*"])
 def test_a_folder_may_have_any_name(generator, tmp_path, name):
     version = export_saved_model(generator, tmp_path / name, NOISE_SEED, verify=False)
@@ -269,6 +271,7 @@ def test_a_folder_may_have_any_name(generator, tmp_path, name):
     assert sorted(weights) == sorted(weights_of(generator))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels, mode", [((1, 4), "RGBA"), ((4, 1), "L")])
 def test_files_have_the_channels_of_the_model(tmp_path, channels, mode):
     generator = build_generator(input_channels=channels[0], output_channels=channels[1])
@@ -291,6 +294,7 @@ def test_channels_that_no_file_has_are_served_as_arrays(tmp_path):
     np.testing.assert_allclose(answer, translate_alone(generator, pixels, (0, 0)), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_half_precision_is_exported_and_verified(tmp_path):
     generator = build_generator(dtype="mixed_bfloat16")
     # The fresh process that verifies it opens a folder of any name.
@@ -303,6 +307,7 @@ def test_half_precision_is_exported_and_verified(tmp_path):
     assert np.std(expected) > 0.1 and np.abs(answer - expected).mean() < 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype, noise", [("mixed_bfloat16", "fixed"), ("float32", "off")])
 def test_signatures_keep_the_copies_of_the_network_that_they_run(dtype, noise):
     generator = build_generator(dtype=dtype)

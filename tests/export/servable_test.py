@@ -207,6 +207,7 @@ def test_the_model_card_says_what_it_is_and_what_it_takes(exported):
     }
 
 
+@pytest.mark.slow
 def test_the_command_line_of_tensorflow_runs_a_signature(generator, exported, tmp_path):
     pixels = draw_pixels(1, 17, 23, 3)
     image = pixels.astype(np.float32) / np.float32(127.5) - 1
@@ -245,6 +246,7 @@ while not (folder.parent / "done").exists() or any(
 """
 
 
+@pytest.mark.slow
 def test_a_process_that_polls_and_loads_at_once_never_sees_half_a_version(generator, tmp_path):
     folder = tmp_path / "model"
     with subprocess.Popen(

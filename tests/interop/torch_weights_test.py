@@ -211,6 +211,7 @@ def test_our_weights_there_and_back(normalization, norm, tmp_path, capsys):
     assert read_config(tmp_path / "back").objective == "l1+gan"
 
 
+@pytest.mark.slow
 def test_training_goes_on_by_the_printed_command(recorded, tmp_path, capsys):
     options = ["--batch_size=2", "--mirror=false", "--lr_schedule=linear_decay", "--epochs=1"]
     options += ["--steps=2", "--export=false", "--seed=3", "--image_size=64x96"]
@@ -356,6 +357,7 @@ def test_a_bias_that_the_reference_has_no_place_for(recorded, tmp_path):
     _convert(f"--workdir={workdir}", f"--output={tmp_path / 'b.npz'}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "blocks, normalization, dropout", [(6, "batch", "torch"), (9, "plain_instance", "none")]
 )

@@ -118,6 +118,7 @@ def test_both_halves_are_read():
     assert "latent_loss" not in changed[0, "target_image"]
 
 
+@pytest.mark.slow
 def test_two_replicas_equal_one(mirrored_strategy):
     one = _build_step()
     history = [one.replica_step(batch) for batch in _draw_batches()]
@@ -136,6 +137,7 @@ def test_two_replicas_equal_one(mirrored_strategy):
         _build_step(global_batch_size=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build", [None, global_generator])
 def test_no_tensor_gets_its_gradient_from_three_places(build):
     batch = next(iter(_draw_batches()))
@@ -148,6 +150,7 @@ def test_no_tensor_gets_its_gradient_from_three_places(build):
     assert sums and max(map(len, sums)) == 2
 
 
+@pytest.mark.slow
 def test_a_configuration_in_bfloat16_trains():
     config = make_config(
         dataset="facades",
@@ -177,6 +180,7 @@ def test_a_configuration_in_bfloat16_trains():
         assert _largest_difference(before[name], getattr(step, name).get_weights()) > 1e-5
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path):
     data_dir = runs.write_dataset(tmp_path / "tiny")
     for workdir, stops in (("whole", (4,)), ("parts", (2, 4))):

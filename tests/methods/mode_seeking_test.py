@@ -49,6 +49,7 @@ def test_the_loss_by_hand():
     np.testing.assert_allclose(mode_seeking(pair), [4.99975, 1e5], rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "network"),
     [
@@ -113,6 +114,7 @@ def _sgd_step() -> TrainStep:
     )
 
 
+@pytest.mark.slow
 def test_two_replicas_equal_one(mirrored_strategy):
     draw = np.random.default_rng(0)
     images = draw.uniform(-1, 1, (2, 2, 4, 16, 16, 3)).astype("float32")

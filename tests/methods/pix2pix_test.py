@@ -280,6 +280,7 @@ def test_no_tensor_gets_its_gradient_from_three_places(upsampling):
     assert max(map(len, sums)) == 2
 
 
+@pytest.mark.slow
 def test_processes_agree_bit_for_bit(capsys):
     command = [sys.executable, str(ROOT / "tests" / "helpers" / "references" / "hashed_training.py")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -36,6 +36,7 @@ class _Tracker(keras.callbacks.Callback):
         self.seen.append({**logs, "rate": rate, "epoch": epoch})
 
 
+@pytest.mark.slow
 def test_callbacks_that_write_and_watch(tmp_path):
     model, tracker = _compiled(), _Tracker()
     checkpoint = str(tmp_path / "best.keras")
@@ -82,6 +83,7 @@ class _PowerCut(keras.callbacks.Callback):
             raise InterruptedError
 
 
+@pytest.mark.slow
 def test_backup_and_restore_goes_on_to_the_same_weights(tmp_path):
     def train(model: Pix2Pix, *others: keras.callbacks.Callback) -> Pix2Pix:
         callbacks = [keras.callbacks.BackupAndRestore(str(tmp_path / "backup")), *others]

@@ -235,6 +235,7 @@ def test_the_model_of_a_run_knows_the_classes_that_the_run_was_trained_on(tmp_pa
         Pix2Pix.from_config_of(tmp_path / "nowhere")
 
 
+@pytest.mark.slow
 def test_several_workers_are_refused(tmp_path):
     script = (
         "import tensorflow as tf\n"
@@ -266,6 +267,7 @@ def test_float16_scales_the_loss():
     assert isinstance(plain.discriminator_optimizer, keras.optimizers.RMSprop)
 
 
+@pytest.mark.slow
 def test_two_replicas_take_the_step_of_one(mirrored_strategy):
     """Instance normalisation, so that nothing depends on how a batch is shared; the last batch is uneven."""
     data = _dictionaries(4).map(lambda batch: {name: batch[name] for name in batch if name != "example_id"})
@@ -297,6 +299,7 @@ def test_a_model_with_terms_is_loaded_to_be_compiled_again(tmp_path):
         loaded.fit(X, Y, verbose=0)
 
 
+@pytest.mark.slow
 def test_a_new_process_loads_and_goes_on(three_steps, tmp_path):
     """After `import tfpix2pix` alone; the model, the generator and the states of both optimizers."""
     model, _ = three_steps

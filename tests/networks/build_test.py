@@ -70,6 +70,7 @@ def test_one_entry_brings_flag_help_check_and_json(resnet):
         make_config(generator="vit")
 
 
+@pytest.mark.slow
 def test_a_generator_of_the_users_own_is_built_and_trained(resnet):
     config = make_config(generator="resnet", input_channels=1, output_channels=2, **SETTINGS)
     train_step = build_train_step(config, total_steps=2)

@@ -129,6 +129,7 @@ def test_a_forward_pass_changes_no_variable(name):
     np.testing.assert_array_equal(_call(model, _draw_inputs(model), training=True), first)
 
 
+@pytest.mark.slow
 @every_network
 def test_a_saved_model_file_comes_back_the_same(name, tmp_path):
     model = _build(name)
@@ -139,6 +140,7 @@ def test_a_saved_model_file_comes_back_the_same(name, tmp_path):
         np.testing.assert_array_equal(_call(reloaded, _draw_inputs(model), training=training), expected)
 
 
+@pytest.mark.slow
 @every_network
 def test_a_graph_of_unknown_shapes_computes_the_same(name):
     model = _build(name)

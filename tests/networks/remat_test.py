@@ -68,6 +68,7 @@ def _train(remat: bool) -> dict[str, np.ndarray]:
     return {name: variable.numpy() for name, variable in step.variables().items()}
 
 
+@pytest.mark.slow
 def test_a_training_ends_with_the_same_bits():
     plain, lean = (_train(remat) for remat in (False, True))
     assert plain.keys() == lean.keys()
@@ -93,6 +94,7 @@ def test_stages_of_the_whole_size_take_less():
     assert of_each == [False, True, True]
 
 
+@pytest.mark.slow
 def test_the_setting_reaches_the_step(tmp_path):
     steps = []
 

@@ -12,6 +12,7 @@ from tfpix2pix.networks.resnet import resnet_6blocks_generator, resnet_9blocks_g
 
 
 # Counted from the original code's networks, with 36 channels of input as for Cityscapes.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("build", "count"),
     [

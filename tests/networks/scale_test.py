@@ -56,6 +56,7 @@ def test_the_network_sees_what_it_sees_in_evaluation():
     assert np.abs(enlarged - translate(tasks.Task(), generate, Scale(), images)).max() > 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", [tasks.Task(), tasks.Colorize(), tasks.Inpaint(), tasks.Inpaint("random")])
 @pytest.mark.parametrize("output_size", ["input", "trained"])
 def test_a_picture_of_the_trained_size_gives_the_same_bits(task, output_size):

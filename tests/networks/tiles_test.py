@@ -110,6 +110,7 @@ def test_an_image_below_the_window_is_mirrored_outwards():
     np.testing.assert_array_equal(seen[0], rows)
 
 
+@pytest.mark.slow
 def test_only_large_images_are_cut(monkeypatch):
     monkeypatch.setattr(tiles, "MAX_WHOLE_PIXELS", 2000)
     monkeypatch.setattr(tiles, "LARGE_WINDOW", (32, 32))

@@ -60,6 +60,7 @@ def _times(folder):
     return {file: file.stat().st_mtime_ns for file in folder.glob("**/checkpoints/*/state.index")}
 
 
+@pytest.mark.slow
 def test_a_grid_is_stopped_gone_on_with_and_shown(data_dir, segmenter, monkeypatch, capsys):
     workdir = data_dir / "grid"
     command = _command(data_dir, fcn_width=0.02)

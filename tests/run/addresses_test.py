@@ -38,6 +38,7 @@ def _write_command(folder: Path, name: str, text: str) -> None:
     (folder / name).chmod(stat.S_IRWXU)
 
 
+@pytest.mark.slow
 def test_the_script_for_slurm_trains_and_queues_again_what_a_signal_has_stopped(tmp_path):
     for name, text in (("srun", SRUN), ("scontrol", SCONTROL)):
         _write_command(tmp_path, name, text)

@@ -48,6 +48,7 @@ def test_what_is_written_is_uploaded_meanwhile_and_what_is_deleted_is_deleted(ur
     }
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_while_the_store_is_away(url, s3, monkeypatch, capsys):
     with pytest.raises(UserError) as failed, remote_workdir(url) as folder:
         monkeypatch.setenv("TFPIX2PIX_REMOTE_RETRY_SEC", "0")

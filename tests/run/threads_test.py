@@ -35,6 +35,7 @@ def _halve(whole, tmp_path):
     return [f"--workdir={tmp_path / 'run'}" if each == flag else each for each in command], tmp_path / "run"
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_the_threads_that_it_began_with(whole, tmp_path):
     command, workdir = _halve(whole, tmp_path)
     process = runs.run(command)

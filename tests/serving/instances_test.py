@@ -37,6 +37,7 @@ def served(loaded_models, tmp_path_factory):
     return loaded_models.find("maps")[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["rest", "grpc"])
 def test_each_image_goes_with_its_map(served, models, tmp_path, protocol, capsys):
     contents = {}

@@ -78,6 +78,7 @@ def is_blank(page: Any, side: str) -> bool:
     return bool(page.evaluate(script))
 
 
+@pytest.mark.slow
 def test_a_whole_session_with_exposures_as_long_as_they_should_be(page, tmp_path):
     folder = tmp_path / "study"
     studies.make_study(
@@ -128,6 +129,7 @@ def test_a_whole_session_with_exposures_as_long_as_they_should_be(page, tmp_path
     assert min(shown) >= 100 - 25.1
 
 
+@pytest.mark.slow
 def test_a_reload_goes_on_at_the_same_trial(page, tmp_path):
     folder = tmp_path / "study"
     studies.make_study(folder, SHORT)
@@ -232,6 +234,7 @@ def lose_reply(route: Any) -> None:
     route.abort()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("link", ["", "?PROLIFIC_PID=p1"])
 def test_a_start_whose_reply_was_lost_goes_on(chromium, tmp_path, link):
     folder = tmp_path / "study"
@@ -258,6 +261,7 @@ def test_a_start_whose_reply_was_lost_goes_on(chromium, tmp_path, link):
     page.context.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("link", ["", "?PROLIFIC_PID=p1"])
 def test_a_browser_that_keeps_no_cookies_is_told_so_and_goes_on_when_it_does(chromium, tmp_path, link):
     folder = tmp_path / "study"
@@ -324,6 +328,7 @@ def test_a_link_that_the_platform_did_not_fill_in_says_whom_to_ask(chromium, tmp
     page.context.close()
 
 
+@pytest.mark.slow
 def test_on_a_phone_both_images_have_one_place_and_nothing_must_be_scrolled(chromium, tmp_path):
     studies.make_study(tmp_path / "study", SHORT, image_size=(256, 256))
     context = chromium.new_context(**PHONE)
@@ -356,6 +361,7 @@ def find_box(page: Any, selector: str) -> tuple[float, float, float, float]:
     return box["x"], box["y"], box["x"] + box["width"], box["y"] + box["height"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exposure_sec", [0, 0.1])
 def test_preferences_are_asked_beside_the_input_on_laptops_and_phones(chromium, tmp_path, exposure_sec):
     settings = {"design": "preference", "show_input": True, "criterion": "match", "practice_trials": 0}
@@ -388,6 +394,7 @@ def test_preferences_are_asked_beside_the_input_on_laptops_and_phones(chromium, 
     assert answers[0].drawn_px == "256x256" and answers[0].layout == "side_by_side"
 
 
+@pytest.mark.slow
 def test_a_server_that_dies_loses_no_answer_and_the_page_goes_on(chromium, tmp_path):
     folder = tmp_path / "study"
     studies.make_study(folder, SHORT)

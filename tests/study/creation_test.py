@@ -184,6 +184,7 @@ def test_a_file_that_breaks_meanwhile_is_named(tmp_path):
         list(shown)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [{"direction": "AtoB"}, {"image_size": 48}])
 def test_runs_with_different_real_images_are_not_compared(tmp_path, change):
     settings = {"dataset": "synthetic", "direction": "BtoA", "image_size": 32, "depth": 3, "base_filters": 4}

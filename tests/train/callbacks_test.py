@@ -83,6 +83,7 @@ def test_a_run_that_was_killed_stops_at_the_same_step(config, stopped, tmp_path)
     assert [row["validation_l1"] for row in rows] == [row["validation_l1"] for row in expected]
 
 
+@pytest.mark.slow
 def test_a_stopped_run_is_finished_until_it_is_told_to_go_on(config, stopped, capfd):
     workdir = stopped[0]
     assert train_and_evaluate(config, workdir, callbacks=[EarlyStopping(3, min_delta=NEVER_BETTER)]).step == 4

@@ -180,6 +180,7 @@ for arguments in json.loads(sys.argv.pop()):
 """
 
 
+@pytest.mark.slow
 def test_two_replicas_train_and_resume_to_the_same_weights_with_a_batch_they_can_share(data_dir, tmp_path):
     settings = {"strategy": "mirrored", "checkpoint_every_steps": 2, "normalization": "instance"}
     commands = [

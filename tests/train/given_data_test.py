@@ -45,6 +45,7 @@ def on_files(data_dir, tmp_path_factory):
     return runs.read_state(workdir, 3), result.scores
 
 
+@pytest.mark.slow
 def test_arrays_train_as_their_files_do_and_resume_bit_for_bit(data_dir, arrays, on_files, tmp_path):
     for steps in (2, 3):
         config = runs.tiny_config("nowhere", steps=steps)
@@ -61,6 +62,7 @@ def test_rows_train_as_arrays_do(arrays, on_files, tmp_path):
     runs.assert_same_state(runs.read_state(tmp_path, 3), on_files[0])
 
 
+@pytest.mark.slow
 def test_a_run_on_a_dataset_says_that_it_does_not_resume_exactly(arrays, tmp_path, capfd, monkeypatch):
     tuned = runs.record_autotuning(monkeypatch)
     for steps in (1, 2):

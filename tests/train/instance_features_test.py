@@ -119,6 +119,7 @@ def test_the_samples_of_mode_seeking_have_the_features_of_one_target(data_dir):
     assert float(step(batch)["mode_seeking_loss"]) == pytest.approx(float(expected), rel=0.02)
 
 
+@pytest.mark.slow
 def test_the_clusters_are_those_of_the_encoded_training_images(run, data_dir):
     config = config_of(data_dir)
     generator = load_generator(run)[0]
@@ -163,6 +164,7 @@ def test_features_are_drawn_by_the_seed_alone(run):
     np.testing.assert_allclose(batch[0], first, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_run_that_breaks_between_stages_goes_on_to_the_same_bits(data_dir, staged, tmp_path):
     config = config_of(data_dir, **STAGED)
     with pytest.raises(UserError, match="broken"):
@@ -186,6 +188,7 @@ def test_the_average_has_the_same_clusters_and_the_encoder_trains_in_each_stage(
         assert np.abs(after[name] - before[name]).max() > 1e-5
 
 
+@pytest.mark.slow
 def test_a_run_starts_with_the_encoder_of_another(run, data_dir, tmp_path, capfd):
     settings = {"init_from": str(run), "steps": 1, "learning_rate": 0.0, "feature_clusters": 2}
     train_and_evaluate(config_of(data_dir, **settings), tmp_path / "more")

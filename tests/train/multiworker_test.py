@@ -61,6 +61,7 @@ def _command(data_dir, workdir, **settings):
     return runs.train_command(data_dir, workdir, **{**SETTINGS, "strategy": "multiworker", **settings})
 
 
+@pytest.mark.slow
 def test_a_lost_worker_is_named_and_one_process_then_two_go_on_as_one_would(data_dir, tmp_path):
     one, changing = tmp_path / "one", tmp_path / "changing"
     kept = {"keep_checkpoints": 100000, "validate_every_steps": 100000}
@@ -141,6 +142,7 @@ def test_workers_with_other_settings_do_not_train(data_dir, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_lost_between_the_meeting_and_the_join_does_not_hang_the_chief():
     addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
     task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": 0}}

@@ -72,6 +72,7 @@ def _write(kind, run, trained, folder):
 NEEDS_KERAS_3 = pytest.mark.skipif(not IS_KERAS_3, reason="Keras 2 writes no .keras file for other runtimes")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["run", "saved_model", pytest.param("keras", marks=NEEDS_KERAS_3)])
 def test_all_weights_are_taken_by_name(kind, run, trained, tmp_path, capsys):
     origin = read_origin(_write(kind, run, trained, tmp_path))
@@ -210,6 +211,7 @@ def test_what_holds_no_weights(tmp_path, name):
         read_origin(tmp_path / name)
 
 
+@pytest.mark.slow
 def test_a_run_starts_at_step_0_with_them_and_records_where_they_are_from(run, trained, tmp_path):
     data_dir = runs.write_dataset(tmp_path / "tiny")
     config = runs.tiny_config(

@@ -44,6 +44,7 @@ def data_dir(tmp_path_factory):
     return runs.write_dataset(tmp_path_factory.mktemp("data"))
 
 
+@pytest.mark.slow
 def test_an_own_generator_is_trained_resumed_and_opened(data_dir, tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     train_and_evaluate(runs.tiny_config(data_dir, steps=4, depth=None), whole, generator=build_one_layer)

@@ -54,6 +54,7 @@ def _count_levels(pixels):
     return len(np.unique(pixels))
 
 
+@pytest.mark.slow
 def test_auto_keeps_the_levels_of_16_bits_in_a_run_and_in_its_saved_model(data_dir, tmp_path, capsys):
     config = _config(data_dir, export=True, saved_model_dir=str(tmp_path / "models"))
     result = train_and_evaluate(config, tmp_path / "run")

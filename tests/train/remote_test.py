@@ -2,6 +2,8 @@
 
 import signal
 
+import pytest
+
 from tests.helpers import runs, stores
 from tfpix2pix.pipelines.remote.store import Store
 from tfpix2pix.run.remote_workdir import list_whole_steps
@@ -9,6 +11,7 @@ from tfpix2pix.run.remote_workdir import list_whole_steps
 EVERY = {"checkpoint_every_steps": 2, "validate_every_steps": 10**6, "summary_every_steps": 2}
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_on_an_empty_machine_with_the_same_weights(tmp_path, s3, monkeypatch):
     data, bucket = runs.write_dataset(tmp_path / "tiny"), s3.make_bucket()
     url, remote_data = f"{bucket}/run", stores.send(data, f"{bucket}/data/tiny")

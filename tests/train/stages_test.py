@@ -96,6 +96,7 @@ def moved_between(workdir, first: int, last: int) -> set[str]:
     return {parts[name] for name in before if changed[name]}
 
 
+@pytest.mark.slow
 def test_each_stage_trains_its_part(uninterrupted):
     assert moved_between(uninterrupted, 1, 2) == {"global", "last of global", "discriminator"}
     assert moved_between(uninterrupted, 2, 4) == {"enhancer", "discriminator"}
@@ -121,6 +122,7 @@ def test_the_stages_are_told_and_their_rates_recorded(uninterrupted):
     np.testing.assert_allclose(rates, [2e-4, 2e-4, 2e-4, 2e-4, 2e-4, 0], atol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_run_that_breaks_in_any_stage_and_at_a_border_goes_on_to_the_same_bits(
     data_dir, uninterrupted, tmp_path
 ):
@@ -132,6 +134,7 @@ def test_a_run_that_breaks_in_any_stage_and_at_a_border_goes_on_to_the_same_bits
     runs.assert_same_state(runs.read_state(tmp_path, 6), runs.read_state(uninterrupted, 6))
 
 
+@pytest.mark.slow
 def test_one_call_may_take_the_steps_of_several_stages(data_dir):
     config = config_of(data_dir, steps=2, global_steps=1, enhancer_only_steps=0)
     images = np.random.default_rng(0).uniform(-1, 1, (2, 2, 1, 32, 32, 3)).astype(np.float32)

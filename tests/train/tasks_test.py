@@ -51,6 +51,7 @@ def photos(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_colorize_keeps_the_lightness_and_is_served_as_pictures(photos, tmp_path):
     _train(photos, tmp_path / "run", dataset="colorization")
     colour, gray = _draw(30, 40, 3), _draw(30, 40, 1)

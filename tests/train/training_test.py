@@ -154,6 +154,7 @@ def test_more_steps_go_on_from_a_finished_run_and_steps_per_call_change_no_bit(
     assert runs.read_metrics(tmp_path) == runs.read_metrics(whole.workdir)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_other_images_if_that_is_asked_for(tmp_path, capsys):
     data, run = runs.write_dataset(tmp_path / "data", train=3), tmp_path / "run"
     config = runs.tiny_config(data, steps=2)
@@ -209,6 +210,7 @@ def test_a_changed_training_set_is_refused(whole, tmp_path):
         train_and_evaluate(runs.tiny_config(larger, steps=20, **EVERY), whole.workdir)
 
 
+@pytest.mark.slow
 def test_a_run_without_jitter_goes_on(data_dir, tmp_path):
     for steps in (1, 2):
         config = runs.tiny_config(data_dir, steps=steps, jitter=False, objective="l1", **EVERY)
@@ -236,6 +238,7 @@ def test_a_weight_beyond_all_reason_is_advised_about(data_dir, tmp_path):
         train_and_evaluate(config, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_a_file_that_went_bad_during_the_run_is_named(data_dir, tmp_path, split):
     folder = runs.write_dataset(tmp_path / "tiny")
@@ -258,6 +261,7 @@ def _break_file_of_step(folder, step):
     return file, contents
 
 
+@pytest.mark.slow
 def test_a_run_that_a_bad_file_ended_saves_first_and_goes_on_to_the_same_weights(data_dir, whole, tmp_path):
     folder = shutil.copytree(data_dir, tmp_path / "tiny")
     bad, contents = _break_file_of_step(folder, 5)

@@ -42,6 +42,7 @@ def read_pairs(run) -> list[tuple[np.ndarray, np.ndarray]]:
     return [(pair[:, : pair.shape[1] // 2], pair[:, pair.shape[1] // 2 :]) for pair in pairs]
 
 
+@pytest.mark.slow
 def test_the_scores_are_those_of_whole_images_in_windows(run, tmp_path):
     generator = load_generator(run.workdir)[0]
     generate = generate_in_tiles(lambda *inputs: generator(inputs, training=False), (32, 32))
@@ -68,6 +69,7 @@ def test_a_size_that_is_asked_for_is_one_to_resize_to_as_in_translate(run, tmp_p
     assert Image.open(tmp_path / "pictures" / "000000_generated.png").size == (32, 32)
 
 
+@pytest.mark.slow
 def test_run_and_servable_translate_in_the_same_windows(run, tmp_path):
     generator, config, step = load_generator(run.workdir)
     version = export_run(generator, config, step, run.workdir, tmp_path / "saved", verify=False)

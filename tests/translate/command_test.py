@@ -226,6 +226,7 @@ def test_a_saved_model_gives_the_same_pictures_and_samples(workdir, tmp_path):
     assert not (tmp_path / "no").exists()
 
 
+@pytest.mark.slow
 def test_the_command_says_at_which_size_pictures_are_translated(workdir, tmp_path, capsys):
     pixels = save_picture(tmp_path / "photos" / "x.png", 70, 90)
     sentences = {}
@@ -284,6 +285,7 @@ def test_half_of_a_pair_is_taken_on_request_and_a_hint_given_else(workdir, tmp_p
     assert "63 px wide" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_card_of_a_saved_model_tells_which_half_is_the_input(workdir, tmp_path, capsys):
     save_picture(tmp_path / "photos" / "pair.png", 32, 64)
     generator, config, step = load_generator(workdir)

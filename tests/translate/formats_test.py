@@ -82,6 +82,7 @@ def test_what_a_format_cannot_hold_is_refused(format, channels, dtype, reason):
         check_format(format, channels, dtype, "x")
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_format_that_is_asked_for(workdir, tmp_path):
     photos = tmp_path / "photos"
     photos.mkdir()

@@ -81,6 +81,7 @@ def test_pairs_are_known_by_the_shape_of_the_trainings_pairs(write_trained, tmp_
     np.testing.assert_array_equal(read_output(tmp_path, "pair"), translator(pictures["pair"]))
 
 
+@pytest.mark.slow
 def test_the_card_of_a_saved_model_tells_the_shape(write_trained, tmp_path, capsys):
     run = write_trained((60, 20))
     generator, config, step = load_generator(run)

@@ -96,6 +96,7 @@ def test_translate_refuses_what_it_would_misread(generator, images, reason):
         translate_images(generator, images)
 
 
+@pytest.mark.slow
 def test_translator_of_a_run_and_of_its_saved_model_agree(workdir, saved, generator):
     pixels = draw_pixels(45, 37, 3)
     floats = pixels.astype(np.float32) / 127.5 - 1
@@ -138,6 +139,7 @@ def test_a_picture_of_the_trained_size_gives_the_bits_of_the_network(workdir, ge
     np.testing.assert_array_equal(native(pixels, 3), expected)
 
 
+@pytest.mark.slow
 def test_a_saved_model_says_its_size_in_its_card(workdir, generator, tmp_path, capsys):
     pixels = draw_pixels(90, 71, 3)
     expected = Translator(workdir)(pixels, 3)
@@ -172,6 +174,7 @@ def test_sizes_that_do_not_go_together_are_refused(workdir, saved):
             Translator(model, **settings)
 
 
+@pytest.mark.slow
 def test_translator_knows_what_its_model_was_trained_on(workdir, saved, generator, tmp_path):
     about = model_card.describe_run(workdir, CONFIG, 2)
     version = saved_model.export_saved_model(generator, tmp_path / "told", verify=False, about=about)

@@ -88,6 +88,7 @@ def keras_file(workdir, tmp_path_factory) -> tuple[Path, dict]:
     return export(workdir, tmp_path_factory.mktemp("keras") / "out[x]", "keras", name="facades")
 
 
+@pytest.mark.slow
 def test_keras_runs_the_file_without_this_project(workdir, picture, keras_file):
     written, report = keras_file
     assert written.name == "facades.keras" and report["max_error"] < 1e-5
@@ -110,6 +111,7 @@ def test_other_backends_of_keras_run_the_file(backend, workdir, picture, keras_f
     np.testing.assert_allclose(pixels, generate_pixels(workdir, picture), atol=1)
 
 
+@pytest.mark.slow
 def test_litert_runs_the_file(workdir, picture, tmp_path, capfd):
     pytest.importorskip("ai_edge_litert", reason="needs tfpix2pix[export]")
     written, report = export(workdir, tmp_path / "out", "tflite", name="facades")
@@ -159,6 +161,7 @@ def test_onnx_runtime_runs_the_file_whatever_the_batch(workdir, picture, tmp_pat
     assert np.abs(answers[0] - answers[1]).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_openvino_runs_the_file(workdir, picture, tmp_path):
     openvino = pytest.importorskip("openvino", reason="needs openvino")
     written, _ = export(workdir, tmp_path / "out", "onnx", name="facades")
@@ -167,6 +170,7 @@ def test_openvino_runs_the_file(workdir, picture, tmp_path):
     np.testing.assert_allclose(answer, generate(workdir, picture), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_seeded_onnx_file_has_only_what_runtimes_do_alike(workdir, tmp_path):
     onnx = pytest.importorskip("onnx", reason="needs tfpix2pix[export]")
     pytest.importorskip("tf2onnx", reason="needs tfpix2pix[export]")
@@ -192,6 +196,7 @@ def test_opencv_runs_the_file_without_noise(workdir, picture, tmp_path):
     np.testing.assert_allclose(network.forward().reshape(expected.shape), expected, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_file_replaces_another_once_it_was_compared(workdir, tmp_path, monkeypatch):
     output = tmp_path / "out"
     output.mkdir()
@@ -248,6 +253,7 @@ def make_resnet(*behind: keras.layers.Layer) -> keras.Model:
     return keras.Model(generator.input, images)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file_format", PACKAGES)
 def test_a_residual_generator_of_the_users_own_is_exported(file_format, tmp_path):
     for package in PACKAGES[file_format]:
@@ -271,6 +277,7 @@ class Boost(keras.layers.Layer):
         return super().get_config()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file_format", "factor", "message"),
     [

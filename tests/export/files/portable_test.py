@@ -59,6 +59,7 @@ def test_answers_as_the_generator_does(image_size, options):
     np.testing.assert_allclose(answer, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("image_size", [(16, 24), (13, 18)])
 @pytest.mark.parametrize(
     "build",
@@ -132,6 +133,7 @@ def assert_rebuilt(generator: keras.Model, image_size: tuple[int, int]) -> keras
     return rebuilt
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("image_size", [(32, 32), (20, 28)])
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
 def test_a_residual_generator_of_the_users_own_is_rebuilt(image_size, dtype):

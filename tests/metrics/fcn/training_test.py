@@ -99,6 +99,7 @@ def learned(data_dir, tmp_path_factory):
     return workdir, result
 
 
+@pytest.mark.slow
 def test_it_learns(learned):
     _, result = learned
     assert result.step == 60 and result.best_step in (20, 40, 60)
@@ -198,11 +199,13 @@ def test_label_maps_of_ids_need_no_flag_beside_palette_json(data_dir, tmp_path):
     np.testing.assert_array_equal(source.read(tf.constant(0, tf.int64))[1], ids)
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_the_run(data_dir, tmp_path):
     with pytest.raises(UserError, match=r"a loss is not finite in step \d+: .*examples: \d, \d; there is"):
         train_fcn(_config(data_dir, steps=9, learning_rate=1e30), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_run_that_a_bad_file_ended_saves_first_and_goes_on_to_the_same_weights(data_dir, learned, tmp_path):
     shutil.copytree(data_dir, tmp_path / "data")
     # Of an epoch of four steps, the file that comes last.
@@ -222,6 +225,7 @@ def _reached(workdir, step):
     return any(line["step"] >= step for line in runs.read_metrics(workdir))
 
 
+@pytest.mark.slow
 def test_killed_then_stopped_it_ends_as_the_one_that_was_left_alone(data_dir, learned, tmp_path):
     command = _command(data_dir, tmp_path, **LEARNED)
     process = runs.start(command)

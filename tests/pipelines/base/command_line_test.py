@@ -168,6 +168,7 @@ def test_messages_of_tensorflow_are_shown_if_its_import_fails_but_not_after_ctrl
     assert runs.run([sys.executable, "-c", text], env=env).stderr.splitlines() == lines
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "start, level, chatter",
     [
@@ -187,6 +188,7 @@ def test_tensorflow_starts_quietly_unless_asked(start, level, chatter):
     assert collects == "True" and int(left_out) > 100_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "start, needless",
     [(f"{IMPORTS}command_line.import_tensorflow()", 0), ("import tfpix2pix\ntfpix2pix.build_adam", 1)],

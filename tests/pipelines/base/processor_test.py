@@ -45,6 +45,7 @@ def test_a_variable_that_is_set_is_left_alone(monkeypatch):
     assert os.environ[processor.VARIABLE] == "0"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "prepare",
     [

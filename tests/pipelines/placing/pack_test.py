@@ -186,6 +186,7 @@ def test_nothing_is_left_of_a_set_that_cannot_be_made(tmp_path):
         pack_shards(folder, tmp_path / "shards")
 
 
+@pytest.mark.slow
 def test_a_run_goes_from_files_to_shards(tmp_path, capsys):
     """One step on the files and one on the shards give the weights of two steps on the files."""
     files, shards = runs.write_dataset(tmp_path / "tiny"), tmp_path / "my shards"

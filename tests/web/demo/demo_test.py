@@ -274,6 +274,7 @@ def test_a_saved_model_and_a_run_give_the_same(run_folder, tmp_path, server):
         assert np.abs(np.stack(mine).astype(int) - np.stack(theirs)).max() <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["rest", "grpc"])
 def test_a_model_elsewhere_is_asked(models, saved_models, protocol):
     url, stop = STARTS[protocol](models)

@@ -324,6 +324,7 @@ def test_the_newest_drawing_wins_and_what_it_overtook_is_never_sent(visit, label
     assert np.array_equal(fresh.output, last)
 
 
+@pytest.mark.slow
 def test_a_long_stroke_is_translated_while_it_is_drawn(visit, tmp_path):
     """With the rate that the command allows a client."""
     with serve_model(_write_run(tmp_path, direction="BtoA"), limits=Limits()) as place:
@@ -346,6 +347,7 @@ def test_a_long_stroke_is_translated_while_it_is_drawn(visit, tmp_path):
         visitor.page.context.close()
 
 
+@pytest.mark.slow
 def test_a_link_reproduces_drawing_seed_and_samples(visit, labels_server):
     visitor = visit(labels_server)
     visitor.click("Clear")
@@ -372,6 +374,7 @@ def test_a_link_reproduces_drawing_seed_and_samples(visit, labels_server):
     assert np.array_equal(other.drawing, visitor.drawing)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fragment",
     [
@@ -776,6 +779,7 @@ def test_busy_is_said_and_ends_by_itself(visit, labels_server):
     visitor.problems[:] = [each for each in visitor.problems if "503" not in each and "429" not in each]
 
 
+@pytest.mark.slow
 def test_a_lost_server_is_said_and_found_again(visit, tmp_path):
     """Gone in the middle and started again: the drawing is kept, the page goes on by itself."""
     run_folder = _write_run(tmp_path, direction="BtoA")
@@ -865,6 +869,7 @@ def _bring(page: Any, photo: Path, event: str) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["open", "drop", "paste"])
 def test_a_photo_is_brought(visit, photo_server, photo_file, way):
     visitor = visit(photo_server)
@@ -905,6 +910,7 @@ def test_the_camera_takes_a_photo(visit, photo_server):
     assert np.abs(np.array(resized).astype(int) - small).mean() < 10  # the same frame, and not white
 
 
+@pytest.mark.slow
 def test_another_size_is_that_of_the_photo_one_sees(visit, tmp_path, photo_file):
     with serve_model(_write_run(tmp_path, direction="AtoB"), examples=True) as place:
         visitor = visit(place)

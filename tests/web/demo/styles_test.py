@@ -84,6 +84,7 @@ def test_the_server_answers_with_vectors_and_takes_them(run):
                 ask(place, query)
 
 
+@pytest.mark.slow
 def test_a_style_is_chosen_kept_and_linked(run):
     """The page: four samples, one is kept while somebody draws on, the pad moves it, a link holds it."""
     urls: list[str] = []
