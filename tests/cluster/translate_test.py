@@ -80,15 +80,19 @@ def test_outputs_are_those_of_one_process_though_a_worker_is_killed(folder, kill
 def test_what_is_done_is_left_out_and_what_failed_or_changed_is_done_again(folder):
     broken = folder / BROKEN
     broken.write_bytes(b"no picture")
+    dangling = folder / "photos" / "dangling.png"
+    dangling.symlink_to("nowhere.png")
     try:
         failed = _translate(folder, "again")
     finally:
         broken.unlink()
+        dangling.unlink()
     assert failed.returncode == 1
-    assert "1 of 8 images could not be translated; " in runs.last_line(failed)
+    assert "2 of 9 images could not be translated; " in runs.last_line(failed)
     _, records = _read_manifest(folder / "again")
     errors = [image["error"] for record in records for image in record["images"] if "error" in image]
-    assert len(errors) == 1 and str(broken) in errors[0]
+    assert len(errors) == 2
+    assert all(any(str(file) in error for error in errors) for file in (broken, dangling))
     # Without it the files fall into other parts, and nothing that is there is taken for what it is not.
     assert _translate(folder, "again").returncode == 0
     (folder / "again" / "parts" / "part-00002-of-00003.json").unlink()

@@ -84,7 +84,10 @@ def _state_reader(files: Sequence[InputFile]) -> Callable[[InputFile], tuple[Any
             return (file.path.mark.hex(),)
         if url_of(file.path):
             return tuple(entries[file.path.relative_to(root).as_posix()])
-        found = file.path.stat()
+        try:
+            found = file.path.stat()
+        except OSError:  # The worker that cannot read it names it.
+            return ()
         return found.st_size, found.st_mtime_ns
 
     return read
