@@ -84,6 +84,7 @@ def test_a_type_checker_knows_every_public_name(checked, place):
     )
 
 
+@pytest.mark.slow
 def test_a_type_checker_reports_wrong_calls(checked):
     *_, call, unknown = checked.values()
     wrong = "\n".join(call)

@@ -52,6 +52,7 @@ def test_where_the_data_is_missing_it_is_generated(outputs):
     assert _text(outputs["data"]).endswith("\nsynthetic: 400 pairs to learn from, 100 to be examined on\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cell", "count"),
     [("look", 2), ("augment", 2), ("blur", 3), ("field", 3), ("train", 3), ("train-l1", 3), ("train-cgan", 3)]
@@ -61,30 +62,36 @@ def test_pictures_are_shown(outputs, cell, count):
     assert _pictures(outputs[cell]) == count
 
 
+@pytest.mark.slow
 def test_the_last_picture_of_a_training_is_of_its_last_step(outputs):
     (screen,) = outputs["train"]
     assert "step 2 of 2" in screen.data["text/html"]
 
 
+@pytest.mark.slow
 def test_the_networks_are_summarised(outputs):
     assert "unet_generator" in str(outputs["generator"]) and "noise_seed" in str(outputs["generator"])
     assert "patch_discriminator_70px" in str(outputs["discriminator"])
 
 
+@pytest.mark.slow
 def test_the_discriminator_of_1_px_gives_a_verdict_for_each_pixel(outputs):
     assert "1 px: 32 x 32 verdicts" in _text(outputs["field"])
     assert "70 px: 2 x 2 verdicts" in _text(outputs["field"])
 
 
+@pytest.mark.slow
 def test_an_image_gets_one_answer_alone_and_in_company(outputs):
     assert float(_text(outputs["statistics"]).split()[2]) < 1e-4
 
 
+@pytest.mark.slow
 def test_the_saved_model_answers_as_the_generator(outputs, folder):
     assert (folder / "saved_models" / "notebook" / "1" / "saved_model.pb").is_file()
     assert "the same pixels as above: True" in _text(outputs["call"])
 
 
+@pytest.mark.slow
 def test_the_saved_model_is_scored(outputs, folder):
     l1 = json.loads((folder / "eval" / "notebook" / "l1.json").read_text())
     assert len(l1["example_ids"]) == 100
@@ -92,11 +99,13 @@ def test_the_saved_model_is_scored(outputs, folder):
     assert (folder / "eval" / "notebook" / "index.html").is_file()
 
 
+@pytest.mark.slow
 def test_tensorboard_finds_the_curves_of_each_objective(outputs, folder):
     runs = {file.parents[1].name for file in (folder / "runs" / "notebook").rglob("events.out.tfevents.*")}
     assert runs == {"l1", "cgan", "l1+cgan"}
 
 
+@pytest.mark.slow
 def test_the_scores_of_each_objective_are_told(outputs):
     lines = _text(outputs["pixel-scores"]).splitlines()
     assert [line.split()[0] for line in lines] == ["l1", "cgan", "l1+cgan"]
@@ -113,6 +122,7 @@ def test_the_badge_opens_the_notebook_of_the_repository(page):
     assert set(re.findall(r"https://github.com/([\w/-]*tfpix2pix)", text)) <= {address}
 
 
+@pytest.mark.slow
 def test_nothing_is_written_elsewhere(outputs, folder):
     assert {path.name for path in folder.iterdir()} <= {"runs", "saved_models", "eval", "unet.png"}
 

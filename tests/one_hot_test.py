@@ -161,6 +161,7 @@ def test_ids_and_their_colours_are_translated_alike(model, request, tmp_path):
     assert len({(tmp_path / f"out/{number}.png").read_bytes() for number in range(3)}) == 1
 
 
+@pytest.mark.slow
 def test_a_saved_model_makes_the_channels_in_its_graph(run, version):
     classes, seed = draw_classes(6), sample_seed(3)[None]
     signatures = tf.saved_model.load(str(version)).signatures

@@ -50,6 +50,7 @@ def test_the_share_of_a_period_of_2_px():
     assert spectrum.share_at_half(spectrum.measure_power(draw_wave(4))) < 1e-6
 
 
+@pytest.mark.slow
 def test_the_command_compares_runs_with_their_targets(tmp_path, capsys):
     runs_given = [str(write_run(tmp_path / name)) for name in "ab"]
     spectrum.main(["spectrum", f"--models={','.join(runs_given)}"])

@@ -15,6 +15,7 @@ def test_the_spread_by_hand():
     assert spread(colours) == pytest.approx(((2 + 0.5 + 0.5) / 2) ** 0.5)
 
 
+@pytest.mark.slow
 def test_a_line_for_a_run(tmp_path):
     run = write_run(tmp_path / "tiny", CONFIG)
     cells = [cell.strip() for cell in measure(run, samples=2, count=3).strip("|").split("|")]
@@ -23,6 +24,7 @@ def test_a_line_for_a_run(tmp_path):
     assert (run / "variety.png").read_bytes()[1:4] == b"PNG"
 
 
+@pytest.mark.slow
 def test_realism_of_a_checkpoint(tmp_path):
     run = write_run(tmp_path / "tiny", CONFIG)
     judge = make_judge(KerasSegmenter(fcn8s(12, width=0.01), "untrained"))

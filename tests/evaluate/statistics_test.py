@@ -62,6 +62,7 @@ def _score_as_in_training(workdir) -> float:
     return float(np.mean(distances))
 
 
+@pytest.mark.slow
 def test_a_run_is_scored_in_the_batches_of_its_training(workdir, tmp_path, capsys):
     expected = _score_as_in_training(workdir)
     batch, instance = (

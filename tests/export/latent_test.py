@@ -47,6 +47,7 @@ def test_the_latent_vector_is_an_input(generator, exported):
     assert np.abs(by_seed - answer).mean() > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("latent", "message"),
     [
@@ -60,6 +61,7 @@ def test_other_latent_vectors_are_refused(exported, latent, message):
         Servable(exported)("float32_latent", given)
 
 
+@pytest.mark.slow
 def test_a_translator_takes_a_latent_vector(generator, exported):
     translator, pixels = Translator(exported), _pixels(32, 32, 3)
     assert translator.latent_size == 4

@@ -45,6 +45,7 @@ def test_a_new_version_is_uploaded_and_an_old_one_is_deleted_whole(models):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not IS_KERAS_3, reason="files for other runtimes need Keras 3")
 def test_a_file_that_is_exported_beside_versions_leaves_them_whole(models, tmp_path):
     write_run(tmp_path / "run")

@@ -152,6 +152,7 @@ def test_silencing_leaves_the_generator_as_it_was(generator):
     np.testing.assert_array_equal(translate_alone(generator, pixels), before)
 
 
+@pytest.mark.slow
 def test_warm_up_requests_are_what_the_official_definitions_read(exported, servable):
     apis = pytest.importorskip(
         "tensorflow_serving.apis.prediction_log_pb2", reason="needs the [serving] extra"

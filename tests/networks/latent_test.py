@@ -77,6 +77,7 @@ def test_the_draws_of_a_seed_stay_what_they_are():
     np.testing.assert_allclose(draw_normal(tf.constant([[1, 2], [3, 4]]), 8, -1)[:, :4], expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 @generators
 @pytest.mark.parametrize("latent_at", ["all", "input"])
 def test_z_changes_the_image_and_the_seed_decides_z(name, latent_at):

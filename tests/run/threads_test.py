@@ -47,6 +47,7 @@ def test_a_run_goes_on_with_the_threads_that_it_began_with(whole, tmp_path):
     assert told["intra_op_threads"] == told["inter_op_threads"] == OTHER
 
 
+@pytest.mark.slow
 def test_other_threads_are_warned_of(whole, tmp_path):
     command, workdir = _halve(whole, tmp_path)
     # TensorFlow has begun to compute in this process, so its threads are as many as there are cores.

@@ -69,6 +69,7 @@ def test_each_image_goes_with_its_map(served, models, tmp_path, protocol, capsys
         stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["rest", "grpc"])
 def test_maps_go_with_latent_vectors(served, models, protocol):
     image, maps = (tf.io.encode_png(pixels).numpy() for pixels in (draw_label_map(5), draw_ids(5)[..., None]))
@@ -97,6 +98,7 @@ def test_maps_go_with_latent_vectors(served, models, protocol):
     assert (shown[0] != shown[1]).any() and plain != pictures
 
 
+@pytest.mark.slow
 def test_the_demo_of_a_model_on_a_server_sends_both(served, models):
     image, maps = (tf.io.encode_png(pixels).numpy() for pixels in (draw_label_map(5), draw_ids(5)[..., None]))
     url, stop = STARTS["rest"](models)

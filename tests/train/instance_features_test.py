@@ -176,6 +176,7 @@ def test_a_run_that_breaks_between_stages_goes_on_to_the_same_bits(data_dir, sta
     assert {"encoder", "generator", "generator_average", "global_generator_optimizer"} <= names
 
 
+@pytest.mark.slow
 def test_the_average_has_the_same_clusters_and_the_encoder_trains_in_each_stage(staged):
     (centers, counts), of_average = (
         find_features(load_generator(staged, weights=weights)[0]).get_weights() for weights in ("raw", "ema")

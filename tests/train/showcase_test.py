@@ -10,6 +10,7 @@ from tests.helpers import tiny_run
 from tfpix2pix.train.showcase import BASELINES, MODEL, Showcase
 
 
+@pytest.mark.slow
 def test_images_that_are_not_resized_are_scored_whole_and_shown_in_their_middle(tmp_path, capsys):
     draw, sizes = np.random.default_rng(0), [(40, 32), (64, 50)]
     pairs = {}

@@ -103,6 +103,7 @@ def test_each_stage_trains_its_part(uninterrupted):
     assert moved_between(uninterrupted, 4, 6) == {"global", "enhancer", "discriminator"}
 
 
+@pytest.mark.slow
 def test_the_stages_are_told_and_their_rates_recorded(uninterrupted):
     told = (uninterrupted / "told.txt").read_text()
     for text in (

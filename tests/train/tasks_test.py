@@ -133,6 +133,7 @@ def test_inpaint_resumes_fills_holes_and_keeps_the_rest(photos, tmp_path, capsys
     assert not changed.any()
 
 
+@pytest.mark.slow
 def test_edges_learns_from_photos_and_takes_drawings_or_photos(photos, tmp_path):
     pytest.importorskip("cv2")
     _train(
@@ -148,6 +149,7 @@ def test_edges_learns_from_photos_and_takes_drawings_or_photos(photos, tmp_path)
         _call(TRANSLATE, "translate", **given, output=tmp_path / "no", hole="center")
 
 
+@pytest.mark.slow
 def test_arrays_go_in_and_images_of_the_targets_kind_come_out(tmp_path):
     for split in ("train", "val"):
         for number in range(2):
@@ -173,6 +175,7 @@ def test_arrays_go_in_and_images_of_the_targets_kind_come_out(tmp_path):
         _call(TRANSLATE, "translate", **given, output=tmp_path / "no")
 
 
+@pytest.mark.slow
 def test_depth_follows_the_targets_or_the_flag(tmp_path):
     for split in ("train", "val"):
         for number in range(2):

@@ -57,6 +57,7 @@ def test_the_scores_are_those_of_whole_images_in_windows(run, tmp_path):
     assert Image.open(tmp_path / "pictures" / "000000_generated.png").size == (90, 70)
 
 
+@pytest.mark.slow
 def test_a_size_that_is_asked_for_is_one_to_resize_to_as_in_translate(run, tmp_path):
     translator = Translator(run.workdir, image_size=32, output_size="trained")
     expected = []

@@ -256,6 +256,7 @@ def test_the_command_says_at_which_size_pictures_are_translated(workdir, tmp_pat
         )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_picture_too_large_for_one_piece_is_named(workdir, tmp_path, capsys, monkeypatch):
     for module in (notices, tiles):
         monkeypatch.setattr(module, "MAX_WHOLE_PIXELS", 2000)

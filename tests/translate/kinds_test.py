@@ -51,6 +51,7 @@ def test_a_file_is_translated_as_the_picture_that_it_shows(tmp_path):
         np.testing.assert_allclose(found / most, translator(pixels), atol=2, err_msg=name)
 
 
+@pytest.mark.slow
 def test_arrays_of_16_bits_and_floats_are_those_of_8_bits(tmp_path):
     translator = Translator(write_run(tmp_path / "run"))
     pixels = np.asarray(picture())

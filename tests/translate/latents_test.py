@@ -54,6 +54,7 @@ def _draw(seed: int) -> np.ndarray:
     return draw_normal(sample_seed(seed)[None], 4, -1)[0].numpy()
 
 
+@pytest.mark.slow
 def test_between_a_seed_and_a_picture(workdir, translator, tmp_path):
     picture = _save(tmp_path / "a:b.png")
     latents = find_latents(translator, Options(interpolate=f"{picture}:7:5"))

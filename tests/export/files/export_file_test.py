@@ -121,6 +121,7 @@ def test_litert_runs_the_file(workdir, picture, tmp_path, capfd):
     np.testing.assert_allclose(pixels, generate_pixels(workdir, picture), atol=1)
 
 
+@pytest.mark.slow
 def test_litert_runs_the_float16_file(workdir, picture, tmp_path):
     interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="needs tfpix2pix[export]")
     written, report = export(workdir, tmp_path / "out[x]", "tflite", quantization="float16")

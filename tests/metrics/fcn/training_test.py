@@ -106,6 +106,7 @@ def test_it_learns(learned):
     assert result.scores["pixel_accuracy"] > 0.8 and result.scores["class_iou"] > 0.5
 
 
+@pytest.mark.slow
 def test_metrics_hold_losses_scores_and_each_class(learned):
     workdir, result = learned
     lines = runs.read_metrics(workdir)
