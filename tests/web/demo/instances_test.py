@@ -78,9 +78,10 @@ def test_the_model_gets_the_map_behind_the_image(run):
     label_map, ids, translator = draw_label_map(5), draw_ids(5), Translator(run)
     image, maps = encode(label_map), encode(ids)
     with serve_model(run, is_warm=True) as place:
-        connection = http.client.HTTPConnection("127.0.0.1", place.port, timeout=60)
 
         def ask(method: str, path: str, body: bytes | None = None) -> tuple[int, dict]:
+            # The server closes a connection that waits for longer than the first translation may take.
+            connection = http.client.HTTPConnection("127.0.0.1", place.port, timeout=60)
             connection.request(method, path, body)
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read())
