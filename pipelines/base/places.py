@@ -16,9 +16,9 @@ PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "https": "aiohttp", "http": "aiohttp", 
 READ_ONLY = ("http", "https")
 # `Path` leaves one slash of the two behind the scheme.
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)", re.DOTALL)
-# The two folders of the cache: copies of what is read, which may be deleted at any time, and what is written
-# here, of which some may not be in the store yet.
-_READ, _WRITTEN = "fetched", "written"
+# The folders of the cache: copies of what is read, which may be deleted at any time, what is written here, of
+# which some may not be in the store yet, and what is read once, in a folder for each reader.
+_READ, _WRITTEN, _PASSING = "fetched", "written", "passing"
 
 
 def cache_folder() -> Path:
@@ -87,6 +87,11 @@ def copy_of(path: str | Path, written: bool = False) -> Path:
     return cache_folder() / "remote" / (_WRITTEN if written else _READ) / scheme / rest
 
 
+def passing_folder() -> Path:
+    """Returns the folder for copies that are deleted once they are read; each lies in a folder of its own."""
+    return cache_folder() / "remote" / _PASSING
+
+
 def url_of(path: str | Path) -> str | None:
     """Returns the URL that a path stands for; None for a path that is of this machine alone."""
     if is_remote(path):
@@ -108,4 +113,5 @@ def name_urls(text: str) -> str:
 def _copies() -> re.Pattern[str]:
     """Returns what the paths of all copies begin with."""
     root = re.escape(str(cache_folder() / "remote"))
-    return re.compile(rf"(?<!file://){root}/(?:{_READ}|{_WRITTEN})/({'|'.join(PACKAGES)})/")
+    folders = rf"(?:{_READ}|{_WRITTEN}|{_PASSING}/[^/]+)"
+    return re.compile(rf"(?<!file://){root}/{folders}/({'|'.join(PACKAGES)})/")

@@ -8,17 +8,25 @@ import contextlib
 import json
 import os
 import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from filelock import FileLock, Timeout
 
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UserError
-from tfpix2pix.pipelines.base.places import check_url, copy_of, is_remote, settle_url, url_of
+from tfpix2pix.pipelines.base.places import (
+    check_url,
+    copy_of,
+    is_remote,
+    passing_folder,
+    settle_url,
+    url_of,
+)
 from tfpix2pix.pipelines.base.progress import say, show_progress
 from tfpix2pix.pipelines.remote.store import Entry, MissingError, Store
 
@@ -81,21 +89,23 @@ def open_output(path: str | Path) -> Path:
 
 @contextlib.contextmanager
 def fetch_file(file: File) -> Iterator[File]:
-    """Gives a file of this machine; the copy of a remote one is there for as long as the block lasts.
+    """Gives a file of this machine; that of a remote one is there for as long as the block lasts.
 
     Args:
-      file: a path of this machine, or the path of a copy, which is fetched if it is not there; or a file that
-        is no path, such as a record of a shard.
+      file: a path of this machine; or that of the copy of something read, which stands for the remote file,
+        and a copy of this call's own is given; or a file that is no path, such as a record of a shard.
     """
     url = url_of(file) if isinstance(file, Path) else None
-    if not isinstance(file, Path) or url is None or file.exists():
+    if not isinstance(file, Path) or url is None or file.absolute() != copy_of(url).absolute():
         yield file
         return
-    try:
-        Store(url).fetch("", file)
-        yield file
-    finally:
-        file.unlink(missing_ok=True)
+    place = passing_folder()
+    place.mkdir(parents=True, exist_ok=True)
+    # Others may read the same file at the same time, and each deletes what it has fetched.
+    with tempfile.TemporaryDirectory(dir=place, ignore_cleanup_errors=True) as own:
+        copy = Path(own, *url.split("://", 1))
+        Store(url).fetch("", copy)
+        yield cast(File, copy)
 
 
 def send_folder(folder: Path, names: Names | None = None) -> None:

@@ -5,6 +5,7 @@ Credentials, endpoints and other settings are those of fsspec and of the package
 
 import errno
 import os
+import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -129,7 +130,7 @@ class Store:
           file: where it is written, with the folders above it.
           size: how many bytes it must have; None takes what comes.
         """
-        partial = file.with_name(f".{file.name[:200]}.partial")
+        partial = file.with_name(f".{secrets.token_hex(8)}.partial")  # Others may fetch the same file.
 
         def get() -> None:
             file.parent.mkdir(parents=True, exist_ok=True)

@@ -86,7 +86,7 @@ class FileTranslator:
         """
         try:
             with fetch_file(file.path) as path:
-                return self._translate(file, read_header(path))
+                return self._translate(file._replace(path=path), read_header(path))
         except MissingError as error:
             raise BadImageError(str(error)) from error
         except (tf.errors.ResourceExhaustedError, MemoryError) as error:

@@ -149,6 +149,41 @@ def test_only_what_changed_is_fetched_again(s3, folder, monkeypatch):
     assert (copy / "a.txt").stat().st_mtime_ns == now != before[copy / "a.txt"]
 
 
+def names_in(folder):
+    """Returns the names of the files of a folder but hidden ones."""
+    files = (file for file in folder.rglob("*") if file.is_file())
+    return {file.relative_to(folder).as_posix() for file in files if ".remote" not in file.parts}
+
+
+def test_readers_of_a_file_do_not_take_it_from_each_other(s3, folder):
+    file = copy_of(f"{stores.send(folder, s3.make_bucket())}/sub/ä b.txt")
+    with copies.fetch_file(file) as second:
+        with copies.fetch_file(file) as first:
+            assert first != second and url_of(first) == url_of(second) == url_of(file)
+            assert name_urls(f"cannot read {first}") == f"cannot read {url_of(file)}"
+        assert not first.exists() and second.read_text() == "bb"
+    assert not second.exists() and not file.exists()
+    with copies.fetch_file(folder / "a.txt") as own:
+        assert own == folder / "a.txt"
+    assert own.exists()
+
+
+def test_two_fetch_a_file_at_the_same_time(tmp_path, monkeypatch):
+    memory = pytest.importorskip("fsspec.implementations.memory").MemoryFileSystem
+    store, both = Store(f"memory://bucket-{time.time_ns()}"), threading.Barrier(2, timeout=20)
+    store.write("a", b"1")
+    get_file, one_at_a_time = memory.get_file, threading.Lock()
+
+    def get_together(*arguments, **named):
+        with one_at_a_time:  # Readers of a file in memory share their place in it.
+            get_file(*arguments, **named)
+        both.wait()
+
+    monkeypatch.setattr(memory, "get_file", get_together)
+    store.map(lambda _: store.fetch("a", tmp_path / "a", 1), range(2))
+    assert names_in(tmp_path) == {"a"}
+
+
 def test_a_changed_folder_is_uploaded_markers_last_and_others_files_stay(s3, tmp_path):
     url = f"{s3.make_bucket()}/models"
     copy = copies.open_output(url)
@@ -170,6 +205,7 @@ def test_a_changed_folder_is_uploaded_markers_last_and_others_files_stay(s3, tmp
 
 def test_a_full_disk_is_told(s3, folder, monkeypatch, tmp_path):
     url = stores.send(folder, f"{s3.make_bucket()}/x")
+    monkeypatch.setattr("secrets.token_hex", lambda number: "full")
     store = Store(url)
     # The kernel refuses every byte for this file as it does on a disk that is full.
     with pytest.raises(UserError, match="the disk of this machine is full .*TFPIX2PIX_CACHE"):
