@@ -14,6 +14,7 @@ from tfpix2pix.export.versions import fetch_model, find_version
 from tfpix2pix.networks.keras_versions import IS_KERAS_3
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.places import url_of
+from tfpix2pix.pipelines.remote import copies
 from tfpix2pix.pipelines.remote.store import Store
 from tfpix2pix.train.exporting import export_once
 
@@ -73,6 +74,25 @@ def test_the_newest_version_is_fetched(models):
     models.write("x/notes.txt", b"")
     with pytest.raises(UsageError, match="neither the folder of a run"):
         find_version(fetch_model(f"{models.url}/x"))
+
+
+def test_checkpoints_of_a_run_are_fetched_side_by_side(s3):
+    store = Store(f"{s3.make_bucket()}/run")
+    store.write("config.json", b"{}")
+
+    def write(step):
+        store.write(f"checkpoints/step-{step:08d}/state.data", b"")
+        store.write(f"checkpoints/step-{step:08d}/checkpoint.json", b'{"best": {"step": 2}}')
+
+    def list_fetched(which):
+        return {file.parent.name[-1] for file in fetch_model(store.url, which).rglob("state.data")}
+
+    write(2)
+    write(4)
+    assert [list_fetched(which) for which in ("best", "latest", "best")] == [{"2"}, {"2", "4"}, {"2", "4"}]
+    write(6)
+    copies._compared.clear()  # as a minute later
+    assert list_fetched("latest") == {"2", "6"}  # Old ones would fill the disk.
 
 
 def test_a_finished_training_finds_its_export_in_the_store(models, tmp_path):

@@ -10,9 +10,8 @@ from tfpix2pix.config.config import Config
 from tfpix2pix.export.model_card import describe_run
 from tfpix2pix.export.names import SAVED_MODEL_FILE
 from tfpix2pix.export.saved_model import export_saved_model
-from tfpix2pix.pipelines.base.places import copy_of, is_remote, settle_url
-from tfpix2pix.pipelines.remote.copies import Copy, send_folder
-from tfpix2pix.pipelines.remote.store import Store
+from tfpix2pix.pipelines.base.places import is_remote
+from tfpix2pix.pipelines.remote.copies import open_output, send_folder
 from tfpix2pix.run.folder import read_meaning
 from tfpix2pix.run.splits import make_task
 
@@ -80,9 +79,10 @@ def known_versions(folder: str | Path) -> Iterator[Path]:
     if not is_remote(folder):
         yield Path(folder)
         return
-    models = copy_of(folder, written=True)
-    copy = Copy(Store(settle_url(folder)), models)
-    if copy.store.list_files():
-        copy.pull(lambda entries: [name for name in entries if name.endswith(f"/{SAVED_MODEL_FILE}")])
+    models = open_output(
+        folder,
+        lambda entries: [name for name in entries if name.endswith(f"/{SAVED_MODEL_FILE}")],
+        written=True,
+    )
     yield models
     send_folder(models)

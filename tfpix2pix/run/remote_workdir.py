@@ -16,7 +16,8 @@ from pathlib import Path
 from tfpix2pix.pipelines.base.errors import UsageError, UserError, explain
 from tfpix2pix.pipelines.base.places import check_url, copy_of, is_remote, settle_url, url_of
 from tfpix2pix.pipelines.base.progress import say, warn
-from tfpix2pix.pipelines.remote.copies import Copy, fetch_folder
+from tfpix2pix.pipelines.remote.copies import fetch_folder
+from tfpix2pix.pipelines.remote.folder_copy import Copy
 from tfpix2pix.pipelines.remote.store import Entry, Store
 from tfpix2pix.run.folder import CONFIG_FILE
 from tfpix2pix.run.lease import Lease

@@ -109,6 +109,20 @@ def test_a_remote_list_is_fetched_with_its_files_and_its_palette_alone(data, s3,
         fetch_list(f"{bucket}/set/none.csv")
 
 
+def test_lists_of_one_folder_and_the_folder_itself_are_read_side_by_side(data, s3):
+    bucket = s3.make_bucket()
+    stores.send(data, f"{bucket}/set")
+    for number in range(2):
+        name = f"train/train-{number}.png"
+        Store(bucket).write(f"set/{number}.csv", f"input,target\n{name},{name}\n".encode())
+    for number in (0, 1, 0):
+        source = open_split("mine", "train", pairs=f"{bucket}/set/{number}.csv", val_percent=0)
+        assert source.example_ids == (f"train-{number}",) and source.read(0)[0].shape == (32, 64, 3)
+    whole = open_split("tiny", "val", data_dir=f"{bucket}/set", direction="AtoB")
+    source = open_split("mine", "train", pairs=f"{bucket}/set/1.csv", val_percent=0)
+    assert whole.read(0)[0].shape == (32, 32, 3) and source.read(0)[0].shape == (32, 64, 3)
+
+
 def test_shards_are_packed_of_a_remote_set_and_settings_are_read_from_a_store(data, s3, tmp_path):
     bucket = s3.make_bucket()
     stores.send(data, f"{bucket}/sets/tiny")

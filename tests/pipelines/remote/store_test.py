@@ -1,6 +1,8 @@
 """Files of stores, by real servers of their protocols: listed, copied, refused, and waited for."""
 
 import builtins
+import os
+import shutil
 import threading
 import time
 
@@ -155,6 +157,35 @@ def names_in(folder):
     return {file.relative_to(folder).as_posix() for file in files if ".remote" not in file.parts}
 
 
+def test_no_choice_takes_the_files_of_another(s3, folder, monkeypatch):
+    url = stores.send(folder, f"{s3.make_bucket()}/x")
+    every = {"a.txt", "sub/ä b.txt", "sub/shards.json"}
+
+    def fetch(scope, *names):
+        return names_in(copies.fetch_folder(url, lambda entries: list(names), scope))
+
+    assert fetch("first", "a.txt", "sub/ä b.txt") == {"a.txt", "sub/ä b.txt"}
+    assert fetch("second", "sub/shards.json", "sub/ä b.txt") == every
+    assert fetch("first", "a.txt", "sub/ä b.txt") == every
+    monkeypatch.setattr(copies, "_FRESH_SEC", 0)
+    assert fetch("first", "sub/shards.json") == {"sub/ä b.txt", "sub/shards.json"}  # a.txt is nobody's now
+    assert fetch("second", "sub/shards.json") == {"sub/shards.json"}
+    assert names_in(copies.fetch_folder(url)) == every
+    Store(url).remove("sub/ä b.txt")
+    assert fetch("first", "a.txt") == {"a.txt", "sub/shards.json"}
+
+
+def test_what_another_choice_has_changed_is_compared_anew(s3, folder):
+    url = stores.send(folder, f"{s3.make_bucket()}/x")
+    assert names_in(copies.fetch_folder(url, lambda entries: ["a.txt", "sub/ä b.txt"], "first"))
+    store = Store(url)
+    store.write("a.txt", b"A")
+    store.write("sub/ä b.txt", b"B")
+    copies.fetch_folder(url, lambda entries: ["a.txt"], "second")
+    copy = copies.fetch_folder(url, lambda entries: ["a.txt", "sub/ä b.txt"], "first")
+    assert (copy / "a.txt").read_text() == "A" and (copy / "sub/ä b.txt").read_text() == "B"
+
+
 def test_readers_of_a_file_do_not_take_it_from_each_other(s3, folder):
     file = copy_of(f"{stores.send(folder, s3.make_bucket())}/sub/ä b.txt")
     with copies.fetch_file(file) as second:
@@ -184,6 +215,16 @@ def test_two_fetch_a_file_at_the_same_time(tmp_path, monkeypatch):
     assert names_in(tmp_path) == {"a"}
 
 
+def test_what_killed_downloads_have_left_is_deleted(s3, folder):
+    url = stores.send(folder, f"{s3.make_bucket()}/x")
+    for name, age_sec in ((".1.partial", 10), (".2.partial", 3 * 24 * 3600)):
+        file = copy_of(url) / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("1")
+        os.utime(file, (time.time() - age_sec,) * 2)
+    assert ".1.partial" in names_in(copies.fetch_folder(url)) and not file.exists()
+
+
 def test_a_changed_folder_is_uploaded_markers_last_and_others_files_stay(s3, tmp_path):
     url = f"{s3.make_bucket()}/models"
     copy = copies.open_output(url)
@@ -201,6 +242,43 @@ def test_a_changed_folder_is_uploaded_markers_last_and_others_files_stay(s3, tmp
     (copy / "1/saved_model.pb").unlink()
     copies.send_folder(copy)
     assert set(store.list_files()) == {"2/notes.txt"}
+
+
+def test_what_is_missing_here_for_another_reason_is_not_deleted_there(s3):
+    url = f"{s3.make_bucket()}/models"
+    outer = copies.open_output(url)
+    (outer / "one/1").mkdir(parents=True)
+    (outer / "one/1/saved_model.pb").write_text("")
+    (outer / "notes.txt").write_text("")
+    copies.send_folder(outer)
+    store = Store(url)
+    before = set(store.list_files())
+    shutil.rmtree(outer / "one")  # by hand, to make room
+    copies.Copy(store, outer).push()  # as another process does
+    assert set(store.list_files()) == before == names_in(copies.open_output(url))
+    shutil.rmtree(outer)  # while a command runs
+    copies.send_folder(outer)
+    copies.send_folder(outer)
+    assert set(store.list_files()) == before
+
+
+def test_what_was_deleted_here_is_deleted_there_after_an_upload_that_was_cut_short(s3, tmp_path, monkeypatch):
+    store = Store(f"{s3.make_bucket()}/run")
+    copy = copies.Copy(store, tmp_path)
+    for name in ("old", "kept"):
+        (tmp_path / name).write_text(name)
+    copy.push()
+    (tmp_path / "old").unlink()
+    (tmp_path / "new").write_text("")
+    monkeypatch.setenv("TFPIX2PIX_REMOTE_RETRY_SEC", "0")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    s3.stop()
+    with pytest.raises(UserError, match="does not answer"):
+        copy.push()
+    s3.start()
+    monkeypatch.setenv("TFPIX2PIX_REMOTE_RETRY_SEC", "20")
+    copies.Copy(store, tmp_path).push()
+    assert set(store.list_files()) == {"kept", "new"}
 
 
 def test_a_full_disk_is_told(s3, folder, monkeypatch, tmp_path):
