@@ -34,7 +34,7 @@ from tfpix2pix.pipelines.base.command_line import import_tensorflow, new_flags, 
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.paths import settle_path
-from tfpix2pix.pipelines.catalogue import CATALOGUE, ON_BAD_IMAGE, find_dataset, is_name, name_folder
+from tfpix2pix.pipelines.catalogue import CATALOGUE, ON_BAD_IMAGE, find_dataset, name_folder
 from tfpix2pix.pipelines.placing.dataset_folder import find_dataset_folder, prepare_dataset
 from tfpix2pix.pipelines.placing.remote_datasets import fetch_list
 
@@ -161,9 +161,8 @@ def _pack(values: Mapping[str, Any]) -> None:
 
 
 def _how_to_train(folder: Path) -> str:
-    name, data_dir = (folder.name, folder.parent) if is_name(folder.name) else ("my_set", folder)
-    place = f"--dataset={name} --data_dir={shlex.quote(str(data_dir))}"
-    return f"python -m tfpix2pix.train {place} --direction=AtoB"
+    # A name of the catalogue would stand for another dataset, so the folder is named and not the dataset.
+    return f"python -m tfpix2pix.train --data_dir={shlex.quote(str(folder))} --direction=AtoB"
 
 
 if __name__ == "__main__":

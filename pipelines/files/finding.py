@@ -11,7 +11,7 @@ from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.listing import count_of, describe_folder, join_some
 from tfpix2pix.pipelines.base.progress import warn_once
 from tfpix2pix.pipelines.catalogue import FORMATS, SPLITS, TWO_FOLDERS
-from tfpix2pix.pipelines.files import cityscapes, layouts
+from tfpix2pix.pipelines.files import cityscapes, layouts, pair_lists
 from tfpix2pix.pipelines.files.image_listing import (
     has_images,
     list_folders,
@@ -27,7 +27,6 @@ from tfpix2pix.pipelines.files.matching import (
     match_by_stem,
     name_files,
 )
-from tfpix2pix.pipelines.files.pair_lists import read_list
 from tfpix2pix.pipelines.files.shards import is_sharded, read_shards
 
 _SIDE_BY_SIDE = (
@@ -101,6 +100,9 @@ def find_split(folder: Path, split: str, from_photos: bool = False, val_percent:
         found = _find_in(pool, from_photos)
         if len(found.pairs) > 1:
             return _share(found, split, val_percent)
+        if not own and found.pairs:
+            what = "photo" if from_photos else "pair"
+            raise UserError(f"{folder} holds one {what}, and another one has to validate: add more of them")
     return _find_in(own or (folder / split,), from_photos)._replace(note=note)
 
 
@@ -193,10 +195,10 @@ def _find_listed(place: Path, from_photos: bool) -> dict[str, Found]:
             split: Found(each.pairs, place, each.sides, label_side=each.label_side)
             for split, each in told.items()
         }
-    if place.is_dir() or place.suffix.lower() != ".csv":
+    if place.is_dir() or place.suffix.lower() not in pair_lists.SUFFIXES:
         return {}
     sides = ("column input", "column target")
-    return {split: Found(pairs, place, sides) for split, pairs in read_list(place).items()}
+    return {split: Found(pairs, place, sides) for split, pairs in pair_lists.read_list(place).items()}
 
 
 def _choose(splits: Mapping[str, Found], place: Path, split: str, val_percent: int) -> Found:

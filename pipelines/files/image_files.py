@@ -95,13 +95,21 @@ def load_image(file: File, channels: int = 3, dtype: npt.DTypeLike = np.uint8, e
 def _decode(contents: bytes, channels: int, dtype: np.dtype, is_deep: bool) -> Pixels:
     """Decodes what TensorFlow can; floats take all 16 bits that a PNG may have."""
     # The decoder's library prints lines of its own about a JPEG that ends before its last marker.
-    if contents.startswith(JPEG_START) and contents.rfind(_JPEG_END) <= contents.rfind(_JPEG_SCAN):
+    if contents.startswith(JPEG_START) and _is_cut_short(contents):
         raise ValueError(_DAMAGED)
     stored = tf.uint16 if dtype == np.uint16 or (dtype == np.float32 and is_deep) else tf.uint8
     try:
         return decode_bytes(contents, channels, stored)
     except (tf.errors.OpError, ValueError) as error:
         raise ValueError(_DAMAGED) from error
+
+
+def _is_cut_short(contents: bytes) -> bool:
+    """Returns whether a JPEG has no end. Phones keep a film behind it, and a thumbnail before the frame."""
+    stream = io.BytesIO(contents)
+    parse_header(stream)
+    scan = contents.find(_JPEG_SCAN, stream.tell())
+    return contents.find(_JPEG_END, scan) < 0
 
 
 @contextlib.contextmanager

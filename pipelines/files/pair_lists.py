@@ -11,6 +11,7 @@ from tfpix2pix.pipelines.base.listing import count_of, join_some
 from tfpix2pix.pipelines.base.progress import warn_once
 from tfpix2pix.pipelines.files.layouts import SPLIT_NAMES
 
+SUFFIXES = (".csv", ".tsv", ".txt")
 _COLUMNS = ("input", "target")
 _SPLIT = "split"
 _DELIMITERS = ",;\t"

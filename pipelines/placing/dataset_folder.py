@@ -19,7 +19,13 @@ from tfpix2pix.pipelines.catalogue import (
     find_dataset,
 )
 from tfpix2pix.pipelines.files import cityscapes, layouts
-from tfpix2pix.pipelines.files.image_listing import has_images, list_folders, list_image_files, walk_folders
+from tfpix2pix.pipelines.files.image_listing import (
+    has_images,
+    is_image,
+    list_folders,
+    list_image_files,
+    walk_folders,
+)
 from tfpix2pix.pipelines.files.shards import is_sharded
 from tfpix2pix.pipelines.placing.advice import PREPARE, splits_in, suggest
 from tfpix2pix.pipelines.placing.archives import unpack_archive
@@ -143,7 +149,7 @@ def _make_dataset(
 
 
 def _unpack_all(archives: Sequence[Path], unpacked: Path, part: Path) -> None:
-    """Unpacks archives into one folder; no folder may be in two of them."""
+    """Unpacks archives into one folder; no folder and no image may be in two of them."""
     unpack_archive(archives[0], unpacked)
     for archive in archives[1:]:
         unpack_archive(archive, part)
@@ -152,6 +158,11 @@ def _unpack_all(archives: Sequence[Path], unpacked: Path, part: Path) -> None:
                 entry.rename(unpacked / entry.name)
             elif entry.is_dir():
                 raise UserError(f"both {archive} and an archive before it hold a folder {entry.name}/")
+            elif is_image(entry):
+                raise UserError(
+                    f"both {archive} and an archive before it hold an image {entry.name}: let each archive "
+                    "hold a folder of its own, such as input/ and target/"
+                )
         shutil.rmtree(part)
 
 

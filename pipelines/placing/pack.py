@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from tfpix2pix.pipelines.base.errors import UserError, explain
+from tfpix2pix.pipelines.base.errors import UserError, explain, shorten
 from tfpix2pix.pipelines.base.progress import show_progress
 from tfpix2pix.pipelines.base.staging import publish, staged_folder, write_file
 from tfpix2pix.pipelines.catalogue import PALETTE_FILE
@@ -79,8 +79,9 @@ def pack_shards(
             manifest = {"version": VERSION, "photos": photos, "splits": told}
             write_file(packed / MANIFEST, json.dumps(manifest, separators=(",", ":")).encode())
             publish(packed, output_folder)
-    except OSError as error:
-        raise UserError(f"cannot write {output_folder}: {explain(error)}; nothing is left") from error
+    except (OSError, tf.errors.OpError) as error:
+        reason = explain(error) if isinstance(error, OSError) else shorten(error)
+        raise UserError(f"cannot write {output_folder}: {reason}; nothing is left") from error
     return {split: each["count"] for split, each in told.items()}
 
 

@@ -112,6 +112,17 @@ def test_names_with_spaces_and_joiners_of_any_width(tmp_path, data_dir, characte
     assert names_in(data_dir / "mine/train") == [name]
 
 
+def test_archives_that_hold_images_of_one_name_are_refused(tmp_path, data_dir):
+    for name in ("photos", "labels"):
+        with zipfile.ZipFile(tmp_path / f"{name}.zip", "w") as archive:
+            archive.writestr("LICENSE", b"x")
+            archive.writestr("1.png", name)
+    archives = tmp_path / "photos.zip", tmp_path / "labels.zip"
+    with pytest.raises(UserError, match="labels.zip and an archive before it hold an image 1.png: let each"):
+        prepare_dataset(MINE, data_dir, *archives)
+    assert not (data_dir / "mine").exists()
+
+
 def test_a_zip_with_input_and_target_folders(tmp_path, data_dir):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         for side in ("input", "target"):

@@ -239,6 +239,14 @@ def test_an_answer_cannot_come_before_the_images_were_shown(tmp_path, store):
     assert store.read_answers() == []
 
 
+def test_an_answer_may_take_days(app, store):
+    person = begin(app)
+    person.show(0)
+    days = 3 * 24 * 3.6e6
+    assert person.answer(0, left_ms=days, right_ms=days, response_ms=days).status_code == 200
+    assert len(store.read_answers()) == 1
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -248,6 +256,7 @@ def test_an_answer_cannot_come_before_the_images_were_shown(tmp_path, store):
         {"left_ms": "50"},
         {"left_ms": None},
         {"right_ms": 1e300},
+        {"left_ms": 8 * 24 * 3.6e6},
         {"response_ms": True},
         {"visit": 1},
         {"visit": "a" * 31},

@@ -9,7 +9,7 @@ from PIL import Image
 from tests.helpers.tiny_run import write_run
 from tests.helpers.translating import translate
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
-from tfpix2pix.translate.image_inputs import find_files, list_outputs
+from tfpix2pix.translate.image_inputs import find_beside, find_files, list_outputs
 from tfpix2pix.translate.job import translate_files
 from tfpix2pix.translate.options import Options
 from tfpix2pix.translate.translator import Translator
@@ -139,3 +139,14 @@ def test_a_stopped_job_leaves_a_page_of_what_is_done(workdir, photos, tmp_path):
     assert {f"{number}.png" for number in range(4)} <= set(read_files(output))
     translate_files(Translator(workdir), files, output, Options(resume=True))
     assert (output / "index.html").read_text().count("<h2>") == 6
+
+
+@pytest.mark.parametrize("name", ["IMG_1.PNG", "im\u0308g.jpg", "\u00efmg.png", "img.tif"])
+def test_an_image_in_another_folder_is_found_as_systems_write_its_name(tmp_path, name):
+    for folder in ("in", "maps"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "in" / f"{Path(name).stem}.jpg").touch()
+    (tmp_path / "maps" / name).touch()
+    (file,) = find_files(str(tmp_path / "in"), tmp_path / "out", lambda file: [])
+    assert find_beside(file, tmp_path / "maps") == tmp_path / "maps" / name
+    assert find_beside(file, tmp_path / "out") is None

@@ -20,8 +20,7 @@ _STATIC_FOLDER = Path(__file__).parent / "static"
 COOKIE_AGE_SEC = 400 * 24 * 3600  # Browsers keep no cookie for longer.
 # A classroom behind one address may begin at once, but a script may not fill the disk.
 STARTS_PER_SEC, STARTS_AT_ONCE = 2.0, 200
-_HOUR_MS = 3_600_000.0
-_WEEK_MS = 7 * 24 * _HOUR_MS
+_WEEK_MS = 7 * 24 * 3_600_000.0
 # An exit answer in letters, and all that a request may hold.
 _LONGEST_ANSWER, _MAX_BODY_BYTES = 2000, 65_536
 
@@ -62,8 +61,8 @@ class Chosen(Shown):
     """A person has answered; the times were measured by the page."""
 
     chosen_side: Literal["left", "right"]
-    left_ms: Annotated[float, Field(ge=0, le=_HOUR_MS)]
-    right_ms: Annotated[float, Field(ge=0, le=_HOUR_MS)]
+    left_ms: Annotated[float, Field(ge=0, le=_WEEK_MS)]
+    right_ms: Annotated[float, Field(ge=0, le=_WEEK_MS)]
     response_ms: Annotated[float, Field(ge=0, le=_WEEK_MS)]
     # A page that was opened before the server was updated does not tell these.
     pixel_ratio: Annotated[float, Field(gt=0, le=100)] | None = None

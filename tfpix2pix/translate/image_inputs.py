@@ -7,6 +7,7 @@ import collections
 import fnmatch
 import glob
 import os
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -54,8 +55,10 @@ class InputFile(NamedTuple):
 
 def find_beside(file: InputFile, folder: Path) -> Path | None:
     """Returns the image in another folder that has the name of a file; None if there is none."""
-    named = (folder / f"{file.name}{suffix}" for suffix in IMAGE_SUFFIXES)
-    return next((each for each in named if each.is_file()), None)
+    names = [unicodedata.normalize(form, file.name) for form in ("NFC", "NFD")]  # as systems store accents
+    suffixes = [spell(suffix) for spell in (str.lower, str.upper) for suffix in IMAGE_SUFFIXES]
+    places = (folder / f"{name}{suffix}" for name in (file.name, *names) for suffix in suffixes)
+    return next((place for place in places if place.is_file()), None)
 
 
 def find_files(

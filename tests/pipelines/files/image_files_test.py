@@ -179,6 +179,8 @@ def test_only_we_tell_of_a_jpeg_that_is_cut_short(tmp_path, capfd, progressive):
         (tmp_path / "cut.jpg").write_bytes(contents[:end])
         with pytest.raises(image_files.BadImageError, match=r"cut.jpg is damaged or cut short and cannot be"):
             image_files.load_image(tmp_path / "cut.jpg")
-    (tmp_path / "long.jpg").write_bytes(contents + b"what some cameras add")
-    assert image_files.load_image(tmp_path / "long.jpg").shape == (40, 40, 3)
+    # Phones keep a film behind the picture, in which any bytes may stand.
+    for behind in (b"what some cameras add", b"\xff\xd9 \xff\xda", b"\xff\xda"):
+        (tmp_path / "long.jpg").write_bytes(contents + behind)
+        assert image_files.load_image(tmp_path / "long.jpg").shape == (40, 40, 3)
     assert capfd.readouterr().err == ""

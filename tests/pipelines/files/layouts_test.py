@@ -143,6 +143,14 @@ def test_two_folders_without_splits(tmp_path, capsys):
     assert "input masks/ (A), target images/ (B); there is no val or test" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("inside", ["", "train/"])
+def test_one_pair_alone_is_told_that_another_one_has_to_validate(tmp_path, inside):
+    _write(tmp_path / f"mine/{inside}A/1.png", INPUT)
+    _write(tmp_path / f"mine/{inside}B/1.png", TARGET)
+    with pytest.raises(UserError, match="mine holds one pair, and another one has to validate"):
+        datasets.open_split("mine", "val", data_dir=tmp_path)
+
+
 @pytest.mark.parametrize("inside", ["", "images/", "photos/"])
 def test_a_flat_folder_of_photos(tmp_path, capsys, inside):
     for number in range(4):

@@ -61,12 +61,12 @@ def test_pairs_and_splits_of_a_file(folder, capsys):
     assert _levels(backward) == [[31, 30], [11, 10]]
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-def test_what_spreadsheets_write(folder, delimiter):
+@pytest.mark.parametrize(("delimiter", "name"), [(",", "list.csv"), (";", "list.txt"), ("\t", "list.TSV")])
+def test_what_spreadsheets_write(folder, delimiter, name):
     lines = ["Input,Target", *(f"in/{number}.png,my targets/{number}.png" for number in range(1, 5))]
     text = "\r\n".join(lines).replace(",", delimiter)
-    (folder / "list.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
-    sources = [datasets.open_split("mine", split, pairs=folder / "list.csv") for split in ("train", "val")]
+    (folder / name).write_bytes(b"\xef\xbb\xbf" + text.encode())
+    sources = [datasets.open_split("mine", split, pairs=folder / name) for split in ("train", "val")]
     assert [len(source) for source in sources] == [3, 1]
     assert sorted(sum((source.example_ids for source in sources), ())) == ["1", "2", "3", "4"]
 

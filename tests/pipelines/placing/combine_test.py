@@ -179,14 +179,17 @@ def test_the_command(folders):
     cwd = folders[2].parent
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert "1 pair is in out, input on the left. Train on them: python -m tfpix2pix.train --da" in done.stdout
+    assert (
+        "1 pair is in out, input on the left. Train on them: python -m tfpix2pix.train --data_dir=o"
+        in done.stdout
+    )
     assert (folders[2] / "train/1.png").exists()
     write_image(folders[0] / "flat/2.png")
     write_image(folders[1] / "flat/2.png")
     command[-3:] = ["input/flat", "target/flat", "--output=a set", "--val_percent=50"]
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert "Train on them: python -m tfpix2pix.train --dataset=my_set --data_dir='a set' --dir" in done.stdout
+    assert "Train on them: python -m tfpix2pix.train --data_dir='a set' --direction=AtoB" in done.stdout
     written = sorted(str(path.relative_to(cwd / "a set")) for path in (cwd / "a set").rglob("*.png"))
     assert written == ["train/1.png", "val/2.png"]
 

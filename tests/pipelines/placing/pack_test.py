@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -184,6 +185,17 @@ def test_nothing_is_left_of_a_set_that_cannot_be_made(tmp_path):
     assert pack_shards(folder, tmp_path / "shards", on_bad_image="skip") == {"train": 5, "val": 1}
     with pytest.raises(UserError, match="exists already"):
         pack_shards(folder, tmp_path / "shards")
+
+
+def test_a_full_disk_is_told_and_nothing_is_left(tmp_path):
+    folder, limits = _write_folders(tmp_path / "set"), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, limits[1]))
+    try:
+        with pytest.raises(UserError, match=r"cannot write .*shards: .+; nothing is left"):
+            pack_shards(folder, tmp_path / "shards")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [each.name for each in tmp_path.iterdir()] == ["set"]
 
 
 @pytest.mark.slow

@@ -107,7 +107,6 @@ def test_the_model_gets_the_map_behind_the_image(run):
         assert (status, answer["error"]) == (400, "The map of instances must be as large as the image.")
         status, answer = ask("POST", f"/api/translate?instances_at={len(image)}", image + b"no file")
         assert status == 400 and "no JPEG, PNG or BMP" in answer["error"]
-        connection.close()
 
 
 def test_the_page_sends_what_is_drawn_with_the_style_that_is_chosen(run):

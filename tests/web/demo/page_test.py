@@ -894,6 +894,34 @@ def test_a_photo_is_brought(visit, photo_server, photo_file, way):
     assert page.locator("#copy-link").is_hidden()
 
 
+FIT = """async ([model, side, photo]) => {
+  const { Documents } = await import("./static/demo/documents.js");
+  return new Documents({ kind: "photo", ...model }, () => side).fit(...photo);
+}"""
+
+
+@pytest.mark.parametrize(
+    ("side", "most", "photo", "expected"),
+    [
+        (1280, 2**20, (1920, 1080), [1280, 720]),
+        (1280, 2**20, (4000, 3000), [1182, 886]),
+        (2048, 2048 * 1024, (3000, 3000), [1448, 1448]),
+        (256, 2**20, (10, 5), [256, 128]),
+    ],
+)
+def test_no_photo_is_larger_than_the_server_takes(visit, photo_server, side, most, photo, expected):
+    found = visit(photo_server).page.evaluate(FIT, [{"max_pixels": most}, side, photo])
+    assert found == expected and found[0] * found[1] <= most
+
+
+def test_a_photo_does_not_hold_the_page_that_is_scrolled(visit, photo_server, photo_file):
+    page = visit(photo_server).page
+    _bring(page, photo_file, "drop")
+    page.locator("#pictures img").wait_for()
+    read = "canvas => getComputedStyle(canvas).touchAction"
+    assert page.locator("#canvas").evaluate(read) == "auto"
+
+
 def test_the_camera_takes_a_photo(visit, photo_server):
     visitor = visit(photo_server, permissions=["camera"])
     visitor.click("Use the camera")

@@ -63,8 +63,10 @@ export class Documents {
 
   fit(width, height) {
     if (!this.takesPhotos) return [this.model.width, this.model.height];
-    const scale = this.readSide() / Math.max(width, height);
-    return [width, height].map((side) => Math.max(1, Math.round(side * scale)));
+    const resize = (scale, settle) => [width, height].map((side) => Math.max(1, settle(side * scale)));
+    const wanted = resize(this.readSide() / Math.max(width, height), Math.round);
+    const most = this.model.max_pixels;
+    return wanted[0] * wanted[1] <= most ? wanted : resize(Math.sqrt(most / (width * height)), Math.floor);
   }
 }
 
