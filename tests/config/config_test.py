@@ -85,6 +85,14 @@ def test_the_load_size_follows_the_image_size_unless_given():
         ({"image_size": 16}, "`image_size` must be at least 32 px"),
         ({"seed": 2**32}, "`seed` must be below 2**32"),
         ({"image_size": 64, "depth": 7}, "`depth` must be at most 6 for this `image_size`"),
+        (
+            {"image_size": 32, "generator": "global", "depth": 5},
+            "`image_size` must be above 32 px on each side",
+        ),
+        (
+            {"image_size": (70, 64), "generator": "enhancer", "enhancers": 2},
+            "must be above 64 px on each side with `generator=enhancer`, `depth=4` and `enhancers=2`",
+        ),
         ({"lambda_l1": float("inf")}, "`lambda_l1` must be finite"),
         ({"steps": "3"}, "`steps` must be of type int. Received: '3'"),
         ({"image_size": 95, "receptive_field": 286}, "`image_size` must be at least 96 px"),

@@ -3,8 +3,10 @@
 import pytest
 import tensorflow as tf
 
+from tfpix2pix.config.config import make_config
 from tfpix2pix.methods import step
 from tfpix2pix.methods.bicyclegan import BicycleTrainStep
+from tfpix2pix.methods.build import build_train_step
 from tfpix2pix.methods.coarse_to_fine import CoarseToFineStep
 from tfpix2pix.methods.pix2pix import TrainStep
 from tfpix2pix.methods.pix2pixhd import HDTrainStep
@@ -44,3 +46,19 @@ def test_a_step_of_ones_own_may_use_if_and_for_on_tensors():
 def test_steps_of_the_package_do_without_autograph_which_slows_down_the_start(kind):
     assert hasattr(kind.replica_step, step._UNCONVERTED)
     assert not hasattr(_Branching.replica_step, step._UNCONVERTED)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"preset": "fast", "objective": "l1"},
+        {"method": "pix2pixhd", "objective": "l1"},
+        {"method": "bicyclegan", "generator": "global"},
+    ],
+    ids=["preset without discriminator", "recipe without discriminator", "recipe with another generator"],
+)
+def test_what_a_preset_or_a_recipe_sets_without_effect_hinders_no_step(settings):
+    config = make_config(dataset="synthetic", image_size=64, base_filters=2, **settings)
+    train_step = build_train_step(config, total_steps=1)
+    assert ("feature_matching_loss" in train_step.loss_names) is False
+    assert train_step.generator.count_params() > 0

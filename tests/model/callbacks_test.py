@@ -77,6 +77,23 @@ def test_a_scheduler_sets_the_rates_of_both_optimizers():
     assert rates == pytest.approx([1e-4, 2e-4])
 
 
+class _SlowDown(keras.callbacks.Callback):
+    """Halves the generator's rate at the end of an epoch, as `ReduceLROnPlateau` does."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.optimizer.learning_rate = float(np.asarray(self.model.optimizer.learning_rate)) / 2
+
+
+def test_rates_that_are_set_in_the_last_epoch_are_followed_and_saved_together(tmp_path):
+    model = _compiled(rates=(2e-4, 4e-4))
+    saved = keras.callbacks.ModelCheckpoint(str(tmp_path / "{epoch}.keras"))
+    for _ in range(2):
+        model.fit(X[:2], Y[:2], batch_size=2, epochs=1, callbacks=[_SlowDown(), saved], verbose=0)
+    for each in (model, keras.models.load_model(tmp_path / "1.keras")):
+        rates = [each.generator_optimizer.learning_rate, each.discriminator_optimizer.learning_rate]
+        assert np.asarray(rates) == pytest.approx([5e-5, 1e-4])
+
+
 class _PowerCut(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         if epoch == 1:

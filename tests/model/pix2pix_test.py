@@ -129,6 +129,12 @@ def test_what_the_model_cannot_do_is_refused():
         model.fit(X, Y, class_weight={0: 1.0}, verbose=0)
     with pytest.raises(refusal, match="a dictionary with image"):
         model.predict({"image": X}, verbose=0)
+    model.predict(X, verbose=0)
+    batches = tf.data.Dataset.from_tensor_slices((X, Y)).batch(3)
+    model.fit(batches, verbose=0)
+    for call in (lambda: model.predict(X[0], verbose=0), lambda: model.fit(batches.unbatch(), verbose=0)):
+        with pytest.raises(UsageError, match=r"floats \[B, H, W, C\] .* Received: float32 \[16, 16, 3\]"):
+            call()
     with pytest.raises(UsageError, match=r"tfpix2pix.export_saved_model\(model.generator, folder\)"):
         model.export("folder")
     with pytest.raises(ValueError, match="takes a conditional one"):
@@ -141,6 +147,9 @@ def test_what_the_model_cannot_do_is_refused():
 def test_images_in_another_range_are_warned_of(scale, remedy, capsys):
     model = _compiled()
     shifted = (Y[:2] + 1) / 2 * scale
+    with pytest.raises((UsageError, Exception)):  # A call that fails has used up nothing.
+        model.fit(np.zeros((2, 16, 16, 3), "uint8"), shifted, verbose=0)
+    capsys.readouterr()
     calls = {"target": lambda: model.fit(X[:2], shifted, verbose=0)}
     calls["input"] = lambda: model.predict([shifted, SEEDS[:2]], verbose=0)
     for side, call in calls.items():
@@ -259,6 +268,11 @@ def test_float16_scales_the_loss():
     history = model.fit(X, Y, batch_size=3, epochs=6, verbose=0)
     assert all(np.isfinite(history.history[name]).all() for name in LOSSES)
     assert any((old != new).any() for old, new in zip(before, model.generator.get_weights(), strict=True))
+    again = Pix2Pix(*_networks(dtype="mixed_float16"))
+    again.compile(keras.optimizers.Adam(), keras.optimizers.Adam())
+    count = len(again.generator_optimizer.variables)
+    again.compile(again.generator_optimizer, again.discriminator_optimizer)
+    assert len(again.generator_optimizer.variables) == count
     plain = Pix2Pix(*_networks())
     plain.compile()
     assert isinstance(plain.optimizer, FusedAdam)

@@ -11,9 +11,12 @@ import pytest
 from PIL import Image
 
 from tests.helpers import runs
+from tfpix2pix.config.config import config_from_flags, define_flags
+from tfpix2pix.config.options import text
+from tfpix2pix.pipelines.base.command_line import new_flags
 from tfpix2pix.reproduce import grid, report
 from tfpix2pix.reproduce.__main__ import main
-from tfpix2pix.reproduce.grid import _configure, name_run
+from tfpix2pix.reproduce.grid import _configure, list_options, name_run
 from tfpix2pix.reproduce.paper_tables import TABLES
 
 COLOURS = {"wall": [200, 0, 0], "sky": [0, 0, 200], "tree": [0, 200, 0]}
@@ -150,6 +153,24 @@ def test_hd_rows_are_of_one_scale_and_take_the_settings_that_they_have():
         assert (config.base_filters, config.steps, config.direction) == (16, 9, "BtoA")
     assert [config.residual_blocks for config in configs] == [None, None, 2]
     assert [config.boundaries for config in configs] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"resize": "none"}, {"jitter": False}, {"preset": "fast"}],
+    ids=["plain", "windows", "no jitter", "preset"],
+)
+@pytest.mark.parametrize("number", TABLES)
+def test_the_command_of_each_row_makes_its_configuration(given, number):
+    table = TABLES[number]
+    rows = [row for row in table.rows if "preset" not in given or "method" not in row.settings]
+    for row in rows:
+        config = _configure(table, row, {"dataset": "camvid", "image_size": 96, "epochs": 3, **given})
+        flag_values = new_flags()
+        define_flags(flag_values)
+        options = [f"--{name}={text(value)}" for name, value in list_options(config).items()]
+        flag_values(["train", *options])
+        assert config_from_flags(flag_values) == config
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfpix2pix.config.choices import IMAGENET, LEAST_SIZE, LEAST_SIZES
+from tfpix2pix.config.choices import GLOBAL_DEPTH, IMAGENET, LEAST_SIZE, LEAST_SIZES
 from tfpix2pix.config.options import check_values, list_fields, text
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base.errors import UsageError
@@ -78,6 +78,7 @@ def _check_networks(config: "Config") -> None:
     deepest = min(config.image_size).bit_length() - 1
     if config.depth is not None and config.depth > deepest:
         raise UsageError(f"`depth` must be at most {deepest} for this `image_size`. Received: {config.depth}")
+    _check_residual(config)
     _check_latent(config)
     _check_instance_features(config)
     _check_pyramid(config)
@@ -88,6 +89,21 @@ def _check_networks(config: "Config") -> None:
         raise UsageError(
             "`norm_backend=addons` is for `normalization=instance`. "
             f"Received: `normalization={config.normalization}`"
+        )
+
+
+def _check_residual(config: "Config") -> None:
+    if config.generator not in ("global", "enhancer"):
+        return
+    names = ["depth", "enhancers"][: 2 if config.generator == "enhancer" else 1]
+    values = {"depth": config.depth or GLOBAL_DEPTH, "enhancers": config.enhancers}
+    most = 2 ** sum(values[name] for name in names)
+    # At the smallest size, padding reflects a pixel, so there must be another one.
+    if min(config.image_size) <= most:
+        told = " and ".join(f"`{name}={values[name]}`" for name in names)
+        raise UsageError(
+            f"`image_size` must be above {most} px on each side with `generator={config.generator}`, {told}. "
+            f"Received: {text(config.image_size)}"
         )
 
 

@@ -82,6 +82,9 @@ METRICS: dict[str, Home] = {
     "kid_torch": "tfpix2pix.metrics.torch_metrics:kid_torch",
 }
 
+# Downsamplings of the global generator where `depth` says nothing.
+GLOBAL_DEPTH = 4
+
 # How a decoder block doubles the size.
 UPSAMPLINGS = ("transposed", "nearest", "bilinear")
 # How the last decoder block makes the image: by one convolution, or by one more at the full size.

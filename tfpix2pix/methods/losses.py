@@ -83,12 +83,13 @@ def find_terms(config: Config) -> dict[str, LossTerm]:
 
     A setting `lambda_<name>` in `config/fields.py` with `term="module:function"` makes a term
     `<name>`; the function takes `Translated` and returns float32 [B]. With `is_built=True` the function
-    takes the configuration, and returns that one.
+    takes the configuration, and returns that one. With the objective `l1` there are no features to read.
     """
     terms = {}
     for field in list_fields(config).values():
         weight = getattr(config, field.name)
-        if field.metadata["term"] and weight:
+        has_effect = not field.metadata["reads_features"] or config.objective != "l1"
+        if field.metadata["term"] and weight and has_effect:
             compute = resolve(field.metadata["term"])
             compute = compute(config) if field.metadata["is_built"] else compute
             reads = {name: field.metadata[name] for name in ("reads_features", "reads_second_sample")}

@@ -112,12 +112,10 @@ class TrainStep(TranslationStep):
         self.generator_variables = (
             generator.trainable_variables if generator_variables is None else list(generator_variables)
         )
-        self.generator_optimizer.build(self.generator_variables)
+        _build_once(self.generator_optimizer, self.generator_variables)
         if discriminator is not None:
             self.discriminator_optimizer = choose_optimizer(discriminator, discriminator_optimizer)
-            # Several steps may share the optimizer, which knows its variables then.
-            if not getattr(self.discriminator_optimizer, "built", False):
-                self.discriminator_optimizer.build(discriminator.trainable_variables)
+            _build_once(self.discriminator_optimizer, discriminator.trainable_variables)
         super().__init__(global_batch_size, jit_compile)
 
     def rematerialize(self) -> None:
@@ -230,6 +228,12 @@ class TrainStep(TranslationStep):
     def rate(self) -> float:
         """The learning rate of the generator's next step."""
         return next_rate(self.generator_optimizer)
+
+
+def _build_once(optimizer: keras.optimizers.Optimizer, variables: Sequence[Any]) -> None:
+    """Builds an optimizer, which several steps may share; one with a loss scale would add it again."""
+    if not getattr(optimizer, "built", False):
+        optimizer.build(variables)
 
 
 def _check_objective(objective: str, discriminator: keras.Model | None) -> None:

@@ -69,6 +69,25 @@ def read_batch(data: Any, seed: int, step: tf.Tensor | None = None) -> Batch:
     }
 
 
+def check_ranks(x: Any, y: Any = None) -> None:
+    """Raises UsageError for images without batches, before Keras forgets how many axes they have.
+
+    Args:
+      x: what `fit` takes, if it tells its shape.
+      y: the targets, where `x` is an array.
+    """
+    if isinstance(x, tf.data.Dataset):
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(x.element_spec)
+    if isinstance(x, dict):
+        x, y = x.get("input_image"), x.get("target_image", y)
+    elif isinstance(x, list | tuple) and x:
+        x = x[0]
+    for title, images in (("input image", x), ("target image", y)):
+        shape = tf.TensorShape(getattr(images, "shape", None))
+        if shape.rank not in (4, None):
+            raise _explain(title, images.dtype, shape)
+
+
 def warn_of_ranges(x: Any, y: Any = None) -> None:
     """Warns of images that are not in [-1, 1], by a look at the first of them.
 
@@ -101,11 +120,15 @@ def warn_of_ranges(x: Any, y: Any = None) -> None:
 def _read_image(image: Any, title: str) -> tf.Tensor:
     image = tf.convert_to_tensor(image)
     if not image.dtype.is_floating or image.shape.rank not in (4, None):
-        raise UsageError(
-            f"the {title} must be floats [B, H, W, C] in [-1, 1]: make bytes `image / 127.5 - 1`. "
-            f"Received: {image.dtype.name} {list(image.shape)}"
-        )
+        raise _explain(title, image.dtype, image.shape)
     return tf.cast(image, tf.float32)
+
+
+def _explain(title: str, dtype: Any, shape: tf.TensorShape) -> UsageError:
+    return UsageError(
+        f"the {title} must be floats [B, H, W, C] in [-1, 1]: make bytes `image / 127.5 - 1`. "
+        f"Received: {tf.as_dtype(dtype).name} {shape.as_list()}"
+    )
 
 
 def _draw_seeds(count: tf.Tensor, seed: int, step: tf.Tensor) -> tf.Tensor:

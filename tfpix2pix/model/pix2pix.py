@@ -1,6 +1,7 @@
 """`Pix2Pix`: both networks, their optimizers and the step of `methods/pix2pix.py` as one Keras model."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from tfpix2pix.methods.losses import LossTerm
 from tfpix2pix.methods.pix2pix import TrainStep
 from tfpix2pix.methods.step import Batch, count_examples
 from tfpix2pix.metrics.image_quality import compute_image_quality
-from tfpix2pix.model.batches import read_batch, read_inputs, warn_of_ranges
-from tfpix2pix.model.callbacks import FollowRate
+from tfpix2pix.model.batches import check_ranks, read_batch, read_inputs, warn_of_ranges
+from tfpix2pix.model.callbacks import with_followed_rate
 from tfpix2pix.networks.keras_versions import add_counter, tf_variable
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.run.folder import read_config, read_meaning
@@ -88,7 +89,7 @@ class Pix2Pix(keras.Model):
         self._mean_losses: dict[str, keras.metrics.Metric] = {}
         self._mean_scores = {name: keras.metrics.Mean(name=name) for name in _SCORES}
         self._step = self._build_step()
-        self._checked: set[str] = set()
+        self._looked_at: set[str] = set()
         self.built = True
 
     def _build_step(self, **settings: Any) -> TrainStep:
@@ -191,37 +192,37 @@ class Pix2Pix(keras.Model):
         """Trains; the arguments are those of `keras.Model.fit`, but for weights of samples and classes."""
         if kwargs.get("class_weight") is not None:
             raise UsageError("`class_weight` is not supported: the losses weigh all pairs the same")
-        self._warn_once("fit", x, y)
-        if isinstance(callbacks, keras.callbacks.CallbackList):
-            callbacks.append(FollowRate())
-        else:
-            callbacks = [*tf.nest.flatten(callbacks or []), FollowRate()]
+        callbacks = with_followed_rate(callbacks)
         if isinstance(x, tf.data.Dataset):
             # Keras shuffles arrays alone, and newer versions warn that their own default does nothing here.
             kwargs.setdefault("shuffle", False)
-        return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
+        with self._looking("fit", x, y):
+            return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Scores; the arguments are those of `keras.Model.evaluate`, but for weights of samples."""
-        self._warn_once("evaluate", x, y)
-        return super().evaluate(x, y, *args, **kwargs)
+        with self._looking("evaluate", x, y):
+            return super().evaluate(x, y, *args, **kwargs)
 
     def predict(self, x, *args, latent=None, **kwargs):
         """Returns the generated images; the arguments are those of `keras.Model.predict`, and `latent`."""
-        self._warn_once("predict", x)
-        if latent is not None:
-            return self.generator.predict(x, *args, latent=latent, **kwargs)
-        return super().predict(x, *args, **kwargs)
+        with self._looking("predict", x):
+            if latent is not None:
+                return self.generator.predict(x, *args, latent=latent, **kwargs)
+            return super().predict(x, *args, **kwargs)
 
     def export(self, *args, **kwargs):
         """Raises UsageError: the generator is what is exported, by `tfpix2pix.export_saved_model`."""
         raise UsageError("export the generator: tfpix2pix.export_saved_model(model.generator, folder)")
 
-    def _warn_once(self, call: str, x: Any, y: Any = None) -> None:
-        """Looks at the images of the first call of its kind."""
-        if call not in self._checked:
-            self._checked.add(call)
+    @contextlib.contextmanager
+    def _looking(self, call: str, x: Any, y: Any = None) -> Iterator[None]:
+        """Checks what is given, and warns of its values until a call of its kind has succeeded."""
+        check_ranks(x, y)
+        if call not in self._looked_at:
             warn_of_ranges(x, y)
+        yield
+        self._looked_at.add(call)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

@@ -44,7 +44,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfpix2pix.config.choices import DISCRIMINATORS, DROPOUT_PLACES, GENERATORS
+from tfpix2pix.config.choices import DISCRIMINATORS, DROPOUT_PLACES, GENERATORS, METHOD_RECIPES
 from tfpix2pix.config.config import FIELDS, Config
 from tfpix2pix.config.options import text
 from tfpix2pix.networks.encoders import feature_encoder, latent_encoder
@@ -190,7 +190,8 @@ def _call(
     named = inspect.signature(build).parameters
     for setting, parameters in settings.items():
         value = values[setting]
-        if value != FIELDS[setting].default and not any(parameter in named for parameter in parameters):
+        chosen = value not in (FIELDS[setting].default, METHOD_RECIPES.get(values["method"], {}).get(setting))
+        if chosen and not any(parameter in named for parameter in parameters):
             raise UsageError(
                 f"`{setting}` has no effect on {network}; leave it out. Received: `{setting}={text(value)}`"
             )

@@ -9,6 +9,7 @@ from functools import partial
 
 import keras
 
+from tfpix2pix.config.choices import GLOBAL_DEPTH
 from tfpix2pix.networks.frame import Frame, build_in_frame
 from tfpix2pix.networks.instance_features import CLUSTERS
 from tfpix2pix.networks.keras_versions import default_policy
@@ -19,7 +20,6 @@ from tfpix2pix.networks.residual_blocks import ResidualOptions, convolve_large, 
 from tfpix2pix.pipelines.meaning import Palette
 
 # Wang et al., Sec. 3.1 and appendix: downsamplings and blocks of G1, and blocks of an enhancer.
-GLOBAL_DEPTH = 4
 GLOBAL_BLOCKS = 9
 ENHANCER_BLOCKS = 3
 

@@ -177,10 +177,15 @@ def _configure(table: Table, row: Row, given: Mapping[str, Any]) -> Config:
 
 def _train(config: Config, run: Path) -> None:
     """Trains in a process of its own, because a strategy and its memory last as long as their process."""
+    _run_module("tfpix2pix.train", {**list_options(config), "workdir": run})
+
+
+def list_options(config: Config) -> dict[str, Any]:
+    """Returns the flags of `train` that make a configuration: name -> value."""
     options = {name: value for name, value in dataclasses.asdict(config).items() if value not in (None, "")}
-    if not config.jitter:
-        options.pop("load_size")
-    _run_module("tfpix2pix.train", {**options, "workdir": run})
+    if not (config.jitter and config.resizes):
+        del options["load_size"]
+    return options
 
 
 def _train_fcn(folder: Path, given: Mapping[str, Any], own: Mapping[str, Any]) -> None:
