@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Processes that the tests are spread over; 0 runs them in the process of pytest.
-WORKERS ?= 2
+# Processes that the tests are spread over; 0 runs them in the process of pytest. Three keep two processors
+# busy, since some tests wait for a browser or a server; each grows to 3 GB, with the slow tests to 5 GB.
+WORKERS ?= 3
 # A wheel that is there already, for what installs the package; without, it is built first.
 WHEEL ?=
 # `make UV=uv` lets uv install packages, which takes a fifth of the time of pip.
