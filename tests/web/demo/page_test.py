@@ -922,6 +922,17 @@ def test_a_photo_does_not_hold_the_page_that_is_scrolled(visit, photo_server, ph
     assert page.locator("#canvas").evaluate(read) == "auto"
 
 
+def test_what_is_transparent_stays_so(visit, photo_server, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 32, 4), np.uint8)
+    pixels[..., 3] = 255
+    pixels[4:, 8:] = 0
+    Image.fromarray(pixels).save(tmp_path / "alpha.png")
+    visitor = visit(photo_server)
+    visitor.page.locator("#file").set_input_files(tmp_path / "alpha.png")
+    visitor.settle()
+    np.testing.assert_array_equal(visitor.drawing, pixels)
+
+
 def test_the_camera_takes_a_photo(visit, photo_server):
     visitor = visit(photo_server, permissions=["camera"])
     visitor.click("Use the camera")
@@ -1100,4 +1111,11 @@ def test_a_hole_is_cut_into_a_photo(visit, tmp_path, photo_file):
         visitor.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         visitor.settle()
         assert not (visitor.drawing[..., 3] == 0).any()
+        # A picture that has holes already keeps them, and gets no other one.
+        pixels = np.full((16, 32, 4), 255, np.uint8)
+        pixels[2:5, 20:30] = 0
+        Image.fromarray(pixels).save(tmp_path / "holes.png")
+        visitor.page.locator("#file").set_input_files(tmp_path / "holes.png")
+        visitor.settle()
+        np.testing.assert_array_equal(visitor.drawing, pixels)
         visitor.page.context.close()

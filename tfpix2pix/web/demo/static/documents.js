@@ -13,6 +13,7 @@ export class Documents {
   constructor(model, readSide) {
     Object.assign(this, { model, readSide });
     this.takesPhotos = model.kind === "photo" || model.kind === "holes";
+    this.ground = model.kind === "lines" ? "white" : null; // Drawings may have nothing but their lines.
   }
 
   empty() {
@@ -24,18 +25,18 @@ export class Documents {
   async readExample(name) {
     const response = await fetch(`api/examples/${this.model.examples.indexOf(name)}`);
     if (!response.ok) throw new Error("The example could not be read.");
-    const image = await readImage(await response.blob(), (width, height) => [width, height], false);
+    const image = await readImage(await response.blob(), (width, height) => [width, height], false, this.ground);
     return this.begin("example", name, image);
   }
 
-  /** @param {(fit, isSmooth) => Promise<object>} read - gives {width, height, pixels} at the size that fits */
+  /** @param {(fit, isSmooth, ground) => Promise<object>} read - gives {width, height, pixels} at the size that fits */
   async readPhoto(read) {
     let note = "";
     const fit = (width, height) => {
       note = this.judge(width, height);
       return this.fit(width, height);
     };
-    const image = await read(fit, this.model.kind !== "labels");
+    const image = await read(fit, this.model.kind !== "labels", this.ground);
     return { ...this.begin("photo", "", image, read), note };
   }
 
@@ -45,7 +46,8 @@ export class Documents {
   }
 
   begin(kind, name, { width, height, pixels }, read) {
-    const operations = this.model.center_hole ? [centerHole(width, height)] : [];
+    const hasHoles = pixels.some((pixel) => pixel >>> 24 === 0);
+    const operations = this.model.center_hole && !hasHoles ? [centerHole(width, height)] : [];
     return { width, height, base: { kind, name, pixels, read }, operations };
   }
 

@@ -174,7 +174,7 @@ export class Page {
   }
 
   openFile(file) {
-    return this.openPhoto((fit, isSmooth) => readImage(file, fit, isSmooth));
+    return this.openPhoto((fit, isSmooth, ground) => readImage(file, fit, isSmooth, ground));
   }
 
   openPhoto(read) {

@@ -2,8 +2,11 @@
 
 const MAX_FILE_BYTES = 60_000_000;
 
-/** Returns {width, height, pixels} of an image file, at a size that `fit(width, height)` chooses. */
-export async function readImage(file, fit, isSmooth) {
+/**
+ * Returns {width, height, pixels} of an image file, at a size that `fit(width, height)` chooses. `ground` is the colour
+ * behind what is transparent; null leaves it transparent, as trainings read files.
+ */
+export async function readImage(file, fit, isSmooth, ground) {
   if (file.size > MAX_FILE_BYTES) throw new Error("That file is too large.");
   let bitmap;
   try {
@@ -11,16 +14,18 @@ export async function readImage(file, fit, isSmooth) {
   } catch {
     throw new Error("That is no image that this browser can read.");
   }
-  return readPixels(bitmap, bitmap.width, bitmap.height, fit, isSmooth);
+  return readPixels(bitmap, bitmap.width, bitmap.height, fit, isSmooth, ground);
 }
 
-function readPixels(picture, pictureWidth, pictureHeight, fit, isSmooth) {
+function readPixels(picture, pictureWidth, pictureHeight, fit, isSmooth, ground) {
   const [width, height] = fit(pictureWidth, pictureHeight);
   const context = Object.assign(document.createElement("canvas"), { width, height }).getContext("2d");
   context.imageSmoothingEnabled = isSmooth;
   context.imageSmoothingQuality = "high";
-  context.fillStyle = "white"; // behind what is transparent
-  context.fillRect(0, 0, width, height);
+  if (ground) {
+    context.fillStyle = ground;
+    context.fillRect(0, 0, width, height);
+  }
   context.drawImage(picture, 0, 0, width, height);
   return { width, height, pixels: new Uint32Array(context.getImageData(0, 0, width, height).data.buffer) };
 }
@@ -74,7 +79,7 @@ export class Camera {
     const { videoWidth: width, videoHeight: height } = this.video;
     const frame = Object.assign(document.createElement("canvas"), { width, height });
     frame.getContext("2d").drawImage(this.video, 0, 0); // once for all sizes: the video ends here
-    this.open((fit, isSmooth) => readPixels(frame, width, height, fit, isSmooth));
+    this.open((fit, isSmooth, ground) => readPixels(frame, width, height, fit, isSmooth, ground));
     this.dialog.close();
   }
 
