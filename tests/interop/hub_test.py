@@ -112,3 +112,23 @@ def test_a_repository_has_to_tell_which_model_is_meant(server):
         hub.fetch_from_hub("hf://somebody/none")
     with pytest.raises(UsageError, match="hf://user/repo or hf://user/repo/FILE"):
         hub.fetch_from_hub("hf://somebody")
+
+
+@pytest.mark.parametrize(
+    ("name", "revision", "file"),
+    [
+        ("hf://a/b@refs/pr/1/x.keras", "refs/pr/1", "x.keras"),
+        ("hf://a/b@v2/c/x.keras", "v2", "c/x.keras"),
+        ("hf://a/b/c/x.keras", None, "c/x.keras"),
+    ],
+)
+def test_a_revision_may_be_that_of_a_pull_request(monkeypatch, tmp_path, name, revision, file):
+    asked = []
+
+    def download(repo, **options):
+        asked.append((repo, options["revision"], options["allow_patterns"]))
+        return str(tmp_path)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    assert hub.fetch_from_hub(name) == tmp_path / file
+    assert asked == [("a/b", revision, [f"{file}*"])]

@@ -46,6 +46,8 @@ def test_a_segmenter_that_cannot_be_used_is_no_default_to_pass_over():
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(UsageError, match="no such metric: l2, lpip .*l1, psnr, ssim, hole_l1, fcn_score"):
         registry.check_names(["l2", "l1", "lpip"])
+    with pytest.raises(UsageError, match="`metrics` is a list of names, .* Received: 'l1'"):
+        registry.check_names("l1")
 
 
 @pytest.mark.parametrize("name", METRICS)

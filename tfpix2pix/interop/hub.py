@@ -22,7 +22,7 @@ from tfpix2pix.run.generator import load_generator
 
 SCHEME = "hf://"
 GENERATOR_FILE, ABOUT_FILE = "generator.keras", "tfpix2pix.json"
-_NAME = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[^/]+))?(/(?P<file>.+))?")
+_NAME = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>refs/pr/\d+|[^/]+))?(/(?P<file>.+))?")
 # What `from_pretrained` opens, from the first to the last choice.
 _PATTERNS = ("*.keras", CONFIG_FILE, SAVED_MODEL_FILE, "*.safetensors", "*.npz", "*.pth", "*.pt")
 
@@ -60,7 +60,7 @@ def fetch_from_hub(source: str) -> Path:
         raise UserError(
             f"cannot download {_endpoint()}/{match['repo']}: {shorten(error)}. Ways out: for a private "
             "model, log in with hf auth login; without a network, take the files from where there is one, "
-            f"with hf download {match['repo']}, and give their path"
+            f"with hf download {match['repo']}, and give the path of the model's file"
         ) from error
     return folder / match["file"] if match["file"] else _find_model(folder, source)
 
@@ -130,7 +130,7 @@ def push_to_hub(
 
     Raises:
       UsageError: if there is no such run or checkpoint.
-      UserError: if the package is missing, or the Hub refuses or does not answer.
+      UserError: if Keras is of version 2, the package is missing, or the Hub refuses or does not answer.
     """
     _require_package()
     from huggingface_hub import HfApi

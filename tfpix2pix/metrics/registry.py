@@ -215,6 +215,8 @@ def build_metrics(names: Iterable[str] | None, tools: Tools) -> dict[str, Metric
 
 def check_names(names: Iterable[str]) -> None:
     """Raises UsageError if there is no metric of one of these names; the message lists all metrics."""
+    if isinstance(names, str):
+        raise UsageError(f"`metrics` is a list of names, such as ['l1', 'psnr']. Received: {names!r}")
     if unknown := [name for name in names if name not in METRICS]:
         raise UsageError(f"no such metric: {', '.join(unknown)} (there are {', '.join(METRICS)})")
 
