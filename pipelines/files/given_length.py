@@ -22,7 +22,7 @@ def count_pairs(batches: tf.data.Dataset, pairs: tf.data.Dataset, argument: str,
     if count == tf.data.INFINITE_CARDINALITY:
         raise UsageError(
             f"`{argument}` has no end: leave out `repeat()`, which a training does itself, or end it with "
-            "`.take(N)`, where N images are an epoch"
+            f"`.take(N)`, where N {'pairs' if pairs is batches else 'batches'} are an epoch"
         )
     if count >= 0 or not is_needed:
         return count
@@ -30,7 +30,7 @@ def count_pairs(batches: tf.data.Dataset, pairs: tf.data.Dataset, argument: str,
         unbatch = "" if pairs is batches else "`.unbatch()` and "
         raise UsageError(
             f"`{argument}` does not tell its length: end it with {unbatch}"
-            "`.apply(tf.data.experimental.assert_cardinality(N))`, where N images are an epoch"
+            "`.apply(tf.data.experimental.assert_cardinality(N))`, where N is the number of its pairs"
         )
     # The last batch may be smaller than the others, and TensorFlow does not tell by how much.
     say(

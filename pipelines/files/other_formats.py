@@ -144,17 +144,17 @@ def _decode_tiff(stream: io.BytesIO) -> Pixels:
 
 def _decode_otherwise(stream: io.BytesIO, page: tifffile.TiffPage) -> Pixels:
     """Decodes what tifffile alone does not; Pillow decompresses it, but keeps only 8 bits of a channel."""
-    if page.compression == tifffile.COMPRESSION.NONE:
+    if _type_of(page.dtype) == np.uint8:
+        return _as_stored(_decode_by_pillow(stream), page)
+    if page.bitspersample % 8:
         raise _RefusedError(
             f"has {page.bitspersample} bits a channel, which takes `pip install imagecodecs`; or save it "
             "with 8 or 16 bits"
         )
-    if _type_of(page.dtype) != np.uint8:
-        raise _RefusedError(
-            f"is compressed by {tifffile.COMPRESSION(page.compression).name}, which takes "
-            "`pip install imagecodecs` for more than 8 bits; or save it without compression"
-        )
-    return _as_stored(_decode_by_pillow(stream), page)
+    raise _RefusedError(
+        f"is compressed by {tifffile.COMPRESSION(page.compression).name}, which takes "
+        "`pip install imagecodecs` for more than 8 bits; or save it without compression"
+    )
 
 
 def _as_stored(pixels: Pixels, page: tifffile.TiffPage) -> Pixels:

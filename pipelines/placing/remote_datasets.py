@@ -58,10 +58,10 @@ def fetch_list(pairs: str | Path) -> Path:
     store = Store(folder)
     if (contents := store.read(name)) is None:
         raise UsageError(f"`pairs={url}`: there is no such file")
-    # A store has no "./in/1.png".
-    listed = list(dict.fromkeys(map(posixpath.normpath, list_names(copy, contents))))
-    if outside := [each for each in listed if each.startswith("/") or each.split("/")[0] == ".."]:
+    listed = list_names(copy, contents)
+    if outside := [each for each in listed if each.startswith("/") or ".." in each.split("/")]:
         raise UsageError(f"{url} lists {outside[0]}; the files of a remote list lie below its own folder")
+    listed = list(dict.fromkeys(map(posixpath.normpath, listed)))  # A store has no "./in/1.png".
     palette = [PALETTE_FILE] if store.has(PALETTE_FILE) else []
     wanted = [*listed, *palette, name]
     if folder.partition(":")[0] in READ_ONLY:

@@ -3,6 +3,7 @@
 A copy holds an index of what the store said of each file when it was copied, and what the disk said. So
 an interrupted copy goes on where it ended, and a file that was changed on either side is found. Several
 commands may each have chosen some of its files, which the index tells, too: none takes those of another.
+The copies of two URLs of which one lies inside the other know nothing of each other.
 """
 
 import json
@@ -74,7 +75,7 @@ class Copy:
         stale = [name for name in wanted if not self._is_current(name, entries[name])]
         self._check_room([entries[name] for name in stale])
         if stale:
-            self._fetch_all(stale, entries)
+            self._fetch_all(stale, entries, scope)
         for name in wanted:
             if scope not in self._index[name][4:]:
                 self._index[name].append(scope)
@@ -113,7 +114,7 @@ class Copy:
                 "TFPIX2PIX_CACHE name a folder on another disk"
             )
 
-    def _fetch_all(self, names: Names, entries: Mapping[str, Entry]) -> None:
+    def _fetch_all(self, names: Names, entries: Mapping[str, Entry], scope: str) -> None:
         saved = time.monotonic()
         self._sweep({self._place(name).parent for name in names})
 
@@ -121,7 +122,7 @@ class Copy:
             nonlocal saved
             self.store.fetch(name, self._place(name), entries[name].size)
             with self._guard:
-                scopes = self._index.get(name, [])[4:]
+                scopes = {*self._index.get(name, [])[4:], scope}  # at once, as the fetch may be cut short
                 self._index[name] = [*entries[name], *(_look_at(self._place(name)) or [0, 0]), *scopes]
                 bar.update()
                 if time.monotonic() - saved > _SECONDS_BETWEEN_SAVES:
@@ -151,6 +152,8 @@ class Copy:
           names: what to look at; None takes all files of the folder but hidden ones, and only then are files
             deleted.
         """
+        if self._file.exists():  # Another process may have copied files since.
+            self._index = _read_index(self._file)
         local = {name: stat for name in names or self._walk() if (stat := _look_at(self._place(name)))}
         changed = [name for name, stat in local.items() if self._index.get(name, [])[2:4] != stat]
         if names is None:
@@ -176,9 +179,13 @@ class Copy:
         finally:
             self._save()
 
+    def expect(self, names: Iterable[str]) -> None:
+        """Lets the next `push` delete files in the store that are not here, as if they had been here."""
+        self._seen |= set(names) & self._index.keys()
+
     def _note_deleted(self, local: Collection[str]) -> None:
         """Empties the entries of files that were deleted here, which a killed upload so does not forget."""
-        gone = self._seen & self._index.keys() - set(local)
+        gone = {name for name in self._seen & self._index.keys() - set(local) if not _is_hidden(name)}
         if gone and self._file.exists():  # Without its index the copy itself was deleted, as a cache may be.
             self._index |= {name: [] for name in gone}
             self._save()
@@ -200,6 +207,10 @@ class Copy:
     def _save(self) -> None:
         if not self.folder.is_file():  # A single file is fetched anew.
             staging.write_file(self._file, json.dumps(self._index, separators=(",", ":")).encode())
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part[:1] == "." for part in name.split("/"))
 
 
 def _is_marker(name: str) -> bool:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from tests.helpers.tiny_run import CONFIG, write_run
 from tests.helpers.translating import COMMAND
+from tfpix2pix.config.config import make_config
 from tfpix2pix.evaluate.evaluation import evaluate_model
 from tfpix2pix.pipelines.synthetic.facades import draw_pair
 from tfpix2pix.pipelines.tasks.transforms import resize
@@ -54,3 +55,19 @@ def test_the_l1_of_evaluate_is_that_of_the_files_that_translate_writes(workdir, 
             distances[name].append(np.abs(scale_to_floats(generated) - scale_to_floats(target)).mean())
     assert np.mean(distances["trained"]) == pytest.approx(l1, abs=TOLERANCE)
     assert abs(np.mean(distances["native"]) - l1) > 2 * TOLERANCE
+
+
+def test_a_residual_generator_takes_the_sizes_that_its_depth_allows(workdir, tmp_path):
+    config = make_config(
+        dataset="facades",
+        data_dir=str(workdir.parent / "data"),
+        generator="enhancer",
+        depth=2,
+        residual_blocks=1,
+        enhancer_blocks=1,
+        image_size=64,
+        base_filters=2,
+    )
+    run = write_run(tmp_path / "run", config)
+    scored = evaluate_model(run, tmp_path / "eval", metrics=["l1"], gallery_size=0, image_size=32)
+    assert scored.results["l1"].scores["l1"] > 0

@@ -94,6 +94,15 @@ def test_rates_that_are_set_in_the_last_epoch_are_followed_and_saved_together(tm
         assert np.asarray(rates) == pytest.approx([5e-5, 1e-4])
 
 
+def test_a_list_of_keras_own_is_taken_too():
+    model = _compiled(rates=(2e-4, 4e-4))
+    given = keras.callbacks.CallbackList([_SlowDown()], model=model)
+    for _ in range(2):
+        model.fit(X[:2], Y[:2], batch_size=2, epochs=1, callbacks=given, verbose=0)
+    rates = [model.generator_optimizer.learning_rate, model.discriminator_optimizer.learning_rate]
+    assert np.asarray(rates) == pytest.approx([5e-5, 1e-4])
+
+
 class _PowerCut(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         if epoch == 1:

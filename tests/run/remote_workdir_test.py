@@ -105,6 +105,18 @@ def test_one_checkpoint_is_fetched_to_open_a_run(url, which, step):
     assert len(list(fetched.rglob("checkpoint.json"))) == 2 and not list(fetched.rglob("*.png"))
 
 
+def test_an_older_checkpoint_that_was_deleted_just_before_a_kill_is_deleted_there(url):
+    with remote_workdir(url) as folder:
+        write_checkpoint(folder, 2)
+        write_checkpoint(folder, 4)
+    assert list_whole_steps(Store(url).list_files()) == [2, 4]
+    shutil.rmtree(folder / "checkpoints/step-00000002")  # and then the process was killed
+    with remote_workdir(url):
+        pass
+    assert list_whole_steps(Store(url).list_files()) == [4]
+    assert not [name for name in Store(url).list_files() if "step-00000002" in name]
+
+
 def test_a_run_that_was_deleted_in_the_store_does_not_come_back(url):
     with remote_workdir(url) as folder:
         write_checkpoint(folder, 2)

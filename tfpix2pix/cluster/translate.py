@@ -57,7 +57,8 @@ def _with_absolute_paths(options: Options) -> Options:
     paths: dict[str, Any] = {name: _absolute(value) for name in names if (value := getattr(options, name))}
     if options.interpolate:
         first, last, count = options.ends
-        paths["interpolate"] = f"{_absolute(first)}:{_absolute(last)}:{count}"
+        end = _absolute(last)
+        paths["interpolate"] = f"{_absolute(first)}:{last if ':' in end else end}:{count}"
     return dataclasses.replace(options, **paths)
 
 

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfpix2pix.config.choices import GLOBAL_DEPTH, IMAGENET, LEAST_SIZE, LEAST_SIZES
+from tfpix2pix.config.choices import GLOBAL_DEPTH, HD_GENERATORS, IMAGENET, LEAST_SIZE, LEAST_SIZES
 from tfpix2pix.config.options import check_values, list_fields, text
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base.errors import UsageError
@@ -93,7 +93,7 @@ def _check_networks(config: "Config") -> None:
 
 
 def _check_residual(config: "Config") -> None:
-    if config.generator not in ("global", "enhancer"):
+    if config.generator not in HD_GENERATORS:
         return
     names = ["depth", "enhancers"][: 2 if config.generator == "enhancer" else 1]
     values = {"depth": config.depth or GLOBAL_DEPTH, "enhancers": config.enhancers}

@@ -82,7 +82,8 @@ METRICS: dict[str, Home] = {
     "kid_torch": "tfpix2pix.metrics.torch_metrics:kid_torch",
 }
 
-# Downsamplings of the global generator where `depth` says nothing.
+# The generators of pix2pixHD, and the downsamplings of the global one where `depth` says nothing.
+HD_GENERATORS = ("global", "enhancer")
 GLOBAL_DEPTH = 4
 
 # How a decoder block doubles the size.

@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 import tfpix2pix
+from tfpix2pix.config.choices import HD_GENERATORS
 from tfpix2pix.config.config import Config, make_config
 from tfpix2pix.evaluate.gallery import Gallery
 from tfpix2pix.evaluate.results import WEIGHTS, Evaluation, sift_earlier, write_results
@@ -246,8 +247,8 @@ def _settle_data(translator: Translator, given: Mapping[str, Any]) -> Config:
     changed = {name: getattr(checked, name) for name in given}
     if "image_size" in given:
         # A size is one to resize to, as in translate. The others are of the training, and need not fit it.
-        names = ("resize", "load_size", "depth", "receptive_field")
-        changed |= {name: getattr(checked, name) for name in names}
+        depth = () if trained.generator in HD_GENERATORS else ("depth",)  # which decides on sizes
+        changed |= {n: getattr(checked, n) for n in ("resize", "load_size", "receptive_field", *depth)}
     config = dataclasses.replace(trained, **changed)
     is_lost = translator.version and "data_dir" not in given and config.dataset not in CATALOGUE
     if is_lost and not find_dataset_folder(config.dataset, Path(config.data_dir)):

@@ -43,8 +43,7 @@ def with_followed_rate(callbacks: Any) -> Any:
     """Returns callbacks, as `fit` takes them, with `FollowRate` before them and behind each of them."""
     follow = FollowRate()
     if isinstance(callbacks, keras.callbacks.CallbackList):
-        callbacks.append(follow)
-        return callbacks
+        callbacks = [each for each in callbacks.callbacks if not isinstance(each, FollowRate)]
     return [follow, *(each for given in tf.nest.flatten(callbacks or []) for each in (given, follow))]
 
 

@@ -189,9 +189,10 @@ def _call(
     """Calls a builder with the values that it names parameters for."""
     named = inspect.signature(build).parameters
     for setting, parameters in settings.items():
-        value = values[setting]
-        chosen = value not in (FIELDS[setting].default, METHOD_RECIPES.get(values["method"], {}).get(setting))
-        if chosen and not any(parameter in named for parameter in parameters):
+        value, unchosen = values[setting], [FIELDS[setting].default]
+        if setting != "latent_size":  # Without it, a method that takes a latent vector cannot work.
+            unchosen.append(METHOD_RECIPES.get(values["method"], {}).get(setting))
+        if value not in unchosen and not any(parameter in named for parameter in parameters):
             raise UsageError(
                 f"`{setting}` has no effect on {network}; leave it out. Received: `{setting}={text(value)}`"
             )

@@ -162,6 +162,14 @@ def _settle(copy: Copy) -> None:
             f"{copy.store.url} holds no run any more, and {folder.absolute().as_uri()} on this machine holds "
             "the one that was there. Delete that folder, too, to start anew"
         )
+    # Older checkpoints that were deleted here just before the process was killed.
+    whole = {file.partition(METADATA)[0] for file in here}
+    newest = f"checkpoints/step-{step_here:08d}/"
+    copy.expect(
+        name
+        for name in copy.names
+        if name.startswith("checkpoints/") and name < newest and f"{name.rpartition('/')[0]}/" not in whole
+    )
     if step_there > step_here or (CONFIG_FILE in entries and not is_here):
         copy.pull(choose_run)
     elif step_here > step_there:

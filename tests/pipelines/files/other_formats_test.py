@@ -158,8 +158,12 @@ def test_files_for_which_a_decoder_raises_what_it_likes_are_named(tmp_path, make
     tifffile.imwrite(stream, _levels(6, 8, dtype=np.uint16))
     file = tmp_path / "odd.tif"
     file.write_bytes(make(stream.getvalue(), _encode("GIF")))
-    with pytest.raises(image_files.BadImageError, match=f"odd.tif ({reason})"):
-        image_files.read_header(file)
+    if "has 12 bits" in reason:
+        assert image_files.read_header(file).dtype == np.uint16  # Only its pixels cannot be decoded.
+    else:
+        with pytest.raises(image_files.BadImageError, match=f"odd.tif ({reason})"):
+            image_files.read_header(file)
+    with pytest.raises(image_files.BadImageError, match=f"odd.tif ({reason}|has a damaged header)"):
         image_files.load_image(file)
 
 

@@ -281,6 +281,37 @@ def test_what_was_deleted_here_is_deleted_there_after_an_upload_that_was_cut_sho
     assert set(store.list_files()) == {"kept", "new"}
 
 
+def test_a_copy_that_is_open_for_long_knows_what_others_have_copied(s3, tmp_path):
+    store = Store(f"{s3.make_bucket()}/run")
+    store.write(".hidden", b"1")
+    store.write("own", b"1")
+    opened = copies.Copy(store, tmp_path)
+    opened.pull()
+    store.write("two", b"1")
+    copies.Copy(store, tmp_path).pull()  # another process
+    store.write("two", b"newer")  # another machine
+    (tmp_path / "own").write_text("changed")
+    opened.push()
+    assert (store.read("two"), store.read("own")) == (b"newer", b"changed")
+    assert store.has(".hidden")
+
+
+def test_what_a_fetch_that_was_cut_short_has_left_goes_with_its_choice(s3, tmp_path):
+    store = Store(f"{s3.make_bucket()}/run")
+    for name in ("1", "2", "3"):
+        store.write(name, b"1")
+
+    def choose(entries):
+        store.remove("2")  # after the store was listed
+        return ["1", "2"]
+
+    with pytest.raises(UserError, match="there is nothing at"):
+        copies.Copy(store, tmp_path).pull(choose, scope="latest")
+    assert (tmp_path / "1").is_file()
+    copies.Copy(store, tmp_path).pull(lambda entries: ["3"], scope="latest")
+    assert not (tmp_path / "1").exists() and (tmp_path / "3").is_file()
+
+
 def test_a_full_disk_is_told(s3, folder, monkeypatch, tmp_path):
     url = stores.send(folder, f"{s3.make_bucket()}/x")
     monkeypatch.setattr("secrets.token_hex", lambda number: "full")
