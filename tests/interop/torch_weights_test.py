@@ -312,7 +312,7 @@ def test_usage_errors(arguments, message, tmp_path, monkeypatch):
         ({"generator": "encoder_decoder"}, "no such generator: `generator=encoder_decoder`"),
         ({"upsampling": "nearest"}, "no such generator: `upsampling=nearest`"),
         (
-            {"generator": "global", "normalization": "plain_instance", "latent_size": 2},
+            {"generator": "global", "normalization": "plain_instance", "latent_size": 2, "depth": None},
             "no such generator: `latent_size=2`",
         ),
         ({"objective": "l1"}, "a run with `objective=l1` has no `discriminator`"),

@@ -14,7 +14,14 @@ from absl import flags
 
 from tfpix2pix.config import options
 from tfpix2pix.config.checks import parse_step_range
-from tfpix2pix.config.choices import DISCRIMINATORS, GENERATORS, METHOD_RECIPES, OBJECTIVES, PRESETS
+from tfpix2pix.config.choices import (
+    DISCRIMINATORS,
+    GENERATORS,
+    HD_GENERATORS,
+    METHOD_RECIPES,
+    OBJECTIVES,
+    PRESETS,
+)
 from tfpix2pix.config.fields import FIELDS, Config
 from tfpix2pix.config.options import parse_size
 from tfpix2pix.config.run_config import RunConfig, read_given, read_json, with_load_size
@@ -42,11 +49,11 @@ LAMBDA_VGG = 10.0
 _DECODERS, _WITH_GAN = ("unet", "encoder_decoder"), tuple(name for name in OBJECTIVES if name != "l1")
 _OURS = "tfpix2pix."  # networks of this package have addresses that begin so
 _ONLY_WITH: dict[str, tuple[str, Container[Any]]] = {
-    "depth": ("generator", (*_DECODERS, "global", "enhancer")),
+    "depth": ("generator", (*_DECODERS, *HD_GENERATORS)),
     **dict.fromkeys(("upsampling", "last_block"), ("generator", _DECODERS)),
     "dropout": ("generator", (*_DECODERS, "resnet_6blocks", "resnet_9blocks")),
-    "residual_blocks": ("generator", ("global", "enhancer")),
-    "instance_features": ("generator", ("global", "enhancer")),
+    "residual_blocks": ("generator", HD_GENERATORS),
+    "instance_features": ("generator", HD_GENERATORS),
     **dict.fromkeys(
         ("feature_filters", "feature_depth", "feature_clusters", "feature_examples"),
         ("instance_features", range(1, sys.maxsize)),

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from tfpix2pix.config.checks import name_encoding
-from tfpix2pix.config.choices import STRIDED_CONVOLUTIONS
+from tfpix2pix.config.choices import HD_GENERATORS, STRIDED_CONVOLUTIONS
 from tfpix2pix.config.config import Config
 from tfpix2pix.interop import torch_clusters, torch_files, torch_names
 from tfpix2pix.interop.torch_bicycle_names import LatentEncoder, LatentUnet, PyramidDiscriminator
@@ -164,7 +164,7 @@ def _describe_generator(config: Config, label_maps: LabelMaps) -> Unet | Residua
     if not name_encoding(config) and not config.latent_size and config.generator in _RESNETS:
         blocks, settings = _RESNETS[config.generator], _norm(config) | {"dropout": config.dropout != "none"}
         return ResidualGenerator(RESNET_DEPTH, blocks, config.base_filters, *channels, **settings)
-    is_hd = config.generator in ("global", "enhancer") and config.normalization == PLAIN
+    is_hd = config.generator in HD_GENERATORS and config.normalization == PLAIN
     if is_hd and not config.latent_size:
         has_enhancers = config.generator == "enhancer"
         return ResidualGenerator(

@@ -6,6 +6,7 @@ convolution, a norm and a ReLU each take one.
 
 import dataclasses
 
+from tfpix2pix.config.choices import HD_GENERATORS
 from tfpix2pix.interop.torch_bicycle_names import (
     LatentUnet,
     PyramidDiscriminator,
@@ -67,7 +68,7 @@ class ResidualGenerator:
     @property
     def is_hd(self) -> bool:
         """Whether it is one of pix2pixHD's."""
-        return self.generator in ("global", "enhancer")
+        return self.generator in HD_GENERATORS
 
     def __str__(self) -> str:
         norm, dropout = name_norm(self.affine, self.biased), "with" if self.dropout else "without"
