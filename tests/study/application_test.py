@@ -242,6 +242,7 @@ def test_an_answer_cannot_come_before_the_images_were_shown(tmp_path, store):
 def test_an_answer_may_take_days(app, store):
     person = begin(app)
     person.show(0)
+    time.sleep(2 * person.visit["exposure_ms"] / 1000)
     days = 3 * 24 * 3.6e6
     assert person.answer(0, left_ms=days, right_ms=days, response_ms=days).status_code == 200
     assert len(store.read_answers()) == 1
