@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 # Processes that the tests are spread over; 0 runs them in the process of pytest. Three keep two processors
 # busy, since some tests wait for a browser or a server; each grows to 3 GB, with the slow tests to 5 GB.
 WORKERS ?= 3
+# What the short lanes of continuous integration leave out.
+SHORT = $(if $(TFPIX2PIX_SHORT),-m 'not slow')
 # A wheel that is there already, for what installs the package; without, it is built first.
 WHEEL ?=
 # `make UV=uv` lets uv install packages, which takes a fifth of the time of pip.
@@ -49,7 +51,7 @@ test-cluster: $(VENV)/.dev  ## the tests of training and translating on Ray, whi
 	$(BIN)/python -m pytest tests/cluster
 
 test-keras2: $(VENV)/.runtime $(VENV_KERAS2)/.dev  ## the suite with Keras 2.15 and tensorflow-addons; Python 3.10 or 3.11
-	TFPIX2PIX_OTHER_PYTHON=$(abspath $(BIN))/python $(BIN_KERAS2)/python -m pytest -n $(WORKERS) -rs
+	TFPIX2PIX_OTHER_PYTHON=$(abspath $(BIN))/python $(BIN_KERAS2)/python -m pytest -n $(WORKERS) -rs $(SHORT)
 
 test-colab:  ## the core of the suite with what Colab ships, none of which may be replaced; Python 3.12 or 3.13
 	rm -rf $(VENV_COLAB) && $(PYTHON) -m venv $(VENV_COLAB)
@@ -59,7 +61,7 @@ test-colab:  ## the core of the suite with what Colab ships, none of which may b
 	$(BIN_COLAB)/python -m pip freeze --all > $(VENV_COLAB)/after.txt
 	! grep -vxFf $(VENV_COLAB)/after.txt $(VENV_COLAB)/before.txt
 	$(call install,$(BIN_COLAB)/python) 'pytest>=8' pytest-xdist 'scikit-image>=0.22'
-	$(BIN_COLAB)/python -m pytest $(if $(TFPIX2PIX_SHORT),$(COLAB_SHORT),$(COLAB_TESTS))
+	$(BIN_COLAB)/python -m pytest $(SHORT) $(if $(TFPIX2PIX_SHORT),$(COLAB_SHORT),$(COLAB_TESTS))
 
 # Prints the first Python that TensorFlow 2.15 exists for.
 python-keras2:
