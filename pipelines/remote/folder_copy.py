@@ -200,8 +200,8 @@ class Copy:
 
     def _walk(self) -> Iterator[str]:
         for above, folders, files in os.walk(self.folder):
-            folders[:] = sorted(each for each in folders if each[0] != ".")
-            for name in sorted(each for each in files if each[0] != "."):
+            folders[:] = sorted(each for each in folders if not _is_hidden(each))
+            for name in sorted(each for each in files if not _is_hidden(each)):
                 yield Path(above, name).relative_to(self.folder).as_posix()
 
     def _save(self) -> None:
@@ -210,6 +210,7 @@ class Copy:
 
 
 def _is_hidden(name: str) -> bool:
+    """Tells whether a file or a folder above it is hidden: such files are neither sent nor deleted."""
     return any(part[:1] == "." for part in name.split("/"))
 
 

@@ -60,5 +60,5 @@ def test_steps_of_the_package_do_without_autograph_which_slows_down_the_start(ki
 def test_what_a_preset_or_a_recipe_sets_without_effect_hinders_no_step(settings):
     config = make_config(dataset="synthetic", image_size=64, base_filters=2, **settings)
     train_step = build_train_step(config, total_steps=1)
-    assert ("feature_matching_loss" in train_step.loss_names) is False
+    assert "feature_matching_loss" not in train_step.loss_names
     assert train_step.generator.count_params() > 0
