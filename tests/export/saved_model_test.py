@@ -1,7 +1,6 @@
 import gc
 import io
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
+from tests.helpers import runs
 from tests.helpers.tiny_run import build_generator
 from tfpix2pix.config.config import make_config
 from tfpix2pix.export import saved_model
@@ -237,15 +237,9 @@ def test_a_version_that_differs_from_the_generator_does_not_appear(generator, tm
 
 
 def test_a_full_disk_is_an_error_that_leaves_nothing(generator, tmp_path):
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
-    try:
-        with pytest.raises(
-            UserError, match=r"could not write a SavedModel to .*model \(.+\); nothing is left"
-        ):
-            export_saved_model(generator, tmp_path / "model", verify=False)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    refusal = r"could not write a SavedModel to .*model \(.+\); nothing is left"
+    with runs.full_disk(20_000), pytest.raises(UserError, match=refusal):
+        export_saved_model(generator, tmp_path / "model", verify=False)
     assert list(tmp_path.iterdir()) == []
 
 

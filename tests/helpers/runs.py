@@ -4,12 +4,13 @@ import contextlib
 import io
 import json
 import os
+import resource
 import runpy
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -161,6 +162,17 @@ def assert_same_state(state: dict[str, np.ndarray], expected: dict[str, np.ndarr
     assert state.keys() == expected.keys()
     different = [name for name in expected if state[name].tobytes() != expected[name].tobytes()]
     assert not different
+
+
+@contextlib.contextmanager
+def full_disk(num_bytes: int) -> Iterator[None]:
+    """Lets no file of this process grow beyond so many bytes, which acts like a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def record_autotuning(monkeypatch) -> list[bool]:

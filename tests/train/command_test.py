@@ -1,9 +1,7 @@
 """The train command as people call it: processes, exit status, messages."""
 
-import contextlib
 import json
 import re
-import resource
 import shlex
 import sys
 
@@ -133,24 +131,13 @@ def test_the_workdir_belongs_to_one_process_until_it_dies(data_dir, tmp_path):
     assert f"{tmp_path / 'a run' / 'config.json'}, which --config takes" in third.stdout
 
 
-@contextlib.contextmanager
-def _full_disk():
-    """Acts like a full disk: no file may grow beyond the limit."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-
-
 def test_a_full_disk_is_a_clear_error_and_leaves_the_last_checkpoint(data_dir, tmp_path):
     settings = {"checkpoint_every_steps": 2, "summary_every_steps": 2}
     first = runs.call(runs.train_command(data_dir, tmp_path, steps=2, **settings))
     assert first.returncode == 0, first.stderr
     before = runs.read_state(tmp_path, 2)
     command = runs.train_command(data_dir, tmp_path, steps=4, **settings)
-    with _full_disk():
+    with runs.full_disk(30_000):
         full = runs.call(command)
     assert full.returncode == 1
     reason = runs.last_line(full)

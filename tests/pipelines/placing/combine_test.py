@@ -1,7 +1,6 @@
 """Two folders of images become side-by-side pairs, bit for bit, or a clear error."""
 
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.helpers import runs
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.files import finding, image_files
 from tfpix2pix.pipelines.placing.combine import combine_folders
@@ -133,12 +133,8 @@ def test_a_folder_that_cannot_be_written_is_named(folders, below):
     for folder in folders[:2]:
         write_image(folder / "1.png", size=(64, 64))
     output = folders[2].parent / below / "out"
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # acts like a full disk
-    try:
+    with runs.full_disk(1000):
         refuse((*folders[:2], output), f"cannot write {output}: File (too large|exists.*/1.png); nothing is")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_splits_must_match(folders):

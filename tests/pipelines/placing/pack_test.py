@@ -2,7 +2,6 @@
 
 import json
 import re
-import resource
 from pathlib import Path
 
 import numpy as np
@@ -188,13 +187,9 @@ def test_nothing_is_left_of_a_set_that_cannot_be_made(tmp_path):
 
 
 def test_a_full_disk_is_told_and_nothing_is_left(tmp_path):
-    folder, limits = _write_folders(tmp_path / "set"), resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, limits[1]))
-    try:
-        with pytest.raises(UserError, match=r"cannot write .*shards: .+; nothing is left"):
-            pack_shards(folder, tmp_path / "shards")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    folder, refusal = _write_folders(tmp_path / "set"), r"cannot write .*shards: .+; nothing is left"
+    with runs.full_disk(2_000), pytest.raises(UserError, match=refusal):
+        pack_shards(folder, tmp_path / "shards")
     assert [each.name for each in tmp_path.iterdir()] == ["set"]
 
 
