@@ -3,7 +3,7 @@
 import hashlib
 import os
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -145,7 +145,7 @@ def _find_in(folders: layouts.Folders, from_photos: bool) -> Found:
         inside = layouts.find_photo_folder(folders[0])
         found = Found(name_files(inside, _images_in(inside, _PHOTOS)), folders[0])
     elif len(folders) == 1:
-        files = _images_in(folders[0], _SIDE_BY_SIDE + _how_to_name(folders[0]))
+        files = _images_in(folders[0], _SIDE_BY_SIDE, _how_to_name)
         if matched := match_by_end(folders[0], files):
             return Found(matched[0], folders[0], matched[1])
         return Found(name_files(folders[0], files), folders[0], ("left half", "right half"))
@@ -159,7 +159,7 @@ def _find_in(folders: layouts.Folders, from_photos: bool) -> Found:
 
 def _how_to_name(folder: Path) -> str:
     """Returns the commands that give two folders of images names that are known; empty without such two."""
-    folders = [folder / name for name in list_folders(folder)] if folder.is_dir() else []
+    folders = [folder / name for name in list_folders(folder)]
     inside = [each for each in folders if has_images(each)]
     if len(inside) != 2:
         return ""
@@ -256,7 +256,7 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     return by_stem
 
 
-def _images_in(folder: Path, expected: str) -> list[str]:
+def _images_in(folder: Path, expected: str, advise: Callable[[Path], str] = lambda _: "") -> list[str]:
     if not folder.is_dir():
         missing = f"{folder}: no such folder; {folder.parent} {describe_folder(folder.parent)}"
         if folder.name == "val":
@@ -264,7 +264,7 @@ def _images_in(folder: Path, expected: str) -> list[str]:
         raise UserError(missing)
     files, num_ignored = list_image_names(folder)
     if not files:
-        raise UserError(f"{folder} {describe_folder(folder)}; expected {expected}")
+        raise UserError(f"{folder} {describe_folder(folder)}; expected {expected}{advise(folder)}")
     if num_ignored:
         files_are = count_of(num_ignored, "file that is", "files that are")
         warn_once(f"{folder}: ignored {files_are} not {FORMATS}")
