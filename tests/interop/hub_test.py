@@ -48,7 +48,10 @@ def test_a_run_that_was_pushed_comes_back(server, run):
     generator = from_pretrained("hf://somebody/facades")
     expected = load_generator(run, "best")[0]
     np.testing.assert_array_equal(np.asarray(generator(IMAGES)), np.asarray(expected(IMAGES)))
-    assert hub.fetch_from_hub("hf://somebody/facades/generator.keras").name == "generator.keras"
+    file = hub.fetch_from_hub("hf://somebody/facades/generator.keras")
+    assert file.name == "generator.keras"
+    of_folder = from_pretrained(file.parent)
+    np.testing.assert_array_equal(np.asarray(of_folder(IMAGES)), np.asarray(expected(IMAGES)))
 
 
 def test_a_new_run_begins_with_the_weights_of_a_model_of_the_hub(server, run, tmp_path, capsys):

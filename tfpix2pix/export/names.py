@@ -5,6 +5,8 @@ TensorFlow is not imported.
 
 SAVED_MODEL_FILE = "saved_model.pb"
 CARD_FILE = "model_card.json"
+# What the folder of a model on the Hugging Face Hub holds.
+HUB_GENERATOR_FILE, HUB_ABOUT_FILE = "generator.keras", "tfpix2pix.json"
 # TensorFlow Serving leaves this folder to the writer of the model, except for the file of warm-up requests.
 _EXTRA_FOLDER = "assets.extra"
 # Holds the name and the hole of the task.

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tfpix2pix.export.names import HUB_ABOUT_FILE, HUB_GENERATOR_FILE
 from tfpix2pix.export.versions import fetch_model
 from tfpix2pix.interop.published import PUBLISHED, fetch_published, is_published
 from tfpix2pix.pipelines.base.errors import UsageError
@@ -10,6 +11,8 @@ from tfpix2pix.pipelines.base.places import is_remote
 
 def fetch(source: str | Path, sha256: str | None = None) -> str | Path:
     """Downloads what `source` names, unless it is a path, which is returned as it is.
+
+    The folder of a model of the Hub, as `hf download` makes it, stands for the generator in it.
 
     Args:
       source: `hf://user/repo`, a name of `PUBLISHED`, the URL of a file, the URL of a store, such as
@@ -32,4 +35,6 @@ def fetch(source: str | Path, sha256: str | None = None) -> str | Path:
             return fetch_from_hub(text)
     if sha256:
         raise UsageError(f"`sha256` is for a URL or one of {', '.join(PUBLISHED)}. Received: {text}")
+    if (Path(source) / HUB_ABOUT_FILE).is_file():
+        return Path(source) / HUB_GENERATOR_FILE
     return source

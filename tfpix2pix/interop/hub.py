@@ -14,14 +14,13 @@ from typing import Any
 
 import tfpix2pix
 from tfpix2pix.export.model_card import describe_run
-from tfpix2pix.export.names import SAVED_MODEL_FILE
+from tfpix2pix.export.names import HUB_ABOUT_FILE, HUB_GENERATOR_FILE, SAVED_MODEL_FILE
 from tfpix2pix.networks.keras_versions import require_keras_3
 from tfpix2pix.pipelines.base.errors import UsageError, UserError, shorten
 from tfpix2pix.run.folder import CONFIG_FILE
 from tfpix2pix.run.generator import load_generator
 
 SCHEME = "hf://"
-GENERATOR_FILE, ABOUT_FILE = "generator.keras", "tfpix2pix.json"
 _NAME = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>refs/pr/\d+|[^/]+))?(/(?P<file>.+))?")
 # What `from_pretrained` opens, from the first to the last choice.
 _PATTERNS = ("*.keras", CONFIG_FILE, SAVED_MODEL_FILE, "*.safetensors", "*.npz", "*.pth", "*.pt")
@@ -60,7 +59,7 @@ def fetch_from_hub(source: str) -> Path:
         raise UserError(
             f"cannot download {_endpoint()}/{match['repo']}: {shorten(error)}. Ways out: for a private "
             "model, log in with hf auth login; without a network, take the files from where there is one, "
-            f"with hf download {match['repo']}, and give the path of the model's file"
+            f"with hf download {match['repo']}, and give the path of the folder or of the model's file"
         ) from error
     return folder / match["file"] if match["file"] else _find_model(folder, source)
 
@@ -103,10 +102,10 @@ def write_hub_folder(
     about = describe_run(Path(workdir), config, step)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    generator.save(folder / GENERATOR_FILE)
-    (folder / ABOUT_FILE).write_text(json.dumps(about, indent=2) + "\n", "utf-8")
+    generator.save(folder / HUB_GENERATOR_FILE)
+    (folder / HUB_ABOUT_FILE).write_text(json.dumps(about, indent=2) + "\n", "utf-8")
     (folder / "README.md").write_text(_write_readme(about, config.image_size, repo_id), "utf-8")
-    return [GENERATOR_FILE, ABOUT_FILE, "README.md"]
+    return [HUB_GENERATOR_FILE, HUB_ABOUT_FILE, "README.md"]
 
 
 def push_to_hub(
@@ -174,7 +173,7 @@ generated = generator(image)  # float32 [B, {height}, {width}, C] in [-1, 1]
 
 {table}
 
-`{ABOUT_FILE}` holds all settings. The author of the model states its licence, and that of its data.
+`{HUB_ABOUT_FILE}` holds all settings. The author of the model states its licence, and that of its data.
 """
 
 
