@@ -6,6 +6,8 @@ import pytest
 
 from tfpix2pix.model.pix2pix import Pix2Pix
 from tfpix2pix.networks import discriminators, generators
+from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.run.callbacks import EarlyStopping
 
 X, Y = np.random.default_rng(0).uniform(-1, 1, (2, 4, 16, 16, 3)).astype("float32")
 
@@ -92,6 +94,77 @@ def test_rates_that_are_set_in_the_last_epoch_are_followed_and_saved_together(tm
     for each in (model, keras.models.load_model(tmp_path / "1.keras")):
         rates = [each.generator_optimizer.learning_rate, each.discriminator_optimizer.learning_rate]
         assert np.asarray(rates) == pytest.approx([5e-5, 1e-4])
+
+
+def _rates(model: Pix2Pix) -> list[float]:
+    return [
+        float(np.asarray(each.learning_rate))
+        for each in (model.generator_optimizer, model.discriminator_optimizer)
+    ]
+
+
+class _WarmUp(keras.callbacks.Callback):
+    """Sets the generator's rate at every batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen: list[list[float]] = []
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.model.optimizer.learning_rate = 1e-4 * (batch + 1)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.seen.append(_rates(self.model))
+
+
+def test_rates_that_are_set_at_every_batch_are_followed():
+    model, warm_up = _compiled(rates=(1e-4, 4e-4)), _WarmUp()
+    model.fit(X, Y, batch_size=2, callbacks=[warm_up], verbose=0)
+    assert np.asarray(warm_up.seen) == pytest.approx(np.array([[1e-4, 4e-4], [2e-4, 8e-4]]))
+
+
+def test_a_rate_that_begins_with_0_keeps_the_ratio_of_the_two():
+    model = _compiled(rates=(1e-4, 4e-4))
+    warm_up = keras.callbacks.LearningRateScheduler(lambda epoch, rate: 1e-4 * epoch / 2)
+    model.fit(X[:2], Y[:2], batch_size=2, epochs=3, callbacks=[warm_up], verbose=0)
+    assert _rates(model) == pytest.approx([1e-4, 4e-4])
+
+
+class _Beginning(keras.callbacks.Callback):
+    """Sets rates as the training begins."""
+
+    def __init__(self, *rates):
+        super().__init__()
+        self.rates = rates
+
+    def on_train_begin(self, logs=None):
+        optimizers = self.model.generator_optimizer, self.model.discriminator_optimizer
+        for optimizer, rate in zip(optimizers, self.rates, strict=False):
+            optimizer.learning_rate = rate
+
+
+@pytest.mark.parametrize(
+    ("rates", "expected"), [((1e-5,), [1e-5, 4e-5]), ((1e-5, 2e-5), [1e-5, 2e-5])], ids=["one", "both"]
+)
+def test_rates_that_are_set_as_the_training_begins(rates, expected):
+    model = _compiled(rates=(1e-4, 4e-4))
+    model.fit(X[:2], Y[:2], batch_size=2, callbacks=[_Beginning(*rates)], verbose=0)
+    assert _rates(model) == pytest.approx(expected)
+
+
+def test_a_loss_that_is_not_a_number_ends_the_training_that_asks_for_it(capsys):
+    keras.utils.set_random_seed(1)
+    model = _compiled()
+    model.compile(keras.optimizers.SGD(1e30), keras.optimizers.SGD(1e30))
+    nan = keras.callbacks.TerminateOnNaN()
+    history = model.fit(X, Y, batch_size=2, epochs=4, verbose=0, callbacks=[nan])
+    assert len(history.epoch) < 4
+    assert "the training stops at batch" in capsys.readouterr().err
+
+
+def test_callbacks_of_train_and_evaluate_are_refused():
+    with pytest.raises(UsageError, match="callbacks of Keras.*Received: EarlyStopping"):
+        _compiled().fit(X, Y, callbacks=[EarlyStopping(1)], verbose=0)
 
 
 def test_a_list_of_keras_own_is_taken_too():

@@ -187,13 +187,51 @@ def test_predict_takes_latent_vectors():
     generator = generators.unet_generator((16, 16), depth=2, base_filters=2, latent_size=3)
     for variable in generator.variables:
         variable.assign(variable * 3)
-    model = Pix2Pix(generator, discriminators.patch_discriminator(16, base_filters=2))
+    model = Pix2Pix(generator, discriminators.patch_discriminator(16, base_filters=2), noise_seed=np.int64(5))
     latents = np.random.default_rng(0).normal(size=(6, 3)).astype("float32")
     each = model.predict(X, latent=latents, verbose=0)
-    np.testing.assert_allclose(each, generator.predict(X, latent=latents, verbose=0), atol=1e-6)
+    seeds = np.tile(np.array([[5, 0]], "int32"), (6, 1))
+    expected = generator.predict([X, seeds], latent=latents, verbose=0)
+    np.testing.assert_allclose(each, expected, atol=1e-6)
+    assert np.abs(each - generator.predict(X, latent=latents, verbose=0)).max() > 1e-3
+    given = {"input_image": X, "noise_seed": seeds}
+    np.testing.assert_array_equal(model.predict(given, latent=latents, verbose=0), each)
+    with pytest.raises(UsageError, match="make bytes"):
+        model.predict(((X + 1) * 127.5).astype("uint8"), latent=latents, verbose=0)
+    with pytest.raises(UsageError, match="`latent` is for images in memory"):
+        model.predict(_dictionaries(2), latent=latents, verbose=0)
     same = model.predict(X, latent=latents[2], verbose=0)
     np.testing.assert_allclose(same[2], each[2], atol=1e-6)
     assert np.abs(same - each).max() > 1e-3
+
+
+def test_settings_of_compiling_are_saved(tmp_path):
+    model = _compiled()
+    model.compile(run_eagerly=True, steps_per_execution=4, lambda_l1=7.0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    config = loaded.get_compile_config()
+    assert config == model.get_compile_config()
+    told = {name: config[name] for name in ("run_eagerly", "steps_per_execution", "lambda_l1")}
+    assert told == {"run_eagerly": True, "steps_per_execution": 4, "lambda_l1": 7.0}
+    assert loaded.run_eagerly
+
+
+def test_xla_takes_batches_with_names_and_one_device(mirrored_strategy):
+    model = _compiled()
+    model.compile(jit_compile=True)
+    history = model.fit(_dictionaries(3), validation_data=_dictionaries(3), verbose=0).history
+    assert np.isfinite([*history["l1_loss"], *history["val_l1"]]).all()
+    with mirrored_strategy.scope():
+        on_two = Pix2Pix(*_networks())
+        with pytest.raises(ValueError, match="jit_compile works on one replica"):
+            on_two.compile(jit_compile=True)
+
+
+def test_a_noise_seed_may_be_any_integer():
+    model = _compiled(noise_seed=np.int64(3_000_000_000))
+    assert np.isfinite(model.fit(X, Y, batch_size=3, verbose=0).history["l1_loss"]).all()
+    assert Pix2Pix.from_config(model.get_config()).noise_seed == 3_000_000_000
 
 
 def test_noise_differs_from_step_to_step_in_training():

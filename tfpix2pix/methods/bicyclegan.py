@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfpix2pix.config.config import Config
 from tfpix2pix.methods import losses, pix2pix
 from tfpix2pix.methods.losses import Logits
-from tfpix2pix.methods.step import Batch, TranslationStep, descend
+from tfpix2pix.methods.step import Batch, TranslationStep, add_own_losses, descend
 from tfpix2pix.networks.build import Builder, build_discriminator, build_encoder, build_generator
 from tfpix2pix.networks.filtering import share_transforms
 from tfpix2pix.networks.gradients import fork
@@ -121,7 +121,10 @@ class BicycleTrainStep(TranslationStep):
                 "discriminator": values["discriminator_loss"],
                 "discriminator_2": values["discriminator_2_loss"],
             }
-            scaled = {name: scale_loss(self.optimizers[name], loss) for name, loss in of_each.items()}
+            scaled = {
+                name: scale_loss(self.optimizers[name], add_own_losses(loss, getattr(self, name)))
+                for name, loss in of_each.items()
+            }
         for name, loss in scaled.items():
             descend(tape, loss, getattr(self, name), self.optimizers[name], batch)
         with tf.control_dependencies([batch["input_image"]]):

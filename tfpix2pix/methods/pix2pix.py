@@ -7,12 +7,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfpix2pix.config.choices import GAN_LOSSES, OBJECTIVES
+from tfpix2pix.config.choices import GAN_LOSSES
 from tfpix2pix.config.config import Config
 from tfpix2pix.methods import losses
 from tfpix2pix.methods.losses import Logits, LossTerm, Translated, add_second_sample
+from tfpix2pix.methods.network_checks import check_networks
 from tfpix2pix.methods.optimizers import build_optimizer, choose_optimizer
-from tfpix2pix.methods.step import Batch, TranslationStep, descend
+from tfpix2pix.methods.step import Batch, TranslationStep, add_own_losses, descend
 from tfpix2pix.networks.build import Builder, build_discriminator, build_generator
 from tfpix2pix.networks.discriminators import with_features
 from tfpix2pix.networks.filtering import share_transforms
@@ -50,7 +51,8 @@ class TrainStep(TranslationStep):
       generator_optimizer: a Keras optimizer; None takes `build_adam()`. For a network that computes in
         float16 it gets a dynamic loss scale, if it has none.
       discriminator_optimizer: a Keras optimizer; None takes `build_adam()`, and float16 the same.
-      generator_variables: the variables of the generator that are updated; None updates all of them.
+      generator_variables: the variables of the generator that are updated; None updates all that are
+        trainable. Layers that are frozen before the first step are not updated.
       global_batch_size: number of examples in a step over all replicas, by which losses are divided;
         None counts those of each batch.
       jit_compile: whether XLA compiles the step.
@@ -59,7 +61,7 @@ class TrainStep(TranslationStep):
       step: int64 variable, the number of steps taken.
 
     Raises:
-      ValueError: for an unknown objective, a discriminator that does not fit it,
+      ValueError: for an unknown objective, networks that do not fit it or each other,
         or `jit_compile` with several replicas.
 
     Examples:
@@ -88,7 +90,7 @@ class TrainStep(TranslationStep):
         global_batch_size: int | None = None,
         jit_compile: bool = False,
     ):
-        _check_objective(objective, discriminator)
+        check_networks(objective, generator, discriminator)
         if gan_loss not in GAN_LOSSES:
             raise ValueError(f"gan_loss must be one of {GAN_LOSSES}. Received: gan_loss={gan_loss!r}")
         self.gan_loss = losses.GAN_LOSSES[gan_loss]
@@ -150,6 +152,7 @@ class TrainStep(TranslationStep):
                 term_values, weighted = self._add_terms(pair, for_terms, given)
                 values |= term_values
                 generator_loss += weighted
+            generator_loss = add_own_losses(generator_loss, self.generator)
             scaled_loss = scale_loss(self.generator_optimizer, generator_loss)
         descend(tape, scaled_loss, self.generator, self.generator_optimizer, batch, self.generator_variables)
         # The count waits for the batch, as the weights do.
@@ -176,7 +179,7 @@ class TrainStep(TranslationStep):
         generated = self.share(self.gan_loss.discriminator_generated_loss(generated_logits))
         return {
             # Sec. 3.3: halved, to slow D down relative to G.
-            "discriminator_loss": 0.5 * (real + generated),
+            "discriminator_loss": add_own_losses(0.5 * (real + generated), self.discriminator),
             "discriminator_real_loss": real,
             "discriminator_generated_loss": generated,
         }
@@ -234,19 +237,6 @@ def _build_once(optimizer: keras.optimizers.Optimizer, variables: Sequence[Any])
     """Builds an optimizer, which several steps may share; one with a loss scale would add it again."""
     if not getattr(optimizer, "built", False):
         optimizer.build(variables)
-
-
-def _check_objective(objective: str, discriminator: keras.Model | None) -> None:
-    if objective not in OBJECTIVES:
-        raise ValueError(f"objective must be one of {OBJECTIVES}. Received: objective={objective!r}")
-    needs_inputs = 2 if "cgan" in objective else 1 if "gan" in objective else 0
-    has_inputs = len(discriminator.inputs) if discriminator is not None else 0
-    if needs_inputs != has_inputs:
-        wanted = {0: "no discriminator", 1: "one of the target alone", 2: "a conditional one"}
-        raise ValueError(
-            f"objective={objective!r} takes {wanted[needs_inputs]}. "
-            f"Received: a discriminator with {has_inputs} inputs"
-        )
 
 
 def build_step(

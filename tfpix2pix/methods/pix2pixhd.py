@@ -14,7 +14,7 @@ from tfpix2pix.methods.coarse_to_fine import CoarseToFineStep, Stage
 from tfpix2pix.methods.losses import Translated
 from tfpix2pix.methods.optimizers import build_optimizer
 from tfpix2pix.methods.pix2pix import TrainStep
-from tfpix2pix.methods.step import Batch, TranslationStep, descend
+from tfpix2pix.methods.step import Batch, TranslationStep, add_own_losses, descend
 from tfpix2pix.networks.build import Builder, build_feature_encoder
 from tfpix2pix.networks.filtering import share_transforms
 from tfpix2pix.networks.inside import split_global_generator
@@ -89,7 +89,7 @@ class HDTrainStep(TrainStep):
                 for_terms,
                 given,
             )
-            generator_loss = gan + weighted_terms + self.lambda_l1 * l1
+            generator_loss = add_own_losses(gan + weighted_terms + self.lambda_l1 * l1, self.generator)
             scaled_generator_loss = scale_loss(self.generator_optimizer, generator_loss)
 
             values = self._discriminator_losses(real_logits, generated_logits)

@@ -236,6 +236,20 @@ class TranslationStep(Step):
         """
 
 
+def add_own_losses(loss: tf.Tensor, network: keras.Model) -> tf.Tensor:
+    """Returns this replica's share of a loss, with what the layers add to it, such as an L2 of their kernels.
+
+    Args:
+      loss: this replica's share, a float32 scalar.
+      network: the network that was called for it.
+    """
+    own = network.losses
+    if not own:
+        return loss
+    num_replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+    return loss + tf.add_n([tf.cast(each, tf.float32) for each in own]) / num_replicas
+
+
 def descend(
     tape: tf.GradientTape,
     loss: tf.Tensor,
@@ -244,7 +258,7 @@ def descend(
     batch: Batch,
     variables: Sequence[Any] | None = None,
 ) -> None:
-    """Updates a network by the gradient of a loss.
+    """Updates a network by the gradient of a loss, but for layers that are frozen.
 
     The update waits for the batch: a step whose files cannot be read leaves no trace.
 
@@ -256,7 +270,15 @@ def descend(
       batch: the batch that the step reads.
       variables: those of its variables that are updated; None takes all that are trainable.
     """
-    variables = model.trainable_variables if variables is None else variables
+    variables = model.trainable_variables if variables is None else _leave_out_frozen(variables, model)
+    if not variables:
+        return
     gradients = tape.gradient(loss, variables)
     with tf.control_dependencies([batch["input_image"]]):
         optimizer.apply_gradients(zip(gradients, variables, strict=True))
+
+
+def _leave_out_frozen(variables: Sequence[Any], model: keras.Model) -> list[Any]:
+    trainable = {id(variable) for variable in model.trainable_variables}
+    frozen = {id(variable) for variable in model.variables} - trainable
+    return [variable for variable in variables if id(variable) not in frozen]

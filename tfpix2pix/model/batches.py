@@ -41,6 +41,13 @@ def read_inputs(inputs: Any, seed: int) -> tuple[tf.Tensor, tf.Tensor]:
     return image, tf.cast(noise_seed, tf.int32)
 
 
+def read_in_memory(inputs: Any, seed: int) -> list[np.ndarray]:
+    """Returns what `read_inputs` does, as arrays, which `predict` takes with latent vectors."""
+    if isinstance(inputs, tf.data.Dataset):
+        raise UsageError("`latent` is for images in memory. Received: a dataset")
+    return [tensor.numpy() for tensor in read_inputs(inputs, seed)]
+
+
 def read_batch(data: Any, seed: int, step: tf.Tensor | None = None) -> Batch:
     """Returns the batch that a training step reads, in replica context.
 
@@ -67,6 +74,15 @@ def read_batch(data: Any, seed: int, step: tf.Tensor | None = None) -> Batch:
         "target_image": _read_image(target, "target image"),
         "noise_seed": noise_seed,
     }
+
+
+def with_channels(batch: Batch, generator: keras.Model) -> Batch:
+    """Returns a batch whose channels are known: Keras 2 does not know the shapes of a `PyDataset`."""
+    channels = {"input_image": generator.inputs[0], "target_image": generator.outputs[0]}
+    for name, like in channels.items():
+        if batch[name].shape[-1] is None:
+            batch[name] = tf.ensure_shape(batch[name], [None, None, None, like.shape[-1]])
+    return batch
 
 
 def check_ranks(x: Any, y: Any = None) -> None:
@@ -117,6 +133,15 @@ def warn_of_ranges(x: Any, y: Any = None) -> None:
                 warn_of_values(title, list(looked_at))
 
 
+def without_texts(data: Any) -> Any:
+    """Returns a dataset of dictionaries without their texts, which XLA cannot take; other data as it is."""
+    spec = data.element_spec if isinstance(data, tf.data.Dataset) else None
+    if not isinstance(spec, dict) or not any(each.dtype == tf.string for each in spec.values()):
+        return data
+    kept = [name for name, each in spec.items() if each.dtype != tf.string]
+    return data.map(lambda batch: {name: batch[name] for name in kept})
+
+
 def _read_image(image: Any, title: str) -> tf.Tensor:
     image = tf.convert_to_tensor(image)
     if not image.dtype.is_floating or image.shape.rank not in (4, None):
@@ -127,7 +152,7 @@ def _read_image(image: Any, title: str) -> tf.Tensor:
 def _explain(title: str, dtype: Any, shape: tf.TensorShape) -> UsageError:
     return UsageError(
         f"the {title} must be floats [B, H, W, C] in [-1, 1]: make bytes `image / 127.5 - 1`. "
-        f"Received: {tf.as_dtype(dtype).name} {shape.as_list()}"
+        f"Received: {tf.as_dtype(dtype).name} {'of unknown shape' if shape.rank is None else shape.as_list()}"
     )
 
 
@@ -135,4 +160,5 @@ def _draw_seeds(count: tf.Tensor, seed: int, step: tf.Tensor) -> tf.Tensor:
     """Returns a seed for each example of a replica's batch, int32 [count, 2], as a function of its place."""
     replica = tf.distribute.get_replica_context().replica_id_in_sync_group
     drawn = hash_bits(tf.cast(step, tf.int32), tf.cast(replica, tf.int32), tf.range(count))
-    return tf.stack([tf.fill([count], seed), tf.bitcast(drawn, tf.int32)], axis=1)
+    first = tf.fill([count], sample_seed(seed)[0])
+    return tf.stack([first, tf.bitcast(drawn, tf.int32)], axis=1)

@@ -1,30 +1,43 @@
-"""What makes Keras's callbacks fit a model of two optimizers."""
+"""What makes Keras's callbacks fit a model of two optimizers and of many losses."""
 
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+
+from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.base.progress import warn
 
 
 class FollowRate(keras.callbacks.Callback):
     """Changes the discriminator's learning rate as other callbacks change that of the generator.
 
     `LearningRateScheduler`, `ReduceLROnPlateau` and their like set the rate of `model.optimizer`, which is
-    the generator's. The discriminator's changes by the same factor. This callback stands behind each of the
-    others, so that those that save the model save rates that belong together. Rates that follow a schedule
-    of their own are left alone.
+    the generator's. The ratio of the two rates stays, unless a callback sets the discriminator's too. This
+    callback stands behind each of the others, so that those that save the model save rates that belong
+    together. Rates that follow a schedule of their own are left alone.
     """
 
     def __init__(self):
         super().__init__()
-        self._rate: float | None = None
+        self._rates: tuple[float, float] | None = None
+        self._ratio = 1.0
 
     def on_train_begin(self, logs=None):
-        """Remembers the rate that the training begins with."""
-        self._rate = _read_rate(self.model.generator_optimizer)
+        """Remembers the rates that the training begins with, and follows what callbacks make of them."""
+        self._follow()
 
     def on_epoch_begin(self, epoch, logs=None):
         """Follows what other callbacks have changed since."""
+        self._follow()
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Follows them within an epoch too."""
+        self._follow()
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Follows those that change the rate behind a batch."""
         self._follow()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -33,18 +46,49 @@ class FollowRate(keras.callbacks.Callback):
 
     def _follow(self):
         rate, own = _read_rate(self.model.generator_optimizer), _read_rate(self.model.discriminator_optimizer)
-        if rate is None or own is None or rate == self._rate:
+        if rate is None or own is None or (rate, own) == self._rates:
             return
-        self.model.discriminator_optimizer.learning_rate = own * rate / self._rate if self._rate else rate
-        self._rate = rate
+        if self._rates and own == self._rates[1]:
+            own = float(np.float32(self._ratio * rate))
+            self.model.discriminator_optimizer.learning_rate = own
+        elif rate:
+            self._ratio = own / rate
+        self._rates = rate, own
 
 
-def with_followed_rate(callbacks: Any) -> Any:
-    """Returns callbacks, as `fit` takes them, with `FollowRate` before them and behind each of them."""
-    follow = FollowRate()
+class StopAtNan(keras.callbacks.Callback):
+    """Stops where a loss is not finite; for `TerminateOnNaN`, which only looks at a loss named `loss`."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Stops the training and says why."""
+        lost = [name for name, value in (logs or {}).items() if not np.isfinite(value)]
+        if lost and not self.model.stop_training:
+            warn(f"the training stops at batch {batch}, because {', '.join(lost)} became NaN or infinite")
+            self.model.stop_training = True
+
+
+def fit_callbacks(callbacks: Any) -> Any:
+    """Returns callbacks, as `fit` takes them, with those that they need here before and behind each of them.
+
+    Raises:
+      UsageError: for callbacks that are not Keras's.
+    """
     if isinstance(callbacks, keras.callbacks.CallbackList):
-        callbacks = [each for each in callbacks.callbacks if not isinstance(each, FollowRate)]
-    return [follow, *(each for given in tf.nest.flatten(callbacks or []) for each in (given, follow))]
+        callbacks = callbacks.callbacks
+    given = [
+        each for each in tf.nest.flatten(callbacks or []) if not isinstance(each, FollowRate | StopAtNan)
+    ]
+    for each in given:
+        if not isinstance(each, keras.callbacks.Callback):
+            raise UsageError(
+                "`fit` takes callbacks of Keras; those of tfpix2pix are for train_and_evaluate. "
+                f"Received: {type(each).__name__}"
+            )
+    if not given:
+        return given  # Nobody changes a rate.
+    follow = FollowRate()
+    stops = [StopAtNan()] if any(isinstance(each, keras.callbacks.TerminateOnNaN) for each in given) else []
+    return [follow, *(each for one in given for each in (one, follow)), *stops]
 
 
 def _read_rate(optimizer: keras.optimizers.Optimizer | None) -> float | None:

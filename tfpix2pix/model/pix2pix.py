@@ -9,17 +9,16 @@ import keras
 import tensorflow as tf
 
 from tfpix2pix.config.config import Config
-from tfpix2pix.methods.build import build_train_step
 from tfpix2pix.methods.losses import LossTerm
+from tfpix2pix.methods.network_checks import check_networks
 from tfpix2pix.methods.pix2pix import TrainStep
 from tfpix2pix.methods.step import Batch, count_examples
 from tfpix2pix.metrics.image_quality import compute_image_quality
-from tfpix2pix.model.batches import check_ranks, read_batch, read_inputs, warn_of_ranges
-from tfpix2pix.model.callbacks import with_followed_rate
+from tfpix2pix.model import batches
+from tfpix2pix.model.callbacks import fit_callbacks
+from tfpix2pix.model.configured import build_step_of
 from tfpix2pix.networks.keras_versions import add_counter, tf_variable
 from tfpix2pix.pipelines.base.errors import UsageError
-from tfpix2pix.run.folder import read_config, read_meaning
-from tfpix2pix.run.splits import find_input_palette
 
 _SCORES = ("l1", "psnr", "ssim")
 
@@ -44,7 +43,7 @@ class Pix2Pix(keras.Model):
       objective: one of `l1`, `gan`, `cgan`, `l1+gan` and `l1+cgan`.
       noise_seed: the number from which the noise follows, where the data has none.
       name: name of the model.
-      trainable: as in every Keras model.
+      trainable: whether `fit` changes the networks at all; see below for single layers.
 
     Attributes:
       steps: the number of training steps taken, an int64 weight, which is saved with the others.
@@ -52,8 +51,11 @@ class Pix2Pix(keras.Model):
       discriminator_optimizer: the optimizer of the discriminator, or None. Where a callback changes the
         learning rate of `optimizer`, that of this one changes in proportion.
 
+    As in every Keras model, a layer or a network with `trainable = False` is not changed, if that was set
+    before the first step after `compile`.
+
     Raises:
-      ValueError: when called with an unknown objective, or with a discriminator that does not fit it.
+      ValueError: when called with an unknown objective, or with networks that do not fit it.
 
     Examples:
       >>> model = tfpix2pix.Pix2Pix(
@@ -78,25 +80,23 @@ class Pix2Pix(keras.Model):
         trainable: bool = True,
     ):
         super().__init__(name=name, trainable=trainable)
+        check_networks(objective, generator, discriminator)
         self.generator = generator
         self.discriminator = discriminator
         self.objective = objective
-        self.noise_seed = noise_seed
+        self.noise_seed = int(noise_seed)
         self.generator_optimizer: keras.optimizers.Optimizer | None = None
         self.discriminator_optimizer: keras.optimizers.Optimizer | None = None
         self.steps = add_counter(self, "steps")
         # Not `_losses`, which Keras has too, and empties in each call.
         self._mean_losses: dict[str, keras.metrics.Metric] = {}
         self._mean_scores = {name: keras.metrics.Mean(name=name) for name in _SCORES}
-        self._step = self._build_step()
+        self._step: Any = None  # a `TrainStep`, once the model is compiled
         self._looked_at: set[str] = set()
         self.built = True
-
-    def _build_step(self, **settings: Any) -> TrainStep:
-        """Builds the training step, which counts its steps in a weight of this model."""
-        step = TrainStep(self.generator, self.discriminator, objective=self.objective, **settings)
-        step.step = tf_variable(self.steps)
-        return step
+        if not trainable:
+            for network in filter(None, (generator, discriminator)):
+                network.trainable = False
 
     @classmethod
     def from_config_of(cls, config: Config | str | Path, total_steps: int | None = None) -> "Pix2Pix":
@@ -104,7 +104,7 @@ class Pix2Pix(keras.Model):
 
         Args:
           config: as `make_config` makes it, or the folder of a run, whose settings are taken. What it says of
-            data, records and checkpoints has no effect, nor have `init_from` and `ema_decay`. With
+            data, records and checkpoints has no effect, nor have `init_from`, `ema_decay` and `remat`. With
             `input_encoding=one_hot` the classes are those of the run; without a run, those of the dataset.
           total_steps: number of steps of the whole training, for `lr_schedule=linear_decay`.
 
@@ -112,16 +112,7 @@ class Pix2Pix(keras.Model):
           UsageError: when the schedule needs `total_steps`, for another method than pix2pix, when there is
             no such run, or when the classes of label maps are not known.
         """
-        meaning = None
-        if not isinstance(config, Config):
-            workdir = Path(config)
-            config, meaning = read_config(workdir), read_meaning(workdir)
-        if config.lr_schedule != "constant" and total_steps is None:
-            raise UsageError(f"`lr_schedule={config.lr_schedule}` needs `total_steps`")
-        palette = find_input_palette(config, meaning)
-        step = build_train_step(config, total_steps or 0, palette=palette)
-        if type(step) is not TrainStep:
-            raise UsageError(f"Pix2Pix is for `method=pix2pix`. Received: `method={config.method}`")
+        step, config = build_step_of(config, total_steps)
         model = cls(step.generator, step.discriminator, config.objective)
         model.compile(
             step.generator_optimizer,
@@ -157,10 +148,11 @@ class Pix2Pix(keras.Model):
             terms is saved without its settings of `compile`, because functions are not saved.
           run_eagerly: as in every Keras model.
           steps_per_execution: as in every Keras model.
-          jit_compile: whether XLA compiles the steps.
+          jit_compile: whether XLA compiles the steps, on one device.
 
         Raises:
           UsageError: when several workers are to train.
+          ValueError: for `jit_compile` with several devices.
         """
         strategies = (tf.distribute.MultiWorkerMirroredStrategy, tf.distribute.ParameterServerStrategy)
         if isinstance(self.distribute_strategy, strategies):
@@ -169,46 +161,53 @@ class Pix2Pix(keras.Model):
                 "with train_and_evaluate and `strategy=multiworker`"
             )
         with self.distribute_strategy.scope():
-            self._step = self._build_step(
+            self._step = TrainStep(
+                self.generator,
+                self.discriminator,
+                objective=self.objective,
                 generator_optimizer=generator_optimizer and keras.optimizers.get(generator_optimizer),
                 discriminator_optimizer=discriminator_optimizer
                 and keras.optimizers.get(discriminator_optimizer),
                 gan_loss=gan_loss,
                 lambda_l1=lambda_l1,
                 terms=terms,
+                jit_compile=jit_compile,
             )
+            self._step.step = tf_variable(self.steps)
             self._mean_losses = {name: keras.metrics.Mean(name=name) for name in self._step.loss_names}
-        self._weighing = {"gan_loss": gan_loss, "lambda_l1": lambda_l1}
+        how = {
+            "run_eagerly": run_eagerly,
+            "steps_per_execution": steps_per_execution,
+            "jit_compile": jit_compile,
+        }
+        self._settings = {"gan_loss": gan_loss, "lambda_l1": lambda_l1, **how}
         self.generator_optimizer = self._step.generator_optimizer
         self.discriminator_optimizer = getattr(self._step, "discriminator_optimizer", None)
-        super().compile(
-            optimizer=self.generator_optimizer,
-            run_eagerly=run_eagerly,
-            steps_per_execution=steps_per_execution,
-            jit_compile=jit_compile,
-        )
+        super().compile(optimizer=self.generator_optimizer, **how)
 
     def fit(self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, **kwargs):
         """Trains; the arguments are those of `keras.Model.fit`, but for weights of samples and classes."""
         if kwargs.get("class_weight") is not None:
             raise UsageError("`class_weight` is not supported: the losses weigh all pairs the same")
-        callbacks = with_followed_rate(callbacks)
+        callbacks = fit_callbacks(callbacks)
         if isinstance(x, tf.data.Dataset):
             # Keras shuffles arrays alone, and newer versions warn that their own default does nothing here.
             kwargs.setdefault("shuffle", False)
         with self._looking("fit", x, y):
-            return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
+            kwargs = {name: batches.without_texts(each) for name, each in kwargs.items()}
+            return super().fit(batches.without_texts(x), y, batch_size, epochs, verbose, callbacks, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Scores; the arguments are those of `keras.Model.evaluate`, but for weights of samples."""
         with self._looking("evaluate", x, y):
-            return super().evaluate(x, y, *args, **kwargs)
+            return super().evaluate(batches.without_texts(x), y, *args, **kwargs)
 
     def predict(self, x, *args, latent=None, **kwargs):
         """Returns the generated images; the arguments are those of `keras.Model.predict`, and `latent`."""
         with self._looking("predict", x):
             if latent is not None:
-                return self.generator.predict(x, *args, latent=latent, **kwargs)
+                images = batches.read_in_memory(x, self.noise_seed)
+                return self.generator.predict(images, *args, latent=latent, **kwargs)
             return super().predict(x, *args, **kwargs)
 
     def export(self, *args, **kwargs):
@@ -218,9 +217,9 @@ class Pix2Pix(keras.Model):
     @contextlib.contextmanager
     def _looking(self, call: str, x: Any, y: Any = None) -> Iterator[None]:
         """Checks what is given, and warns of its values until a call of its kind has succeeded."""
-        check_ranks(x, y)
+        batches.check_ranks(x, y)
         if call not in self._looked_at:
-            warn_of_ranges(x, y)
+            batches.warn_of_ranges(x, y)
         yield
         self._looked_at.add(call)
 
@@ -230,12 +229,7 @@ class Pix2Pix(keras.Model):
         return [*self._mean_losses.values(), *self._mean_scores.values()]
 
     def _read_batch(self, data: Any, step: tf.Tensor | None = None) -> Batch:
-        batch = read_batch(data, self.noise_seed, step)
-        channels = {"input_image": self.generator.inputs[0], "target_image": self.generator.outputs[0]}
-        for name, like in channels.items():
-            if batch[name].shape[-1] is None:  # Keras 2 does not know the shapes of a PyDataset.
-                batch[name] = tf.ensure_shape(batch[name], [None, None, None, like.shape[-1]])
-        return batch
+        return batches.with_channels(batches.read_batch(data, self.noise_seed, step), self.generator)
 
     def train_step(self, data):
         """Takes one training step on this replica's batch; returns the mean losses of the epoch so far."""
@@ -263,7 +257,7 @@ class Pix2Pix(keras.Model):
 
     def call(self, inputs, training=False):
         """Returns the generated images, float32 [B, H, W, C], of images or of `[images, noise_seed]`."""
-        return self.generator(list(read_inputs(inputs, self.noise_seed)), training=training)
+        return self.generator(list(batches.read_inputs(inputs, self.noise_seed)), training=training)
 
     def get_config(self) -> dict[str, Any]:
         """Returns what `from_config` builds an equal model of, without its weights."""
@@ -292,7 +286,7 @@ class Pix2Pix(keras.Model):
         return {
             "generator_optimizer": keras.saving.serialize_keras_object(self.generator_optimizer),
             "discriminator_optimizer": keras.saving.serialize_keras_object(self.discriminator_optimizer),
-            **self._weighing,
+            **self._settings,
         }
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
