@@ -52,7 +52,7 @@ class Pix2Pix(keras.Model):
         learning rate of `optimizer`, that of this one changes in proportion.
 
     As in every Keras model, a layer or a network with `trainable = False` is not changed, if that was set
-    before the first step after `compile`.
+    before `compile`, or with Keras 3 before the first step after it.
 
     Raises:
       ValueError: when called with an unknown objective, or with networks that do not fit it.
