@@ -17,6 +17,7 @@ does nothing.
 With --combine it joins two folders of images into side-by-side PNG files. The two images of
 a pair have the same name in both folders. Instead of images, the two folders may hold
 folders train, val and test of them; if they do not, --val_percent writes train and val.
+Where other images lie beside these, it names them and writes nothing.
 
 With --shards it packs the files of a dataset, byte for byte, into a few large TFRecord files and
 a manifest. Training, evaluation and all else that takes --data_dir reads the new folder as it

@@ -2,7 +2,7 @@
 
 import functools
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,13 +10,14 @@ import numpy as np
 import tensorflow as tf
 
 from tfpix2pix.pipelines.base.errors import UsageError, UserError, explain
-from tfpix2pix.pipelines.base.listing import count_of
+from tfpix2pix.pipelines.base.listing import count_of, join_some
 from tfpix2pix.pipelines.base.progress import show_progress
 from tfpix2pix.pipelines.base.staging import publish, staged_folder
 from tfpix2pix.pipelines.catalogue import PALETTE_FILE, SPLITS
+from tfpix2pix.pipelines.files import layouts
 from tfpix2pix.pipelines.files.finding import hold_out, match_folders
 from tfpix2pix.pipelines.files.image_files import Header, load_image, read_header, widen
-from tfpix2pix.pipelines.files.layouts import find_label_side
+from tfpix2pix.pipelines.files.image_listing import has_images, walk_folders
 from tfpix2pix.pipelines.files.matching import Paths
 from tfpix2pix.pipelines.files.number_arrays import Pixels, to_channels
 from tfpix2pix.pipelines.files.pair_files import Format, measure_pair
@@ -38,7 +39,8 @@ def combine_folders(
     stay the stored numbers, whatever bits they have. The output folder appears when all pairs are written.
 
     Args:
-      input_folder: holds images, or folders train/, val/ and test/ of them.
+      input_folder: holds images, or folders train/, val/ and test/ of them, under the names of
+        `layouts.SPLIT_NAMES`.
       target_folder: has the same layout, and files of the same names (suffixes may differ).
       output_folder: the folder to make; it gets the same layout.
       val_percent: above 0, pairs of folders without splits are written to train/, and this share of
@@ -49,8 +51,8 @@ def combine_folders(
 
     Raises:
       UsageError: for `val_percent` with folders that hold splits.
-      UserError: if the folders or two images do not match, if an image is damaged, if a PNG cannot
-        hold its values, or if the folder cannot be written.
+      UserError: if the folders or two images do not match, if there are images that would be left out, if
+        an image is damaged, if a PNG cannot hold its values, or if the folder cannot be written.
     """
     if output_folder.exists():
         raise UserError(f"{output_folder} exists already; name a new folder, or move that one away")
@@ -89,16 +91,31 @@ def _find_pairs(input_folder: Path, target_folder: Path) -> Mapping[str, Paths]:
         if not folder.is_dir():
             raise UserError(f"{folder} is not a folder")
     input_splits, target_splits = _splits_of(input_folder), _splits_of(target_folder)
-    if input_splits != target_splits:
+    if input_splits.keys() != target_splits.keys():
         raise UserError(
             f"{input_folder} holds {_describe(input_splits)} and {target_folder} {_describe(target_splits)}; "
             "both must hold the same splits, or both the images themselves"
         )
+    splits = input_splits or {"": input_folder}
+    places = {split: (place, target_splits.get(split, target_folder)) for split, place in splits.items()}
+    _refuse_others((input_folder, target_folder), list(places.values()))
     pairs: dict[str, Paths] = {}
-    for split in input_splits or ("",):
-        matched = match_folders(input_folder / split, target_folder / split)
-        pairs |= {str(Path(split, f"{stem}.png")): files for stem, files in matched.items()}
+    for split, two in places.items():
+        name = two[0].name if split else ""
+        pairs |= {str(Path(name, f"{stem}.png")): files for stem, files in match_folders(*two).items()}
     return pairs
+
+
+def _refuse_others(folders: Paths, places: Sequence[Paths]) -> None:
+    """Raises UserError if two folders, or folders in them, hold images beside those that are joined."""
+    joined = {place.resolve() for two in places for place in two}
+    inside = (place for folder in folders for place in walk_folders(folder))
+    if others := {place: None for place in inside if place.resolve() not in joined and has_images(place)}:
+        taken = join_some([str(place) for two in places for place in two])
+        raise UserError(
+            f"{join_some(list(map(str, others)))}: the images there would be left out, because only those in "
+            f"{taken} are joined. Join them by a command of their own, or move them away"
+        )
 
 
 def _divide(pairs: Mapping[str, Paths], val_percent: int) -> Mapping[str, Paths]:
@@ -113,12 +130,13 @@ def _divide(pairs: Mapping[str, Paths], val_percent: int) -> Mapping[str, Paths]
     }
 
 
-def _splits_of(folder: Path) -> tuple[str, ...]:
-    return tuple(split for split in SPLITS if (folder / split).is_dir())
+def _splits_of(folder: Path) -> Mapping[str, Path]:
+    found = ((split, layouts.find_split_folder(folder, split)) for split in SPLITS)
+    return {split: place for split, place in found if place}
 
 
-def _describe(splits: tuple[str, ...]) -> str:
-    return "/, ".join(splits) + "/" if splits else "no splits"
+def _describe(splits: Mapping[str, Path]) -> str:
+    return ", ".join(f"{place.name}/" for place in splits.values()) or "no splits"
 
 
 def _find_palette_file(folders: Paths) -> Path | None:
@@ -131,7 +149,7 @@ def _find_label_sides(folders: Paths, palette_file: Path | None) -> tuple[Side |
     """Returns the classes of each folder whose gray files may hold ids: of both where no name tells."""
     if not palette_file:
         return None, None
-    palette, named = find_palette(str(palette_file)), find_label_side(folders)
+    palette, named = find_palette(str(palette_file)), layouts.find_label_side(folders)
     # Where a name tells of label maps, numbers of no class are void.
     numbers = palette.ids if named is None else range(LARGEST_ID)
     side = Side(1, "uint8", palette=palette, ids=tuple(numbers))

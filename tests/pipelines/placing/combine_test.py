@@ -1,6 +1,7 @@
 """Two folders of images become side-by-side pairs, bit for bit, or a clear error."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,33 @@ def test_splits_stay_splits(folders):
     written = sorted(str(path.relative_to(folders[2])) for path in folders[2].rglob("*.png"))
     assert written == ["train/a.png", "train/b.png", "val/a.png"]
     assert sorted(path.name for path in folders[2].parent.iterdir()) == ["input", "out", "target"]
+
+
+def test_splits_have_the_names_that_training_knows(folders):
+    for splits, folder in zip(("training valid testing", "train valid testing"), folders, strict=False):
+        for split in splits.split():
+            write_image(folder / split / "1.png")
+    assert combine_folders(*folders) == 3
+    written = sorted(str(path.relative_to(folders[2])) for path in folders[2].rglob("*.png"))
+    assert written == ["testing/1.png", "training/1.png", "valid/1.png"]
+
+
+@pytest.mark.parametrize(
+    "joined, other", [("train/", ""), ("train/", "holdout/"), ("train/", "train/city/"), ("", "city/deep/")]
+)
+def test_images_that_would_be_left_out_are_refused(folders, joined, other):
+    for folder in folders[:2]:
+        write_image(folder / joined / "1.png")
+        (folder / "notes").mkdir()
+    write_image(folders[1] / other / "2.png")
+    place = re.escape(str(folders[1] / other))
+    refuse(folders, rf"^{place}: the images there would be left out, because only those in \S+/input")
+
+
+def test_one_folder_inside_the_other(folders):
+    write_image(folders[0] / "1.png")
+    write_image(folders[0] / "masks/1.png")
+    assert combine_folders(folders[0], folders[0] / "masks", folders[2]) == 1
 
 
 def test_names_with_dots(folders):
@@ -161,7 +189,6 @@ def test_an_existing_output_is_not_replaced(folders):
 def test_the_command(folders):
     for folder in folders[:2]:
         write_image(folder / "train/1.png")
-        write_image(folder / "flat/1.png")
     command = [
         sys.executable,
         "-m",
@@ -180,8 +207,9 @@ def test_the_command(folders):
         in done.stdout
     )
     assert (folders[2] / "train/1.png").exists()
-    write_image(folders[0] / "flat/2.png")
-    write_image(folders[1] / "flat/2.png")
+    for folder in folders[:2]:
+        write_image(folder / "flat/1.png")
+        write_image(folder / "flat/2.png")
     command[-3:] = ["input/flat", "target/flat", "--output=a set", "--val_percent=50"]
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
