@@ -69,6 +69,32 @@ def test_a_resumed_job_makes_what_is_missing_and_shows_everything(workdir, photo
     assert read_files(output) == whole
 
 
+def test_pictures_of_the_page_of_an_earlier_job_are_no_inputs(workdir, photos, tmp_path, capsys):
+    translate(model=workdir, input=photos, output=tmp_path / "photos/out", shard="1/2")
+    translate(model=workdir, input=photos / "out", output=tmp_path / "second", format="jpeg")
+    assert capsys.readouterr().out.splitlines()[-1].startswith("3 images, ")
+    names = ["0.jpg", "2.jpg", "4.jpg"]
+    assert sorted(file.name for file in (tmp_path / "second").glob("*.jpg")) == names
+    previews = photos / "out/index_files"
+    before = {file.name: file.read_bytes() for file in previews.iterdir()}
+    with pytest.raises(UsageError, match=r"index_files/0\.jpg is an input; choose another"):
+        translate(model=workdir, input=previews, output=photos / "out")
+    assert {file.name: file.read_bytes() for file in previews.iterdir()} == before
+
+
+def test_a_folder_of_inputs_that_is_called_as_that_of_the_page_is_no_page(workdir, photos, tmp_path):
+    (photos / "index_files").mkdir()
+    (photos / "index.html").write_text("<title>A page that a browser has saved</title>")
+    (photos / "0.png").rename(photos / "index_files/a.png")
+    translate(model=workdir, input=photos, output=tmp_path / "out", format="jpeg")
+    assert (tmp_path / "out/index_files/a.jpg").is_file()
+    (photos / "1.png").rename(photos / "a.png")
+    with pytest.raises(
+        UsageError, match=r"index_files/a\.jpg would be both .*photos/index_files another name"
+    ):
+        translate(model=workdir, input=photos, output=tmp_path / "out", format="jpeg")
+
+
 def test_a_new_format_is_no_finished_output(workdir, photos, tmp_path, capsys):
     for format in ("png", "webp", "webp"):
         translate(model=workdir, input=photos, output=tmp_path / "out", resume=True, format=format)

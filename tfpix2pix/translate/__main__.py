@@ -3,18 +3,18 @@
     python -m tfpix2pix.translate --model=runs/facades --input=photos --output=out
     python -m tfpix2pix.translate --model=saved_models/facades --input='photos/**/*.jpg' --output=out
 
-Each image is resized to the size that the model was trained at, as in its
-evaluation, and its output back to the size of the image; --image_size=native leaves
-images as they are. The images may have any size, and be JPEG, PNG, BMP, TIFF, WebP
-or GIF files, or .npy arrays. A folder is searched with its subfolders, except for
---output inside it. Each output has its input's name and subfolder; where two inputs
-differ only in their suffix, it becomes part of the name, as in a.jpg.png. Outputs are of
-the kind of the targets of the training: PNG files of 8 or 16 bits, TIFF files or
-arrays; --format=png|jpeg|tiff|webp|npy writes other files. Label maps may hold class
-ids, if those of the training did. out/index.html shows inputs and outputs. A job that
-was stopped goes on with --resume, and several machines share one with --shard=1/4,
---shard=2/4 and so on. An inpainting model fills what is transparent, or what
---hole=center cuts out. The same command gives the same pictures.
+Each image is resized to the size that the model was trained at, as in its evaluation,
+and its output back to the size of the image; --image_size=native leaves images as they
+are. The images may have any size, and be JPEG, PNG, BMP, TIFF, WebP or GIF files, or
+.npy arrays. A folder is searched with its subfolders, except for --output inside it,
+and for what only the page of an earlier job shows. Each output has its input's name and
+subfolder; where two inputs differ only in their suffix, it becomes part of the name, as
+in a.jpg.png. Outputs are of the kind of the targets of the training: PNG files of 8 or
+16 bits, TIFF files or arrays; --format=png|jpeg|tiff|webp|npy writes other files. Label
+maps may hold class ids, if those of the training did. out/index.html shows inputs and
+outputs. A job that was stopped goes on with --resume, and several machines share one
+with --shard=1/4, --shard=2/4 and so on. An inpainting model fills what is transparent,
+or what --hole=center cuts out. The same command gives the same pictures.
 
 Where the model has a latent vector, one image has many outputs: --samples_per_image=4
 writes four, --latent_from=photo.png gives all outputs the style of a photo, and

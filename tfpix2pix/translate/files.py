@@ -35,10 +35,8 @@ from tfpix2pix.translate.image_inputs import (
 )
 from tfpix2pix.translate.latents import find_latents
 from tfpix2pix.translate.options import Options
+from tfpix2pix.translate.page_files import name_shown
 from tfpix2pix.translate.translator import Translator
-
-# Holds the pictures of the page that are not outputs themselves.
-PAGE_FOLDER = "index_files"
 
 
 class Done(NamedTuple):
@@ -99,8 +97,8 @@ class FileTranslator:
         options, task = dataclasses.replace(self._options, crop=crop), self._translator.task
         suffix, dtype = choose_kind(self._translator, file, header, options)
         outputs = list_outputs_of(options, file.name, suffix)
-        shown = [each if find_format(each).is_shown else f"{PAGE_FOLDER}/{each}.png" for each in outputs]
-        input_file = f"{PAGE_FOLDER}/{file.name}.jpg"
+        shown = [each if find_format(each).is_shown else name_shown(each, ".png") for each in outputs]
+        input_file = name_shown(file.name)
         width = header.width if crop == "none" else header.width // 2
         row = Row(file.title, (header.height, width), input_file, shown)
         if options.resume and all(map(self._output.has, (*outputs, *shown, input_file))):

@@ -18,7 +18,7 @@ from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.places import check_url, copy_of
 from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning
 from tfpix2pix.run.weights import takes_average
-from tfpix2pix.translate.image_inputs import InputFile, choose_suffix, find_files, list_outputs_of
+from tfpix2pix.translate.image_inputs import InputFile, choose_suffix, find_files, list_written_for
 from tfpix2pix.translate.options import BITS, CROPS, FORMATS, HOLES, Options
 from tfpix2pix.translate.shard_inputs import list_sharded
 
@@ -46,7 +46,7 @@ def find_inputs_of(values: Mapping[str, Any], options: Options) -> list[InputFil
 
     def list_files(file: InputFile) -> list[str]:
         suffix = choose_suffix(read_meaning(model), file.suffix, options.bits, options.format)
-        return list_outputs_of(options, file.name, suffix)
+        return list_written_for(options, file.name, suffix)
 
     files = list_sharded(values["input"]) or find_files(values["input"], output, list_files)
     find_version(model)  # fails where there is no model, sooner than TensorFlow starts

@@ -5,6 +5,7 @@ TensorFlow is not imported.
 
 import collections
 import fnmatch
+import functools
 import glob
 import os
 import unicodedata
@@ -22,6 +23,7 @@ from tfpix2pix.pipelines.files.image_listing import is_image, list_files, list_f
 from tfpix2pix.pipelines.files.matching import File, compose
 from tfpix2pix.pipelines.meaning import MOST_PNG_CHANNELS, Meaning
 from tfpix2pix.translate.options import SUFFIXES, Options
+from tfpix2pix.translate.page_files import has_page, lies_in_page, name_shown
 from tfpix2pix.translate.remote_inputs import list_remote
 
 ARRAY_SUFFIX = ".npy"
@@ -64,25 +66,32 @@ def find_beside(file: InputFile, folder: Path) -> Path | None:
 def find_files(
     pattern: str, output: Path, list_outputs: Callable[[InputFile], Sequence[str]]
 ) -> list[InputFile]:
-    """Finds the files to translate, and makes sure that no output overwrites one of them.
+    """Finds the files to translate, and makes sure that what is written overwrites neither them nor itself.
 
     Args:
       pattern: a file, a folder, or a glob.
       output: folder of the outputs.
-      list_outputs: returns the outputs of a file, relative to `output`.
+      list_outputs: returns all that is written for a file, relative to `output`.
 
     Returns:
       The files, sorted.
 
     Raises:
-      UsageError: when there are none, or an output would overwrite one.
+      UsageError: when there are none, or one would be overwritten, or a file be written twice.
     """
     root, paths = find_inputs(pattern, output)
     files = InputFile.list_named(paths, [path.relative_to(root) for path in paths])
     taken = {os.path.realpath(path) for path in paths}
-    for written in (output / each for file in files for each in list_outputs(file)):
-        if os.path.realpath(written) in taken:
-            raise UsageError(f"{written} is an input; choose another `output`")
+    before = set[str]()
+    for name in (each for file in files for each in list_outputs(file)):
+        if os.path.realpath(output / name) in taken:
+            raise UsageError(f"{output / name} is an input; choose another `output`")
+        if name in before:
+            raise UsageError(
+                f"{output / name} would be both an output and a picture of the page; give the folder "
+                f"{root / Path(name).parts[0]} another name"
+            )
+        before.add(name)
     return files
 
 
@@ -129,8 +138,16 @@ def list_outputs_of(options: Options, name: str, suffix: str) -> list[str]:
     return list_outputs(name, suffix, options.samples_per_image)
 
 
+def list_written_for(options: Options, name: str, suffix: str) -> list[str]:
+    """Returns what `list_outputs_of` does, and the files of all pictures that the page may need beside."""
+    outputs = list_outputs_of(options, name, suffix)
+    return [*outputs, name_shown(name), *(name_shown(each, ".png") for each in outputs)]
+
+
 def find_inputs(pattern: str, output: Path) -> tuple[Path, list[Path]]:
     """Finds image files, and warns of files of other kinds, which are left out.
+
+    The pictures that the page of an earlier translation shows beside its outputs are none.
 
     Args:
       pattern: a file, a folder, or a glob; or a URL of one, whose files are fetched when they are read.
@@ -155,7 +172,14 @@ def find_inputs(pattern: str, output: Path) -> tuple[Path, list[Path]]:
         inside = os.path.realpath(output)
         files = [file for file in files if not Path(os.path.realpath(file)).is_relative_to(inside)]
     if not is_file:
-        files = _sift(pattern, [file for file in files if not _is_hidden(file, root)])
+        shows = functools.cache(has_page)
+        names = {file: file.relative_to(root) for file in files}
+        files = [
+            file
+            for file, name in names.items()
+            if not _is_hidden(name) and not lies_in_page(root, name, shows)
+        ]
+        files = _sift(pattern, files)
     if not files:
         raise UsageError(_explain_nothing(root if is_remote(pattern) else path))
     return root, sorted(set(files))
@@ -195,8 +219,8 @@ def _match(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
         yield from (file for file in list_files(folder) if fnmatch.fnmatchcase(file.name, first))
 
 
-def _is_hidden(file: Path, root: Path) -> bool:
-    return any(part[0] == "." for part in file.relative_to(root).parts)
+def _is_hidden(name: Path) -> bool:
+    return any(part[0] == "." for part in name.parts)
 
 
 def _sift(pattern: str, files: Sequence[Path]) -> list[Path]:

@@ -25,6 +25,7 @@ from tfpix2pix.translate.formats import check_format
 from tfpix2pix.translate.image_inputs import InputFile
 from tfpix2pix.translate.notices import Notices
 from tfpix2pix.translate.options import Options
+from tfpix2pix.translate.page_files import TITLE
 from tfpix2pix.translate.translator import Translator
 
 
@@ -193,7 +194,7 @@ class _Page:
     def __init__(self, translator: Translator, path: Path, options: Options):
         self.path, self.rows, self.problem = path, list[Row](), ""
         self._output = OutputFolder(path.parent)
-        self._title, self._options = f"Translated with {translator.title}", options
+        self._title, self._options = f"{TITLE} {translator.title}", options
         self._due = time.monotonic() + _SECONDS_BETWEEN_PAGES
 
     @property
