@@ -1,3 +1,4 @@
+import dataclasses
 import html.parser
 import os
 import subprocess
@@ -11,7 +12,7 @@ import tifffile
 from PIL import Image
 
 from tests.helpers import runs
-from tests.helpers.tiny_run import write_run
+from tests.helpers.tiny_run import CONFIG, write_run
 from tests.helpers.translating import translate
 from tfpix2pix.export.model_card import describe_run
 from tfpix2pix.export.saved_model import export_saved_model
@@ -204,6 +205,24 @@ def test_samples_differ_and_come_back(workdir, tmp_path):
     for sample, name in enumerate(outputs):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
         np.testing.assert_array_equal(samples[sample], Translator(workdir)(pixels, 9, sample))
+
+
+def test_a_model_without_noise_is_told_where_noise_is_asked_for(workdir, tmp_path, capsys):
+    photo = tmp_path / "x.png"
+    save_picture(photo)
+    silent = write_run(tmp_path / "silent", dataclasses.replace(CONFIG, dropout="none"))
+    saved = [
+        export_saved_model(load_generator(run)[0], tmp_path / f"saved_{run.name}", verify=False)
+        for run in (workdir, silent)
+    ]
+    told = {}
+    for model in (workdir, silent, *saved):
+        for samples in (1, 2):
+            translate(model=model, input=photo, output=tmp_path / "out", samples_per_image=samples)
+            told[model, samples] = "draws no noise: the noise seed" in capsys.readouterr().err
+    assert [case for case, is_told in told.items() if is_told] == [(silent, 2), (saved[1], 2)]
+    translate(model=silent, input=photo, output=tmp_path / "out", noise_seed=5)
+    assert f"note: {silent}, step 2 draws no noise" in capsys.readouterr().err
 
 
 def test_a_saved_model_gives_the_same_pictures_and_samples(workdir, tmp_path):

@@ -23,7 +23,7 @@ from tfpix2pix.pipelines.remote.outputs import OutputFolder
 from tfpix2pix.translate.files import Done, FileTranslator, choose_kind
 from tfpix2pix.translate.formats import check_format
 from tfpix2pix.translate.image_inputs import InputFile
-from tfpix2pix.translate.notices import Notices
+from tfpix2pix.translate.notices import Notices, note_silence
 from tfpix2pix.translate.options import Options
 from tfpix2pix.translate.page_files import TITLE
 from tfpix2pix.translate.translator import Translator
@@ -66,6 +66,7 @@ def translate_files(
         all outputs.
       UserError: at the end, when some files could not be translated, or the page not be written.
     """
+    note_silence(translator, options)
     return translate_part(translator, options.take_shard(files), output, options)
 
 

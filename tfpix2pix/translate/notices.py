@@ -1,12 +1,40 @@
 """What a person should know of the files that are translated, said once however many files it is about."""
 
+import numpy as np
+import tensorflow as tf
+
+from tfpix2pix.networks.inference import SILENT, sample_seed
 from tfpix2pix.networks.scale import NATIVE
 from tfpix2pix.networks.tiles import LARGE_WINDOW, MAX_WHOLE_PIXELS
 from tfpix2pix.pipelines.base.progress import say
 from tfpix2pix.pipelines.files.image_files import UPRIGHT, warn_of_orientation
 from tfpix2pix.pipelines.files.matching import File
 from tfpix2pix.translate.files import Done
+from tfpix2pix.translate.options import Options
 from tfpix2pix.translate.translator import Translator
+
+_SMALL = (64, 64)
+
+
+def note_silence(translator: Translator, options: Options) -> None:
+    """Says it, once, if noise is asked for and the model draws none, so that the outputs are all alike."""
+    if (options.samples_per_image == 1 and not options.noise_seed) or _draws_noise(translator):
+        return
+    say(
+        f"note: {translator.title} draws no noise: the noise seed changes nothing, and all samples of an "
+        "image are the same"
+    )
+
+
+def _draws_noise(translator: Translator) -> bool:
+    layers = translator.generator.layers if translator.generator else []
+    if translator.latent_size or any(type(layer) in SILENT for layer in layers):
+        return True
+    shape = (1, *_SMALL, translator.input_channels)
+    # A SavedModel, or a generator of one's own, may draw in another way.
+    picture = tf.constant(np.random.default_rng(0).uniform(-1, 1, shape), tf.float32)
+    first, second = (translator.generate(picture, sample_seed(seed)[None]) for seed in (0, 1))
+    return not np.array_equal(first, second)
 
 
 class Notices:
