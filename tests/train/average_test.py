@@ -8,8 +8,12 @@ import pytest
 
 from tests.helpers import runs, tiny_run
 from tfpix2pix.config.config import make_config
+from tfpix2pix.evaluate.evaluation import evaluate_model
+from tfpix2pix.export.model_card import describe_run
+from tfpix2pix.networks.keras_versions import IS_KERAS_3
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.run import checkpoints
+from tfpix2pix.run.folder import read_config
 from tfpix2pix.train.origin import read_origin
 from tfpix2pix.train.training import train_and_evaluate
 from tfpix2pix.translate.translator import Translator
@@ -65,6 +69,52 @@ def test_the_average_is_what_is_translated_with_and_scored(workdir, tmp_path):
     reported = checkpoints.read_metadata(workdir, STEPS)["scores"]["l1"]
     assert scores[None] == scores["ema"] == pytest.approx(reported, abs=1e-6)
     assert scores["raw"] != pytest.approx(reported, abs=1e-6)
+
+
+def test_a_card_tells_the_scores_of_the_weights_that_it_describes(workdir):
+    config, validation = read_config(workdir), checkpoints.read_metadata(workdir, STEPS)["scores"]
+
+    def tell(weights: str | None) -> dict:
+        card = describe_run(workdir, config, STEPS, weights)
+        assert card["weights"] == (weights or "ema")
+        return card["scores"]
+
+    for evaluated in (None, "raw"):
+        result = evaluate_model(workdir, metrics=["l1"], gallery_size=0, weights=evaluated)
+        assert result.description["weights"] == (evaluated or "ema")
+        file = workdir / "eval" / "l1.json"
+        contents = json.loads(file.read_text())
+        own = {"l1": pytest.approx({"split": "val", **contents["scores"]})}
+        for is_older in (False, True):
+            if is_older:  # An earlier version told the weights in the title of the model alone.
+                del contents["evaluation"]["weights"], contents["evaluation"]["inference_statistics"]
+                file.write_text(json.dumps(contents))
+            for weights in (None, "ema", "raw"):
+                scores = tell(weights)
+                assert scores["validation"] == ({} if weights == "raw" else validation)
+                assert scores["evaluation"] == (own if (weights == "raw") == (evaluated == "raw") else {})
+        # They are of the same evaluation, so the other metric stays.
+        evaluate_model(workdir, metrics=["psnr"], gallery_size=0, weights=evaluated)
+        assert file.exists()
+        contents["evaluation"]["inference_statistics"] = "batch"
+        file.write_text(json.dumps(contents))
+        assert "l1" not in tell(evaluated)["evaluation"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("weights", ["ema", "raw"])
+def test_an_export_says_which_weights_it_has(workdir, tmp_path, weights):
+    command = [sys.executable, "-m", "tfpix2pix.export", f"--workdir={workdir}", f"--output={tmp_path}"]
+    command += [f"--weights={weights}"]
+    told = runs.call(command)
+    assert told.returncode == 0, told.stderr
+    card = json.loads((tmp_path / "tiny" / "1" / "model_card.json").read_text())
+    assert card["weights"] == Translator(tmp_path / "tiny").weights == weights
+    assert bool(card["scores"]["validation"]) == (weights == "ema")
+    if IS_KERAS_3:
+        told = runs.call([*command, "--format=keras"])
+        assert told.returncode == 0, told.stderr
+        assert json.loads((tmp_path / "tiny.keras.json").read_text())["weights"] == weights
 
 
 def test_another_run_starts_from_the_average(workdir):

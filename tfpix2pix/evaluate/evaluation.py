@@ -192,6 +192,7 @@ class _Job:
         return {
             "model": self.translator.title,
             "checkpoint_step": self.translator.step,
+            "weights": self.translator.weights,
             "saved_model": str(version) if version else None,
             **{name: getattr(self.config, name) for name in ("dataset", "data_dir", "direction")},
             "image_size": self.config.image_size,
@@ -261,8 +262,7 @@ def _settle_data(translator: Translator, given: Mapping[str, Any]) -> Config:
 
 def _score(job: _Job, gallery: Gallery) -> dict[str, Result]:
     """Scores every example; writes the pictures of those that the page shows."""
-    translator, source = job.translator, job.source
-    config = job.config
+    translator, source, config = job.translator, job.source, job.config
     split = Split(source, config.image_size, job.noise_seed, job.tools, job.batch_size, config.resizes)
     network = translator.generate
     if not config.resizes:

@@ -72,8 +72,9 @@ def sift_earlier(
     for name in METRICS:
         try:
             contents = json.loads((folder / f"{name}.json").read_text())
-            # What an earlier version wrote says nothing of statistics, which were always each image's own.
-            older = {"inference_statistics": INSTANCE}
+            # What earlier versions wrote says nothing of statistics, which were always each image's own, nor
+            # of weights, which the title of the model tells.
+            older = {"inference_statistics": INSTANCE, "weights": own["weights"]}
             told = {**older, **contents["evaluation"], "example_ids": contents["example_ids"]}
         except (
             OSError,

@@ -14,7 +14,7 @@ writes the file <output>/<name>.tflite instead; docs/runtimes.md says how to run
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
@@ -29,7 +29,10 @@ from tfpix2pix.pipelines.base.places import below, check_url, copy_of, name_urls
 from tfpix2pix.pipelines.remote.copies import send_folder
 from tfpix2pix.run.folder import read_config, read_meaning
 from tfpix2pix.run.remote_workdir import fetch_run
-from tfpix2pix.run.weights import takes_average
+from tfpix2pix.run.weights import settle_weights, takes_average
+
+if TYPE_CHECKING:
+    import keras
 
 SAVED_MODEL = "saved_model"
 _SAVED_MODEL_FLAGS = ("serving_noise", "max_pixels", "keep_versions")
@@ -50,33 +53,54 @@ def main(argv: Sequence[str]) -> None:
     if values["format"] == SAVED_MODEL:
         check_writable(output / name, "output")
     command_line.import_tensorflow()
-    from tfpix2pix.export.files.export_file import export_file
-    from tfpix2pix.export.run import export_run
     from tfpix2pix.run.generator import load_generator
 
+    opened = load_generator(values["workdir"], values["checkpoint"], weights=values["weights"])
+    export = _export_version if values["format"] == SAVED_MODEL else _export_file
+    print(name_urls(export(values, name, *opened)))
+
+
+def _export_version(
+    values: Mapping[str, Any], name: str, generator: "keras.Model", config: configs.Config, step: int
+) -> str:
+    """Exports a SavedModel; returns what to do with it."""
+    from tfpix2pix.export.run import export_run
+
     workdir = Path(values["workdir"])
-    generator, config, step = load_generator(workdir, values["checkpoint"], weights=values["weights"])
-    if values["format"] == SAVED_MODEL:
-        print(name_urls(f"exporting step {step} of {workdir}, and trying it in a fresh process"), flush=True)
-        version = export_run(
-            generator,
-            config,
-            step,
-            workdir,
-            below(values["output"], name),
-            noise=values["serving_noise"],
-            max_pixels=values["max_pixels"],
-            keep_versions=values["keep_versions"],
-        )
-        print(name_urls(_describe_version(version, config, workdir)))
-    else:
-        print(name_urls(f"exporting step {step} of {workdir}, and comparing the file with it"), flush=True)
-        options = _file_options(values, config)
-        path = output / options.name_file(name)
-        about = {"workdir": workdir.name, "step": step, "meaning": read_meaning(workdir).to_json()}
-        report = export_file(generator, path, options, about)
-        send_folder(output, [path.name, f"{path.name}.json"])
-        print(name_urls(_describe_file(path, report)))
+    print(name_urls(f"exporting step {step} of {workdir}, and trying it in a fresh process"), flush=True)
+    version = export_run(
+        generator,
+        config,
+        step,
+        workdir,
+        below(values["output"], name),
+        noise=values["serving_noise"],
+        max_pixels=values["max_pixels"],
+        keep_versions=values["keep_versions"],
+        weights=values["weights"],
+    )
+    return _describe_version(version, config, workdir)
+
+
+def _export_file(
+    values: Mapping[str, Any], name: str, generator: "keras.Model", config: configs.Config, step: int
+) -> str:
+    """Exports a file for another runtime; returns what it is."""
+    from tfpix2pix.export.files.export_file import export_file
+
+    workdir, output = Path(values["workdir"]), copy_of(values["output"], written=True)
+    print(name_urls(f"exporting step {step} of {workdir}, and comparing the file with it"), flush=True)
+    options = _file_options(values, config)
+    path = output / options.name_file(name)
+    about = {
+        "workdir": workdir.name,
+        "step": step,
+        "weights": settle_weights(workdir, values["weights"]),
+        "meaning": read_meaning(workdir).to_json(),
+    }
+    report = export_file(generator, path, options, about)
+    send_folder(output, [path.name, f"{path.name}.json"])
+    return _describe_file(path, report)
 
 
 def _parse(argv: Sequence[str]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 import tfpix2pix
+from tfpix2pix.config.choices import INFERENCE_STATISTICS
 from tfpix2pix.config.config import FIELDS, Config
 from tfpix2pix.export.names import CARD_FILE
 from tfpix2pix.export.signatures import Contract, Endpoint, takes_files
@@ -17,6 +18,7 @@ from tfpix2pix.pipelines.catalogue import CATALOGUE
 from tfpix2pix.pipelines.meaning import Meaning
 from tfpix2pix.run import checkpoints
 from tfpix2pix.run.folder import count_examples, read_origin, read_own, read_shapes, resumes_exactly
+from tfpix2pix.run.weights import RAW, settle_weights
 
 _NOISE = {
     "fixed": "requests without noise_seed: always the same, so equal requests get equal answers",
@@ -25,14 +27,16 @@ _NOISE = {
 }
 
 
-def describe_run(workdir: Path, config: Config, step: int) -> dict[str, Any]:
+def describe_run(workdir: Path, config: Config, step: int, weights: str | None = None) -> dict[str, Any]:
     """Returns what a run says of the model at one of its checkpoints, in types of JSON.
 
     Args:
       workdir: folder of the run.
       config: configuration of the run.
       step: step of the checkpoint.
+      weights: which weights of it the model has, see `takes_average`.
     """
+    weights, validated = settle_weights(workdir, weights), settle_weights(workdir)
     metadata, origin = checkpoints.read_metadata(workdir, step), read_origin(workdir)
     return {
         "dataset": config.dataset,
@@ -42,12 +46,13 @@ def describe_run(workdir: Path, config: Config, step: int) -> dict[str, Any]:
         "task": config.task,
         "side_by_side": read_shapes(workdir),
         "step": step,
+        "weights": weights,
         "date": checkpoints.read_date(workdir, step),
         # False if the training set could not be read by an index, and a break of the training changed it.
         "resumes_exactly": resumes_exactly(workdir),
         "scores": {
-            "validation": metadata.get("scores", {}),
-            "evaluation": _read_evaluation(workdir, config, step),
+            "validation": metadata.get("scores", {}) if weights == validated else {},
+            "evaluation": _read_evaluation(workdir, config, step, weights),
         },
         # Settings that may change, such as folders of that machine, are left out.
         "config": {
@@ -64,24 +69,35 @@ def _find_recipe(workdir: Path, config: Config) -> dict[str, Any] | None:
     return dataclasses.asdict(spec.recipe) if examples == spec.counts.get("train") else None
 
 
-def _read_evaluation(workdir: Path, config: Config, step: int) -> dict[str, Any]:
-    """Returns metric -> split and scores, for evaluations of this checkpoint on the data of its training."""
+def _read_evaluation(workdir: Path, config: Config, step: int, weights: str) -> dict[str, Any]:
+    """Returns metric -> split and scores, for evaluations of these weights on the data of their training."""
     own = {
         "checkpoint_step": step,
         "dataset": config.dataset,
         "direction": config.direction,
         "image_size": list(config.image_size),
+        "weights": weights,
+        "inference_statistics": INFERENCE_STATISTICS[0],  # by which a servable normalises
     }
     scores = {}
     for file in sorted((workdir / "eval").glob("*.json")):
         try:
             result = json.loads(file.read_text())
-            evaluation = result["evaluation"]
+            evaluation = {**_older_entries(workdir, result["evaluation"]), **result["evaluation"]}
             if all(evaluation[name] == value for name, value in own.items()):
                 scores[result["metric"]] = {"split": evaluation["split"], **result["scores"]}
         except (ValueError, LookupError, TypeError):  # It is somebody's own file.
             continue
     return scores
+
+
+def _older_entries(workdir: Path, evaluation: Mapping[str, Any]) -> dict[str, str]:
+    """Returns what evaluations of earlier versions did not tell, or in the title of their model alone."""
+    is_raw = str(evaluation["model"]).endswith(f", {RAW} weights")
+    return {
+        "weights": RAW if is_raw else settle_weights(workdir),
+        "inference_statistics": INFERENCE_STATISTICS[0],
+    }
 
 
 def write_card(

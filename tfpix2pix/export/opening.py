@@ -144,16 +144,14 @@ def read_scale(version: Path) -> Scale:
     return Scale() if config is None else trained_scale(config)
 
 
-def read_shapes(version: Path) -> list[float] | None:
-    """Returns the shapes of the training's side-by-side pairs as the card of a SavedModel says them.
+def read_told(version: Path, name: str) -> Any:
+    """Returns an entry of the card of a SavedModel; None where the card does not have it, or cannot be read.
 
     Args:
       version: folder of the SavedModel.
-
-    Returns:
-      What `pair_shapes.measure_shapes` returned; None where the card does not say it, or cannot be read.
+      name: the entry, such as `side_by_side`, what `pair_shapes.measure_shapes` returned.
     """
     try:
-        return read_card(version).get("side_by_side")
+        return read_card(version).get(name)
     except (ValueError, AttributeError):
         return None

@@ -27,6 +27,7 @@ def export_run(
     max_pixels: int | None = None,
     keep_versions: int | None = None,
     verify: bool = True,
+    weights: str | None = None,
 ) -> Path:
     """Writes the generator of a run as the next version of a servable model, with a card that names the run.
 
@@ -42,6 +43,7 @@ def export_run(
       max_pixels: the largest number of pixels of an image; None as for `export_saved_model`.
       keep_versions: number of versions that are kept; None keeps all.
       verify: whether a fresh process tries the SavedModel before it appears.
+      weights: which weights of the run the generator has, as they were given to `load_generator`.
 
     Returns:
       The folder of the version, `<folder>/<version>`; for a URL its copy on this machine.
@@ -62,7 +64,7 @@ def export_run(
             image_size=config.image_size,
             resize=config.resizes,
             keep_versions=keep_versions,
-            about=describe_run(workdir, config, step),
+            about=describe_run(workdir, config, step, weights),
             meaning=read_meaning(workdir),
         )
 

@@ -31,3 +31,11 @@ def takes_average(workdir: str | Path, weights: str | None = None) -> bool:
             f"there are no `weights={weights}`: the training of {workdir} kept no average of its weights"
         )
     return keeps_average and weights != RAW
+
+
+def settle_weights(workdir: str | Path, weights: str | None = None) -> str:
+    """Returns `ema` or `raw`, which of them is meant.
+
+    The arguments and errors are those of `takes_average`.
+    """
+    return EMA if takes_average(workdir, weights) else RAW

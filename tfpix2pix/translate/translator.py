@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfpix2pix.config.config import Config
 from tfpix2pix.export.meanings import find_meaning
-from tfpix2pix.export.opening import load_saved_model, read_config, read_scale, read_shapes, read_task
+from tfpix2pix.export.opening import load_saved_model, read_config, read_scale, read_task, read_told
 from tfpix2pix.export.versions import fetch_model, find_version
 from tfpix2pix.networks.inference import (
     OVERSHOOT,
@@ -37,6 +37,7 @@ from tfpix2pix.pipelines.tasks.transforms import to_uint8, to_uint16, to_unit_ra
 from tfpix2pix.run import splits
 from tfpix2pix.run.folder import read_shapes as read_run_shapes
 from tfpix2pix.run.generator import load_generator
+from tfpix2pix.run.weights import settle_weights
 
 _TO_INTEGERS = {np.dtype(np.uint8): to_uint8, np.dtype(np.uint16): to_uint16}
 
@@ -94,6 +95,7 @@ class Translator:
       workdir: folder of the run, or what was given of a SavedModel.
       step: step of the checkpoint; None for a SavedModel.
       version: folder of the SavedModel; None for a run.
+      weights: which weights these are, `ema` or `raw`; None for a SavedModel that does not say it.
       task: what was learned. A call of the translator takes and returns the task's pictures, for example
         photos without colours and with them.
       meaning: what the pictures stand for: their classes, types and files; `UNKNOWN` for a run or a
@@ -134,6 +136,7 @@ class Translator:
         if self.version is None:
             generator, config, self.step = load_generator(model, checkpoint or "latest", weights=weights)
             self._run_config = config
+            self.weights = settle_weights(model, weights)
             self.title = f"{model}, step {self.step}{f', {weights} weights' if weights else ''}"
             self.input_channels = generator.inputs[0].shape[-1]
             latent = find_latent(generator)
@@ -149,7 +152,7 @@ class Translator:
             name = "batch_statistics" if batch_statistics else "weights"
             raise UsageError(f"`{name}` is for a run, and {model} is a SavedModel")
         else:
-            self.title = str(self.version)
+            self.title, self.weights = str(self.version), read_told(self.version, "weights")
             self.generate, channels, self.latent_size = load_saved_model(self.version)
             self.input_channels = channels[0]
             self.task, trained = read_task(self.version, channels), read_scale(self.version)
@@ -181,7 +184,8 @@ class Translator:
 
         None for a model of an earlier version.
         """
-        return read_run_shapes(self.workdir) if self.version is None else read_shapes(self.version)
+        version = self.version
+        return read_run_shapes(self.workdir) if version is None else read_told(version, "side_by_side")
 
     def __call__(
         self,
