@@ -69,6 +69,15 @@ def check_writable(folder: Path, setting: str) -> None:
         raise UsageError(f"{shown} cannot be written: you may not write to {nearest}")
 
 
+def is_inner_name(name: str) -> bool:
+    """Tells whether a name, whose parts slashes divide, leads below the folder that it is relative to.
+
+    It does not where a part is empty, `.` or `..`, so also if it begins with a slash; nor with a NUL.
+    """
+    has_windows_path = os.name == "nt" and re.search(r"[\\:]", name) is not None
+    return not ({"", ".", ".."} & set(name.split("/")) or "\0" in name or has_windows_path)
+
+
 def show_name(path: str | Path) -> str:
     r"""Returns a path as text in which bytes that are not UTF-8 stand as `\xe9`."""
     if isinstance(path, str) and path.isascii():

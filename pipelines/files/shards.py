@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.base.paths import is_inner_name
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -129,8 +130,8 @@ def read_shards(folder: Path, from_photos: bool | None = None) -> dict[str, Shar
       The splits of the set by their names.
 
     Raises:
-      UserError: if the manifest cannot be read, if a shard is missing or has another size than it had, or
-        if the set holds pairs where photos are wanted.
+      UserError: if the manifest cannot be read, or holds names that lead out of a folder, if a shard is
+        missing or has another size than it had, or if the set holds pairs where photos are wanted.
     """
     manifest = folder / MANIFEST
     try:
@@ -145,11 +146,22 @@ def read_shards(folder: Path, from_photos: bool | None = None) -> dict[str, Shar
                 f"{folder} holds shards of {held}, and the task takes {wanted}. "
                 f"Make shards {'without' if told['photos'] else 'with'} `photos`"
             )
+        _check_names(manifest, told["splits"])
         return {name: _read_split(folder, split) for name, split in told["splits"].items()}
     except OSError as error:
         raise UserError(f"{manifest} cannot be read: {error.strerror}") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{manifest} is damaged; copy it again, or make the shards anew") from error
+
+
+def _check_names(manifest: Path, splits: Mapping[str, Any]) -> None:
+    """Raises UserError for names that lead elsewhere: shards are read, and outputs written, by them."""
+    for split, told in splits.items():
+        shards, pairs = (shard["name"] for shard in told["shards"]), (pair[0] for pair in told["pairs"])
+        if outer := [name for name in (split, *shards, *pairs) if not is_inner_name(name)]:
+            raise UserError(
+                f"{manifest} is damaged: {outer[0]!r} would lead out of a folder; make the shards anew"
+            )
 
 
 def _read_split(folder: Path, told: Mapping[str, Any]) -> ShardedSplit:

@@ -1,9 +1,12 @@
 """Folders of many outputs, each of which is written, or uploaded, when it is whole."""
 
 import functools
+import posixpath
 from pathlib import Path
 
 from tfpix2pix.pipelines.base import staging
+from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.base.paths import is_inner_name
 from tfpix2pix.pipelines.base.places import url_of
 from tfpix2pix.pipelines.remote.store import Store
 
@@ -43,8 +46,10 @@ class OutputFolder:
         """Writes an output, which appears whole or not at all.
 
         Raises:
-          UserError: if it cannot be written; the text names it and the reason.
+          UserError: if it cannot be written, or would not be in the folder; the text names it and the reason.
         """
+        if not is_inner_name(posixpath.normpath(Path(name).as_posix())):  # it may come from a stranger
+            raise UserError(f"{name!r} leads out of {self.folder}, so it is not written; rename the input")
         if self._store:
             self._store.write(name, contents)
         else:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, unquote
 
 from tfpix2pix.pipelines.base.errors import UserError, explain, shorten
+from tfpix2pix.pipelines.base.paths import is_inner_name
 from tfpix2pix.pipelines.base.places import READ_ONLY, check_url, settle_url
 from tfpix2pix.pipelines.base.progress import say
 
@@ -102,8 +103,7 @@ class Store:
         return dict(zip(names, self.map(look, names), strict=True))
 
     def _check_name(self, name: str) -> bool:
-        parts = name.split("/")
-        if name and (any(part in ("", ".", "..") for part in parts) or "\0" in name):
+        if name and not is_inner_name(name):
             raise UserError(f"{self.url} holds a file {name!r}, which is no name on this machine; rename it")
         return True
 

@@ -1,13 +1,19 @@
 """Images in record shards: all, those of a split or those of one side, here or in a store, are translated."""
 
+import json
+import re
+import shutil
+
 import numpy as np
 import pytest
 
 from tests.helpers import runs, stores
 from tests.helpers.tiny_run import write_run
 from tests.helpers.translating import translate
-from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.pipelines.files.shards import MANIFEST
 from tfpix2pix.pipelines.placing.pack import pack_shards
+from tfpix2pix.pipelines.remote.outputs import OutputFolder
 from tfpix2pix.translate.shard_inputs import list_sharded
 
 
@@ -60,3 +66,31 @@ def test_shards_of_a_store_are_fetched(folder, tmp_path, s3):
     translate(model=folder / "run", input=folder / "set/test/input", output=tmp_path / "expected")
     remote = {name: held for name, held in stores.read_all(f"{bucket}/out").items() if name.endswith(".png")}
     assert remote == _outputs(tmp_path / "expected")
+
+
+@pytest.mark.parametrize("name", ["../../evil", "/tmp/evil", "a/../../b", "", "."])
+@pytest.mark.parametrize("kind", ["pair", "split", "shard"])
+def test_names_that_lead_out_of_the_folder_are_refused(folder, tmp_path, kind, name):
+    shards = tmp_path / "shards"
+    shutil.copytree(folder / "shards", shards)
+    manifest = json.loads((shards / MANIFEST).read_bytes())
+    split = manifest["splits"]["test"]
+    if kind == "pair":
+        split["pairs"][1][0] = name
+    elif kind == "shard":
+        split["shards"][0]["name"] = name
+    else:
+        manifest["splits"] = {"train": manifest["splits"]["train"], name: split}
+    (shards / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(
+        UserError, match=f"{re.escape(str(shards / MANIFEST))} is damaged: .* out of a folder"
+    ):
+        list_sharded(str(shards))
+
+
+def test_no_output_is_written_outside_its_folder(tmp_path):
+    for name in ("../out.png", "a/../../out.png", f"{tmp_path}/out.png"):
+        with pytest.raises(UserError, match="leads out of .*folder, so it is not written"):
+            OutputFolder(tmp_path / "folder").write(name, b"")
+    OutputFolder(tmp_path / "folder").write("a/../b.png", b"")
+    assert [file.name for file in tmp_path.rglob("*.png")] == ["b.png"]

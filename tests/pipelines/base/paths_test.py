@@ -101,3 +101,15 @@ def test_another_folder_gets_a_plain_name_for_a_while(tmp_path, monkeypatch, pla
     with paths.plain_folder(Path(name)) as plain:
         assert re.fullmatch(r"[\w/.-]+", str(plain), re.ASCII) and plain.samefile(tmp_path / name)
     assert not plain.is_symlink() and list((tmp_path / place).iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a", "a/b.c/..d", "a b/ü", "..."])
+def test_names_of_others_that_stay_in_their_folder(name):
+    assert paths.is_inner_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "/a", "a/", "a//b", ".", "a/./b", "..", "../a", "a/..", "a/../../b", "a\0"]
+)
+def test_names_of_others_that_lead_elsewhere(name):
+    assert not paths.is_inner_name(name)
