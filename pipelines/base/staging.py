@@ -5,7 +5,7 @@ import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -59,6 +59,26 @@ def try_lock(lock: FileLock, timeout_sec: float = -1) -> bool:
             raise
         return False
     return True
+
+
+@contextlib.contextmanager
+def waiting_lock(file: Path, tell: Callable[[], None]) -> Iterator[None]:
+    """Lets one process at a time into a block; on a disk without locks, all of them.
+
+    Args:
+      file: the file that is locked.
+      tell: is called if another process holds the lock, so that this one has to wait.
+    """
+    lock = FileLock(file)
+    try:
+        try_lock(lock, 0)
+    except Timeout:
+        tell()
+        try_lock(lock)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def is_unfinished(target: Path) -> bool:
@@ -148,17 +168,12 @@ def _lock_file(target: Path) -> Path:
 
 @contextlib.contextmanager
 def _lock(target: Path) -> Iterator[None]:
-    path = _lock_file(target)
-    lock = FileLock(path)
-    try:
-        try_lock(lock, 0)
-    except Timeout:
-        print(f"Waiting for another process that is making {target}", flush=True)
-        try_lock(lock)
-    try:
-        yield
-    finally:
-        # Processes that wait notice that their file is gone, and make a new one. Windows keeps an open file.
-        with contextlib.suppress(PermissionError):
-            path.unlink(missing_ok=True)
-        lock.release()
+    path, notice = _lock_file(target), f"Waiting for another process that is making {target}"
+    with waiting_lock(path, lambda: print(notice, flush=True)):
+        try:
+            yield
+        finally:
+            # Processes that wait notice that their file is gone, and make a new one.
+            # Windows keeps an open file.
+            with contextlib.suppress(PermissionError):
+                path.unlink(missing_ok=True)

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar, cast
 
-from filelock import FileLock, Timeout
-
+from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.places import (
     check_url,
@@ -126,13 +125,5 @@ def _locked(folder: Path) -> Iterator[None]:
     """Lets one process at a time fetch or send a folder."""
     file = folder.with_name(f".{folder.name}.lock")
     file.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(file)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        say(f"waiting for another process that copies {folder}")
-        lock.acquire()
-    try:
+    with staging.waiting_lock(file, lambda: say(f"waiting for another process that copies {folder}")):
         yield
-    finally:
-        lock.release()

@@ -21,7 +21,7 @@ from tfpix2pix.export.names import (
 from tfpix2pix.networks.inference import Generate
 from tfpix2pix.networks.latent import detach_latent
 from tfpix2pix.networks.scale import Scale, scale_from_json, trained_scale
-from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.pipelines.base.errors import UsageError, UserError, shorten
 from tfpix2pix.pipelines.base.paths import plain_folder
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.tasks.tasks import Task, make_task
@@ -62,7 +62,7 @@ def load_saved_model(version: Path) -> tuple[Generate, tuple[int, int], int]:
         with plain_folder(version) as plain:
             loaded = tf.saved_model.load(str(plain))
     except (OSError, ValueError, tf.errors.OpError) as error:
-        raise UserError(f"{version} cannot be loaded: {str(error).splitlines()[0]}") from error
+        raise UserError(f"{version} cannot be loaded: {shorten(error)}") from error
     if NETWORK_SIGNATURE not in loaded.signatures:
         raise UsageError(
             f"{version} has no signature {NETWORK_SIGNATURE}; python -m tfpix2pix.export writes one that has"

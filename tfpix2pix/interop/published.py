@@ -10,10 +10,10 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from filelock import FileLock
-
+from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.places import cache_folder
+from tfpix2pix.pipelines.base.progress import say
 from tfpix2pix.pipelines.placing.checksums import check_file, read_sha256, remember
 from tfpix2pix.pipelines.placing.downloads import download, forget_download
 
@@ -67,7 +67,8 @@ def fetch_published(source: str, sha256: str | None = None) -> Path:
     file = cache_folder() / _name_file(url)
     file.parent.mkdir(parents=True, exist_ok=True)
     record = file.with_name(f"{file.name}.json")
-    with FileLock(file.with_name(f".{file.name}.lock")):
+    lock = file.with_name(f".{file.name}.lock")
+    with staging.waiting_lock(lock, lambda: say(f"waiting for another process that downloads {url}")):
         if file.is_file():
             remember(record, url, check_file(file, url, record, sha256))
             return file

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfpix2pix.config.config import Config
+from tfpix2pix.config.run_config import RunConfig
 from tfpix2pix.networks import keras_versions
 from tfpix2pix.networks.keras_versions import tf_variable
 
@@ -122,10 +123,18 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
         return {"learning_rate": self.learning_rate, "total_steps": self.total_steps}
 
 
+def build_schedule(
+    config: RunConfig, total_steps: int
+) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    """Returns the learning rate of a training of so many steps: a number, or a schedule."""
+    if config.lr_schedule == "linear_decay":
+        return LinearDecay(config.learning_rate, total_steps)
+    return config.learning_rate
+
+
 def build_optimizer(config: Config, total_steps: int) -> keras.optimizers.Optimizer:
     """Builds Adam with the schedule of a training of so many steps, as a configuration asks for it."""
-    rate = config.learning_rate
-    schedule = LinearDecay(rate, total_steps) if config.lr_schedule == "linear_decay" else rate
+    schedule = build_schedule(config, total_steps)
     return build_adam(schedule, loss_scaling=config.precision == "mixed_float16")
 
 

@@ -1,9 +1,8 @@
 """How much the output changes with the noise, a question that the paper leaves open (Sec. 3.1)."""
 
-import numpy as np
 import tensorflow as tf
 
-from tfpix2pix.metrics.registry import Examples, Metric, NotApplicableError, Partials, Result, Tools
+from tfpix2pix.metrics.registry import Examples, Metric, NotApplicableError, Partials, Tools, mean_of_images
 
 
 def diversity(tools: Tools) -> Metric:
@@ -12,7 +11,7 @@ def diversity(tools: Tools) -> Metric:
         raise NotApplicableError(
             "diversity compares samples with each other: give `samples_per_image=2` or more"
         )
-    return Metric(_measure, _combine, higher_is_better=None, samples=tools.samples_per_image)
+    return Metric(_measure, mean_of_images, higher_is_better=None, samples=tools.samples_per_image)
 
 
 def compute_diversity(samples: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -38,8 +37,3 @@ def compute_diversity(samples: tf.Tensor) -> dict[str, tf.Tensor]:
 
 def _measure(examples: Examples) -> Partials:
     return {name: value.numpy() for name, value in compute_diversity(examples.generated_samples).items()}
-
-
-def _combine(partials: Partials) -> Result:
-    scores = {name: float(values.mean(dtype=np.float64)) for name, values in partials.items()}
-    return Result(scores, per_image=dict(partials))

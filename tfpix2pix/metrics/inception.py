@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from tfpix2pix.config.choices import IMAGENET
 from tfpix2pix.metrics.registry import Examples, Metric, NotApplicableError, Partials, Pictures, Result, Tools
-from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.base.errors import UserError, shorten
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.tasks.transforms import to_unit_range
 
@@ -171,7 +171,7 @@ def load_inception(weights: Path | None) -> Extract:
             )
     # Keras raises a plain Exception if a download fails, and various errors for other files.
     except Exception as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = shorten(error)
         raise UserError(
             f"`inception_weights={weights}` does not hold the weights of Keras's InceptionV3 without its "
             f"top: {reason}"

@@ -1,6 +1,8 @@
 """The scores of generated label maps, which need no segmentation network (Table 6)."""
 
-from tfpix2pix.metrics.registry import Examples, Metric, NotApplicableError, Partials, Result, Tools
+import functools
+
+from tfpix2pix.metrics.registry import Examples, Metric, NotApplicableError, Partials, Tools
 from tfpix2pix.metrics.segmentation_scores import check_countable, confusion_matrices, summarise
 from tfpix2pix.pipelines.labels.palettes import class_ids
 
@@ -20,7 +22,5 @@ def label_accuracy(tools: Tools) -> Metric:
         predicted_ids = class_ids(examples.generated_picture, palette).numpy()
         return {"generated": confusion_matrices(examples.label_ids, predicted_ids, len(palette))}
 
-    def combine(partials: Partials) -> Result:
-        return summarise(partials, palette.names, tools.absent_classes)
-
+    combine = functools.partial(summarise, names=palette.names, absent_classes=tools.absent_classes)
     return Metric(measure, combine, higher_is_better=True, headline="class_iou", reads_labels=True)

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tfpix2pix.metrics.registry import Examples, Metric, NotApplicableError, Partials, Result, Tools
+from tfpix2pix.metrics.registry import Examples, Metric, NotApplicableError, Partials, Tools, mean_of_images
 from tfpix2pix.networks.latent import STREAM, draw_normal
 
 
@@ -23,8 +23,4 @@ def latent_error(tools: Tools) -> Metric:
             errors.append(tf.reduce_mean(tf.abs(found - draw_normal(seeds, found.shape[-1], STREAM)), 1))
         return {"latent_error": np.mean(errors, axis=0)}
 
-    def combine(partials: Partials) -> Result:
-        values = partials["latent_error"]
-        return Result({"latent_error": float(values.mean(dtype=np.float64))}, per_image=dict(partials))
-
-    return Metric(measure, combine, higher_is_better=False, samples=count)
+    return Metric(measure, mean_of_images, higher_is_better=False, samples=count)

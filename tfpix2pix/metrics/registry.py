@@ -143,6 +143,12 @@ class Result:
     baseline: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
+def mean_of_images(partials: Partials) -> Result:
+    """Returns the means of scores that each image has, [N] by name: a `combine` for many metrics."""
+    scores = {name: float(values.mean(dtype=np.float64)) for name, values in partials.items()}
+    return Result(scores, per_image=dict(partials))
+
+
 @dataclasses.dataclass(frozen=True)
 class Metric:
     """A way to judge generated images.

@@ -1,5 +1,6 @@
 """The FCN-score (Sec. 3.4): the scores of a labelling, from one confusion matrix of a whole split."""
 
+import functools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -47,9 +48,7 @@ def fcn_score(tools: Tools) -> Metric:
             "target": confuse(examples.target_picture),
         }
 
-    def combine(partials: Partials) -> Result:
-        return summarise(partials, palette.names, tools.absent_classes)
-
+    combine = functools.partial(summarise, names=palette.names, absent_classes=tools.absent_classes)
     return Metric(measure, combine, higher_is_better=True, headline="class_iou", reads_labels=True)
 
 

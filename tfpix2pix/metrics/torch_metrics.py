@@ -15,7 +15,16 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from tfpix2pix.metrics.inception import combine_fid, combine_kid, measure_features
-from tfpix2pix.metrics.registry import Examples, Metric, NotApplicableError, Partials, Pictures, Result, Tools
+from tfpix2pix.metrics.registry import (
+    Examples,
+    Metric,
+    NotApplicableError,
+    Partials,
+    Pictures,
+    Result,
+    Tools,
+    mean_of_images,
+)
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.progress import warn
 
@@ -39,7 +48,7 @@ def lpips(tools: Tools) -> Metric:
         pictures = (examples.generated_picture, examples.target_picture)
         return {"lpips": _distance(network, *(each.astype(np.float32) / 127.5 - 1 for each in pictures))}
 
-    return Metric(measure, _mean, higher_is_better=False)
+    return Metric(measure, mean_of_images, higher_is_better=False)
 
 
 def lpips_diversity(tools: Tools) -> Metric:
@@ -56,7 +65,7 @@ def lpips_diversity(tools: Tools) -> Metric:
         distances = [_distance(network, samples[first], samples[second]) for first, second in pairs]
         return {"lpips_diversity": np.mean(distances, axis=0)}
 
-    return Metric(measure, _mean, higher_is_better=None, samples=tools.samples_per_image)
+    return Metric(measure, mean_of_images, higher_is_better=None, samples=tools.samples_per_image)
 
 
 def fid_torch(tools: Tools) -> Metric:
@@ -138,11 +147,6 @@ def _distance(network: Any, first: np.ndarray, second: np.ndarray) -> np.ndarray
     with torch.no_grad():
         tensors = (torch.from_numpy(np.moveaxis(each, -1, 1).copy()) for each in (first, second))
         return network(*tensors).numpy().reshape(-1)
-
-
-def _mean(partials: Partials) -> Result:
-    scores = {name: float(values.mean(dtype=np.float64)) for name, values in partials.items()}
-    return Result(scores, per_image=dict(partials))
 
 
 def _rename(combine: Any, name: str, features: Partials) -> Result:

@@ -13,6 +13,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.progress import SECONDS_BETWEEN_LINES, say
 from tfpix2pix.pipelines.remote.store import Store
@@ -48,7 +49,7 @@ class Lease:
     def __enter__(self) -> "Lease":
         self._lock_file.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._lock.acquire(timeout=0)
+            staging.try_lock(self._lock, 0)
         except Timeout:
             raise self._in_use(self._read() or {}) from None
         try:

@@ -6,6 +6,7 @@ from typing import Any
 from tfpix2pix.config.checks import name_encoding
 from tfpix2pix.config.config import Config
 from tfpix2pix.config.options import Size
+from tfpix2pix.config.run_config import RunConfig
 from tfpix2pix.pipelines import datasets
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.files.given import Wish, open_given
@@ -77,11 +78,31 @@ def open_split(
     Raises:
       UserError: when the data is missing, cannot be downloaded, or cannot be used.
     """
+    return open_pairs(
+        config,
+        split,
+        room,
+        direction=config.direction,
+        task=make_task(config),
+        meaning=meaning,
+        keep_size=keep_size,
+        manifest=manifest,
+    )
+
+
+def open_pairs(config: RunConfig, split: str, room: Room | None = None, **options: Any) -> Source:
+    """Opens one split as the settings of any training ask for it.
+
+    Args:
+      config: names the dataset and how to read it.
+      split: `train`, `val` or `test`.
+      room: the memory that kept pixels may take; None takes `cache_mib`.
+      **options: further arguments of `datasets.open_split`.
+    """
     return datasets.open_split(
         config.dataset,
         split,
         data_dir=config.data_dir,
-        direction=config.direction,
         image_size=config.image_size,
         on_bad_image=config.on_bad_image,
         cache_mib=config.cache_mib if room is None else room,
@@ -89,10 +110,7 @@ def open_split(
         exif=config.exif,
         resize_input_to_target=config.resize_input_to_target,
         pairs=config.pairs or None,
-        task=make_task(config),
-        meaning=meaning,
-        keep_size=keep_size,
-        manifest=manifest,
+        **options,
     )
 
 

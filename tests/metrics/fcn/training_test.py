@@ -200,6 +200,13 @@ def test_label_maps_of_ids_need_no_flag_beside_palette_json(data_dir, tmp_path):
     np.testing.assert_array_equal(source.read(tf.constant(0, tf.int64))[1], ids)
 
 
+def test_classes_stand_beside_a_list_of_pairs_too(tmp_path):
+    (tmp_path / "palette.json").write_text(json.dumps(PALETTE))
+    (tmp_path / "pairs.csv").write_text("input,target,split\na.png,b.png,train\n")
+    config = make_config(dataset="mine", pairs=str(tmp_path / "pairs.csv"))
+    assert config_palette(config).names == ("ground", "sky", "car")
+
+
 @pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_the_run(data_dir, tmp_path):
     with pytest.raises(UserError, match=r"a loss is not finite in step \d+: .*examples: \d, \d; there is"):

@@ -1,6 +1,9 @@
 """Files appear whole, under any name that the disk takes."""
 
+import errno
+import fcntl
 import os
+import threading
 
 import pytest
 
@@ -19,3 +22,27 @@ def test_a_longer_name_is_told(tmp_path):
     with pytest.raises(staging.LongNameError, match=f"{'x' * 256} cannot be written: the name is longer"):
         staging.write_file(tmp_path / ("x" * 256), b"")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_at_a_time_and_the_others_are_told(tmp_path):
+    entered, told = threading.Event(), []
+
+    def enter():
+        with staging.waiting_lock(tmp_path / "lock", lambda: told.append("waits")):
+            entered.set()
+
+    with staging.waiting_lock(tmp_path / "lock", lambda: told.append("first")):
+        other = threading.Thread(target=enter)
+        other.start()
+        assert not entered.wait(0.3)
+    other.join(10)
+    assert entered.is_set() and told == ["waits"]
+
+
+def test_a_disk_without_locks_lets_all_in(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with staging.waiting_lock(tmp_path / "lock", lambda: pytest.fail("nobody has to wait")):
+        pass

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpix2pix.config.config import check_resumable
-from tfpix2pix.methods.optimizers import LinearDecay
+from tfpix2pix.methods.optimizers import build_schedule
 from tfpix2pix.metrics.fcn.config import PALETTE_FILE, SCRATCH, FcnConfig, from_json
 from tfpix2pix.metrics.fcn.network import build_network, load_vgg_weights
 from tfpix2pix.metrics.fcn.segmenter import KerasSegmenter
@@ -23,6 +23,7 @@ from tfpix2pix.pipelines.catalogue import find_dataset
 from tfpix2pix.pipelines.files.memory import Room
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.labels.palettes import Palette, dataset_palette, find_palette, with_class_ids
+from tfpix2pix.run import splits
 from tfpix2pix.run.distribution import Placement
 from tfpix2pix.run.folder import is_begun, keep_reading, read_settings, write_config
 from tfpix2pix.run.lock import lock
@@ -116,9 +117,9 @@ def config_palette(config: FcnConfig) -> Palette:
     if config.palette:
         palette = find_palette(config.palette)
     else:
-        palette = datasets.find_classes(config.dataset, config.data_dir) or dataset_palette(
-            find_dataset(config.dataset)
-        )
+        palette = datasets.find_classes(
+            config.dataset, config.data_dir, config.pairs or None
+        ) or dataset_palette(find_dataset(config.dataset))
     if len(palette) > MOST_CLASSES:
         raise UsageError(
             f"FCN-8s learns up to {MOST_CLASSES} classes, and the palette has {len(palette):,}. Join some of "
@@ -129,21 +130,7 @@ def config_palette(config: FcnConfig) -> Palette:
 
 def open_split(config: FcnConfig, split: str, palette: Palette, room: Room | None = None) -> Source:
     """Opens the photos and class ids of a split; without a room, `cache_mib` is for it alone."""
-    source = datasets.open_split(
-        config.dataset,
-        split,
-        data_dir=config.data_dir,
-        direction="AtoB",
-        image_size=config.image_size,
-        on_bad_image=config.on_bad_image,
-        cache_mib=config.cache_mib if room is None else room,
-        val_percent=config.val_percent,
-        exif=config.exif,
-        resize_input_to_target=config.resize_input_to_target,
-        pairs=config.pairs or None,
-        palette=palette,
-    )
-    return with_class_ids(source, palette)
+    return with_class_ids(splits.open_pairs(config, split, room, direction="AtoB", palette=palette), palette)
 
 
 def _build_step(config: FcnConfig, train_source: Source, num_classes: int, total_steps: int) -> FcnStep:
@@ -151,6 +138,4 @@ def _build_step(config: FcnConfig, train_source: Source, num_classes: int, total
     network = build_network(config, num_classes)
     balanced = config.class_balancing != "none"
     weights = balance_classes(train_source, num_classes) if balanced else np.ones(num_classes)
-    rate = config.learning_rate
-    schedule = LinearDecay(rate, total_steps) if config.lr_schedule == "linear_decay" else rate
-    return FcnStep(network, weights, schedule)
+    return FcnStep(network, weights, build_schedule(config, total_steps))
