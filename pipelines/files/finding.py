@@ -13,6 +13,7 @@ from tfpix2pix.pipelines.base.progress import warn_once
 from tfpix2pix.pipelines.catalogue import FORMATS, SPLITS, TWO_FOLDERS
 from tfpix2pix.pipelines.files import cityscapes, layouts, pair_lists
 from tfpix2pix.pipelines.files.image_listing import (
+    count_images,
     has_images,
     list_folders,
     list_image_files,
@@ -262,10 +263,22 @@ def _images_in(folder: Path, expected: str, advise: Callable[[Path], str] = lamb
         if folder.name == "val":
             missing += ". Training takes val/ to validate: move some of the pairs of train/ into it"
         raise UserError(missing)
-    files, num_ignored = list_image_names(folder)
+    files, num_ignored, folders = list_image_names(folder)
+    nested = _tell_nested(folder, folders)
     if not files:
-        raise UserError(f"{folder} {describe_folder(folder)}; expected {expected}{advise(folder)}")
+        told = "; ".join([f"{folder} {describe_folder(folder)}", f"expected {expected}", *nested])
+        raise UserError(f"{told}{advise(folder)}")
+    for each in nested:
+        warn_once(f"{folder}: {each}")
     if num_ignored:
         files_are = count_of(num_ignored, "file that is", "files that are")
         warn_once(f"{folder}: ignored {files_are} not {FORMATS}")
     return files
+
+
+def _tell_nested(folder: Path, names: Iterable[str]) -> list[str]:
+    """Returns, as one text or none, which images in folders of a folder are not read."""
+    counts = {name: count_images(folder / name) for name in names if name != layouts.INSTANCES}
+    inside = [f"{name}/" for name, count in counts.items() if count]
+    ignored = f"ignored {count_of(sum(counts.values()), 'image')} in {join_some(inside)}"
+    return [f"{ignored}, because only images in the folder itself are read"] if inside else []

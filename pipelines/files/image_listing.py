@@ -32,17 +32,26 @@ def list_image_files(folder: Path) -> tuple[list[Path], int]:
     Returns:
       The images in natural order of their names (1, 2, 10), and the number of all other files.
     """
-    names, num_others = list_image_names(folder)
+    names, num_others, _ = list_image_names(folder)
     return [folder / name for name in names], num_others
 
 
-def list_image_names(folder: Path) -> tuple[list[str], int]:
-    """Returns what `list_image_files` does, with names in place of paths: a folder may hold a million."""
-    names = list(_list_names(folder))
+def list_image_names(folder: Path) -> tuple[list[str], int, list[str]]:
+    """Returns what `list_image_files` does, with names in place of paths: a folder may hold a million.
+
+    What `list_folders` would return comes last, so that nobody has to go through the folder again.
+    """
+    folders: list[str] = []
+    names = list(_list_names(folder, folders))
     # Of names that are alike but for capitals and zeros, the order is that of their letters.
     images = sorted(filter(_names_image, names))
     images.sort(key=_natural_key)
-    return images, len(names) - len(images)
+    return images, len(names) - len(images), sorted(folders)
+
+
+def count_images(folder: Path) -> int:
+    """Returns the number of images in a folder and in all folders below it; see `walk_folders`."""
+    return sum(_names_image(name) for place in walk_folders(folder) for name in _list_names(place))
 
 
 def list_files(folder: Path) -> Iterator[Path]:
@@ -54,11 +63,14 @@ def list_files(folder: Path) -> Iterator[Path]:
     return (folder / name for name in _list_names(folder))
 
 
-def _list_names(folder: Path) -> Iterator[str]:
+def _list_names(folder: Path, folders: list[str] | None = None) -> Iterator[str]:
+    """Yields the names of the files of a folder; those of its folders, but hidden ones, go to `folders`."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_file(follow_symlinks=False) or (entry.is_symlink() and not _is_folder(entry)):
                 yield entry.name
+            elif folders is not None and entry.name[0] != "." and _is_folder(entry):
+                folders.append(entry.name)
 
 
 def list_folders(folder: Path) -> list[str]:

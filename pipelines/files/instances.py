@@ -13,11 +13,10 @@ from tfpix2pix.pipelines.base.listing import join_some
 from tfpix2pix.pipelines.files import cityscapes
 from tfpix2pix.pipelines.files.image_files import BadImageError, Header, load_image, read_header
 from tfpix2pix.pipelines.files.image_listing import list_image_files
+from tfpix2pix.pipelines.files.layouts import INSTANCES
 from tfpix2pix.pipelines.files.matching import File, Files, Paths, compose
 from tfpix2pix.pipelines.files.number_arrays import Pixels
 from tfpix2pix.pipelines.files.shards import ShardFile
-
-FOLDER = "instances"
 
 
 def find_instances(pairs: Mapping[str, Files]) -> dict[str, File]:
@@ -57,7 +56,7 @@ def find_instances(pairs: Mapping[str, Files]) -> dict[str, File]:
 
 def _list_maps(folder: Path) -> dict[str, Path]:
     """Returns the maps that belong to the images of a folder, by their stems."""
-    places = (folder / FOLDER, folder.parent / FOLDER, folder.parent.parent / FOLDER / folder.name)
+    places = (folder / INSTANCES, folder.parent / INSTANCES, folder.parent.parent / INSTANCES / folder.name)
     inside: Iterable[Path] = next((list_image_files(place)[0] for place in places if place.is_dir()), ())
     return {compose(file.stem): file for file in inside}
 

@@ -17,6 +17,7 @@ SPLIT_NAMES = {
     "val": ("val", "valid", "validation"),
     "test": ("test", "testing"),
 }
+INSTANCES = "instances"  # a folder of maps of instances, see `instances.find_instances`
 _NAMED_PAIRS = (("A", "B"), ("inputs", "targets"), ("source", "target"), ("sources", "targets"))
 # What is drawn, or told of a photo, is A, the input, and the photo is B, the target. Folders that are
 # called photos/ and labels/ are older than this rule: there the photo is A.

@@ -14,7 +14,8 @@ import tensorflow as tf
 from tfpix2pix.pipelines.files.decoding import decode_image
 from tfpix2pix.pipelines.files.finding import Found, find_split
 from tfpix2pix.pipelines.files.image_files import read_mark
-from tfpix2pix.pipelines.files.instances import FOLDER, check_instances, find_instances, load_instances
+from tfpix2pix.pipelines.files.instances import check_instances, find_instances, load_instances
+from tfpix2pix.pipelines.files.layouts import INSTANCES
 from tfpix2pix.pipelines.files.matching import File, FileList, Files
 from tfpix2pix.pipelines.files.pair_files import (
     RGB,
@@ -95,8 +96,8 @@ class Reading:
     def tell_instances(self) -> str:
         """Returns, for people, whether there are maps of instances, to follow a line on the pairs."""
         if self.with_instances:
-            return f"; maps of {FOLDER}"
-        return f"; no maps of {FOLDER}, so `boundaries` are those of classes"
+            return f"; maps of {INSTANCES}"
+        return f"; no maps of {INSTANCES}, so `boundaries` are those of classes"
 
     def measure(self, files: Files) -> Measured:
         """Returns what the headers of a pair's files say; see `measure_pair`."""

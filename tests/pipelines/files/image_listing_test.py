@@ -27,7 +27,7 @@ def test_natural_order_is_that_of_texts_and_numbers_in_turn(tmp_path):
     names = {f"{''.join(parts)}.png" for parts in itertools.product(pieces, repeat=3)}
     for name in names:
         (tmp_path / name).touch()
-    listed, _ = image_listing.list_image_names(tmp_path)
+    listed, *_ = image_listing.list_image_names(tmp_path)
     assert listed == sorted(names, key=split)
 
 
@@ -41,6 +41,8 @@ def test_links_are_files_and_pipes_are_none(tmp_path):
     (tmp_path / "f.png").symlink_to("real")
     files, num_others = image_listing.list_image_files(tmp_path)
     assert [file.name for file in files] == ["a.png", "b.png", "c.png", "d.png"] and num_others == 0
+    (tmp_path / ".hidden").mkdir()
+    assert image_listing.list_image_names(tmp_path)[2] == ["f.png", "real"]
     assert image_listing.list_folders(tmp_path) == ["f.png", "real"]
 
 

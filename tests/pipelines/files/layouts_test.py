@@ -82,6 +82,39 @@ def test_three_folders_are_not_guessed_at(tmp_path):
         datasets.open_split("mine", "train", data_dir=tmp_path)
 
 
+@pytest.mark.parametrize("inside", ["", "A/", "B/"])
+def test_images_in_folders_of_a_split_are_warned_of(tmp_path, capsys, inside):
+    for number in range(4):
+        for side in ("A/", "B/") if inside else ("",):
+            _write(tmp_path / f"mine/train/{side}{number}.png", INPUT, TARGET)
+    for nested in ("street/4.png", "street/deep/5.png", "town/6.png", "instances/0.png", ".hidden/7.png"):
+        _write(tmp_path / f"mine/train/{inside}{nested}", INPUT, TARGET)
+    (tmp_path / f"mine/train/{inside}notes").mkdir()
+    for split in ("train", "val"):
+        datasets.open_split("mine", split, data_dir=tmp_path)
+    told = (
+        f"{tmp_path / 'mine/train' / inside}: ignored 3 images in street/, town/, because only images in the "
+        "folder itself are read\n"
+    )
+    printed = capsys.readouterr().err
+    assert told in printed and printed.count("ignored") == 1
+
+
+def test_photos_in_folders_of_a_split_are_warned_of(tmp_path, capsys):
+    for file in ("1.png", "street/2.png"):
+        _write(tmp_path / "mine/val" / file, INPUT)
+    datasets.open_split("mine", "val", data_dir=tmp_path, task=make_task("inpaint"))
+    assert "mine/val: ignored 1 image in street/, because only" in capsys.readouterr().err
+
+
+def test_a_split_with_images_in_folders_alone(tmp_path):
+    for name in ("park", "street", "town"):
+        _write(tmp_path / f"mine/train/{name}/1.png", INPUT, TARGET)
+    match = "labels/; ignored 3 images in park/, street/, town/, because only images in the folder itself are"
+    with pytest.raises(UserError, match=match):
+        datasets.open_split("mine", "train", data_dir=tmp_path)
+
+
 @pytest.mark.parametrize("name", ["val", "valid", "validation"])
 def test_the_names_of_the_validation_split(tmp_path, name):
     for split in ("train", name, "test"):
