@@ -6,12 +6,13 @@ their sets in many ways, and each function here looks for all of them. It reads 
 
 from pathlib import Path
 
+from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.catalogue import TWO_FOLDERS
 from tfpix2pix.pipelines.files.image_listing import has_images, list_folders
 
 Folders = tuple[Path, ...]  # one folder, the folders of A and B, or none
 
-# The names under which people keep a split; the first is ours.
+# The names under which people keep a split; the first is ours. A folder's may be Train or TRAIN as well.
 SPLIT_NAMES = {
     "train": ("train", "training"),
     "val": ("val", "valid", "validation"),
@@ -58,9 +59,25 @@ def find_folders(folder: Path, split: str) -> Folders:
 
 
 def find_split_folder(folder: Path, split: str) -> Path | None:
-    """Returns the folder that bears the name of a split; None if there is none."""
-    inside = (folder / name for name in _names_of(split))
-    return next((each for each in inside if each.is_dir()), None)
+    """Returns the folder that bears the name of a split; None if there is none.
+
+    Raises:
+      UserError: if there is another one, whose name differs in capitals only.
+    """
+    found = [inside for name in _names_of(split) if (inside := folder / name).is_dir()]
+    for other in found[1:]:
+        # Where capitals do not count on a disk, both are one folder.
+        if other.name.lower() == found[0].name.lower() and not other.samefile(found[0]):
+            raise UserError(
+                f"{folder} holds {found[0].name}/ and {other.name}/, whose names differ in capitals only; "
+                "put the images of both into one folder, or move one of them away"
+            )
+    return found[0] if found else None
+
+
+def names_split(name: str) -> bool:
+    """Tells whether a folder of this name holds a split, however its letters are written."""
+    return any(name.lower() in names for names in SPLIT_NAMES.values())
 
 
 def find_unsplit(folder: Path) -> Folders:
@@ -121,4 +138,5 @@ def find_label_side(folders: Folders) -> int | None:
 
 
 def _names_of(split: str) -> tuple[str, ...]:
-    return SPLIT_NAMES.get(split, (split,))
+    names = SPLIT_NAMES.get(split, (split,))
+    return tuple(write(name) for write in (str, str.capitalize, str.upper) for name in names)

@@ -63,7 +63,8 @@ def _quote(path: Path) -> str:
 
 
 def _is_dataset(folder: Path) -> bool:
-    return bool(splits_in(folder)) or layouts.holds_unsplit(folder)
+    # The images of a folder such as Val/ are a part of a dataset.
+    return bool(splits_in(folder)) or (layouts.holds_unsplit(folder) and not layouts.names_split(folder.name))
 
 
 def _files_in(folder: Path) -> list[Path]:
@@ -88,4 +89,5 @@ def _folders_below(folder: Path, depth: int = 2) -> Iterator[Path]:
 
 def _two_folders_of_images(folder: Path) -> list[Path]:
     inside = [each for each in _folders_below(folder, depth=1) if has_images(each)]
-    return inside if len(inside) == 2 else []
+    are_splits = any(layouts.names_split(each.name) for each in inside)
+    return inside if len(inside) == 2 and not are_splits else []

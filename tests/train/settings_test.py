@@ -29,8 +29,8 @@ def test_a_folder_alone_names_the_run_and_takes_the_recipe_for_own_pairs(tmp_pat
 
 
 def test_a_folder_of_datasets_is_not_one(tmp_path):
-    for name in ("b", "a"):
-        (tmp_path / name / "train").mkdir(parents=True)
+    for folder in ("b/train", "a/Training"):
+        (tmp_path / folder).mkdir(parents=True)
     with pytest.raises(UsageError, match="holds a, b: give one of them, such as `dataset=a`"):
         settle_settings({"data_dir": str(tmp_path)})
 

@@ -19,6 +19,7 @@ from tfpix2pix.interop.published import PUBLISHED
 from tfpix2pix.pipelines import catalogue
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.progress import say
+from tfpix2pix.pipelines.files.layouts import find_split_folder
 from tfpix2pix.pipelines.files.pair_lists import read_list
 from tfpix2pix.pipelines.placing.dataset_folder import find_dataset_folder, prepare_dataset
 from tfpix2pix.pipelines.placing.remote_datasets import fetch_list
@@ -215,7 +216,7 @@ def _list_datasets(folder: Path, name: str) -> list[str]:
     """Returns the folders in a folder that hold a training split, unless it is a dataset itself."""
     if not folder.is_dir() or find_dataset_folder(name, folder):
         return []
-    return sorted(entry.name for entry in folder.iterdir() if (entry / "train").is_dir())
+    return sorted(entry.name for entry in folder.iterdir() if find_split_folder(entry, "train"))
 
 
 def _explain_what_to_give(workdir: Path | None) -> str:

@@ -123,6 +123,23 @@ def test_the_names_of_the_validation_split(tmp_path, name):
     assert datasets.open_split("mine", "train", data_dir=tmp_path).example_ids == ("train",)
 
 
+@pytest.mark.parametrize("write", [str.capitalize, str.upper])
+@pytest.mark.parametrize("place", ["{}", "{}/A {}/B", "A/{} B/{}", "{}A {}B"])
+def test_the_names_of_splits_in_capitals(tmp_path, write, place):
+    for split in ("train", "valid"):
+        for folder in place.format(*[write(split)] * 2).split():
+            _write(tmp_path / f"mine/{folder}/{split}.png", INPUT, TARGET)
+    for split, name in (("train", "train"), ("val", "valid")):
+        assert datasets.open_split("mine", split, data_dir=tmp_path).example_ids == (name,)
+
+
+def test_two_splits_that_differ_in_capitals_only(tmp_path):
+    for split in ("train", "Train", "val"):
+        _write(tmp_path / f"mine/{split}/1.png", INPUT, TARGET)
+    with pytest.raises(UserError, match="mine holds train/ and Train/, whose names differ in capitals only"):
+        datasets.open_split("mine", "train", data_dir=tmp_path)
+
+
 def test_the_test_split_validates_where_there_is_no_other(tmp_path, capsys):
     for split in ("train", "test"):
         _write(tmp_path / f"mine/{split}/{split}.png", INPUT, TARGET)

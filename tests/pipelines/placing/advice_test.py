@@ -13,6 +13,7 @@ from PIL import Image
 
 from tfpix2pix.pipelines import datasets
 from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.placing import advice
 
 
 @pytest.fixture
@@ -71,6 +72,16 @@ def test_another_name(data_dir):
 def test_a_folder_whose_name_is_no_name_of_a_dataset(data_dir):
     _write(data_dir / "my set/train/1.png", data_dir / "my set/val/1.png")
     assert _open_as_told(_message(data_dir)) == 1
+
+
+def test_a_split_is_never_offered_as_a_dataset(data_dir):
+    for split in ("tRain", "Validation", "TEST"):
+        _write(data_dir / split / "1.png")
+    assert "There is a dataset" not in advice.suggest("mine", data_dir)
+    (data_dir / "mine").mkdir()
+    (data_dir / "tRain").rename(data_dir / "mine/tRain")
+    (data_dir / "TEST").rename(data_dir / "mine/tEST")
+    assert advice.suggest("mine", data_dir) == ""
 
 
 def test_two_folders_of_unknown_names(data_dir):
