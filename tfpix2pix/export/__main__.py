@@ -64,16 +64,22 @@ def _export_version(
     values: Mapping[str, Any], name: str, generator: "keras.Model", config: configs.Config, step: int
 ) -> str:
     """Exports a SavedModel; returns what to do with it."""
+    from tfpix2pix.export.publishing import choose_folder, tell_of_others
     from tfpix2pix.export.run import export_run
 
     workdir = Path(values["workdir"])
     print(name_urls(f"exporting step {step} of {workdir}, and trying it in a fresh process"), flush=True)
+    if values["name"]:
+        folder = below(values["output"], name)
+    else:
+        folder = choose_folder(values["output"], workdir, config)
+    tell_of_others(folder, workdir, config, "`name=ANOTHER` or `output=ANOTHER`")
     version = export_run(
         generator,
         config,
         step,
         workdir,
-        below(values["output"], name),
+        folder,
         noise=values["serving_noise"],
         max_pixels=values["max_pixels"],
         keep_versions=values["keep_versions"],
@@ -125,7 +131,12 @@ def _define_flags(flag_values: flags.FlagValues) -> None:
     for name, default, text in (
         ("workdir", None, "Export the run in this folder."),
         ("output", "saved_models", "Write to this folder, which holds the models."),
-        ("name", None, "Give the model this name. Default: the name of the run's dataset."),
+        (
+            "name",
+            None,
+            "Give the model this name. Default: the name of the run's dataset; where that has a model of the "
+            "other direction or of another kind already, that of the run's folder.",
+        ),
         ("checkpoint", "latest", "Export this checkpoint of the run: latest, best or a step."),
     ):
         flags.DEFINE_string(name, default, text, flag_values=flag_values)

@@ -45,6 +45,7 @@ def describe_run(workdir: Path, config: Config, step: int, weights: str | None =
         "recipe": _find_recipe(workdir, config),
         "task": config.task,
         "side_by_side": read_shapes(workdir),
+        "workdir": workdir.resolve().name,  # its name alone, as for the dataset's folder above
         "step": step,
         "weights": weights,
         "date": checkpoints.read_date(workdir, step),

@@ -1,7 +1,7 @@
 """The folders of a SavedModel: which version a path names. TensorFlow is not imported."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tfpix2pix.export.names import SAVED_MODEL_FILE
@@ -34,14 +34,18 @@ def fetch_model(model: str | Path, checkpoint: str | None = None) -> Path:
             return [""]
         if CONFIG_FILE in entries:
             return choose_checkpoint(store, which, entries)
-        versions = [
-            name.partition("/")[0] for name in entries if re.fullmatch(rf"\d+/{SAVED_MODEL_FILE}", name)
-        ]
-        newest = f"{max(versions, key=int)}/" if versions else ""
+        version = choose_newest(entries)
+        newest = f"{version}/" if version else ""
         is_one = SAVED_MODEL_FILE in entries
         return [name for name in entries if (is_one or newest) and name.startswith("" if is_one else newest)]
 
     return fetch_folder(model, choose, which)
+
+
+def choose_newest(names: Iterable[str]) -> str | None:
+    """Returns the newest version among the files of a model's folder in a store; None if there is none."""
+    files = [name for name in names if re.fullmatch(rf"\d+/{SAVED_MODEL_FILE}", name)]
+    return max((name.partition("/")[0] for name in files), key=int, default=None)
 
 
 def find_version(model: Path) -> Path | None:

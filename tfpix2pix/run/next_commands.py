@@ -61,6 +61,11 @@ def train(config: Config, workdir: Path) -> str:
     return _join("train", {"workdir": workdir, **told})
 
 
+def export(workdir: Path, name: str) -> str:
+    """Returns the command that exports a run under a name of its own."""
+    return _join("export", {"workdir": workdir, "name": name})
+
+
 def _join(command: str, flags: Mapping[str, Any]) -> str:
     words = [f"--{name}={shlex.quote(name_urls(_show(value)))}" for name, value in flags.items()]
     return " ".join([f"{shell.python()} -m tfpix2pix.{command}", *words])
