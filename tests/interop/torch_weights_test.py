@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.helpers import tiny_run
 from tfpix2pix.config.choices import DISCRIMINATORS
@@ -76,6 +77,20 @@ def test_generators_give_the_pixels_of_the_reference(recorded, network, tmp_path
     assert generated.std() > 0.3
 
 
+def test_images_of_other_sizes_are_resized_as_the_reference_resizes_them(recorded, tmp_path):
+    workdir = _import(tmp_path, recorded, "batch", None, "--dropout=none")
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
+    resized = np.asarray(Image.fromarray(pixels).resize((64, 64), Image.Resampling.BICUBIC))
+    expected = Translator(workdir)(resized).astype(float)
+    generated = Translator(workdir, output_size="trained")(pixels).astype(float)
+    assert np.abs(generated - expected).mean() < 1
+
+
+def test_an_explicit_method_of_resizing_counts(recorded, tmp_path):
+    workdir = _import(tmp_path, recorded, "batch", None, "--resize_method=bilinear")
+    assert read_config(workdir).resize_method == "bilinear"
+
+
 @pytest.mark.parametrize(
     ("generator", "network", "receptive_field"),
     [
@@ -126,6 +141,7 @@ def test_the_configuration_holds_what_was_detected(recorded, tmp_path, capsys):
         receptive_field=34,
         dropout="torch",
         precision="float32",
+        resize_method="bicubic",
         seed=7,
     )
     output, notes = capsys.readouterr()

@@ -36,6 +36,7 @@ from tfpix2pix.interop.torch_residual_names import encoder_table as feature_enco
 from tfpix2pix.networks.encoders import blocks_for
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.meaning import Palette
+from tfpix2pix.pipelines.tasks.registry import BICUBIC
 
 RESNET_SIZE = 256  # the reference's --crop_size
 BICYCLE = "bicyclegan"
@@ -175,7 +176,8 @@ def settle_config(parts: Parts, given: Mapping[str, Any]) -> Config:
             f"`image_size` decides the depth of the encoder: {2 ** (encoder.blocks + 3)} goes with a "
             f"{encoder}. Received: {text(size)}"
         )
-    usual: dict[str, Any] = {"image_size": size, "precision": "float32"}
+    # All three codes resize pictures bicubically, in training and in use.
+    usual: dict[str, Any] = {"image_size": size, "precision": "float32", "resize_method": BICUBIC}
     if isinstance(network, LatentUnet):
         usual["method"] = BICYCLE
     elif isinstance(network, Unet):

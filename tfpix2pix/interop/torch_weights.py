@@ -46,6 +46,7 @@ DEFAULTS = {
     "image_size": "2 to the depth; 256 for residual generators",
     "method": "pix2pixhd and bicyclegan for their networks",
     "precision": "float32",
+    "resize_method": "bicubic",
 }
 
 
