@@ -15,9 +15,9 @@ later, and --sha256 names the one that is expected. If the dataset is in place a
 does nothing.
 
 With --combine it joins two folders of images into side-by-side PNG files. The two images of
-a pair have the same name in both folders. Instead of images, the two folders may hold
-folders train, val and test of them; if they do not, --val_percent writes train and val.
-Where other images lie beside these, it names them and writes nothing.
+a pair have the same name in both folders, or names such as 0_A and 0_B. Instead of images, the two
+folders may hold folders train, val and test of them; if they do not, --val_percent writes train and
+val. Where other images lie beside these, it names them and writes nothing.
 
 With --shards it packs the files of a dataset, byte for byte, into a few large TFRecord files and
 a manifest. Training, evaluation and all else that takes --data_dir reads the new folder as it
@@ -60,9 +60,12 @@ def main(argv: Sequence[str]) -> None:
         if len(arguments) != 2 or not values["output"] or any(needless):
             raise UsageError("expected --combine INPUT_DIR TARGET_DIR --output=DIR")
         inputs, targets = (Path(settle_path(folder, "combine")) for folder in arguments)
-        _combine(inputs, targets, Path(values["output"]), values["val_percent"] or 0)
+        output, val_percent = Path(values["output"]), values["val_percent"] or 0
+        _combine(inputs, targets, output, val_percent, values["on_bad_image"])
     elif values["val_percent"]:
         raise UsageError("--val_percent is for --combine; training takes it too")
+    elif values["on_bad_image"] != ON_BAD_IMAGE[0]:
+        raise UsageError("--on_bad_image is for --combine and --shards; training takes it too")
     elif arguments or values["output"] or not values["dataset"]:
         raise UsageError("expected --dataset=NAME, with --archive=FILE or not (--help shows more)")
     elif find_dataset(values["dataset"]).draw_pair:
@@ -109,14 +112,15 @@ def _define_flags() -> flags.FlagValues:
         "on_bad_image",
         "stop",
         ON_BAD_IMAGE,
-        "What --shards does with files whose headers cannot be read: stop, or skip them.",
+        "What --shards does with files whose headers cannot be read, and --combine with pairs that cannot be "
+        "joined: stop, or skip them.",
         flag_values=flag_values,
     )
     flags.DEFINE_bool("combine", False, "Join INPUT_DIR and TARGET_DIR into pairs.", flag_values=flag_values)
     return flag_values
 
 
-def _combine(input_folder: Path, target_folder: Path, output_folder: Path, val_percent: int) -> None:
+def _combine(inputs: Path, targets: Path, output_folder: Path, val_percent: int, on_bad_image: str) -> None:
     import_tensorflow()
     import tensorflow as tf
 
@@ -124,7 +128,7 @@ def _combine(input_folder: Path, target_folder: Path, output_folder: Path, val_p
 
     # Only files are read and written, so the GPUs are left to those who train on them.
     tf.config.set_visible_devices([], "GPU")
-    num_pairs = combine_folders(input_folder, target_folder, output_folder, val_percent)
+    num_pairs = combine_folders(inputs, targets, output_folder, val_percent, on_bad_image)
     command = _how_to_train(output_folder)
     held = count_of(num_pairs, "pair is", "pairs are")
     print(f"{held} in {output_folder}, input on the left. Train on them: {command}")

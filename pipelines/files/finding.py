@@ -11,7 +11,7 @@ from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.listing import count_of, describe_folder, join_some
 from tfpix2pix.pipelines.base.progress import warn_once
 from tfpix2pix.pipelines.catalogue import FORMATS, SPLITS, TWO_FOLDERS
-from tfpix2pix.pipelines.files import cityscapes, layouts, pair_lists
+from tfpix2pix.pipelines.files import cityscapes, layouts, matching, pair_lists
 from tfpix2pix.pipelines.files.image_listing import (
     count_images,
     has_images,
@@ -24,6 +24,7 @@ from tfpix2pix.pipelines.files.matching import (
     Paths,
     choose_pairs,
     compose,
+    drop_ends,
     match_by_end,
     match_by_stem,
     name_files,
@@ -240,13 +241,20 @@ def hold_out(names: Iterable[str], percent: int) -> set[str]:
     return set(sorted(names, key=draw)[:count])
 
 
-def match_folders(input_folder: Path, target_folder: Path) -> dict[str, Paths]:
+def match_folders(
+    input_folder: Path, target_folder: Path, *, way_out: str = matching.ADD_PARTNERS
+) -> dict[str, Paths]:
     """Returns the two files of each pair by their common stem, in natural order.
+
+    Args:
+      input_folder: holds the first files of the pairs.
+      target_folder: holds the others. If none has the stem of one there, all may end as in `matching.ENDS`.
+      way_out: what to do about images without a partner.
 
     Raises:
       UserError: if a folder holds no images, two images of one stem, or one without a partner.
     """
-    return match_by_stem(_by_stem(input_folder), _by_stem(target_folder))
+    return match_by_stem(*drop_ends(_by_stem(input_folder), _by_stem(target_folder)), way_out)
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:

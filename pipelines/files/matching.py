@@ -19,6 +19,10 @@ Files: TypeAlias = tuple[File, ...]  # one side-by-side file, the left and the r
 
 # The ends of the names of A and B where both lie in one folder, such as 0_A.jpg and 0_B.jpg.
 ENDS = (("A", "B"), ("input", "target"))
+ADD_PARTNERS = (
+    "Add the partners. Removing these is a way only where no run has begun with their pairs: a run goes on "
+    "with all of its images (`on_bad_image=skip` is for files that cannot be read)"
+)
 
 
 class FolderFiles(Mapping[str, Paths]):
@@ -129,12 +133,36 @@ def compose(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def match_by_stem(inputs: Mapping[str, Path], targets: Mapping[str, Path]) -> dict[str, Paths]:
+def drop_ends(
+    inputs: Mapping[str, Path], targets: Mapping[str, Path]
+) -> tuple[Mapping[str, Path], Mapping[str, Path]]:
+    """Returns the files of two folders by the stems that they have without ends such as _A and _B.
+
+    The stems stay as they are if the two folders have one in common, or if not all of them end so.
+    """
+    for ends in (*ENDS, *(each[::-1] for each in ENDS)) if inputs.keys().isdisjoint(targets) else ():
+        sides = [_drop_end(files, end) for files, end in zip((inputs, targets), ends, strict=True)]
+        if all(sides):
+            return sides[0], sides[1]
+    return inputs, targets
+
+
+def _drop_end(files: Mapping[str, Path], end: str) -> Mapping[str, Path]:
+    """Returns files by their stems without an end; none if not all have it."""
+    matches = {stem: re.fullmatch(rf"(.+)[_-]{end}", stem) for stem in files}
+    dropped = {match[1]: files[stem] for stem, match in matches.items() if match}
+    return dropped if len(dropped) == len(files) else {}
+
+
+def match_by_stem(
+    inputs: Mapping[str, Path], targets: Mapping[str, Path], way_out: str = ADD_PARTNERS
+) -> dict[str, Paths]:
     """Returns the two files of each pair by the input's stem, in the order of the inputs.
 
     Args:
       inputs: the input files by their stems.
       targets: the target files by their stems.
+      way_out: what to do about images without a partner.
 
     Raises:
       UserError: if one has no partner.
@@ -148,9 +176,7 @@ def match_by_stem(inputs: Mapping[str, Path], targets: Mapping[str, Path]) -> di
     if alone := [str(file) for file in (*inputs.values(), *targets.values()) if file not in matched]:
         raise UserError(
             f"{count_of(len(alone), 'image has', 'images have')} no partner of the same name: "
-            f"{join_some(alone)}. Add the partners. Removing these is a way only where no run has begun with "
-            "their pairs: a run goes on with all of its images (`on_bad_image=skip` is for files that cannot "
-            "be read)"
+            f"{join_some(alone)}. {way_out}"
         )
     return pairs
 

@@ -3,7 +3,6 @@
 import functools
 import shutil
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,10 @@ import tensorflow as tf
 
 from tfpix2pix.pipelines.base.errors import UsageError, UserError, explain
 from tfpix2pix.pipelines.base.listing import count_of, join_some
-from tfpix2pix.pipelines.base.progress import show_progress
 from tfpix2pix.pipelines.base.staging import publish, staged_folder
-from tfpix2pix.pipelines.catalogue import PALETTE_FILE, SPLITS
+from tfpix2pix.pipelines.catalogue import ON_BAD_IMAGE, PALETTE_FILE, SPLITS
 from tfpix2pix.pipelines.files import layouts
+from tfpix2pix.pipelines.files.bad_files import report_bad, sift
 from tfpix2pix.pipelines.files.finding import hold_out, match_folders
 from tfpix2pix.pipelines.files.image_files import Header, load_image, read_header, widen
 from tfpix2pix.pipelines.files.image_listing import has_images, walk_folders
@@ -27,10 +26,15 @@ from tfpix2pix.pipelines.meaning import Side
 
 # Gray, gray and alpha, RGB, RGBA: each can hold the pixels of those before it, except that RGB has no alpha.
 _PNG_CHANNELS = (1, 2, 3, 4)
+_ADD_PARTNERS = "Add the partners, or move these files away"
 
 
 def combine_folders(
-    input_folder: Path, target_folder: Path, output_folder: Path, val_percent: int = 0
+    input_folder: Path,
+    target_folder: Path,
+    output_folder: Path,
+    val_percent: int = 0,
+    on_bad_image: str = ON_BAD_IMAGE[0],
 ) -> int:
     """Writes one PNG for each pair, with the input image on the left and the target image on the right.
 
@@ -41,10 +45,13 @@ def combine_folders(
     Args:
       input_folder: holds images, or folders train/, val/ and test/ of them, under the names of
         `layouts.SPLIT_NAMES`.
-      target_folder: has the same layout, and files of the same names (suffixes may differ).
+      target_folder: has the same layout, and files of the same names (suffixes may differ), or of names
+        that end as in `matching.ENDS`.
       output_folder: the folder to make; it gets the same layout.
       val_percent: above 0, pairs of folders without splits are written to train/, and this share of
         them in percent to val/.
+      on_bad_image: what to do with pairs of which an image is damaged, or whose sizes do not match: `stop`,
+        which names them all and leaves no folder, or `skip` them with a warning.
 
     Returns:
       The number of pairs.
@@ -60,29 +67,26 @@ def combine_folders(
     if val_percent:
         pairs = _divide(pairs, val_percent)
     try:
-        _join(pairs, (input_folder, target_folder), output_folder)
+        return _join(pairs, (input_folder, target_folder), output_folder, on_bad_image)
     except OSError as error:
         raise UserError(f"cannot write {output_folder}: {explain(error)}; nothing is left") from error
-    return len(pairs)
 
 
-def _join(pairs: Mapping[str, Paths], folders: Paths, output_folder: Path) -> None:
-    """Writes each pair to its path below the output folder, which appears when all are written."""
+def _join(pairs: Mapping[str, Paths], folders: Paths, output_folder: Path, on_bad_image: str) -> int:
+    """Writes each pair to its path in the output folder, which appears at the end; returns their number."""
     palette = _find_palette_file(folders)
     write_pair = functools.partial(_write_pair, sides=_find_label_sides(folders, palette))
     with staged_folder(output_folder) as staging:
         combined = staging / "combined"
-        for name in pairs:
-            (combined / name).parent.mkdir(parents=True, exist_ok=True)
-        with (
-            ThreadPoolExecutor() as pool,
-            show_progress(f"Joining into {output_folder}", len(pairs), "pairs") as bar,
-        ):
-            for _ in pool.map(lambda name: write_pair(pairs[name], combined / name), pairs):
-                bar.update()
+        written, reasons = sift(
+            lambda name: write_pair(pairs[name], combined / name), pairs, f"Joining into {output_folder}"
+        )
+        if reasons:
+            report_bad(reasons, len(pairs), on_bad_image)
         if palette:
             shutil.copyfile(palette, combined / PALETTE_FILE)
         publish(combined, output_folder)
+    return len(written)
 
 
 def _find_pairs(input_folder: Path, target_folder: Path) -> Mapping[str, Paths]:
@@ -102,7 +106,8 @@ def _find_pairs(input_folder: Path, target_folder: Path) -> Mapping[str, Paths]:
     pairs: dict[str, Paths] = {}
     for split, two in places.items():
         name = two[0].name if split else ""
-        pairs |= {str(Path(name, f"{stem}.png")): files for stem, files in match_folders(*two).items()}
+        matched = match_folders(*two, way_out=_ADD_PARTNERS)
+        pairs |= {str(Path(name, f"{stem}.png")): files for stem, files in matched.items()}
     return pairs
 
 
@@ -174,6 +179,7 @@ def _write_pair(pair: Paths, path: Path, sides: tuple[Side | None, Side | None])
         widen(to_channels(_load(file, header, side), channels), dtype)
         for file, header, side in zip(pair, headers, sides, strict=True)
     ]
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(tf.io.encode_png(np.concatenate(images, axis=1)).numpy())
 
 

@@ -505,6 +505,7 @@ def test_no_network(tmp_path):
             "error: expected --combine INPUT_DIR TARGET_DIR --output=DIR",
         ),
         (["--combine", "one", "two"], 2, "error: expected --combine INPUT_DIR TARGET_DIR --output=DIR"),
+        (["--dataset=mine", "--on_bad_image=skip"], 2, "error: --on_bad_image is for --combine and --shards"),
         (["--dataset=mine", "--archive=no.zip"], 1, "error: --archive=no.zip: there is no such file"),
         (["--dataset=thermal2color"], 1, "error: thermal2color cannot be downloaded"),
         (["--dataset=synthetic"], 0, ""),

@@ -58,6 +58,18 @@ def test_composed_and_decomposed_names_are_a_pair(tmp_path):
     )
 
 
+def test_ends_of_names_in_two_folders():
+    def drop(*sides):
+        files = [{name: Path(f"{name}.png") for name in names.split()} for names in sides]
+        return [" ".join(side) for side in matching.drop_ends(*files)]
+
+    assert drop("10_A 2_A", "2_B 10_B") == ["10 2", "2 10"]
+    assert drop("1_B", "1_A 2_A") == ["1", "1 2"]
+    # One of another name, one name in both folders, and two names that would become one.
+    for names in (["1_A 2", "1_B 2_B"], ["1_A 2_A", "1_A 2_B"], ["1_A 1-A", "1_B 1-B"], ["1_A", "1_A"]):
+        assert drop(*names) == names
+
+
 def test_of_three_ways_to_store_a_name_none_is_dropped():
     ways = ["\u1ead", "a\u0323\u0302", "\u00e2\u0323"]  # one letter with two marks
     inputs = {ways[0]: Path("0.png")}

@@ -129,9 +129,8 @@ def test_unmatched_names_are_listed(folders):
         write_image(folders[0] / f"{name}.png")
     write_image(folders[1] / "1.png")
     write_image(folders[1] / "x.png")
-    refuse(
-        folders, r"12 images have no partner of the same name: \S+/input/2.png, .*input/11.png, and 2 more"
-    )
+    alone = r"12 images have no partner of the same name: \S+/input/2.png, .*input/11.png, and 2 more\. "
+    refuse(folders, f"{alone}Add the partners, or move these files away$")
 
 
 def test_two_files_of_one_name(folders):
@@ -147,13 +146,30 @@ def test_sizes_must_match(folders):
     refuse(folders, r"input/1.png is 6x4 and \S+/target/1.png is 4x6: .*must have the same size")
 
 
-def test_a_damaged_image_is_named(folders):
-    for name in ("1.png", "2.png"):
+def test_all_bad_images_are_named_or_skipped(folders, capsys):
+    for name in ("train/1.png", "train/2.png", "train/3.png", "val/4.png"):
         for folder in folders[:2]:
             write_image(folder / name, size=(64, 64))
-    whole = (folders[1] / "2.png").read_bytes()
-    (folders[1] / "2.png").write_bytes(whole[: len(whole) // 2])
-    refuse(folders, "target/2.png")
+    whole = (folders[1] / "train/2.png").read_bytes()
+    (folders[1] / "train/2.png").write_bytes(whole[: len(whole) // 2])
+    (folders[0] / "val/4.png").write_bytes(b"no image")
+    write_image(folders[0] / "train/3.png", size=(4, 6))
+    start = r"^3 of 4 pairs cannot be used \(`on_bad_image=skip` leaves them out\): "
+    refuse(folders, rf"{start}.*target/train/2.png .*; \S+input/train/3.png is 4x6 .*; \S+input/val/4.png ")
+    assert combine_folders(*folders, on_bad_image="skip") == 1
+    written = sorted(str(path.relative_to(folders[2])) for path in folders[2].rglob("*"))
+    assert written == ["train", "train/1.png"]
+    told = capsys.readouterr().err
+    assert "skipped: " in told and "3 of 4 pairs cannot be used and are left out" in told
+
+
+@pytest.mark.parametrize("ends", ["_A _B", "-B -A", "_input _target"])
+def test_names_that_end_with_the_side(folders, ends):
+    for folder, end in zip(folders, ends.split(), strict=False):
+        for name in ("1", "a_2"):
+            write_image(folder / f"{name}{end}.png")
+    assert combine_folders(*folders) == 2
+    assert sorted(path.name for path in folders[2].iterdir()) == ["1.png", "a_2.png"]
 
 
 @pytest.mark.parametrize("below", ["", "input/1.png"])
