@@ -96,7 +96,7 @@ def test_bad_images_are_named_and_the_others_translated(workdir, tmp_path):
         assert [line for line in errors if f"photos/{name}" in line and reason in line], process.stderr
     assert "notes.txt" not in process.stderr
     outputs = ["good.png", "index.html", "index_files/good.jpg", "index_files/sub/photo.jpg", "sub/photo.png"]
-    assert list_files(photos / "out") == outputs
+    assert list_files(photos / "out") == sorted([*outputs, "index_files/made_by.json"])
     np.testing.assert_array_equal(read_picture(photos / "out" / "good.png"), Translator(workdir)(pixels))
 
 
@@ -186,7 +186,11 @@ def test_every_format_and_size_keeps_its_name_and_place(workdir, tmp_path):
     moved = output.rename(tmp_path / "moved")
     page = PageReader((moved / "index.html").read_text())
     assert page.titles == ["a.png", "alpha.PNG", "dot.dot.jpeg", "gray.bmp", "sub/a & <b>.jpg"]
-    assert len(page.files) == 10 and sorted([*page.files, "index.html"]) == list_files(moved)
+    assert len(page.files) == 10 and set(list_files(moved)) == {
+        *page.files,
+        "index.html",
+        "index_files/made_by.json",
+    }
     shown = read_picture(moved / "index_files" / "sub" / "a & <b>.jpg")
     assert shown.shape == (64, 32, 3)
 
@@ -199,7 +203,12 @@ def test_samples_differ_and_come_back(workdir, tmp_path):
             noise_seed=9, samples_per_image=3,
         )  # fmt: skip
     outputs = ["x_1.png", "x_2.png", "x_3.png"]
-    assert list_files(tmp_path / "one") == ["index.html", "index_files/x.jpg", *outputs]
+    assert list_files(tmp_path / "one") == [
+        "index.html",
+        "index_files/made_by.json",
+        "index_files/x.jpg",
+        *outputs,
+    ]
     samples = [read_picture(tmp_path / "one" / name) for name in outputs]
     assert np.any(samples[0] != samples[1]) and np.any(samples[1] != samples[2])
     for sample, name in enumerate(outputs):

@@ -1,12 +1,14 @@
 """Many files in one job: several at a time, resumed, shared among machines, and with files that fail."""
 
+import dataclasses
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.helpers.tiny_run import write_run
+from tests.helpers.tiny_run import CONFIG, write_run
 from tests.helpers.translating import translate
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.translate.image_inputs import find_beside, find_files, list_outputs
@@ -67,6 +69,44 @@ def test_a_resumed_job_makes_what_is_missing_and_shows_everything(workdir, photo
     assert (output / "index.html").read_text() == page
     translate(model=workdir, input=photos, output=output)
     assert read_files(output) == whole
+
+
+def test_a_job_goes_on_only_with_what_its_outputs_were_made_by(workdir, photos, tmp_path, capsys):
+    output = tmp_path / "out"
+    translate(model=workdir, input=photos, output=output, shard="1/2")
+    page = (output / "index_1_of_2.html").read_text()
+    again = {"input": photos, "output": output, "resume": True, "batch_size": 2, "samples_per_image": 2}
+    translate(model=workdir, shard="2/2", **again)
+    for settings, told in (
+        ({"noise_seed": 9}, "`noise_seed` was 0, and is 9 now. Give the same options, choose another `out"),
+        ({"image_size": 48}, r"`image_size` was \[32, 32\], and is \[48, 48\] now"),
+        ({"checkpoint": "best"}, f"the model was {workdir}, step 2, and now it is {workdir}, step 1"),
+    ):
+        with pytest.raises(UsageError, match=f"^{output} holds outputs that were made otherwise: {told}"):
+            translate(model=workdir, shard="1/2", **again, **settings)
+    assert (output / "index_1_of_2.html").read_text() == page
+    copy = write_run(tmp_path / "copy", dataclasses.replace(CONFIG, seed=6)).rename(tmp_path / "other")
+    with pytest.raises(
+        UsageError, match=f"the model was {workdir}, step 2, and now it is {copy}, step 2. Give"
+    ):
+        translate(model=copy, **again)
+    moved = shutil.copytree(workdir, tmp_path / "moved")
+    translate(model=moved, **again)
+
+
+def test_outputs_are_made_by_what_has_made_all_of_them_anew(workdir, photos, tmp_path):
+    output = tmp_path / "out"
+    files = find_files(str(photos), output, lambda file: list_outputs(file.name))
+    translate(model=workdir, input=photos, output=output)
+    with pytest.raises(KeyboardInterrupt):
+        translate_files(StoppedTranslator(workdir), files, output, Options(noise_seed=9))
+    for seed, before in ((9, 0), (0, 9)):
+        with pytest.raises(UsageError, match=f"`noise_seed` was {before}, and is {seed} now"):
+            translate(model=workdir, input=photos, output=output, resume=True, noise_seed=seed)
+    translate(model=workdir, input=photos, output=output, noise_seed=9)
+    translate(model=workdir, input=photos, output=output, noise_seed=9, resume=True)
+    (output / "index_files/made_by.json").unlink()  # as earlier versions have left it
+    translate(model=workdir, input=photos, output=output, resume=True)
 
 
 def test_pictures_of_the_page_of_an_earlier_job_are_no_inputs(workdir, photos, tmp_path, capsys):

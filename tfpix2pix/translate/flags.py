@@ -175,6 +175,9 @@ def _define_choices(flag_values: flags.FlagValues) -> None:
         flags.DEFINE_enum(name, default, choices, text, flag_values=flag_values)
     for name, text in (
         ("draw_edges", "Draw the edges of each image, which is a photo, for a model of drawings."),
-        ("resume", "Leave out images whose outputs exist already."),
+        (
+            "resume",
+            "Leave out images whose outputs exist already, which the same model and flags must have made.",
+        ),
     ):
         flags.DEFINE_bool(name, False, text, flag_values=flag_values)

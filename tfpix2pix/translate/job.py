@@ -23,6 +23,7 @@ from tfpix2pix.pipelines.remote.outputs import OutputFolder
 from tfpix2pix.translate.files import Done, FileTranslator, choose_kind
 from tfpix2pix.translate.formats import check_format
 from tfpix2pix.translate.image_inputs import InputFile
+from tfpix2pix.translate.made_by import MadeBy
 from tfpix2pix.translate.notices import Notices, note_silence
 from tfpix2pix.translate.options import Options
 from tfpix2pix.translate.page_files import TITLE
@@ -62,8 +63,8 @@ def translate_files(
       A line for people: how many images were translated, with which noise, in what time, and the page.
 
     Raises:
-      UsageError: when `options` ask for what the model's task does not have, or for a format that cannot hold
-        all outputs.
+      UsageError: when `options` ask for what the model's task does not have, for a format that cannot hold
+        all outputs, or to go on with a job whose outputs were made otherwise.
       UserError: at the end, when some files could not be translated, or the page not be written.
     """
     note_silence(translator, options)
@@ -95,6 +96,7 @@ def translate_part(
     notices, page = Notices(translator), _Page(translator, output / options.page, options)
     at_once = _count_at_once(translator, options)
     translate = FileTranslator(translator, output, options, at_once)
+    made_by = MadeBy(translator, output, options)
     with (
         show_progress("translating", len(files), "images") as bar,
         page,
@@ -119,6 +121,7 @@ def translate_part(
         problems.insert(0, f"{num_failed} of {count_of(len(files), 'image')} could not be translated{others}")
     if problems:
         raise PartFailed("; ".join(problems))
+    made_by.finish(page.rows)
     before = f", {num_before} of them done before" if options.resume else ""
     return f"{page.summary}{before}, {time.monotonic() - start:.1f} s: {page.path}"
 

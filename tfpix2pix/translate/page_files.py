@@ -11,6 +11,8 @@ from tfpix2pix.pipelines.remote.store import Store
 
 # Holds the pictures of the page that are not outputs themselves.
 PAGE_FOLDER = "index_files"
+# Tells what the outputs were made by.
+RECORD = f"{PAGE_FOLDER}/made_by.json"
 # The title of a page begins with it.
 TITLE = "Translated with"
 _PAGE = re.compile(r"index(_\d+_of_\d+)?\.html")
@@ -37,10 +39,14 @@ def lies_in_page(root: Path, name: Path, shows: Callable[[Path], bool]) -> bool:
 
 
 def has_page(folder: Path) -> bool:
-    """Tells whether a page of a translation lies in a folder; the copy of a remote one stands for that."""
+    """Tells whether a folder holds a page of a translation, or the record of one that was stopped before.
+
+    Args:
+      folder: the folder; the copy of a remote one stands for that.
+    """
     url, output = url_of(folder), OutputFolder(folder)
     names = Store(url).list_files() if url else os.listdir(folder)
-    return any(
+    return output.has(RECORD) or any(
         f"<title>{TITLE} ".encode() in (output.read(name) or b"")[:_START_BYTES]
         for name in filter(_PAGE.fullmatch, names)
     )

@@ -1,0 +1,107 @@
+"""What outputs were made by: a record, which keeps a job that goes on from mixing outputs of two kinds."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tfpix2pix.pictures.page import Row
+from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.base.places import name_urls, url_of
+from tfpix2pix.pipelines.remote.outputs import OutputFolder
+from tfpix2pix.translate.options import Options
+from tfpix2pix.translate.page_files import PAGE_FOLDER, RECORD
+from tfpix2pix.translate.translator import Translator
+
+# These choose how many outputs there are and how they are called, but not the pixels of what has one name.
+_NAMING = ("format", "samples_per_image")
+_INDIFFERENT = ("batch_size", "resume", "shard")
+
+
+class MadeBy:
+    """What decides on the pixels of the outputs of a job, beside those of earlier jobs in the same folder.
+
+    Args:
+      translator: the model.
+      output: folder of the outputs; the copy of a remote one stands for that.
+      options: what is done to the files.
+
+    Raises:
+      UsageError: when outputs are to be left out, and the folder holds some that were made otherwise.
+      UserError: when the record cannot be written.
+    """
+
+    def __init__(self, translator: Translator, output: Path, options: Options):
+        self._output = OutputFolder(output)
+        self._own = _describe(translator, options)
+        self._all = _read(self._output)
+        if options.resume:
+            for other in self._all:
+                if differences := _list_differences(other, self._own):
+                    raise UsageError(
+                        f"{output} holds outputs that were made otherwise: {'; '.join(differences)}. Give "
+                        "the same options, choose another `output`, or leave out `resume`"
+                    )
+        if self._own not in self._all:
+            self._write([*self._all, self._own])
+
+    def finish(self, rows: Sequence[Row]) -> None:
+        """Forgets earlier outputs, when all inputs are done and none of another job is left in the folder."""
+        others = [other for other in self._all if any(other.get(name) != self._own[name] for name in _NAMING)]
+        folder, known = self._output.folder / PAGE_FOLDER, {row.input_file for row in rows}
+        if self._all in ([], [self._own]) or url_of(folder):
+            return
+        if all(f"{PAGE_FOLDER}/{file.relative_to(folder)}" in known for file in folder.rglob("*.jpg")):
+            self._write([*others, self._own])
+
+    def _write(self, entries: Sequence[dict[str, Any]]) -> None:
+        text = json.dumps({"made_by": entries}, indent=1)
+        self._output.write(RECORD, f"{text}\n".encode())
+
+
+def _describe(translator: Translator, options: Options) -> dict[str, Any]:
+    """Returns what decides on the outputs, in types of JSON."""
+    decisive = {name: value for name, value in vars(options).items() if name not in _INDIFFERENT}
+    return {
+        "model": name_urls(translator.title),
+        "weights": _digest_weights(translator),
+        **translator.scale.to_json(),
+        "output_size": translator.output_size,
+        **decisive,
+    }
+
+
+def _digest_weights(translator: Translator) -> str:
+    """Returns a digest of the numbers of the network, which another step, or more training, changes."""
+    digest = hashlib.sha256()
+    if translator.generator is not None:
+        for variable in translator.generator.variables:
+            digest.update(variable.numpy().tobytes())
+    elif translator.version is not None:
+        for file in sorted([translator.version / "saved_model.pb", *translator.version.glob("variables/*")]):
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _read(output: OutputFolder) -> list[dict[str, Any]]:
+    """Returns what is known of the outputs of earlier jobs; those of earlier versions have no record."""
+    try:
+        entries = json.loads(output.read(RECORD) or b"{}")["made_by"]
+        return [dict(entry) for entry in entries]
+    except (KeyError, TypeError, ValueError, OSError):
+        return []
+
+
+def _list_differences(other: dict[str, Any], own: dict[str, Any]) -> list[str]:
+    """Returns the options whose values differ, for people."""
+    differences = [
+        f"`{name}` was {other.get(name)}, and is {value} now"
+        for name, value in own.items()
+        if name not in (*_NAMING, "model", "weights") and other.get(name) != value
+    ]
+    if other.get("weights") != own["weights"]:
+        is_same = other.get("model") == own["model"]
+        now = "with other weights than now" if is_same else f"and now it is {own['model']}"
+        differences.insert(0, f"the model was {other.get('model')}, {now}")
+    return differences
