@@ -165,7 +165,9 @@ def test_networks_that_are_no_residual_generator_are_refused():
 
 
 def test_files_that_are_swapped(recorded):
-    with pytest.raises(UsageError, match="holds a discriminator: give it as `discriminator`"):
+    with pytest.raises(
+        UsageError, match="holds a discriminator, where a generator is expected.*--discriminator_file=D"
+    ):
         torch_detection.detect_generator(_weights(recorded, "pixel"), FILE)
     with pytest.raises(UsageError, match="holds a generator: give it as `checkpoint`"):
         torch_detection.detect_discriminator(_weights(recorded, "batch"), FILE)

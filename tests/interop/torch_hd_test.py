@@ -222,7 +222,9 @@ def test_label_maps_of_other_classes_are_refused(of_label_maps, tmp_path):
     (tmp_path / "palette.json").write_text(json.dumps({"car": 0, "sky": 1}))
     with pytest.raises(UsageError, match="does not fit 2 classes .* of as many classes as the model"):
         _convert(*files, "--input_encoding=one_hot", f"--data_dir={tmp_path}", output)
-    with pytest.raises(UsageError, match="holds an encoder of features: give it as `encoder`"):
+    with pytest.raises(
+        UsageError, match="holds an encoder of features, where a generator is .*--encoder_file=E"
+    ):
         _convert(f"--checkpoint={of_label_maps}/global_E.npz", output)
     assert not (tmp_path / "run").exists()
 

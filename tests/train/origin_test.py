@@ -18,6 +18,8 @@ from tfpix2pix.export.files.portable import build_portable_generator
 from tfpix2pix.export.model_card import describe_run
 from tfpix2pix.export.saved_model import export_saved_model
 from tfpix2pix.interop.torch_export import export_weights
+from tfpix2pix.interop.torch_names import Unet
+from tfpix2pix.interop.torch_residual_names import ResidualGenerator, generator_table
 from tfpix2pix.methods.build import build_train_step
 from tfpix2pix.networks.build import build_discriminator, build_generator
 from tfpix2pix.networks.keras_versions import IS_KERAS_3
@@ -28,7 +30,7 @@ from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.run import checkpoints
 from tfpix2pix.run.generator import load_generator
 from tfpix2pix.train.dry_run import describe_training
-from tfpix2pix.train.origin import Origin, read_origin, start_from
+from tfpix2pix.train.origin import Origin, check_fit, read_origin, start_from
 from tfpix2pix.train.training import train_and_evaluate
 
 SETTINGS = {"dataset": "mine", "image_size": 32, "depth": 3, "base_filters": 4}
@@ -200,6 +202,35 @@ def test_other_networks_are_refused_before_the_data_is_opened(run, tmp_path, cap
         start(config, tmp_path / "new")
     assert "pairs; input" not in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
+
+
+def test_the_settings_that_differ_are_named(run):
+    origin, new = read_origin(run), {"generator": "resnet_6blocks", "normalization": "instance"}
+    new |= {"dataset": "mine", "image_size": 32, "base_filters": 8, "receptive_field": 16}
+    told = "`generator=unet` `depth=3` `base_filters=4` `normalization=batch` `receptive_field=70`"
+    with pytest.raises(UsageError, match=f"Give the settings of its networks, which differ: {told}$"):
+        check_fit(origin, build_generator(make_config(**new)), None, config=make_config(**new))
+    generator_alone = dataclasses.replace(origin, discriminator=None)
+    with pytest.raises(UsageError, match="`normalization=batch`$"):
+        check_fit(generator_alone, build_generator(make_config(**new)), None, config=make_config(**new))
+
+
+@pytest.mark.parametrize(
+    ("network", "told"),
+    [
+        (Unet(6, 4, 3, 3, affine=False, biased=True), "`base_filters=4` `normalization=plain_instance`"),
+        (
+            ResidualGenerator(2, 9, 4, 3, 3),
+            "`generator=resnet_9blocks` `base_filters=4` `normalization=plain_instance`",
+        ),
+    ],
+)
+def test_a_file_of_the_reference_tells_the_settings_that_it_needs(tmp_path, network, told):
+    table = generator_table(network)
+    np.savez(tmp_path / "G.npz", **{name: np.ones(place.shape, np.float32) for name, place in table.items()})
+    config = make_config(dataset="mine", image_size=64)
+    with pytest.raises(UsageError, match=f"which differ: {told}$"):
+        check_fit(read_origin(tmp_path / "G.npz"), build_generator(config), None, config=config)
 
 
 @pytest.mark.parametrize("name", ["nothing", "a.txt", "folder", "a.keras"])

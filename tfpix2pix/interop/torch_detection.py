@@ -64,13 +64,13 @@ def detect_generator(weights: State, source: object) -> Unet | ResidualGenerator
         return detect_latent_unet(weights, source)
     if _find_discriminator(weights) or _numbers(weights, _SCALE) or is_pyramid(weights):
         raise UsageError(
-            f"{source} holds a discriminator: give it as `discriminator`, and the generator's file as "
-            "`checkpoint`"
+            f"{source} holds a discriminator, where a generator is expected. python -m "
+            "tfpix2pix.interop.torch_weights takes both, as --checkpoint=G --discriminator_file=D"
         )
     if is_feature_encoder(weights):
         raise UsageError(
-            f"{source} holds an encoder of features: give it as `encoder`, and the generator's file as "
-            "`checkpoint`"
+            f"{source} holds an encoder of features, where a generator is expected. python -m "
+            "tfpix2pix.interop.torch_weights takes both, as --checkpoint=G --encoder_file=E"
         )
     first, last = shape_of(weights, "model.model.0.weight"), shape_of(weights, "model.model.3.weight")
     if not (first and last):

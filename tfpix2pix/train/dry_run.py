@@ -49,7 +49,8 @@ def describe_training(config: Config, workdir: Path, allow_new_data: bool = Fals
     # Sooner than the data is opened, which may take long.
     origin = read_origin(config.init_from) if config.init_from and is_new else None
     if origin:
-        start_from(origin, generator, discriminator, **({} if encoder is None else {ENCODER: encoder}))
+        others = {} if encoder is None else {ENCODER: encoder}
+        start_from(origin, generator, discriminator, config=config, **others)
     lines, sources, examples = _describe_data(config, workdir, allow_new_data)
     chosen = ""
     if sources:

@@ -9,14 +9,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfpix2pix.config.config import Config
+from tfpix2pix.export import opening
 from tfpix2pix.export.names import NETWORK_SIGNATURE
 from tfpix2pix.export.versions import find_version
 from tfpix2pix.interop import torch_detection, torch_files, torch_names
 from tfpix2pix.interop.fetching import fetch
-from tfpix2pix.interop.torch_residual_names import generator_table
+from tfpix2pix.interop.torch_settings import Parts, settle_config
 from tfpix2pix.methods.step import TranslationStep
-from tfpix2pix.networks.class_channels import ClassChannels
-from tfpix2pix.networks.instance_features import DRAWER, DrawFeatures
+from tfpix2pix.networks.instance_features import DRAWER
 from tfpix2pix.networks.variables import DISCRIMINATOR, DISCRIMINATOR_2, ENCODER, weights_of
 from tfpix2pix.pipelines.base.errors import UsageError, UserError, shorten
 from tfpix2pix.pipelines.base.paths import plain_folder
@@ -24,6 +25,8 @@ from tfpix2pix.pipelines.base.progress import say
 from tfpix2pix.run import checkpoints
 from tfpix2pix.run.folder import read_config
 from tfpix2pix.run.generator import weights_name
+from tfpix2pix.train.anew import find_anew
+from tfpix2pix.train.misfit import list_differing
 from tfpix2pix.train.settings import find_origin_kind, split_origin
 
 Weights = Mapping[str, np.ndarray]
@@ -41,6 +44,7 @@ class Origin:
       generator: those of the generator.
       discriminator: those of the discriminator; None where the origin has none.
       others: those of BicycleGAN's `discriminator_2` and `encoder`, where the origin has them.
+      config: the settings of its networks; None where it does not tell them.
       lacks_biases: whether biases that are missing stand for 0, as in the PyTorch reference.
     """
 
@@ -50,6 +54,7 @@ class Origin:
     discriminator: Weights | None = None
     lacks_biases: bool = False
     others: Mapping[str, Weights] = dataclasses.field(default_factory=dict)
+    config: Config | None = None
 
 
 def read_origin(init_from: str | Path) -> Origin:
@@ -87,13 +92,13 @@ def _record(path: Path, kind: str, **more: Any) -> dict[str, Any]:
 
 
 def _read_run(path: Path, checkpoint: str) -> Origin:
-    dataset, step = read_config(path).dataset, checkpoints.find_step(path, checkpoint)
+    config, step = read_config(path), checkpoints.find_step(path, checkpoint)
     generator, discriminator = (
         checkpoints.read_weights(path, step, name) for name in (weights_name(path), DISCRIMINATOR)
     )
     others = {name: checkpoints.read_weights(path, step, name) for name in OTHERS}
-    record = _record(path, "run", dataset=dataset, step=step)
-    return Origin(path, record, generator, discriminator or None, others=others)
+    record = _record(path, "run", dataset=config.dataset, step=step)
+    return Origin(path, record, generator, discriminator or None, others=others, config=config)
 
 
 def _read_saved_model(path: Path) -> Origin:
@@ -111,7 +116,11 @@ def _read_saved_model(path: Path) -> Origin:
         raise UserError(
             f"the weights in {version} have no names of layers; take the run that it was exported from"
         )
-    return Origin(path, _record(path, "saved_model", version=version.name), weights)
+    try:
+        config = opening.read_config(version)
+    except UserError:  # The weights are there without their card.
+        config = None
+    return Origin(path, _record(path, "saved_model", version=version.name), weights, config=config)
 
 
 def _read_keras(path: Path) -> Origin:
@@ -140,12 +149,18 @@ def _read_rebuilt(name: str, value: np.ndarray) -> tuple[str, np.ndarray]:
 def _read_torch(path: Path) -> Origin:
     state = torch_detection.unwrap(torch_files.read_state(path))
     weights, _ = torch_detection.split_statistics(state)
-    table = generator_table(torch_detection.detect_generator(weights, path))
-    return Origin(path, _record(path, "torch"), torch_names.to_ours(weights, table), lacks_biases=True)
+    parts = Parts(torch_detection.detect_generator(weights, path))
+    ours, config = torch_names.to_ours(weights, parts.table("generator")), settle_config(parts, {})
+    return Origin(path, _record(path, "torch"), ours, lacks_biases=True, config=config)
 
 
 def start_from(
-    origin: Origin, generator: keras.Model, discriminator: keras.Model | None, **others: keras.Model
+    origin: Origin,
+    generator: keras.Model,
+    discriminator: keras.Model | None,
+    *,
+    config: Config | None = None,
+    **others: keras.Model,
 ) -> None:
     """Gives new networks the weights of an origin, by name; says what starts anew.
 
@@ -159,14 +174,15 @@ def start_from(
       origin: the weights.
       generator: the new generator.
       discriminator: the new discriminator; None where the method has none.
+      config: the settings of the new networks, for messages.
       **others: further new networks, named as in `OTHERS`.
 
     Raises:
       UsageError: if a weight has another shape there, or only one side has it; the message
-        names the first one.
+        names the first one, and the settings that differ.
     """
     for model, weights in _match(origin, generator, discriminator, others):
-        values, anew = _settle(origin, model, weights)
+        values, anew = _settle(origin, model, weights, config)
         for name, variable in weights_of(model).items():
             if name in values:
                 variable.assign(values[name])
@@ -189,11 +205,16 @@ def find_others(train_step: TranslationStep) -> dict[str, keras.Model]:
 
 
 def check_fit(
-    origin: Origin, generator: keras.Model, discriminator: keras.Model | None, **others: keras.Model
+    origin: Origin,
+    generator: keras.Model,
+    discriminator: keras.Model | None,
+    *,
+    config: Config | None = None,
+    **others: keras.Model,
 ) -> None:
     """Raises UsageError where `start_from` would; the networks keep their weights, and nothing is said."""
     for model, weights in _match(origin, generator, discriminator, others):
-        _settle(origin, model, weights)
+        _settle(origin, model, weights, config)
 
 
 def _match(
@@ -210,10 +231,12 @@ def _match(
     return [*matched, *((model, weights) for model, weights in found if weights)]
 
 
-def _settle(origin: Origin, model: keras.Model, weights: Weights) -> tuple[Weights, dict[str, str]]:
+def _settle(
+    origin: Origin, model: keras.Model, weights: Weights, config: Config | None
+) -> tuple[Weights, dict[str, str]]:
     """Returns the values that weights of a network get, by name, and why its other layers start anew."""
     variables, weights = (_drop_clusters(each) for each in (weights_of(model), weights))
-    anew = {**_find_other_channels(model, variables, weights), **_find_added(variables, weights)}
+    anew = find_anew(model, variables, weights)
     kept = {name: variable for name, variable in variables.items() if name.rpartition("/")[0] not in anew}
     values = dict(weights)
     for name, variable in kept.items():
@@ -222,9 +245,10 @@ def _settle(origin: Origin, model: keras.Model, weights: Weights) -> tuple[Weigh
         here, there = tuple(variable.shape), values[name].shape if name in values else None
         if here != there:
             found = f"has the shape {there} there" if there else "is missing there"
-            raise UsageError(_explain(origin, model, f"{name} {found}, and has the shape {here} here"))
+            what = f"{name} {found}, and has the shape {here} here"
+            raise UsageError(_explain(origin, model, what, config))
     if others := sorted(name for name in weights if name not in variables):
-        raise UsageError(_explain(origin, model, f"{others[0]} is there, and has no place here"))
+        raise UsageError(_explain(origin, model, f"{others[0]} is there, and has no place here", config))
     return {name: values[name] for name in kept}, anew
 
 
@@ -232,46 +256,11 @@ def _drop_clusters(weights: Mapping[str, Value]) -> dict[str, Value]:
     return {name: value for name, value in weights.items() if not name.startswith(f"{DRAWER}/")}
 
 
-def _find_added(variables: Mapping[str, tf.Variable], weights: Weights) -> dict[str, str]:
-    """Returns the layers of enhancers and of z that the origin lacks, and the one behind enhancers."""
-    known = {name.rpartition("/")[0] for name in weights}
-    layers = dict.fromkeys(name.rpartition("/")[0] for name in variables)
-    added = [layer for layer in layers if layer not in known]
-    enhancers = [layer for layer in added if layer.startswith("enhancer_")]
-    anew = dict.fromkeys(enhancers, "it is of an enhancer, and there is none there")
-    if anew:
-        anew["last_conv"] = "it takes the features of an enhancer here"
-    modulations = [layer for layer in added if layer.endswith("_modulation") and layer not in anew]
-    return {**anew, **dict.fromkeys(modulations, "it is of a latent vector, and there is none there")}
-
-
-def _explain(origin: Origin, model: keras.Model, what: str) -> str:
-    return (
-        f"`init_from={origin.path}` does not fit the {model.name}: {what}. Give the settings of its "
-        "networks: `depth` and `base_filters`. A SavedModel or a .keras file has the generator alone"
+def _explain(origin: Origin, model: keras.Model, what: str, config: Config | None) -> str:
+    start = (
+        f"`init_from={origin.path}` does not fit the {model.name}: {what}. Give the settings of its networks"
     )
-
-
-def _find_other_channels(
-    model: keras.Model, variables: Mapping[str, tf.Variable], weights: Weights
-) -> dict[str, str]:
-    """Returns the layers that only differ in the channels of the images they read or write, and why."""
-    kernels = [name for name, variable in variables.items() if len(variable.shape) == 4]
-    inputs = sum(tensor.shape[-1] for tensor in model.inputs if len(tensor.shape) == 4)
-    for layer in model.layers:
-        if isinstance(layer, ClassChannels):
-            inputs += layer.output.shape[-1] - layer.input.shape[-1]
-        if isinstance(layer, DrawFeatures):
-            inputs += layer.size
-    outputs = model.outputs[0].shape[-1]
-    anew = {}
-    for kernel, channels, axes, what in (
-        (kernels[0], inputs, (2,), "input"),
-        (kernels[-1], outputs, (2, 3), "output"),  # (2,) for transposed convolutions
-    ):
-        here, there = tuple(variables[kernel].shape), weights[kernel].shape if kernel in weights else ()
-        differing = [axis for axis in range(4) if len(there) == 4 and here[axis] != there[axis]]
-        if len(differing) == 1 and differing[0] in axes and here[differing[0]] == channels:
-            layer = kernel.rpartition("/")[0]
-            anew[layer] = f"it has {there[differing[0]]} {what} channels there, and {channels} here"
-    return anew
+    if origin.config and config:
+        differing = list_differing(origin.config, config, origin.discriminator is not None)
+        return f"{start}, which differ: {' '.join(differing)}" if differing else start
+    return f"{start}, such as `generator`, `depth`, `base_filters` and `normalization`"

@@ -252,7 +252,7 @@ def _read_origin(
         palette = splits.find_input_palette(config)
         networks = build_generator(config, generator, palette), build_discriminator(config, palette)
         others = {ENCODER: build_feature_encoder(config)} if config.instance_features else {}
-        check_fit(origin, *networks, **others)
+        check_fit(origin, *networks, config=config, **others)
     say(f"starting with the weights of {describe_origin(origin)}")
     return origin
 
