@@ -5,12 +5,11 @@ import hashlib
 import http.server
 import json
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.helpers import runs
+from tests.helpers import references, runs
 from tfpix2pix.interop import published, torch_weights
 from tfpix2pix.interop.fetching import fetch
 from tfpix2pix.networks.variables import weights_of
@@ -20,8 +19,6 @@ from tfpix2pix.run.generator import load_generator
 from tfpix2pix.train.origin import read_origin
 from tfpix2pix.train.pretrained import from_pretrained
 
-REFERENCES = Path(__file__).parents[1] / "helpers" / "references"
-
 
 class _Handler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_):
@@ -30,9 +27,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
 def _recorded_state():
     """Returns the state dict of a U-Net with batch norm, as the reference's code has made it."""
-    prefix = "batch/state/"
-    with np.load(REFERENCES / "torch_networks.npz") as recorded:
-        return {name.removeprefix(prefix): recorded[name] for name in recorded if name.startswith(prefix)}
+    return references.below(references.read("torch_networks.npz"), "batch/state/")
 
 
 @pytest.fixture

@@ -1,11 +1,10 @@
 """Weights of BicycleGAN's own code as runs, and back: its outputs, its bits, through the command."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers import references
 from tests.helpers.tiny_run import write_run
 from tfpix2pix.config.config import make_config
 from tfpix2pix.interop import torch_files, torch_weights
@@ -17,20 +16,17 @@ from tfpix2pix.run.folder import read_config
 from tfpix2pix.run.generator import load_encoder, load_generator
 from tfpix2pix.train.pretrained import from_pretrained
 
-REFERENCE = Path(__file__).parents[1] / "helpers" / "references" / "bicycle_step.npz"
 # Flag -> the network's name in the original code.
 FILES = {"checkpoint": "G", "discriminator_file": "D", "discriminator_2_file": "D2", "encoder_file": "E"}
 
 
 @pytest.fixture(scope="module")
 def recorded() -> dict[str, np.ndarray]:
-    with np.load(REFERENCE) as archive:
-        return dict(archive)
+    return references.read("bicycle_step.npz")
 
 
 def _state(recorded, network):
-    prefix = f"{network}/initial/"
-    return {name.removeprefix(prefix): recorded[name] for name in recorded if name.startswith(prefix)}
+    return references.below(recorded, f"{network}/initial/")
 
 
 def _convert(**flags):

@@ -1,30 +1,25 @@
 """Which network a state dict is of, and what messages say of those that fit none."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+from tests.helpers import references
 from tfpix2pix.interop import torch_detection, torch_names
 from tfpix2pix.interop.torch_names import PatchDiscriminator, Unet
 from tfpix2pix.interop.torch_residual_names import ResidualGenerator
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 
-RECORDING = Path(__file__).parents[1] / "helpers" / "references" / "torch_networks.npz"
 FILE = "latest_net_G.pth"
 DEEPEST = "model" + ".model.1" + ".model.3" * 6 + ".model.1.weight"
 
 
 @pytest.fixture(scope="module")
 def recorded() -> dict[str, np.ndarray]:
-    with np.load(RECORDING) as archive:
-        return dict(archive)
+    return references.read("torch_networks.npz")
 
 
 def _weights(recorded, network):
-    prefix = f"{network}/state/"
-    state = {name.removeprefix(prefix): recorded[name] for name in recorded if name.startswith(prefix)}
-    return torch_detection.split_statistics(state)[0]
+    return torch_detection.split_statistics(references.below(recorded, f"{network}/state/"))[0]
 
 
 @pytest.mark.parametrize(

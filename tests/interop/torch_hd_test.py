@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers import references
 from tests.helpers.tiny_run import write_run
 from tfpix2pix.config.config import make_config
 from tfpix2pix.interop import torch_files, torch_weights
@@ -20,7 +21,6 @@ from tfpix2pix.run.generator import load_feature_encoder, load_generator
 from tfpix2pix.train.pretrained import from_pretrained
 from tfpix2pix.translate.translator import Translator
 
-REFERENCE = Path(__file__).parents[1] / "helpers" / "references" / "hd_step.npz"
 # What hd_step.npz was made with.
 SETTINGS = {
     "global": {"generator": "global", "base_filters": 4},
@@ -42,13 +42,11 @@ CLUSTERS = {
 
 @pytest.fixture(scope="module")
 def recorded() -> dict[str, np.ndarray]:
-    with np.load(REFERENCE) as archive:
-        return dict(archive)
+    return references.read("hd_step.npz")
 
 
 def _state(recorded, case, network):
-    prefix = f"{case}/{network}/initial/"
-    return {name.removeprefix(prefix): recorded[name] for name in recorded if name.startswith(prefix)}
+    return references.below(recorded, f"{case}/{network}/initial/")
 
 
 def _convert(*arguments):
@@ -149,8 +147,7 @@ def _label_map_states(recorded, case) -> dict[str, dict[str, np.ndarray]]:
             shape = (len(generator[name]), 3, 7, 7)
             more = np.random.default_rng(0).normal(scale=0.1, size=shape).astype(np.float32)
             generator[name] = np.concatenate([generator[name], more], 1)
-    prefix = "encoder/weights/"
-    encoder = {name.removeprefix(prefix): recorded[name] for name in recorded if name.startswith(prefix)}
+    encoder = references.below(recorded, "encoder/weights/")
     return {"G": generator, "D": _state(recorded, case, "discriminator"), "E": encoder}
 
 

@@ -2,13 +2,12 @@
 
 import re
 import shlex
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.helpers import tiny_run
+from tests.helpers import references, tiny_run
 from tfpix2pix.config.choices import DISCRIMINATORS
 from tfpix2pix.config.config import make_config
 from tfpix2pix.interop import torch_export, torch_files, torch_weights
@@ -22,19 +21,16 @@ from tfpix2pix.run.generator import load_generator
 from tfpix2pix.train.__main__ import main
 from tfpix2pix.translate.translator import Translator
 
-REFERENCES = Path(__file__).parents[1] / "helpers" / "references"
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 @pytest.fixture(scope="module")
 def recorded() -> dict[str, np.ndarray]:
-    with np.load(REFERENCES / "torch_networks.npz") as archive:
-        return dict(archive)
+    return references.read("torch_networks.npz")
 
 
 def _state(recorded, network):
-    prefix = f"{network}/state/"
-    return {name.removeprefix(prefix): recorded[name] for name in recorded if name.startswith(prefix)}
+    return references.below(recorded, f"{network}/state/")
 
 
 def _write(file, recorded, network):
@@ -111,12 +107,9 @@ def test_discriminators_give_the_logits_of_the_reference(
 
 
 def test_pixels_of_the_recorded_training_step(tmp_path):
-    with np.load(REFERENCES / "torch_step_32px.npz") as archive:
-        for file, network in (("G.npz", "generator"), ("D.npz", "discriminator")):
-            prefix = f"{network}/initial/"
-            values = {name.removeprefix(prefix): archive[name] for name in archive if name.startswith(prefix)}
-            np.savez(tmp_path / file, **values)
-        steps = dict(archive)
+    steps = references.read("torch_step_32px.npz")
+    for file, network in (("G.npz", "generator"), ("D.npz", "discriminator")):
+        np.savez(tmp_path / file, **references.below(steps, f"{network}/initial/"))
     workdir = tmp_path / "synthetic"
     _convert(
         f"--checkpoint={tmp_path / 'G.npz'}", f"--discriminator={tmp_path / 'D.npz'}", f"--output={workdir}"

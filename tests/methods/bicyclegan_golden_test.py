@@ -1,22 +1,18 @@
 """Two steps of BicycleGAN's own code, reproduced from its initial weights and its noise."""
 
-from pathlib import Path
-
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers import references
+from tests.helpers.references.torch_adam import build_torch_adam
 from tfpix2pix.interop.torch_export import read_weights
 from tfpix2pix.interop.torch_import import assign_weights
-from tfpix2pix.methods import optimizers
 from tfpix2pix.methods.bicyclegan import BicycleTrainStep, Networks
 from tfpix2pix.networks.discriminators import pyramid_discriminator
 from tfpix2pix.networks.encoders import latent_encoder
 from tfpix2pix.networks.generators import unet_generator
 
-# PyTorch's Adam adds epsilon to the bias-corrected root, as golden_test.py explains.
-TORCH_EPSILON = 1e-8 * (1 - optimizers.ADAM_BETA_2) ** 0.5
 DEPTH = 7
 # Our name of a network -> that of the original code.
 NETWORKS = {"generator": "G", "encoder": "E", "discriminator": "D", "discriminator_2": "D2"}
@@ -34,8 +30,7 @@ LOSSES = {
 
 @pytest.fixture(scope="module")
 def recorded() -> dict[str, np.ndarray]:
-    with np.load(Path(__file__).parents[1] / "helpers" / "references" / "bicycle_step.npz") as archive:
-        return dict(archive)
+    return references.read("bicycle_step.npz")
 
 
 def _layer_names() -> dict[str, dict[str, str]]:
@@ -72,11 +67,11 @@ def _to_ours(layer: str, kind: str, value: np.ndarray) -> np.ndarray:
 
 
 def _weights(recorded, network: str, moment: str) -> dict[str, np.ndarray]:
-    prefix = f"{NETWORKS[network]}/{moment}/"
+    values = references.below(recorded, f"{NETWORKS[network]}/{moment}/")
     names = _layer_names()[network]
-    assert 2 * len(names) == sum(name.startswith(prefix) for name in recorded)
+    assert 2 * len(names) == len(values)
     return {
-        f"{ours}/{kind}": _to_ours(ours, kind, recorded[f"{prefix}{theirs}.{their_kind}"])
+        f"{ours}/{kind}": _to_ours(ours, kind, values[f"{theirs}.{their_kind}"])
         for ours, theirs in names.items()
         for kind, their_kind in (("kernel", "weight"), ("bias", "bias"))
     }
@@ -108,17 +103,13 @@ def _build_step(recorded, build_optimizer) -> RecordedNoise:
     return step
 
 
-def _build_torch_adam() -> keras.optimizers.Optimizer:
-    return keras.optimizers.Adam(2e-4, optimizers.ADAM_BETA_1, optimizers.ADAM_BETA_2, TORCH_EPSILON)
-
-
 def _batch(recorded) -> dict[str, tf.Tensor]:
     images = {name: tf.constant(recorded[name]) for name in ("input_image", "target_image")}
     return {**images, "noise_seed": tf.zeros([2, 2], tf.int32)}
 
 
 def test_first_outputs(recorded):
-    step, batch = _build_step(recorded, _build_torch_adam), _batch(recorded)
+    step, batch = _build_step(recorded, build_torch_adam), _batch(recorded)
     encoder_noise, drawn = step.draw_noise(batch["noise_seed"])
     mean, log_variance = step.encoder(batch["target_image"][:1], training=True)
     np.testing.assert_allclose(mean, recorded["mu"], atol=1e-5)
@@ -130,7 +121,7 @@ def test_first_outputs(recorded):
 
 
 def test_losses_and_weights_of_two_steps(recorded):
-    step, batch = _build_step(recorded, _build_torch_adam), _batch(recorded)
+    step, batch = _build_step(recorded, build_torch_adam), _batch(recorded)
     for number in (1, 2):
         values = step.replica_step(batch)
         for ours, theirs in LOSSES.items():

@@ -1,12 +1,12 @@
 """Three steps of the PyTorch reference, reproduced from its initial weights."""
 
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers import references
+from tests.helpers.references.torch_adam import build_torch_adam
 from tfpix2pix.interop import torch_names
 from tfpix2pix.interop.torch_export import read_weights
 from tfpix2pix.interop.torch_import import assign_weights
@@ -22,19 +22,11 @@ TABLES = {
 }
 # One update by this rate turns the change of a weight into its gradient: the weight itself drowns.
 HUGE_RATE = 2.0**20
-# PyTorch's Adam adds epsilon, 1e-8, to the bias-corrected root; Keras and the original Lua code add it
-# before the correction, which makes theirs up to 1/sqrt(1 - 0.999) times as strong in the first steps.
-TORCH_EPSILON = 1e-8 * (1 - optimizers.ADAM_BETA_2) ** 0.5
-
-
-def _build_torch_adam() -> keras.optimizers.Optimizer:
-    return keras.optimizers.Adam(2e-4, optimizers.ADAM_BETA_1, optimizers.ADAM_BETA_2, TORCH_EPSILON)
 
 
 @pytest.fixture(scope="module")
 def recorded() -> dict[str, np.ndarray]:
-    with np.load(Path(__file__).parents[1] / "helpers" / "references" / "torch_step_32px.npz") as archive:
-        return dict(archive)
+    return references.read("torch_step_32px.npz")
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +36,7 @@ def batch(recorded) -> dict[str, tf.Tensor]:
 
 
 def _weights(recorded: dict[str, np.ndarray], network: str, moment: str) -> dict[str, np.ndarray]:
-    prefix = f"{network}/{moment}/"
-    values = {name.removeprefix(prefix): recorded[name] for name in recorded if name.startswith(prefix)}
+    values = references.below(recorded, f"{network}/{moment}/")
     assert values.keys() == TABLES[network].keys()
     return torch_names.to_ours(values, TABLES[network])
 
@@ -83,7 +74,7 @@ def test_gradients_of_the_first_step(recorded, batch, network):
 
 @pytest.mark.parametrize(
     ("build_optimizer", "smallest_gradient", "most_apart"),
-    [(_build_torch_adam, 1e-6, 1e-5), (optimizers.build_adam, 1e-5, 3e-4)],
+    [(build_torch_adam, 1e-6, 1e-5), (optimizers.build_adam, 1e-5, 3e-4)],
 )
 def test_losses_and_weights_of_three_steps(recorded, batch, build_optimizer, smallest_gradient, most_apart):
     train_step = _build_step(

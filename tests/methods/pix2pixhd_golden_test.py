@@ -1,12 +1,12 @@
 """Three steps of pix2pixHD's own code, reproduced from its initial weights."""
 
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers import references
+from tests.helpers.references.torch_adam import build_torch_adam
 from tfpix2pix.interop import torch_names
 from tfpix2pix.interop.torch_export import read_weights
 from tfpix2pix.interop.torch_import import assign_weights
@@ -16,7 +16,6 @@ from tfpix2pix.interop.torch_residual_names import (
     multiscale_table,
     residual_table,
 )
-from tfpix2pix.methods import optimizers
 from tfpix2pix.methods.losses import LossTerm, feature_matching
 from tfpix2pix.methods.pix2pixhd import HDTrainStep
 from tfpix2pix.networks.class_channels import encode_input
@@ -30,16 +29,13 @@ TABLES = {
     "local": residual_table(ResidualGenerator(2, 2, 6, 6, 3, enhancers=1, enhancer_blocks=2)),
 }
 HUGE_RATE = 2.0**20  # one update by it turns the change of a weight into its gradient
-# PyTorch's Adam adds epsilon to the bias-corrected root, as golden_test.py explains.
-TORCH_EPSILON = 1e-8 * (1 - optimizers.ADAM_BETA_2) ** 0.5
 
 cases = pytest.mark.parametrize("case", ["global", "local"])
 
 
 @pytest.fixture(scope="module")
 def recorded() -> dict[str, np.ndarray]:
-    with np.load(Path(__file__).parents[1] / "helpers" / "references" / "hd_step.npz") as archive:
-        return dict(archive)
+    return references.read("hd_step.npz")
 
 
 def _build_generator(case: str) -> keras.Model:
@@ -70,8 +66,7 @@ def _batch(recorded, case: str) -> dict[str, tf.Tensor]:
 
 
 def _weights(recorded, case: str, network: str, moment: str) -> dict[str, np.ndarray]:
-    prefix = f"{case}/{network}/{moment}/"
-    values = {name.removeprefix(prefix): recorded[name] for name in recorded if name.startswith(prefix)}
+    values = references.below(recorded, f"{case}/{network}/{moment}/")
     table = TABLES[case] if network == "generator" else DISCRIMINATOR_TABLE
     assert values.keys() == table.keys()
     assert all(values[name].shape == place.shape for name, place in table.items())
@@ -94,13 +89,9 @@ def _build_step(recorded, case: str, build_optimizer) -> HDTrainStep:
     )
 
 
-def _build_torch_adam() -> keras.optimizers.Optimizer:
-    return keras.optimizers.Adam(2e-4, optimizers.ADAM_BETA_1, optimizers.ADAM_BETA_2, TORCH_EPSILON)
-
-
 @cases
 def test_first_output_and_features(recorded, case):
-    train_step, batch = _build_step(recorded, case, _build_torch_adam), _batch(recorded, case)
+    train_step, batch = _build_step(recorded, case, build_torch_adam), _batch(recorded, case)
     generated_image = train_step.generator([batch["input_image"], batch["noise_seed"]], training=True)
     np.testing.assert_allclose(generated_image, recorded[f"{case}/generated_image"], atol=1e-5)
     model = with_features(train_step.discriminator)
@@ -131,7 +122,7 @@ def test_gradients_of_the_first_step(recorded, case, network):
 
 @cases
 def test_losses_and_weights_of_three_steps(recorded, case):
-    train_step, batch = _build_step(recorded, case, _build_torch_adam), _batch(recorded, case)
+    train_step, batch = _build_step(recorded, case, build_torch_adam), _batch(recorded, case)
     for number in (1, 2, 3):
         values = train_step.replica_step(batch)
         real, generated, gan, matching = recorded[f"{case}/losses/{number}"]

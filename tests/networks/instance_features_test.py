@@ -1,11 +1,10 @@
 """Features of instances: the encoder, the mean over each instance, and the draws from clusters."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.helpers import references
 from tfpix2pix.interop import torch_names
 from tfpix2pix.interop.torch_import import assign_weights
 from tfpix2pix.interop.torch_residual_names import ResidualGenerator, encoder_table
@@ -29,14 +28,12 @@ TINY = {"depth": 2, "residual_blocks": 1, "base_filters": 2, "boundary_classes":
 
 @pytest.fixture(scope="module")
 def recorded() -> dict[str, np.ndarray]:
-    with np.load(Path(__file__).parents[1] / "helpers" / "references" / "hd_step.npz") as archive:
-        return {name.removeprefix("encoder/"): archive[name] for name in archive if "encoder/" in name}
+    return references.below(references.read("hd_step.npz"), "encoder/")
 
 
 def test_the_encoder_is_that_of_the_original_code(recorded):
     """What it finds in each pixel, and the mean over each instance, are the same to 1e-5."""
-    prefix = "weights/"
-    values = {name.removeprefix(prefix): recorded[name] for name in recorded if name.startswith(prefix)}
+    values = references.below(recorded, "weights/")
     table = encoder_table(ResidualGenerator(2, 0, 4, 3, 3))
     assert {name: place.shape for name, place in table.items()} == {
         name: value.shape for name, value in values.items()

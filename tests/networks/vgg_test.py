@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.helpers import runs
+from tests.helpers import references, runs
 from tfpix2pix.config.config import make_config
 from tfpix2pix.methods.losses import Translated, find_terms
 from tfpix2pix.networks.vgg import VggFeatures
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 
-GOLDEN = Path(__file__).parents[1] / "helpers" / "references" / "hd_step.npz"
 # torchvision's number of each convolution, and its name in Keras.
 NAMES = {
     0: "block1_conv1",
@@ -35,21 +34,14 @@ NAMES = {
 
 @pytest.fixture(scope="module")
 def recorded() -> dict[str, np.ndarray]:
-    with np.load(GOLDEN) as archive:
-        return {
-            name.removeprefix("vgg/"): value for name, value in archive.items() if name.startswith("vgg/")
-        }
+    return references.below(references.read("hd_step.npz"), "vgg/")
 
 
 @pytest.fixture(scope="module")
 def torch_file(recorded, tmp_path_factory) -> Path:
     """Returns the weights of the reference's narrow VGG-19, as torchvision names them."""
     file = tmp_path_factory.mktemp("vgg") / "vgg19.npz"
-    weights = {
-        name.removeprefix("weights/"): value
-        for name, value in recorded.items()
-        if name.startswith("weights/")
-    }
+    weights = references.below(recorded, "weights/")
     np.savez(file, **{f"features.{name}": value for name, value in weights.items()})
     return file
 
