@@ -152,6 +152,41 @@ def test_records_of_shards_are_sent_as_they_are_and_a_damaged_one_is_named(serve
         assert (tmp_path / f"out/{number}.png").read_bytes() == as_picture(contents[number] + b"v8")
 
 
+def test_the_half_of_a_side_by_side_pair_is_sent_on_request(serve, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    pixels = draw_pixels(10, 20, 3)
+    deep = pixels.astype(np.uint16) * 257
+    for name, image in (("a.png", pixels), ("b.tif", deep)):
+        runs.store_image(tmp_path / "in" / name, image)
+    (tmp_path / "in/c.png").write_bytes(encode_picture(deep).numpy())
+    settings = {"url": serve(), "model": "probe", "input": "in", "output": "out"}
+    halves = {
+        "left": (slice(0, 10), 0),
+        "right": (slice(10, 20), 0),
+        "none": (slice(0, 20), 0),
+        "": (None, 1),
+    }
+    for crop, (columns, notes) in halves.items():
+        run(**settings, **({"crop": crop} if crop else {}))
+        told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+        assert len(told) == notes and all(
+            "is twice as wide as high. If it is a pair" in line for line in told
+        )
+        for name, image in (("a", pixels), ("b", deep), ("c", deep)) if columns else ():
+            sent = encode_picture(np.ascontiguousarray(image[:, columns])).numpy()
+            if crop == "none" and name != "b":
+                sent = (tmp_path / f"in/{name}.png").read_bytes()
+            assert (tmp_path / f"out/{name}.png").read_bytes() == as_picture(sent + b"v8"), (crop, name)
+    Image.fromarray(pixels[:, :9]).save("odd.png")
+    with pytest.raises(UserError, match="1 of 1 image could not be translated"):
+        run(**{**settings, "input": "odd.png"}, crop="left")
+    assert "odd.png is 9 px wide, so it is not a pair of equal halves" in capsys.readouterr().err
+    turned = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 0, 2)))
+    turned.save("turned.jpg", exif=TURNED)
+    run(**{**settings, "input": "turned.jpg"})
+    assert "note: turned.jpg is twice as wide as high" in capsys.readouterr().err
+
+
 @BOTH
 def test_an_output_that_cannot_be_written_is_named_and_the_others_are_done(serve, photos, capsys, protocol):
     (photos.parent / "out" / "b.png").mkdir(parents=True)

@@ -26,6 +26,7 @@ from tfpix2pix.pipelines.remote.outputs import OutputFolder
 from tfpix2pix.serving.files import name_output, summarize, translate_files
 from tfpix2pix.serving.remote_model import RemoteModel
 from tfpix2pix.translate.image_inputs import find_files, list_outputs
+from tfpix2pix.translate.options import CROPS
 from tfpix2pix.translate.shard_inputs import list_sharded
 
 
@@ -57,6 +58,7 @@ def main(argv: Sequence[str]) -> None:
             noise_seed=values["noise_seed"],
             concurrency=values["concurrency"],
             instances=Path(values["instances"]) if values["instances"] else None,
+            crop=values["crop"],
         )
     print(summarize(outcome.latencies_sec, outcome.elapsed_sec))
     if outcome.failed:
@@ -110,6 +112,14 @@ def _define_flags(flag_values: flags.FlagValues) -> None:
 def _define_numbers(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_bool(
         "resume", False, "Leave out images whose outputs exist already.", flag_values=flag_values
+    )
+    flags.DEFINE_enum(
+        "crop",
+        None,
+        CROPS,
+        "Send this half of each image, which is a side-by-side pair, or send images whole (none). Default: "
+        "none, with a note where an image is twice as wide as high.",
+        flag_values=flag_values,
     )
     flags.DEFINE_integer(
         "noise_seed",

@@ -1,5 +1,6 @@
 """Translates image files with a model on a running TensorFlow Serving, many at once."""
 
+import io
 import sys
 import time
 from collections.abc import Sequence
@@ -8,13 +9,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from tfpix2pix.export.names import DEFAULT_SIGNATURE
 from tfpix2pix.pipelines.base.command_line import import_tensorflow
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.naming import name_flags
-from tfpix2pix.pipelines.base.progress import show_progress
+from tfpix2pix.pipelines.base.progress import say, show_progress
 from tfpix2pix.pipelines.files.matching import File
 from tfpix2pix.pipelines.files.shards import ShardFile
 from tfpix2pix.pipelines.meaning import MOST_PNG_CHANNELS
@@ -23,6 +25,7 @@ from tfpix2pix.pipelines.remote.outputs import OutputFolder
 from tfpix2pix.pipelines.remote.store import MissingError
 from tfpix2pix.serving.remote_model import RemoteModel, ServingError
 from tfpix2pix.translate.image_inputs import ARRAY_SUFFIX, InputFile, find_beside, list_outputs
+from tfpix2pix.translate.pairs import ask_of_pair, cut_half
 
 PERCENTILES = (50, 90, 99)
 # Failures of a single image. Every other failure would meet all images.
@@ -36,6 +39,7 @@ _OF_ONE_IMAGE = (
 )
 
 
+_ORIENTATION = 0x0112  # the tag in EXIF; from 5 on, height and width change places
 # How TIFF, GIF and WebP files begin. Other files are sent as they are.
 _NOT_DECODED = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"GIF8", b"RIFF")
 
@@ -67,6 +71,7 @@ def translate_files(
     noise_seed: int | None = None,
     concurrency: int = 4,
     instances: Path | None = None,
+    crop: str | None = None,
 ) -> Outcome:
     """Translates image files; each one that fails is named on standard error, and the others are translated.
 
@@ -79,6 +84,9 @@ def translate_files(
       concurrency: number of requests at once.
       instances: folder of maps of instances, which have the names of the images, for a model with
         `boundaries`; None takes the classes for the instances.
+      crop: `left` or `right`, if the files are side-by-side pairs of which that half is sent; `none` if they
+        are sent whole. None does that too, and says where a file may be a pair, because no server tells how
+        the training's pairs lay.
 
     Returns:
       What became of the files.
@@ -87,28 +95,33 @@ def translate_files(
       UsageError: when the model's signatures do not allow that.
       UserError: when no server answers any more.
     """
-    if instances or any(_takes_tensorflow(file.path) for file in files):  # maps may be of any kind
+    # Maps may be of any kind, and halves are cut out of pixels.
+    if instances or crop in ("left", "right") or any(_takes_tensorflow(file.path) for file in files):
         import_tensorflow(with_keras=False)  # It takes seconds, and other files do without.
     model.read_signatures()  # A server or model that is missing is reported once, not for each image.
 
-    outputs, request = OutputFolder(output), _Request(signature, noise_seed, instances)
+    outputs, request = OutputFolder(output), _Request(signature, noise_seed, instances, crop)
 
-    def translate_file(file: InputFile) -> float:
-        picture, latency_sec = _ask(model, file, request)
+    def translate_file(file: InputFile) -> tuple[float, str]:
+        picture, latency_sec, note = _ask(model, file, request)
         try:
             outputs.write(name_output(file), picture)
         except UserError as error:
             raise _RefusedError(str(error)) from error
-        return latency_sec
+        return latency_sec, note
 
-    start, latencies_sec = time.perf_counter(), list[float]()
+    start, latencies_sec, noted = time.perf_counter(), list[float](), set[str]()
     pool = ThreadPoolExecutor(concurrency)
     try:
-        tasks = [pool.submit(translate_file, file) for file in files]
+        tasks = {pool.submit(translate_file, file): file for file in files}
         with show_progress("translating", len(tasks), "images") as bar:
             for task in as_completed(tasks):
                 try:
-                    latencies_sec.append(task.result())
+                    latency_sec, note = task.result()
+                    latencies_sec.append(latency_sec)
+                    if note and note not in noted:
+                        noted.add(note)
+                        say(f"note: {tasks[task].path} {note}")
                 except _RefusedError as error:
                     bar.write(f"error: {name_flags(str(error))}", file=sys.stderr)
                 bar.update()
@@ -136,13 +149,14 @@ class _Request(NamedTuple):
     signature: str
     noise_seed: int | None
     instances: Path | None
+    crop: str | None
 
 
-def _ask(model: RemoteModel, file: InputFile, request: _Request) -> tuple[bytes, float]:
-    """Returns the output of an image, and the seconds between request and answer."""
+def _ask(model: RemoteModel, file: InputFile, request: _Request) -> tuple[bytes, float, str]:
+    """Returns the output of an image, the seconds between request and answer, and a note on the file."""
     try:
         with fetch_file(file.path) as path:
-            contents = _read(path)
+            contents = _read(path, request.crop or "none")
     except MissingError as error:
         raise _RefusedError(str(error)) from error
     maps = None if request.instances is None else [_read_map(file, request.instances)]
@@ -153,7 +167,18 @@ def _ask(model: RemoteModel, file: InputFile, request: _Request) -> tuple[bytes,
         if error.code in _OF_ONE_IMAGE:
             raise _RefusedError(f"{file.path}: {error}") from error
         raise
-    return picture, time.perf_counter() - start
+    latency_sec = time.perf_counter() - start
+    return picture, latency_sec, "" if request.crop else _ask_of_contents(contents)
+
+
+def _ask_of_contents(contents: bytes) -> str:
+    """Returns the question that the contents of an image file raise, or nothing."""
+    try:
+        with Image.open(io.BytesIO(contents)) as image:
+            (width, height), is_turned = image.size, image.getexif().get(_ORIENTATION, 1) >= 5
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # The server has read it.
+        return ""
+    return ask_of_pair(width, height) if is_turned else ask_of_pair(height, width)
 
 
 def _read_map(file: InputFile, folder: Path) -> bytes:
@@ -163,24 +188,26 @@ def _read_map(file: InputFile, folder: Path) -> bytes:
     return _read(found)
 
 
-def _read(file: File) -> bytes:
-    """Returns what is sent of a file: its contents, or a PNG file if servers do not decode it."""
+def _read(file: File, crop: str = "none") -> bytes:
+    """Returns what is sent of a file: its contents; a PNG of a half, or of what servers do not decode."""
     try:
         contents = file.read_bytes()
     except OSError as error:
         raise _RefusedError(f"{file} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise _RefusedError(f"{file} {error}") from error
-    if not _needs_conversion(file, contents):
+    if crop == "none" and not _needs_conversion(file, contents):
         return contents
     from tfpix2pix.pipelines.files import image_files
     from tfpix2pix.pipelines.files.encoding import encode_png
 
     try:
         header = image_files.read_header(file)
-        pixels = image_files.load_image(file, header.channels, header.dtype)
+        pixels = cut_half(image_files.load_image(file, header.channels, header.dtype), crop)
     except UserError as error:
         raise _RefusedError(str(error)) from error
+    except ValueError as error:
+        raise _RefusedError(f"{file} {error}") from error
     if pixels.dtype.kind == "f" or header.channels > MOST_PNG_CHANNELS:
         raise _RefusedError(
             f"{file} holds {header.channels} channels of {pixels.dtype}, which no image file that can be "

@@ -36,6 +36,7 @@ from tfpix2pix.translate.image_inputs import (
 from tfpix2pix.translate.latents import find_latents
 from tfpix2pix.translate.options import Options
 from tfpix2pix.translate.page_files import name_shown
+from tfpix2pix.translate.pairs import cut_half
 from tfpix2pix.translate.translator import Translator
 
 
@@ -216,11 +217,10 @@ def _read_picture(file: File, header: Header, translator: Translator, options: O
     """Returns a picture as the task needs it, with a label map of class ids in colours."""
     task = translator.task
     picture = load_image(file, task.picture_channels[0], header.dtype)
-    if options.crop != "none":
-        if header.width % 2:
-            raise BadImageError(f"{file} is {header.width} px wide, so it is not a pair of equal halves")
-        half = header.width // 2
-        picture = picture[:, :half] if options.crop == "left" else picture[:, half:]
+    try:
+        picture = cut_half(picture, options.crop or "none")
+    except ValueError as error:
+        raise BadImageError(f"{file} {error}") from error
     picture = colour_picture(picture, header, translator.meaning.input)
     if task.name == "inpaint":
         picture = _cut_hole(file, picture, options)

@@ -6,6 +6,7 @@ from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.files.image_files import Header
 from tfpix2pix.pipelines.files.pair_shapes import are_distinct, can_be_pair
 from tfpix2pix.translate.options import Options
+from tfpix2pix.translate.pairs import ask_of_pair
 from tfpix2pix.translate.translator import Translator
 
 
@@ -34,13 +35,9 @@ def choose_half(translator: Translator, header: Header, options: Options) -> Hal
         return Half("none")
     shapes = translator.side_by_side
     if shapes is None:
-        if header.width != 2 * header.height:
-            return Half("none")
         crop = _input_half(translator)
-        crop = f"`crop={crop}`" if crop else "`crop`"
-        return Half(
-            "none", f"is twice as wide as high. If it is a pair for training, {crop} takes its input half"
-        )
+        setting = f"`crop={crop}`" if crop else "`crop`"
+        return Half("none", ask_of_pair(header.height, header.width, setting))
     if not can_be_pair(shapes, header):
         return Half("none")
     crop = _input_half(translator)
