@@ -214,7 +214,7 @@ def test_outputs_that_exist_are_left_out_on_request(serve, models, photos, capsy
 def test_seed_version_and_token_reach_the_server(serve, models, photos, tmp_path):
     contents = (photos / "b.png").read_bytes()
     models.token = "secret"  # noqa: S105
-    (tmp_path / "token").write_text("secret\n")
+    (tmp_path / "token").write_text("secret\n", "utf-8-sig")
     settings = {"url": serve(), "model": "probe", "input": "photos/b.png", "token_file": "token"}
     for flags, added in (({"noise_seed": 5}, b"5"), ({"version": 7}, b"v7"), ({"version": "stable"}, b"v7")):
         run(**settings, **flags, output="out")
@@ -239,6 +239,18 @@ def test_usage_errors(serve, photos, settings, message):
     with pytest.raises(UsageError, match=message):
         run(**values)
     assert not (photos.parent / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "contents", [b"secret-1\nsecret-2\n", b"", b"secret\0", "secr\xe4t".encode(), b"secret\xff"]
+)
+def test_a_file_that_holds_no_token_is_refused_and_not_shown(serve, photos, contents):
+    (photos.parent / "token").write_bytes(contents)
+    flags = [f"--url={serve()}", "--model=probe", "--input=photos", "--output=out", "--token_file=token"]
+    process = runs.call([*CLIENT, *flags], cwd=photos.parent)
+    assert process.returncode == 2 and "secr" not in process.stdout + process.stderr
+    reason = "the file must hold one line, the token, of printable ASCII characters"
+    assert runs.last_line(process) == f"error: --token_file=token: {reason}"
 
 
 def test_no_server_is_said_once_with_status_1(models, photos):

@@ -10,6 +10,7 @@ refuses is named, and the others are translated. The command waits for a server 
 is away for a few seconds. gRPC needs the extra tfpix2pix[serving]; REST needs nothing.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,11 @@ def _define_flags(flag_values: flags.FlagValues) -> None:
             "--boundaries. Default: the classes are the instances.",
         ),
         ("output", None, "Write the outputs to this folder."),
-        ("token_file", None, "Send the bearer token in this file, for a gateway that asks for one."),
+        (
+            "token_file",
+            None,
+            "Send the bearer token in this file of one line, for a gateway that asks for one.",
+        ),
     ):
         flags.DEFINE_string(name, default, text, flag_values=flag_values)
     _define_numbers(flag_values)
@@ -146,9 +151,17 @@ def _read_token(file: str | None) -> dict[str, str]:
     if file is None:
         return {}
     try:
-        return {"Authorization": f"Bearer {Path(file).read_text().strip()}"}
-    except (OSError, UnicodeError) as error:
-        raise UsageError(f"--token_file={file} cannot be read: {error}") from error
+        token = Path(file).read_text("utf-8-sig").strip()  # Windows marks files with a BOM.
+    except OSError as error:
+        raise UsageError(f"--token_file={file} cannot be read: {error.strerror}") from error
+    except UnicodeError:
+        token = ""
+    if not re.fullmatch(r"[ -~]+", token):
+        # The text shows nothing of what the file holds, which may be secret.
+        raise UsageError(
+            f"--token_file={file}: the file must hold one line, the token, of printable ASCII characters"
+        )
+    return {"Authorization": f"Bearer {token}"}
 
 
 if __name__ == "__main__":
