@@ -3,8 +3,10 @@
 The programs it finds on the PATH are scripts made here; the last test wants the real one.
 """
 
+import csv
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -118,6 +120,16 @@ def test_docker_gets_ports_mount_and_files(folder, program):
     assert "--gpus=all" not in run(folder, path, "--dry_run").stdout
 
 
+def test_a_mount_of_docker_is_a_row_of_csv(folder, program):
+    path, _ = program("docker")
+    for name in ("a,b", 'a "b"'):
+        folder = folder.rename(folder.with_name(name))
+        command = run(folder, path, "--dry_run").stdout.splitlines()[-1]
+        (mount,) = (word for word in shlex.split(command) if word.startswith("--mount="))
+        (fields,) = csv.reader([mount.partition("=")[2]], strict=True)
+        assert fields == ["type=bind", f"source={folder}", f"target={folder}", "readonly"]
+
+
 def test_docker_that_is_not_running_is_told(folder, program):
     path, record = program("docker", fault="Cannot connect to the Docker daemon at unix:///x.sock.")
     process = run(folder, path)
@@ -186,6 +198,9 @@ def test_a_file_that_somebody_changed_is_kept(folder, program):
     process = run(folder, path)
     assert process.stderr.splitlines()[0] == f"warning: {own} is somebody's own, so it is used as it is"
     assert own.read_text() == kept and "monitoring.config is somebody's own" in process.stderr
+    dry = run(folder, path, "--dry_run")
+    assert dry.stderr == process.stderr
+    assert f"{own}:\n{kept}\n" in dry.stdout and dry.stdout.count("# Written by") == 2
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """The command line that starts TensorFlow Serving, whether it is installed or in Docker."""
 
+import csv
+import io
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -70,7 +72,14 @@ def build_command(
         f"--publish=127.0.0.1:{rest_port}:8501",
         f"--publish=127.0.0.1:{grpc_port}:8500",
         # The folder has the same path inside as outside, so that one models.config is right for both.
-        f"--mount=type=bind,source={folder},target={folder},readonly",
+        f"--mount={_join_mount('type=bind', f'source={folder}', f'target={folder}', 'readonly')}",
         docker_image,
         *options,
     ]
+
+
+def _join_mount(*fields: str) -> str:
+    """Returns the fields of a mount as Docker reads them: a row of CSV, where a comma is quoted."""
+    row = io.StringIO()
+    csv.writer(row, lineterminator="").writerow(fields)
+    return row.getvalue()

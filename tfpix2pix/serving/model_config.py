@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tfpix2pix.export.names import SAVED_MODEL_FILE
@@ -70,24 +70,29 @@ def render_configs(folder: Path, names: Sequence[str]) -> dict[str, str]:
     }
 
 
-def write_configs(folder: Path, texts: dict[str, str]) -> list[Path]:
+def read_own(folder: Path, texts: Mapping[str, str]) -> dict[str, str]:
+    """Returns those files of the folder that are somebody's own and stay as they are: file name -> text.
+
+    Args:
+      folder: folder of the models.
+      texts: file name -> text, as `render_configs` returns it.
+    """
+    files = {name: folder / name for name in texts}
+    there = {name: file.read_text(errors="replace") for name, file in files.items() if file.exists()}
+    return {name: text for name, text in there.items() if not text.startswith(_MARK)}
+
+
+def write_configs(folder: Path, texts: Mapping[str, str]) -> None:
     """Writes the files to the folder, except where a file is somebody's own.
 
     Args:
       folder: folder of the models.
       texts: file name -> text.
-
-    Returns:
-      The files that are somebody's own, which were left as they are.
     """
-    kept = []
+    own = read_own(folder, texts)
     for name, text in texts.items():
-        file = folder / name
-        if file.exists() and not file.read_text(errors="replace").startswith(_MARK):
-            kept.append(file)
-        else:
-            staging.write_file(file, text.encode())
-    return kept
+        if name not in own:
+            staging.write_file(folder / name, text.encode())
 
 
 def _quote(text: str) -> str:

@@ -39,14 +39,17 @@ def main(argv: Sequence[str]) -> None:
         enable_batching=values["enable_batching"],
         docker_image=values["docker_image"],
     )
+    own = model_config.read_own(folder, texts)
+    if not values["dry_run"]:
+        check_docker(command)
+        model_config.write_configs(folder, texts)
+    for name in own:
+        warn(f"{folder / name} is somebody's own, so it is used as it is")
     if values["dry_run"]:
-        for name, text in texts.items():
+        for name, text in {**texts, **own}.items():
             print(f"{folder / name}:\n{text}")
         print(shlex.join(command))
         return
-    check_docker(command)
-    for file in model_config.write_configs(folder, texts):
-        warn(f"{file} is somebody's own, so it is used as it is")
     print(shlex.join(command))
     for name in names:
         print(f"{name}: http://127.0.0.1:{values['rest_port']}/v1/models/{name}")
