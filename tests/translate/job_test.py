@@ -2,6 +2,8 @@
 
 import dataclasses
 import shutil
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +55,44 @@ def test_outputs_have_the_same_bits_whatever_else_is_translated(workdir, photos,
             Image.open(tmp_path / f"out8/{number}_2.png") as it,
         ):
             np.testing.assert_array_equal(np.asarray(it), translator(np.asarray(image), sample=1))
+
+
+class CountingTranslator(Translator):
+    """Counts the pixels that are translated at the same time."""
+
+    lock, now, most = threading.Lock(), 0, 0
+
+    def __call__(self, images, *args, **kwargs):
+        pixels = images.shape[0] * images.shape[1]
+        with self.lock:
+            self.now += pixels
+            self.most = max(self.most, self.now)
+        time.sleep(0.05)
+        result = super().__call__(images, *args, **kwargs)
+        with self.lock:
+            self.now -= pixels
+        return result
+
+
+@pytest.mark.parametrize("budget, most", [(100, 64 * 32), (2600, 2600)])
+def test_large_images_wait_for_room(workdir, photos, tmp_path, monkeypatch, budget, most):
+    monkeypatch.setattr("tfpix2pix.translate.files.MOST_PIXELS", budget)
+    files = find_files(str(photos), tmp_path / "out", lambda file: list_outputs(file.name))
+    translator = CountingTranslator(workdir)
+    translate_files(translator, files, tmp_path / "out", Options())
+    assert len(read_files(tmp_path / "out")) == len(SIZES)
+    assert translator.most <= most
+
+
+def test_a_page_shows_a_large_input_smaller(workdir, tmp_path):
+    photo = tmp_path / "wide.png"
+    Image.new("RGB", (70_000, 32)).save(photo)  # wider than a JPEG file can be
+    for format, shown in (("png", "wide.jpg"), ("npy", "wide.npy.png")):
+        translate(model=workdir, input=photo, output=tmp_path / "out", format=format)
+        with Image.open(tmp_path / "out/index_files" / shown) as preview:
+            assert preview.size == (2000, 1)
+    with Image.open(tmp_path / "out/wide.png") as output:
+        assert output.size == (70_000, 32)
 
 
 def test_a_resumed_job_makes_what_is_missing_and_shows_everything(workdir, photos, tmp_path, capsys):

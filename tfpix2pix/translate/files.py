@@ -23,6 +23,7 @@ from tfpix2pix.pipelines.remote.outputs import OutputFolder
 from tfpix2pix.pipelines.remote.store import MissingError
 from tfpix2pix.pipelines.tasks.drawings import draw_edges
 from tfpix2pix.pipelines.tasks.holes import center_mask
+from tfpix2pix.translate.budget import MOST_PIXELS, PixelBudget
 from tfpix2pix.translate.encoded_features import FeatureSource
 from tfpix2pix.translate.formats import encode_animation, find_format
 from tfpix2pix.translate.halves import choose_half
@@ -38,6 +39,9 @@ from tfpix2pix.translate.options import Options
 from tfpix2pix.translate.page_files import name_shown
 from tfpix2pix.translate.pairs import cut_half
 from tfpix2pix.translate.translator import Translator
+
+# Pictures of the page that are no outputs have sides of at most so many px.
+_LARGEST_SHOWN = 2048
 
 
 class Done(NamedTuple):
@@ -73,7 +77,7 @@ class FileTranslator:
 
     def __init__(self, translator: Translator, output: Path, options: Options, at_once: int):
         self._translator, self._output, self._options = translator, OutputFolder(output), options
-        self._network = threading.Semaphore(at_once)
+        self._network, self._budget = threading.Semaphore(at_once), PixelBudget(MOST_PIXELS)
         self._latents = find_latents(translator, options)
         self._features = FeatureSource(translator) if options.feature_from else None
 
@@ -85,7 +89,9 @@ class FileTranslator:
         """
         try:
             with fetch_file(file.path) as path:
-                return self._translate(file._replace(path=path), read_header(path))
+                header = read_header(path)
+                with self._budget.hold(header.height * header.width):
+                    return self._translate(file._replace(path=path), header)
         except MissingError as error:
             raise BadImageError(str(error)) from error
         except (tf.errors.ResourceExhaustedError, MemoryError) as error:
@@ -118,7 +124,7 @@ class FileTranslator:
             for sample, output_file in enumerate(outputs):
                 generated = self._generate(picture, sample, dtype, ids, translator=translator)
                 self._write_output(output_file, shown[sample], generated)
-        shown_input = show_input(task, task.read_picture(widen(picture, np.float32)))
+        shown_input = show_input(task, task.read_picture(widen(_reduce(picture), np.float32)))
         self._write(input_file, tf.io.encode_jpeg(shown_input, quality=90).numpy())
         return Done(header, row, tuple(outputs), note)
 
@@ -175,7 +181,7 @@ class FileTranslator:
         )
         if shown_file != output_file:
             write_png = find_format(shown_file).encode
-            self._write(shown_file, write_png(show_image(widen(generated, np.float32))))
+            self._write(shown_file, write_png(show_image(widen(_reduce(generated), np.float32))))
 
     def _encode(self, name: str, encode: Callable[[], bytes]) -> bytes:
         try:
@@ -188,6 +194,12 @@ class FileTranslator:
             self._output.write(name, contents)
         except UserError as error:
             raise BadImageError(str(error)) from error
+
+
+def _reduce(picture: np.ndarray) -> np.ndarray:
+    """Returns every n-th pixel of a large picture, for a page; no ids or holes are mixed."""
+    step = -(-max(picture.shape[:2]) // _LARGEST_SHOWN)
+    return picture[::step, ::step]
 
 
 def choose_kind(

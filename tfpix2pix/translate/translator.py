@@ -274,8 +274,11 @@ def _translate(
     batch = images if images.ndim == 4 else images[None]
     is_integer = np.issubdtype(images.dtype, np.integer)
     max_value = np.iinfo(images.dtype).max if is_integer else None
-    input_image = to_unit_range(batch, max_value) if max_value else tf.constant(batch, tf.float32)
-    generated_image = generate(input_image, tf.tile(sample_seed(noise_seed, sample)[None], [len(batch), 1]))
+    seeds = tf.tile(sample_seed(noise_seed, sample)[None], [len(batch), 1])
+    # Nothing holds the input any longer than it is needed: it takes as much memory as all other pixels.
+    generated_image = generate(
+        to_unit_range(batch, max_value) if max_value else tf.constant(batch, tf.float32), seeds
+    )
     wanted = np.dtype(dtype or (images.dtype if max_value else np.float32))
     if wanted in _TO_INTEGERS:
         generated_image = _TO_INTEGERS[wanted](generated_image)
