@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import select
 import socket
 import threading
 import time
@@ -110,6 +111,39 @@ def test_the_oldest_silent_connections_of_an_address_make_room(port, monkeypatch
         assert [_read_to_end(each) for each in opened[:2]] == [b"", b""]
         for each in opened[2:]:
             _count(each, HEAD + b"\r\n" + b"x" * 10)
+
+
+def test_a_connection_counts_for_its_address_until_its_body_is_there(port, monkeypatch, caplog):
+    monkeypatch.setattr(connections, "MAX_IDLE_PER_CLIENT", 2)
+    with contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(_connect(port)) for _ in range(2)]
+        for each in slow:
+            each.sendall(HEAD + b"\r\n" + b"x" * 5)
+        time.sleep(0.2)
+        with _connect(port) as other:
+            _count(other, HEAD + b"\r\n" + b"x" * 10)
+        assert _read_to_end(slow[0]) == b""
+        _count(slow[1], b"x" * 5)
+    assert "failed" not in caplog.text  # A client that is gone is no failure of the server.
+
+
+def test_bodies_that_are_on_their_way_have_a_limit_of_bytes(port):
+    """The largest body has 65,536 bytes, five of which one address may send at the same time."""
+    head = HEAD.replace(b": 10", b": 65000") + b"\r\n"
+    with contextlib.ExitStack() as stack:
+        sending = [stack.enter_context(_connect(port)) for _ in range(6)]
+        for each in sending:
+            each.sendall(head + b"x" * 64_000)
+        (refused, *_), _, _ = select.select(sending, [], [], 20)
+        answer = _read_to_end(refused)
+        assert answer.startswith(b"HTTP/1.1 503") and b"retry-after: 5" in answer.lower()
+        accepted = next(each for each in sending if each is not refused)
+        accepted.sendall(b"x" * 1000)
+        assert accepted.recv(4096).startswith(b"HTTP/1.1 200")
+        with _connect(port) as other:  # The complete body has made room.
+            _count(other, HEAD + b"\r\n" + b"x" * 10)
+            other.sendall(head + b"x" * 65_000)
+            assert other.recv(4096).startswith(b"HTTP/1.1 200")
 
 
 def test_a_server_that_is_stopped_waits_neither_for_work_nor_for_a_body(monkeypatch):

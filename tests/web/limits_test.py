@@ -101,6 +101,22 @@ def test_no_more_clients_are_remembered_than_there_is_room_for(monkeypatch):
     assert not is_allowed(rate, "1.1.1.3")
 
 
+def test_bytes_on_their_way_are_limited_for_each_client_and_for_all():
+    receipts = limits.Receipts(per_client=10, total=15)
+    receipts.add("1.1.1.1", 10)
+    receipts.add("1.1.1.2", 5)
+    for client in ("1.1.1.1", "1.1.1.3"):
+        with pytest.raises(HTTPException) as refusal:
+            receipts.add(client, 1)
+        assert (refusal.value.status_code, refusal.value.headers) == (503, {"Retry-After": "5"})
+        receipts.remove(client, 1)
+    receipts.remove("1.1.1.1", 10)
+    receipts.add("1.1.1.3", 10)
+    receipts.remove("1.1.1.2", 5)
+    receipts.remove("1.1.1.3", 10)
+    assert not receipts._received
+
+
 def test_each_gets_its_own_answer_and_the_queue_is_bounded():
     """Three requests meet a queue for one that runs and one that waits."""
 

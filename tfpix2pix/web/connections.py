@@ -1,4 +1,4 @@
-"""How long a connection may be without a request, and how many of a client may be so."""
+"""How long a connection may be without a whole request, and how many of a client may be so."""
 
 import asyncio
 from collections import OrderedDict
@@ -17,7 +17,9 @@ MAX_IDLE_PER_CLIENT = 250
 
 
 class IdleConnections:
-    """The connections that wait for their client, which are closed when they are too old or too many.
+    """The connections that wait for a request of their client, or for the rest of one's body.
+
+    They are closed when they are too old or too many.
 
     Args:
       trusted_proxy: address whose connections are those of many clients and are not counted; empty without.
@@ -64,13 +66,14 @@ class Connection(H11Protocol):
         self._start_deadline()
 
     def data_received(self, data: bytes) -> None:
-        """Takes bytes of a request; the wait ends with its headers."""
+        """Takes bytes of a request; the deadline ends with its headers, the wait with its body."""
         super().data_received(data)
         if self.transport.is_closing():
             return
         if self._is_answering:
             self._stop_deadline()
-            self._idle.remove(self, self._host)
+            if not self.cycle.more_body:
+                self._idle.remove(self, self._host)
         elif self._deadline is None:  # A further request has begun to arrive.
             self._start_deadline()
 

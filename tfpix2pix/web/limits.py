@@ -1,9 +1,9 @@
-"""Limits how much one client may ask for (429), with Retry-After."""
+"""Limits how much one client may ask for (429), and send at the same time (503), with Retry-After."""
 
 import math
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 
 from fastapi import HTTPException, Request
@@ -59,6 +59,36 @@ class RateLimit:
             if len(self._clients) > MAX_CLIENTS:
                 self._clients.popitem(last=False)
         return left
+
+
+class Receipts:
+    """Limits the bytes of bodies that are being received. One thread may use it.
+
+    Args:
+      per_client: the largest number of bytes of the bodies of one client.
+      total: the largest number of bytes of all bodies.
+    """
+
+    def __init__(self, per_client: int, total: int):
+        self._per_client = per_client
+        self._total = total
+        self._received = Counter[str]()
+
+    def add(self, client: str, num_bytes: int) -> None:
+        """Counts bytes that have arrived.
+
+        Raises:
+          HTTPException: 503, when these are too many.
+        """
+        self._received[client] += num_bytes
+        if self._received[client] > self._per_client or self._received.total() > self._total:
+            raise HTTPException(503, "Too much is being sent at once; again in 5 s.", {"Retry-After": "5"})
+
+    def remove(self, client: str, num_bytes: int) -> None:
+        """Forgets bytes, whose body is complete or given up."""
+        self._received[client] -= num_bytes
+        if not self._received[client]:
+            del self._received[client]
 
 
 def find_client(request: Request) -> str:

@@ -5,6 +5,7 @@
 - The origin of a request that may change something must be the server's own page.
 - Bodies are counted while they are read, so that neither a wrong length nor chunks deceive. If a body has
   not arrived when the answer is ready, the connection is closed.
+- The bytes of bodies that are being received are limited, those of each address and of all together.
 - Answers have the headers that confine a page to what came with it.
 - A failure is a sentence to the client; all else about it is in the server's log.
 """
@@ -17,12 +18,18 @@ from typing import Any
 
 from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tfpix2pix.pipelines.base.naming import name_flags
+from tfpix2pix.web.clients import name_client
+from tfpix2pix.web.limits import Receipts
 
 BODY_TIMEOUT_SEC = 30.0
+# So many of the largest bodies may be on their way at the same time.
+BODIES_PER_CLIENT = 5
+BODIES_IN_ALL = 20
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -65,13 +72,14 @@ class Protection:
         self._app = app
         self._max_body_bytes = max_body_bytes
         self._allowed_hosts = ("localhost", *allowed_hosts)
+        self._receipts = Receipts(BODIES_PER_CLIENT * max_body_bytes, BODIES_IN_ALL * max_body_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuses a request, or lets the application answer it."""
         if scope["type"] != "http":
             return
         has_started = False
-        body = _Body(scope, receive, self._max_body_bytes)
+        body = _Body(scope, receive, self._max_body_bytes, self._receipts)
 
         async def send_protected(message: Message) -> None:
             nonlocal has_started
@@ -94,11 +102,15 @@ class Protection:
         except asyncio.CancelledError:  # The server ends, and does not wait for the answer any longer.
             if not has_started:
                 await _refuse(503, "The server is being stopped.")(scope, receive, send_protected)
+        except ClientDisconnect:  # Nobody is there to be answered.
+            pass
         except Exception:
             _LOG.exception("%s %s failed", scope["method"], scope["path"])
             if not has_started:
                 failure = _refuse(500, "The server failed; its log says why.")
                 await failure(scope, receive, send_protected)
+        finally:
+            body.release()
 
     def _find_refusal(self, scope: Scope) -> JSONResponse | None:
         headers = Headers(scope=scope)
@@ -132,12 +144,15 @@ class Protection:
 class _Body:
     """The body of a request, which is counted and timed while it arrives."""
 
-    def __init__(self, scope: Scope, receive: Receive, max_bytes: int):
+    def __init__(self, scope: Scope, receive: Receive, max_bytes: int, receipts: Receipts):
         headers = Headers(scope=scope)
         self.is_complete = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
         self._receive = receive
         self._max_bytes = max_bytes
         self._received_bytes = 0
+        self._receipts = receipts
+        self._counted_bytes = 0
+        self._client = name_client(scope["client"][0] if scope.get("client") else "")
         self._clock = asyncio.get_running_loop().time
         self._deadline = self._clock() + BODY_TIMEOUT_SEC
 
@@ -149,11 +164,22 @@ class _Body:
             message: Any = await asyncio.wait_for(self._receive(), self._deadline - self._clock())
         except asyncio.TimeoutError:  # In Python 3.10 it is not the built-in one yet.
             raise HTTPException(408, "The request did not arrive in time.") from None
-        self._received_bytes += len(message.get("body", b""))
+        part_bytes = len(message.get("body", b""))
+        self._received_bytes += part_bytes
         if self._received_bytes > self._max_bytes:
             raise HTTPException(413, _too_large(self._max_bytes))
         self.is_complete = not message.get("more_body", False)
+        if self.is_complete:
+            self.release()
+        else:
+            self._counted_bytes += part_bytes
+            self._receipts.add(self._client, part_bytes)
         return message
+
+    def release(self) -> None:
+        """Makes room for other bodies, because this one is complete or given up."""
+        self._receipts.remove(self._client, self._counted_bytes)
+        self._counted_bytes = 0
 
 
 def _too_large(max_bytes: int) -> str:
