@@ -33,6 +33,13 @@ def test_a_name_gives_the_class_when_it_is_needed():
     assert (layer.rate, layer.stream, layer.name) == (0.25, 3, "noise")
 
 
+def test_names_are_registered_where_somebody_has_asked_for_keras_before_it_is_imported():
+    asked = "import tfpix2pix, importlib.util; importlib.util.find_spec('keras'); import keras"
+    script = f"{asked}; assert 'tfpix2pix>Pix2Pix' in keras.utils.get_custom_objects()"
+    process = runs.run([sys.executable, "-c", script])
+    assert process.returncode == 0, process.stderr
+
+
 def test_another_backend_of_keras_is_refused_at_first_use():
     script = "import tfpix2pix; tfpix2pix.make_config(); tfpix2pix.unet_generator"
     environment = runs.environment(KERAS_BACKEND="jax")

@@ -50,20 +50,30 @@ class _Named:
 
 
 class _BeforeKeras(MetaPathFinder):
-    """Finds Keras as Python does, and registers the names as soon as Keras is imported."""
+    """Finds Keras as Python does, and registers the names as soon as Keras is imported.
+
+    It stays until then: TensorFlow asks whether there is Keras before anybody imports it.
+    """
+
+    _is_looking = False
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname != "keras":
+        if fullname != "keras" or self._is_looking:
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec("keras")
+        self._is_looking = True
+        try:
+            spec = importlib.util.find_spec("keras")
+        finally:
+            self._is_looking = False
         if spec and spec.loader:
             execute = spec.loader.exec_module
 
             def execute_and_register(module: ModuleType) -> None:
                 execute(module)
+                if self in sys.meta_path:
+                    sys.meta_path.remove(self)
                 _register_names(module)
 
             setattr(spec.loader, "exec_module", execute_and_register)  # noqa: B010
