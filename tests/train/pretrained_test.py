@@ -9,10 +9,15 @@ from tests.helpers.tiny_run import CONFIG, write_run
 from tfpix2pix.export.model_card import describe_run
 from tfpix2pix.export.names import CARD_FILE
 from tfpix2pix.export.saved_model import export_saved_model
+from tfpix2pix.model.pix2pix import Pix2Pix
+from tfpix2pix.networks.discriminators import patch_discriminator
 from tfpix2pix.networks.keras_versions import IS_KERAS_3
+from tfpix2pix.networks.variables import weights_of
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.run.generator import load_generator
+from tfpix2pix.train.origin import read_origin
 from tfpix2pix.train.pretrained import from_pretrained
+from tfpix2pix.translate.translator import Translator, translate_images
 
 IMAGES = np.linspace(-1, 1, 32 * 32 * 3, dtype="float32").reshape(1, 32, 32, 3)
 
@@ -51,7 +56,9 @@ def test_a_card_without_settings_is_refused(saved_model):
     card = json.loads(text)
     del card["config"]  # as where export_saved_model is called without `about`
     card_file.write_text(json.dumps(card))
-    with pytest.raises(UserError, match=f"{CARD_FILE} does not say how the generator is built"):
+    with pytest.raises(
+        UserError, match=f"{CARD_FILE} does not say how the generator is built.*Translator takes .*keras file"
+    ):
         from_pretrained(saved_model)
     card_file.write_text(text)
 
@@ -61,6 +68,33 @@ def test_a_keras_file_opens_as_it_was_saved(run, tmp_path):
     generator = load_generator(run)[0]
     generator.save(tmp_path / "generator.keras")
     np.testing.assert_array_equal(_answer(from_pretrained(tmp_path / "generator.keras")), _answer(generator))
+
+
+@pytest.mark.skipif(not IS_KERAS_3, reason="such files are of Keras 3")
+def test_the_file_of_a_pix2pix_opens_as_its_generator_and_starts_both_networks(run, tmp_path):
+    model = Pix2Pix(load_generator(run)[0], patch_discriminator(16, base_filters=4))
+    model.save(tmp_path / "pix2pix.keras")
+    np.testing.assert_array_equal(
+        _answer(from_pretrained(tmp_path / "pix2pix.keras")), _answer(model.generator)
+    )
+    origin = read_origin(tmp_path / "pix2pix.keras")
+    for network, weights in (
+        (model.generator, origin.generator),
+        (model.discriminator, origin.discriminator),
+    ):
+        expected = {name: variable.numpy() for name, variable in weights_of(network).items()}
+        assert weights.keys() == expected.keys()
+        assert all(np.array_equal(weights[name], expected[name]) for name in expected)
+    Pix2Pix(model.generator, objective="l1").save(tmp_path / "alone.keras")
+    assert read_origin(tmp_path / "alone.keras").discriminator is None
+
+
+def test_a_pix2pix_translates_and_is_exported_as_its_generator(run, tmp_path):
+    model = Pix2Pix(load_generator(run)[0], patch_discriminator(16, base_filters=4))
+    expected = translate_images(model.generator, IMAGES)
+    np.testing.assert_array_equal(translate_images(model, IMAGES), expected)
+    version = export_saved_model(model, tmp_path / "models", verify=False)
+    np.testing.assert_allclose(Translator(version)(IMAGES), expected, atol=1e-6)
 
 
 def test_what_is_nothing_is_refused():

@@ -20,6 +20,7 @@ from tfpix2pix.export.signatures import MAX_PIXELS, Contract, Endpoint, build_en
 from tfpix2pix.export.verification import verify as verify_model
 from tfpix2pix.export.warmup import write_warmup
 from tfpix2pix.networks import keras_versions
+from tfpix2pix.networks.inference import generator_of
 from tfpix2pix.networks.scale import RESIZED, TILED, Scale
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError, UserError, shorten
@@ -52,7 +53,7 @@ def export_saved_model(
     the signatures.
 
     Args:
-      generator: `[input_image, noise_seed] -> generated_image`.
+      generator: `[input_image, noise_seed] -> generated_image`, or the `Pix2Pix` that holds it.
       folder: folder of the model, such as `saved_models/facades`.
       noise_seed: seed of the noise of every image, if `noise` is `fixed`.
       verify: whether the result is loaded in a fresh process, as TensorFlow Serving loads it, and its
@@ -86,7 +87,7 @@ def export_saved_model(
       >>> export_saved_model(generator, folder, verify=False).name
       '1'
     """
-    folder = Path(folder)
+    folder, generator = Path(folder), generator_of(generator)
     image_size = settle_size(image_size, "image_size") if image_size else None
     scale = Scale(RESIZED if resize else TILED, image_size) if image_size else Scale()
     warmup_size = image_size or _USUAL_SIZE

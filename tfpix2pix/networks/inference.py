@@ -13,6 +13,12 @@ from tfpix2pix.networks.latent import DrawLatent, detach_latent, find_latent, se
 from tfpix2pix.networks.noise import NoiseDropout
 
 
+def generator_of(model: keras.Model) -> keras.Model:
+    """Returns the generator of a `Pix2Pix`, and any other model as it is."""
+    inner = getattr(model, "generator", None)
+    return inner if isinstance(inner, keras.Model) else model
+
+
 def cast_kernels(generator: keras.Model) -> keras.Model:
     """Returns an equal generator whose kernels are stored in the precision that they are multiplied in.
 

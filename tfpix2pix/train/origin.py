@@ -17,6 +17,7 @@ from tfpix2pix.interop import torch_detection, torch_files, torch_names
 from tfpix2pix.interop.fetching import fetch
 from tfpix2pix.interop.torch_settings import Parts, settle_config
 from tfpix2pix.methods.step import TranslationStep
+from tfpix2pix.networks.inference import generator_of
 from tfpix2pix.networks.instance_features import DRAWER
 from tfpix2pix.networks.variables import DISCRIMINATOR, DISCRIMINATOR_2, ENCODER, weights_of
 from tfpix2pix.pipelines.base.errors import UsageError, UserError, shorten
@@ -123,13 +124,29 @@ def _read_saved_model(path: Path) -> Origin:
     return Origin(path, _record(path, "saved_model", version=version.name), weights, config=config)
 
 
-def _read_keras(path: Path) -> Origin:
+def load_keras(path: Path) -> keras.Model:
+    """Opens a `.keras` file.
+
+    Raises:
+      UserError: if it cannot be read.
+    """
     try:
-        model = keras.models.load_model(path, compile=False)
+        return keras.models.load_model(path, compile=False)
     except Exception as error:  # Keras raises various errors for files that it cannot read.
         raise UserError(f"{path} cannot be read as a Keras model: {shorten(error)}") from error
-    weights = {name: variable.numpy() for name, variable in weights_of(model).items()}
-    return Origin(path, _record(path, "keras"), dict(_read_rebuilt(*each) for each in weights.items()))
+
+
+def _read_keras(path: Path) -> Origin:
+    model = load_keras(path)
+    generator, discriminator = generator_of(model), None
+    if generator is not model:  # It is a Pix2Pix, which has both.
+        discriminator = model.discriminator and _read_values(model.discriminator)
+    weights = dict(_read_rebuilt(*each) for each in _read_values(generator).items())
+    return Origin(path, _record(path, "keras"), weights, discriminator)
+
+
+def _read_values(model: keras.Model) -> Weights:
+    return {name: variable.numpy() for name, variable in weights_of(model).items()}
 
 
 def _read_rebuilt(name: str, value: np.ndarray) -> tuple[str, np.ndarray]:

@@ -12,11 +12,12 @@ from tfpix2pix.export.versions import find_version
 from tfpix2pix.interop.fetching import fetch
 from tfpix2pix.interop.torch_import import assign_weights, read_generator
 from tfpix2pix.networks.build import build_generator
-from tfpix2pix.pipelines.base.errors import UserError, shorten
+from tfpix2pix.networks.inference import generator_of
+from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.meaning import Meaning
 from tfpix2pix.run.generator import load_generator
 from tfpix2pix.run.splits import find_input_palette
-from tfpix2pix.train.origin import read_origin
+from tfpix2pix.train.origin import load_keras, read_origin
 from tfpix2pix.train.settings import find_origin_kind, split_origin
 
 
@@ -33,7 +34,8 @@ def from_pretrained(source: str | Path, sha256: str | None = None) -> keras.Mode
 
     Returns:
       `[input_image, noise_seed] -> generated_image`, float32 [B, H, W, C] in [-1, 1]. The seed may be
-      left out. The model of a `.keras` file takes what it took when it was saved.
+      left out. The model of a `.keras` file takes what it took when it was saved; that of a `Pix2Pix` is its
+      generator.
 
     Raises:
       UsageError: if there is no such thing.
@@ -48,10 +50,7 @@ def from_pretrained(source: str | Path, sha256: str | None = None) -> keras.Mode
         return read_generator(path)
     if kind == "saved_model":
         return _build_from_card(path)
-    try:
-        return keras.models.load_model(path, compile=False)
-    except Exception as error:  # Keras raises various errors for files that it cannot read.
-        raise UserError(f"{path} cannot be read as a Keras model: {shorten(error)}") from error
+    return generator_of(load_keras(path))
 
 
 def _build_from_card(path: Path) -> keras.Model:
@@ -59,6 +58,12 @@ def _build_from_card(path: Path) -> keras.Model:
     card_file = (find_version(path) or path) / CARD_FILE
     try:
         card = json.loads(card_file.read_text("utf-8"))
+        if "config" not in card:
+            raise UserError(
+                f"{card_file} does not say how the generator is built, because export_saved_model was not "
+                "given what a run knows of it, as `about`. tfpix2pix.Translator takes the folder as it is. "
+                "To open the network here, write it with generator.save, and give that .keras file"
+            )
         config = make_config(**read_json(json.dumps(card["config"])))
         meaning = Meaning.from_json(card.get("meaning"))
     except (OSError, ValueError, LookupError, TypeError) as error:

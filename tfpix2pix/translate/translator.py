@@ -17,6 +17,7 @@ from tfpix2pix.networks.inference import (
     Generate,
     cast_kernels,
     compile_generator,
+    generator_of,
     sample_seed,
 )
 from tfpix2pix.networks.latent import attach_latent, find_latent, hold_latent
@@ -49,7 +50,7 @@ def translate_images(generator: keras.Model, images: npt.ArrayLike, noise_seed: 
     size first, or use a `Translator`, which knows it.
 
     Args:
-      generator: `[input_image, noise_seed] -> generated_image`.
+      generator: `[input_image, noise_seed] -> generated_image`, or the `Pix2Pix` that holds it.
       images: uint8, uint16, or float in [-1, 1]; [H, W, C] or [B, H, W, C], any H and W.
       noise_seed: seed of the noise, which is the same for every image.
 
@@ -65,6 +66,7 @@ def translate_images(generator: keras.Model, images: npt.ArrayLike, noise_seed: 
       >>> translate_images(generator, np.zeros((40, 50, 3), np.uint8)).shape
       (40, 50, 3)
     """
+    generator = generator_of(generator)
 
     def generate(input_image, noise_seed):
         return generator([input_image, noise_seed], training=False)
