@@ -10,9 +10,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tests.helpers import runs, runtimes
+from tests.helpers import runs, runtimes, tiny_run
 from tfpix2pix.evaluate.evaluation import evaluate_model
-from tfpix2pix.export.run import export_run
 from tfpix2pix.networks.class_channels import BoundaryChannel
 from tfpix2pix.networks.inference import sample_seed
 from tfpix2pix.networks.keras_versions import IS_KERAS_3, variable_path
@@ -68,8 +67,7 @@ def run(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def version(run) -> Path:
-    generator, config, step = load_generator(run)
-    return export_run(generator, config, step, run, run.parent / "saved", verify=False)
+    return tiny_run.export(run)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])

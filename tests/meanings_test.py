@@ -13,11 +13,10 @@ import tifffile
 from PIL import Image
 
 from tests.helpers import runs
-from tests.helpers.tiny_run import write_run
+from tests.helpers.tiny_run import export, write_run
 from tfpix2pix.config.config import Config
 from tfpix2pix.evaluate.evaluation import evaluate_model
 from tfpix2pix.export.meanings import find_meaning
-from tfpix2pix.export.run import export_run
 from tfpix2pix.export.saved_model import export_saved_model
 from tfpix2pix.networks.inference import sample_seed
 from tfpix2pix.pipelines.base.errors import UsageError
@@ -98,8 +97,7 @@ def run(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def version(run) -> Path:
-    generator, config, step = load_generator(run)
-    return export_run(generator, config, step, run, run.parent / "saved", verify=False)
+    return export(run)
 
 
 def test_ids_and_their_colours_train_alike(run, tmp_path):

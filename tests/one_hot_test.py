@@ -12,11 +12,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tests.helpers import runs, runtimes
+from tests.helpers import runs, runtimes, tiny_run
 from tfpix2pix.config.config import make_config
 from tfpix2pix.evaluate.evaluation import evaluate_model
 from tfpix2pix.export.meanings import find_meaning
-from tfpix2pix.export.run import export_run
 from tfpix2pix.interop.torch_export import export_weights
 from tfpix2pix.networks.build import build_discriminator
 from tfpix2pix.networks.class_channels import ClassChannels
@@ -90,8 +89,7 @@ def run(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def version(run) -> Path:
-    generator, config, step = load_generator(run)
-    return export_run(generator, config, step, run, run.parent / "saved")
+    return tiny_run.export(run, verify=True)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
@@ -210,7 +208,7 @@ def test_a_thousand_classes(tmp_path):
     (tmp_path / "data/palette.json").write_text(json.dumps(palette))
     run = tmp_path / "run"
     train_and_evaluate(config_of(tmp_path / "data"), run)
-    generator, config, step = load_generator(run)
+    generator = load_generator(run)[0]
     shapes = {variable_path(variable): variable.shape for variable in generator.trainable_variables}
     assert shapes["encoder_1_conv/kernel"] == (4, 4, num_classes, 2)
     of_classes = tf.one_hot(classes[:1], num_classes)  # of `num_classes`, there is no channel
@@ -219,7 +217,7 @@ def test_a_thousand_classes(tmp_path):
     np.testing.assert_array_equal(encode_maps(pixels), of_classes)
     results = evaluate_model(run, tmp_path / "scores", metrics=["l1"], gallery_size=0).results
     assert np.isfinite(results["l1"].scores["l1"])
-    version = export_run(generator, config, step, run, tmp_path / "saved", verify=False)
+    version = tiny_run.export(run)
     expected = Translator(run)(tables[1][classes[3]], 3)
     np.testing.assert_array_equal(Translator(run)(tables[0][classes[3]], 3, dtype=np.uint8), expected)
     signatures = tf.saved_model.load(str(version)).signatures

@@ -11,15 +11,13 @@ import tensorflow as tf
 from PIL import Image
 
 from tests.helpers import runs
-from tests.helpers.tiny_run import CONFIG, write_run
+from tests.helpers.tiny_run import CONFIG, export, write_run
 from tfpix2pix.evaluate.evaluation import evaluate_model
-from tfpix2pix.export.run import export_run
 from tfpix2pix.networks.inference import sample_seed
 from tfpix2pix.pipelines.batches import build_dataset, keep_resized
 from tfpix2pix.pipelines.files.sources import Source, from_arrays
 from tfpix2pix.pipelines.tasks.tasks import Inpaint, make_task
 from tfpix2pix.run.folder import CONFIG_FILE, read_config
-from tfpix2pix.run.generator import load_generator
 from tfpix2pix.translate.translator import Translator
 
 LARGE = np.random.default_rng(0).integers(0, 256, (50, 75, 3), np.uint8)
@@ -50,8 +48,7 @@ def run(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def version(run) -> Path:
-    generator, config, step = load_generator(run)
-    return export_run(generator, config, step, run, run.parent / "saved", verify=False)
+    return export(run)
 
 
 @pytest.mark.parametrize("training", [True, False])

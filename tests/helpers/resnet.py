@@ -1,4 +1,4 @@
-"""A generator of residual blocks, written as a user of this package writes one: outside of it."""
+"""A generator of residual blocks and a layer, as a user of this package writes them: outside of it."""
 
 import keras
 
@@ -33,3 +33,17 @@ def resnet_generator(
     images = PaddedConv2D(output_channels, 7, pad_px=3, dtype=dtype)(images)
     generated_image = keras.layers.Activation("tanh", dtype="float32")(images)
     return keras.Model([input_image, noise_seed], generated_image, name="resnet_generator")
+
+
+class Boost(keras.layers.Layer):
+    """A layer that only the user has, and that forgets its factor when it is copied."""
+
+    def __init__(self, factor: float = 1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def call(self, images):
+        return images * self.factor
+
+    def get_config(self):
+        return super().get_config()

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -21,6 +22,8 @@ from PIL import Image
 from tensorflow.python.data.ops import iterator_ops, multi_device_iterator_ops
 
 from tfpix2pix.config.config import Config, make_config
+from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.run.callbacks import Callback
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {
@@ -67,6 +70,17 @@ def store_image(file: Path, image: np.ndarray) -> None:
         Image.fromarray(image).save(file)
 
 
+def write_segmenter(file: Path, colours: np.ndarray) -> Path:
+    """Writes a network that takes the nearest of uint8 [classes, 3] colours for the class; returns `file`."""
+    images = keras.Input((None, None, 3))
+    layer = keras.layers.Conv2D(len(colours), 1)
+    network = keras.Model(images, layer(images))
+    colours = colours / 127.5 - 1
+    layer.set_weights([colours.T[None, None], -np.square(colours).sum(-1) / 2])
+    network.save(file)
+    return file
+
+
 def tiny_config(data_dir: Path, **settings) -> Config:
     """Returns the configuration of `SETTINGS`, with `settings` in place of some of them."""
     return make_config(**{**SETTINGS, "data_dir": str(data_dir), **settings})
@@ -86,6 +100,17 @@ def environment(**variables: str) -> dict[str, str]:
     own = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "-1", **variables}
     own.pop("TF_CONFIG", None)
     return {**own, **variables}
+
+
+class BreakAt(Callback):
+    """Breaks a run after the checkpoint of a step."""
+
+    def __init__(self, step: int):
+        self.step = step
+
+    def on_checkpoint(self, moment):
+        if moment.step == self.step:
+            raise UserError("broken")
 
 
 def start(command: Sequence[str], **options) -> subprocess.Popen:

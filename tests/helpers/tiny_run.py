@@ -7,12 +7,14 @@ import keras
 import numpy as np
 
 from tfpix2pix.config.config import Config, make_config
+from tfpix2pix.export.run import export_run
 from tfpix2pix.methods.build import build_train_step
 from tfpix2pix.methods.step import TranslationStep
 from tfpix2pix.networks import generators
 from tfpix2pix.pipelines.files import sources
 from tfpix2pix.run import checkpoints, splits
 from tfpix2pix.run.folder import write_config
+from tfpix2pix.run.generator import load_generator
 
 CONFIG = make_config(dataset="synthetic", direction="BtoA", image_size=32, depth=3, base_filters=4, seed=5)
 
@@ -44,6 +46,12 @@ def write_run(
             variable.assign(variable * 2)
         checkpoints.save(workdir, train_step.variables(), {"best": {"step": 1, "metric": "l1", "score": 0.5}})
     return workdir
+
+
+def export(run: Path, verify: bool = False) -> Path:
+    """Exports a run to the folder `saved` beside it; returns the version's folder."""
+    generator, config, step = load_generator(run)
+    return export_run(generator, config, step, run, run.parent / "saved", verify=verify)
 
 
 def build_generator(**settings) -> keras.Model:

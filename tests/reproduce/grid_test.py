@@ -5,7 +5,6 @@ import json
 import signal
 import sys
 
-import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -40,14 +39,7 @@ def data_dir(tmp_path):
 
 @pytest.fixture
 def segmenter(tmp_path):
-    """A network that takes the nearest colour of the palette for the class."""
-    images = keras.Input((None, None, 3))
-    layer = keras.layers.Conv2D(len(COLOURS), 1)
-    network = keras.Model(images, layer(images))
-    colours = np.array(list(COLOURS.values())) / 127.5 - 1
-    layer.set_weights([colours.T[None, None], -np.square(colours).sum(-1) / 2])
-    network.save(tmp_path / "nearest.keras")
-    return tmp_path / "nearest.keras"
+    return runs.write_segmenter(tmp_path / "nearest.keras", np.array(list(COLOURS.values())))
 
 
 def _command(data_dir, **own):

@@ -17,7 +17,6 @@ from tfpix2pix.networks.variables import weights_of
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.batches import build_dataset
 from tfpix2pix.run import splits
-from tfpix2pix.run.callbacks import Callback
 from tfpix2pix.run.generator import load_generator
 from tfpix2pix.train.feature_clusters import find_clusters
 from tfpix2pix.train.training import train_and_evaluate
@@ -44,17 +43,6 @@ STAGED = {
     "checkpoint_every_steps": 1,
     "keep_checkpoints": 10,
 }
-
-
-class BreakAt(Callback):
-    """Breaks a run after the checkpoint of a step."""
-
-    def __init__(self, step: int):
-        self.step = step
-
-    def on_checkpoint(self, moment):
-        if moment.step == self.step:
-            raise UserError("broken")
 
 
 def config_of(data_dir: Path, **settings):
@@ -168,7 +156,7 @@ def test_features_are_drawn_by_the_seed_alone(run):
 def test_a_run_that_breaks_between_stages_goes_on_to_the_same_bits(data_dir, staged, tmp_path):
     config = config_of(data_dir, **STAGED)
     with pytest.raises(UserError, match="broken"):
-        train_and_evaluate(config, tmp_path, callbacks=[BreakAt(2)])
+        train_and_evaluate(config, tmp_path, callbacks=[runs.BreakAt(2)])
     assert train_and_evaluate(config, tmp_path).step == 3
     state = runs.read_state(tmp_path, 3)
     runs.assert_same_state(state, runs.read_state(staged, 3))

@@ -16,7 +16,6 @@ from tfpix2pix.networks.discriminators import multiscale_discriminator
 from tfpix2pix.networks.residual import enhancer_generator, global_generator
 from tfpix2pix.networks.variables import weights_of
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
-from tfpix2pix.run.callbacks import Callback
 from tfpix2pix.run.generator import load_generator
 from tfpix2pix.train.origin import Origin, start_from
 from tfpix2pix.train.training import train_and_evaluate
@@ -41,17 +40,6 @@ SETTINGS = {
     "sample_every_steps": 3,
     "validate_every_steps": 3,
 }
-
-
-class BreakAt(Callback):
-    """Breaks a run after the checkpoint of a step."""
-
-    def __init__(self, step: int):
-        self.step = step
-
-    def on_checkpoint(self, moment):
-        if moment.step == self.step:
-            raise UserError("broken")
 
 
 def config_of(data_dir, **settings):
@@ -130,7 +118,7 @@ def test_a_run_that_breaks_in_any_stage_and_at_a_border_goes_on_to_the_same_bits
     config = config_of(data_dir)
     for step in (1, 2, 3, 5):
         with pytest.raises(UserError, match="broken"):
-            train_and_evaluate(config, tmp_path, callbacks=[BreakAt(step)])
+            train_and_evaluate(config, tmp_path, callbacks=[runs.BreakAt(step)])
     assert train_and_evaluate(config, tmp_path).step == 6
     runs.assert_same_state(runs.read_state(tmp_path, 6), runs.read_state(uninterrupted, 6))
 

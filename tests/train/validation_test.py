@@ -21,17 +21,6 @@ from tfpix2pix.train.validation import build_judgement, compute_validation_score
 COLOURS = np.array(list(CATALOGUE["camvid"].palette.values()), np.uint8)
 
 
-def _write_segmenter(path, classes=11):
-    """Writes a network that takes the nearest colour of the palette for the class."""
-    images = keras.Input((None, None, 3))
-    layer = keras.layers.Conv2D(classes, 1)
-    network = keras.Model(images, layer(images))
-    colours = COLOURS[np.arange(classes) % 11] / 127.5 - 1
-    layer.set_weights([colours.T[None, None], -np.square(colours).sum(-1) / 2])
-    network.save(path)
-    return path
-
-
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory):
     """Pairs of a photo and its label map in which the photo has the label map's colours."""
@@ -48,7 +37,7 @@ def data_dir(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def segmenter(tmp_path_factory):
-    return _write_segmenter(tmp_path_factory.mktemp("segmenter") / "nearest.keras")
+    return runs.write_segmenter(tmp_path_factory.mktemp("segmenter") / "nearest.keras", COLOURS)
 
 
 def _config(data_dir, segmenter, **settings):
@@ -138,7 +127,7 @@ def test_the_score_takes_a_segmenter():
 def test_segmenters_that_do_not_fit_leave_no_run(data_dir, tmp_path):
     cases = [
         (
-            _write_segmenter(tmp_path / "five.keras", 5),
+            runs.write_segmenter(tmp_path / "five.keras", COLOURS[:5]),
             "five.keras finds 5 classes, and not the 11 of the label maps",
         ),
         (tmp_path / "nil.keras", "`segmenter` takes a folder"),

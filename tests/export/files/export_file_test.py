@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.helpers.resnet import resnet_generator
+from tests.helpers.resnet import Boost, resnet_generator
 from tests.helpers.tiny_run import CONFIG, write_run
 from tfpix2pix.export.files.export_file import export_file
 from tfpix2pix.export.files.formats import PACKAGES, TOLERANCES, FileOptions
@@ -262,20 +262,6 @@ def test_a_residual_generator_of_the_users_own_is_exported(file_format, tmp_path
     path = tmp_path / f"resnet.{file_format}"
     report = export_file(make_resnet(), path, FileOptions(file_format, (32, 48)))
     assert path.is_file() and report["max_error"] < 2e-5 and report["mean_error"] < 2e-6
-
-
-class Boost(keras.layers.Layer):
-    """A layer that only the user has, and that forgets its factor when it is copied."""
-
-    def __init__(self, factor: float = 1.0, **kwargs):
-        super().__init__(**kwargs)
-        self.factor = factor
-
-    def call(self, images):
-        return images * self.factor
-
-    def get_config(self):
-        return super().get_config()
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.helpers.resnet import resnet_generator
+from tests.helpers.resnet import Boost, resnet_generator
 from tfpix2pix.config.choices import GENERATORS
 from tfpix2pix.export.files.portable import (
     build_portable_generator,
@@ -210,20 +210,6 @@ def test_what_is_float32_already_is_not_copied():
     generator = make_resnet()
     assert in_float32(generator) is generator
     assert in_float32(generator, with_noise=False) is not generator
-
-
-class Boost(keras.layers.Layer):
-    """A user's layer that forgets its factor when it is copied."""
-
-    def __init__(self, factor: float = 1.0, **kwargs):
-        super().__init__(**kwargs)
-        self.factor = factor
-
-    def call(self, images):
-        return images * self.factor
-
-    def get_config(self):
-        return super().get_config()
 
 
 def test_the_first_layer_that_differs_is_named_with_its_difference():
