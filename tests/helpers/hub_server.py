@@ -4,8 +4,9 @@ import base64
 import hashlib
 import http.server
 import json
-import threading
 from urllib.parse import unquote, urlsplit
+
+from tests.helpers.http_servers import QuietHandler
 
 COMMIT = "a" * 40
 
@@ -18,25 +19,14 @@ class HubServer(http.server.ThreadingHTTPServer):
         self.files: dict[str, dict[str, bytes]] = {}
         self.url = f"http://127.0.0.1:{self.server_port}"
 
-    def __enter__(self):
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.shutdown()
-        self.server_close()
-
 
 def _describe(path, content):
     oid = hashlib.sha1(b"blob %d\0%s" % (len(content), content)).hexdigest()  # as git names it
     return {"type": "file", "path": path, "size": len(content), "oid": oid}
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        pass
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))

@@ -1,13 +1,9 @@
-"""Servers of remote files on 127.0.0.1: moto for S3, an emulator for Google Cloud Storage, a web server."""
+"""Servers of remote files on 127.0.0.1: moto for S3, an emulator for Google Cloud Storage."""
 
-import functools
-import http.server
 import itertools
-import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from gcp_storage_emulator.server import Server as GcsServer
@@ -93,33 +89,3 @@ def read_all(url: str) -> dict[str, bytes]:
     """Returns the contents of all files below a URL, by name."""
     store = Store(url)
     return {name: store.read(name) or b"" for name in store.list_files()}
-
-
-@contextmanager
-def web_server(folder: Path, lists: bool = True) -> Iterator[str]:
-    """Serves a folder over HTTP; yields its URL.
-
-    Args:
-      folder: what is served.
-      lists: whether it answers with the names in a folder.
-    """
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-        def list_directory(self, path):
-            if lists:
-                return super().list_directory(path)
-            self.send_error(403)
-            return None
-
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Handler, directory=str(folder))
-    )
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.helpers import runs
+from tests.helpers.http_servers import running
 from tests.helpers.hub_server import HubServer
 from tests.helpers.tiny_run import write_run
 from tfpix2pix.interop import hub
@@ -28,7 +29,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture
 def server(monkeypatch, tmp_path):
-    with HubServer() as server:
+    with running(HubServer()) as server:
         monkeypatch.setenv("HF_ENDPOINT", server.url)
         monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
         yield server
@@ -97,7 +98,7 @@ def test_what_the_hub_refuses_is_said_with_the_ways_out(server, run):
 
 
 def test_without_an_answer_the_url_and_the_ways_out_are_named(monkeypatch, tmp_path):
-    with HubServer() as gone:
+    with running(HubServer()) as gone:
         monkeypatch.setenv("HF_ENDPOINT", gone.url)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(UserError, match=f"cannot download {gone.url}/somebody/facades: .*without a network"):

@@ -1,15 +1,13 @@
 """Files from a server on 127.0.0.1: kept, remembered, compared; and the networks in them."""
 
-import functools
 import hashlib
-import http.server
 import json
-import threading
 
 import numpy as np
 import pytest
 
 from tests.helpers import references, runs
+from tests.helpers.http_servers import web_server
 from tfpix2pix.interop import published, torch_weights
 from tfpix2pix.interop.fetching import fetch
 from tfpix2pix.networks.variables import weights_of
@@ -18,11 +16,6 @@ from tfpix2pix.run.folder import read_config
 from tfpix2pix.run.generator import load_generator
 from tfpix2pix.train.origin import read_origin
 from tfpix2pix.train.pretrained import from_pretrained
-
-
-class _Handler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
 
 
 def _recorded_state():
@@ -36,12 +29,8 @@ def served(tmp_path, monkeypatch):
     folder = tmp_path / "served"
     folder.mkdir()
     monkeypatch.setenv("TFPIX2PIX_CACHE", str(tmp_path / "cache"))
-    handler = functools.partial(_Handler, directory=str(folder))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield folder, f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with web_server(folder) as url:
+        yield folder, url
 
 
 def test_a_file_is_downloaded_once_and_remembered(served):

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.http_servers import QuietHandler, running
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.catalogue import CATALOGUE, custom_dataset
 from tfpix2pix.pipelines.placing.dataset_folder import find_dataset_folder, prepare_dataset
@@ -278,10 +279,7 @@ class Server(http.server.ThreadingHTTPServer):
         pass
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
+class Handler(QuietHandler):
     def do_GET(self):
         server = self.server
         server.ranges.append(self.headers.get("Range"))
@@ -308,13 +306,9 @@ def facades_archive(tmp_path_factory):
 @pytest.fixture
 def server(facades_archive, monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
-    with Server(facades_archive.read_bytes()) as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield running
-        running.gate.set()
-        running.shutdown()
-        thread.join()
+    with running(Server(facades_archive.read_bytes())) as server:
+        yield server
+        server.gate.set()
 
 
 def test_a_damaged_download_is_removed(server, data_dir):

@@ -4,11 +4,11 @@ import base64
 import contextlib
 import http.server
 import json
-import threading
 import time
 
 import pytest
 
+from tests.helpers.http_servers import QuietHandler, running
 from tests.helpers.serving_stand_in.exports import as_picture
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.serving import RemoteModel, ServingError, client
@@ -26,7 +26,7 @@ def _serve(metadata, answer, status=200, pause_sec=0.0):
     The second one may be a function of the request.
     """
 
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def _answer(self, body):
             body = body if isinstance(body, bytes) else json.dumps(body).encode()
             self.send_response(status)
@@ -45,17 +45,8 @@ def _serve(metadata, answer, status=200, pause_sec=0.0):
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             self._answer(answer(request) if callable(answer) else answer)
 
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, args=(0.02,)).start()
-    try:
+    with running(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
         yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from tests.helpers import runs, stores
+from tests.helpers.http_servers import web_server
 from tests.helpers.tiny_run import write_run
 from tests.helpers.translating import translate
 from tfpix2pix.config.config import make_config
@@ -100,7 +101,7 @@ def test_what_cannot_be_read_or_written_is_told(bucket, workdir, photos, tmp_pat
 
 
 def test_images_of_a_web_server_are_translated(workdir, photos, tmp_path, s3):
-    with stores.web_server(photos) as url:
+    with web_server(photos) as url:
         translate(model=workdir, input=url, output=tmp_path / "out")
     assert (tmp_path / "out/sub/ä b.png").is_file() and (tmp_path / "out/1.png").is_file()
 

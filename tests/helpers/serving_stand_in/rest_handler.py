@@ -3,7 +3,6 @@
 import base64
 import json
 import re
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import unquote
 
@@ -11,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf import json_format
 
+from tests.helpers.http_servers import QuietHandler
 from tests.helpers.serving_stand_in.grpc_services import describe, describe_states
 from tests.helpers.serving_stand_in.models import DEFAULT, RequestError
 from tfpix2pix.export.servable import Servable
@@ -35,13 +35,10 @@ STATUS = {
 ESCAPES = {"\n": r"\n", "\r": r"\r", "\t": r"\t", '"': r"\"", "'": r"\'", "\\": r"\\"}
 
 
-class RestHandler(BaseHTTPRequestHandler):
+class RestHandler(QuietHandler):
     """Answers one connection, which is kept open."""
 
     protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        pass
 
     def do_GET(self):
         self._answer("GET", b"")

@@ -3,10 +3,10 @@
 import http.server
 import json
 import re
-import threading
 
 import pytest
 
+from tests.helpers.http_servers import QuietHandler, running
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.placing.downloads import download, forget_download, local_file
 
@@ -35,11 +35,8 @@ class Server(http.server.ThreadingHTTPServer):
         pass
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
+class Handler(QuietHandler):
     protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        pass
 
     def do_GET(self):
         server = self.server
@@ -83,12 +80,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
-    with Server() as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield running
-        running.shutdown()
-        thread.join()
+    with running(Server()) as server:
+        yield server
 
 
 @pytest.fixture

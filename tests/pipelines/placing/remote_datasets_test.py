@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import runs, stores
+from tests.helpers.http_servers import web_server
 from tfpix2pix.pipelines import prepare
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.places import name_urls, url_of
@@ -50,7 +51,7 @@ def test_shards_of_a_web_server_that_lists_nothing_are_fetched(data, tmp_path, m
     pytest.importorskip("aiohttp", reason="needs the extra [remote]")
     monkeypatch.setenv("TFPIX2PIX_CACHE", str(tmp_path / "cache"))
     pack_shards(data, tmp_path / "shards")
-    with stores.web_server(tmp_path / "shards", lists=False) as url:
+    with web_server(tmp_path / "shards", lists=False) as url:
         source = open_split("tiny", "train", data_dir=url, direction="AtoB")
     plain = open_split("tiny", "train", data_dir=data, direction="AtoB")
     assert source.example_ids == plain.example_ids

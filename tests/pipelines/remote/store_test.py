@@ -9,6 +9,7 @@ import time
 import pytest
 
 from tests.helpers import stores
+from tests.helpers.http_servers import web_server
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.places import check_url, copy_of, name_urls, settle_url, url_of
 from tfpix2pix.pipelines.remote import copies
@@ -125,7 +126,7 @@ def test_a_server_that_stays_away_is_told_after_a_limit(s3, monkeypatch):
 
 def test_a_web_server_is_read_by_its_listing(folder, tmp_path, monkeypatch):
     monkeypatch.setenv("TFPIX2PIX_CACHE", str(tmp_path / "cache"))
-    with stores.web_server(folder) as url:
+    with web_server(folder) as url:
         assert set(Store(url).list_files()) == {"a.txt", "sub/ä b.txt", "sub/shards.json"}
         copy = copies.fetch_folder(f"{url}/sub")
         assert (copy / "ä b.txt").read_text() == "bb"
