@@ -167,11 +167,6 @@ class Header(NamedTuple):
         return (self.width, self.height) if swaps_sides(self.orientation) else (self.height, self.width)
 
 
-def read_image_size(file: File) -> tuple[int, int]:
-    """Returns (height, width) in px from the header alone; raises what `read_header` raises."""
-    return read_header(file)[:2]
-
-
 def read_header(file: File, exif: bool = True) -> Header:
     """Reads the header of an image or an array, and none of its pixels.
 

@@ -34,7 +34,6 @@ class WorkQueue:
         self._running: Future | None = None
         # Whose turn is next comes first.
         self._waiting: OrderedDict[Owner, deque[_Job]] = OrderedDict()
-        self._is_closed = False
         self._change = threading.Condition()
         threading.Thread(target=self._work, name="work", daemon=True).start()
 
@@ -66,19 +65,8 @@ class WorkQueue:
         finally:
             departure.cancel()
 
-    @property
-    def count(self) -> int:
-        """Returns how many jobs run or wait."""
-        with self._change:
-            return self._count()
-
-    def close(self) -> None:
-        """Lets the running job end, and drops the jobs that wait."""
-        with self._change:
-            self._is_closed = True
-            self._change.notify()
-
     def _count(self) -> int:
+        """Returns how many jobs run or wait."""
         return (self._running is not None) + sum(map(len, self._waiting.values()))
 
     def _add(self, owner: Owner, job: _Job) -> None:
@@ -110,14 +98,12 @@ class WorkQueue:
                 if not self._waiting[owner]:
                     del self._waiting[owner]
 
-    def _take(self) -> _Job | None:
-        """Waits for a job, and takes it; None when the queue is closed."""
+    def _take(self) -> _Job:
+        """Waits for a job, and takes it."""
         with self._change:
             self._running = None
-            while not self._waiting and not self._is_closed:
+            while not self._waiting:
                 self._change.wait()
-            if self._is_closed:
-                return None
             owner, jobs = self._waiting.popitem(last=False)
             job = jobs.popleft()
             if jobs:
@@ -126,8 +112,8 @@ class WorkQueue:
             return job
 
     def _work(self) -> None:
-        while taken := self._take():
-            job, future = taken
+        while True:
+            job, future = self._take()
             if not future.set_running_or_notify_cancel():
                 continue
             try:
