@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from tfpix2pix.translate.translator import Translator
 # These choose how many outputs there are and how they are called, but not the pixels of what has one name.
 _NAMING = ("format", "samples_per_image")
 _INDIFFERENT = ("batch_size", "resume", "shard")
+# A worker of a cluster translates many parts with one model.
+_DIGESTS: weakref.WeakKeyDictionary[Translator, str] = weakref.WeakKeyDictionary()
 
 
 class MadeBy:
@@ -65,7 +68,7 @@ def _describe(translator: Translator, options: Options) -> dict[str, Any]:
     decisive = {name: value for name, value in vars(options).items() if name not in _INDIFFERENT}
     return {
         "model": name_urls(translator.title),
-        "weights": _digest_weights(translator),
+        "weights": _DIGESTS.get(translator) or _DIGESTS.setdefault(translator, _digest_weights(translator)),
         **translator.scale.to_json(),
         "output_size": translator.output_size,
         **decisive,
