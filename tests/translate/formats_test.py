@@ -82,6 +82,17 @@ def test_what_a_format_cannot_hold_is_refused(format, channels, dtype, reason):
         check_format(format, channels, dtype, "x")
 
 
+def test_arrays_that_are_asked_for_have_the_depth_that_is_asked_for(workdir, tmp_path):
+    pixels = draw(3, "uint8")
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    for bits in (8, 16):
+        translate(
+            model=workdir, input=tmp_path / "a.png", output=tmp_path / "out", format="npy", bits=bits
+        )  # fmt: skip
+        expected = Translator(workdir)(pixels, dtype=f"uint{bits}")
+        np.testing.assert_array_equal(np.load(tmp_path / "out/a.npy"), expected, strict=True)
+
+
 @pytest.mark.slow
 def test_the_command_writes_the_format_that_is_asked_for(workdir, tmp_path):
     photos = tmp_path / "photos"

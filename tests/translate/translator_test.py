@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import tensorflow as tf
 
 from tests.helpers.tiny_run import CONFIG, write_run
 from tfpix2pix.export import model_card, saved_model
+from tfpix2pix.export.names import TASK_FILE
 from tfpix2pix.networks import generators
 from tfpix2pix.networks.inference import compile_generator
 from tfpix2pix.networks.keras_versions import variable_path
@@ -232,3 +234,19 @@ def test_compiled_generator_runs_any_size_without_a_new_trace():
         expected = generator([images, seeds], training=False)
         np.testing.assert_allclose(generate(images, seeds), expected, atol=1e-5)
     assert generate.experimental_get_tracing_count() == 1
+
+
+def test_pictures_of_any_size_take_one_trace(workdir, saved):
+    for model in (workdir, saved):
+        translator = Translator(model)
+        for shape in ((32, 40, 3), (50, 40, 3), (2, 33, 31, 3)):
+            translator(draw_pixels(*shape))
+        assert translator.generate_pictures.experimental_get_tracing_count() == 1
+
+
+@pytest.mark.parametrize("text", ["", '{"name": "pai', "[]", "{}"])
+def test_a_damaged_task_of_a_saved_model_is_named(saved, tmp_path, text):
+    version = shutil.copytree(saved / "1", tmp_path / "1")
+    (version / TASK_FILE).write_text(text)
+    with pytest.raises(UserError, match=f"^{version / TASK_FILE} does not hold the task of the model"):
+        Translator(version)

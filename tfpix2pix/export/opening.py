@@ -33,11 +33,19 @@ def read_task(version: Path, channels: tuple[int, int]) -> Task:
     Args:
       version: folder of the SavedModel.
       channels: number of channels of the network's input, and of its output.
+
+    Raises:
+      UserError: when the file that holds the task cannot be read.
     """
     file = version / TASK_FILE
-    written: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {"name": "pairs"}
-    inputs = channels[0] - written.get("boundaries", False)  # the network sees one channel more
-    return make_task(**written, channels=(inputs, channels[1]))
+    try:
+        written: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {"name": "pairs"}
+        name, inputs = written.pop("name"), channels[0] - written.get("boundaries", False)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{file} does not hold the task of the model ({error}); copy it again, or export the model anew"
+        ) from error
+    return make_task(name, (inputs, channels[1]), **written)  # the network may see one channel more
 
 
 def write_task(version: Path, task: Task) -> None:

@@ -131,6 +131,19 @@ def translate_pictures(
     return translate
 
 
+def compile_pictures(translate: Generate, task: Task, latent_size: int) -> Generate:
+    """Compiles a function that `translate_pictures` returns once for all sizes of pictures.
+
+    Args:
+      translate: the function.
+      task: the task of its pictures.
+      latent_size: number of values of the latent vector that noise seeds may bring along.
+    """
+    pictures = tf.TensorSpec([None, None, None, task.picture_channels[0] + task.has_instances], tf.float32)
+    seeds = tf.TensorSpec([None, None if latent_size else 2], tf.int32)
+    return tf.function(translate, input_signature=[pictures, seeds], autograph=False)
+
+
 def _translate_resized(task: Task, generate: Generate, size: Size, output_size: str) -> Generate:
     def translate(picture: tf.Tensor, noise_seed: tf.Tensor) -> tf.Tensor:
         example = task.read_picture(task.resize_picture(picture, size))

@@ -213,7 +213,7 @@ def choose_kind(
     holds_all = translator.task.picture_channels[1] <= MOST_PNG_CHANNELS and dtype != np.float32
     if meaning.target is None and not options.format and not holds_all:
         suffix = ARRAY_SUFFIX
-    if options.bits and suffix != ARRAY_SUFFIX:
+    if options.bits and (suffix != ARRAY_SUFFIX or options.format):
         return suffix, np.dtype(f"uint{options.bits}")
     return suffix, np.dtype(meaning.target.dtype) if meaning.target else dtype
 

@@ -160,7 +160,8 @@ def _define_choices(flag_values: flags.FlagValues) -> None:
             "bits",
             None,
             BITS,
-            "Write image files of this depth. Default: the depth of the training's targets.",
+            "Write image files, or arrays of --format=npy, of this depth. Default: the depth of the "
+            "training's targets.",
         ),
         ("weights", None, WEIGHTS, WEIGHTS_HELP),
         ("hole", None, HOLES, "Cut out the middle of each image, for an inpainting model to fill."),

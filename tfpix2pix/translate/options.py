@@ -27,8 +27,9 @@ class Options:
       samples_per_image: number of outputs of each file, each with other noise.
       crop: `left` or `right`, if the files are side-by-side pairs of which that half is the input; `none` if
         they are not. None takes files for pairs that have the shape of the pairs of the training.
-      bits: `8` or `16`, the depth of outputs that are no arrays; None gives the outputs the depth of the
-        training's targets, or that of their input where those are not known.
+      bits: `8` or `16`, the depth of outputs that are no arrays, or are arrays because `format` says so; None
+        gives the outputs the depth of the training's targets, or that of their input where those are not
+        known.
       hole: `center`, if the middle of each picture is cut out for an inpainting model to fill; None leaves
         the pictures as they are, with the transparent parts as their holes.
       draw_edges: whether the files are photos and a model of drawings gets their edges.

@@ -27,6 +27,7 @@ from tfpix2pix.networks.scale import (
     NATIVE,
     check_output_size,
     choose_scale,
+    compile_pictures,
     trained_scale,
     translate_pictures,
 )
@@ -162,10 +163,10 @@ class Translator:
         self.scale, self.output_size = choose_scale(image_size, trained), output_size
         check_output_size(self.scale, output_size)
         generate = tile_large_images(self.generate) if self.scale.mode == NATIVE else self.generate
-        self.generate_pictures = tf.function(
+        self.generate_pictures = compile_pictures(
             hold_latent(translate_pictures(self.task, generate, self.scale, output_size), self.latent_size),
-            reduce_retracing=True,
-            autograph=False,
+            self.task,
+            self.latent_size,
         )
 
     @functools.cached_property
