@@ -78,6 +78,10 @@ def test_what_is_done_is_left_out_and_a_pattern_is_taken(bucket, workdir, capsys
     assert "3 images, noise seed 0, 2 of them done before" in capsys.readouterr().out
     after = store.list_files()
     assert after["1.png"] == before["1.png"] and "sub/ä b.png" in after
+    translate(model=workdir, input=store.url, output=f"{bucket}/again")  # without the previews
+    assert capsys.readouterr().out.splitlines()[-1].startswith("3 images, ")
+    with pytest.raises(UserError, match="`noise_seed` was 0, and is 1 now"):
+        translate(model=workdir, input=f"{bucket}/photos", output=store.url, resume="true", noise_seed=1)
     translate(model=workdir, input=f"{bucket}/photos/1.png", output=f"{bucket}/one")
     assert "1.png" in Store(f"{bucket}/one").list_files()
 
