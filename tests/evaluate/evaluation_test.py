@@ -131,7 +131,7 @@ def test_a_folder_holds_one_evaluation_and_all_its_metrics(workdir, tmp_path, ca
     assert evaluate("histogram_intersection", "diversity", "psnr") == whole
     assert "<td>psnr</td>" in evaluate("l1")
     assert "holds results of another evaluation" not in capsys.readouterr().err
-    page = evaluate("l1", checkpoint="1", noise_seed=77)
+    page = evaluate("l1", checkpoint=1, noise_seed=77)
     assert files() == {"l1.json", "ssim.json"} and "<td>psnr</td>" not in page and "<td>l1</td>" in page
     notice = (
         f"{tmp_path} holds results of another evaluation, which this one replaces: l1.json, psnr.json, "

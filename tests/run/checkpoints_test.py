@@ -191,12 +191,12 @@ def test_the_latest_and_the_best_are_kept(workdir, keep, best, left):
     assert checkpoints.list_steps(workdir) == left
 
 
-@pytest.mark.parametrize("which, step", [("latest", 3), ("best", 1), ("2", 2)])
+@pytest.mark.parametrize("which, step", [("latest", 3), (None, 3), ("best", 1), ("2", 2), (2, 2)])
 def test_checkpoints_by_name(workdir, which, step):
     assert checkpoints.find_step(workdir, which) == step
 
 
-@pytest.mark.parametrize("which", ["7", "newest", "-1", "²"])
+@pytest.mark.parametrize("which", ["7", "newest", "-1", "²", 0, 7])
 def test_a_checkpoint_that_is_not_there_is_refused_with_those_that_are(workdir, which):
     with pytest.raises(UsageError) as caught:
         checkpoints.find_step(workdir, which)

@@ -41,8 +41,9 @@ def draw_pixels(*shape: int) -> np.ndarray:
 
 
 def test_load_generator_restores_the_checkpoint_that_is_asked_for(workdir):
-    steps = {which: load_generator(workdir, which)[2] for which in ("latest", "best", "1", "2")}
-    assert steps == {"latest": 2, "best": 1, "1": 1, "2": 2}
+    steps = {which: load_generator(workdir, which)[2] for which in ("latest", "best", "1", "2", 1, None)}
+    assert steps == {"latest": 2, "best": 1, "1": 1, "2": 2, 1: 1, None: 2}
+    assert Translator(workdir, 1).step == 1
     (first, config, _), (second, _, _) = load_generator(workdir, "best"), load_generator(workdir)
     assert config == CONFIG
     saved_weights = tf.train.load_checkpoint(str(checkpoints.checkpoint_folder(workdir, 1) / "state"))
@@ -205,13 +206,15 @@ def test_translator_takes_the_newest_version_or_the_one_named(saved, tmp_path):
     assert Translator(model / "2").title == str(model / "2")
 
 
-def test_translator_says_what_it_cannot_open(saved, tmp_path):
+def test_translator_says_what_it_cannot_open(workdir, saved, tmp_path):
     with pytest.raises(UsageError, match="there is no .*nowhere"):
         Translator(tmp_path / "nowhere")
     with pytest.raises(UsageError, match="neither the folder of a run, .* nor that of a SavedModel"):
         Translator(tmp_path)
     with pytest.raises(UsageError, match="`checkpoint` is for a run"):
         Translator(saved, "best")
+    with pytest.raises(UsageError, match="no checkpoint 0.*one of 1, 2"):
+        Translator(workdir, 0)
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "saved_model.pb").write_bytes(b"not a model")
     with pytest.raises(UserError, match="broken cannot be loaded"):

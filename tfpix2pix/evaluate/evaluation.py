@@ -39,7 +39,7 @@ def evaluate_model(
     model: str | Path,
     output: str | Path | None = None,
     *,
-    checkpoint: str | None = None,
+    checkpoint: str | int | None = None,
     dataset: str | None = None,
     data_dir: str | Path | None = None,
     direction: str | None = None,
@@ -69,7 +69,7 @@ def evaluate_model(
     Args:
       model: the workdir of a run, or a SavedModel as `Translator` takes it.
       output: folder for the results; None takes `<workdir>/eval`, and `eval/<name>` for a SavedModel.
-      checkpoint: which checkpoint of a run: `latest` (the default), `best` or a step.
+      checkpoint: which checkpoint of a run: `latest` (the default), `best` or a step, 2 or "2".
       dataset: name of the dataset. None takes what the model was trained on, as `Translator.config` says
         it, and so it does for the next three. Where that is not known, this, `direction` and `image_size`
         must be given.

@@ -13,7 +13,7 @@ from tfpix2pix.run.folder import CONFIG_FILE
 from tfpix2pix.run.remote_workdir import choose_checkpoint
 
 
-def fetch_model(model: str | Path, checkpoint: str | None = None) -> Path:
+def fetch_model(model: str | Path, checkpoint: str | int | None = None) -> Path:
     """Returns a folder of this machine with a run or SavedModel; that of a URL is fetched.
 
     Args:
@@ -27,7 +27,7 @@ def fetch_model(model: str | Path, checkpoint: str | None = None) -> Path:
     if not is_remote(model):
         return Path(model)
     check_url(model, "model")
-    store, which = Store(settle_url(model)), checkpoint or "latest"
+    store, which = Store(settle_url(model)), "latest" if checkpoint is None else str(checkpoint)
 
     def choose(entries: Mapping[str, Entry]) -> list[str]:
         if "" in entries:  # It is a file.

@@ -79,7 +79,7 @@ def _find_model(folder: Path, source: str) -> Path:
 
 
 def write_hub_folder(
-    workdir: str | Path, folder: str | Path, repo_id: str = "USER/NAME", which: str = "latest"
+    workdir: str | Path, folder: str | Path, repo_id: str = "USER/NAME", which: str | int = "latest"
 ) -> list[str]:
     """Writes what `push_to_hub` uploads: the generator, what is known of it, and a README.md.
 
@@ -111,7 +111,7 @@ def write_hub_folder(
 def push_to_hub(
     workdir: str | Path,
     repo_id: str,
-    which: str = "latest",
+    which: str | int = "latest",
     private: bool = False,
     token: str | None = None,
 ) -> str:

@@ -52,7 +52,7 @@ def export_weights(
     workdir: Path,
     output: Path,
     discriminator: Path | None = None,
-    which: str = "latest",
+    which: str | int = "latest",
     *,
     discriminator_2: Path | None = None,
     encoder: Path | None = None,

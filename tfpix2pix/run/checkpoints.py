@@ -71,12 +71,12 @@ def _digest(metadata: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()
 
 
-def find_step(workdir: Path, which: str) -> int:
+def find_step(workdir: Path, which: str | int | None) -> int:
     """Returns the step of a checkpoint that is asked for.
 
     Args:
       workdir: folder of the run.
-      which: the checkpoint: `latest`, `best` or a step.
+      which: the checkpoint: `latest`, `best` or a step, as a number or a text; None takes the latest.
 
     Raises:
       UsageError: when there is no such checkpoint; the message lists those that there are.
@@ -85,6 +85,7 @@ def find_step(workdir: Path, which: str) -> int:
     steps = list_steps(workdir)
     if not steps:
         raise UsageError(f"{workdir} holds no checkpoint; expected the folder of a run that train wrote")
+    which = "latest" if which is None else str(which)
     if which == "latest":
         return steps[-1]
     if which == "best":

@@ -77,7 +77,7 @@ def load_feature_encoder(workdir: str | Path, step: int) -> keras.Model:
 
 def load_generator(
     workdir: str | Path,
-    which: str = "latest",
+    which: str | int | None = "latest",
     generator: Builder | None = None,
     weights: str | None = None,
 ) -> tuple[keras.Model, Config, int]:
@@ -85,7 +85,7 @@ def load_generator(
 
     Args:
       workdir: folder of the run.
-      which: the checkpoint: `latest`, `best` or a step.
+      which: the checkpoint: `latest`, which None means too, `best` or a step.
       generator: the function that built the generator, if the run was trained with one of your own.
       weights: `ema` or `raw`, see `takes_average`; None takes the average of a run that keeps one.
 

@@ -64,7 +64,7 @@ def remote_workdir(workdir: str | Path, writes: bool = True) -> Iterator[Path]:
             uploads.finish()
 
 
-def fetch_run(workdir: str | Path, which: str = "latest") -> Path:
+def fetch_run(workdir: str | Path, which: str | int = "latest") -> Path:
     """Returns a folder of this machine with a run and one of its checkpoints; a run of a URL is fetched.
 
     Args:
@@ -77,9 +77,8 @@ def fetch_run(workdir: str | Path, which: str = "latest") -> Path:
     if not is_remote(workdir):
         return Path(workdir)
     check_url(workdir, "workdir")
-    return fetch_folder(
-        workdir, functools.partial(choose_checkpoint, Store(settle_url(workdir)), which), which
-    )
+    store, which = Store(settle_url(workdir)), str(which)
+    return fetch_folder(workdir, functools.partial(choose_checkpoint, store, which), which)
 
 
 def choose_checkpoint(store: Store, which: str, entries: Mapping[str, Entry]) -> list[str]:

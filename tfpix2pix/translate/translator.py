@@ -81,7 +81,7 @@ class Translator:
     Args:
       model: the workdir of a run; or `saved_models/<name>`, of which the newest version is taken; or the
         folder of one version.
-      checkpoint: which checkpoint of a run: `latest` (the default), `best` or a step.
+      checkpoint: which checkpoint of a run: `latest` (the default), `best` or a step, 2 or "2".
       image_size: the size in px at which images go through the network: N, "HxW" or (height, width), to which
         they are resized; or `native`, their own size, where those of more than `tiles.MAX_WHOLE_PIXELS` px go
         through in overlapping windows. None takes the size of the training, or `native` for a SavedModel that
@@ -123,7 +123,7 @@ class Translator:
     def __init__(
         self,
         model: str | Path,
-        checkpoint: str | None = None,
+        checkpoint: str | int | None = None,
         *,
         image_size: int | str | tuple[int, int] | None = None,
         output_size: str = INPUT,
@@ -137,7 +137,7 @@ class Translator:
         self._run_config: Config | None = None
         self.generator: keras.Model | None = None
         if self.version is None:
-            generator, config, self.step = load_generator(model, checkpoint or "latest", weights=weights)
+            generator, config, self.step = load_generator(model, checkpoint, weights=weights)
             self._run_config = config
             self.weights = settle_weights(model, weights)
             self.title = f"{model}, step {self.step}{f', {weights} weights' if weights else ''}"

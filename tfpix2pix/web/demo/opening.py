@@ -21,7 +21,7 @@ from tfpix2pix.web.demo.models import LocalPainter, Painter, RemotePainter
 def open_demo(
     model: str | Path,
     *,
-    checkpoint: str | None = None,
+    checkpoint: str | int | None = None,
     serving_url: str | None = None,
     dataset: str | None = None,
     data_dir: str | None = None,
@@ -35,7 +35,7 @@ def open_demo(
 
     Args:
       model: folder of a run or SavedModel; with `serving_url`, the name of the model on that server.
-      checkpoint: which checkpoint of a run: `latest` (the default), `best` or a step.
+      checkpoint: which checkpoint of a run: `latest` (the default), `best` or a step, 2 or "2".
       serving_url: URL of a TensorFlow Serving that has the model.
       dataset: name of the dataset that the model was trained on; None takes what the model says, or the
         model's own name.
@@ -71,7 +71,7 @@ def open_demo(
 
 
 def _open_local(
-    model: str | Path, checkpoint: str | None, max_pixels: int, chosen: dict[str, str]
+    model: str | Path, checkpoint: str | int | None, max_pixels: int, chosen: dict[str, str]
 ) -> tuple[Painter, Origin, tuple[Fact, ...]]:
     translator = Translator(model, checkpoint)
     origin = origin_of_translator(translator, **chosen)
