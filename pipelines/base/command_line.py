@@ -114,6 +114,7 @@ def parse_flags(
     aliases: Mapping[str, str] | None = None,
     takes_urls: Collection[str] = (),
     takes_remote: Collection[str] = (),
+    foreign: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Parses the flags of a command, answers --help, and returns the positional arguments.
 
@@ -127,6 +128,7 @@ def parse_flags(
         different names, for the messages of errors.
       takes_urls: names of flags that take a path or a URL of any kind.
       takes_remote: names of flags that take a path or a URL of `places.PACKAGES`.
+      foreign: flag of the PyTorch reference -> what does the same here, for those who type one.
 
     Raises:
       UsageError: for unknown flags, values that do not parse, and paths that cannot be used.
@@ -136,7 +138,7 @@ def parse_flags(
     try:
         arguments = flag_values([argv[0], *[_plain_help(argument) for argument in argv[1:]]])[1:]
     except flags.Error as error:
-        raise UsageError(f"{_explain(flag_values, error)} (--help lists the flags)") from error
+        raise UsageError(f"{_explain(flag_values, error, foreign or {})} (--help lists the flags)") from error
     if flag_values["help"].value:
         print(f"{summary.strip()}\n\n{_flags_help(flag_values)}")
         raise SystemExit(0)
@@ -154,9 +156,11 @@ def parse_flags(
     return list(arguments)
 
 
-def _explain(flag_values: flags.FlagValues, error: flags.Error) -> str:
+def _explain(flag_values: flags.FlagValues, error: flags.Error, foreign: Mapping[str, str]) -> str:
     """Returns absl's message in words for people, with the name or the choice that may have been meant."""
     if isinstance(error, flags.UnrecognizedFlagError):
+        if error.flagname in foreign:
+            return f"--{error.flagname} is a flag of the PyTorch reference. Here: {foreign[error.flagname]}"
         return f"there is no flag --{error.flagname}{suggest(error.flagname, flag_values, '--')}"
     message = str(error).strip()
     if match := _NO_SUCH_VALUE.match(message):

@@ -18,6 +18,7 @@ from absl import flags
 
 from tfpix2pix.config import config as configs
 from tfpix2pix.config import options
+from tfpix2pix.config.reference_flags import REFERENCE_FLAGS
 from tfpix2pix.interop.fetching import fetch
 from tfpix2pix.metrics.fcn.config import check_segmenter
 from tfpix2pix.pipelines import catalogue
@@ -38,7 +39,12 @@ def main(argv: Sequence[str]) -> int:
     flag_values = _define_flags()
     summary = f"{__doc__}\n{_datasets()}"
     arguments = command_line.parse_flags(
-        flag_values, summary, argv, takes_urls=("init_from",), takes_remote=REMOTE
+        flag_values,
+        summary,
+        argv,
+        takes_urls=("init_from",),
+        takes_remote=REMOTE,
+        foreign=REFERENCE_FLAGS,
     )
     command_line.refuse_arguments(arguments)
     is_dry = bool(flag_values["dry_run"].value)
