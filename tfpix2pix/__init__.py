@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from tfpix2pix.run.generator import load_generator as load_generator
     from tfpix2pix.train.pretrained import from_pretrained as from_pretrained
     from tfpix2pix.train.training import train_and_evaluate as train_and_evaluate
+    from tfpix2pix.translate.arrays import translate_images as translate_images
     from tfpix2pix.translate.translator import Translator as Translator
-    from tfpix2pix.translate.translator import translate_images as translate_images
 
 __version__ = "0.1.0"
 
@@ -62,7 +62,7 @@ _HOMES = {
     "from_pretrained": "train.pretrained",
     "push_to_hub": "interop.hub",
     "write_hub_folder": "interop.hub",
-    "translate_images": "translate.translator",
+    "translate_images": "translate.arrays",
     "Translator": "translate.translator",
     "evaluate_model": "evaluate.evaluation",
     "export_saved_model": "export.saved_model",

@@ -18,7 +18,7 @@ from tfpix2pix.networks.tfa_normalization import load_addons, use_addons
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.run import checkpoints
 from tfpix2pix.run.generator import load_generator
-from tfpix2pix.translate.translator import translate_images
+from tfpix2pix.translate.arrays import translate_images
 
 needs_addons = pytest.mark.skipif(IS_KERAS_3, reason="tensorflow-addons needs Keras 2: make test-keras2")
 DRAWS = np.random.default_rng(0)

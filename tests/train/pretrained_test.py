@@ -17,7 +17,8 @@ from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.run.generator import load_generator
 from tfpix2pix.train.origin import read_origin
 from tfpix2pix.train.pretrained import from_pretrained
-from tfpix2pix.translate.translator import Translator, translate_images
+from tfpix2pix.translate.arrays import translate_images
+from tfpix2pix.translate.translator import Translator
 
 IMAGES = np.linspace(-1, 1, 32 * 32 * 3, dtype="float32").reshape(1, 32, 32, 3)
 

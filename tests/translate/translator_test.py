@@ -17,7 +17,8 @@ from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.tasks.transforms import resize, to_uint8, to_unit_range
 from tfpix2pix.run import checkpoints
 from tfpix2pix.run.generator import load_generator
-from tfpix2pix.translate.translator import Translator, translate_images
+from tfpix2pix.translate.arrays import translate_images
+from tfpix2pix.translate.translator import Translator
 
 
 @pytest.fixture(scope="module")

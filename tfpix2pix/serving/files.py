@@ -127,13 +127,14 @@ def translate_files(
                 bar.update()
     except BaseException as error:
         model.close()  # What other threads still wait for is of no use any more.
+        pool.shutdown(cancel_futures=True)
         if isinstance(error, ServingError):
+            num_done = sum(not task.cancelled() and not task.exception() for task in tasks)
             raise UserError(
-                f"{error}. {len(latencies_sec)} of {count_of(len(tasks), 'image is', 'images are')} done"
+                f"{error}. {num_done} of {count_of(len(tasks), 'image is', 'images are')} done"
             ) from error
         raise
-    finally:
-        pool.shutdown(cancel_futures=True)
+    pool.shutdown()
     return Outcome(latencies_sec, time.perf_counter() - start, len(files) - len(latencies_sec))
 
 

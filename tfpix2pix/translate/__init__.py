@@ -6,6 +6,6 @@ __getattr__, __dir__, __all__ = name_face(
     __name__,
     {
         "Translator": "translator",
-        "translate_images": "translator",
+        "translate_images": "arrays",
     },
 )

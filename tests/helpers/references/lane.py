@@ -15,7 +15,7 @@ from tfpix2pix.methods.build import build_train_step
 from tfpix2pix.networks.keras_versions import IS_KERAS_3, tf_variable
 from tfpix2pix.run import checkpoints
 from tfpix2pix.train.training import train_and_evaluate
-from tfpix2pix.translate.translator import translate_images
+from tfpix2pix.translate.arrays import translate_images
 
 SETTINGS: dict[str, Any] = {
     "dataset": "tiny",
