@@ -74,8 +74,7 @@ def is_inner_name(name: str) -> bool:
 
     It does not where a part is empty, `.` or `..`, so also if it begins with a slash; nor with a NUL.
     """
-    has_windows_path = os.name == "nt" and re.search(r"[\\:]", name) is not None
-    return not ({"", ".", ".."} & set(name.split("/")) or "\0" in name or has_windows_path)
+    return not ({"", ".", ".."} & set(name.split("/")) or "\0" in name)
 
 
 def show_name(path: str | Path) -> str:

@@ -62,12 +62,13 @@ def try_lock(lock: FileLock, timeout_sec: float = -1) -> bool:
 
 
 @contextlib.contextmanager
-def waiting_lock(file: Path, tell: Callable[[], None]) -> Iterator[None]:
+def waiting_lock(file: Path, tell: Callable[[], None] = lambda: None, remove: bool = False) -> Iterator[None]:
     """Lets one process at a time into a block; on a disk without locks, all of them.
 
     Args:
       file: the file that is locked.
       tell: is called if another process holds the lock, so that this one has to wait.
+      remove: whether the file is removed at the end.
     """
     lock = FileLock(file)
     try:
@@ -78,6 +79,11 @@ def waiting_lock(file: Path, tell: Callable[[], None]) -> Iterator[None]:
     try:
         yield
     finally:
+        if remove:
+            # Processes that wait notice that their file is gone, and make a new one.
+            # Windows keeps an open file.
+            with contextlib.suppress(PermissionError):
+                file.unlink(missing_ok=True)
         lock.release()
 
 
@@ -168,12 +174,6 @@ def _lock_file(target: Path) -> Path:
 
 @contextlib.contextmanager
 def _lock(target: Path) -> Iterator[None]:
-    path, notice = _lock_file(target), f"Waiting for another process that is making {target}"
-    with waiting_lock(path, lambda: print(notice, flush=True)):
-        try:
-            yield
-        finally:
-            # Processes that wait notice that their file is gone, and make a new one.
-            # Windows keeps an open file.
-            with contextlib.suppress(PermissionError):
-                path.unlink(missing_ok=True)
+    notice = f"Waiting for another process that is making {target}"
+    with waiting_lock(_lock_file(target), lambda: print(notice, flush=True), remove=True):
+        yield

@@ -61,10 +61,14 @@ def examine_all(
     start = time.perf_counter(), time.thread_time()
     tried = list(map(attempt, names[:_TRIED])) if only_waits else []
     waits = time.perf_counter() - start[0] > _WAITS * (time.thread_time() - start[1])
+    rest = names[len(tried) :]
     with ThreadPool() as pool:
-        rest = names[len(tried) :]
         outcomes = pool.imap(attempt, rest, chunksize=8) if waits or not only_waits else map(attempt, rest)
-        yield from follow(itertools.chain(tried, outcomes), title, len(names))
+        try:
+            yield from follow(itertools.chain(tried, outcomes), title, len(names))
+        finally:  # After an error, no thread goes on with what it had begun.
+            pool.terminate()
+            pool.join()
 
 
 def report_bad(reasons: Sequence[str], num_pairs: int, on_bad_image: str) -> None:

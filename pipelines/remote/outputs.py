@@ -48,7 +48,8 @@ class OutputFolder:
         Raises:
           UserError: if it cannot be written, or would not be in the folder; the text names it and the reason.
         """
-        if not is_inner_name(posixpath.normpath(Path(name).as_posix())):  # it may come from a stranger
+        path = Path(name)  # It may come from a stranger.
+        if path.drive or not is_inner_name(posixpath.normpath(path.as_posix())):
             raise UserError(f"{name!r} leads out of {self.folder}, so it is not written; rename the input")
         if self._store:
             self._store.write(name, contents)

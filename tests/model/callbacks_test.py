@@ -1,5 +1,7 @@
 """Keras's callbacks, and those of other projects that keep its interface, work with `Pix2Pix`."""
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
@@ -160,6 +162,17 @@ def test_a_loss_that_is_not_a_number_ends_the_training_that_asks_for_it(capsys):
     history = model.fit(X, Y, batch_size=2, epochs=4, verbose=0, callbacks=[nan])
     assert len(history.epoch) < 4
     assert "the training stops at batch" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(
+    "raise_error" not in inspect.signature(keras.callbacks.TerminateOnNaN).parameters,
+    reason="this Keras has no raise_error",
+)
+def test_a_loss_that_is_not_a_number_is_an_error_on_request():
+    model = _compiled()
+    model.compile(keras.optimizers.SGD(1e30), keras.optimizers.SGD(1e30))
+    with pytest.raises(RuntimeError, match="the training stops at batch"):
+        model.fit(X, Y, epochs=4, verbose=0, callbacks=[keras.callbacks.TerminateOnNaN(raise_error=True)])
 
 
 def test_callbacks_of_train_and_evaluate_are_refused():

@@ -1,9 +1,11 @@
 """Many files in one job: several at a time, resumed, shared among machines, and with files that fail."""
 
 import dataclasses
+import json
 import shutil
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +15,10 @@ from PIL import Image
 from tests.helpers.tiny_run import CONFIG, write_run
 from tests.helpers.translating import translate
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.translate import made_by
 from tfpix2pix.translate.image_inputs import find_beside, find_files, list_outputs
 from tfpix2pix.translate.job import translate_files
+from tfpix2pix.translate.made_by import MadeBy
 from tfpix2pix.translate.options import Options
 from tfpix2pix.translate.translator import Translator
 
@@ -132,6 +136,35 @@ def test_a_job_goes_on_only_with_what_its_outputs_were_made_by(workdir, photos, 
         translate(model=copy, **again)
     moved = shutil.copytree(workdir, tmp_path / "moved")
     translate(model=moved, **again)
+
+
+def test_jobs_that_begin_together_share_the_record_of_their_outputs(workdir, tmp_path):
+    translator = Translator(workdir)
+
+    def begin(number: int) -> None:
+        for seed in range(5):
+            MadeBy(translator, tmp_path / "out", Options(noise_seed=10 * number + seed))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(begin, range(8)))
+    told = json.loads((tmp_path / "out/index_files/made_by.json").read_text())["made_by"]
+    assert {each["noise_seed"] for each in told} == {10 * n + seed for n in range(8) for seed in range(5)}
+
+
+def test_outputs_of_another_format_do_not_keep_a_job_from_going_on(workdir, photos, tmp_path):
+    translate(model=workdir, input=photos, output=tmp_path / "out", format="png")
+    for resume in (False, True):
+        translate(
+            model=workdir, input=photos, output=tmp_path / "out", format="webp", noise_seed=1, resume=resume
+        )
+
+
+def test_a_style_is_known_by_its_contents_and_not_by_its_path(tmp_path):
+    for name, contents in (("a", b"1"), ("b", b"1"), ("c", b"2")):
+        (tmp_path / name).write_bytes(contents)
+    one, same, other = (made_by._tell(str(tmp_path / name)) for name in "abc")
+    assert one == same != other
+    assert made_by._tell("7") == "7" and made_by._tell(tmp_path) == "a folder"
 
 
 def test_outputs_are_made_by_what_has_made_all_of_them_anew(workdir, photos, tmp_path):

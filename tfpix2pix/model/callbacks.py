@@ -17,10 +17,14 @@ class FollowRate(keras.callbacks.Callback):
     the generator's. The ratio of the two rates stays, unless a callback sets the discriminator's too. This
     callback stands behind each of the others, so that those that save the model save rates that belong
     together. Rates that follow a schedule of their own are left alone.
+
+    Args:
+      in_batches: whether a callback may set the rate within an epoch; to read it takes time.
     """
 
-    def __init__(self):
+    def __init__(self, in_batches: bool = False):
         super().__init__()
+        self._in_batches = in_batches
         self._rates: tuple[float, float] | None = None
         self._ratio = 1.0
 
@@ -34,11 +38,13 @@ class FollowRate(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch, logs=None):
         """Follows them within an epoch too."""
-        self._follow()
+        if self._in_batches:
+            self._follow()
 
     def on_train_batch_end(self, batch, logs=None):
         """Follows those that change the rate behind a batch."""
-        self._follow()
+        if self._in_batches:
+            self._follow()
 
     def on_epoch_end(self, epoch, logs=None):
         """Does so at once, because the training may end here."""
@@ -57,14 +63,26 @@ class FollowRate(keras.callbacks.Callback):
 
 
 class StopAtNan(keras.callbacks.Callback):
-    """Stops where a loss is not finite; for `TerminateOnNaN`, which only looks at a loss named `loss`."""
+    """Stops where a loss is not finite; for `TerminateOnNaN`, which only looks at a loss named `loss`.
+
+    Args:
+      raises: whether that is a RuntimeError, as with `TerminateOnNaN(raise_error=True)`.
+    """
+
+    def __init__(self, raises: bool = False):
+        super().__init__()
+        self._raises = raises
 
     def on_train_batch_end(self, batch, logs=None):
         """Stops the training and says why."""
         lost = [name for name, value in (logs or {}).items() if not np.isfinite(value)]
-        if lost and not self.model.stop_training:
-            warn(f"the training stops at batch {batch}, because {', '.join(lost)} became NaN or infinite")
-            self.model.stop_training = True
+        if not lost or self.model.stop_training:
+            return
+        reason = f"the training stops at batch {batch}, because {', '.join(lost)} became NaN or infinite"
+        if self._raises:
+            raise RuntimeError(reason)
+        warn(reason)
+        self.model.stop_training = True
 
 
 def fit_callbacks(callbacks: Any) -> Any:
@@ -86,9 +104,24 @@ def fit_callbacks(callbacks: Any) -> Any:
             )
     if not given:
         return given  # Nobody changes a rate.
-    follow = FollowRate()
-    stops = [StopAtNan()] if any(isinstance(each, keras.callbacks.TerminateOnNaN) for each in given) else []
+    follow = FollowRate(any(map(_acts_in_batches, given)))
+    stops = [
+        StopAtNan(getattr(each, "raise_error", False))
+        for each in given
+        if isinstance(each, keras.callbacks.TerminateOnNaN)
+    ]
     return [follow, *(each for one in given for each in (one, follow)), *stops]
+
+
+def _acts_in_batches(callback: keras.callbacks.Callback) -> bool:
+    """Tells whether a callback may set a rate within an epoch, which those that Keras brings along do not."""
+    kind, plain = type(callback), keras.callbacks.Callback
+    if isinstance(callback, keras.callbacks.LambdaCallback):
+        return True
+    hooks = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
+    return not kind.__module__.startswith("keras.") and any(
+        getattr(kind, hook) is not getattr(plain, hook) for hook in hooks
+    )
 
 
 def _read_rate(optimizer: keras.optimizers.Optimizer | None) -> float | None:

@@ -176,7 +176,10 @@ def _ask_of_contents(contents: bytes) -> str:
     """Returns the question that the contents of an image file raise, or nothing."""
     try:
         with Image.open(io.BytesIO(contents)) as image:
-            (width, height), is_turned = image.size, image.getexif().get(_ORIENTATION, 1) >= 5
+            width, height = image.size
+            if height not in (2 * width, width / 2):  # Pillow decodes a whole PNG file to find its EXIF.
+                return ""
+            is_turned = image.getexif().get(_ORIENTATION, 1) >= 5
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # The server has read it.
         return ""
     return ask_of_pair(width, height) if is_turned else ask_of_pair(height, width)

@@ -3,6 +3,7 @@
 TensorFlow is not imported.
 """
 
+import contextlib
 import importlib.util
 import json
 from collections.abc import Mapping
@@ -216,7 +217,11 @@ def _list_datasets(folder: Path, name: str) -> list[str]:
     """Returns the folders in a folder that hold a training split, unless it is a dataset itself."""
     if not folder.is_dir() or find_dataset_folder(name, folder):
         return []
-    return sorted(entry.name for entry in folder.iterdir() if find_split_folder(entry, "train"))
+    found = []
+    for entry in folder.iterdir():
+        with contextlib.suppress(UserError):  # That is about a folder that nobody has asked for.
+            found += [entry.name] if find_split_folder(entry, "train") else []
+    return sorted(found)
 
 
 def _explain_what_to_give(workdir: Path | None) -> str:

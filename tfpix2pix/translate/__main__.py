@@ -12,9 +12,10 @@ subfolder; where two inputs differ only in their suffix, it becomes part of the 
 in a.jpg.png. Outputs are of the kind of the targets of the training: PNG files of 8 or
 16 bits, TIFF files or arrays; --format=png|jpeg|tiff|webp|npy writes other files. Label
 maps may hold class ids, if those of the training did. out/index.html shows inputs and
-outputs. A job that was stopped goes on with --resume, and several machines share one
-with --shard=1/4, --shard=2/4 and so on. An inpainting model fills what is transparent,
-or what --hole=center cuts out. The same command gives the same pictures.
+outputs. A job that was stopped goes on with --resume, by the same model and flags, which
+out/index_files/made_by.json holds. Several machines share a job with --shard=1/4,
+--shard=2/4 and so on. An inpainting model fills what is transparent, or what
+--hole=center cuts out. The same command gives the same pictures.
 
 Where the model has a latent vector, one image has many outputs: --samples_per_image=4
 writes four, --latent_from=photo.png gives all outputs the style of a photo, and

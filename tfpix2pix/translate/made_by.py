@@ -1,13 +1,15 @@
 """What outputs were made by: a record, which keeps a job that goes on from mixing outputs of two kinds."""
 
+import contextlib
 import hashlib
 import json
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from tfpix2pix.pictures.page import Row
+from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.places import name_urls, url_of
 from tfpix2pix.pipelines.remote.outputs import OutputFolder
@@ -38,16 +40,35 @@ class MadeBy:
     def __init__(self, translator: Translator, output: Path, options: Options):
         self._output = OutputFolder(output)
         self._own = _describe(translator, options)
-        self._all = _read(self._output)
-        if options.resume:
-            for other in self._all:
-                if differences := _list_differences(other, self._own):
-                    raise UsageError(
-                        f"{output} holds outputs that were made otherwise: {'; '.join(differences)}. Give "
-                        "the same options, choose another `output`, or leave out `resume`"
-                    )
-        if self._own not in self._all:
-            self._write([*self._all, self._own])
+        with self._locked():
+            self._all = _read(self._output)
+            if options.resume:
+                self._refuse_others()
+            if self._own not in self._all:
+                self._write([*self._all, self._own])
+
+    def _refuse_others(self) -> None:
+        for other in self._all:
+            formats = {None, other.get("format"), self._own["format"]}
+            if len(formats) == 3:  # Their outputs have other names.
+                continue
+            if differences := _list_differences(other, self._own):
+                told = "; ".join(differences)
+                raise UsageError(
+                    f"{self._output.folder} holds outputs that were made otherwise: {told}. Give the same "
+                    "options, choose another `output`, or leave out `resume`"
+                )
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Lets one of several jobs that share the folder, such as shards, read and write the record."""
+        if url_of(self._output.folder):  # A store takes whole files, of which the last one counts.
+            yield
+            return
+        file = self._output.folder / PAGE_FOLDER / ".made_by.lock"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with staging.waiting_lock(file, remove=True):
+            yield
 
     def finish(self, rows: Sequence[Row]) -> None:
         """Forgets earlier outputs, when all inputs are done and none of another job is left in the folder."""
@@ -56,7 +77,8 @@ class MadeBy:
         if self._all in ([], [self._own]) or url_of(folder):
             return
         if all(f"{PAGE_FOLDER}/{file.relative_to(folder)}" in known for file in folder.rglob("*.jpg")):
-            self._write([*others, self._own])
+            with self._locked():
+                self._write([*others, self._own])
 
     def _write(self, entries: Sequence[dict[str, Any]]) -> None:
         text = json.dumps({"made_by": entries}, indent=1)
@@ -65,7 +87,7 @@ class MadeBy:
 
 def _describe(translator: Translator, options: Options) -> dict[str, Any]:
     """Returns what decides on the outputs, in types of JSON."""
-    decisive = {name: value for name, value in vars(options).items() if name not in _INDIFFERENT}
+    decisive = {name: _tell(value) for name, value in vars(options).items() if name not in _INDIFFERENT}
     return {
         "model": name_urls(translator.title),
         "weights": _DIGESTS.get(translator) or _DIGESTS.setdefault(translator, _digest_weights(translator)),
@@ -75,12 +97,22 @@ def _describe(translator: Translator, options: Options) -> dict[str, Any]:
     }
 
 
+def _tell(value: Any) -> Any:
+    """Returns the value of an option, in types of JSON: of a file its digest, and of a folder no more."""
+    if not isinstance(value, str | Path):
+        return value
+    place = Path(value)
+    if place.is_file():
+        return f"a file of the SHA-256 {hashlib.sha256(place.read_bytes()).hexdigest()}"
+    return "a folder" if place.is_dir() else str(value)
+
+
 def _digest_weights(translator: Translator) -> str:
     """Returns a digest of the numbers of the network, which another step, or more training, changes."""
     digest = hashlib.sha256()
     if translator.generator is not None:
-        for variable in translator.generator.variables:
-            digest.update(variable.numpy().tobytes())
+        for weight in translator.generator.get_weights():  # without states of random numbers
+            digest.update(weight.tobytes())
     elif translator.version is not None:
         for file in sorted([translator.version / "saved_model.pb", *translator.version.glob("variables/*")]):
             digest.update(file.read_bytes())

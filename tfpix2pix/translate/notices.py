@@ -30,10 +30,13 @@ def _draws_noise(translator: Translator) -> bool:
     layers = translator.generator.layers if translator.generator else []
     if translator.latent_size or any(type(layer) in SILENT for layer in layers):
         return True
-    shape = (1, *_SMALL, translator.input_channels)
+    shape = (1, *(translator.scale.image_size or _SMALL), translator.input_channels)
     # A SavedModel, or a generator of one's own, may draw in another way.
     picture = tf.constant(np.random.default_rng(0).uniform(-1, 1, shape), tf.float32)
-    first, second = (translator.generate(picture, sample_seed(seed)[None]) for seed in (0, 1))
+    try:
+        first, second = (translator.generate(picture, sample_seed(seed)[None]) for seed in (0, 1))
+    except (ValueError, tf.errors.OpError):  # It takes other sizes, so nobody knows.
+        return True
     return not np.array_equal(first, second)
 
 

@@ -293,3 +293,13 @@ def test_folders_with_splits_are_not_divided(folders):
         write_image(folder / "train/1.png")
     with pytest.raises(UsageError, match="hold splits already"):
         combine_folders(*folders, val_percent=10)
+
+
+def test_nothing_is_left_after_an_error_in_the_middle(folders):
+    for number in range(40):
+        for folder in folders[:2]:
+            write_image(folder / f"{number:02d}.png")
+    (folders[0] / "20.png").unlink()
+    np.save(folders[0] / "20.npy", np.zeros((4, 4, 3), np.float32))
+    refuse(folders, "20.npy holds .* which a PNG cannot hold")
+    assert sorted(path.name for path in folders[2].parent.iterdir()) == ["input", "target"]
