@@ -39,6 +39,15 @@ def read_sha256(text: str | None) -> str | None:
     return text.strip().lower() if text else None
 
 
+def hash_file(file: Path) -> str:
+    """Returns the SHA-256 of a file in hexadecimal digits; a large file is read piece by piece."""
+    digest = hashlib.sha256()
+    with open(file, "rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
 def check_file(
     file: Path, source: str, record: Path, sha256: str | None = None, size: int | None = None
 ) -> Contents:
@@ -57,11 +66,7 @@ def check_file(
     Raises:
       UserError: if the file is another one, or its record cannot be read.
     """
-    digest = hashlib.sha256()
-    with open(file, "rb") as stream:
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-    found = Contents(file.stat().st_size, digest.hexdigest())
+    found = Contents(file.stat().st_size, hash_file(file))
     if sha256:
         if sha256 != found.sha256:
             raise UserError(

@@ -1,6 +1,5 @@
 """Packs the image files of a dataset into record shards, which training reads as it reads the files."""
 
-import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping
@@ -18,9 +17,9 @@ from tfpix2pix.pipelines.files.finding import Found, find_splits
 from tfpix2pix.pipelines.files.image_files import Header, read_header, read_mark
 from tfpix2pix.pipelines.files.instances import find_instances
 from tfpix2pix.pipelines.files.shards import MANIFEST, RECORD_EXTRA_BYTES, VERSION, ShardFile
+from tfpix2pix.pipelines.placing.checksums import hash_file
 
 SHARD_MIB = 48
-_PIECE_BYTES = 2**20
 
 
 class _Facts(NamedTuple):
@@ -114,7 +113,8 @@ def _pack_split(
                         offset, record = offset + len(contents) + RECORD_EXTRA_BYTES, record + 1
                     listed.append((name, number, files))
                     bar.update()
-            shards.append({"name": shard.name, "records": record, "bytes": offset, "sha256": _digest(shard)})
+            digest = hash_file(shard)
+            shards.append({"name": shard.name, "records": record, "bytes": offset, "sha256": digest})
     sides = {"sides": found.sides, "label_side": found.label_side, "instances": bool(maps)}
     return {"count": len(listed), **sides, "shards": shards, "pairs": listed}
 
@@ -131,11 +131,3 @@ def _divide(facts: Mapping[str, list[_Facts]], shard_bytes: float) -> Iterator[l
             names, num_bytes = [], 0
     if names:
         yield names
-
-
-def _digest(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while piece := stream.read(_PIECE_BYTES):
-            digest.update(piece)
-    return digest.hexdigest()

@@ -20,7 +20,6 @@ from tfpix2pix.pipelines.base.errors import UsageError, UserError, shorten
 from tfpix2pix.run.folder import CONFIG_FILE
 from tfpix2pix.run.generator import load_generator
 
-SCHEME = "hf://"
 _NAME = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>refs/pr/\d+|[^/]+))?(/(?P<file>.+))?")
 # What `from_pretrained` opens, from the first to the last choice.
 _PATTERNS = ("*.keras", CONFIG_FILE, SAVED_MODEL_FILE, "*.safetensors", "*.npz", "*.pth", "*.pt")

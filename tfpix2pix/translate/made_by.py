@@ -12,6 +12,7 @@ from tfpix2pix.pictures.page import Row
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.places import name_urls, url_of
+from tfpix2pix.pipelines.placing.checksums import hash_file
 from tfpix2pix.pipelines.remote.outputs import OutputFolder
 from tfpix2pix.translate.options import Options
 from tfpix2pix.translate.page_files import PAGE_FOLDER, RECORD
@@ -49,8 +50,8 @@ class MadeBy:
 
     def _refuse_others(self) -> None:
         for other in self._all:
-            formats = {None, other.get("format"), self._own["format"]}
-            if len(formats) == 3:  # Their outputs have other names.
+            formats = other.get("format"), self._own["format"]
+            if all(formats) and formats[0] != formats[1]:  # Their outputs have other names.
                 continue
             if differences := _list_differences(other, self._own):
                 told = "; ".join(differences)
@@ -103,7 +104,7 @@ def _tell(value: Any) -> Any:
         return value
     place = Path(value)
     if place.is_file():
-        return f"a file of the SHA-256 {hashlib.sha256(place.read_bytes()).hexdigest()}"
+        return f"a file of the SHA-256 {hash_file(place)}"
     return "a folder" if place.is_dir() else str(value)
 
 
@@ -115,7 +116,7 @@ def _digest_weights(translator: Translator) -> str:
             digest.update(weight.tobytes())
     elif translator.version is not None:
         for file in sorted([translator.version / "saved_model.pb", *translator.version.glob("variables/*")]):
-            digest.update(file.read_bytes())
+            digest.update(hash_file(file).encode())
     return digest.hexdigest()
 
 
