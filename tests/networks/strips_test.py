@@ -17,8 +17,15 @@ WIDE = tf.TensorSpec([None, None, None, 5])
 def avx2(monkeypatch):
     """Lets strips be taken on any processor, on maps of any size."""
     monkeypatch.setattr(strips, "suit_processor", lambda: True)
+    monkeypatch.setattr(strips, "save_memory", lambda: True)
     monkeypatch.setattr(strips, "MIN_AREA", 1)
     monkeypatch.setattr(strips, "MIN_SPREAD", 1)
+
+
+@pytest.fixture
+def avx512(avx2, monkeypatch):
+    """Lets transposed convolutions alone take strips, as on processors with AVX-512."""
+    monkeypatch.setattr(strips, "suit_processor", lambda: False)
 
 
 def _uniform(*shape):
@@ -80,8 +87,12 @@ def test_a_convolution_and_its_gradients_are_the_same(side, stride, height, widt
     _assert_close(found, expected)
 
 
+@pytest.mark.parametrize("features", ["avx2", "avx512"])
 @pytest.mark.parametrize("limit", [1, 40 * 60 * 5 + 1])
-def test_a_transposed_convolution_and_its_gradients_are_the_same(limit, avx2, spread, monkeypatch):
+def test_a_transposed_convolution_and_its_gradients_are_the_same(
+    limit, features, spread, monkeypatch, request
+):
+    request.getfixturevalue(features)
     monkeypatch.setattr(strips, "MIN_SPREAD", limit)
     layer = UpConv2D3x3(5)
     images = _uniform(1, 20, 30, 6)
@@ -164,21 +175,40 @@ def test_transposed_maps_whose_size_the_graph_learns_when_it_runs(of, avx2, spre
         _assert_close([traced(images)], [layer(images)])
 
 
+def test_only_transposed_convolutions_take_strips_with_avx512(avx512, spread, monkeypatch):
+    monkeypatch.setattr(strips, "convolve", None)
+    monkeypatch.setattr(strips, "correlate", None)
+    given = _uniform(1, 20, 30, 6), _uniform(4, 4, 5, 6)
+    _value_and_gradients(convolutions.conv2d_transpose, *given)
+    _value_and_gradients(PaddedConv2D(4, 7, pad_px=3), given[0])
+    assert spread == [[1, 40, 60, 5]]
+    # In bfloat16 too, whose values are close to those of a whole map.
+    images, kernel = (tf.cast(each, tf.bfloat16) for each in (given[0], _uniform(3, 3, 5, 6)))
+    found, expected = (
+        strips.conv2d_transpose(images, kernel, [1, 40, 60, 5], 2, 1, way) for way in ("auto", "native")
+    )
+    assert len(spread) == 2
+    np.testing.assert_allclose(tf.cast(found, tf.float32), tf.cast(expected, tf.float32), atol=0.05)
+
+
 @pytest.mark.parametrize(
-    ("features", "value", "suits"),
+    ("features", "value", "suits", "saves"),
     [
-        (["avx2"], "1", True),
-        (["avx2"], "0", False),
-        (["avx2"], None, False),
-        (["avx2", "avx512f"], "1", False),
-        (["asimd"], "1", False),
+        (["avx2"], "1", True, True),
+        (["avx2"], "0", False, False),
+        (["avx2"], None, False, False),
+        (["avx2", "avx512f"], "1", False, True),
+        (["avx2", "avx512_bf16"], None, False, True),
+        (["asimd"], "1", False, False),
     ],
 )
-def test_processors_that_take_strips(features, value, suits, monkeypatch):
+def test_processors_that_take_strips(features, value, suits, saves, monkeypatch):
     monkeypatch.setattr(processor, "read_features", lambda: features)
     monkeypatch.delenv(processor.VARIABLE, raising=False)
     if value is not None:
         monkeypatch.setenv(processor.VARIABLE, value)
+    monkeypatch.setattr(strips, "save_memory", strips.save_memory.__wrapped__)
+    assert strips.save_memory() is saves
     assert strips.suit_processor.__wrapped__() is suits
 
 
@@ -200,5 +230,11 @@ def test_rule(monkeypatch):
     any_size = tf.TensorSpec([None, None, None, 512])
     assert not strips.may_be_faster(any_size, kernel)
     assert strips.may_be_faster(any_size, tf.TensorShape([7, 7, 64, 64]))
+    monkeypatch.setattr(strips, "save_memory", lambda: True)
+    assert strips.may_be_leaner(images, kernel)
+    assert strips.may_be_leaner(tf.cast(images, tf.bfloat16), kernel)
+    assert not strips.may_be_leaner(tf.cast(images, tf.float16), kernel)
+    assert not strips.may_be_leaner(any_size, kernel)
     monkeypatch.setattr(strips, "has_gpu", lambda: True)
     assert not strips.may_be_faster(images, kernel)
+    assert not strips.may_be_leaner(images, kernel)

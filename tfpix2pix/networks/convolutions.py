@@ -108,7 +108,8 @@ def _chooser(images: tf.Tensor, area: int, kernel: tf.Tensor, kernels: str) -> C
     """Returns product -> the fastest way, or the leanest for a large scatter; `area` is the small map's."""
     is_single = kernels != "native" and images.shape[0] == 1
     in_strips = is_single and strips.may_be_faster(images, kernel.shape) and strips.are_faster(1, area)
-    scatters_in_strips = in_strips and strips.are_leaner([1, 4 * area, 1, kernel.shape[2]])
+    is_lean = is_single and strips.may_be_leaner(images, kernel.shape)
+    scatters_in_strips = is_lean and strips.are_leaner([1, 4 * area, 1, kernel.shape[2]])
 
     def choose(product: str) -> Way:
         if takes_matmul(product, area, kernel.shape, kernels):
@@ -134,7 +135,7 @@ def _conv2d_of_any_size(images: tf.Tensor, kernel: tf.Tensor, kernels: str) -> t
 
 def _conv2d_transpose_of_any_size(images: tf.Tensor, kernel: tf.Tensor, kernels: str) -> tf.Tensor:
     batch, height, width, _ = find_sizes(images)
-    may_be_leaner = kernels != "native" and strips.may_be_faster(images, kernel.shape)
+    may_be_leaner = kernels != "native" and strips.may_be_leaner(images, kernel.shape)
     is_leaner = may_be_leaner and strips.are_leaner([batch, 2 * height, 2 * width, kernel.shape[2]])
     return either(
         takes_matmul("scatter", height * width, kernel.shape, kernels),

@@ -1,11 +1,13 @@
-"""Convolutions of one image on processors without AVX-512: strips of it are convolved as a batch.
+"""Convolutions of one image on a CPU: strips of it are convolved as a batch.
 
 Without AVX-512, oneDNN copies all patches of an image in order to multiply them at once, and its threads
 share a batch well but a single image badly. So an image is cut into strips of rows, which overlap by what the
 kernel covers. On large maps that takes a half to a fifth of the time, and the first layer of pix2pixHD takes
-a quarter of the memory. A transposed convolution takes a tenth more time in strips, but for a whole map
-oneDNN keeps a buffer for good, of half the map's size for each processor. The numbers are the same up to the
-order of summation.
+a quarter of the memory.
+
+A transposed convolution takes as much time in strips, or a tenth more without AVX-512. But for a whole map
+oneDNN keeps a buffer for good, of half the map's size for each processor, so large maps take strips on every
+processor. The numbers are the same up to the order of summation.
 """
 
 import functools
@@ -29,11 +31,16 @@ MAX_KERNEL_OF_ANY_AREA = 4 * 4 * 128 * 256
 
 
 @functools.lru_cache(maxsize=1)
+def save_memory() -> bool:
+    """Returns whether transposed convolutions keep buffers on this processor: with AVX2 and oneDNN."""
+    return "avx2" in processor.read_features() and processor.onednn_is_used()
+
+
+@functools.lru_cache(maxsize=1)
 def suit_processor() -> bool:
     """Returns whether strips are faster on this processor: with AVX2 and oneDNN, and without AVX-512."""
-    features = processor.read_features()
-    has_avx512 = any(name.startswith("avx512") for name in features)
-    return "avx2" in features and not has_avx512 and processor.onednn_is_used()
+    has_avx512 = any(name.startswith("avx512") for name in processor.read_features())
+    return save_memory() and not has_avx512
 
 
 def conv2d(images: tf.Tensor, kernel: tf.Tensor, stride: int, kernels: str = "auto") -> tf.Tensor:
@@ -93,16 +100,20 @@ def conv2d_transpose(
       float [B, H, W, C].
     """
     geometry = size, stride, pad_px
-    if kernels == "native" or not may_be_faster(images, kernel.shape):
+    if kernels == "native" or not may_be_leaner(images, kernel.shape):
         return _spread_whole(images, kernel, *geometry)
+    gradients_in_strips = may_be_faster(images, kernel.shape)
 
     def with_fast_gradients(forward):
         @tf.custom_gradient
         def transpose(images, kernel):
             def gradients(upstream):
                 padded = tf.pad(upstream, [[0, 0], [pad_px, 0], [pad_px, 0], [0, 0]])
-                to_kernel = correlate(padded, images, kernel.shape, stride)
-                return convolve(padded, kernel, stride), to_kernel
+                if gradients_in_strips:
+                    to_kernel = correlate(padded, images, kernel.shape, stride)
+                    return convolve(padded, kernel, stride), to_kernel
+                to_images = tf.nn.conv2d(padded, kernel, stride, "VALID")
+                return to_images, _correlate_whole(padded, images, kernel.shape, stride)
 
             return forward(images, kernel, *geometry), gradients
 
@@ -110,7 +121,8 @@ def conv2d_transpose(
 
     def smaller():
         batch, height, width, _ = images.shape
-        if images.shape.is_fully_defined() and are_faster(batch, height * width):
+        is_known = gradients_in_strips and images.shape.is_fully_defined()
+        if is_known and are_faster(batch, height * width):
             return with_fast_gradients(_spread_whole)
         return _spread_whole(images, kernel, *geometry)
 
@@ -131,8 +143,22 @@ def may_be_faster(images: tf.Tensor, kernel_shape: tf.TensorShape) -> bool:
       images: what is convolved.
       kernel_shape: shape of the kernel, [r, r, C, F].
     """
-    if images.dtype != tf.float32 or has_gpu() or not suit_processor():
-        return False
+    suits = images.dtype == tf.float32 and not has_gpu() and suit_processor()
+    return suits and _may_meet_large_maps(images, kernel_shape)
+
+
+def may_be_leaner(images: tf.Tensor, kernel_shape: tf.TensorShape) -> bool:
+    """Returns whether a transposed convolution takes less memory in strips here for some sizes.
+
+    Args:
+      images: what is convolved.
+      kernel_shape: shape of the kernel, [r, r, C, F].
+    """
+    saves = images.dtype in (tf.float32, tf.bfloat16) and not has_gpu() and save_memory()
+    return saves and _may_meet_large_maps(images, kernel_shape)
+
+
+def _may_meet_large_maps(images: tf.Tensor, kernel_shape: tf.TensorShape) -> bool:
     return images.shape[1:3].is_fully_defined() or kernel_shape.num_elements() <= MAX_KERNEL_OF_ANY_AREA
 
 
@@ -187,10 +213,14 @@ def correlate(images: tf.Tensor, upstream: tf.Tensor, kernel_shape: Any, stride:
     # Rows below the image count for nothing.
     filled = tf.pad(upstream, [[0, 0], [0, STRIPS * rows - height], [0, 0], [0, 0]])
     filled = tf.reshape(filled, [STRIPS * batch, rows, width, filters])
+    return _correlate_whole(strips, filled, kernel_shape, stride)
+
+
+def _correlate_whole(images: tf.Tensor, upstream: tf.Tensor, kernel_shape: Any, stride: int) -> tf.Tensor:
     return tf.raw_ops.Conv2DBackpropFilter(
-        input=strips,
+        input=images,
         filter_sizes=kernel_shape,
-        out_backprop=filled,
+        out_backprop=upstream,
         strides=[1, stride, stride, 1],
         padding="VALID",
     )
