@@ -1,11 +1,12 @@
 """Which files belong together: the two files of a pair by their names, and a name for each pair."""
 
 import collections
+import itertools
 import os
 import re
 import sys
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -59,6 +60,10 @@ class FolderFiles(Mapping[str, Paths]):
         """Returns the path of the file of a pair, as a text."""
         return f"{self.start}{name}{self._suffixes[name]}"
 
+    def list_rests(self, names: Iterable[str], start: int = 0) -> Iterator[str]:
+        """Yields the names of the files of pairs, without their folder and so many first characters."""
+        return (f"{name[start:]}{self._suffixes[name]}" for name in names)
+
     def choose(self, is_wanted: Callable[[str], bool]) -> "FolderFiles":
         """Returns the files of some of the pairs."""
         return FolderFiles(
@@ -88,12 +93,14 @@ class FileList(Sequence[Files]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and tuple(self) == tuple(other)
 
-    def find_start(self) -> str:
-        """Returns what all paths that `list_paths` yields begin with."""
+    def divide_paths(self) -> tuple[str, Iterator[str]]:
+        """Returns what all paths that `list_paths` yields begin with, and the rest of each, one by one."""
         # What the first and the last text have in common, all have.
         if isinstance(self._pairs, FolderFiles):
-            return self._pairs.start + os.path.commonprefix([min(self._names), max(self._names)])
-        return os.path.commonprefix([find(map(find, self.list_paths())) for find in (min, max)])
+            common = os.path.commonprefix([min(self._names), max(self._names)])
+            return self._pairs.start + common, self._pairs.list_rests(self._names, len(common))
+        start = os.path.commonprefix([find(map(find, self.list_paths())) for find in (min, max)])
+        return start, (path[len(start) :] for path in itertools.chain.from_iterable(self.list_paths()))
 
     def list_paths(self) -> Iterator[tuple[str, ...]]:
         """Yields the paths of the files of each pair, as texts; those of records are of their shards."""

@@ -10,7 +10,7 @@ import itertools
 import json
 import os
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from tfpix2pix.pipelines.base.errors import shorten
 from tfpix2pix.pipelines.base.progress import warn
 from tfpix2pix.pipelines.files.bad_files import examine_all
 from tfpix2pix.pipelines.files.image_files import BadImageError
-from tfpix2pix.pipelines.files.matching import File, FileList, Files
+from tfpix2pix.pipelines.files.matching import File, FileList, Files, FolderFiles
 from tfpix2pix.pipelines.files.pair_files import Measured
 from tfpix2pix.pipelines.files.reading import Reading
 from tfpix2pix.pipelines.files.shards import ShardFile
@@ -96,7 +96,9 @@ class Table:
 
     def list_dtypes(self) -> list[tuple[np.dtype, ...]]:
         """Returns the combinations of types that the images of pairs have."""
-        return [tuple(_TYPES[number] for number in row) for row in np.unique(self.dtypes, axis=0).tolist()]
+        # Mostly, all rows are alike; to sort a hundred thousand of them takes a tenth of a second.
+        rows = self.dtypes[:1] if (self.dtypes == self.dtypes[:1]).all() else np.unique(self.dtypes, axis=0)
+        return [tuple(_TYPES[number] for number in row) for row in rows.tolist()]
 
 
 _ARRAYS = ("sizes", "dtypes", "in_graph", "turned", "digests", "stats", "decoded")
@@ -132,8 +134,11 @@ def measure_pairs(
 
 def _copy_unchanged(before: Table, table: Table) -> list[int]:
     """Copies the rows of files that are as they were; returns the rows of the others."""
-    rows = {name: row for row, name in enumerate(before.names)}
-    old = np.array([rows.get(name, -1) for name in table.names], np.int64)
+    if before.names == table.names:
+        old = np.arange(len(table.names))
+    else:
+        rows = {name: row for row, name in enumerate(before.names)}
+        old = np.array([rows.get(name, -1) for name in table.names], np.int64)
     here = np.flatnonzero(old >= 0)
     same = (before.stats[old[here]] == table.stats[here]).all((1, 2)) & (table.stats[here] >= 0).all((1, 2))
     here = here[same]
@@ -158,14 +163,26 @@ def _folder_of(file: File) -> Path:
 
 def _stat_files(pairs: Mapping[str, Files]) -> Rows:
     """Returns size, time of the last writing and time of the last change of each file, in bytes and ns."""
-    paths = itertools.chain.from_iterable(FileList(pairs, list(pairs)).list_paths())
-    numbers = np.fromiter(itertools.chain.from_iterable(map(_stat, paths)), np.int64)
+    numbers = np.fromiter(itertools.chain.from_iterable(_stat_all(pairs)), np.int64)
     return numbers.reshape(len(pairs), len(next(iter(pairs.values()), ())), 3)
 
 
-def _stat(path: str) -> tuple[int, int, int]:
+def _stat_all(pairs: Mapping[str, Files]) -> Iterator[tuple[int, int, int]]:
+    if not isinstance(pairs, FolderFiles) or os.stat not in os.supports_dir_fd:
+        yield from map(_stat, itertools.chain.from_iterable(FileList(pairs, list(pairs)).list_paths()))
+        return
+    # The system finds a file a quarter faster from its folder than by its path.
+    folder = os.open(pairs.start, os.O_RDONLY)
     try:
-        told = os.stat(path)
+        for name in pairs.list_rests(pairs):
+            yield _stat(name, folder)
+    finally:
+        os.close(folder)
+
+
+def _stat(path: str, folder: int | None = None) -> tuple[int, int, int]:
+    try:
+        told = os.stat(path, dir_fd=folder)
     except OSError:  # Whoever reads it says so.
         return _ABSENT, _ABSENT, _ABSENT
     return told.st_size, told.st_mtime_ns, told.st_ctime_ns

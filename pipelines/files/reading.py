@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import itertools
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -205,11 +204,10 @@ def _paths_in_graph(pairs: FileList) -> Callable[[tf.Tensor], list[tf.Tensor]]:
     What all paths begin with is kept once, because short texts take a quarter of the memory of long ones.
     """
     places = range(len(pairs[0]))
-    start = pairs.find_start()
-    all_paths = itertools.chain.from_iterable(pairs.list_paths())
+    start, rests_of_all = pairs.divide_paths()
     with tf.device("CPU:0"):
         # As bytes, because names need not be UTF-8.
-        rests = tf.constant(os.fsencode("\0".join([path[len(start) :] for path in all_paths])).split(b"\0"))
+        rests = tf.constant(os.fsencode("\0".join(rests_of_all)).split(b"\0"))
     head = os.fsencode(start)
     return lambda index: [tf.strings.join([head, rests[index * len(places) + place]]) for place in places]
 

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import random
 import re
 
 import pytest
@@ -18,17 +19,28 @@ def test_list_is_in_natural_order_and_counts_the_rest(tmp_path):
     assert num_others == 3
 
 
-def test_natural_order_is_that_of_texts_and_numbers_in_turn(tmp_path):
-    def split(name):
-        parts = re.split(r"(\d+)", name.lower())
-        return [int(part) if place % 2 else part for place, part in enumerate(parts)], name
+def _split(name):
+    """Returns a key of natural order: texts and numbers in turn."""
+    parts = re.split(r"(\d+)", name.lower())
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)], name
 
+
+def test_natural_order_is_that_of_texts_and_numbers_in_turn(tmp_path):
     pieces = ("a", "A", "-", "_", "~", "0", "7", "12", "007", "\u0663", "\x01")
     names = {f"{''.join(parts)}.png" for parts in itertools.product(pieces, repeat=3)}
     for name in names:
         (tmp_path / name).touch()
     listed, *_ = image_listing.list_image_names(tmp_path)
-    assert listed == sorted(names, key=split)
+    assert listed == sorted(names, key=_split)
+
+
+@pytest.mark.parametrize("start", ["cmp_B", "\u00e9 \udcff"])
+def test_names_that_differ_in_digits_alone_are_sorted_in_the_same_way(tmp_path, start, monkeypatch):
+    names = [f"{start}{number:03d}_{2 * number:04d}.png" for number in range(200)]
+    for name in random.Random(0).sample(names, len(names)):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(image_listing, "_natural_key", None)
+    assert image_listing.list_image_names(tmp_path)[0] == names == sorted(names, key=_split)
 
 
 def test_links_are_files_and_pipes_are_none(tmp_path):

@@ -143,9 +143,9 @@ def test_what_all_paths_begin_with(tmp_path, names):
     else:
         by_name = matching.name_files(tmp_path, names)
     files = matching.FileList(by_name, list(by_name))
-    start = files.find_start()
+    start, rests = files.divide_paths()
     assert start.startswith(str(tmp_path)) and len(start) > len(str(tmp_path))
-    assert all(path.startswith(start) for paths in files.list_paths() for path in paths)
+    assert [start + rest for rest in rests] == [path for paths in files.list_paths() for path in paths]
 
 
 @pytest.mark.parametrize("cache_mib", [0, 10])
