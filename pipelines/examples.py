@@ -88,7 +88,7 @@ class Examples:
         else:
             named = self.source.task.make_example(images, hole_seed)
         noise_seed = tf.cast(tf.stack(noise) % NUM_NOISE_SEEDS, tf.int32)
-        return {**named, "noise_seed": noise_seed, "example_id": self.example_ids[index]}
+        return {**named, "noise_seed": noise_seed, "example_id": tf.gather(self.example_ids, index)}
 
 
 def locate(position: tf.Tensor, seed: int, num_examples: int) -> tuple[tf.Tensor, tf.Tensor]:

@@ -156,11 +156,11 @@ def decode_pair(files: Files, formats: Sequence[Format] = (RGB, RGB)) -> tuple[I
     Raises:
       BadImageError: if a file cannot be read or decoded.
     """
-    return separate(files, formats, load_image, np.split)
+    return separate(files, formats, load_image, lambda image: np.split(image, 2, axis=1))
 
 
 def separate(
-    files: Sequence[Any], formats: Sequence[Format], load: Callable[..., Any], split: Callable[..., Any]
+    files: Sequence[Any], formats: Sequence[Format], load: Callable[..., Any], halve: Callable[[Any], Any]
 ) -> tuple[Any, ...]:
     """Loads the images of a pair, and cuts one that holds both images into its two halves.
 
@@ -168,10 +168,10 @@ def separate(
       files: one file for each image, or one for both, as `load` takes it.
       formats: one for each image.
       load: function from (file, channels, dtype, exif) to an image, which is an array or a tensor.
-      split: `np.split` for arrays, `tf.split` for tensors.
+      halve: function from an image to its left and its right half.
     """
     if len(files) == len(formats):
         return tuple(load(file, *each) for file, each in zip(files, formats, strict=True))
     if formats[0] == formats[1]:
-        return tuple(split(load(files[0], *formats[0]), 2, axis=1))
-    return tuple(split(load(files[0], *each), 2, axis=1)[side] for side, each in enumerate(formats))
+        return tuple(halve(load(files[0], *formats[0])))
+    return tuple(halve(load(files[0], *each))[side] for side, each in enumerate(formats))

@@ -183,9 +183,19 @@ class Reading:
             return decode_image(contents, channels, tf.as_dtype(dtype), exif=False)
 
         own = files[:-1] if self.with_instances else files
-        images = separate(own, self.formats, load, tf.split)
+        images = separate(own, self.formats, load, _halve)
         images = images[::-1] if self.reverse else images
         return (*images, load(files[-1], *_INSTANCES)) if self.with_instances else images
+
+
+def _halve(image: tf.Tensor) -> list[tf.Tensor]:
+    """Returns the left and the right half of an image [H, W, C]; W must be even when the graph runs.
+
+    `tf.split` takes twice as long.
+    """
+    height, width, _ = tf.unstack(tf.shape(image))
+    channels = image.shape[2]
+    return tf.unstack(tf.reshape(image, [height, 2, width // 2, channels]), axis=1)
 
 
 def _read_in_graph(pairs: FileList) -> Callable[[tf.Tensor], list[tf.Tensor]]:
@@ -195,7 +205,7 @@ def _read_in_graph(pairs: FileList) -> Callable[[tf.Tensor], list[tf.Tensor]]:
         return lambda index: [tf.io.read_file(path) for path in find_paths(index)]
     with tf.device("CPU:0"):
         offsets = tf.constant([[_offset_of(file) for file in files] for files in pairs], tf.int64)
-    return lambda index: list(map(read_record, find_paths(index), tf.unstack(offsets[index])))
+    return lambda index: list(map(read_record, find_paths(index), tf.unstack(tf.gather(offsets, index))))
 
 
 def _paths_in_graph(pairs: FileList) -> Callable[[tf.Tensor], list[tf.Tensor]]:
@@ -209,7 +219,9 @@ def _paths_in_graph(pairs: FileList) -> Callable[[tf.Tensor], list[tf.Tensor]]:
         # As bytes, because names need not be UTF-8.
         rests = tf.constant(os.fsencode("\0".join(rests_of_all)).split(b"\0"))
     head = os.fsencode(start)
-    return lambda index: [tf.strings.join([head, rests[index * len(places) + place]]) for place in places]
+    return lambda index: [
+        tf.strings.join([head, tf.gather(rests, index * len(places) + place)]) for place in places
+    ]
 
 
 def _offset_of(file: File) -> int:

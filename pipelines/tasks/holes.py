@@ -4,6 +4,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfpix2pix.pipelines.tasks.draws import draw_uniform
+
 _HOLES = 3
 # The least and the greatest side of a random hole, as a share of the image's side.
 _HOLE_SIDES = (1 / 8, 3 / 8)
@@ -29,7 +31,7 @@ def random_mask(size: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
       size: height and width in px, int32 [2].
       seed: int64 [2], from which all draws follow.
     """
-    draws = tf.random.stateless_uniform([4, _HOLES, 1], seed, alg="philox")
+    draws = draw_uniform([4, _HOLES, 1], seed)
     least, most = _HOLE_SIDES
 
     def inside(places_px: tf.Tensor, side_px: tf.Tensor, length: tf.Tensor, start: tf.Tensor) -> tf.Tensor:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from tfpix2pix.pipelines.tasks.draws import draw_integers, draw_uniform
 from tfpix2pix.pipelines.tasks.registry import BICUBIC, BILINEAR
 
 Size = tuple[int, int]  # (height, width) in pixels
@@ -155,10 +156,10 @@ def random_jitter(
     Returns:
       The windows, [crop height, crop width, C], in the range of `images`, of the types that `resizes` make.
     """
-    draws = tf.random.stateless_uniform([2], seed, minval=None, maxval=None, dtype=tf.int32, alg="philox")
-    places = tf.constant(load_size) - tf.constant(crop_size) + 1
-    top, left = tf.unstack(tf.math.floormod(draws, places))
+    draws = draw_integers([2], seed)
     height, width = crop_size
+    places = [load_size[0] - height + 1, load_size[1] - width + 1]
+    top, left = tf.unstack(tf.math.floormod(draws, places))
 
     def cut(image: tf.Tensor) -> tf.Tensor:
         window = image[top : top + height, left : left + width]
@@ -179,7 +180,7 @@ def random_window(images: Images, size: Size, seed: tf.Tensor) -> Images:
     Returns:
       The windows, float32 [height, width, C], in the range of `images`.
     """
-    draws = tf.random.stateless_uniform([2], seed, minval=None, maxval=None, dtype=tf.int32, alg="philox")
+    draws = draw_integers([2], seed)
     larger = [mirror_outwards(image, size) for image in images]
     place = tf.math.floormod(draws, tf.shape(larger[0])[:2] - tf.constant(size) + 1)
 
@@ -200,5 +201,5 @@ def random_mirror(images: Images, seed: tf.Tensor) -> Images:
     Returns:
       The images, of the same types and shapes.
     """
-    flip = tf.random.stateless_uniform([], seed, alg="philox") < 0.5
+    flip = draw_uniform([], seed) < 0.5
     return tf.cond(flip, lambda: tuple(tf.reverse(image, [1]) for image in images), lambda: tuple(images))
