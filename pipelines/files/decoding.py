@@ -33,7 +33,11 @@ _ZEROED = rb"\C*%b\C*\x00{64}\C*" % b"".join(b"\\x%02x" % each for each in _STAN
 
 
 def decode_image(
-    contents: tf.Tensor, channels: int = 3, dtype: tf.DType = tf.uint8, exif: bool = True
+    contents: tf.Tensor,
+    channels: int = 3,
+    dtype: tf.DType = tf.uint8,
+    exif: bool = True,
+    may_call_python: bool = False,
 ) -> tf.Tensor:
     """Decodes a JPEG, PNG or BMP file.
 
@@ -45,14 +49,18 @@ def decode_image(
       dtype: uint8, which takes the upper 8 bits of a 16-bit PNG; or uint16, over whose whole range
         8 bits are spread.
       exif: whether a JPEG or PNG is turned as its EXIF orientation says.
+      may_call_python: whether the graph runs in this process alone, as a training's does. Then a JPEG that
+        may be one to refuse is looked at in Python: the operations for that are most of all that there
+        are here, and would be made at each start.
 
     Returns:
       [H, W, channels] of that type.
     """
+    suspect = _call_python if may_call_python else functools.partial(_compile_rare, _decode_suspect_jpeg)
     branches = [
         lambda: decode_png(contents, channels, dtype),
         lambda: _compile_rare(_decode_bmp, channels, dtype)(contents),
-        lambda: _compile_rare(_decode_suspect_jpeg, channels, dtype)(contents),
+        lambda: suspect(channels, dtype)(contents),
         lambda: _as_type(_decode_jpeg(contents, channels), dtype),
     ]
     image = tf.switch_case(_find_branch(contents), branches)
@@ -88,6 +96,15 @@ def _compile_rare(decode: Callable, channels: int, dtype: tf.DType) -> Callable[
         autograph=False,
         experimental_attributes={"_noinline": True},
     )
+
+
+def _call_python(channels: int, dtype: tf.DType) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns a function that gives what `decode_image` does, through `decode_bytes`."""
+
+    def decode(contents: bytes) -> Pixels:
+        return decode_bytes(contents, channels, dtype)
+
+    return lambda contents: tf.numpy_function(decode, [contents], dtype)
 
 
 def _as_type(image: tf.Tensor, dtype: tf.DType) -> tf.Tensor:

@@ -172,7 +172,10 @@ def keep(read: Reader, count: int, room: Room, title: str, at_once: bool = True)
     Returns:
       A function that reads the kept results; None if they would take more memory than is left.
     """
-    results = tf.data.Dataset.range(count).map(lambda index: tuple(read(index)), tf.data.AUTOTUNE)
+    # Traced once, for the shapes and for the pipelines that read anew.
+    signature = [tf.TensorSpec([], tf.int64)]
+    traced = tf.function(lambda index: tuple(read(index)), input_signature=signature, autograph=False)
+    results = tf.data.Dataset.range(count).map(traced, tf.data.AUTOTUNE)
     specs = results.element_spec
     if not room.take(count * sum(spec.shape.num_elements() * spec.dtype.size for spec in specs)):
         return None
@@ -183,7 +186,7 @@ def keep(read: Reader, count: int, room: Room, title: str, at_once: bool = True)
             for side, image in zip(sides, images, strict=True):
                 side[index] = image
 
-        return read_once(read, read_arrays(sides), put, count)
+        return read_once(traced, read_arrays(sides), put, count)
     rows = results.with_options(lean_options()).as_numpy_iterator()
     for place, row in enumerate(follow(rows, title, count)):
         for side, result in zip(sides, row, strict=True):

@@ -180,7 +180,7 @@ class Reading:
 
     def _decode(self, files: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
         def load(contents: tf.Tensor, channels: int, dtype: np.dtype, _: bool) -> tf.Tensor:
-            return decode_image(contents, channels, tf.as_dtype(dtype), exif=False)
+            return decode_image(contents, channels, tf.as_dtype(dtype), exif=False, may_call_python=True)
 
         own = files[:-1] if self.with_instances else files
         images = separate(own, self.formats, load, _halve)

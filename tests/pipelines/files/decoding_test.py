@@ -95,12 +95,40 @@ def test_a_jpeg_of_very_many_scans_is_refused_before_it_is_decoded(scans, hides)
     more = scans - whole.count(b"\xff\xda")
     comment = b"\xff\xfe\0\4\xff\xd9" if hides else b""
     contents = tf.constant(whole[:last] + comment + whole[last:-2] * (1 + more) + b"\xff\xd9")
-    for decode in (decode_image, lambda contents: decode_bytes(contents.numpy(), 3, tf.uint8)):
+    for decode in (
+        decode_image,
+        lambda contents: decode_bytes(contents.numpy(), 3, tf.uint8),
+        tf.function(lambda contents: decode_image(contents, may_call_python=True)),
+    ):
         if scans <= 500:
             assert decode(contents).shape == (16, 16, 3)
         else:
-            with pytest.raises(tf.errors.InvalidArgumentError, match="more than 500 scans"):
+            with pytest.raises(tf.errors.OpError, match="more than 500 scans"):
                 decode(contents)
+
+
+@pytest.mark.parametrize(("channels", "dtype"), [(3, tf.uint8), (1, tf.uint8), (4, tf.uint16)])
+def test_a_pipeline_reads_suspect_files_as_a_servable_does(channels, dtype):
+    stream = io.BytesIO()
+    Image.fromarray(COLOURS).save(stream, "JPEG")
+    whole = stream.getvalue()
+    for kept in (len(whole), len(whole) * 9 // 10):
+        suspect = whole[:kept] + bytes(200)
+        read = [
+            tf.data.Dataset.from_tensors(suspect).map(
+                lambda contents, option=option: decode_image(
+                    contents, channels, dtype, may_call_python=option
+                )
+            )
+            for option in (False, True)
+        ]
+        if kept == len(whole):
+            served, trained = (next(iter(dataset)) for dataset in read)
+            np.testing.assert_array_equal(trained, served)
+            continue
+        for dataset in read:
+            with pytest.raises(tf.errors.OpError, match="overwritten with zeros"):
+                next(iter(dataset))
 
 
 def test_bytes_at_hand_are_decoded_as_in_a_graph():
