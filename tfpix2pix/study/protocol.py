@@ -8,9 +8,14 @@ from tfpix2pix.pipelines.base.errors import UsageError
 
 REAL_VS_FAKE, PREFERENCE = DESIGNS = ("real_vs_fake", "preference")
 PAIRINGS = ("same", "different")
-CRITERIA = ("realism", "match", "variety")
+# What people say of the image that they prefer.
+CRITERIA = {
+    "realism": "looks more realistic",
+    "match": "matches the input better",
+    "variety": "holds samples that differ more from each other",
+}
 # The values that a setting may have.
-CHOICES = {"design": DESIGNS, "pairing": PAIRINGS, "criterion": CRITERIA}
+CHOICES = {"design": DESIGNS, "pairing": PAIRINGS, "criterion": tuple(CRITERIA)}
 FRAME_MS = 1000 / 60
 
 
@@ -148,7 +153,7 @@ def _check_design(protocol: Protocol) -> None:
             f"until the answer. Received: {protocol.exposure_sec}"
         )
     if not protocol.has_preferences:
-        if protocol.show_input or protocol.criterion != CRITERIA[0]:
+        if protocol.show_input or protocol.criterion != "realism":
             raise UsageError("`show_input` and `criterion` go with `design=preference`")
     elif protocol.pairing != "same":
         raise UsageError("`design=preference` compares images of one input: `pairing` must be same")

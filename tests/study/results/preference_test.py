@@ -10,7 +10,7 @@ import pytest
 from tests.helpers.study_answers import make_answers, make_session, store_answers
 from tfpix2pix.study.__main__ import main
 from tfpix2pix.study.folder import ANSWERS_FILE, Example, Study, save_study
-from tfpix2pix.study.protocol import Protocol, Question, Rules
+from tfpix2pix.study.protocol import CRITERIA, Protocol, Question, Rules
 from tfpix2pix.study.results.analysis import compute_results
 from tfpix2pix.study.results.exclusions import select_answers
 from tfpix2pix.study.results.write import write_results
@@ -70,6 +70,18 @@ def test_preferences_by_hand(answered_dir):
     images = (answered_dir / "results/images.csv").read_text().splitlines()
     assert images[0] == "first_algorithm,second_algorithm,example_id,trials,first_preferred"
     assert images[5:] == ["L1,cGAN,1.png,3,2", "L1,cGAN,2.png,3,2", "L1,cGAN,3.png,3,2", "L1,cGAN,4.png,3,1"]
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_the_page_says_by_what_people_chose(tmp_path, criterion):
+    match = criterion == "match"
+    protocol = dataclasses.replace(PROTOCOL, criterion=criterion, show_input=match)
+    inputs = [f"{number:032x}" if match else "" for number in range(900, 905)]
+    examples = [dataclasses.replace(each, input=own) for each, own in zip(EXAMPLES, inputs, strict=True)]
+    save_study(tmp_path, dataclasses.replace(STUDY, protocol=protocol, examples=tuple(examples)))
+    session = make_session("a", "L1/cGAN")
+    store_answers(tmp_path, [session], _prefer(session, "oxxxo"))
+    assert f"and said which one {CRITERIA[criterion]}." in write_results(tmp_path, resamples=100)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.study.folder import Study
-from tfpix2pix.study.protocol import Rules
+from tfpix2pix.study.protocol import CRITERIA, Rules
 from tfpix2pix.study.results.analysis import (
     LEAST_PEOPLE,
     SIGNIFICANCE_LEVEL,
@@ -82,14 +82,14 @@ def _write_preferences(study: Study, results: Results) -> list[str]:
     protocol = study.protocol
     people, pairs = results.sessions["counted"], results.trials["counted"]
     shown = f"each shown for {protocol.exposure_sec:g} s" if protocol.exposure_sec else "shown without limit"
-    criterion = {"realism": "looks more realistic", "match": "matches the input better"}[protocol.criterion]
     beside = ", and the input beside them" if protocol.show_input else ""
     return [
         f"# Preferences: {escape(study.title)}",
         f"{count_of(people, 'person', 'people')} compared {count_of(pairs, 'pair')} of images that two "
-        f"algorithms made from one input, {shown}{beside}, and said which one {criterion}. The win rate is "
-        "the share of these trials in which the first algorithm's image was preferred; 50 % is no "
-        f"preference. Last answer: {results.last_answer_at}.",
+        f"algorithms made from one input, {shown}{beside}, and said which one "
+        f"{CRITERIA[protocol.criterion]}. The win rate is the share of these trials in which the first "
+        "algorithm's image was preferred; 50 % is no preference. "
+        f"Last answer: {results.last_answer_at}.",
         _render_pairs(results.pairs),
         f"Two-sided p against 50 %, from the same resamples. An algorithm is called preferred if p is below "
         f"{SIGNIFICANCE_LEVEL:g} after Holm's correction for {count_of(len(results.pairs), 'pair')}, and if "
