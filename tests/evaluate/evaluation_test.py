@@ -142,6 +142,28 @@ def test_a_folder_holds_one_evaluation_and_all_its_metrics(workdir, tmp_path, ca
     assert _read(tmp_path / "l1.json")["evaluation"]["noise_seed"] == 77
 
 
+def test_a_folder_keeps_results_of_a_model_whose_path_was_spelled_otherwise(
+    workdir, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "link").symlink_to(workdir)
+
+    def evaluate(model, metric, **settings) -> set[str]:
+        evaluate_model(model, tmp_path / "out", metrics=[metric], gallery_size=0, **settings)
+        return {path.stem for path in (tmp_path / "out").glob("*.json")}
+
+    evaluate(tmp_path / "link", "l1")
+    older = _read(tmp_path / "out" / "l1.json")
+    del older["places"], older["evaluation"]["saved_model"]  # as earlier versions wrote it
+    (tmp_path / "out" / "l1.json").write_text(json.dumps(older))
+    assert evaluate(workdir, "psnr", data_dir=workdir / ".." / "data") == {"l1", "psnr"}
+    monkeypatch.chdir(workdir.parent)
+    assert evaluate(workdir.name, "ssim", data_dir="run/../data") == {"l1", "psnr", "ssim"}
+    monkeypatch.chdir(tmp_path)
+    assert evaluate("link", "coverage") == {"l1", "psnr", "ssim", "coverage"}
+    assert _read(tmp_path / "out" / "ssim.json")["evaluation"]["model"] == "run, step 2"
+    assert "holds results of another evaluation" not in capsys.readouterr().err
+
+
 def test_another_checkpoint_gives_other_scores(workdir, evaluation, tmp_path):
     best = evaluate_model(workdir, tmp_path, checkpoint="best", metrics=["l1"], gallery_size=0)
     assert best.description["checkpoint_step"] == 1

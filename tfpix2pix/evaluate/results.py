@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import math
+import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from tfpix2pix.evaluate.report import render_report
 from tfpix2pix.evaluate.statistics import INSTANCE
 from tfpix2pix.metrics.registry import Result
 from tfpix2pix.pipelines.base import staging
+from tfpix2pix.pipelines.base.places import is_url
 from tfpix2pix.pipelines.remote.copies import send_folder
 
 # Settings of single metrics. Results that differ in them may still stand side by side.
@@ -29,6 +32,7 @@ _NO_DETAILS = (
     "baseline",
     "per_image",
     "evaluation",
+    "places",
     "example_ids",
 )
 
@@ -68,6 +72,7 @@ def sift_earlier(
     """
     own = _to_json({name: description[name] for name in description if name not in _OF_SINGLE_METRICS})
     own["example_ids"] = list(example_ids)
+    places = _find_places(description)
     kept, others = {}, {}
     for name in METRICS:
         try:
@@ -76,6 +81,8 @@ def sift_earlier(
             # of weights, which the title of the model tells.
             older = {"inference_statistics": INSTANCE, "weights": own["weights"]}
             told = {**older, **contents["evaluation"], "example_ids": contents["example_ids"]}
+            # Earlier versions wrote paths only as they were typed.
+            told_places = contents.get("places") or _find_places(told)
         except (
             OSError,
             ValueError,
@@ -83,7 +90,11 @@ def sift_earlier(
             TypeError,
         ):  # No such file, or somebody's own.
             continue
-        differences = [key for key, value in own.items() if told.get(key) != value]
+        differences = [
+            key
+            for key, value in own.items()
+            if told.get(key) != value and (key not in places or told_places.get(key) != places[key])
+        ]
         if differences:
             others[name] = differences
         else:
@@ -118,6 +129,7 @@ def write_results(
             **result.details,
             "per_image": result.per_image,
             "evaluation": evaluation.description,
+            "places": _find_places(evaluation.description),
             "example_ids": example_ids,
         }
         text = json.dumps(_to_json(contents), indent=1, allow_nan=False) + "\n"
@@ -130,6 +142,17 @@ def write_results(
     page = render_report(evaluation.description, results, directions, gallery)
     staging.write_file(evaluation.page, page.encode(errors="replace"))
     send_folder(evaluation.folder)
+
+
+def _find_places(description: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the paths of a description with links and relative parts resolved: one folder has one text."""
+    places = {}
+    for name in ("model", "saved_model", "data_dir"):
+        if text := description.get(name):
+            # The title of a run is its folder, its step and maybe its weights.
+            folder, step = re.split(r"(?=, step [0-9]+(?:, \w+ weights)?$)|$", text, maxsplit=1)
+            places[name] = f"{folder if is_url(folder) else os.path.realpath(folder)}{step}"
+    return places
 
 
 def _to_json(value: Any) -> Any:
