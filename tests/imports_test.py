@@ -54,6 +54,7 @@ COMMANDS = {
     "tfpix2pix.serving.client",
     "tfpix2pix.serving.serve",
     "tfpix2pix.interop.torch_weights",
+    "tfpix2pix.reproduce.check",
     "tfpix2pix.web.gradio_app",
 }
 # What answers --help, and everything it imports, must not wait for TensorFlow; nor must these.

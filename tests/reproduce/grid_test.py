@@ -166,6 +166,46 @@ def test_the_command_of_each_row_makes_its_configuration(given, number):
 
 
 @pytest.mark.parametrize(
+    ("own", "reason"),
+    [
+        ({"segmenter": "five.keras"}, "five.keras finds 5 classes, and not the 3 of the label maps"),
+        ({"palette": "nothing.json"}, "--palette takes a JSON file or one of"),
+        (
+            {"metric": "label_accuracy", "direction": "AtoB", "palette": "camvid"},
+            "--palette camvid has other",
+        ),
+        ({"split": "test"}, "tiny/test: no such folder"),
+    ],
+    ids=["classes", "no palette", "colours", "split"],
+)
+def test_what_cannot_be_scored_is_refused_before_the_rows_are_trained(
+    data_dir, segmenter, own, reason, monkeypatch
+):
+    runs.write_segmenter(data_dir / "five.keras", np.eye(5, 3))
+    monkeypatch.chdir(data_dir)
+    settings = {**runs.SETTINGS, "data_dir": ".", "palette": "palette.json", "direction": "BtoA"}
+    settings |= {"segmenter": segmenter, **own}
+    options = [f"--{name}={value}" for name, value in settings.items()]
+    process = runs.call([sys.executable, "-m", "tfpix2pix.reproduce.check", *options])
+    assert process.returncode in (1, 2) and reason in runs.last_line(process)
+
+
+def test_a_network_that_is_none_trains_nothing(data_dir):
+    (data_dir / "empty").mkdir()
+    process = runs.call(_command(data_dir, segmenter=data_dir / "empty"))
+    assert process.returncode == 2
+    assert "empty was not written by python -m tfpix2pix.metrics.fcn" in runs.last_line(process)
+    assert not (data_dir / "grid").exists()
+
+
+@pytest.mark.slow
+def test_a_grid_begins_with_that_check(data_dir, segmenter):
+    process = runs.call(_command(data_dir, segmenter=segmenter, split="test"))
+    assert process.returncode == 1 and not (data_dir / "grid").exists()
+    assert "tfpix2pix.reproduce.check ended with status" in runs.last_line(process)
+
+
+@pytest.mark.parametrize(
     "arguments, reason",
     [
         (["--table=1"], "expected --table=NAME --dataset=NAME"),

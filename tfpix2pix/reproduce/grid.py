@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from tfpix2pix.config import options as settings
 from tfpix2pix.config.config import FIELDS, Config, find_unused, make_config
+from tfpix2pix.metrics.fcn.config import check_segmenter
 from tfpix2pix.pipelines.base.command_line import import_tensorflow
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.progress import say
@@ -85,8 +86,9 @@ def reproduce_table(
 
     Raises:
       UsageError: when settings do not go together.
-      UserError: when a training fails, or when the segmentation network scores real photos so low that it
-        cannot judge, as `judge` states it; what was done is kept.
+      UserError: when the rows could not be scored, before any is trained; when a training fails; or when the
+        segmentation network scores real photos so low that it cannot judge, as `judge` states it. What was
+        done is kept.
       TrainingStopped: on Ctrl-C or SIGTERM, after the current training has saved.
     """
     table = TABLES[name]
@@ -94,8 +96,7 @@ def reproduce_table(
         raise UsageError(f"`seeds` must be at least 1. Received: {seeds}")
     grid = [(row, _plan(table, row, given, workdir, seeds)) for row in table.rows]
     fcn = Path(segmenter or workdir / "fcn") if table.metric == "fcn_score" else None
-    if segmenter and not Path(segmenter).exists():
-        raise UsageError(f"there is no {segmenter}, which `segmenter` names")
+    _check_scoring(table.metric, grid[0][1][0].config, split=split, segmenter=segmenter, palette=palette)
     if fcn and not segmenter:
         _train_fcn(fcn, given, {**(fcn_settings or {}), "palette": palette})
     # All rows have one seed before any has two, so that a table of fewer seeds can soon be had.
@@ -107,6 +108,15 @@ def reproduce_table(
             _train(config, run)
     cells = _score(table.metric, grid, split, fcn, palette)
     return write_table(name, workdir, cells, read_config(cells[0].runs[0]), split)
+
+
+def _check_scoring(metric: str, config: Config, segmenter: str | None, **own: Any) -> None:
+    """Raises an error where the rows could be trained, but not scored."""
+    if segmenter:
+        check_segmenter(segmenter)
+    say("checking the data and the segmentation network")
+    options = {**list_options(config), "segmenter": segmenter, "metric": metric, **own}
+    _run_module("tfpix2pix.reproduce.check", options)
 
 
 def _plan(table: Table, row: Row, given: Mapping[str, Any], workdir: Path, seeds: int) -> list[_Training]:
