@@ -78,6 +78,28 @@ def test_instances_look_as_in_a_picture_or_in_that_of_each_image(run, tmp_path):
         TRANSLATE([*command, f"--output={tmp_path}/missing", f"--feature_from={tmp_path}/photos"])
 
 
+def test_features_of_a_picture_go_with_a_latent_vector(data_dir, tmp_path):
+    own = {"instance_features": 2, "feature_depth": 2, "feature_filters": 2, "latent_size": 4}
+    config = runs.tiny_config(data_dir, **SETTINGS, **own)
+    run = write_run(tmp_path / "run", config, splits.open_split(config, "train"))
+    runs.write_image(tmp_path / "in/5.png", draw_label_map(5))
+    photo = runs.write_image(tmp_path / "photo.png", draw_photo(5))
+    command = ["translate", f"--model={run}", f"--input={tmp_path}/in", f"--feature_from={photo}"]
+    for name, more in (
+        ("three", ["--latent_from=3"]),
+        ("same", ["--latent_from=3", "--noise_seed=9"]),
+        ("four", ["--latent_from=4"]),
+        ("drawn", ["--noise_seed=3"]),
+    ):
+        TRANSLATE([*command, f"--output={tmp_path}/{name}", "--format=npy", *more])
+    three, same, four, drawn = (
+        np.load(tmp_path / name / "5.npy") for name in ("three", "same", "four", "drawn")
+    )
+    np.testing.assert_array_equal(three, same)
+    np.testing.assert_array_equal(three, drawn)  # the latent vector that the seed 3 draws
+    assert (three != four).any()
+
+
 def test_a_picture_of_another_size_is_resized(run):
     source = FeatureSource(Translator(run))
     outputs = [

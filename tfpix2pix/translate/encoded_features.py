@@ -7,6 +7,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tfpix2pix.networks.instance_features import find_features, with_features
+from tfpix2pix.networks.latent import detach_latent, hold_latent, with_latent
 from tfpix2pix.networks.scale import TILED, translate_pictures
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.tasks.transforms import to_unit_range
@@ -41,17 +42,20 @@ class FeatureSource:
         self._translator, task = translator, translator.task
         generator, drawer = with_features(translator.generator), find_features(translator.generator)
         assert drawer is not None  # noqa: S101 - or with_features would have raised
+        size = translator.latent_size
+        if size:
+            generator = with_latent(generator)
 
         def translate(pictures: tf.Tensor, noise_seed: tf.Tensor, photo: tf.Tensor) -> tf.Tensor:
             def generate(label_maps: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
                 target = task.resize(photo, tf.shape(label_maps)[1:3])
                 target = tf.broadcast_to(target, [tf.shape(label_maps)[0], *tf.unstack(tf.shape(target))[1:]])
                 features = encoder([target, drawer.find_instances(label_maps)], training=False)
-                return generator([label_maps, seeds, features], training=False)
+                seeds, *latents = detach_latent(seeds) if size else (seeds,)
+                return generator([label_maps, seeds, features, *latents], training=False)
 
-            return translate_pictures(task, generate, translator.scale, translator.output_size)(
-                pictures, noise_seed
-            )
+            through = translate_pictures(task, generate, translator.scale, translator.output_size)
+            return hold_latent(through, size)(pictures, noise_seed)
 
         self._translate = tf.function(translate, reduce_retracing=True, autograph=False)
 
