@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from tests.boundaries_test import draw_ids, draw_label_map, write_dataset
 from tests.helpers import runs
@@ -92,12 +93,15 @@ def test_features_of_a_picture_go_with_a_latent_vector(data_dir, tmp_path):
         ("drawn", ["--noise_seed=3"]),
     ):
         TRANSLATE([*command, f"--output={tmp_path}/{name}", "--format=npy", *more])
+    TRANSLATE([*command, f"--output={tmp_path}/between", "--interpolate=3:4:2"])
+    strip = np.asarray(Image.open(tmp_path / "between" / "5_strip.png"))
     three, same, four, drawn = (
         np.load(tmp_path / name / "5.npy") for name in ("three", "same", "four", "drawn")
     )
     np.testing.assert_array_equal(three, same)
     np.testing.assert_array_equal(three, drawn)  # the latent vector that the seed 3 draws
     assert (three != four).any()
+    np.testing.assert_array_equal(strip, np.concatenate([three, four], axis=1))
 
 
 def test_a_picture_of_another_size_is_resized(run):

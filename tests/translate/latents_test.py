@@ -106,6 +106,10 @@ def test_a_picture_that_no_animation_holds_is_named_and_leaves_no_strip(translat
         ({"interpolate": "3:8:1"}, "number of outputs, at least 2"),
         ({"interpolate": "3:8:1001"}, "at most 1000, such as 3:7:12. Received: 3:8:1001"),
         ({"interpolate": "3:8:4", "latent_from": "3"}, "exclude each other"),
+        (
+            {"interpolate": "3:8:4", "bits": "16", "format": "tiff"},
+            "both of 8 bits; leave out `format` and `bits`",
+        ),
         ({"latent_from": ""}, "`latent_from` is empty; give it a value"),
         ({"interpolate": ""}, "`interpolate` is empty"),
         ({"instances": ""}, "`instances` is empty"),

@@ -117,12 +117,12 @@ class FileTranslator:
                 "of class ids, so it makes nothing sensible of a photo or of other colours"
             )
         ids = self._read_instances(file, picture.shape[:2])
+        translator = self._choose_translator(file)
         if options.interpolate:
-            self._write_interpolation(outputs, picture, ids)
+            self._write_interpolation(outputs, picture, ids, translator)
         else:
-            translator = self._choose_translator(file)
             for sample, output_file in enumerate(outputs):
-                generated = self._generate(picture, sample, dtype, ids, translator=translator)
+                generated = self._generate(picture, sample, dtype, ids, translator)
                 self._write_output(output_file, shown[sample], generated)
         shown_input = show_input(task, task.read_picture(widen(_reduce(picture), np.float32)))
         self._write(input_file, tf.io.encode_jpeg(shown_input, quality=90).numpy())
@@ -150,23 +150,25 @@ class FileTranslator:
         sample: int,
         dtype: np.dtype,
         ids: np.ndarray | None,
+        translator: Translator,
         latent: np.ndarray | None = None,
-        translator: Translator | None = None,
     ) -> np.ndarray:
         if latent is None and self._latents is not None:
             latent = self._latents[0]
         with self._network:
-            return (translator or self._translator)(
+            return translator(
                 picture, self._options.noise_seed, sample, dtype, latent=latent, instance_ids=ids
             )
 
     def _write_interpolation(
-        self, outputs: Sequence[str], picture: np.ndarray, ids: np.ndarray | None
+        self, outputs: Sequence[str], picture: np.ndarray, ids: np.ndarray | None, translator: Translator
     ) -> None:
         """Writes a strip of pictures whose latent vectors go from one to another, and an animation."""
         strip_file, animation_file = outputs
         pictures = [
-            show_image(widen(self._generate(picture, 0, np.dtype(np.uint8), ids, latent), np.float32))
+            show_image(
+                widen(self._generate(picture, 0, np.dtype(np.uint8), ids, translator, latent), np.float32)
+            )
             for latent in (() if self._latents is None else self._latents)
         ]
         # Both are encoded before one is written.

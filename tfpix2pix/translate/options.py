@@ -42,7 +42,8 @@ class Options:
       latent_from: a noise seed, or a file of a picture, whose latent vector all outputs get; None draws
         the latent vector from `noise_seed`.
       interpolate: `A:B:N`, for a strip and an animation of N outputs of each file, whose latent vectors go
-        from A to B, each a noise seed or a file of a picture; None for outputs as usual.
+        from A to B, each a noise seed or a file of a picture; None for outputs as usual. The strip is a PNG
+        and the animation a WebP, both of 8 bits, so `format` and `bits` do not go with it.
       feature_from: file of a picture, or folder of pictures that have the names of the images: each instance
         gets the features that the encoder finds in its pixels of the picture; None draws them from
         `noise_seed`. It is for a run with `instance_features`.
@@ -81,6 +82,11 @@ class Options:
                 raise UsageError(f"`{name}` is empty; give it a value, or leave it out")
         if self.interpolate:
             _ = self.ends  # which raises
+            if given := [f"`{name}`" for name in ("format", "bits") if getattr(self, name)]:
+                raise UsageError(
+                    "`interpolate` writes a strip as a PNG and an animation as a WebP, both of 8 bits; leave "
+                    f"out {' and '.join(given)}"
+                )
         for name in ("latent_from", "interpolate"):
             if getattr(self, name) and self.samples_per_image > 1:
                 raise UsageError(f"`{name}` decides the latent vectors, so `samples_per_image` must be 1")
