@@ -14,7 +14,9 @@ from tfpix2pix.config.config import make_config
 from tfpix2pix.networks.inference import sample_seed
 from tfpix2pix.networks.latent import draw_normal
 from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.batches import build_dataset
 from tfpix2pix.pipelines.files.image_files import BadImageError
+from tfpix2pix.run import splits
 from tfpix2pix.run.generator import load_encoder
 from tfpix2pix.translate.files import FileTranslator
 from tfpix2pix.translate.image_inputs import find_files
@@ -68,6 +70,27 @@ def test_between_a_seed_and_a_picture(workdir, translator, tmp_path):
     (only,) = find_latents(translator, Options(latent_from=str(picture)))
     np.testing.assert_array_equal(only, latents[0])
     assert find_latents(translator, Options()) is None
+
+
+@pytest.mark.parametrize("task", ["colorize", "inpaint"])
+def test_the_encoder_sees_of_a_photo_what_it_saw_in_training(tmp_path, task):
+    for split in ("train", "val"):
+        (tmp_path / "photos" / split).mkdir(parents=True)
+        photo = _save(tmp_path / "photos" / split / "0.png")
+    own = {
+        "method": "bicyclegan",
+        "latent_size": 4,
+        "discriminator_layers": 1,
+        "task": task,
+        "receptive_field": 70,
+    }
+    config = runs.tiny_config(tmp_path / "photos", **own)
+    source = splits.open_split(config, "train")
+    run = write_run(tmp_path / "run", config, source)
+    (example,) = build_dataset(source, image_size=32, batch_size=1, training=False)
+    mean, _ = load_encoder(run, 2)[0](example["target_image"])
+    (latent,) = find_latents(Translator(run), Options(latent_from=str(photo)))
+    np.testing.assert_allclose(latent, mean[0], atol=1e-5)
 
 
 def test_the_command_writes_a_strip_and_an_animation(workdir, translator, tmp_path):

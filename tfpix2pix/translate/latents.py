@@ -12,7 +12,7 @@ from tfpix2pix.networks.inference import sample_seed
 from tfpix2pix.networks.latent import STREAM, draw_normal
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.files.image_files import load_image
-from tfpix2pix.pipelines.tasks.transforms import resize, to_unit_range
+from tfpix2pix.pipelines.tasks.transforms import to_unit_range
 from tfpix2pix.run.generator import load_encoder
 from tfpix2pix.translate.options import Options
 from tfpix2pix.translate.translator import Translator
@@ -76,7 +76,8 @@ def encode_latent(translator: Translator, picture: npt.NDArray[np.uint8]) -> np.
 
     Args:
       translator: a run of `method=bicyclegan`.
-      picture: uint8 [H, W, C], of what the run generates; it is resized to the size of the training.
+      picture: uint8 [H, W, C], of the kind that the run generates; it is resized to the size of the training.
+        Of a photo, the encoder sees what the task learns to make: for `colorize`, its colours.
 
     Raises:
       UsageError: when the model has no encoder.
@@ -86,5 +87,8 @@ def encode_latent(translator: Translator, picture: npt.NDArray[np.uint8]) -> np.
             f"the encoder of latent vectors is in a run, and {translator.title} is a SavedModel; take the run"
         )
     encoder, config = load_encoder(translator.workdir, translator.step)
-    mean, _ = encoder(resize(to_unit_range(picture[None]), config.image_size), training=False)
+    task = translator.task
+    resized = task.resize(to_unit_range(picture), config.image_size)
+    target = task.make_example((resized, resized), tf.zeros([2], tf.int64))["target_image"]
+    mean, _ = encoder(target[None], training=False)
     return mean[0].numpy()
