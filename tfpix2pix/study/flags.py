@@ -7,6 +7,7 @@ from typing import Any
 from absl import flags
 
 from tfpix2pix.pipelines import catalogue
+from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.study.protocol import CHOICES, Protocol, Question, Rules
 
 _PROTOCOL_HELP = {
@@ -131,7 +132,7 @@ def define_protocol(flag_values: flags.FlagValues) -> None:
 
 
 def define_rules(flag_values: flags.FlagValues, are_fixed: bool) -> None:
-    """Defines a flag for each field of `Rules`.
+    """Defines a flag for each field of `Rules`; all are unset.
 
     Args:
       flag_values: where the flags are defined.
@@ -139,16 +140,29 @@ def define_rules(flag_values: flags.FlagValues, are_fixed: bool) -> None:
     """
     for field in dataclasses.fields(Rules):
         name, text = field.name, _RULES_HELP[field.name]
-        default: Any = field.default
         if are_fixed:
-            default, text = None, f"{text.partition(' Default:')[0]} Default: that of the study."
-        flags.DEFINE_float(name, default, text, flag_values=flag_values)
+            text = f"{text.partition(' Default:')[0]} Default: that of the study."
+        elif field.default is not None:
+            text = f"{text} Default: {field.default:g}."
+        flags.DEFINE_float(name, None, text, flag_values=flag_values)
 
 
 def read_rules(values: dict[str, Any], fixed: Rules) -> Rules:
-    """Returns the rules that the flags ask for, and `fixed` where they do not."""
+    """Returns the rules that the flags ask for, and `fixed` where they do not.
+
+    Raises:
+      UsageError: for rules that cannot be followed, and for two tolerances of exposures.
+    """
     given = {field.name: values[field.name] for field in dataclasses.fields(Rules)}
-    rules = dataclasses.replace(fixed, **{name: each for name, each in given.items() if each is not None})
+    changes = {name: each for name, each in given.items() if each is not None}
+    if "exposure_tolerance_percent" in changes:
+        if "exposure_tolerance_ms" in changes:
+            raise UsageError(
+                "`exposure_tolerance_percent` and `exposure_tolerance_ms` are two ways to say the same; "
+                "leave out one of them"
+            )
+        changes["exposure_tolerance_ms"] = None  # which would win over the percentage
+    rules = dataclasses.replace(fixed, **changes)
     rules.check()
     return rules
 

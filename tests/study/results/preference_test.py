@@ -8,6 +8,7 @@ import re
 import pytest
 
 from tests.helpers.study_answers import make_answers, make_session, store_answers
+from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.study.__main__ import main
 from tfpix2pix.study.folder import ANSWERS_FILE, Example, Study, save_study
 from tfpix2pix.study.protocol import CRITERIA, Protocol, Question, Rules
@@ -145,3 +146,22 @@ def test_rules_are_those_of_the_study_unless_flags_change_them(tmp_path, capsys)
     assert changed in capsys.readouterr().out
     results = json.loads((tmp_path / "results/results.json").read_text())
     assert (results["sessions"]["counted"], results["rules_are_those_of_the_study"]) == (2, False)
+
+
+def test_the_last_tolerance_that_was_given_counts(tmp_path, capsys):
+    protocol = dataclasses.replace(PROTOCOL, exposure_sec=1.0)
+    study = dataclasses.replace(STUDY, protocol=protocol, rules=Rules(exposure_tolerance_ms=20))
+    save_study(tmp_path, study)
+    session = make_session("a", "L1/cGAN")
+    answers = [dataclasses.replace(each, shown_real_ms=1150.0) for each in _prefer(session, "oxxxx")]
+    answers = [dataclasses.replace(each, shown_generated_ms=1000.0) for each in answers]
+    store_answers(tmp_path, [session], answers)
+    command = ["study", "results", f"--study_dir={tmp_path}", "--resamples=100"]
+    with pytest.raises(UserError, match="no session counts yet"):
+        main(command)
+    main([*command, "--exposure_tolerance_percent=20"])
+    assert "off by more than 200 ms from 1000 ms | 0 |" in capsys.readouterr().out
+    for name in ("results", "create"):
+        both = ["--exposure_tolerance_percent=20", "--exposure_tolerance_ms=20"]
+        with pytest.raises(UsageError, match="`exposure_tolerance_ms` are two ways to say the same"):
+            main(["study", name, f"--study_dir={tmp_path}", *both])
