@@ -14,6 +14,7 @@ from tfpix2pix.study.folder import ANSWERS_FILE, Example, Study, save_study
 from tfpix2pix.study.protocol import CRITERIA, Protocol, Question, Rules
 from tfpix2pix.study.results.analysis import compute_results
 from tfpix2pix.study.results.exclusions import select_answers
+from tfpix2pix.study.results.report import render_markdown
 from tfpix2pix.study.results.write import write_results
 from tfpix2pix.study.store import open_store
 
@@ -96,6 +97,19 @@ def test_a_verdict_on_a_pair_needs_ten_people(people, marks, preferred):
     pair = compute_results(STUDY, sessions, answers, selection, resamples=200).pairs[0]
     assert pair.preferred == preferred
     assert pair.first_image_chosen_percent == 50
+
+
+def test_pairs_that_nobody_compared_count_in_the_correction():
+    sessions = [make_session(f"a{number}", "L1/cGAN") for number in range(12)]
+    sessions += [make_session(f"b{number}", "L1/GAN") for number in range(12)]
+    marks = {"L1/cGAN": "oxxxo", "L1/GAN": "oxoxo"}
+    answers = [each for session in sessions for each in _prefer(session, marks[session.algorithm])]
+    selection = select_answers(sessions, answers, PROTOCOL, Rules())
+    results = compute_results(STUDY, sessions, answers, selection, resamples=2000)
+    first, second, third = results.pairs
+    assert first.p_value < second.p_value == 1 and third.p_value is None
+    assert first.p_value_holm == pytest.approx(3 * first.p_value)
+    assert "Holm's correction for 3 pairs" in render_markdown(STUDY, results, Rules(), 2000, 0)
 
 
 def test_each_session_is_exported_with_what_it_told_and_without_secrets(answered_dir):

@@ -122,6 +122,19 @@ def test_a_verdict_needs_ten_people_for_each_algorithm(people, verdict):
     assert ("too few people" in text, "**yes**" in text) == (verdict is None, verdict is True)
 
 
+def test_comparisons_with_an_algorithm_that_nobody_judged_count_in_the_correction():
+    study = dataclasses.replace(STUDY, algorithms=("cGAN", "L1", "GAN"))
+    sessions = [make_session(f"a{number}") for number in range(10)]
+    sessions += [make_session(f"b{number}", "L1") for number in range(10)]
+    marks = {"cGAN": "oxxox", "L1": "oxxoo"}
+    answers = [each for session in sessions for each in make_answers(session, marks[session.algorithm])]
+    selection = select_answers(sessions, answers, PROTOCOL, Rules())
+    results = compute_results(study, sessions, answers, selection, resamples=2000)
+    (comparison,) = results.comparisons
+    assert comparison.p_value_holm == pytest.approx(3 * comparison.p_value) and comparison.p_value < 0.1
+    assert "Holm's correction for 3 comparisons" in render_markdown(study, results, Rules(), 2000, 0)
+
+
 def test_results_leave_the_answers_as_they_are_and_go_elsewhere_on_request(answered_dir, tmp_path_factory):
     before = {path.name: path.read_bytes() for path in answered_dir.iterdir()}
     output = tmp_path_factory.mktemp("elsewhere") / "results"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -60,7 +61,7 @@ class Comparison:
       second: name of the other.
       difference: first minus second, in percentage points.
       p_value: two-sided p-value, from the bootstrap.
-      p_value_holm: the p-value, corrected for all pairs of the study.
+      p_value_holm: the p-value, corrected for all pairs of the study, also those that nobody has judged.
       significant: whether the corrected p-value is below 0.05; None if fewer than `LEAST_PEOPLE` people
         judged one of the two, of whom nothing can be said.
     """
@@ -84,7 +85,7 @@ class PairResult:
       trials: number of test trials that count.
       win_rate: percent of these trials in which the first algorithm was preferred.
       p_value: two-sided p-value of a win rate other than 50 %, from the bootstrap.
-      p_value_holm: the p-value, corrected for all pairs of the study.
+      p_value_holm: the p-value, corrected for all pairs of the study, also those that nobody has judged.
       preferred: name of the algorithm that is preferred, where the corrected p-value is below 0.05; an empty
         text where it is not; None if fewer than `LEAST_PEOPLE` people compared the two.
       response_sec: lower quartile, median and upper quartile of the response times in these trials.
@@ -110,7 +111,7 @@ class Results:
 
     Attributes:
       algorithms: what a real-vs-fake study says of each algorithm, in the study's order.
-      comparisons: comparisons of all pairs of these.
+      comparisons: comparisons of all pairs of these that people have judged.
       pairs: what a preference study says of each pair of algorithms, in the study's order.
       sessions: how many sessions were `begun`, `counted`, and excluded for each reason.
       trials: how many test trials of sessions that count were `answered`, `counted`, and excluded for each
@@ -182,7 +183,7 @@ def compute_results(
         found: dict[str, Any] = {"pairs": _summarize_pairs(study.conditions, groups)}
     else:
         algorithms = _summarize_algorithms(study.algorithms, groups, answers)
-        found = {"algorithms": algorithms, "comparisons": _compare_pairs(groups)}
+        found = {"algorithms": algorithms, "comparisons": _compare_pairs(study.algorithms, groups)}
     counted = sum(map(len, selection.trials.values()))
     return Results(
         **found,
@@ -230,12 +231,12 @@ def _summarize_algorithms(
     return tuple(results)
 
 
-def _compare_pairs(groups: Mapping[str, _Group]) -> tuple[Comparison, ...]:
+def _compare_pairs(algorithms: Sequence[str], groups: Mapping[str, _Group]) -> tuple[Comparison, ...]:
     pairs = list(itertools.combinations(groups.items(), 2))
     differences = [
         compare(one.rate, other.rate, (one.resampled, other.resampled)) for (_, one), (_, other) in pairs
     ]
-    corrected = correct_for_multiplicity([each.p_value for each in differences])
+    corrected = _correct([each.p_value for each in differences], math.comb(len(algorithms), 2))
     return tuple(
         Comparison(
             *(first, second, each.estimate, each.p_value, holm),
@@ -251,9 +252,8 @@ def _summarize_pairs(conditions: Sequence[str], groups: Mapping[str, _Group]) ->
         condition: compare(group.rate, 50, (group.resampled, np.full_like(group.resampled, 50)))
         for condition, group in groups.items()
     }
-    corrected = dict(
-        zip(tests, correct_for_multiplicity([each.p_value for each in tests.values()]), strict=True)
-    )
+    p_values = [each.p_value for each in tests.values()]
+    corrected = dict(zip(tests, _correct(p_values, len(conditions)), strict=True))
     results = []
     for condition in conditions:
         first, second = condition.split("/")
@@ -272,6 +272,11 @@ def _summarize_pairs(conditions: Sequence[str], groups: Mapping[str, _Group]) ->
             )
         )
     return tuple(results)
+
+
+def _correct(p_values: Sequence[float], tests: int) -> list[float]:
+    """Returns p-values that are corrected for all tests of a study, also those without answers."""
+    return correct_for_multiplicity([*p_values, *[1.0] * (tests - len(p_values))])[: len(p_values)]
 
 
 def _are_enough(*groups: _Group) -> bool:

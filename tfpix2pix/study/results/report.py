@@ -1,6 +1,7 @@
 """Renders the results of a study as Markdown: what was found, how sure it is, what was left out."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 from tfpix2pix.pipelines.base.listing import count_of
@@ -73,7 +74,11 @@ def _write_fooling_rates(study: Study, results: Results) -> list[str]:
         _render_rates(results.algorithms),
         f"![Fooling rates with 95 % intervals]({name_plot(study)})",
         *_write_notes([(each.algorithm, each.people, each.fooling_rate) for each in results.algorithms]),
-        *([_render_comparisons(results.comparisons)] if results.comparisons else []),
+        *(
+            [_render_comparisons(results.comparisons, math.comb(len(results.algorithms), 2))]
+            if results.comparisons
+            else []
+        ),
         _render_behaviour(results.algorithms),
     ]
 
@@ -176,7 +181,7 @@ def _write_notes(rates: Sequence[tuple[str, int, Estimate | None]]) -> list[str]
     return ["\n".join(notes)] if notes else []
 
 
-def _render_comparisons(comparisons: Sequence[Comparison]) -> str:
+def _render_comparisons(comparisons: Sequence[Comparison], tests: int) -> str:
     rows = [
         (
             f"{escape(each.first)} − {escape(each.second)}",
@@ -192,7 +197,7 @@ def _render_comparisons(comparisons: Sequence[Comparison]) -> str:
     return (
         f"## Differences\n\n{render_table(head, rows)}\n\nTwo-sided, from the same resamples. Significant: "
         f"below {SIGNIFICANCE_LEVEL:g} after Holm's correction for "
-        f"{count_of(len(comparisons), 'comparison')}. There is no verdict on fewer than "
+        f"{count_of(tests, 'comparison')}. There is no verdict on fewer than "
         f"{LEAST_PEOPLE} people for each algorithm. The intervals are not corrected."
     )
 
