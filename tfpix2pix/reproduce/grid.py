@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from tfpix2pix.config import options as settings
 from tfpix2pix.config.config import FIELDS, Config, find_unused, make_config
-from tfpix2pix.metrics.fcn.config import check_segmenter
+from tfpix2pix.metrics.fcn.config import SHARED, check_segmenter
 from tfpix2pix.pipelines.base.command_line import import_tensorflow
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.progress import say
@@ -26,19 +26,6 @@ from tfpix2pix.run.folder import CONFIG_FILE, read_config
 from tfpix2pix.run.interruption import TrainingStopped, noted_signals
 
 SHOWN_EXAMPLES = 8
-_FCN_SHARES = (
-    "dataset",
-    "data_dir",
-    "image_size",
-    "on_bad_image",
-    "cache_mib",
-    "seed",
-    "val_percent",
-    "exif",
-    "resize_input_to_target",
-    "pairs",
-    "steps",
-)
 _POLL_SEC = 0.5
 
 
@@ -200,7 +187,7 @@ def list_options(config: Config) -> dict[str, Any]:
 
 def _train_fcn(folder: Path, given: Mapping[str, Any], own: Mapping[str, Any]) -> None:
     say(f"the segmentation network: {folder}")
-    shared = {name: given[name] for name in _FCN_SHARES if name in given}
+    shared = {name: given[name] for name in (*SHARED, "steps") if name in given}
     chosen = {name: value for name, value in own.items() if value is not None}
     if "epochs" in chosen:
         shared.pop("steps", None)

@@ -1,9 +1,12 @@
 """Training FCN-8s through its command: what it learns, writes, refuses, and goes on from bit for bit."""
 
+import dataclasses
 import json
+import shlex
 import shutil
 import signal
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -12,6 +15,8 @@ import tensorflow as tf
 from PIL import Image
 
 from tests.helpers import runs
+from tests.helpers.tiny_run import write_run
+from tfpix2pix.metrics.fcn.__main__ import suggest_use
 from tfpix2pix.metrics.fcn.config import from_json, make_config
 from tfpix2pix.metrics.fcn.network import build_network
 from tfpix2pix.metrics.fcn.segmenter import KerasSegmenter, load_segmenter
@@ -97,6 +102,22 @@ def learned(data_dir, tmp_path_factory):
     assert done.startswith(start)
     assert look.endswith(f" --logdir='{workdir}/tensorboard'") and score.endswith(f" --segmenter='{workdir}'")
     return workdir, result
+
+
+def test_the_command_that_it_suggests_is_for_the_same_pairs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = {"pairs": "mine.csv", "image_size": 96, "val_percent": 20, "exif": False, "seed": 3}
+    config = make_config(dataset="mine", **given, palette="classes.json")
+    kind, *words = shlex.split(suggest_use(config, Path("fcn")))
+    assert kind == "train:"
+    assert {"--pairs=mine.csv", "--image_size=96x96", "--val_percent=20", "--exif=false"} < set(words)
+    assert {"--direction=BtoA", "--seed=3", "--segmenter=fcn"} < set(words)
+    small = suggest_use(dataclasses.replace(config, image_size=(16, 16)), Path("fcn"))
+    assert "--pairs=mine.csv" in small and "--image_size=256x256" in small
+    write_run(Path("runs/mine"))
+    assert suggest_use(config, Path("fcn")).endswith(
+        "--model=runs/mine --segmenter=fcn --palette=classes.json"
+    )
 
 
 @pytest.mark.slow

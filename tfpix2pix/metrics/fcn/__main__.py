@@ -13,8 +13,9 @@ from pathlib import Path
 from absl import flags
 
 from tfpix2pix.config.options import announce, define_flags, describe
-from tfpix2pix.metrics.fcn.config import DEFAULT_TEXTS, FIELDS, FcnConfig, make_config
+from tfpix2pix.metrics.fcn.config import DEFAULT_TEXTS, FIELDS, SHARED, FcnConfig, make_config
 from tfpix2pix.pipelines.base import command_line, shell
+from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.run.folder import is_begun
 
@@ -37,20 +38,27 @@ def main(argv: Sequence[str]) -> int:
     scores = "  ".join(f"{name} {value:.4f}" for name, value in result.scores.items())
     print(f"done: {count_of(result.step, 'step')} in {workdir}; best, at step {result.best_step}: {scores}")
     print(f"look:  {shell.tensorboard(workdir)}")
-    print(_suggest_use(config, workdir))
+    print(suggest_use(config, workdir))
     return 0
 
 
-def _suggest_use(config: FcnConfig, workdir: Path) -> str:
+def suggest_use(config: FcnConfig, workdir: Path) -> str:
     """Returns the command that scores the usual run on the same data, or trains it where there is none."""
     from tfpix2pix.config.config import make_config as make_run_config
     from tfpix2pix.run import next_commands
 
     run = Path("runs") / config.dataset
     if is_begun(run):
-        return f"score: {next_commands.score(run, segmenter=workdir)}"
-    own = {"dataset": config.dataset, "data_dir": config.data_dir, "segmenter": str(workdir)}
-    return f"train: {next_commands.train(make_run_config(**own), run)}"
+        palette = {"palette": config.palette} if config.palette else {}
+        return f"score: {next_commands.score(run, segmenter=workdir, **palette)}"
+    own = {name: getattr(config, name) for name in SHARED}
+    # The photos that this network takes are the first images of pairs, and the run makes photos.
+    own |= {"direction": "BtoA", "segmenter": str(workdir)}
+    try:
+        run_config = make_run_config(**own)
+    except UsageError:  # The size of this training is too small for the usual run.
+        run_config = make_run_config(**{**own, "image_size": None})
+    return f"train: {next_commands.train(run_config, run)}"
 
 
 if __name__ == "__main__":

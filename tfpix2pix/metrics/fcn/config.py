@@ -12,6 +12,19 @@ from tfpix2pix.run.folder import read_settings
 SCRATCH = "none"
 # This file in the folder of a run names its classes, in the order of the scores.
 PALETTE_FILE = "palette.json"
+# The settings that a training of FCN-8s has in common with those of the runs that it scores.
+SHARED = (
+    "dataset",
+    "data_dir",
+    "image_size",
+    "on_bad_image",
+    "cache_mib",
+    "seed",
+    "val_percent",
+    "exif",
+    "resize_input_to_target",
+    "pairs",
+)
 KERAS_SUFFIXES = (".keras", ".h5")
 
 
