@@ -133,12 +133,30 @@ def test_a_worker_and_a_token_have_one_session(store):
     assert [session.ordinal for session in store.read_sessions()] == [0, 1, 2]
 
 
-def test_a_removed_session_leaves_its_number_free(store, tmp_path):
+@pytest.mark.parametrize("removed", [0, 1])
+def test_the_number_of_a_removed_session_is_not_given_again(store, tmp_path, removed):
     add_session(store, "1")
     with contextlib.closing(sqlite3.connect(tmp_path / "answers.sqlite")) as connection, connection:
+        connection.execute("DELETE FROM sessions WHERE ordinal = ?", (removed,))
+    with open_store(tmp_path / "answers.sqlite") as other:
+        add_session(other, "2")
+    add_session(store, "3")
+    assert [session.ordinal for session in store.read_sessions()] == [1 - removed, 2, 3]
+
+
+def test_sessions_of_an_earlier_version_are_counted_on(store, tmp_path):
+    path = tmp_path / "answers.sqlite"
+    add_session(store, "1")
+    store.close()
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DROP TRIGGER count_arrivals")
+        connection.execute("DROP TABLE arrivals")
         connection.execute("DELETE FROM sessions WHERE ordinal = 0")
-    add_session(store, "2")
-    assert [session.ordinal for session in store.read_sessions()] == [1, 2]
+    for name in "23":
+        with open_store(path) as later:
+            add_session(later, name)
+    with read_store(path) as copy:
+        assert [session.ordinal for session in copy.read_sessions()] == [1, 2, 3]
 
 
 def test_abandoned_sessions_do_not_count_and_finished_ones_do(store):

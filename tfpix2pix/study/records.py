@@ -49,6 +49,12 @@ CREATE TABLE IF NOT EXISTS answers (
   answered_at TEXT NOT NULL,
   UNIQUE (session_id, trial_index)
 );
+CREATE TABLE IF NOT EXISTS arrivals (next_ordinal INTEGER NOT NULL);
+INSERT INTO arrivals SELECT (SELECT COALESCE(MAX(ordinal) + 1, 0) FROM sessions)
+  WHERE NOT EXISTS (SELECT 1 FROM arrivals);
+CREATE TRIGGER IF NOT EXISTS count_arrivals AFTER INSERT ON sessions BEGIN
+  UPDATE arrivals SET next_ordinal = MAX(next_ordinal, NEW.ordinal + 1);
+END;
 """
 # What an answer says of how its images were drawn: columns and their types.
 SCREEN_COLUMNS = {"pixel_ratio": "REAL", "drawn_px": "TEXT", "layout": "TEXT"}

@@ -5,6 +5,7 @@ and the first one stops, even if it is another worker's. What happens in a trial
 """
 
 import dataclasses
+import functools
 import json
 import secrets
 from collections.abc import Mapping, Sequence
@@ -119,15 +120,16 @@ class StudySessions:
             raise HTTPException(403, self.texts["refused_no_id"])
         if int(viewport.partition("x")[0]) < self.study.protocol.least_window_px:
             raise HTTPException(403, self.texts["refused_narrow"])
+        session_id = secrets.token_hex(16)
         try:
             self._store.add_session(
-                session_id=secrets.token_hex(16),
+                session_id=session_id,
                 token_hash=hash_token(new_token),
                 worker_id=None if self.is_preview else worker_id,
                 assignment_id=assignment_id,
                 hit_id=hit_id,
                 viewport=viewport,
-                assign=self._assign,
+                assign=functools.partial(self._assign, session_id),
                 abandoned_after_sec=self._abandoned_after_sec,
             )
         except TakesPartAlreadyError:
@@ -198,5 +200,5 @@ class StudySessions:
         asks = self.study.exit_questions and session.exit_answers is None
         return session.finished_at is not None and not asks
 
-    def _assign(self, ordinal: int, counts: Mapping[str, int]) -> tuple[str, int]:
-        return assign_condition(self.study, ordinal, counts), self._signer.draw_session_seed(ordinal)
+    def _assign(self, session_id: str, ordinal: int, counts: Mapping[str, int]) -> tuple[str, int]:
+        return assign_condition(self.study, ordinal, counts), self._signer.draw_session_seed(session_id)

@@ -44,12 +44,13 @@ class Signer:
         share = int.from_bytes(digest[:7], "big") / 2**56
         return round(least_ms + (most_ms - least_ms) * share)
 
-    def draw_session_seed(self, ordinal: int) -> int:
+    def draw_session_seed(self, session_id: str) -> int:
         """Returns the seed of a new session, which decides its sides and its order, in [0, 2**53).
 
-        It does not come from the seed of the study, which a person could guess.
+        It does not come from the seed of the study, which a person could guess, nor from the number of the
+        session, so that a person who was removed and begins again sees the trials anew.
         """
-        return int.from_bytes(self._sign(f"session/{ordinal}")[:7], "big") >> 3
+        return int.from_bytes(self._sign(f"session/{session_id}")[:7], "big") >> 3
 
     def _sign(self, text: str) -> bytes:
         return hmac.digest(self._secret, text.encode(), "sha256")

@@ -169,8 +169,8 @@ class Store:
         with self._transaction() as connection:
             if _count(connection, "sessions WHERE token_hash = ? OR worker_id = ?", token_hash, worker_id):
                 raise TakesPartAlreadyError
-            # The number of sessions would not do, because a person's data may have been removed.
-            (ordinal,) = connection.execute("SELECT COALESCE(MAX(ordinal) + 1, 0) FROM sessions").fetchone()
+            # The sessions themselves would not do, because a person's data may have been removed.
+            (ordinal,) = connection.execute("SELECT next_ordinal FROM arrivals").fetchone()
             counts = connection.execute(
                 "SELECT algorithm, COUNT(*) FROM sessions"
                 " WHERE finished_at IS NOT NULL OR seen_at >= ? GROUP BY algorithm",
