@@ -14,6 +14,7 @@ from PIL import Image
 
 from tests.helpers.tiny_run import CONFIG, write_run
 from tests.helpers.translating import translate
+from tfpix2pix.pictures.page import Row
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.translate import made_by
 from tfpix2pix.translate.image_inputs import find_beside, find_files, list_outputs
@@ -149,6 +150,19 @@ def test_jobs_that_begin_together_share_the_record_of_their_outputs(workdir, tmp
         list(pool.map(begin, range(8)))
     told = json.loads((tmp_path / "out/index_files/made_by.json").read_text())["made_by"]
     assert {each["noise_seed"] for each in told} == {10 * n + seed for n in range(8) for seed in range(5)}
+
+
+def test_a_job_that_ends_keeps_the_record_of_one_that_has_begun_meanwhile(workdir, tmp_path):
+    translator, out = Translator(workdir), tmp_path / "out"
+    MadeBy(translator, out, Options(noise_seed=1))  # whose outputs are written over
+    job = MadeBy(translator, out, Options(noise_seed=2))
+    row = Row("x", (1, 1), "index_files/x.jpg", ["x.png"])
+    (out / row.input_file).write_bytes(b"")
+    MadeBy(translator, out, Options(noise_seed=3, format="webp"))
+    MadeBy(translator, out, Options(noise_seed=4))
+    job.finish([row])
+    told = json.loads((out / "index_files/made_by.json").read_text())["made_by"]
+    assert {each["noise_seed"] for each in told} == {2, 3, 4}
 
 
 def test_outputs_of_another_format_do_not_keep_a_job_from_going_on(workdir, photos, tmp_path):

@@ -73,13 +73,19 @@ class MadeBy:
 
     def finish(self, rows: Sequence[Row]) -> None:
         """Forgets earlier outputs, when all inputs are done and none of another job is left in the folder."""
-        others = [other for other in self._all if any(other.get(name) != self._own[name] for name in _NAMING)]
         folder, known = self._output.folder / PAGE_FOLDER, {row.input_file for row in rows}
         if self._all in ([], [self._own]) or url_of(folder):
             return
-        if all(f"{PAGE_FOLDER}/{file.relative_to(folder)}" in known for file in folder.rglob("*.jpg")):
-            with self._locked():
+        with self._locked():
+            if all(f"{PAGE_FOLDER}/{file.relative_to(folder)}" in known for file in folder.rglob("*.jpg")):
+                # Of another job that has begun since, the entry stays.
+                others = [other for other in _read(self._output) if self._is_kept(other)]
                 self._write([*others, self._own])
+
+    def _is_kept(self, other: dict[str, Any]) -> bool:
+        """Tells whether an entry of another job stays when its outputs have been written over."""
+        has_other_names = any(other.get(name) != self._own[name] for name in _NAMING)
+        return has_other_names or other not in (*self._all, self._own)
 
     def _write(self, entries: Sequence[dict[str, Any]]) -> None:
         text = json.dumps({"made_by": entries}, indent=1)
