@@ -1,5 +1,6 @@
 """The page of an evaluation, from results written by hand, as text and in a browser."""
 
+import json
 import math
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from tests.helpers import browser
 from tfpix2pix.evaluate.gallery import Gallery
 from tfpix2pix.evaluate.report import render_report
+from tfpix2pix.evaluate.results import Evaluation, sift_earlier, write_results
 from tfpix2pix.metrics.registry import Result
 from tfpix2pix.pictures.examples import ShownExamples
 
@@ -80,3 +82,19 @@ def test_a_browser_shows_pictures_large_enough(tmp_path, size, expected):
                 assert {tuple(each) for each in shown} == {expected}
             else:
                 assert {rendering for *_, rendering in shown} == {"auto"}
+
+
+def test_infinite_scores_of_an_earlier_evaluation_stay_infinite(tmp_path):
+    ids, description = ["a", "b", "c"], {**_description((32, 48)), "weights": "raw", "saved_model": None}
+    description["data_dir"] = "datasets"
+    gallery = Gallery(tmp_path, ids, 3)
+    psnr = Result({"psnr": math.inf}, per_image={"psnr": np.array([math.inf, math.nan, 3.0])})
+    write_results(Evaluation(tmp_path, description, {"psnr": psnr}), {"psnr": True}, ids, {}, gallery)
+    page = (tmp_path / "index.html").read_text()
+    contents = json.loads((tmp_path / "psnr.json").read_text(), parse_constant=pytest.fail)
+    assert (contents["scores"], contents["per_image"]) == ({"psnr": "inf"}, {"psnr": ["inf", None, 3.0]})
+    kept, others = sift_earlier(tmp_path, description, ids)
+    assert not others
+    write_results(Evaluation(tmp_path, description, {}), {}, ids, kept, gallery)
+    assert (tmp_path / "index.html").read_text() == page
+    assert page.count("∞") == 2 and "1e999" in page

@@ -168,10 +168,11 @@ def _example(gallery: Gallery, index: int, values: Mapping[str, np.ndarray]) -> 
     }
 
 
-def _number(value: float | None) -> str:
-    if value is None or math.isnan(value):
+def _number(value: float | str | None) -> str:
+    number = math.nan if value is None else float(value)  # of a text, as `results` writes infinity
+    if math.isnan(number):
         return _NOTHING
-    return "∞" if math.isinf(value) else f"{value:.4f}"
+    return "∞" if math.isinf(number) else f"{number:.4f}"
 
 
 def _as_json(values: Mapping[str, float | bool | None]) -> str:

@@ -156,21 +156,22 @@ def _find_places(description: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _to_json(value: Any) -> Any:
-    """Returns `value` in types of JSON. Numbers that are not finite, which JSON lacks, become null."""
+    """Returns `value` in types of JSON, in which infinity, which JSON lacks, is a text, and NaN is null."""
     if isinstance(value, Mapping):
         return {key: _to_json(each) for key, each in value.items()}
     if isinstance(value, np.ndarray | list | tuple):
         return [_to_json(each) for each in value]
     if isinstance(value, float | np.floating):
-        return float(value) if math.isfinite(value) else None
+        number = float(value)
+        return number if math.isfinite(number) else None if math.isnan(number) else str(number)
     return value
 
 
 def _from_json(contents: Mapping[str, Any]) -> Result:
     """Returns the result that the file of a metric holds."""
 
-    def read(values: Mapping[str, float | None]) -> dict[str, float]:
-        return {name: math.nan if value is None else value for name, value in values.items()}
+    def read(values: Mapping[str, float | str | None]) -> dict[str, float]:
+        return {name: math.nan if value is None else float(value) for name, value in values.items()}
 
     return Result(
         read(contents["scores"]),
