@@ -84,7 +84,7 @@ def test_a_grid_is_stopped_gone_on_with_and_shown(data_dir, segmenter, monkeypat
     for module in (grid, report):
         monkeypatch.setattr(module, "TABLES", {"2": two_rows})
     rows = {file: time for folder in workdir.glob("*-batch10") for file, time in _times(folder).items()}
-    main([*command[2:], f"--segmenter={segmenter}", "--seeds=2"])
+    main([*_command(data_dir)[2:], f"--segmenter={segmenter}", "--seeds=2"])
     now = _times(workdir)
     assert {file: now[file] for file in rows} == rows
     folders, folders_now = ({file.parents[2] for file in files} for files in (rows, now))
@@ -213,6 +213,14 @@ def test_a_grid_begins_with_that_check(data_dir, segmenter):
         (["--table=1", "--dataset=camvid", "--split=all"], "--split"),
         (["--table=1", "--dataset=camvid", "--seeds=0"], "--seeds"),
         (["--table=1", "--dataset=camvid", "--objective=l1"], "objective"),
+        (
+            ["--table=1", "--dataset=camvid", "--segmenter=fcn", "--fcn_epochs=3", "--fcn_width=1"],
+            "--fcn_epochs and --fcn_width would have no effect: --segmenter names a network",
+        ),
+        (
+            ["--table=6", "--dataset=camvid", "--segmenter=fcn", "--fcn_width=1"],
+            "--fcn_width and --segmenter would have no effect: --table=6 needs no segmentation network",
+        ),
         (["--table=1", "--dataset=camvid", "--image_size=0"], "--image_size takes N or HxW"),
     ],
 )

@@ -265,6 +265,11 @@ def test_a_warning_when_a_person_sees_both_images_of_an_example(tmp_path, capsys
         (["--generated=a/b=x"], "an algorithm's name is"),
         (["--generated=l1=x"], "each differently"),
         (["--model=runs/x"], "expected either --model, or --real and --generated"),
+        (
+            ["--noise_seed=0"],
+            "`noise_seed` would have no effect: the images come from --real and --generated",
+        ),
+        (["--split=test", "--data_dir=x"], "`split` and `data_dir` would have no effect"),
         (["--exposure_sec=0"], "`exposure_sec` must be from 0.05"),
         (["--least_gap_sec=2"], "`least_gap_sec` and `most_gap_sec` must be from 0 to 60"),
         (["--image_size=32x64"], "would change its proportions"),

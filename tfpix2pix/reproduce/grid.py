@@ -82,6 +82,7 @@ def reproduce_table(
     if seeds < 1:
         raise UsageError(f"`seeds` must be at least 1. Received: {seeds}")
     grid = [(row, _plan(table, row, given, workdir, seeds)) for row in table.rows]
+    _refuse_unused(name, segmenter, fcn_settings or {})
     fcn = Path(segmenter or workdir / "fcn") if table.metric == "fcn_score" else None
     _check_scoring(table.metric, grid[0][1][0].config, split=split, segmenter=segmenter, palette=palette)
     if fcn and not segmenter:
@@ -95,6 +96,18 @@ def reproduce_table(
             _train(config, run)
     cells = _score(table.metric, grid, split, fcn, palette)
     return write_table(name, workdir, cells, read_config(cells[0].runs[0]), split)
+
+
+def _refuse_unused(table: str, segmenter: str | None, fcn_settings: Mapping[str, Any]) -> None:
+    """Raises UsageError for settings of a segmentation network that is not needed, or not trained."""
+    given = [f"`fcn_{name}`" for name, value in fcn_settings.items() if value is not None]
+    if TABLES[table].metric != "fcn_score":
+        given += ["`segmenter`"] if segmenter else []
+        reason = f"`table={table}` needs no segmentation network"
+    else:
+        given, reason = given if segmenter else [], "`segmenter` names a network that is trained already"
+    if given:
+        raise UsageError(f"{' and '.join(given)} would have no effect: {reason}. Leave it out")
 
 
 def _check_scoring(metric: str, config: Config, segmenter: str | None, **own: Any) -> None:

@@ -98,8 +98,8 @@ def _create(argv: Sequence[str]) -> None:
     if models:
         images = translate_split(
             models,
-            values["split"],
-            noise_seed=values["noise_seed"],
+            values["split"] or "val",
+            noise_seed=values["noise_seed"] or 0,
             limit=values["max_examples"],
             data_dir=values["data_dir"],
             shows_samples=study.protocol.criterion == "variety",
@@ -129,6 +129,9 @@ def _check_sources(values: dict[str, Any], study_dir: Path) -> None:
         raise UsageError(f"expected either --model, or {needed} (--help shows more)")
     if given and given != {name for name, is_needed in folders.items() if is_needed}:
         raise UsageError(f"this study takes its images from {needed} (--help shows more)")
+    unused = [f"`{name}`" for name in ("split", "noise_seed", "data_dir") if values[name] is not None]
+    if given and unused:
+        raise UsageError(f"{' and '.join(unused)} would have no effect: the images come from {needed}")
 
 
 def _describe_study(values: dict[str, Any], texts: Texts) -> Study:

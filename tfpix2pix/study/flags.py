@@ -74,14 +74,13 @@ def define_sources(flag_values: flags.FlagValues) -> None:
         ),
     ):
         flags.DEFINE_string(name, None, text, flag_values=flag_values)
-    flags.DEFINE_enum(
-        "split", "val", catalogue.SPLITS, "Translate this split with --model.", flag_values=flag_values
-    )
-    for name, default, least, text in (
-        ("noise_seed", 0, 0, "Draw the noise of --model from this seed."),
-        ("max_examples", None, 1, "Take at most this many examples, spread evenly. Default: all."),
+    text = "Translate this split with --model. Default: val."
+    flags.DEFINE_enum("split", None, catalogue.SPLITS, text, flag_values=flag_values)
+    for name, least, text in (
+        ("noise_seed", 0, "Draw the noise of --model from this seed. Default: 0."),
+        ("max_examples", 1, "Take at most this many examples, spread evenly. Default: all."),
     ):
-        flags.DEFINE_integer(name, default, text, least, flag_values=flag_values)
+        flags.DEFINE_integer(name, None, text, least, flag_values=flag_values)
 
 
 def define_study(flag_values: flags.FlagValues) -> None:
