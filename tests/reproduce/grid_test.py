@@ -13,6 +13,7 @@ from tests.helpers import runs
 from tfpix2pix.config.config import config_from_flags, define_flags
 from tfpix2pix.config.options import text
 from tfpix2pix.pipelines.base.command_line import new_flags
+from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.reproduce import grid, report
 from tfpix2pix.reproduce.__main__ import main
 from tfpix2pix.reproduce.grid import _configure, list_options, name_run
@@ -163,6 +164,15 @@ def test_the_command_of_each_row_makes_its_configuration(given, number):
         options = [f"--{name}={text(value)}" for name, value in list_options(config).items()]
         flag_values(["train", *options])
         assert config_from_flags(flag_values) == config
+
+
+def test_a_row_whose_setting_would_have_no_effect_is_refused():
+    given = {"dataset": "cityscapes", "discriminator": "pyramid"}
+    table = TABLES["3"]
+    with pytest.raises(
+        UsageError, match=r"the row 1x1 sets `receptive_field`, .*unused: discriminator=pyramid"
+    ):
+        _configure(table, table.rows[0], given)
 
 
 @pytest.mark.parametrize(

@@ -179,10 +179,14 @@ def name_run(config: Config) -> str:
 def _configure(table: Table, row: Row, given: Mapping[str, Any]) -> Config:
     own = {"direction": table.direction, "batch_size": table.batch_size, "export": False}
     config = make_config(**{**own, **given, **row.settings})
-    unused: dict[str, Any] = {
-        setting: FIELDS[setting].default for setting in find_unused(config) if setting in given
-    }
-    return dataclasses.replace(config, **unused)
+    unused = find_unused(config)
+    if lost := [setting for setting in row.settings if setting in unused]:
+        raise UsageError(
+            f"the row {row.title} sets `{lost[0]}`, which would have no effect ({unused[lost[0]]}); leave "
+            "out the flag that makes it so"
+        )
+    defaults: dict[str, Any] = {setting: FIELDS[setting].default for setting in unused if setting in given}
+    return dataclasses.replace(config, **defaults)
 
 
 def _train(config: Config, run: Path) -> None:
