@@ -123,6 +123,7 @@ def test_each_session_is_exported_with_what_it_told_and_without_secrets(answered
     assert {(row["trials_answered"], row["test_trials_counted"], row["excluded"]) for row in rows} == {
         ("5", "4", "")
     }
+    assert {(row["practice_correct"], row["vigilance_correct"]) for row in rows} == {("", "0")}
     assert {row["median_response_ms"] for row in rows} == {"2500.0"}
     assert all(0 <= float(row["duration_sec"]) < 60 for row in rows)
     for file in (answered_dir / "results").iterdir():

@@ -211,7 +211,7 @@ def _describe_sessions(study: Study, selection: Selection) -> list[Column]:
             for name, meaning in _SCREEN.items()
         ),
         Column("trials_answered", "number of answered trials of all kinds", lambda row: len(row[2])),
-        Column("practice_correct", "number of practice trials that were answered correctly", _count_practice),
+        _describe_practice(study),
         Column(
             "vigilance_correct", "number of vigilance trials that were answered correctly", _count_vigilance
         ),
@@ -231,6 +231,16 @@ def _describe_sessions(study: Study, selection: Selection) -> list[Column]:
             for place, each in enumerate(study.exit_questions)
         ),
     ]
+
+
+def _describe_practice(study: Study) -> Column:
+    if study.protocol.has_preferences:
+        return Column(
+            "practice_correct", "always empty: preferences are neither right nor wrong", lambda row: None
+        )
+    return Column(
+        "practice_correct", "number of practice trials that were answered correctly", _count_practice
+    )
 
 
 def _describe_images(study: Study) -> list[Column]:
