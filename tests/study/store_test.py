@@ -9,6 +9,7 @@ import sqlite3
 import pytest
 
 from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.study.folder import Study
 from tfpix2pix.study.reading import read_store
 from tfpix2pix.study.records import Answer, OtherAnswerStoredError, TakesPartAlreadyError
 from tfpix2pix.study.store import Store, open_store
@@ -189,8 +190,11 @@ def test_answers_belong_to_one_study(tmp_path):
         store.bind("b")  # nobody has begun
         add_session(store, "0")
         store.bind("b")
-        with pytest.raises(UserError, match="study.json has changed since the first session"):
+        with pytest.raises(UserError, match="study.json has changed since the first session") as refused:
             store.bind("a")
+    free = {"title", "completion_url", "decline_url", "screen_out_url", "version"}
+    fixed = {field.name for field in dataclasses.fields(Study)} - free
+    assert {name for name in fixed if name not in str(refused.value)} == set()
 
 
 def _write_answers(path, name: str) -> None:

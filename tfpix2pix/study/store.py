@@ -103,8 +103,9 @@ class Store:
             bound = connection.execute("SELECT fingerprint FROM study").fetchone()
             if bound and bound[0] != fingerprint and _count(connection, "sessions"):
                 raise UserError(
-                    "study.json has changed since the first session: its seed, algorithms, examples or "
-                    "protocol. Put it back as it was, or make a new study; answers to two studies do not mix"
+                    "study.json has changed since the first session: its seed, algorithms, examples, "
+                    "protocol, image_size, exit_questions or rules. Put it back as it was, or make a new "
+                    "study; answers to two studies do not mix"
                 )
             connection.execute("DELETE FROM study")
             connection.execute("INSERT INTO study VALUES (?)", (fingerprint,))
@@ -209,9 +210,8 @@ class Store:
         """Notes that the page of a session was opened; returns how often it has been."""
         with self._transaction() as connection:
             _touch(connection, session_id)
-            connection.execute("UPDATE sessions SET visit = visit + 1 WHERE session_id = ?", (session_id,))
-            query = "SELECT visit FROM sessions WHERE session_id = ?"
-            return int(connection.execute(query, (session_id,)).fetchone()[0])
+            query = "UPDATE sessions SET visit = visit + 1 WHERE session_id = ? RETURNING visit"
+            return int(connection.execute(query, (session_id,)).fetchall()[0][0])
 
     def record_exposure(self, session_id: str, trial_index: int, visit: int) -> None:
         """Notes that a trial is about to be shown. Only the first time in a visit counts."""
