@@ -18,7 +18,7 @@ from tests.helpers import studies
 from tests.helpers.studies import Person
 from tfpix2pix.study.folder import load_study
 from tfpix2pix.study.page import render_page, render_text
-from tfpix2pix.study.protocol import Question
+from tfpix2pix.study.protocol import LONGEST_ANSWER, MOST_QUESTIONS, Question
 from tfpix2pix.study.results.write import write_results
 from tfpix2pix.study.texts import TEXTS
 
@@ -157,6 +157,17 @@ def test_the_code_and_the_debriefing_come_after_the_exit_questions(tmp_path, sto
     if not is_preview:
         assert person.answer_questions("", "nothing").json() == told.json()
         assert person.answer_questions("yes", "nothing").status_code == 409
+
+
+def test_long_answers_to_all_questions_are_stored(tmp_path, store):
+    folder = tmp_path / "study"
+    questions = tuple(Question(f"{number}?") for number in range(MOST_QUESTIONS))
+    person = begin(studies.make_app(folder, studies.make_study(folder, exit_questions=questions), store))
+    for index in range(3):
+        person.do_trial(index)
+    answers = ["\N{SNOWMAN}" * LONGEST_ANSWER] * MOST_QUESTIONS
+    assert person.answer_questions(*answers).json()["completion_code"]
+    assert len(json.loads(store.read_sessions()[0].exit_answers)) == MOST_QUESTIONS
 
 
 def test_a_window_that_is_too_narrow_is_refused(tmp_path, store):

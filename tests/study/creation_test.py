@@ -364,6 +364,8 @@ def test_create_a_preference_study_with_its_questions_links_and_rules(tmp_path):
         (["--design=preference"], "this study takes its images from --generated"),
         (["--exit_question=a|b"], "needs two different answers or more"),
         (["--exit_question= |b|c"], "has an empty text"),
+        (["--exit_question=a?"] * 101, "at most 100 exit questions. Received: 101"),
+        ([f"--exit_question=a?|b|{'c' * 2001}"], "has 2,001 letters, and at most 2,000 are stored"),
         (["--decline_url=example.org"], "`decline_url` must start with https://"),
         (["--screen_out_url=example.org"], "`screen_out_url` must start with https://"),
         (["--least_window_px=-1"], "`least_window_px` must be from 0 to 10000"),

@@ -10,6 +10,7 @@ from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from tfpix2pix.study.protocol import LONGEST_ANSWER, MOST_QUESTIONS
 from tfpix2pix.study.records import SCREEN_COLUMNS, Session
 from tfpix2pix.study.sessions import StudySessions
 from tfpix2pix.study.texts import Texts
@@ -21,8 +22,8 @@ COOKIE_AGE_SEC = 400 * 24 * 3600  # Browsers keep no cookie for longer.
 # A classroom behind one address may begin at once, but a script may not fill the disk.
 STARTS_PER_SEC, STARTS_AT_ONCE = 2.0, 200
 _WEEK_MS = 7 * 24 * 3_600_000.0
-# An exit answer in letters, and all that a request may hold.
-_LONGEST_ANSWER, _MAX_BODY_BYTES = 2000, 65_536
+# All that a request may hold, and beyond that what a letter of an exit answer takes in JSON, as two escapes.
+_MAX_BODY_BYTES, _BYTES_OF_LETTER = 65_536, 12
 
 # What platforms send: plain characters, also spaces, / and =. Braces are of a placeholder such as
 # {{%PROLIFIC_PID%}} that the platform has not filled in.
@@ -73,7 +74,9 @@ class Chosen(Shown):
 class Told(_Body):
     """A person has answered the exit questions."""
 
-    answers: Annotated[list[Annotated[str, Field(max_length=_LONGEST_ANSWER)]], Field(max_length=100)]
+    answers: Annotated[
+        list[Annotated[str, Field(max_length=LONGEST_ANSWER)]], Field(max_length=MOST_QUESTIONS)
+    ]
 
 
 def _check_ids(texts: Texts, *ids: str | None) -> None:
@@ -97,7 +100,8 @@ def make_study_application(
       allowed_hosts: names that browsers may know the server by, besides localhost and IP addresses.
       debriefing: HTML that people read at the end, and not earlier.
     """
-    app = make_application(max_body_bytes=_MAX_BODY_BYTES, allowed_hosts=allowed_hosts)
+    of_answers = len(sessions.study.exit_questions) * LONGEST_ANSWER * _BYTES_OF_LETTER
+    app = make_application(max_body_bytes=_MAX_BODY_BYTES + of_answers, allowed_hosts=allowed_hosts)
     add_files(app, study=_STATIC_FOLDER)
     cookie = f"study_{hashlib.sha256(cookie_key).hexdigest()[:12]}"
     starts = RateLimit(STARTS_PER_SEC, STARTS_AT_ONCE)

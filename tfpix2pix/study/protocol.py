@@ -17,6 +17,8 @@ CRITERIA = {
 # The values that a setting may have.
 CHOICES = {"design": DESIGNS, "pairing": PAIRINGS, "criterion": tuple(CRITERIA)}
 FRAME_MS = 1000 / 60
+# How many exit questions a study may ask, and how many letters an answer has at most.
+MOST_QUESTIONS, LONGEST_ANSWER = 100, 2000
 
 
 def later(default: Any) -> Any:
@@ -163,6 +165,8 @@ def _check_design(protocol: Protocol) -> None:
 
 def check_questions(questions: tuple[Question, ...]) -> None:
     """Raises UsageError for exit questions that cannot be asked."""
+    if len(questions) > MOST_QUESTIONS:
+        raise UsageError(f"a study asks at most {MOST_QUESTIONS} exit questions. Received: {len(questions)}")
     for question in questions:
         texts = (question.text, *question.choices)
         if not all(isinstance(text, str) and text.strip() for text in texts):
@@ -170,6 +174,11 @@ def check_questions(questions: tuple[Question, ...]) -> None:
         if len(question.choices) == 1 or len(set(question.choices)) < len(question.choices):
             raise UsageError(
                 f"the exit question {question.text!r} needs two different answers or more, or none"
+            )
+        if longest := next((each for each in question.choices if len(each) > LONGEST_ANSWER), ""):
+            raise UsageError(
+                f"an answer to the exit question {question.text!r:.60} has {len(longest):,} letters, and at "
+                f"most {LONGEST_ANSWER:,} are stored"
             )
 
 
