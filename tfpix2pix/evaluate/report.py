@@ -12,12 +12,10 @@ from tfpix2pix.evaluate.gallery import KINDS, Gallery, name_sample
 from tfpix2pix.evaluate.histogram_plot import render_histograms
 from tfpix2pix.evaluate.statistics import BATCH, INSTANCE
 from tfpix2pix.metrics import registry
+from tfpix2pix.metrics.coverage import VISIBLE
 from tfpix2pix.metrics.registry import Result
 from tfpix2pix.pictures.page import render_template
 from tfpix2pix.pipelines.base.listing import count_of
-
-# Two of 255 gray levels, in values from -1 to 1.
-VISIBLE_SPREAD = 4 / 255
 
 _NOTHING = "–"
 _PER_CLASS = "per_class"
@@ -69,7 +67,7 @@ def render_report(
         scores=_score_table(results, higher_is_better),
         has_baseline=any(result.baseline for result in results.values()),
         spread=results["diversity"].scores["standard_deviation"] if "diversity" in results else math.nan,
-        visible_spread=VISIBLE_SPREAD,
+        visible_spread=VISIBLE,
         classes=[(name, *_class_table(each)) for name, each in results.items() if _PER_CLASS in each.details],
         colours=[_plots(each) for each in results.values() if "histograms" in each.details],
         examples=[_example(gallery, index, per_image) for index in gallery.indices],

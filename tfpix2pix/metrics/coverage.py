@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfpix2pix.metrics.registry import Examples, Metric, NotApplicableError, Partials, Result, Tools
 
-# Two of 255 gray levels, in values from -1 to 1: the least gain that counts.
+# Two of 255 gray levels, in values from -1 to 1: the least gain that counts, and the least spread seen.
 VISIBLE = 4 / 255
 _NEAREST = "nearest_of_{}"
 

@@ -15,6 +15,13 @@ EXPOSURE_OFF = "exposure_off"
 # In the order in which they are checked: what fails two rules is counted under the first.
 SESSION_REASONS = (UNFINISHED, FAILED_VIGILANCE, TOO_FEW_TRIALS)
 TRIAL_REASONS = (NOT_SHOWN_ONCE, EXPOSURE_OFF)
+MEANINGS = {
+    UNFINISHED: "the session is unfinished",
+    FAILED_VIGILANCE: "too few vigilance trials were answered correctly",
+    TOO_FEW_TRIALS: "too few test trials of the session count",
+    NOT_SHOWN_ONCE: "the trial was shown again after a reload, or not seen to be shown",
+    EXPOSURE_OFF: "a measured exposure is off",
+}
 
 
 @dataclasses.dataclass(frozen=True)

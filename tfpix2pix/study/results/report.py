@@ -15,6 +15,13 @@ from tfpix2pix.study.results.analysis import (
     PairResult,
     Results,
 )
+from tfpix2pix.study.results.exclusions import (
+    EXPOSURE_OFF,
+    FAILED_VIGILANCE,
+    NOT_SHOWN_ONCE,
+    TOO_FEW_TRIALS,
+    UNFINISHED,
+)
 from tfpix2pix.study.results.markdown import escape, format_p, format_percent, render_table
 from tfpix2pix.study.results.statistics import Estimate
 
@@ -234,11 +241,11 @@ def _render_exclusions(study: Study, results: Results, rules: Rules) -> str:
     )
     session_rows = [
         ("begun", sessions["begun"]),
-        ("− unfinished", sessions["unfinished"]),
-        (f"− {vigilance}", sessions["failed_vigilance"]),
+        ("− unfinished", sessions[UNFINISHED]),
+        (f"− {vigilance}", sessions[FAILED_VIGILANCE]),
         (
             f"− fewer than {rules.least_trials_percent:g} % of {protocol.test_trials} test trials count",
-            sessions["too_few_trials"],
+            sessions[TOO_FEW_TRIALS],
         ),
         ("**counted**", sessions["counted"]),
     ]
@@ -250,8 +257,8 @@ def _render_exclusions(study: Study, results: Results, rules: Rules) -> str:
     )
     trial_rows = [
         ("answered, in sessions that count", trials["answered"]),
-        ("− shown again after a reload, or not seen to be shown", trials["not_shown_once"]),
-        (f"− {exposure}", trials["exposure_off"]),
+        ("− shown again after a reload, or not seen to be shown", trials[NOT_SHOWN_ONCE]),
+        (f"− {exposure}", trials[EXPOSURE_OFF]),
         ("**counted**", trials["counted"]),
     ]
     tables = [

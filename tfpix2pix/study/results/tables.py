@@ -15,19 +15,12 @@ from typing import Any
 
 from tfpix2pix.study.folder import Study
 from tfpix2pix.study.records import Answer, Session
-from tfpix2pix.study.results.exclusions import SESSION_REASONS, TRIAL_REASONS, Selection
+from tfpix2pix.study.results.exclusions import MEANINGS, SESSION_REASONS, TRIAL_REASONS, Selection
 from tfpix2pix.study.results.markdown import escape, render_table
 
 ANSWERS_TABLE = "answers.csv"
 SESSIONS_TABLE = "sessions.csv"
 IMAGES_TABLE = "images.csv"
-_REASONS = {
-    "unfinished": "the session is unfinished",
-    "failed_vigilance": "too few vigilance trials were answered correctly",
-    "too_few_trials": "too few test trials of the session count",
-    "not_shown_once": "the trial was shown again after a reload, or not seen to be shown",
-    "exposure_off": "a measured exposure is off",
-}
 # How the images were drawn.
 _SCREEN = {
     "pixel_ratio": "pixels of the screen per CSS px",
@@ -260,7 +253,7 @@ def _describe_images(study: Study) -> list[Column]:
 
 
 def _explain_reasons(reasons: Iterable[str]) -> str:
-    texts = ", ".join(f"{reason} ({_REASONS[reason]})" for reason in reasons)
+    texts = ", ".join(f"{reason} ({MEANINGS[reason]})" for reason in reasons)
     return f"why it does not count; empty if it counts: {texts}"
 
 
