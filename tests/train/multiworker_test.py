@@ -142,6 +142,26 @@ def test_workers_with_other_settings_do_not_train(data_dir, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_workers_whose_palettes_differ_do_not_train(tmp_path):
+    ids, commands = np.tile(np.arange(2, dtype=np.uint8), (32, 16))[..., None], []
+    for name, blue in (("one", 255), ("other", 128)):
+        for file in [f"{split}/{side}/0.png" for split in ("train", "val") for side in ("labels", "images")]:
+            runs.write_image(tmp_path / name / file, ids)
+        palette = {"road": [255, 0, 0], "sky": [0, 0, blue], "void": [[0, 0, 0]]}
+        (tmp_path / name / "palette.json").write_text(json.dumps(palette))
+        commands.append(_command(tmp_path / name, tmp_path / "run", steps=2))
+    statuses, outputs = _end_together(_start_together(*commands))
+    assert statuses == [1, 1], outputs
+    for told in _last_lines(outputs):
+        assert re.match(
+            r"error: the workers do not agree: the digest of their classes, channels and type is .*; the "
+            r"digest of the classes, channels and type of the validation examples is .*\. All of them must "
+            r"see the same images and the same palette.json, ",
+            told,
+        ), told
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.slow
 def test_a_worker_that_is_lost_between_the_meeting_and_the_join_does_not_hang_the_chief():
     addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,21 +59,30 @@ def check_same_state(workers: Workers, training: Training) -> None:
     """
     if not workers.are_several:
         return
-    source = training.train_source
-    data, validation = (training_set.fingerprint(each) for each in (source, training.val_source))
+    sources = training.train_source, training.val_source
+    data, validation = (training_set.fingerprint(each) for each in sources)
+    # Files of class ids are the same bytes whatever palette.json says that they stand for.
+    meanings = [_shorten(json.dumps(each.meaning.to_json())) for each in sources]
     workers.check_equal(
         {
             "the number of training examples": data["examples"],
             "the digest of their names": str(data["ids_sha256"])[:_DIGITS],
             "the digest of their contents": str(data.get("content_sha256", ""))[:_DIGITS],
+            "the digest of their classes, channels and type": meanings[0],
             "the number of validation examples": validation["examples"],
             "the digest of their files": _summarise(validation),
+            "the digest of the classes, channels and type of the validation examples": meanings[1],
             "the precision": training.config.precision,
             "the step to go on from": training.step,
             "the digest of the weights": _digest(training.train_step.checkpoint_variables())[:_DIGITS],
         },
-        f"All of them must see the same images, and the same folder as their `workdir`, {training.workdir}",
+        "All of them must see the same images and the same palette.json, and the same folder as their "
+        f"`workdir`, {training.workdir}",
     )
+
+
+def _shorten(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
 
 
 def _summarise(data: Mapping[str, Any]) -> str:
