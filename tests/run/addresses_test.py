@@ -91,22 +91,33 @@ def given(monkeypatch):
 
 @pytest.mark.parametrize(
     ("node", "local", "address"),
-    [("big3", "0", "big3:25007"), ("gpu09", "1", "gpu09:25008"), ("gpu10", "0", "gpu10:25007")],
+    [("big3", "0", "big3:29192"), ("gpu09", "1", "gpu09:29193"), ("gpu10", "0", "gpu10:29192")],
 )
 def test_processes_of_srun_find_themselves_among_the_nodes(given, node, local, address):
     given(**{**SLURM, "SLURMD_NODENAME": node, "SLURM_LOCALID": local})
     addresses, index = read_addresses()
-    assert addresses == ["big3:25007", "gpu09:25007", "gpu09:25008", "gpu10:25007", "gpu10:25008"]
+    assert addresses == ["big3:29192", "gpu09:29192", "gpu09:29193", "gpu10:29192", "gpu10:29193"]
     assert addresses[index] == address
     told = json.loads(os.environ["TF_CONFIG"])
     assert told == {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+
+
+def test_jobs_and_steps_of_slurm_that_share_a_node_have_ports_of_their_own(given):
+    crowd = {"SLURM_STEP_NUM_TASKS": "8", "SLURM_STEP_NODELIST": "big3", "SLURM_STEP_TASKS_PER_NODE": "8"}
+    taken = []
+    for job in (1000, 1001, 1002, 1116):
+        for step in range(8):
+            given(**{**SLURM, **crowd, "SLURM_JOB_ID": str(job), "SLURM_STEP_ID": str(step)})
+            taken += read_addresses()[0]
+    assert len(set(taken)) == len(taken) == 4 * 8 * 8
+    assert all(15000 <= int(address.partition(":")[2]) < 30000 for address in taken)
 
 
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
         ({"SLURM_STEP_NODELIST": "gpu[09"}, "Invalid hostlist format"),
-        ({"SLURMD_NODENAME": "elsewhere"}, "'elsewhere:25007' is not in list"),
+        ({"SLURMD_NODENAME": "elsewhere"}, "'elsewhere:29192' is not in list"),
         ({"SLURM_STEP_NUM_TASKS": "1"}, "needs the TF_CONFIG variable in each process"),
     ],
 )

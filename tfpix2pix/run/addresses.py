@@ -7,8 +7,11 @@ import tensorflow as tf
 
 from tfpix2pix.pipelines.base.errors import UsageError
 
-# Worker i of a node listens on the port of its job plus i; two jobs that share a node differ in theirs.
-_FIRST_PORT, _PORTS = 15000, 15000
+# Worker i of a node listens on the first port of its step of SLURM plus i. A step has 16 ports and a job
+# those of 8 steps, so that steps and jobs that share a node differ in theirs; a step of more than 16 workers
+# on a node takes those of the next steps of its job. As 937 is prime, the ports of a job come back after 937
+# jobs.
+_FIRST_PORT, _PORTS_OF_STEP, _STEPS_OF_JOB, _STEPS = 15000, 16, 8, 937
 
 
 def read_addresses() -> tuple[list[str], int]:
@@ -48,7 +51,8 @@ def _ask_slurm() -> dict:
     """
     try:
         tasks = int(os.environ["SLURM_STEP_NUM_TASKS"])
-        port = _FIRST_PORT + int(os.environ["SLURM_JOB_ID"]) % _PORTS
+        step = int(os.environ["SLURM_JOB_ID"]) * _STEPS_OF_JOB + int(os.environ.get("SLURM_STEP_ID", 0))
+        port = _FIRST_PORT + step % _STEPS * _PORTS_OF_STEP
         # SLURM gives each process its GPUs; the resolver wants to count some.
         resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
             port_base=port, gpus_per_node=tasks, gpus_per_task=1, auto_set_gpu=False
