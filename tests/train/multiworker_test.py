@@ -179,6 +179,19 @@ def test_a_worker_that_is_lost_between_the_meeting_and_the_join_does_not_hang_th
     )
 
 
+def test_workers_of_a_finished_run_wait_for_nobody_and_the_chief_exports_it(data_dir, tmp_path):
+    workdir, models = tmp_path / "run", tmp_path / "models"
+    made = runs.call(_command(data_dir, workdir, steps=2, strategy="one_device"))
+    assert made.returncode == 0, made.stderr
+    exporting = {"export": True, "saved_model_dir": models, "join_timeout_sec": 1}
+    for index, versions in ((1, []), (0, ["tiny"])):
+        task = {"cluster": {"worker": ["127.0.0.1:1"] * 2}, "task": {"type": "worker", "index": index}}
+        env = runs.environment(TF_CONFIG=json.dumps(task))
+        process = runs.run(_command(data_dir, workdir, steps=2, **exporting), env=env)
+        assert process.returncode == 0 and f"{workdir} is finished: 2 steps are done" in process.stderr
+        assert [path.name for path in models.glob("*")] == versions
+
+
 @pytest.mark.parametrize("text", [None, "{}", "not json"])
 def test_without_a_cluster_it_is_a_usage_error(data_dir, tmp_path, text):
     env = runs.environment(**({} if text is None else {"TF_CONFIG": text}))

@@ -26,7 +26,6 @@ from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.meaning import Palette
 from tfpix2pix.run import checkpoints, splits
 from tfpix2pix.run.callbacks import Callback, Callbacks
-from tfpix2pix.run.distribution import Placement, check_placement, make_strategy
 from tfpix2pix.run.folder import (
     check_classes,
     check_own,
@@ -40,13 +39,13 @@ from tfpix2pix.run.loop import Training
 from tfpix2pix.run.manifests import keep_manifests, manifest_of
 from tfpix2pix.run.records import Judgement
 from tfpix2pix.run.remote_workdir import check_uploaded, is_chief, remote_workdir
-from tfpix2pix.run.threads import settle_threads
 from tfpix2pix.run.workers import Workers
 from tfpix2pix.train.agreement import check_same_settings, check_same_state
 from tfpix2pix.train.exporting import export_once
 from tfpix2pix.train.feature_clusters import import_k_means, with_clusters
 from tfpix2pix.train.fit import check_channels, find_misfit, fit_precision
 from tfpix2pix.train.origin import Origin, check_fit, describe_origin, find_others, read_origin, start_from
+from tfpix2pix.train.place import place
 from tfpix2pix.train.validation import build_judgement
 
 
@@ -145,7 +144,7 @@ def _train(
     config = settle_config(workdir, config)
     generator, build_step = own["generator"], own["build_step"]
     check_own(workdir, own)
-    placement = _place(config, workdir)
+    placement = place(config, workdir, allow_new_data)
     workers = placement.workers
     check_uploaded(workdir, workers.is_chief)
     origin = _read_origin(config, workdir, generator, build_step)
@@ -179,14 +178,6 @@ def _train(
         saved_model = export_once(trained, config, workdir, training.step) if is_exported else None
     scores = training.standing.scores
     return Result(workdir, training.step, scores, trained, saved_model, called.stop_reason)
-
-
-def _place(config: Config, workdir: Path) -> Placement:
-    """Returns where the training runs. Nothing may have touched a device before, which fixes the threads."""
-    settle_threads(workdir, config.threads)
-    placement = make_strategy(config.strategy, config.join_timeout_sec)
-    check_placement(placement, config)
-    return placement
 
 
 def _load_extras(config: Config) -> None:
