@@ -126,16 +126,22 @@ def test_a_signal_to_one_worker_stops_both_at_one_step_and_other_workdirs_do_not
 
 
 def test_workers_with_other_settings_do_not_train(data_dir, tmp_path):
+    segmenter, files = tmp_path / "segmenter.keras", [tmp_path / "0.h5", tmp_path / "1.h5"]
+    for file in (segmenter, *files):
+        file.write_text(file.name)  # They are compared before anything opens them.
+    others = {"segmenter": segmenter}, {"seed": 1, "learning_rate": 0.001}
     commands = [
-        _command(data_dir, tmp_path / "run", steps=2, **settings)
-        for settings in ({}, {"seed": 1, "learning_rate": 0.001})
+        _command(data_dir, tmp_path / "run", steps=2, vgg19_weights=file, **settings)
+        for file, settings in zip(files, others, strict=True)
     ]
     statuses, outputs = _end_together(_start_together(*commands))
     assert statuses == [1, 1], outputs
     for told in _last_lines(outputs):
         assert re.match(
             r"error: the workers do not agree: --learning_rate is 0.0002 on worker 0 \(127.0.0.1:\d+\) but "
-            r"0.001 on worker 1 \(127.0.0.1:\d+\); --seed is 0 on worker 0 .* but 1 on worker 1 \(.*\)\. "
+            r"0.001 on worker 1 \(127.0.0.1:\d+\); --seed is 0 on worker 0 .* but 1 on worker 1 \(.*\); "
+            r"--segmenter is given on worker 0 \(.*\) but not given on worker 1 \(.*\); "
+            r"--vgg19_weights is a file \w{12} on worker 0 \(.*\) but a file \w{12} on worker 1 \(.*\)\. "
             r"Start all of them with the same command$",
             told,
         ), told

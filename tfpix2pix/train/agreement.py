@@ -4,18 +4,21 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
 from tfpix2pix.config.config import Config
 from tfpix2pix.config.options import text
+from tfpix2pix.pipelines.placing.checksums import hash_file
 from tfpix2pix.run import training_set
 from tfpix2pix.run.folder import name_own
 from tfpix2pix.run.loop import Training
 from tfpix2pix.run.workers import Workers
 
-# Paths, memory and threads of one machine, and what the chief alone reads.
+# Paths, memory and threads of one machine, and what the chief alone reads. Of two of them it is compared what
+# they stand for.
 _OF_ONE_MACHINE = {
     "data_dir",
     "pairs",
@@ -44,6 +47,10 @@ def check_same_settings(workers: Workers, config: Config, own: Mapping[str, Any]
         for name, value in dataclasses.asdict(config).items()
         if name not in _OF_ONE_MACHINE
     }
+    # All validate together where there is none, and the chief alone where there is one.
+    settings["`segmenter`"] = "given" if config.segmenter else "not given"
+    vgg = config.vgg19_weights
+    settings["`vgg19_weights`"] = f"a file {hash_file(Path(vgg))[:_DIGITS]}" if Path(vgg).is_file() else vgg
     workers.check_equal(
         {**settings, **name_own(own), "the version of TensorFlow": tf.__version__},
         "Start all of them with the same command",
