@@ -115,6 +115,31 @@ def test_a_damaged_newest_is_reported_set_aside_and_the_one_before_used(train_st
     assert (workdir / "checkpoints" / "damaged-step-00000003").is_dir()
 
 
+def test_other_workers_restore_the_same_and_leave_the_folder_as_it_is(train_step, workdir):
+    _cut(checkpoints.checkpoint_folder(workdir, 3))
+    (workdir / "checkpoints" / ".step-00000004.partial").mkdir()
+    before = sorted(workdir.rglob("*"))
+    assert checkpoints.restore_latest(workdir, train_step.variables(), is_chief=False) == 2
+    assert _values(train_step) == {2.0}
+    assert sorted(workdir.rglob("*")) == before
+
+
+def test_a_checkpoint_that_is_not_read_for_want_of_open_files_is_not_damaged(train_step, workdir):
+    before, limits = sorted(workdir.rglob("*")), resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken = os.open(os.devnull, os.O_RDONLY)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (taken + 2, limits[1]))  # one more
+        with pytest.raises(
+            UserError, match="step-00000003 could not be read for want of .*Too many open files"
+        ):
+            checkpoints.restore_latest(workdir, train_step.variables(), is_chief=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        os.close(taken)
+    assert checkpoints.restore_latest(workdir, train_step.variables()) == 3
+    assert sorted(workdir.rglob("*")) == before
+
+
 def test_all_damaged_is_an_error_that_touches_nothing(train_step, workdir):
     for step in (1, 2, 3):
         _cut(checkpoints.checkpoint_folder(workdir, step))

@@ -5,12 +5,12 @@ weights, optimizer slots, step) and `checkpoint.json`. It is written under
 another name, brought to the disk and then renamed, so that one that is there is whole.
 """
 
+import errno
 import hashlib
 import json
 import os
 import shutil
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,9 @@ _DIGEST = "sha256"  # the key of the digest of all other values
 Variables = Mapping[str, tf.Variable]
 # TensorFlow and JSON raise these for files that are missing, cut short, altered or of another kind.
 _UNREADABLE = (OSError, ValueError, AssertionError, LookupError, RuntimeError, tf.errors.OpError)
+# What the system says where memory or open files are short, which is no fault of a file. TensorFlow passes on
+# no more than this text.
+_SHORTAGES = tuple(os.strerror(number) for number in (errno.EMFILE, errno.ENFILE, errno.ENOMEM))
 
 
 def checkpoint_folder(workdir: Path, step: int) -> Path:
@@ -162,33 +165,36 @@ def prune(workdir: Path, keep: int, best_step: int | None) -> None:
             shutil.rmtree(checkpoint_folder(workdir, step))
 
 
-def restore_latest(workdir: Path, variables: Variables) -> int:
+def restore_latest(workdir: Path, variables: Variables, is_chief: bool = True) -> int:
     """Restores the newest checkpoint that is sound; damaged ones after it are renamed to `damaged-step-*`.
 
     Args:
       workdir: folder of the run.
       variables: the variables to restore, by name.
+      is_chief: whether this process writes to the folder; if not, nothing in it is renamed or deleted.
 
     Returns:
       The step of the checkpoint, or 0 when there is none.
 
     Raises:
-      UserError: when there are checkpoints, but none can be read.
+      UserError: when there are checkpoints, but none can be read, or this process has no memory for one.
     """
-    for leftover in (workdir / "checkpoints").glob(".step-*.partial"):
-        shutil.rmtree(leftover, ignore_errors=True)
+    if is_chief:
+        for leftover in (workdir / "checkpoints").glob(".step-*.partial"):
+            shutil.rmtree(leftover, ignore_errors=True)
     steps, damaged = list_steps(workdir), []
     for step in reversed(steps):
         folder = checkpoint_folder(workdir, step)
         try:
             read_metadata(workdir, step)
             _read(folder, variables)
-        except _UNREADABLE as error:
+        except (*_UNREADABLE, MemoryError) as error:
+            _tell_shortage(folder, error)
             warn(f"{folder} is damaged ({shorten(error)}); trying the one before")
             damaged.append(folder)
             continue
         # If they stayed, they would count among the latest, and sound ones would be deleted in their place.
-        for folder in damaged:
+        for folder in damaged if is_chief else ():
             _set_aside(folder)
         return step
     if steps:
@@ -199,11 +205,20 @@ def restore_latest(workdir: Path, variables: Variables) -> int:
     return 0
 
 
+def _tell_shortage(folder: Path, error: Exception) -> None:
+    """Raises UserError for an error that says nothing of a checkpoint, but of memory or open files."""
+    shortages = (MemoryError, tf.errors.ResourceExhaustedError)
+    if isinstance(error, shortages) or any(text in str(error) for text in _SHORTAGES):
+        raise UserError(
+            f"{folder} could not be read for want of memory or of open files ({shorten(error)}); it is left "
+            "as it is. End other programs, or raise the limit (ulimit), and run the same command to go on"
+        ) from error
+
+
 def _set_aside(folder: Path) -> None:
     aside = folder.with_name(f"damaged-{folder.name}")
     shutil.rmtree(aside, ignore_errors=True)
-    with suppress(FileNotFoundError):  # Another worker has renamed it already.
-        os.replace(folder, aside)
+    os.replace(folder, aside)
 
 
 def restore_model(workdir: Path, step: int, name: str, model: keras.Model) -> None:

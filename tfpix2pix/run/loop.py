@@ -87,7 +87,8 @@ class Training(Generic[StepType]):
         self.total_steps = count_steps(config, len(self.train_source))
         with placement.strategy.scope():
             self.train_step = build_step(self.total_steps)
-        self.step = checkpoints.restore_latest(workdir, self.train_step.checkpoint_variables())
+        variables = self.train_step.checkpoint_variables()
+        self.step = checkpoints.restore_latest(workdir, variables, placement.is_chief)
         metadata = checkpoints.read_metadata(workdir, self.step) if self.step else {}
         self.standing = Standing.of(metadata)
         self._meter = LossMeter(metadata.get("losses", {}), metadata.get("loss_steps", 0))
