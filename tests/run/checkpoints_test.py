@@ -207,6 +207,28 @@ def test_what_a_killed_save_left_is_removed(train_step, workdir):
     assert not leftover.exists()
 
 
+@pytest.mark.parametrize("renames, value", [(0, 3.0), (1, 3.0), (2, 9.0)])
+def test_a_save_of_the_same_step_that_is_killed_leaves_one_of_both(
+    train_step, workdir, monkeypatch, renames, value
+):
+    train_step.step.assign(3)
+    done, replace = [], os.replace
+
+    def replace_until_killed(source, target):
+        if len(done) == renames:
+            raise KeyboardInterrupt
+        done.append(target)
+        replace(source, target)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "replace", replace_until_killed)
+        checkpoints.save(workdir, train_step.variables(), {})
+        os.replace(workdir, workdir)  # where the last one is killed after it was done
+    assert checkpoints.restore_latest(workdir, train_step.variables()) == 3
+    assert _values(train_step) == {3.0, value}
+    assert sorted(path.name[-1] for path in (workdir / "checkpoints").iterdir()) == ["1", "2", "3"]
+
+
 @pytest.mark.parametrize(
     "keep, best, left",
     [(1, None, [3]), (1, 1, [1, 3]), (2, None, [2, 3]), (2, 2, [2, 3]), (9, None, [1, 2, 3])],

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from tfpix2pix.pipelines.base.progress import warn
 
 METADATA = "checkpoint.json"
 _DIGEST = "sha256"  # the key of the digest of all other values
+_REPLACED = ".replaced"  # ends the name of a checkpoint while `save` puts another one in its place
 # The variables of a training step by name, one of them "step", as `Step.variables` returns them.
 Variables = Mapping[str, tf.Variable]
 # TensorFlow and JSON raise these for files that are missing, cut short, altered or of another kind.
@@ -140,17 +142,31 @@ def save(workdir: Path, variables: Variables, metadata: Mapping[str, Any]) -> Pa
             tf.train.Checkpoint(state=dict(variables)).write(str(plain / "state"))
         _write_metadata(partial / METADATA, {"step": step, **metadata})
         staging.sync_folder(partial)
-        if folder.exists():
-            shutil.rmtree(folder)
+        if folder.exists():  # Until the new one is there, `_tidy` brings it back.
+            os.replace(folder, folder.with_name(f".{folder.name}{_REPLACED}"))
         os.replace(partial, folder)
         staging.sync(folder.parent)
+        _tidy(workdir)
     except (OSError, tf.errors.OpError) as error:
-        shutil.rmtree(partial, ignore_errors=True)
+        _tidy(workdir)
         raise UserError(
             f"could not write the checkpoint of step {step} to {folder.parent} "
             f"({shorten(error)}); {tell_latest(workdir)}. Make room and run the same command to go on"
         ) from error
     return folder
+
+
+def _tidy(workdir: Path) -> None:
+    """Deletes what `save` has left; a checkpoint whose successor has not come to its place is put back."""
+    for replaced in (workdir / "checkpoints").glob(f".step-*{_REPLACED}"):
+        folder = replaced.with_name(replaced.name[1:].removesuffix(_REPLACED))
+        if folder.exists():
+            shutil.rmtree(replaced, ignore_errors=True)
+        else:
+            with suppress(OSError):  # The disk is away, which others tell.
+                os.replace(replaced, folder)
+    for partial in (workdir / "checkpoints").glob(".step-*.partial"):
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _write_metadata(file: Path, metadata: Mapping[str, Any]) -> None:
@@ -180,8 +196,7 @@ def restore_latest(workdir: Path, variables: Variables, is_chief: bool = True) -
       UserError: when there are checkpoints, but none can be read, or this process has no memory for one.
     """
     if is_chief:
-        for leftover in (workdir / "checkpoints").glob(".step-*.partial"):
-            shutil.rmtree(leftover, ignore_errors=True)
+        _tidy(workdir)
     steps, damaged = list_steps(workdir), []
     for step in reversed(steps):
         folder = checkpoint_folder(workdir, step)
