@@ -1,11 +1,13 @@
 """A run goes on with the images that it began with, wherever they are, and with no others."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock, Timeout
 
 from tests.helpers import runs
 from tfpix2pix.pipelines import datasets
@@ -110,3 +112,20 @@ def test_a_run_that_never_began_leaves_no_folder_behind(tmp_path):
     with lock(tmp_path / "kept" / "runs" / "mine"):
         assert (tmp_path / "kept" / "runs" / "mine" / ".lock").is_file()
     assert list(tmp_path.rglob("*")) == [tmp_path / "kept"]
+
+
+def test_a_run_that_never_began_is_held_until_its_file_is_gone(tmp_path, monkeypatch):
+    unlink, found = os.unlink, []
+
+    def unlink_after_trying(path, **options):
+        try:
+            FileLock(path).acquire(timeout=0)
+            found.append("free")
+        except Timeout:
+            found.append("held")
+        unlink(path, **options)
+
+    monkeypatch.setattr(os, "unlink", unlink_after_trying)
+    with lock(tmp_path / "run"):
+        pass
+    assert found == ["held"] and not (tmp_path / "run").exists()

@@ -41,12 +41,13 @@ def lock(workdir: Path) -> Iterator[None]:
             file.write_text(str(os.getpid()))
         yield
     finally:
-        held.release()
+        # Before the lock is free: the next process would hold a file that is gone, and a third one a new one.
         if not is_begun(workdir):  # the run never began: leave nothing behind
-            file.unlink(missing_ok=True)
-            with suppress(OSError):  # something else is in it
+            with suppress(OSError):  # something else is in it, or Windows keeps the open file
+                file.unlink(missing_ok=True)
                 for folder in made or [workdir]:
                     folder.rmdir()
+        held.release()
 
 
 def _read_holder(file: Path) -> str:
