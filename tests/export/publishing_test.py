@@ -131,13 +131,14 @@ def test_models_in_a_store_are_told_apart_too(workdir, s3, capsys):
 def test_a_training_and_the_command_export_publish_beside_another_model(tmp_path, models, capsys):
     write_version(models / "synthetic", 1, other_card(direction="AtoB"))
     run = write_run(tmp_path / "exp2", config := dataclasses.replace(CONFIG, saved_model_dir=str(models)))
-    for step, version in ((1, "1"), (2, "2"), (2, "2")):
-        assert export_once(build_generator(), config, run, step) == models / "exp2" / version
+    for step, noise, version in ((1, "fixed", 1), (2, "fixed", 2), (2, "fixed", 2), (2, "random", 3)):
+        asked = dataclasses.replace(config, serving_noise=noise)
+        assert export_once(build_generator(), asked, run, step) == models / "exp2" / str(version)
     assert "this model becomes" not in capsys.readouterr().err
     assert json.loads((models / "exp2/1/model_card.json").read_text())["workdir"] == "exp2"
     command = [sys.executable, "-m", "tfpix2pix.export", f"--workdir={run}", f"--output={models}"]
     told = runs.call(command)
-    assert f"it is published as {models / 'exp2'}" in told.stderr and (models / "exp2" / "3").is_dir()
+    assert f"it is published as {models / 'exp2'}" in told.stderr and (models / "exp2" / "4").is_dir()
     told = runs.call([*command, "--name=synthetic"])
     assert told.stderr.strip().endswith("To keep them apart: --name=ANOTHER or --output=ANOTHER")
     assert (models / "synthetic" / "2").is_dir()

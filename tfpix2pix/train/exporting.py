@@ -17,19 +17,21 @@ from tfpix2pix.run import next_commands
 
 
 def export_once(generator: keras.Model, config: Config, workdir: Path, step: int) -> Path:
-    """Exports the generator once; a finished run that is started again finds its export."""
-    record, models = workdir / "exported.json", config.saved_model_dir
+    """Exports the generator once; a finished run that is started again finds the export of its policy."""
+    record, models, noise = workdir / "exported.json", config.saved_model_dir, config.serving_noise
     exported = json.loads(record.read_text()) if record.exists() else {"step": None, "path": None}
     published = exported["path"] if _is_below(exported["path"], models) else None
-    if exported["step"] == step and published and (version := _find_exported(published, models)):
+    # Records of older versions do not tell the policy.
+    is_same = exported["step"] == step and exported.get("serving_noise", noise) == noise
+    if is_same and published and (version := _find_exported(published, models)):
         return version
     folder = choose_folder(models, workdir, config, published)
     by_command = next_commands.export(workdir, name_folder(workdir))
     advice = f"`saved_model_dir=ANOTHER`, or `export=False` and {by_command}"
     tell_of_others(folder, workdir, config, advice, published)
     version = export_run(generator, config, step, workdir, folder)
-    text = json.dumps({"step": step, "path": url_of(version) or str(version.resolve())}) + "\n"
-    staging.write_file(record, text.encode())
+    told = {"step": step, "path": url_of(version) or str(version.resolve()), "serving_noise": noise}
+    staging.write_file(record, (json.dumps(told) + "\n").encode())
     return version
 
 
