@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -10,13 +11,15 @@ from tests.helpers import runs
 from tests.helpers.tiny_run import write_run
 from tfpix2pix.config.config import make_config
 from tfpix2pix.export.model_card import describe_run
-from tfpix2pix.pipelines.base.errors import UsageError
+from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.catalogue import FACADES_PALETTE
 from tfpix2pix.pipelines.files.sources import from_arrays
 from tfpix2pix.train.dry_run import describe_training
 from tfpix2pix.train.fit import find_misfit
+from tfpix2pix.train.training import train_and_evaluate
 
 PHOTO, LABELS = np.random.default_rng(0).integers(0, 256, (2, 1, 32, 32, 3)).astype(np.uint8)
+HD = {"depth": 2, "residual_blocks": 1, "receptive_field": 70, "boundaries": True}
 LABELS[:] = next(iter(FACADES_PALETTE.values()))
 
 
@@ -62,6 +65,24 @@ def test_it_tells_where_a_run_would_go_on(tmp_path):
     assert _told(describe_training(config, run))["run"] == f"{run} would go on from step 1"
     with pytest.raises(UsageError, match="`seed` was 0, is 1"):
         describe_training(make_config(dataset="synthetic", image_size=32, depth=3, steps=9, seed=1), run)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"best_metric": "hole_l1"}, "hole_l1 "),
+        ({"normalization": "instance", "norm_backend": "addons"}, "`norm_backend=addons` needs"),
+        ({"method": "pix2pixhd", "instance_features": 3, **HD}, "`instance_features` needs scikit-learn"),
+    ],
+)
+def test_what_the_training_refuses_is_refused(tmp_path, monkeypatch, settings, reason):
+    for name in ("sklearn.cluster", "tensorflow_addons"):
+        monkeypatch.setitem(sys.modules, name, None)  # as if it were not installed
+    config = runs.tiny_config(runs.write_dataset(tmp_path / "tiny"), **settings)
+    for start in (describe_training, train_and_evaluate):
+        with pytest.raises(UserError, match=reason):
+            start(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def _pairs(count, sides=(LABELS, PHOTO)):

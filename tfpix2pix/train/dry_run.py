@@ -22,6 +22,8 @@ from tfpix2pix.run.folder import check_training_set, is_begun, keep_meaning, set
 from tfpix2pix.run.loop import count_steps
 from tfpix2pix.train.fit import check_channels, find_misfit, fit_precision
 from tfpix2pix.train.origin import describe_origin, read_origin, start_from
+from tfpix2pix.train.parts import load_extras
+from tfpix2pix.train.validation import build_judgement
 
 # The sizes of this many examples of a split are read.
 MOST_EXAMPLES = 100
@@ -41,6 +43,7 @@ def describe_training(config: Config, workdir: Path, allow_new_data: bool = Fals
     """
     given, was_begun = config, is_begun(workdir)
     config = settle_config(workdir, config)
+    load_extras(config)
     palette = splits.find_input_palette(config)
     check_channels(config, palette)
     generator, discriminator = build_generator(config, palette=palette), build_discriminator(config, palette)
@@ -55,6 +58,7 @@ def describe_training(config: Config, workdir: Path, allow_new_data: bool = Fals
     chosen = ""
     if sources:
         config, chosen = fit_precision(config, given.precision, not was_begun, sources[0])
+        build_judgement(config, sources[1].take(config.validate_examples))  # It refuses metrics.
     total_steps = count_steps(config, examples) if examples else None
     how = "to which they are resized" if config.resizes else "in windows of their own pixels"
     lines.append(("trained at", f"{options.text(config.image_size)} px, {how}"))

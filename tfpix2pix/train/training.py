@@ -16,7 +16,6 @@ from tfpix2pix.methods.step import TranslationStep
 from tfpix2pix.metrics.registry import BuildMetric
 from tfpix2pix.metrics.scoring import Share
 from tfpix2pix.networks.build import Builder, build_discriminator, build_feature_encoder, build_generator
-from tfpix2pix.networks.tfa_normalization import load_addons
 from tfpix2pix.networks.variables import ENCODER
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.progress import outliving_readers, say, warn
@@ -42,9 +41,10 @@ from tfpix2pix.run.remote_workdir import check_uploaded, is_chief, remote_workdi
 from tfpix2pix.run.workers import Workers
 from tfpix2pix.train.agreement import check_same_settings, check_same_state
 from tfpix2pix.train.exporting import export_once
-from tfpix2pix.train.feature_clusters import import_k_means, with_clusters
+from tfpix2pix.train.feature_clusters import with_clusters
 from tfpix2pix.train.fit import check_channels, find_misfit, fit_precision
 from tfpix2pix.train.origin import Origin, check_fit, describe_origin, find_others, read_origin, start_from
+from tfpix2pix.train.parts import load_extras
 from tfpix2pix.train.place import place
 from tfpix2pix.train.validation import build_judgement
 
@@ -148,7 +148,7 @@ def _train(
     workers = placement.workers
     check_uploaded(workdir, workers.is_chief)
     origin = _read_origin(config, workdir, generator, build_step)
-    _load_extras(config)  # This may fail, so it comes before anything is written.
+    load_extras(config)  # This may fail, so it comes before anything is written.
     with outliving_readers(), lock(workdir) if workers.is_chief else nullcontext():
         with workers.telling_losses(lambda: checkpoints.tell_latest(workdir)):
             check_same_settings(workers, config, own)
@@ -178,13 +178,6 @@ def _train(
         saved_model = export_once(trained, config, workdir, training.step) if is_exported else None
     scores = training.standing.scores
     return Result(workdir, training.step, scores, trained, saved_model, called.stop_reason)
-
-
-def _load_extras(config: Config) -> None:
-    if config.norm_backend == "addons":
-        load_addons()
-    if config.instance_features:
-        import_k_means()
 
 
 def _open_data(
