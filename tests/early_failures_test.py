@@ -39,6 +39,8 @@ finally:
             "--input_channels must be 1 or 3 for",
         ),
         ("train", ["--dataset=facades", "--saved_model_dir=run"], "run/facades is a file"),
+        # The run was begun, and has no checkpoint yet.
+        ("train", ["--workdir=run", "--init_from=nope"], "Received: nope, which does not exist"),
         ("export", ["--workdir=run", "--output=run", "--name=facades"], "run/facades is a file"),
         ("train", ["--dataset=facades", "--workdir=gone/x"], "gone is a link to what is not there"),
         ("train", ["--dataset=facades", "--workdir=hdfs://b/run"], "--workdir=hdfs://b/run is a URL"),

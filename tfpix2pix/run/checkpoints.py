@@ -25,6 +25,7 @@ from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError, UserError, shorten
 from tfpix2pix.pipelines.base.paths import plain_folder
 from tfpix2pix.pipelines.base.progress import warn
+from tfpix2pix.run.steps import checkpoint_folder, list_steps
 
 METADATA = "checkpoint.json"
 _DIGEST = "sha256"  # the key of the digest of all other values
@@ -36,17 +37,6 @@ _UNREADABLE = (OSError, ValueError, AssertionError, LookupError, RuntimeError, t
 # What the system says where memory or open files are short, which is no fault of a file. TensorFlow passes on
 # no more than this text.
 _SHORTAGES = tuple(os.strerror(number) for number in (errno.EMFILE, errno.ENFILE, errno.ENOMEM))
-
-
-def checkpoint_folder(workdir: Path, step: int) -> Path:
-    """Returns where the checkpoint of a step is."""
-    return workdir / "checkpoints" / f"step-{step:08d}"
-
-
-def list_steps(workdir: Path) -> list[int]:
-    """Returns the steps that have a checkpoint, in ascending order."""
-    names = (path.name[5:] for path in (workdir / "checkpoints").glob("step-*"))
-    return sorted(int(name) for name in names if name.isdecimal())
 
 
 def read_metadata(workdir: Path, step: int) -> dict[str, Any]:

@@ -26,9 +26,15 @@ from tfpix2pix.pipelines.base import command_line, shell
 from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.places import name_urls
 from tfpix2pix.pipelines.remote.copies import fetch_folder
-from tfpix2pix.run.folder import CONFIG_FILE, check_config, is_begun
+from tfpix2pix.run.folder import CONFIG_FILE, check_config
 from tfpix2pix.run.remote_workdir import is_chief, remote_workdir
-from tfpix2pix.train.settings import check_data, check_vgg_weights, find_origin_kind, settle_settings
+from tfpix2pix.train.settings import (
+    check_data,
+    check_vgg_weights,
+    find_origin_kind,
+    settle_settings,
+    takes_first_weights,
+)
 
 # Flags that also take URLs of stores.
 REMOTE = ("workdir", "data_dir", "pairs", "config", "saved_model_dir")
@@ -65,7 +71,7 @@ def _train(flag_values: flags.FlagValues, folder: Path | None, file: Path | None
     if config.segmenter:
         check_segmenter(config.segmenter)
     check_vgg_weights(config)
-    if config.init_from and not is_begun(workdir):
+    if takes_first_weights(config, workdir):
         find_origin_kind(str(fetch(config.init_from)))
     check_data(config)
     command_line.import_tensorflow()

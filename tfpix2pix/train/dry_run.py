@@ -23,6 +23,7 @@ from tfpix2pix.run.loop import count_steps
 from tfpix2pix.train.fit import check_channels, find_misfit, fit_precision
 from tfpix2pix.train.origin import describe_origin, read_origin, start_from
 from tfpix2pix.train.parts import load_extras
+from tfpix2pix.train.settings import takes_first_weights
 from tfpix2pix.train.validation import build_judgement
 
 # The sizes of this many examples of a split are read.
@@ -48,9 +49,8 @@ def describe_training(config: Config, workdir: Path, allow_new_data: bool = Fals
     check_channels(config, palette)
     generator, discriminator = build_generator(config, palette=palette), build_discriminator(config, palette)
     encoder = build_feature_encoder(config) if config.instance_features else None
-    is_new = not checkpoints.list_steps(workdir)
     # Sooner than the data is opened, which may take long.
-    origin = read_origin(config.init_from) if config.init_from and is_new else None
+    origin = read_origin(config.init_from) if takes_first_weights(config, workdir) else None
     if origin:
         others = {} if encoder is None else {ENCODER: encoder}
         start_from(origin, generator, discriminator, config=config, **others)

@@ -25,6 +25,7 @@ from tfpix2pix.pipelines.files.pair_lists import read_list
 from tfpix2pix.pipelines.placing.dataset_folder import find_dataset_folder, prepare_dataset
 from tfpix2pix.pipelines.placing.remote_datasets import fetch_list
 from tfpix2pix.run.folder import CONFIG_FILE, read_config
+from tfpix2pix.run.steps import list_steps
 
 # Settings that follow from these, where a file gives the old value and a flag changes what it followed from.
 _FOLLOWERS = {
@@ -159,6 +160,11 @@ def split_origin(init_from: str) -> tuple[Path, str]:
     if colon and not Path(init_from).exists() and (Path(path) / CONFIG_FILE).is_file():
         return Path(path), checkpoint
     return Path(init_from), "latest"
+
+
+def takes_first_weights(config: Config, workdir: Path) -> bool:
+    """Tells whether a training begins with the weights of `init_from`, as it has no checkpoint of its own."""
+    return bool(config.init_from) and not list_steps(workdir)
 
 
 def find_origin_kind(init_from: str) -> str:

@@ -46,6 +46,7 @@ from tfpix2pix.train.fit import check_channels, find_misfit, fit_precision
 from tfpix2pix.train.origin import Origin, check_fit, describe_origin, find_others, read_origin, start_from
 from tfpix2pix.train.parts import load_extras
 from tfpix2pix.train.place import place
+from tfpix2pix.train.settings import takes_first_weights
 from tfpix2pix.train.validation import build_judgement
 
 
@@ -229,7 +230,7 @@ def _read_origin(
 
     Those that do not fit the networks are refused before the data is opened.
     """
-    if not config.init_from or checkpoints.list_steps(workdir):
+    if not takes_first_weights(config, workdir):
         return None
     origin = read_origin(config.init_from)
     if not build_step:  # which builds networks that are not known before it is called
