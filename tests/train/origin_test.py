@@ -143,6 +143,20 @@ def test_a_run_of_bicyclegan_brings_its_encoder_and_its_second_discriminator(tmp
     assert "the encoder starts with random weights" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("start", [train_and_evaluate, describe_training])
+def test_an_encoder_that_does_not_fit_is_refused_before_the_data_is_opened(tmp_path, capsys, start):
+    bicycle = {"method": "bicyclegan", "latent_size": 3, "batch_size": 2, "receptive_field": 70}
+    bicycle["discriminator_layers"] = 1
+    data_dir, origin = runs.write_dataset(tmp_path / "tiny"), tmp_path / "origin"
+    write_run(origin, runs.tiny_config(data_dir, **bicycle))
+    # The size of the images decides how many blocks the encoder has, and nothing of the other networks.
+    config = runs.tiny_config(data_dir, **bicycle, image_size=256, init_from=str(origin))
+    with pytest.raises(UserError, match="does not fit the latent_encoder: block_"):
+        start(config, tmp_path / "new")
+    assert "pairs; input" not in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_file_of_the_pytorch_reference_brings_its_generator(run, trained, tmp_path):
     origin = read_origin(_write("torch", run, trained, tmp_path))
     generator, _ = _networks(depth=5)

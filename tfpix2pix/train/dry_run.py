@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+import keras
 import tensorflow as tf
 
 from tfpix2pix.config import options
 from tfpix2pix.config.config import Config
-from tfpix2pix.networks.build import build_discriminator, build_feature_encoder, build_generator
-from tfpix2pix.networks.variables import ENCODER
+from tfpix2pix.networks.variables import DISCRIMINATOR_2, ENCODER
 from tfpix2pix.pipelines.base import suggestions
 from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.naming import name_flags
@@ -22,7 +22,7 @@ from tfpix2pix.run.folder import check_training_set, is_begun, keep_meaning, set
 from tfpix2pix.run.loop import count_steps
 from tfpix2pix.train.fit import check_channels, find_misfit, fit_precision
 from tfpix2pix.train.origin import describe_origin, read_origin, start_from
-from tfpix2pix.train.parts import load_extras
+from tfpix2pix.train.parts import build_networks, load_extras
 from tfpix2pix.train.settings import takes_first_weights
 from tfpix2pix.train.validation import build_judgement
 
@@ -47,13 +47,11 @@ def describe_training(config: Config, workdir: Path, allow_new_data: bool = Fals
     load_extras(config)
     palette = splits.find_input_palette(config)
     check_channels(config, palette)
-    generator, discriminator = build_generator(config, palette=palette), build_discriminator(config, palette)
-    encoder = build_feature_encoder(config) if config.instance_features else None
+    *networks, others = build_networks(config, palette)
     # Sooner than the data is opened, which may take long.
     origin = read_origin(config.init_from) if takes_first_weights(config, workdir) else None
     if origin:
-        others = {} if encoder is None else {ENCODER: encoder}
-        start_from(origin, generator, discriminator, config=config, **others)
+        start_from(origin, *networks, config=config, **others)
     lines, sources, examples = _describe_data(config, workdir, allow_new_data)
     chosen = ""
     if sources:
@@ -65,18 +63,30 @@ def describe_training(config: Config, workdir: Path, allow_new_data: bool = Fals
     lines.append(("steps", "unknown" if total_steps is None else f"{total_steps:,}"))
     if origin:
         lines.append(("weights", f"those of {describe_origin(origin)}"))
-    lines.append(("generator", f"{config.generator}, {count_of(generator.count_params(), 'parameter')}"))
-    if discriminator is not None:
-        parameters = f"{count_of(discriminator.count_params(), 'parameter')}"
-        lines.append(("discriminator", f"{config.discriminator}, {config.receptive_field} px, {parameters}"))
-    if encoder is not None:
-        parameters = f"{count_of(encoder.count_params(), 'parameter')}"
-        lines.append(("encoder", f"of {config.instance_features} features of instances, {parameters}"))
+    lines += _describe_networks(config, *networks, **others)
     lines.append(("device", f"{_describe_place(config)}, {config.precision}{name_flags(chosen)}"))
     lines.append(("run", _describe_run(workdir, total_steps)))
     lines.append(("command", next_commands.train(given, workdir)))
     lines.append(("dry run", "nothing was written"))
     return "\n".join(f"{name + ':':14s} {text}" for name, text in lines)
+
+
+def _describe_networks(
+    config: Config, generator: keras.Model, discriminator: keras.Model | None, **others: keras.Model
+) -> list[tuple[str, str]]:
+    def count(network: keras.Model) -> str:
+        return count_of(network.count_params(), "parameter")
+
+    lines = [("generator", f"{config.generator}, {count(generator)}")]
+    if discriminator is not None:
+        two = "two of " if DISCRIMINATOR_2 in others else ""
+        told = f"{config.discriminator}, {config.receptive_field} px, {two}{count(discriminator)}"
+        lines.append(("discriminator", told))
+    if ENCODER in others:
+        features, latent = config.instance_features, f"latent vectors of {config.latent_size}"
+        what = f"{features} features of instances" if features else latent
+        lines.append(("encoder", f"of {what}, {count(others[ENCODER])}"))
+    return lines
 
 
 def _describe_data(

@@ -15,8 +15,7 @@ from tfpix2pix.methods.build import build_train_step
 from tfpix2pix.methods.step import TranslationStep
 from tfpix2pix.metrics.registry import BuildMetric
 from tfpix2pix.metrics.scoring import Share
-from tfpix2pix.networks.build import Builder, build_discriminator, build_feature_encoder, build_generator
-from tfpix2pix.networks.variables import ENCODER
+from tfpix2pix.networks.build import Builder
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.progress import outliving_readers, say, warn
 from tfpix2pix.pipelines.batches import keep_resized
@@ -44,7 +43,7 @@ from tfpix2pix.train.exporting import export_once
 from tfpix2pix.train.feature_clusters import with_clusters
 from tfpix2pix.train.fit import check_channels, find_misfit, fit_precision
 from tfpix2pix.train.origin import Origin, check_fit, describe_origin, find_others, read_origin, start_from
-from tfpix2pix.train.parts import load_extras
+from tfpix2pix.train.parts import build_networks, load_extras
 from tfpix2pix.train.place import place
 from tfpix2pix.train.settings import takes_first_weights
 from tfpix2pix.train.validation import build_judgement
@@ -234,9 +233,7 @@ def _read_origin(
         return None
     origin = read_origin(config.init_from)
     if not build_step:  # which builds networks that are not known before it is called
-        palette = splits.find_input_palette(config)
-        networks = build_generator(config, generator, palette), build_discriminator(config, palette)
-        others = {ENCODER: build_feature_encoder(config)} if config.instance_features else {}
+        *networks, others = build_networks(config, splits.find_input_palette(config), generator)
         check_fit(origin, *networks, config=config, **others)
     say(f"starting with the weights of {describe_origin(origin)}")
     return origin
