@@ -161,6 +161,19 @@ def test_images_in_another_range_are_warned_of(scale, remedy, capsys):
         assert remedy.replace("\\", "") in warning
 
 
+def test_each_batch_of_a_dataset_is_made_once_and_the_first_is_looked_at(capsys):
+    model, shifted = _compiled(), (Y + 1) / 2
+    images = iter(zip(X, shifted, strict=True))  # which does not begin anew
+    spec = (tf.TensorSpec([16, 16, 3]), tf.TensorSpec([16, 16, 3]))
+    model.fit(tf.data.Dataset.from_generator(lambda: images, output_signature=spec).batch(2), verbose=0)
+    assert int(model.steps) == 3
+    assert capsys.readouterr().err.count("the target images hold floats from") == 1
+    other = _compiled()
+    other.fit(_dictionaries(2).repeat(), steps_per_epoch=3, epochs=2, verbose=0)
+    other.predict(_dictionaries(4).map(lambda batch: batch["input_image"]), verbose=0)
+    assert int(other.steps) == 6 and "warning" not in capsys.readouterr().err
+
+
 def test_evaluate_gives_the_scores_of_the_images(three_steps):
     model, _ = three_steps
     scores = model.evaluate(_dictionaries(4), verbose=0, return_dict=True)

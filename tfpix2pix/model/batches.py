@@ -10,7 +10,6 @@ from tfpix2pix.methods.step import Batch
 from tfpix2pix.networks.inference import sample_seed
 from tfpix2pix.networks.noise import hash_bits
 from tfpix2pix.pipelines.base.errors import UsageError
-from tfpix2pix.pipelines.files.memory import steady_options
 from tfpix2pix.pipelines.files.value_warnings import LOOKED_AT, warn_of_values
 
 _FORMS = "a pair (x, y) of images, or a dictionary with input_image and target_image"
@@ -104,33 +103,63 @@ def check_ranks(x: Any, y: Any = None) -> None:
             raise _explain(title, images.dtype, shape)
 
 
-def warn_of_ranges(x: Any, y: Any = None) -> None:
+def warn_of_ranges(x: Any, y: Any = None) -> Any:
     """Warns of images that are not in [-1, 1], by a look at the first of them.
 
     Args:
-      x: what `fit` takes. Of a dataset the first batch is made.
+      x: what `fit` takes.
       y: the targets, where `x` is an array.
+
+    Returns:
+      What to take in place of `x`: a dataset is looked at when its first batch is made, because one that was
+      made before would be lost, where the dataset cannot begin anew, or made twice.
     """
     if isinstance(x, tf.data.Dataset):
-        first = next(iter(x.take(1).with_options(steady_options())), None)
-    elif isinstance(
-        x, keras.utils.Sequence if not hasattr(keras.utils, "PyDataset") else keras.utils.PyDataset
-    ):
-        first = x[0]
-    else:
-        first = (x, y)
-    if first is None:
-        return
-    x, y, _ = keras.utils.unpack_x_y_sample_weight(first)
+        return _warn_at_first(x)
+    is_sequence = isinstance(x, getattr(keras.utils, "PyDataset", keras.utils.Sequence))
+    for title, images in _list_sides(x[0] if is_sequence else (x, y)).items():
+        looked_at = np.asarray(images[:LOOKED_AT])
+        if looked_at.dtype.kind == "f":
+            warn_of_values(title, list(looked_at))
+    return x
+
+
+def _warn_at_first(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    is_due = [True]
+
+    @tf.autograph.experimental.do_not_convert
+    def look(number: tf.Tensor, batch: Any) -> Any:
+        listed = _list_sides(batch).items()
+        sides = {title: each for title, each in listed if tf.is_tensor(each) and each.dtype.is_floating}
+
+        def warn_once(*images: np.ndarray) -> np.int32:
+            if is_due:
+                is_due.clear()  # The next epoch begins anew.
+                for title, looked_at in zip(sides, images, strict=True):
+                    warn_of_values(title, list(looked_at))
+            return np.int32(0)
+
+        looked_at = [tf.cast(images[:LOOKED_AT], tf.float32) for images in sides.values()]
+        tf.cond(
+            tf.equal(number, 0),
+            lambda: tf.numpy_function(warn_once, looked_at, tf.int32),
+            lambda: tf.constant(0),
+        )
+        return batch
+
+    return dataset.enumerate().map(look)
+
+
+def _list_sides(batch: Any) -> dict[str, Any]:
+    """Returns the images of a batch by what messages call them."""
+    x: Any
+    x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
     if isinstance(x, dict):
         x, y = x.get("input_image"), x.get("target_image", y)
     elif isinstance(x, list | tuple):
         x = x[0]
-    for title, images in (("the input images", x), ("the target images", y)):
-        if images is not None and hasattr(images, "shape"):
-            looked_at = np.asarray(images[:LOOKED_AT])
-            if looked_at.dtype.kind == "f":
-                warn_of_values(title, list(looked_at))
+    sides = {"the input images": x, "the target images": y}
+    return {title: images for title, images in sides.items() if hasattr(images, "shape")}
 
 
 def without_texts(data: Any) -> Any:

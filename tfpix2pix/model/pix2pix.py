@@ -193,18 +193,18 @@ class Pix2Pix(keras.Model):
         if isinstance(x, tf.data.Dataset):
             # Keras shuffles arrays alone, and newer versions warn that their own default does nothing here.
             kwargs.setdefault("shuffle", False)
-        with self._looking("fit", x, y):
+        with self._looking("fit", x, y) as x:
             kwargs = {name: batches.without_texts(each) for name, each in kwargs.items()}
             return super().fit(batches.without_texts(x), y, batch_size, epochs, verbose, callbacks, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Scores; the arguments are those of `keras.Model.evaluate`, but for weights of samples."""
-        with self._looking("evaluate", x, y):
+        with self._looking("evaluate", x, y) as x:
             return super().evaluate(batches.without_texts(x), y, *args, **kwargs)
 
     def predict(self, x, *args, latent=None, **kwargs):
         """Returns the generated images; the arguments are those of `keras.Model.predict`, and `latent`."""
-        with self._looking("predict", x):
+        with self._looking("predict", x) as x:
             if latent is not None:
                 images = batches.read_in_memory(x, self.noise_seed)
                 return self.generator.predict(images, *args, latent=latent, **kwargs)
@@ -215,12 +215,10 @@ class Pix2Pix(keras.Model):
         raise UsageError("export the generator: tfpix2pix.export_saved_model(model.generator, folder)")
 
     @contextlib.contextmanager
-    def _looking(self, call: str, x: Any, y: Any = None) -> Iterator[None]:
-        """Checks what is given, and warns of its values until a call of its kind has succeeded."""
+    def _looking(self, call: str, x: Any, y: Any = None) -> Iterator[Any]:
+        """Checks what is given, and warns of its values until a call of its kind has succeeded; gives `x`."""
         batches.check_ranks(x, y)
-        if call not in self._looked_at:
-            batches.warn_of_ranges(x, y)
-        yield
+        yield x if call in self._looked_at else batches.warn_of_ranges(x, y)
         self._looked_at.add(call)
 
     @property
