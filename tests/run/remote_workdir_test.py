@@ -6,10 +6,11 @@ import time
 
 import pytest
 
-from tests.helpers import stores
+from tests.helpers import runs, stores
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.places import copy_of
 from tfpix2pix.pipelines.remote.store import Store
+from tfpix2pix.run.folder import read_config, write_config
 from tfpix2pix.run.lease import FILE, Lease
 from tfpix2pix.run.remote_workdir import fetch_run, list_whole_steps, remote_workdir
 
@@ -18,7 +19,8 @@ def write_checkpoint(folder, step, text="state"):
     """Writes the files of a checkpoint, and what a run has besides."""
     inside = folder / f"checkpoints/step-{step:08d}"
     inside.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text("{}")
+    if not (folder / "config.json").exists():
+        (folder / "config.json").write_text("{}")
     for name in ("state.index", "state.data-00000-of-00001"):
         (inside / name).write_text(text)
     (inside / "checkpoint.json").write_text('{"best": {"step": 2}}')
@@ -127,6 +129,27 @@ def test_a_run_that_was_deleted_in_the_store_does_not_come_back(url):
     shutil.rmtree(folder)
     with remote_workdir(url):
         pass
+
+
+def test_another_run_that_was_begun_at_the_url_is_not_mixed_with_the_one_here(url, tmp_path, monkeypatch):
+    for machine, step in (("first", 2000), ("second", 500)):
+        monkeypatch.setenv("TFPIX2PIX_CACHE", str(tmp_path / machine))
+        Store(url).remove("", with_all_below=True)
+        with remote_workdir(url) as folder:
+            write_config(folder, runs.tiny_config(tmp_path, dataset=machine), None)
+            write_checkpoint(folder, step, machine)
+        with remote_workdir(url):
+            pass  # The same run goes on.
+    there = stores.read_all(url)
+    assert there["checkpoints/step-00000500/state.index"] == b"second"
+    monkeypatch.setenv("TFPIX2PIX_CACHE", str(tmp_path / "first"))
+    with pytest.raises(UserError, match=f"{url} holds another run than file:///.*/first/.* choose another"):
+        with remote_workdir(url) as folder:
+            write_config(folder, runs.tiny_config(tmp_path, dataset="first"), None)
+    assert stores.read_all(url) == there
+    shutil.rmtree(copy_of(url, written=True))
+    with remote_workdir(url) as folder:
+        assert read_config(folder).dataset == "second"
 
 
 def test_one_process_at_a_time_holds_a_run(url, tmp_path, monkeypatch, capsys):

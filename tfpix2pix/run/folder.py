@@ -17,6 +17,7 @@ from tfpix2pix.pipelines.base.places import check_url, copy_of
 from tfpix2pix.pipelines.base.progress import say
 from tfpix2pix.pipelines.meaning import UNKNOWN, Meaning
 from tfpix2pix.run import training_set
+from tfpix2pix.run.identity import keep_identity
 
 if TYPE_CHECKING:  # sources import TensorFlow, and a dry run needs none
     from tfpix2pix.pipelines.files.sources import Source
@@ -227,7 +228,7 @@ def write_config(
     if check_training_set(workdir, config, train_source, allow_new_data):
         earlier = [*earlier, before["training_set"]]
     here = None if train_source is None else training_set.describe(train_source)
-    text = {"config": json.loads(config.to_json()), "training_set": here}
+    text = {**keep_identity(before), "config": json.loads(config.to_json()), "training_set": here}
     if earlier:
         text["earlier_training_sets"] = earlier
     if named := name_own(own or {}):

@@ -20,6 +20,7 @@ from tfpix2pix.pipelines.remote.copies import fetch_folder
 from tfpix2pix.pipelines.remote.folder_copy import Copy
 from tfpix2pix.pipelines.remote.store import Entry, Store
 from tfpix2pix.run.folder import CONFIG_FILE
+from tfpix2pix.run.identity import read_identity
 from tfpix2pix.run.lease import Lease
 
 METADATA = "checkpoint.json"  # as in `checkpoints`, which imports TensorFlow
@@ -161,6 +162,8 @@ def _settle(copy: Copy) -> None:
             f"{copy.store.url} holds no run any more, and {folder.absolute().as_uri()} on this machine holds "
             "the one that was there. Delete that folder, too, to start anew"
         )
+    if is_here and CONFIG_FILE in entries:
+        _check_same_run(copy)
     # Older checkpoints that were deleted here just before the process was killed.
     whole = {file.partition(METADATA)[0] for file in here}
     newest = f"checkpoints/step-{step_here:08d}/"
@@ -174,6 +177,16 @@ def _settle(copy: Copy) -> None:
     elif step_here > step_there:
         say(f"uploading step {step_here} to {copy.store.url}, which has step {step_there}")
         copy.push()
+
+
+def _check_same_run(copy: Copy) -> None:
+    """Raises UsageError if the run here and the one in the store are not the same."""
+    store, file = copy.store, copy.folder / CONFIG_FILE
+    if read_identity(file.read_bytes()) != read_identity(store.read(CONFIG_FILE)):
+        raise UsageError(
+            f"{store.url} holds another run than {copy.folder.absolute().as_uri()} on this machine. Delete "
+            "that folder to go on with the run in the store, or choose another `workdir`"
+        )
 
 
 class _Uploads:
