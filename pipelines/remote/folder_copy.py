@@ -183,6 +183,16 @@ class Copy:
         """Lets the next `push` delete files in the store that are not here, as if they had been here."""
         self._seen |= set(names) & self._index.keys()
 
+    def forget_missing(self, entries: Collection[str]) -> None:
+        """Lets the next `push` upload what was in the store, and is not there any more.
+
+        Args:
+          entries: the files that the store holds.
+        """
+        if missing := self._index.keys() - set(entries):
+            self._index = {name: told for name, told in self._index.items() if name not in missing}
+            self._save()
+
     def _note_deleted(self, local: Collection[str]) -> None:
         """Empties the entries of files that were deleted here, which a killed upload so does not forget."""
         gone = {name for name in self._seen & self._index.keys() - set(local) if not _is_hidden(name)}

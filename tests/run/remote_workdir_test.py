@@ -131,6 +131,22 @@ def test_a_run_that_was_deleted_in_the_store_does_not_come_back(url):
         pass
 
 
+def test_a_checkpoint_that_was_deleted_in_the_store_is_uploaded_again(url, capsys):
+    with remote_workdir(url) as folder:
+        write_checkpoint(folder, 2)
+        write_checkpoint(folder, 4)
+    store = Store(url)
+    before = set(store.list_files())
+    store.remove("checkpoints/step-00000004", with_all_below=True)
+    with remote_workdir(url):
+        assert f"uploading step 4 to {url}, which has step 2" in capsys.readouterr().err
+        assert set(store.list_files()) == before | {FILE}
+    store.remove("checkpoints/step-00000004/state.index")
+    with remote_workdir(url):
+        pass
+    assert set(store.list_files()) == before
+
+
 def test_another_run_that_was_begun_at_the_url_is_not_mixed_with_the_one_here(url, tmp_path, monkeypatch):
     for machine, step in (("first", 2000), ("second", 500)):
         monkeypatch.setenv("TFPIX2PIX_CACHE", str(tmp_path / machine))

@@ -174,7 +174,9 @@ def _settle(copy: Copy) -> None:
     )
     if step_there > step_here or (CONFIG_FILE in entries and not is_here):
         copy.pull(choose_run)
-    elif step_here > step_there:
+        return
+    copy.forget_missing(entries)
+    if step_here > step_there:
         say(f"uploading step {step_here} to {copy.store.url}, which has step {step_there}")
         copy.push()
 
