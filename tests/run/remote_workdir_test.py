@@ -9,10 +9,12 @@ import pytest
 from tests.helpers import runs, stores
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.places import copy_of
+from tfpix2pix.pipelines.remote.folder_copy import MARKERS
 from tfpix2pix.pipelines.remote.store import Store
 from tfpix2pix.run.folder import read_config, write_config
 from tfpix2pix.run.lease import FILE, Lease
 from tfpix2pix.run.remote_workdir import fetch_run, list_whole_steps, remote_workdir
+from tfpix2pix.run.steps import METADATA
 
 
 def write_checkpoint(folder, step, text="state"):
@@ -29,6 +31,10 @@ def write_checkpoint(folder, step, text="state"):
 @pytest.fixture
 def url(s3):
     return f"{s3.make_bucket()}/run"
+
+
+def test_a_checkpoint_is_uploaded_when_it_is_whole():
+    assert METADATA in MARKERS
 
 
 def test_what_is_written_is_uploaded_meanwhile_and_what_is_deleted_is_deleted(url):

@@ -25,9 +25,8 @@ from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError, UserError, shorten
 from tfpix2pix.pipelines.base.paths import plain_folder
 from tfpix2pix.pipelines.base.progress import warn
-from tfpix2pix.run.steps import checkpoint_folder, list_steps
+from tfpix2pix.run.steps import CHECKPOINTS, METADATA, checkpoint_folder, list_steps
 
-METADATA = "checkpoint.json"
 _DIGEST = "sha256"  # the key of the digest of all other values
 _REPLACED = ".replaced"  # ends the name of a checkpoint while `save` puts another one in its place
 # The variables of a training step by name, one of them "step", as `Step.variables` returns them.
@@ -148,14 +147,14 @@ def save(workdir: Path, variables: Variables, metadata: Mapping[str, Any]) -> Pa
 
 def _tidy(workdir: Path) -> None:
     """Deletes what `save` has left; a checkpoint whose successor has not come to its place is put back."""
-    for replaced in (workdir / "checkpoints").glob(f".step-*{_REPLACED}"):
+    for replaced in (workdir / CHECKPOINTS).glob(f".step-*{_REPLACED}"):
         folder = replaced.with_name(replaced.name[1:].removesuffix(_REPLACED))
         if folder.exists():
             shutil.rmtree(replaced, ignore_errors=True)
         else:
             with suppress(OSError):  # The disk is away, which others tell.
                 os.replace(replaced, folder)
-    for partial in (workdir / "checkpoints").glob(".step-*.partial"):
+    for partial in (workdir / CHECKPOINTS).glob(".step-*.partial"):
         shutil.rmtree(partial, ignore_errors=True)
 
 
@@ -204,7 +203,7 @@ def restore_latest(workdir: Path, variables: Variables, is_chief: bool = True) -
         return step
     if steps:
         raise UserError(
-            f"no checkpoint in {workdir / 'checkpoints'} can be read. "
+            f"no checkpoint in {workdir / CHECKPOINTS} can be read. "
             "Move the folder away to start anew, or choose another `workdir`"
         )
     return 0

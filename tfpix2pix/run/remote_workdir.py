@@ -9,7 +9,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,8 +22,8 @@ from tfpix2pix.pipelines.remote.store import Entry, Store
 from tfpix2pix.run.folder import CONFIG_FILE
 from tfpix2pix.run.identity import read_identity
 from tfpix2pix.run.lease import Lease
+from tfpix2pix.run.steps import CHECKPOINTS, METADATA, name_checkpoint, read_step
 
-METADATA = "checkpoint.json"  # as in `checkpoints`, which imports TensorFlow
 # What a training goes on with, besides its checkpoints.
 _NEEDED = (".json", ".jsonl", ".csv")
 # How often the folder is looked at for a new checkpoint, and after how long other files are uploaded.
@@ -88,7 +88,7 @@ def choose_checkpoint(store: Store, which: str, entries: Mapping[str, Entry]) ->
     chosen = {str(steps[-1])} if which == "latest" and steps else {which}
     if which == "best" and steps:
         chosen = {_read_best(store, steps[-1])}
-    folders = {f"checkpoints/step-{step:08d}": str(step) in chosen for step in steps}
+    folders = {name_checkpoint(step): str(step) in chosen for step in steps}
 
     def is_wanted(name: str) -> bool:
         folder, _, file = name.rpartition("/")
@@ -99,7 +99,7 @@ def choose_checkpoint(store: Store, which: str, entries: Mapping[str, Entry]) ->
 
 def _read_best(store: Store, step: int) -> str:
     try:
-        metadata = json.loads(store.read(f"checkpoints/step-{step:08d}/{METADATA}") or b"")
+        metadata = json.loads(store.read(f"{name_checkpoint(step)}/{METADATA}") or b"")
         return str(metadata["best"]["step"])
     except (ValueError, KeyError, TypeError):  # `find_step` says what is wrong.
         return ""
@@ -137,23 +137,22 @@ def choose_run(entries: Mapping[str, Entry]) -> list[str]:
     steps = list_whole_steps(entries)
     wanted = [name for name in entries if "/" not in name and name.endswith(_NEEDED)]
     for step in reversed(steps):
-        inside = f"checkpoints/step-{step:08d}/"
+        inside = f"{name_checkpoint(step)}/"
         wanted += sorted(name for name in entries if name.startswith(inside))
     return wanted
 
 
-def list_whole_steps(names: Mapping[str, Entry]) -> list[int]:
+def list_whole_steps(names: Iterable[str]) -> list[int]:
     """Returns the steps of the whole checkpoints among the files of a run, in ascending order."""
-    found = [
-        name.split("/")[1] for name in names if name.startswith("checkpoints/") and name.endswith(METADATA)
-    ]
-    return sorted(int(name[5:]) for name in found if name.startswith("step-") and name[5:].isdecimal())
+    parts = [name.split("/") for name in names]
+    steps = [read_step(each[1]) for each in parts if each[0] == CHECKPOINTS and each[2:] == [METADATA]]
+    return sorted(step for step in steps if step is not None)
 
 
 def _settle(copy: Copy) -> None:
     """Brings the run here into step with the store: the one that is further wins."""
     entries, folder = copy.store.list_files(), copy.folder
-    here = {str(file.relative_to(folder)): Entry(0, "") for file in folder.glob(f"checkpoints/*/{METADATA}")}
+    here = [file.relative_to(folder).as_posix() for file in folder.glob(f"{CHECKPOINTS}/*/{METADATA}")]
     step_there = max(list_whole_steps(entries), default=0)
     step_here = max(list_whole_steps(here), default=0)
     is_here = (folder / CONFIG_FILE).is_file()
@@ -166,11 +165,11 @@ def _settle(copy: Copy) -> None:
         _check_same_run(copy)
     # Older checkpoints that were deleted here just before the process was killed.
     whole = {file.partition(METADATA)[0] for file in here}
-    newest = f"checkpoints/step-{step_here:08d}/"
+    newest = f"{name_checkpoint(step_here)}/"
     copy.expect(
         name
         for name in copy.names
-        if name.startswith("checkpoints/") and name < newest and f"{name.rpartition('/')[0]}/" not in whole
+        if name.startswith(f"{CHECKPOINTS}/") and name < newest and f"{name.rpartition('/')[0]}/" not in whole
     )
     if step_there > step_here or (CONFIG_FILE in entries and not is_here):
         copy.pull(choose_run)
@@ -217,7 +216,7 @@ class _Uploads:
 
     def _list_checkpoints(self) -> str:
         """Returns a text that differs once there is another checkpoint, or the run has begun."""
-        files = [*self._copy.folder.glob(f"checkpoints/*/{METADATA}"), self._copy.folder / CONFIG_FILE]
+        files = [*self._copy.folder.glob(f"{CHECKPOINTS}/*/{METADATA}"), self._copy.folder / CONFIG_FILE]
         return str(
             sorted((file.name, file.parent.name, file.stat().st_mtime_ns) for file in files if file.exists())
         )
