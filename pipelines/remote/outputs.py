@@ -8,7 +8,7 @@ from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.paths import is_inner_name
 from tfpix2pix.pipelines.base.places import url_of
-from tfpix2pix.pipelines.remote.store import Store
+from tfpix2pix.pipelines.remote.store import Entry, Store
 
 
 class OutputFolder:
@@ -25,13 +25,20 @@ class OutputFolder:
         self._store = Store(url) if url else None
 
     @functools.cached_property
-    def _names(self) -> frozenset[str]:
+    def _entries(self) -> dict[str, Entry]:
         """The files that the remote folder held when it was first asked for one."""
-        return frozenset(self._store.list_files()) if self._store else frozenset()
+        return self._store.list_files() if self._store else {}
 
     def has(self, name: str) -> bool:
         """Tells whether there is an output of this name."""
-        return name in self._names if self._store else (self.folder / name).exists()
+        return name in self._entries if self._store else (self.folder / name).exists()
+
+    def holds(self, name: str, size: int) -> bool:
+        """Tells whether there is an output of this name with this number of bytes."""
+        if self._store:
+            return name in self._entries and self._entries[name].size == size
+        file = self.folder / name
+        return file.is_file() and file.stat().st_size == size
 
     def read(self, name: str) -> bytes | None:
         """Returns the contents of an output; None where there is none."""

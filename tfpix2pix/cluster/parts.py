@@ -48,8 +48,8 @@ def translate_on_ray(
     """Translates files; outputs and pages are those of `translate_files`, with a part as its shard.
 
     Parts that an earlier call has finished are left out, unless their files, the model or the options have
-    changed since. A part is begun again when its worker is lost. Parts with files that could not be
-    translated are tried again by the next call.
+    changed since, or outputs are gone. A part is begun again when its worker is lost. Parts with files that
+    could not be translated are tried again by the next call.
 
     Args:
       pool: the workers.
@@ -68,7 +68,8 @@ def translate_on_ray(
       UserError: when some files could not be translated, or Ray does not answer.
     """
     parts = records.divide(files, pool.files_per_part, settings, options)
-    done = [record is not None and not records.count_failed(record) for record in _read(output, parts)]
+    found = records.read_records(output, parts)
+    done = [record is not None and not records.count_failed(record) for record in found]
     todo = [part for part, is_done in zip(parts, done, strict=True) if not is_done]
     if len(todo) < len(parts):
         say(f"{count_of(len(parts) - len(todo), 'part')} of {len(parts)} done before")
@@ -89,10 +90,6 @@ def translate_on_ray(
             f"names their records, and the others are in {output}"
         )
     return f"{count_of(len(files), 'image')} in {count_of(len(parts), 'part')}: {manifest}"
-
-
-def _read(output: Path, parts: Sequence[records.Part]) -> list[dict[str, Any] | None]:
-    return [records.read_record(output, part) for part in parts]
 
 
 def _count(parts: Sequence[records.Part]) -> int:

@@ -1,7 +1,7 @@
 """What is kept beside the outputs of a translation on Ray: a record of each part, and a manifest of all.
 
 A part is a slice of the files, as `shard` of `translate` takes it. Its record is written when all its outputs
-are, so a part with a record is done. TensorFlow is not imported.
+are, so a part with a record is done, as long as they are there. TensorFlow is not imported.
 """
 
 import dataclasses
@@ -12,10 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tfpix2pix.pipelines.base.places import url_of
+from tfpix2pix.export.versions import find_version
+from tfpix2pix.pipelines.base.places import copy_of, url_of
 from tfpix2pix.pipelines.files.shards import ShardFile
+from tfpix2pix.pipelines.placing.checksums import hash_file
 from tfpix2pix.pipelines.remote.outputs import OutputFolder
 from tfpix2pix.pipelines.remote.store import Store
+from tfpix2pix.run.checkpoint_names import checkpoint_folder
 from tfpix2pix.translate.image_inputs import InputFile
 from tfpix2pix.translate.options import Options
 
@@ -31,7 +34,8 @@ class Part:
       number: its place among the parts, from 1.
       count: number of parts.
       files: the files.
-      key: digest of the files, the model and the options, which decide the outputs.
+      key: digest of the files, the model and the options, with the files that they name: what decides the
+        outputs.
     """
 
     number: int
@@ -53,11 +57,12 @@ def divide(
     Args:
       files: what to translate.
       files_per_part: most files of a part.
-      settings: what else decides the outputs, in types of JSON.
+      settings: arguments of `Translator`, as for `translate_on_ray`; with the contents of the model, they
+        decide the outputs.
       options: what is done to the files; how many at a time does not matter.
     """
     count, read_state = -(-len(files) // files_per_part), _state_reader(files)
-    decisive = {**dataclasses.asdict(options), **settings}
+    decisive = {**dataclasses.asdict(options), **settings, "contents": _describe_contents(settings, options)}
     for name in ("batch_size", "resume", "shard"):
         del decisive[name]
     parts = []
@@ -68,6 +73,27 @@ def divide(
         key = hashlib.sha256(json.dumps([decisive, states], sort_keys=True).encode()).hexdigest()
         parts.append(Part(number, count, own, key))
     return parts
+
+
+def _describe_contents(settings: Mapping[str, Any], options: Options) -> list[Any]:
+    """Returns what changes with the weights of the model, and with the files that options name."""
+    model = copy_of(settings["model"])
+    weights = find_version(model) or checkpoint_folder(model, int(settings["checkpoint"]))
+    files = sorted(file for file in weights.rglob("*") if file.is_file())
+    ends = options.ends[:2] if options.interpolate else ()
+    named = (options.instances, options.latent_from, options.feature_from, *ends)
+    return [[(file.name, hash_file(file)) for file in files], *map(_look_at, named)]
+
+
+def _look_at(named: str | None) -> Any:
+    """Returns the digest of a file, the names, sizes and times of a folder's files; None for a seed."""
+    place = Path(named or "")
+    if named and place.is_file():
+        return hash_file(place)
+    if named and place.is_dir():
+        files = sorted(file for file in place.rglob("*") if file.is_file())
+        return [(file.relative_to(place).as_posix(), *_read_state(file)) for file in files]
+    return None
 
 
 def _state_reader(files: Sequence[InputFile]) -> Callable[[InputFile], tuple[Any, ...]]:
@@ -84,13 +110,17 @@ def _state_reader(files: Sequence[InputFile]) -> Callable[[InputFile], tuple[Any
             return (file.path.mark.hex(),)
         if url_of(file.path):
             return tuple(entries[file.path.relative_to(root).as_posix()])
-        try:
-            found = file.path.stat()
-        except OSError:  # The worker that cannot read it names it.
-            return ()
-        return found.st_size, found.st_mtime_ns
+        return _read_state(file.path)
 
     return read
+
+
+def _read_state(file: Path) -> tuple[int, ...]:
+    try:
+        found = file.stat()
+    except OSError:  # The worker that cannot read it names it.
+        return ()
+    return found.st_size, found.st_mtime_ns
 
 
 def write_record(output: Path, name: str, key: str, page: str, images: Sequence[Mapping[str, Any]]) -> None:
@@ -113,13 +143,25 @@ def describe_output(output: Path, file: str) -> dict[str, Any]:
     return {"file": file, "bytes": len(contents), "sha256": hashlib.sha256(contents).hexdigest()}
 
 
-def read_record(output: Path, part: Part) -> dict[str, Any] | None:
-    """Returns the record of a part; None where there is none, or it is of other files or another model."""
-    try:
-        record = json.loads(OutputFolder(output).read(part.name) or b"")
-    except (OSError, ValueError):
-        return None
-    return record if isinstance(record, dict) and record.get("key") == part.key else None
+def read_records(output: Path, parts: Sequence[Part]) -> list[dict[str, Any] | None]:
+    """Returns the record of each part.
+
+    It is None where there is none, where it is of other files, another model or other options, and where an
+    output is not there, or has another size than it had.
+    """
+    folder = OutputFolder(output)
+
+    def read(part: Part) -> dict[str, Any] | None:
+        try:
+            record = json.loads(folder.read(part.name) or b"")
+            if record["key"] != part.key:
+                return None
+            outputs = [each for image in record["images"] for each in image.get("outputs", ())]
+            return record if all(folder.holds(each["file"], each["bytes"]) for each in outputs) else None
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):  # It is damaged.
+            return None
+
+    return [read(part) for part in parts]
 
 
 def count_failed(record: Mapping[str, Any]) -> int:
@@ -130,8 +172,7 @@ def count_failed(record: Mapping[str, Any]) -> int:
 def write_manifest(output: Path, parts: Sequence[Part], settings: Mapping[str, Any]) -> dict[str, int]:
     """Writes the manifest of a translation whose parts are all done; returns what it counts."""
     lines, counts = [], {"images": 0, "failed": 0}
-    for part in parts:
-        record = read_record(output, part)
+    for part, record in zip(parts, read_records(output, parts), strict=True):
         if record is None:
             continue
         found = {"images": len(record["images"]), "failed": count_failed(record)}
