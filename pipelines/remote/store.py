@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from html import unescape
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, unquote
@@ -86,12 +87,12 @@ class Store:
                 raise
 
         start = len(self._root)
-        found = {path[start:].lstrip("/"): about for path, about in self._persist(find).items()}
-        names = {unquote(name) if self._scheme in READ_ONLY else name: about for name, about in found.items()}
-        names = {name: about for name, about in names.items() if not name.endswith("/")}
-        if self._scheme in READ_ONLY:  # whose listing tells names alone
-            return self.look_at(list(names))
-        return {name: _read_entry(about) for name, about in names.items() if self._check_name(name)}
+        found = {path[start:]: about for path, about in self._persist(find).items() if path[-1:] != "/"}
+        if self._scheme in READ_ONLY:  # whose page tells names alone, among links that sort it
+            links = [unescape(name.lstrip("/")) for name in found]
+            return self.look_at([unquote(link) for link in links if not set("?#") & set(link)])
+        entries = {name.lstrip("/"): _read_entry(about) for name, about in found.items()}
+        return {name: entry for name, entry in entries.items() if self._check_name(name)}
 
     def look_at(self, names: Sequence[str]) -> dict[str, Entry]:
         """Returns what the store says of each of these files."""

@@ -135,6 +135,15 @@ def test_a_web_server_is_read_by_its_listing(folder, tmp_path, monkeypatch):
             check_url(f"{url}/out", "output", writes=True)
 
 
+def test_links_that_sort_the_page_of_a_web_server_are_no_files(folder):
+    (folder / "sub/what? #1 & 2.txt").write_text("")
+    every = {"a.txt", "sub/ä b.txt", "sub/shards.json", "sub/what? #1 & 2.txt"}
+    with web_server(folder, lists="apache") as url:
+        assert set(Store(url).list_files()) == every
+        assert set(Store(f"{url}/sub").list_files()) == {name[4:] for name in every if name != "a.txt"}
+        assert {name: entry.size for name, entry in Store(f"{url}/a.txt").list_files().items()} == {"": 1}
+
+
 def test_only_what_changed_is_fetched_again(s3, folder, monkeypatch):
     url = stores.send(folder, f"{s3.make_bucket()}/x")
     monkeypatch.setattr(copies, "_FRESH_SEC", 0)
