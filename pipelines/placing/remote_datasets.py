@@ -3,16 +3,25 @@
 import functools
 import json
 import posixpath
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.pipelines.base.listing import join_some
 from tfpix2pix.pipelines.base.places import READ_ONLY, check_url, copy_of, is_remote, settle_url
+from tfpix2pix.pipelines.base.suggestions import suggest
 from tfpix2pix.pipelines.catalogue import PALETTE_FILE
+from tfpix2pix.pipelines.files import cityscapes, layouts
+from tfpix2pix.pipelines.files.image_listing import is_image
 from tfpix2pix.pipelines.files.pair_lists import list_names
 from tfpix2pix.pipelines.files.shards import MANIFEST
+from tfpix2pix.pipelines.placing.advice import splits_in
 from tfpix2pix.pipelines.remote.copies import fetch_folder
-from tfpix2pix.pipelines.remote.store import Store
+from tfpix2pix.pipelines.remote.store import MissingError, Store
+
+# So many folders tell what a dataset is, such as trainA/ or leftImg8bit/train/aachen/.
+_DEEPEST = 3
 
 
 def fetch_dataset(name: str, data_dir: str | Path) -> Path:
@@ -23,6 +32,7 @@ def fetch_dataset(name: str, data_dir: str | Path) -> Path:
       data_dir: URL of the folder that holds the dataset's folder, or the splits themselves.
 
     Raises:
+      UsageError: if what is there is neither that dataset nor any other.
       UserError: if there is nothing at the URL, or it cannot be fetched.
     """
     check_url(data_dir, "data_dir")
@@ -74,13 +84,42 @@ def fetch_list(pairs: str | Path) -> Path:
 @functools.cache
 def _find(name: str, data_dir: str) -> tuple[str, tuple[str, ...] | None]:
     """Returns the URL of a dataset, and the files of a set of shards on a server that may not list them."""
-    for url in (f"{data_dir}/{name}", data_dir):
+    own = f"{data_dir}/{name}"
+    for url in (own, data_dir):
         store = Store(url)
         if shards := _list_shards(store):
             return url, shards
-        if store.list_files():
-            return url, None
-    return data_dir, None
+        if entries := store.list_files():
+            if url == own or _is_dataset(entries):
+                return url, None
+            raise UsageError(_explain(name, data_dir, entries))
+    raise MissingError(f"there is nothing at {data_dir}; compare the name")
+
+
+def _is_dataset(names: Collection[str]) -> bool:
+    """Tells whether files are those of a dataset, which the names of its folders tell, here as on a disk."""
+    if MANIFEST in names:
+        return True
+    # Of each folder one image stands for all, of which there may be millions.
+    ends = ((name.split("/")[:-1], ".png" if is_image(Path(name)) else ".txt") for name in names)
+    places = {(*folders[:_DEEPEST], f"1{end}") for folders, end in ends}
+    with tempfile.TemporaryDirectory() as made:
+        for file in (Path(made, *place) for place in places):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+        folder = Path(made)
+        return bool(splits_in(folder)) or cityscapes.is_official(folder) or layouts.holds_unsplit(folder)
+
+
+def _explain(name: str, data_dir: str, names: Collection[str]) -> str:
+    if "" in names:
+        return f"{data_dir} is a file; `data_dir` takes the folder of the pairs"
+    held = sorted({first + slash for first, slash, _ in (each.partition("/") for each in names)})
+    meant = suggest(name, [each.rstrip("/") for each in held if each.endswith("/")]) or "."
+    return (
+        f"There is no folder {data_dir}/{name}, and no train/, val/ or test/ in {data_dir} (`data_dir`), "
+        f"which holds {join_some(held)}. `dataset` names one of its folders{meant}"
+    )
 
 
 def _list_shards(store: Store) -> tuple[str, ...] | None:

@@ -1,6 +1,7 @@
 """Datasets of stores: found by their name or as they are, fetched as far as they changed, told if missing."""
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -8,13 +9,13 @@ import pytest
 from tests.helpers import runs, stores
 from tests.helpers.http_servers import web_server
 from tfpix2pix.pipelines import prepare
-from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.places import name_urls, url_of
 from tfpix2pix.pipelines.catalogue import find_dataset
 from tfpix2pix.pipelines.datasets import open_split
 from tfpix2pix.pipelines.placing.dataset_folder import find_dataset_folder, prepare_dataset
 from tfpix2pix.pipelines.placing.pack import pack_shards
-from tfpix2pix.pipelines.placing.remote_datasets import fetch_list
+from tfpix2pix.pipelines.placing.remote_datasets import _find, fetch_list
 from tfpix2pix.pipelines.remote import copies
 from tfpix2pix.pipelines.remote.store import Store
 
@@ -42,9 +43,46 @@ def test_a_dataset_that_is_not_there_is_told(data, s3):
     with pytest.raises(UserError, match=f"there is nothing at {bucket}/sets"):
         find_dataset_folder("tiny", Path(f"{bucket}/sets"))
     Store(bucket).write("sets/notes.txt", b"0")
+    with pytest.raises(UserError, match=f"no train/, val/ or test/ in {bucket}/sets .*holds notes.txt"):
+        find_dataset_folder("tiny", Path(f"{bucket}/sets"))
+    Store(bucket).write("sets/tiny/notes.txt", b"0")
+    assert find_dataset_folder("tiny", Path(f"{bucket}/sets")) is None
     with pytest.raises(UserError) as failed:
         prepare_dataset(find_dataset("tiny"), Path(f"{bucket}/sets"))
     assert f"There is no folder {bucket}/sets/tiny, and no train/" in name_urls(str(failed.value))
+
+
+def test_a_misspelt_dataset_is_told_and_nothing_beside_it_is_fetched(data, s3, tmp_path):
+    bucket = s3.make_bucket()
+    for name in ("tiny", "maps"):
+        stores.send(data, f"{bucket}/sets/{name}")
+    expected = rf"There is no folder {bucket}/sets/tinny, .* holds maps/, tiny/.*; did you mean tiny\?"
+    with pytest.raises(UsageError, match=expected):
+        open_split("tinny", "train", data_dir=f"{bucket}/sets")
+    with pytest.raises(UsageError, match="/val-0.png is a file; `data_dir` takes the folder of the pairs"):
+        open_split("tiny", "train", data_dir=f"{bucket}/sets/tiny/val/val-0.png")
+    assert not list((tmp_path / "cache").rglob("*.png"))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["1.png", "2.png"],
+        ["shards.json", "train-0.tar"],
+        ["Training/a/1.jpg"],
+        ["trainA/1.png", "trainB/1.png"],
+        ["A/val/1.png", "B/val/1.png", "notes.txt"],
+        ["inputs/1.npy", "targets/1.npy"],
+        ["masks/1.png", "images/1.jpg"],
+        ["train/1.gif"],
+        ["gtFine/train/aachen/a_gtFine_color.png"],
+    ],
+)
+def test_what_looks_like_a_dataset_is_one_of_any_name(names):
+    url = f"memory://bucket-{time.time_ns()}"
+    for name in names:
+        Store(url).write(name, b"")
+    assert _find("mine", url) == (url, None)
 
 
 def test_shards_of_a_web_server_that_lists_nothing_are_fetched(data, tmp_path, monkeypatch):
