@@ -18,7 +18,8 @@ from tfpix2pix.pipelines.files.pair_lists import list_names
 from tfpix2pix.pipelines.files.shards import MANIFEST
 from tfpix2pix.pipelines.placing.advice import splits_in
 from tfpix2pix.pipelines.remote.copies import fetch_folder
-from tfpix2pix.pipelines.remote.store import MissingError, Store
+from tfpix2pix.pipelines.remote.failures import MissingError
+from tfpix2pix.pipelines.remote.store import Store
 
 # So many folders tell what a dataset is, such as trainA/ or leftImg8bit/train/aachen/.
 _DEEPEST = 3

@@ -18,8 +18,9 @@ from tfpix2pix.pipelines.base.places import (
     url_of,
 )
 from tfpix2pix.pipelines.base.progress import say
+from tfpix2pix.pipelines.remote.failures import MissingError
 from tfpix2pix.pipelines.remote.folder_copy import Choice, Copy, Names
-from tfpix2pix.pipelines.remote.store import MissingError, Store
+from tfpix2pix.pipelines.remote.store import Store
 
 File = TypeVar("File")
 # A copy that was compared so recently is not compared again.

@@ -17,7 +17,8 @@ from pathlib import Path
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.progress import show_progress
-from tfpix2pix.pipelines.remote.store import Entry, MissingError, Store
+from tfpix2pix.pipelines.remote.failures import MissingError
+from tfpix2pix.pipelines.remote.store import Entry, Store
 
 Names = Sequence[str]
 # Returns which of the store's files are wanted, in the order in which they are fetched.

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, unquote
 
-from tfpix2pix.pipelines.base.errors import UserError, explain, shorten
+from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.paths import is_inner_name
 from tfpix2pix.pipelines.base.places import READ_ONLY, check_url, settle_url
 from tfpix2pix.pipelines.base.progress import say
+from tfpix2pix.pipelines.remote.failures import MissingError, describe, give_up_at_once, is_taken
 
 Result = TypeVar("Result")
 Item = TypeVar("Item")
@@ -28,9 +29,6 @@ _RETRY_VARIABLE = "TFPIX2PIX_REMOTE_RETRY_SEC"
 _LONGEST_WAIT_SEC = 10
 # Operations at the same time. Most of each is waiting for an answer.
 AT_ONCE = 16
-# What clients raise where they find no credentials, or bad ones, besides PermissionError.
-_REFUSED = ("NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError", "RefreshError")
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 # What tells one version of a file from another, from the best to the worst.
 _VERSIONS = ("ETag", "etag", "md5Hash", "generation", "Last-Modified", "LastModified", "updated", "created")
 
@@ -177,7 +175,7 @@ class Store:
             try:
                 self._files.pipe_file(self._path(name), contents, mode=mode)
             except Exception as error:
-                if is_new and _is_taken(error):
+                if is_new and is_taken(error):
                     return False
                 raise
             return True
@@ -209,22 +207,18 @@ class Store:
             except (UserError, _GoneError):
                 raise
             except Exception as error:  # Clients of stores raise errors of many kinds.
-                _give_up_at_once(url, error)
+                give_up_at_once(url, error)
                 passed_sec = time.monotonic() - start
                 if passed_sec + wait_sec > retry_sec():
                     raise UserError(
-                        f"{url} does not answer ({_describe(error)}); gave up after {passed_sec:.0f} s. Try "
+                        f"{url} does not answer ({describe(error)}); gave up after {passed_sec:.0f} s. Try "
                         f"again later, or set {_RETRY_VARIABLE} to wait longer"
                     ) from error
                 if not told and passed_sec > 1:
                     told = True
-                    say(f"{url} does not answer ({_describe(error)}); trying again")
+                    say(f"{url} does not answer ({describe(error)}); trying again")
             time.sleep(wait_sec)
             wait_sec = min(2 * wait_sec, _LONGEST_WAIT_SEC)
-
-
-class MissingError(UserError):
-    """A store has no such file, folder or bucket."""
 
 
 class _GoneError(Exception):
@@ -239,47 +233,6 @@ def retry_sec() -> float:
         raise UserError(
             f"{_RETRY_VARIABLE} is a number of seconds. Received: {os.environ[_RETRY_VARIABLE]}"
         ) from None
-
-
-def _give_up_at_once(url: str, error: Exception) -> None:
-    """Raises UserError for an error that will not go away by itself."""
-    status = _read_status(error)
-    if isinstance(error, FileNotFoundError) or status == 404:
-        raise MissingError(f"there is nothing at {url}, or no such bucket; compare the name") from error
-    if isinstance(error, PermissionError) or status in (401, 403) or type(error).__name__ in _REFUSED:
-        scheme = url.partition(":")[0]
-        raise UserError(
-            f"{url} refuses access ({_describe(error)}). Credentials are taken from where the client of "
-            f"{scheme}:// finds them, such as the variables of its environment"
-        ) from error
-    if isinstance(error, OSError) and error.errno in _FULL:
-        raise UserError(
-            f"the disk of this machine is full ({explain(error)}) while {url} is copied to it. Make room, or "
-            "let TFPIX2PIX_CACHE name a folder on another disk"
-        ) from error
-    if isinstance(error, ImportError | TypeError | ValueError | NotImplementedError):
-        raise UserError(f"{url} cannot be used: {_describe(error)}") from error
-
-
-def _read_status(error: Exception) -> int | None:
-    """Returns the status of HTTP that an error tells of, if it does."""
-    status = str(getattr(error, "status", None) or getattr(error, "code", None) or "")
-    return int(status) if status.isdecimal() else None
-
-
-def _describe(error: Exception) -> str:
-    text = shorten(error)
-    return text if text != type(error).__name__ and text else type(error).__name__
-
-
-def _is_taken(error: Exception) -> bool:
-    """Tells whether a file was not written because there is one."""
-    texts = ("PreconditionFailed", "conditionNotMet", "At least one of the pre-conditions")
-    return (
-        isinstance(error, FileExistsError)
-        or _read_status(error) in (409, 412)
-        or any(text in str(error) for text in texts)
-    )
 
 
 def _lacks_bucket(files: Any, path: str) -> bool:

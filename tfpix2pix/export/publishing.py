@@ -17,7 +17,8 @@ from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.places import below, is_remote, settle_url
 from tfpix2pix.pipelines.base.progress import say
 from tfpix2pix.pipelines.catalogue import name_folder
-from tfpix2pix.pipelines.remote.store import MissingError, Store
+from tfpix2pix.pipelines.remote.failures import MissingError
+from tfpix2pix.pipelines.remote.store import Store
 from tfpix2pix.run.folder import read_meaning
 
 # Entry of a card's `config` -> what a model is of that differs in it.

@@ -21,8 +21,8 @@ from tfpix2pix.pipelines.files.matching import File
 from tfpix2pix.pipelines.files.shards import ShardFile
 from tfpix2pix.pipelines.meaning import MOST_PNG_CHANNELS
 from tfpix2pix.pipelines.remote.copies import fetch_file
+from tfpix2pix.pipelines.remote.failures import MissingError
 from tfpix2pix.pipelines.remote.outputs import OutputFolder
-from tfpix2pix.pipelines.remote.store import MissingError
 from tfpix2pix.serving.remote_model import RemoteModel, ServingError
 from tfpix2pix.translate.image_inputs import ARRAY_SUFFIX, InputFile, find_beside, list_outputs
 from tfpix2pix.translate.pairs import ask_of_pair, cut_half

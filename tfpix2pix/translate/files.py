@@ -19,8 +19,8 @@ from tfpix2pix.pipelines.files.matching import File
 from tfpix2pix.pipelines.labels.label_files import colour_picture, shows_classes
 from tfpix2pix.pipelines.meaning import MOST_PNG_CHANNELS
 from tfpix2pix.pipelines.remote.copies import fetch_file
+from tfpix2pix.pipelines.remote.failures import MissingError
 from tfpix2pix.pipelines.remote.outputs import OutputFolder
-from tfpix2pix.pipelines.remote.store import MissingError
 from tfpix2pix.pipelines.tasks.drawings import draw_edges
 from tfpix2pix.pipelines.tasks.holes import center_mask
 from tfpix2pix.translate.budget import MOST_PIXELS, PixelBudget

@@ -13,7 +13,8 @@ from tests.helpers.http_servers import web_server
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.pipelines.base.places import check_url, copy_of, name_urls, settle_url, url_of
 from tfpix2pix.pipelines.remote import copies
-from tfpix2pix.pipelines.remote.store import MissingError, Store
+from tfpix2pix.pipelines.remote.failures import MissingError
+from tfpix2pix.pipelines.remote.store import Store
 
 
 @pytest.fixture
