@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from html import unescape
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -184,10 +185,16 @@ class Store:
 
     def remove(self, name: str, with_all_below: bool = False) -> None:
         """Deletes a file, or a folder with all below it; nothing happens where there is none."""
-        try:
-            self._persist(lambda: self._files.rm(self._path(name), recursive=with_all_below), name)
-        except MissingError:
-            pass
+
+        def delete(path: str) -> None:
+            # Not `rm`, which takes a name with [, ] or * for a pattern, and deletes what others have.
+            with suppress(MissingError):
+                self._persist(lambda: self._files.rm_file(path), name)
+
+        path = self._path(name)
+        with suppress(MissingError):
+            paths = self._persist(lambda: self._files.find(path), name) if with_all_below else [path]
+            self.map(delete, paths)
 
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         """Returns what `work` returns for each item, of which `AT_ONCE` are worked on at the same time."""

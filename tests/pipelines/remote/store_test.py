@@ -61,6 +61,28 @@ def test_what_is_written_is_listed_read_and_deleted(url, folder, tmp_path):
     assert not list(tmp_path.rglob("*.partial")) and not (tmp_path / "none").exists()
 
 
+def test_names_are_no_patterns(url, tmp_path):
+    own, others = Store(f"{url}/runs/[test]*"), Store(f"{url}/runs/t")
+    for name in ("a", "b/*", "b/[c]", "b/c"):
+        assert own.write(name, b"own") and others.write(name, b"others'")
+    (tmp_path / "[c]").write_text("sent")
+    own.send(tmp_path / "[c]", "b/[c]")
+    assert (
+        own.read("b/[c]") == b"sent"
+        and own.has("b/*")
+        and set(own.list_files("b")) == {"b/*", "b/[c]", "b/c"}
+    )
+    own.fetch("b/*", tmp_path / "*", 3)
+    own.remove("b/[c]")
+    assert set(own.list_files()) == {"a", "b/*", "b/c"}
+    own.remove("b/*")
+    assert set(own.list_files()) == {"a", "b/c"}
+    own.remove("b", with_all_below=True)
+    assert set(own.list_files()) == {"a"} and len(others.list_files()) == 4
+    own.remove("", with_all_below=True)
+    assert own.list_files() == {} and len(others.list_files()) == 4
+
+
 def test_a_file_that_came_short_is_no_file(s3, tmp_path, monkeypatch):
     monkeypatch.setenv("TFPIX2PIX_REMOTE_RETRY_SEC", "0")
     store = Store(s3.make_bucket())
