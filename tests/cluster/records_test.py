@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.helpers.http_servers import web_server
 from tfpix2pix.cluster import records
 from tfpix2pix.pipelines.base.places import copy_of
 from tfpix2pix.pipelines.remote.store import Store
@@ -26,8 +27,8 @@ def folder(tmp_path):
     return tmp_path
 
 
-def _divide(folder, model="run", checkpoint="2", **options):
-    files = [InputFile(folder / "a.png", "a.png", "a")]
+def _divide(folder, model="run", checkpoint="2", image=None, **options):
+    files = [InputFile(copy_of(image or folder / "a.png"), "a.png", "a")]
     settings = {"model": str(folder / model), "checkpoint": checkpoint}
     named = {name: value and str(value) for name, value in options.items()}
     (part,) = records.divide(files, 100, settings, Options(**named))
@@ -90,3 +91,21 @@ def test_outputs_in_a_store_are_looked_at(folder, s3):
     assert json.loads(store.read(part.name)) == records.read_records(output, [part])[0]
     store.remove("a.png")
     assert records.read_records(output, [part]) == [None]
+
+
+def test_a_photo_of_a_server_that_lists_nothing_is_looked_at(folder, tmp_path, monkeypatch):
+    pytest.importorskip("aiohttp", reason="needs the extra [remote]")
+    monkeypatch.setenv("TFPIX2PIX_CACHE", str(tmp_path / "cache"))
+    with web_server(folder, lists=False) as url:
+        key = _divide(folder, image=f"{url}/a.png").key
+        assert _divide(folder, image=f"{url}/a.png").key == key
+        (folder / "a.png").write_text("another")
+        assert _divide(folder, image=f"{url}/a.png").key != key
+
+
+def test_a_file_of_a_store_that_vanishes_is_left_to_its_worker(folder, s3):
+    store = Store(f"{s3.make_bucket()}/photos")
+    store.write("a.png", b"1")
+    key = _divide(folder, image=f"{store.url}/a.png").key
+    store.remove("a.png")
+    assert _divide(folder, image=f"{store.url}/a.png").key != key

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from tfpix2pix.export.versions import find_version
-from tfpix2pix.pipelines.base.places import copy_of, url_of
+from tfpix2pix.pipelines.base.places import READ_ONLY, copy_of, url_of
 from tfpix2pix.pipelines.files.shards import ShardFile
 from tfpix2pix.pipelines.placing.checksums import hash_file
 from tfpix2pix.pipelines.remote.outputs import OutputFolder
-from tfpix2pix.pipelines.remote.store import Store
+from tfpix2pix.pipelines.remote.store import Entry, Store
 from tfpix2pix.run.checkpoint_names import checkpoint_folder
 from tfpix2pix.translate.image_inputs import InputFile
 from tfpix2pix.translate.options import Options
@@ -103,16 +103,25 @@ def _state_reader(files: Sequence[InputFile]) -> Callable[[InputFile], tuple[Any
     """
     remote = [file.path for file in files if isinstance(file.path, Path) and url_of(file.path)]
     root = Path(os.path.commonpath([path.parent for path in remote])) if remote else Path()
-    entries = Store(url_of(root) or "").list_files() if remote else {}
+    entries = _look_at_store(url_of(root) or "", [path.relative_to(root).as_posix() for path in remote])
 
     def read(file: InputFile) -> tuple[Any, ...]:
         if isinstance(file.path, ShardFile):
             return (file.path.mark.hex(),)
         if url_of(file.path):
-            return tuple(entries[file.path.relative_to(root).as_posix()])
+            return tuple(entries.get(file.path.relative_to(root).as_posix(), ()))
         return _read_state(file.path)
 
     return read
+
+
+def _look_at_store(url: str, names: Sequence[str]) -> dict[str, Entry]:
+    """Returns what a store says of files, or of all files that it lists, where some may be gone."""
+    if not names:
+        return {}
+    store = Store(url)
+    # Of a web server, which may list nothing, each file is asked for by its name.
+    return store.look_at(names) if url.partition(":")[0] in READ_ONLY else store.list_files()
 
 
 def _read_state(file: Path) -> tuple[int, ...]:
