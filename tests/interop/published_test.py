@@ -12,10 +12,12 @@ from tfpix2pix.interop import published, torch_weights
 from tfpix2pix.interop.fetching import fetch
 from tfpix2pix.networks.variables import weights_of
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.run.checkpoint_names import METADATA
 from tfpix2pix.run.folder import read_config
 from tfpix2pix.run.generator import load_generator
 from tfpix2pix.train.origin import read_origin
 from tfpix2pix.train.pretrained import from_pretrained
+from tfpix2pix.train.settings import find_origin_kind
 
 
 def _recorded_state():
@@ -83,8 +85,21 @@ def test_without_the_file_the_url_and_the_ways_out_are_named(served):
 
 def test_what_needs_no_download_is_left_alone(served, tmp_path):
     assert fetch("runs/facades") == "runs/facades"
-    with pytest.raises(UsageError, match="`sha256` is for a URL"):
+    with pytest.raises(UsageError, match="`sha256` is for the URL of a file"):
         fetch("runs/facades", "0" * 64)
+
+
+def test_a_run_and_a_saved_model_of_a_web_server_are_fetched(served):
+    folder, url = served
+    state = "runs/x/checkpoints/step-00000002/state.index"
+    for name in ("runs/x/config.json", state, state.replace("state.index", METADATA), "m/1/saved_model.pb"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("{}")
+    run, saved = fetch(f"{url}/runs/x"), fetch(f"{url}/m")
+    assert (find_origin_kind(str(run)), find_origin_kind(str(saved))) == ("run", "saved_model")
+    assert (run / state.removeprefix("runs/x/")).is_file()
+    with pytest.raises(UsageError, match="`sha256` is for the URL of a file"):
+        fetch(f"{url}/runs/x", "0" * 64)
 
 
 def test_published_networks_become_generators_and_runs(served, tmp_path):

@@ -15,8 +15,9 @@ def fetch(source: str | Path, sha256: str | None = None) -> str | Path:
     The folder of a model of the Hub, as `hf download` makes it, stands for the generator in it.
 
     Args:
-      source: `hf://user/repo`, a name of `PUBLISHED`, the URL of a file, the URL of a store, such as
-        `s3://bucket/run`, or a path. What is there as a path is that, whatever its name.
+      source: `hf://user/repo`, a name of `PUBLISHED`, the URL of a file, such as `https://host/G.pth`, or of
+        a run or a SavedModel, such as `s3://bucket/run`, or a path. What is there as a path is that, whatever
+        its name.
       sha256: what the SHA-256 of the file must be, which is for published models and URLs.
 
     Raises:
@@ -34,7 +35,8 @@ def fetch(source: str | Path, sha256: str | None = None) -> str | Path:
 
             return fetch_from_hub(text)
     if sha256:
-        raise UsageError(f"`sha256` is for a URL or one of {', '.join(PUBLISHED)}. Received: {text}")
+        names = ", ".join(PUBLISHED)
+        raise UsageError(f"`sha256` is for the URL of a file or one of {names}. Received: {text}")
     if (Path(source) / HUB_ABOUT_FILE).is_file():
         return Path(source) / HUB_GENERATOR_FILE
     return source

@@ -19,6 +19,8 @@ from tfpix2pix.pipelines.placing.downloads import download, forget_download
 
 # From scripts/download_pix2pix_model.sh of the reference; https is not offered.
 _BASE_URL, _SUFFIX = "http://efrosgans.eecs.berkeley.edu/pix2pix/models-pytorch", ".pth"
+# What files of weights end with; any other URL is that of a folder.
+_WEIGHTS = (".keras", ".npz", ".pt", ".pth", ".safetensors")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +46,9 @@ PUBLISHED = {
 
 
 def is_published(source: str) -> bool:
-    """Tells whether `source` is the name of a published model, or the URL of a file."""
-    return source in PUBLISHED or urlsplit(source).scheme in ("http", "https")
+    """Tells whether `source` is the name of a published model, or the URL of a file of weights."""
+    url = urlsplit(source)
+    return source in PUBLISHED or (url.scheme in ("http", "https") and Path(url.path).suffix in _WEIGHTS)
 
 
 def fetch_published(source: str, sha256: str | None = None) -> Path:
