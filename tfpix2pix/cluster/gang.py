@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tfpix2pix.cluster.connection import connect
-from tfpix2pix.pipelines.base.errors import Stopped, UsageError, UserError
+from tfpix2pix.pipelines.base.errors import Stopped, UsageError, UserError, shorten
 from tfpix2pix.pipelines.base.progress import say
 from tfpix2pix.run.interruption import noted_signals
 
@@ -63,10 +63,9 @@ class _Run:
     """One training, which Ray's controller follows in a thread, so that this one can wait for signals."""
 
     def __init__(self, gang: Gang, arguments: Sequence[str]):
-        from tfpix2pix.cluster.desk import Desk
+        from tfpix2pix.cluster.desk import open_desk
 
-        desk: Any = Desk  # which `ray.remote` has made more than a class
-        self._gang, self._desk = gang, desk.remote()
+        self._gang, self._desk = gang, open_desk()
         self._task = {"arguments": list(arguments), "folder": os.getcwd(), "desk": self._desk}
         self._failure: Exception | None = None
 
@@ -86,9 +85,7 @@ class _Run:
 
     def _show_lines(self) -> None:
         """Prints the lines of the chief, and of the others what they alone may know."""
-        import ray
-
-        for line in ray.get(self._desk.take_lines.remote()):
+        for line in _await(self._desk.take_lines.remote()):
             if line.rank == 0 and line.is_result:
                 print(line.text, flush=True)
             elif line.rank == 0:
@@ -130,9 +127,7 @@ class _Run:
 
     def _judge(self, signals: Sequence[str]) -> None:
         """Raises what has become of the training, if it is not done."""
-        import ray
-
-        ends: dict[int, Any] = ray.get(self._desk.ends.remote())
+        ends: dict[int, Any] = _await(self._desk.ends.remote())
         wrong = [end for end in ends.values() if end.status == 2]
         if wrong:
             raise UsageError(wrong[0].reason.removeprefix("error: "))
@@ -147,3 +142,16 @@ class _Run:
         stopped = [end for end in ends.values() if end.status]
         if stopped:
             raise Stopped(stopped[0].reason, signals[0] if signals else "SIGTERM")
+
+
+def _await(answer: Any) -> Any:
+    """Returns what the desk answers; raises UserError if it, or Ray, is gone."""
+    import ray
+
+    try:
+        return ray.get(answer)
+    except ray.exceptions.RayError as error:
+        raise UserError(
+            f"lost the connection to Ray ({shorten(error)}); run the same command to go on from the last "
+            "checkpoint"
+        ) from error
