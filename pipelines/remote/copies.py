@@ -1,6 +1,7 @@
 """What is at URLs, fetched to folders and files of this machine, and what is written here, uploaded."""
 
 import contextlib
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -58,6 +59,16 @@ def fetch_folder(
             if Copy(Store(key[0]), folder).pull(choose, names, scope):
                 _compared.clear()  # Other choices and the copies of other URLs may share these files.
         _compared[key] = time.monotonic()
+    return folder
+
+
+def forget_copy(url: str) -> Path:
+    """Deletes the copy of what is not at a URL any more, if there is one; returns its path."""
+    folder = copy_of(url)
+    if folder.exists():
+        with _locked(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            _compared.clear()
     return folder
 
 

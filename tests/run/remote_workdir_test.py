@@ -137,6 +137,20 @@ def test_a_run_that_was_deleted_in_the_store_does_not_come_back(url):
         pass
 
 
+def test_a_reader_finds_nothing_of_a_run_that_was_deleted_in_the_store(url):
+    with remote_workdir(url) as folder:
+        write_checkpoint(folder, 2)
+    with remote_workdir(url, writes=False) as read:
+        assert (read / "config.json").is_file() and read != folder
+    Store(url).remove("", with_all_below=True)
+    with remote_workdir(url, writes=False) as read:
+        assert not read.exists()
+    write_checkpoint(folder, 4)
+    stores.send(folder, url)
+    with remote_workdir(url, writes=False) as read:
+        assert (read / "checkpoints/step-00000004/checkpoint.json").is_file()
+
+
 def test_a_checkpoint_that_was_deleted_in_the_store_is_uploaded_again(url, capsys):
     with remote_workdir(url) as folder:
         write_checkpoint(folder, 2)

@@ -16,7 +16,7 @@ from pathlib import Path
 from tfpix2pix.pipelines.base.errors import UsageError, UserError, explain
 from tfpix2pix.pipelines.base.places import check_url, copy_of, is_remote, settle_url, url_of
 from tfpix2pix.pipelines.base.progress import say, warn
-from tfpix2pix.pipelines.remote.copies import fetch_folder
+from tfpix2pix.pipelines.remote.copies import fetch_folder, forget_copy
 from tfpix2pix.pipelines.remote.folder_copy import Copy
 from tfpix2pix.pipelines.remote.store import Entry, Store
 from tfpix2pix.run.folder import CONFIG_FILE
@@ -51,8 +51,8 @@ def remote_workdir(workdir: str | Path, writes: bool = True) -> Iterator[Path]:
     check_url(workdir, "workdir", writes)
     url = settle_url(workdir)
     if not writes:
-        store = Store(url)
-        yield fetch_folder(url, choose_run, "run") if store.list_files() else copy_of(url)
+        is_there = bool(Store(url).list_files())
+        yield fetch_folder(url, choose_run, "run") if is_there else forget_copy(url)
         return
     store, folder = Store(url), copy_of(url, written=True)
     with Lease(store, folder.with_name(f".{folder.name}.lease")) as lease:
