@@ -1,6 +1,9 @@
 """What the errors of stores' clients mean: which will not go away by themselves, and how people are told."""
 
+import contextlib
 import errno
+from collections.abc import Iterator
+from pathlib import Path
 
 from tfpix2pix.pipelines.base.errors import UserError, explain, shorten
 
@@ -31,6 +34,28 @@ def give_up_at_once(url: str, error: Exception) -> None:
         ) from error
     if isinstance(error, ImportError | TypeError | ValueError | NotImplementedError):
         raise UserError(f"{url} cannot be used: {describe(error)}") from error
+
+
+@contextlib.contextmanager
+def telling_own(file: Path, url: str) -> Iterator[None]:
+    """Raises UserError where it is this machine that refuses a file, or a folder above it, in the block.
+
+    A full disk is left to `give_up_at_once`.
+
+    Args:
+      file: the file of this machine that is copied.
+      url: the store that it is copied from or to.
+    """
+    try:
+        yield
+    except OSError as error:
+        name = error.filename
+        if error.errno in _FULL or not isinstance(name, str) or Path(name) not in (file, *file.parents):
+            raise
+        raise UserError(
+            f"{error.strerror}: {Path(name).absolute().as_uri()} on this machine, while {url} is copied. Let "
+            "this process read and write it, or let TFPIX2PIX_CACHE name another folder for copies"
+        ) from error
 
 
 def _read_status(error: Exception) -> int | None:

@@ -19,7 +19,7 @@ from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.paths import is_inner_name
 from tfpix2pix.pipelines.base.places import READ_ONLY, check_url, settle_url
 from tfpix2pix.pipelines.base.progress import say
-from tfpix2pix.pipelines.remote.failures import MissingError, describe, give_up_at_once, is_taken
+from tfpix2pix.pipelines.remote.failures import MissingError, describe, give_up_at_once, is_taken, telling_own
 
 Result = TypeVar("Result")
 Item = TypeVar("Item")
@@ -133,16 +133,18 @@ class Store:
         partial = file.with_name(f".{secrets.token_hex(8)}.partial")  # Others may fetch the same file.
 
         def get() -> None:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            self._files.get_file(self._path(name), str(partial))
-            if size is not None and partial.stat().st_size != size:
-                raise OSError(errno.EIO, f"{partial.stat().st_size:,} of {size:,} bytes came")
+            with telling_own(partial, self.url):
+                file.parent.mkdir(parents=True, exist_ok=True)
+                self._files.get_file(self._path(name), str(partial))
+                if size is not None and partial.stat().st_size != size:
+                    raise OSError(errno.EIO, f"{partial.stat().st_size:,} of {size:,} bytes came")
+                os.replace(partial, file)
 
         try:
             self._persist(get, name)
-            os.replace(partial, file)
         finally:
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):
+                partial.unlink()
 
     def send(self, file: Path, name: str) -> None:
         """Uploads a file. Stores show it when it is whole, and not before.
@@ -152,9 +154,13 @@ class Store:
         """
 
         def put() -> None:
-            if not file.is_file():
-                raise _GoneError(file)
-            self._files.put_file(str(file), self._path(name))
+            try:
+                with telling_own(file, self.url):
+                    self._files.put_file(str(file), self._path(name))
+            except Exception:
+                if not file.is_file():
+                    raise _GoneError(file) from None
+                raise
 
         try:
             self._persist(put, name)

@@ -5,6 +5,7 @@ import os
 import shutil
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -352,6 +353,34 @@ def test_a_full_disk_is_told(s3, folder, monkeypatch, tmp_path):
     # The kernel refuses every byte for this file as it does on a disk that is full.
     with pytest.raises(UserError, match="the disk of this machine is full .*TFPIX2PIX_CACHE"):
         _fetch_to_full_disk(store, tmp_path)
+
+
+def test_a_disk_that_refuses_is_not_taken_for_the_store(s3, folder, monkeypatch, tmp_path):
+    store, start = Store(stores.send(folder, f"{s3.make_bucket()}/x")), time.monotonic()
+    monkeypatch.setattr("secrets.token_hex", lambda number: "taken")
+    (tmp_path / ".taken.partial").symlink_to(tmp_path / "none/a.txt")
+    refused = "{}: {} on this machine, while {} is copied. Let this process .*, or let TFPIX2PIX_CACHE"
+    for place, reason, name in (
+        ("folder/a.txt/below", "File exists", "folder/a.txt"),  # a file is where its folder should be
+        ("b.txt", "No such file or directory", ".taken.partial"),
+    ):
+        with pytest.raises(UserError, match=refused.format(reason, (tmp_path / name).as_uri(), store.url)):
+            store.fetch("a.txt", tmp_path / place)
+    assert time.monotonic() - start < 10
+
+
+def test_a_file_that_vanishes_when_it_is_read_to_be_uploaded_is_told_as_such(tmp_path, monkeypatch):
+    memory = pytest.importorskip("fsspec.implementations.memory").MemoryFileSystem
+    put_file = memory.put_file
+
+    def put_late(self, local, *arguments, **named):
+        Path(local).unlink()
+        put_file(self, local, *arguments, **named)
+
+    monkeypatch.setattr(memory, "put_file", put_late)
+    (tmp_path / "a").write_text("1")
+    with pytest.raises(FileNotFoundError):
+        Store(f"memory://bucket-{time.time_ns()}").send(tmp_path / "a", "a")
 
 
 def _fetch_to_full_disk(store, tmp_path):
