@@ -16,6 +16,8 @@ PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "https": "aiohttp", "http": "aiohttp", 
 READ_ONLY = ("http", "https")
 # `Path` leaves one slash of the two behind the scheme.
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)", re.DOTALL)
+# The user and the password in a URL.
+_USER = re.compile(r"(?<=://)[^\s/@]+@")
 # The folders of the cache: copies of what is read, which may be deleted at any time, what is written here, of
 # which some may not be in the store yet, and what is read once, in a folder for each reader.
 _READ, _WRITTEN, _PASSING = "fetched", "written", "passing"
@@ -105,9 +107,24 @@ def below(path: str | Path, name: str) -> str | Path:
     return f"{settle_url(path)}/{name}" if is_remote(path) else Path(path) / name
 
 
+def public_url(path: str | Path) -> str:
+    """Returns a URL without what may be a secret; other paths are returned as they are.
+
+    That is a user and a password, and of web servers what follows `?` or `#`.
+    """
+    match = _URL.match(str(path))
+    if not match:
+        return str(path)
+    url = _USER.sub("", f"{match[1]}://{match[2]}")
+    return re.split("[?#]", url)[0] if match[1].lower() in READ_ONLY else url
+
+
 def name_urls(text: str) -> str:
-    """Returns a text in which URLs take the place of their copies in the cache, but for those after `file://`."""
-    return _copies().sub(r"\1://", text)
+    """Returns a text in which URLs take the place of their copies in the cache, but for those after `file://`.
+
+    Users and passwords in URLs are left out.
+    """
+    return _USER.sub("", _copies().sub(r"\1://", text))
 
 
 def _copies() -> re.Pattern[str]:

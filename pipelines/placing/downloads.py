@@ -1,6 +1,7 @@
 """Downloads one file over HTTP: goes on where an earlier run ended, tries again, checks what arrives."""
 
 import dataclasses
+import hashlib
 import http.client
 import json
 import os
@@ -17,6 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.base.places import public_url
 from tfpix2pix.pipelines.base.progress import show_progress
 
 ATTEMPTS = 4  # in a row without a new byte
@@ -76,9 +78,9 @@ def download(url: str, partial: Path, first_wait_sec: float = 1.0) -> None:
             furthest = max(furthest, arrived)
             if failures >= ATTEMPTS or not _may_pass(error, furthest > at_start):
                 kept = f"; {arrived} bytes are kept in {partial} for the next run" if arrived else ""
-                raise UserError(f"cannot download {url}: {_reason(error)}{kept}") from error
+                raise UserError(f"cannot download {public_url(url)}: {_reason(error)}{kept}") from error
             wait_sec = first_wait_sec * 2 ** (failures - 1)
-            print(f"{url}: {_reason(error)}; trying again in {wait_sec:g} s", file=sys.stderr)
+            print(f"{public_url(url)}: {_reason(error)}; trying again in {wait_sec:g} s", file=sys.stderr)
             time.sleep(wait_sec)
 
 
@@ -108,12 +110,12 @@ def _download_rest(url: str, partial: Path) -> None:
     with response:
         version, first = _read_headers(url, response.status, response.headers)
         if start and not first:
-            print(f"{url}: the server cannot go on where the last download ended; starting again")
+            print(f"{public_url(url)}: the server cannot go on where the last download ended; starting again")
         if first and known and start:
             if first != start or known.contradicts(version):
                 return forget_download(partial)
             version = dataclasses.replace(known, size=known.size or version.size)
-            print(f"{url}: going on after {first / 1e6:.1f} MB")
+            print(f"{public_url(url)}: going on after {first / 1e6:.1f} MB")
         elif first:
             raise ValueError("the server sent a part of the file where all of it was asked for")
         _check_room(version, first, partial)
@@ -143,7 +145,7 @@ def _read_headers(url: str, status: int, headers: Mapping[str, str]) -> tuple[_V
             raise ValueError(f"the server sent a part without saying which: {headers.get('Content-Range')}")
         first, size_text = int(content_range[1]), content_range[2]
     size = int(size_text) if size_text and size_text.isdecimal() else None
-    return _Version(url, size, headers.get("ETag"), headers.get("Last-Modified")), first
+    return _Version(_identify(url), size, headers.get("ETag"), headers.get("Last-Modified")), first
 
 
 def _check_room(version: _Version, first: int, partial: Path) -> None:
@@ -153,8 +155,8 @@ def _check_room(version: _Version, first: int, partial: Path) -> None:
     needed, free = 2 * version.size - first, shutil.disk_usage(partial.parent).free
     if needed > free:
         raise UserError(
-            f"cannot download {version.url}: with its contents unpacked it takes {needed / 1e9:.1f} GB more, "
-            f"and {partial.parent} has {free / 1e9:.1f} GB free"
+            f"cannot download {public_url(version.url)}: with its contents unpacked it takes "
+            f"{needed / 1e9:.1f} GB more, and {partial.parent} has {free / 1e9:.1f} GB free"
         )
 
 
@@ -202,7 +204,13 @@ def _read_version(url: str, partial: Path) -> _Version | None:
         version = _Version(**json.loads(_version_file(partial).read_text()))
     except (FileNotFoundError, ValueError, TypeError):
         return None
-    return version if version.url == url else None
+    return version if version.url == _identify(url) else None
+
+
+def _identify(url: str) -> str:
+    """Returns a URL as it is kept on the disk: a digest takes the place of what may be a secret."""
+    public = public_url(url)
+    return url if public == url else f"{public}#{hashlib.sha256(url.encode()).hexdigest()}"
 
 
 def _write_version(version: _Version, partial: Path) -> None:

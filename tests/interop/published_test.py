@@ -5,15 +5,19 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.helpers import references, runs
 from tests.helpers.http_servers import web_server
+from tfpix2pix.config.config import describe
+from tfpix2pix.export.model_card import describe_run
 from tfpix2pix.interop import published, torch_weights
 from tfpix2pix.interop.fetching import fetch
 from tfpix2pix.networks.variables import weights_of
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
+from tfpix2pix.run import checkpoints
 from tfpix2pix.run.checkpoint_names import METADATA
-from tfpix2pix.run.folder import read_config
+from tfpix2pix.run.folder import read_config, write_config
 from tfpix2pix.run.generator import load_generator
 from tfpix2pix.train.origin import read_origin
 from tfpix2pix.train.pretrained import from_pretrained
@@ -100,6 +104,26 @@ def test_a_run_and_a_saved_model_of_a_web_server_are_fetched(served):
     assert (run / state.removeprefix("runs/x/")).is_file()
     with pytest.raises(UsageError, match="`sha256` is for the URL of a file"):
         fetch(f"{url}/runs/x", "0" * 64)
+
+
+def test_secrets_in_urls_stay_out_of_records_and_messages(served, tmp_path, capsys):
+    folder, url = served
+    secret = f"{url.replace('//', '//user:hidden@')}/runs/x"
+    np.savez(folder / "net_G.npz", **_recorded_state())
+    origin = read_origin(f"{url}/net_G.npz?signature=hidden")
+    assert origin.path == origin.record["name"] == f"{url}/net_G.npz"
+    (record,) = (tmp_path / "cache").glob("net_G*.json")
+    assert json.loads(record.read_text())["url"] == f"{url}/net_G.npz"
+    with pytest.raises(UserError) as failed:
+        fetch(f"{url}/none.npz?signature=hidden")
+    config = runs.tiny_config(tmp_path, init_from=f"{url}/net_G.npz?signature=hidden")
+    run = tmp_path / "run"
+    write_config(run, config, None, origin={**origin.record, "name": secret})  # as earlier versions did
+    checkpoints.save(run, {"step": tf.Variable(1, dtype=tf.int64)}, {})
+    card = describe_run(run, config, 1)
+    assert card["origin"]["name"] == f"{url}/runs/x"
+    assert "hidden" not in f"{origin.record} {failed.value} {describe(config)} {card} {capsys.readouterr()}"
+    assert f"{url}/net_G.npz" in describe(config)
 
 
 def test_published_networks_become_generators_and_runs(served, tmp_path):

@@ -14,6 +14,7 @@ from absl import flags
 from tfpix2pix.pipelines.base.command_line import group_flags
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.pipelines.base.homes import Home
+from tfpix2pix.pipelines.base.places import public_url
 from tfpix2pix.pipelines.base.suggestions import suggest
 
 # The groups of options, in the order in which they are shown.
@@ -182,7 +183,7 @@ def describe(settings: Any, default: Any, notes: Mapping[str, str] | None = None
         value = getattr(settings, name)
         mark = "*" if value != getattr(default, name) else " "
         note = f"  ({notes[name]})" if notes and name in notes else ""
-        lines.append(f"{mark} {name:24s} {text(value)}{note}")
+        lines.append(f"{mark} {name:24s} {public_url(text(value))}{note}")
     return "\n".join(lines)
 
 

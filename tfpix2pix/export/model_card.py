@@ -14,6 +14,7 @@ from tfpix2pix.config.choices import INFERENCE_STATISTICS
 from tfpix2pix.config.config import FIELDS, Config
 from tfpix2pix.export.names import CARD_FILE
 from tfpix2pix.export.signatures import Contract, Endpoint, takes_files
+from tfpix2pix.pipelines.base.places import public_url
 from tfpix2pix.pipelines.catalogue import CATALOGUE
 from tfpix2pix.pipelines.meaning import Meaning
 from tfpix2pix.run import checkpoints
@@ -37,11 +38,11 @@ def describe_run(workdir: Path, config: Config, step: int, weights: str | None =
       weights: which weights of it the model has, see `takes_average`.
     """
     weights, validated = settle_weights(workdir, weights), settle_weights(workdir)
-    metadata, origin = checkpoints.read_metadata(workdir, step), read_origin(workdir)
+    metadata, origin = checkpoints.read_metadata(workdir, step), read_origin(workdir) or {}
     return {
         "dataset": config.dataset,
-        # The path is left out, because it is one of that machine.
-        "origin": origin and {name: value for name, value in origin.items() if name != "path"},
+        # The path is left out, because it is one of that machine, and secrets that older runs have in URLs.
+        "origin": {name: _tell(value) for name, value in origin.items() if name != "path"} or None,
         "recipe": _find_recipe(workdir, config),
         "task": config.task,
         "side_by_side": read_shapes(workdir),
@@ -60,6 +61,10 @@ def describe_run(workdir: Path, config: Config, step: int, weights: str | None =
             name: getattr(config, name) for name, field in FIELDS.items() if not field.metadata["may_change"]
         },
     }
+
+
+def _tell(value: Any) -> Any:
+    return public_url(value) if isinstance(value, str) else value
 
 
 def _find_recipe(workdir: Path, config: Config) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UserError
-from tfpix2pix.pipelines.base.places import cache_folder
+from tfpix2pix.pipelines.base.places import cache_folder, public_url
 from tfpix2pix.pipelines.base.progress import say
 from tfpix2pix.pipelines.placing.checksums import check_file, read_sha256, remember
 from tfpix2pix.pipelines.placing.downloads import download, forget_download
@@ -67,29 +67,29 @@ def fetch_published(source: str, sha256: str | None = None) -> Path:
     """
     sha256 = read_sha256(sha256)
     url = f"{_BASE_URL}/{source}{_SUFFIX}" if source in PUBLISHED else source
-    file = cache_folder() / _name_file(url)
+    file, told = cache_folder() / _name_file(url), public_url(url)
     file.parent.mkdir(parents=True, exist_ok=True)
     record = file.with_name(f"{file.name}.json")
     lock = file.with_name(f".{file.name}.lock")
-    with staging.waiting_lock(lock, lambda: say(f"waiting for another process that downloads {url}")):
+    with staging.waiting_lock(lock, lambda: say(f"waiting for another process that downloads {told}")):
         if file.is_file():
-            remember(record, url, check_file(file, url, record, sha256))
+            remember(record, told, check_file(file, told, record, sha256))
             return file
         partial = file.with_name(f".{file.name}.partial")
         try:
             download(url, partial)
         except UserError as error:
             raise UserError(
-                f"{error}. Ways out: call again later; download {url} elsewhere and give the path of the "
-                f"file instead of {source}; or put it at {file}"
+                f"{error}. Ways out: call again later; download {told} elsewhere and give the path of the "
+                f"file instead of {public_url(source)}; or put it at {file}"
             ) from error
         try:
-            found = check_file(partial, url, record, sha256)
+            found = check_file(partial, told, record, sha256)
         except UserError:
             forget_download(partial)
             raise
         os.replace(partial, file)
-        remember(record, url, found)
+        remember(record, told, found)
         forget_download(partial)
     return file
 

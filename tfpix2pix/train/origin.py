@@ -22,6 +22,7 @@ from tfpix2pix.networks.instance_features import DRAWER
 from tfpix2pix.networks.variables import DISCRIMINATOR, DISCRIMINATOR_2, ENCODER, weights_of
 from tfpix2pix.pipelines.base.errors import UsageError, UserError, shorten
 from tfpix2pix.pipelines.base.paths import plain_folder
+from tfpix2pix.pipelines.base.places import public_url, url_of
 from tfpix2pix.pipelines.base.progress import say
 from tfpix2pix.run import checkpoints
 from tfpix2pix.run.folder import read_config
@@ -79,7 +80,9 @@ def read_origin(init_from: str | Path) -> Origin:
         origin = {"saved_model": _read_saved_model, "keras": _read_keras, "torch": _read_torch}[kind](path)
     if place == str(init_from):
         return origin
-    return dataclasses.replace(origin, path=str(init_from), record={**origin.record, "name": str(init_from)})
+    name = public_url(init_from)  # The record goes into the model card.
+    record = {**origin.record, "name": name, **({"path": name} if url_of(place) else {})}
+    return dataclasses.replace(origin, path=name, record=record)
 
 
 def describe_origin(origin: Origin) -> str:

@@ -12,7 +12,7 @@ import pytest
 from tests.helpers import stores
 from tests.helpers.http_servers import web_server
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
-from tfpix2pix.pipelines.base.places import check_url, copy_of, name_urls, settle_url, url_of
+from tfpix2pix.pipelines.base.places import check_url, copy_of, name_urls, public_url, settle_url, url_of
 from tfpix2pix.pipelines.remote import copies
 from tfpix2pix.pipelines.remote.failures import MissingError
 from tfpix2pix.pipelines.remote.store import Store
@@ -411,6 +411,21 @@ def test_urls_and_copies_name_each_other(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TFPIX2PIX_CACHE", "beside")
     assert url_of(copy_of("s3://bucket/c").absolute()) == "s3://bucket/c"
+
+
+@pytest.mark.parametrize(
+    ("url", "public"),
+    [
+        ("https://user:token@host:8/a b/G.pth?X-Amz-Signature=1&b=/2#c", "https://host:8/a b/G.pth"),
+        ("HTTP://token@host/runs/a@b", "HTTP://host/runs/a@b"),
+        ("s3://key:secret@bucket/what?/a#1.keras", "s3://bucket/what?/a#1.keras"),
+        ("hf://user/repo@REVISION", "hf://user/repo@REVISION"),
+        ("runs/a?b@c", "runs/a?b@c"),
+    ],
+)
+def test_what_is_told_of_a_url_holds_no_secrets(url, public):
+    assert public_url(url) == public
+    assert name_urls("cannot read https://user:token@host/a@b") == "cannot read https://host/a@b"
 
 
 def test_urls_that_cannot_be_used_are_refused_by_name(monkeypatch):
