@@ -16,9 +16,9 @@ from tfpix2pix.interop.fetching import fetch
 from tfpix2pix.networks.variables import weights_of
 from tfpix2pix.pipelines.base.errors import UsageError, UserError
 from tfpix2pix.run import checkpoints
-from tfpix2pix.run.checkpoint_names import METADATA
 from tfpix2pix.run.folder import read_config, write_config
 from tfpix2pix.run.generator import load_generator
+from tfpix2pix.run.steps import METADATA
 from tfpix2pix.train.origin import read_origin
 from tfpix2pix.train.pretrained import from_pretrained
 from tfpix2pix.train.settings import find_origin_kind

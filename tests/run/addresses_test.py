@@ -11,7 +11,7 @@ import pytest
 from tests.helpers import runs
 from tfpix2pix.pipelines.base.errors import UsageError
 from tfpix2pix.run import checkpoints
-from tfpix2pix.run.addresses import read_addresses
+from tfpix2pix.run.addresses import is_chief, read_addresses
 
 EXAMPLES = runs.ROOT / "docs" / "cluster"
 # A stand-in for the two commands of SLURM that the script calls. It starts two tasks on one node with the
@@ -95,7 +95,11 @@ def given(monkeypatch):
 )
 def test_processes_of_srun_find_themselves_among_the_nodes(given, node, local, address):
     given(**{**SLURM, "SLURMD_NODENAME": node, "SLURM_LOCALID": local})
+    leads = is_chief()
+    assert not os.environ["TF_CONFIG"]
     addresses, index = read_addresses()
+    # With --distribution=arbitrary, the first process need not be the one of the number 0.
+    assert leads == is_chief() == (index == 0)
     assert addresses == ["big3:29192", "gpu09:29192", "gpu09:29193", "gpu10:29192", "gpu10:29193"]
     assert addresses[index] == address
     told = json.loads(os.environ["TF_CONFIG"])
@@ -123,8 +127,15 @@ def test_jobs_and_steps_of_slurm_that_share_a_node_have_ports_of_their_own(given
 )
 def test_variables_of_slurm_that_do_not_fit_are_told(given, changed, words):
     given(**{**SLURM, **changed})
+    assert is_chief() == (changed == {"SLURM_STEP_NUM_TASKS": "1"})
     with pytest.raises(UsageError, match=".*".join(words.split("["))):
         read_addresses()
+
+
+@pytest.mark.parametrize(("text", "leads"), [("", True), ("{}", True), ("nonsense", False), ("3", False)])
+def test_who_is_alone_is_the_chief(given, text, leads):
+    given(TF_CONFIG=text)
+    assert is_chief() == leads
 
 
 # Vertex AI's form for the pools 0, 1, and 3, which is the evaluator's.
@@ -143,10 +154,12 @@ VERTEX = {
 def test_the_chief_of_vertex_is_the_first_worker(given, kind, place, index):
     given(TF_CONFIG=json.dumps({**VERTEX, "task": {"type": kind, "index": place, "trial": ""}}))
     assert read_addresses() == (["cmle-0:2222", "cmle-1:2222", "cmle-2:2222"], index)
+    assert is_chief() == (index == 0)
 
 
 def test_an_evaluator_is_told_that_there_is_none(given):
     given(TF_CONFIG=json.dumps({**VERTEX, "task": {"type": "evaluator", "index": 0}}))
+    assert not is_chief()
     with pytest.raises(UsageError, match="the role of evaluator, which a training does not have"):
         read_addresses()
 

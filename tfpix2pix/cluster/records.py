@@ -18,7 +18,7 @@ from tfpix2pix.pipelines.files.shards import ShardFile
 from tfpix2pix.pipelines.placing.checksums import hash_file
 from tfpix2pix.pipelines.remote.outputs import OutputFolder
 from tfpix2pix.pipelines.remote.store import Entry, Store
-from tfpix2pix.run.checkpoint_names import checkpoint_folder
+from tfpix2pix.run.steps import checkpoint_folder
 from tfpix2pix.translate.image_inputs import InputFile
 from tfpix2pix.translate.options import Options
 

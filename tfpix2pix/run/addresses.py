@@ -3,8 +3,7 @@
 import json
 import os
 
-import tensorflow as tf
-
+from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError
 
 # Worker i of a node listens on the first port of its step of SLURM plus i. A step has 16 ports and a job
@@ -23,10 +22,31 @@ def read_addresses() -> tuple[list[str], int]:
     Raises:
       UsageError: when neither says it.
     """
-    if not os.environ.get("TF_CONFIG") and int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
+    if _is_srun():
         os.environ["TF_CONFIG"] = json.dumps(_ask_slurm())
+    return _read(os.environ.get("TF_CONFIG", ""))
+
+
+def is_chief() -> bool:
+    """Tells whether this process is the first of the workers that `read_addresses` returns, or alone.
+
+    If what says it is wrong, this process is not the first; `read_addresses` says what is wrong then.
+    """
     try:
-        settings = json.loads(os.environ.get("TF_CONFIG", ""))
+        told = json.dumps(_ask_slurm()) if _is_srun() else os.environ.get("TF_CONFIG") or "{}"
+        return "cluster" not in json.loads(told) or _read(told)[1] == 0
+    except (ValueError, TypeError):
+        return False
+
+
+def _is_srun() -> bool:
+    """Tells whether one `srun` of SLURM has started several processes, and TF_CONFIG says nothing else."""
+    return not os.environ.get("TF_CONFIG") and int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1
+
+
+def _read(tf_config: str) -> tuple[list[str], int]:
+    try:
+        settings = json.loads(tf_config)
         cluster, task = settings["cluster"], (settings["task"]["type"], int(settings["task"]["index"]))
         tasks = [(kind, place) for kind in ("chief", "worker") for place in range(len(cluster.get(kind, ())))]
         addresses = [str(cluster[kind][place]) for kind, place in tasks]
@@ -49,6 +69,9 @@ def _ask_slurm() -> dict:
     Each finds itself by its node and its number there, so that it does not matter in which order SLURM
     numbers them.
     """
+    command_line.import_tensorflow()
+    import tensorflow as tf
+
     try:
         tasks = int(os.environ["SLURM_STEP_NUM_TASKS"])
         step = int(os.environ["SLURM_JOB_ID"]) * _STEPS_OF_JOB + int(os.environ.get("SLURM_STEP_ID", 0))

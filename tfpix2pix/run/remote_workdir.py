@@ -6,7 +6,6 @@ training that is killed at any moment leaves a run from which another machine go
 
 import functools
 import json
-import os
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -103,18 +102,6 @@ def _read_best(store: Store, step: int) -> str:
         return str(metadata["best"]["step"])
     except (ValueError, KeyError, TypeError):  # `find_step` says what is wrong.
         return ""
-
-
-def is_chief() -> bool:
-    """Tells whether this process is the first of those that TF_CONFIG or SLURM tells of, or alone."""
-    if not os.environ.get("TF_CONFIG") and int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
-        return os.environ.get("SLURM_PROCID") == "0"
-    try:
-        settings = json.loads(os.environ.get("TF_CONFIG") or "{}")
-        kind, index = settings["task"]["type"], int(settings["task"]["index"])
-        return index == 0 and (kind == "chief" or not settings["cluster"].get("chief"))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return True
 
 
 def check_uploaded(workdir: Path, is_chief: bool) -> None:

@@ -26,8 +26,9 @@ from tfpix2pix.pipelines.base import command_line, shell
 from tfpix2pix.pipelines.base.listing import count_of
 from tfpix2pix.pipelines.base.places import name_urls
 from tfpix2pix.pipelines.remote.copies import fetch_folder
+from tfpix2pix.run.addresses import is_chief
 from tfpix2pix.run.folder import CONFIG_FILE, check_config
-from tfpix2pix.run.remote_workdir import is_chief, remote_workdir
+from tfpix2pix.run.remote_workdir import remote_workdir
 from tfpix2pix.train.settings import (
     check_data,
     check_vgg_weights,

@@ -23,6 +23,7 @@ from tfpix2pix.pipelines.files.memory import Room
 from tfpix2pix.pipelines.files.sources import Source
 from tfpix2pix.pipelines.meaning import Palette
 from tfpix2pix.run import checkpoints, splits
+from tfpix2pix.run.addresses import is_chief
 from tfpix2pix.run.callbacks import Callback, Callbacks
 from tfpix2pix.run.folder import (
     check_classes,
@@ -36,7 +37,7 @@ from tfpix2pix.run.lock import lock
 from tfpix2pix.run.loop import Training
 from tfpix2pix.run.manifests import keep_manifests, manifest_of
 from tfpix2pix.run.records import Judgement
-from tfpix2pix.run.remote_workdir import check_uploaded, is_chief, remote_workdir
+from tfpix2pix.run.remote_workdir import check_uploaded, remote_workdir
 from tfpix2pix.run.workers import Workers
 from tfpix2pix.train.agreement import check_same_settings, check_same_state
 from tfpix2pix.train.exporting import export_once
