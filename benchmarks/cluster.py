@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from absl import flags
@@ -87,8 +87,7 @@ def main(argv: Sequence[str]) -> None:
     ):
         flags.DEFINE_integer(name, default, text, 1, flag_values=flag_values)
     flags.DEFINE_string("json", None, "Write all numbers to this file.", flag_values=flag_values)
-    command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
-    values: dict[str, Any] = flag_values.flag_values_dict()
+    values = command_line.read_flags(flag_values, __doc__ or "", argv)
     turns: dict[str, list[Turn]] = {contestant.name: [] for contestant in CONTESTANTS}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

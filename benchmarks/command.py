@@ -6,7 +6,6 @@ That is the input pipeline, the scalars and the progress bar. Validations and ch
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from absl import flags
 
@@ -39,8 +38,7 @@ def main(argv: Sequence[str]) -> None:
         "rounds", 7, "Give each contestant this many turns, of 25 steps each.", 1, flag_values=flag_values
     )
     flags.DEFINE_string("json", None, "Write the numbers to this file, as JSON.", flag_values=flag_values)
-    command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
-    values: dict[str, Any] = flag_values.flag_values_dict()
+    values = command_line.read_flags(flag_values, __doc__ or "", argv)
     given = (values["precision"], str(values["image_size"]), values["dataset"], values["data_dir"])
     contestants = [python_contestant(name, "training", name, *given) for name in ("bare", "whole")]
     results = take_turns(contestants, values["rounds"])

@@ -37,12 +37,12 @@ def define_flags() -> flags.FlagValues:
 def main(argv: Sequence[str]) -> None:
     """Measures, prints a table, and writes JSON if `--json` asks for it."""
     values = define_flags()
-    command_line.refuse_arguments(command_line.parse_flags(values, __doc__ or "", argv))
+    given = command_line.read_flags(values, __doc__ or "", argv)
     import_tensorflow()
     from benchmarks import measurement
 
     rows, numbers = [], {}
-    rounds: int = values.flag_values_dict()["rounds"]
+    rounds: int = given["rounds"]
     for kind, layers in (("encoder", ENCODER), ("decoder", DECODER)):
         for number, (side, channels, filters) in enumerate(layers, 1):
             name = f"{kind}_{number if kind == 'encoder' else 9 - number}"

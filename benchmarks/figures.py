@@ -174,8 +174,7 @@ def _parse(argv: Sequence[str]) -> dict[str, Any]:
         "Run PyTorch with this Python interpreter, and leave it out if that has no PyTorch.",
         flag_values=values,
     )
-    command_line.refuse_arguments(command_line.parse_flags(values, __doc__ or "", argv))
-    given: dict[str, Any] = values.flag_values_dict()
+    given = command_line.read_flags(values, __doc__ or "", argv)
     if given["quick"] and given["record"]:
         raise UserError("--quick measures tiny images, which are no record; leave out --quick or --record")
     return given

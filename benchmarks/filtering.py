@@ -39,11 +39,10 @@ def main(argv: Sequence[str]) -> None:
     flags.DEFINE_integer("batch_size", 1, "Convolve this many images at once.", 1, flag_values=values)
     flags.DEFINE_integer("rounds", 11, "Give each way this many turns.", 3, flag_values=values)
     flags.DEFINE_string("json", "", "Write the numbers to this file, as JSON.", flag_values=values)
-    command_line.refuse_arguments(command_line.parse_flags(values, __doc__ or "", argv))
+    given = command_line.read_flags(values, __doc__ or "", argv)
     import_tensorflow()
     from benchmarks import measurement
 
-    given = values.flag_values_dict()
     rows, numbers = [], {}
     for name, layer in LAYERS.items():
         row = [name, f"{layer[1]}x{layer[1]}"]

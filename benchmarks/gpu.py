@@ -54,9 +54,8 @@ def main(argv: Sequence[str]) -> int:
     flags.DEFINE_integer("image_size", 256, "Take images of this size in px.", 32, flag_values=values)
     flags.DEFINE_integer("base_filters", 64, "Take networks of this width.", 1, flag_values=values)
     flags.DEFINE_integer("memory_mib", 4096, "Give each logical GPU this memory.", 256, flag_values=values)
-    command_line.refuse_arguments(command_line.parse_flags(values, __doc__ or "", argv))
+    given = command_line.read_flags(values, __doc__ or "", argv)
     import_tensorflow()
-    given = values.flag_values_dict()
     devices = split_device(given["memory_mib"])
     import tensorflow as tf
 

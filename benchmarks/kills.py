@@ -21,7 +21,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from absl import flags
 
@@ -80,8 +80,7 @@ def main(argv: Sequence[str]) -> int:
     text = "Draw from these signals."
     flags.DEFINE_multi_enum("signals", SIGNALS, SIGNALS, text, flag_values=flag_values)
     flags.DEFINE_string("folder", None, "Keep both runs in this new folder.", flag_values=flag_values)
-    command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
-    values: dict[str, Any] = flag_values.flag_values_dict()
+    values = command_line.read_flags(flag_values, __doc__ or "", argv)
     folder = Path(values["folder"] or tempfile.mkdtemp())
     draw = random.Random(values["seed"])
     steps = (values["events"] + 2) * values["steps_between"]

@@ -54,8 +54,7 @@ def main(argv: Sequence[str]) -> None:
     flags.DEFINE_boolean("gradients", False, "Compute gradients, too.", flag_values=values)
     flags.DEFINE_integer("rounds", 11, "Give each layer this many turns.", 3, flag_values=values)
     flags.DEFINE_string("json", "", "Write the numbers to this file, as JSON.", flag_values=values)
-    command_line.refuse_arguments(command_line.parse_flags(values, __doc__ or "", argv))
-    given: dict[str, Any] = values.flag_values_dict()
+    given = command_line.read_flags(values, __doc__ or "", argv)
     command_line.import_tensorflow()
 
     size = parse_size(given["image_size"] or DEFAULT_SIZES[given["method"]], "image_size")

@@ -79,8 +79,7 @@ def define_flags() -> flags.FlagValues:
 def main(argv: Sequence[str]) -> None:
     """Measures, prints a table, and writes JSON if `--json` asks for it."""
     flag_values = define_flags()
-    command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
-    values: dict[str, Any] = flag_values.flag_values_dict()
+    values = command_line.read_flags(flag_values, __doc__ or "", argv)
     precisions = values["precisions"]
     if unknown := [each for each in precisions if each not in PRECISIONS]:
         raise UsageError(f"--precisions takes {', '.join(PRECISIONS)}. Received: {unknown[0]}")

@@ -39,8 +39,7 @@ def main(argv: Sequence[str]) -> None:
     flags.DEFINE_integer("pairs", 10_000, "Train on this many pairs.", 1, flag_values=flag_values)
     flags.DEFINE_integer("photos", 0, "Open this many photos besides.", 0, flag_values=flag_values)
     flags.DEFINE_string("json", None, "Write the numbers to this file, as JSON.", flag_values=flag_values)
-    command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
-    values: dict[str, Any] = flag_values.flag_values_dict()
+    values = command_line.read_flags(flag_values, __doc__ or "", argv)
     with tempfile.TemporaryDirectory() as place:
         numbers = _measure(Path(place), values["pairs"], values["photos"])
         # Before the files are removed, which may take longer than all else.

@@ -50,8 +50,7 @@ def main(argv: Sequence[str]) -> None:
     flags.DEFINE_string("data", None, text, flag_values=flag_values)
     flags.DEFINE_integer("rounds", 7, "Give each pipeline this many turns.", 1, flag_values=flag_values)
     flags.DEFINE_string("json", None, "Write the numbers to this file, as JSON.", flag_values=flag_values)
-    command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
-    values: dict[str, Any] = flag_values.flag_values_dict()
+    values = command_line.read_flags(flag_values, __doc__ or "", argv)
     with _open_folder(values["data"]) as folder:
         contestants = [python_contestant(name, "feeds", name, str(folder)) for name in CONTESTANTS]
         results = take_turns(contestants, values["rounds"], EPOCHS_PER_TURN)

@@ -7,7 +7,7 @@ after the other, and by 4 and 16 at the same time.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from absl import flags
 
@@ -53,8 +53,7 @@ def main(argv: Sequence[str]) -> None:
     )
     flags.DEFINE_integer("rounds", 25, "Give each contestant this many turns.", 1, flag_values=flag_values)
     flags.DEFINE_string("json", None, "Write the numbers to this file, as JSON.", flag_values=flag_values)
-    command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
-    values: dict[str, Any] = flag_values.flag_values_dict()
+    values = command_line.read_flags(flag_values, __doc__ or "", argv)
     given = (values["precision"], str(values["image_size"]), "1")
     contestants = [python_contestant(name, "ours", name, *given) for name in CONTESTANTS]
     results = take_turns(contestants, values["rounds"], calls=3)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from tfpix2pix.pipelines.base.command_line import new_flags, parse_flags, refuse_arguments, run
+from tfpix2pix.pipelines.base.command_line import new_flags, read_flags, run
 from tfpix2pix.pipelines.base.progress import show_progress
 from tfpix2pix.study.results.statistics import (
     compare,
@@ -191,8 +191,7 @@ def main(argv: Sequence[str]) -> None:
     flags.DEFINE_integer(
         "seed", 0, "Draw all random numbers from this seed.", lower_bound=0, flag_values=flag_values
     )
-    refuse_arguments(parse_flags(flag_values, __doc__, argv))
-    values = flag_values.flag_values_dict()
+    values = read_flags(flag_values, __doc__, argv)
     studies, resamples, seed = values["studies"], values["resamples"], values["seed"]
     error = 100 * math.sqrt(0.95 * 0.05 / studies)
     print(

@@ -50,8 +50,7 @@ def main(argv: Sequence[str]) -> int:
         ("kill_after_sec", None, 0.0, "Kill and restart the server after this many seconds. Default: never."),
     ):
         flags.DEFINE_float(name, seconds, text, least, flag_values=flag_values)
-    command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
-    values = flag_values.flag_values_dict()
+    values = command_line.read_flags(flag_values, __doc__ or "", argv)
     protocol = Protocol(test_trials=values["test_trials"], exposure_sec=values["exposure_sec"])
     with tempfile.TemporaryDirectory() as folder:
         study_dir = Path(folder) / "study"

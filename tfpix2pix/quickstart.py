@@ -83,8 +83,7 @@ def _parse(argv: Sequence[str]) -> dict[str, Any]:
     ):
         flags.DEFINE_string(name, default, text, flag_values=flag_values)
     flags.DEFINE_integer("steps", STEPS, "Train for this many steps.", flag_values=flag_values)
-    command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
-    return flag_values.flag_values_dict()
+    return command_line.read_flags(flag_values, __doc__ or "", argv)
 
 
 def _choose_workdir(config: Config) -> Path:

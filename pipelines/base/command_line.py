@@ -19,6 +19,7 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 from absl import flags
 
@@ -168,6 +169,14 @@ def _explain(flag_values: flags.FlagValues, error: flags.Error, foreign: Mapping
     match = re.match(r"flag --(\w+)=(.*?): ", message)
     choices = getattr(flag_values[match[1]].parser, "enum_values", ()) if match else ()
     return message + (suggest(match[2], choices) if match else "")
+
+
+def read_flags(
+    flag_values: flags.FlagValues, summary: str, argv: Sequence[str], **options: Any
+) -> dict[str, Any]:
+    """Returns the flags of a command without positional arguments, by name; see `parse_flags`."""
+    refuse_arguments(parse_flags(flag_values, summary, argv, **options))
+    return flag_values.flag_values_dict()
 
 
 def refuse_arguments(arguments: Sequence[str]) -> None:

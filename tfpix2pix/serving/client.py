@@ -71,9 +71,7 @@ def _parse(argv: Sequence[str]) -> dict[str, Any]:
     flag_values = command_line.new_flags()
     _define_flags(flag_values)
     remote = ("input", "output")
-    arguments = command_line.parse_flags(flag_values, __doc__ or "", argv, takes_remote=remote)
-    command_line.refuse_arguments(arguments)
-    values = flag_values.flag_values_dict()
+    values = command_line.read_flags(flag_values, __doc__ or "", argv, takes_remote=remote)
     for name in ("model", "input", "output"):
         if not values[name]:
             raise UsageError(f"--{name} is missing (--help lists the flags)")

@@ -78,8 +78,7 @@ def _parse(argv: Sequence[str]) -> dict[str, Any]:
         ("dry_run", "Print the files and the command, and stop."),
     ):
         flags.DEFINE_bool(name, False, text, flag_values=flag_values)
-    command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
-    values = flag_values.flag_values_dict()
+    values = command_line.read_flags(flag_values, __doc__ or "", argv)
     if values["rest_port"] == values["grpc_port"]:
         raise UsageError(f"--rest_port and --grpc_port are both {values['rest_port']}; each needs its own")
     return values

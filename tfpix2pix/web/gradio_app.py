@@ -133,8 +133,7 @@ def _parse(argv: Sequence[str]) -> dict[str, Any]:
     flags.DEFINE_integer("port", 7860, "Listen on this port.", 1, 65535, flag_values=flag_values)
     text = "Open the page under a public address too, through a tunnel of Gradio's."
     flags.DEFINE_bool("share", False, text, flag_values=flag_values)
-    command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
-    values = flag_values.flag_values_dict()
+    values = command_line.read_flags(flag_values, __doc__ or "", argv)
     if not values["model"]:
         raise UsageError("--model is missing (--help lists the flags)")
     return values

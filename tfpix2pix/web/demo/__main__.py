@@ -55,9 +55,7 @@ def _parse(argv: Sequence[str]) -> dict[str, Any]:
     flag_values = command_line.new_flags()
     _define_flags(flag_values)
     remote = ("model", "data_dir")
-    arguments = command_line.parse_flags(flag_values, __doc__ or "", argv, takes_remote=remote)
-    command_line.refuse_arguments(arguments)
-    values = flag_values.flag_values_dict()
+    values = command_line.read_flags(flag_values, __doc__ or "", argv, takes_remote=remote)
     if not values["model"]:
         raise UsageError("--model is missing (--help lists the flags)")
     return values
