@@ -84,8 +84,7 @@ def _parse(argv: Sequence[str]) -> dict[str, Any]:
     _define_files(flag_values)
     configs.define_flags(flag_values, _SETTINGS, DEFAULTS)
     aliases = {name: f"{name}_file" for name in ("discriminator", "encoder", "clusters")}
-    command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv, aliases=aliases))
-    values = flag_values.flag_values_dict()
+    values = command_line.read_flags(flag_values, __doc__ or "", argv, aliases=aliases)
     older, newer = values.pop("discriminator"), values["discriminator_file"]
     if older and newer and older != newer:
         raise UsageError("--discriminator is the older name of --discriminator_file: give one of them")

@@ -90,8 +90,7 @@ def _parse(argv: Sequence[str]) -> dict[str, Any]:
     flags.DEFINE_integer("fcn_epochs", None, text, flag_values=flag_values)
     text = "Multiply the filters of <workdir>/fcn by this factor. Default: that of metrics.fcn."
     flags.DEFINE_float("fcn_width", None, text, flag_values=flag_values)
-    command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
-    values = flag_values.flag_values_dict()
+    values = command_line.read_flags(flag_values, __doc__ or "", argv)
     if not values["table"] or not values["dataset"]:
         raise UsageError("expected --table=NAME --dataset=NAME (--help shows more)")
     return values

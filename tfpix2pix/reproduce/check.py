@@ -27,8 +27,8 @@ def main(argv: Sequence[str]) -> None:
         flags.DEFINE_enum(name, default, choices, text, flag_values=flag_values)
     text = "Find these classes in label maps, as for evaluate. Default: those of --dataset."
     flags.DEFINE_string("palette", None, text, flag_values=flag_values)
-    command_line.refuse_arguments(command_line.parse_flags(flag_values, __doc__ or "", argv))
-    config, values = configs.config_from_flags(flag_values), flag_values.flag_values_dict()
+    values = command_line.read_flags(flag_values, __doc__ or "", argv)
+    config = configs.config_from_flags(flag_values)
     command_line.import_tensorflow()
     from tfpix2pix.metrics import registry
     from tfpix2pix.metrics.fcn.segmenter import load_segmenter

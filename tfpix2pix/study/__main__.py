@@ -246,8 +246,7 @@ def _texts(argv: Sequence[str]) -> None:
 
 
 def _parse(flag_values: flags.FlagValues, summary: str, argv: Sequence[str]) -> dict[str, Any]:
-    command_line.refuse_arguments(command_line.parse_flags(flag_values, summary, argv))
-    return flag_values.flag_values_dict()
+    return command_line.read_flags(flag_values, summary, argv)
 
 
 def _study_dir(values: dict[str, Any]) -> Path:
