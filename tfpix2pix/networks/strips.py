@@ -173,7 +173,7 @@ def are_faster(batch: Any, area: Any) -> bool | tf.Tensor:
 
 
 def are_leaner(size: list) -> bool | tf.Tensor:
-    """Returns whether a transposed convolution in strips takes less memory, where strips may be faster.
+    """Returns whether a transposed convolution in strips takes less memory, where it may.
 
     Args:
       size: B, H, W and C of what it makes; ints or tensors.
