@@ -152,6 +152,41 @@ def test_layers_take_strips_unless_told_otherwise(kernels, avx2, monkeypatch):
     assert len(taken) == (2 if kernels == "auto" else 0)
 
 
+@pytest.mark.parametrize("features", ["avx2", "avx512"])
+@pytest.mark.parametrize(
+    "of",
+    [
+        UpConv2D3x3,
+        UpConv2D,
+        lambda filters: PaddedConv2D(filters, 7, pad_px=3),
+        lambda filters: PaddedConv2D(filters, 4, 2),
+    ],
+)
+def test_a_training_on_maps_whose_size_the_graph_learns_when_it_runs(of, features, request):
+    request.getfixturevalue(features)
+    layers = [of(6), of(6)]  # in a row, as in a network
+    for layer in layers:
+        layer.build([None, None, None, 6])
+
+    def find_gradients(images):
+        def step(place, total):
+            with tf.GradientTape() as tape:
+                outputs = images
+                for layer in layers:
+                    outputs = layer(outputs)
+                squares = tf.reduce_sum(tf.square(outputs))
+            return place + 1, total + tape.gradient(squares, layers[0].kernel)
+
+        return tf.while_loop(lambda place, _: place < 1, step, (0, tf.zeros(layers[0].kernel.shape)))[1]
+
+    traced = tf.function(find_gradients, input_signature=[tf.TensorSpec([1, None, None, 6])], autograph=False)
+    images = _uniform(1, 20, 28, 6)
+    found = traced(images)
+    for layer in layers:
+        layer.conv_kernels = "native"
+    _assert_close([found], [find_gradients(images)])
+
+
 @pytest.mark.parametrize("side", [40, 41])
 def test_maps_whose_size_the_graph_learns_when_it_runs(side, avx2):
     kernel = _uniform(4, 4, 5, 3)

@@ -55,12 +55,16 @@ def conv2d(images: tf.Tensor, kernel: tf.Tensor, stride: int, kernels: str = "au
     Returns:
       float [B, (H - r) // stride + 1, (W - r) // stride + 1, F].
     """
-    whole = functools.partial(tf.nn.conv2d, images, kernel, stride, "VALID")
-    if kernels == "native" or not may_be_faster(images, kernel.shape):
-        return whole()
+    batch, *sizes, _ = find_sizes(images)
+    height, width = ((size - kernel.shape[0]) // stride + 1 for size in sizes)
+    in_strips = are_faster(batch, height * width)
+    if kernels == "native" or not may_be_faster(images, kernel.shape) or in_strips is False:
+        return tf.nn.conv2d(images, kernel, stride, "VALID")
 
+    # Choices stand inside of the gradient's function: TensorFlow cannot always take the gradient of a choice
+    # between functions with gradients of their own.
     @tf.custom_gradient
-    def in_strips(images, kernel):
+    def choose(images, kernel):
         def gradients(upstream):
             to_images = tf.raw_ops.Conv2DBackpropInput(
                 input_sizes=tf.shape(images),
@@ -72,14 +76,14 @@ def conv2d(images: tf.Tensor, kernel: tf.Tensor, stride: int, kernels: str = "au
             # Otherwise TensorFlow would merge the strips with those of the forward pass, and keep them.
             with tf.control_dependencies([upstream]):
                 again = tf.identity(images)
-            to_kernel = correlate(again, upstream, kernel.shape, stride)
+            given = again, upstream, kernel.shape, stride
+            to_kernel = either(in_strips, lambda: correlate(*given), lambda: _correlate_whole(*given))
             return tf.ensure_shape(to_images, images.shape), to_kernel
 
-        return convolve(images, kernel, stride), gradients
+        given = images, kernel, stride
+        return either(in_strips, lambda: convolve(*given), lambda: _convolve_whole(*given)), gradients
 
-    batch, *sizes, _ = find_sizes(images)
-    height, width = ((size - kernel.shape[0]) // stride + 1 for size in sizes)
-    return either(are_faster(batch, height * width), lambda: in_strips(images, kernel), whole)
+    return choose(images, kernel)
 
 
 def conv2d_transpose(
@@ -100,33 +104,27 @@ def conv2d_transpose(
       float [B, H, W, C].
     """
     geometry = size, stride, pad_px
-    if kernels == "native" or not may_be_leaner(images, kernel.shape):
-        return _spread_whole(images, kernel, *geometry)
-    gradients_in_strips = may_be_faster(images, kernel.shape)
-
-    def with_fast_gradients(forward):
-        @tf.custom_gradient
-        def transpose(images, kernel):
-            def gradients(upstream):
-                padded = tf.pad(upstream, [[0, 0], [pad_px, 0], [pad_px, 0], [0, 0]])
-                if gradients_in_strips:
-                    to_kernel = correlate(padded, images, kernel.shape, stride)
-                    return convolve(padded, kernel, stride), to_kernel
-                to_images = tf.nn.conv2d(padded, kernel, stride, "VALID")
-                return to_images, _correlate_whole(padded, images, kernel.shape, stride)
-
-            return forward(images, kernel, *geometry), gradients
-
-        return transpose(images, kernel)
-
-    def smaller():
-        batch, height, width, _ = images.shape
-        is_known = gradients_in_strips and images.shape.is_fully_defined()
-        if is_known and are_faster(batch, height * width):
-            return with_fast_gradients(_spread_whole)
+    in_strips = are_leaner(size)
+    may_be_fast, is_known = may_be_faster(images, kernel.shape), images.shape.is_fully_defined()
+    batch, height, width, _ = images.shape
+    with_fast_gradients = may_be_fast and is_known and are_faster(batch, height * width)
+    is_plain = kernels == "native" or not may_be_leaner(images, kernel.shape)
+    if is_plain or not (with_fast_gradients or in_strips is not False):
         return _spread_whole(images, kernel, *geometry)
 
-    return either(are_leaner(size), lambda: with_fast_gradients(spread), smaller)
+    @tf.custom_gradient
+    def choose(images, kernel):
+        def gradients(upstream):
+            padded = tf.pad(upstream, [[0, 0], [pad_px, 0], [pad_px, 0], [0, 0]])
+            to_kernel = padded, images, kernel.shape, stride
+            if with_fast_gradients or (may_be_fast and in_strips is True):
+                return convolve(padded, kernel, stride), correlate(*to_kernel)
+            return _convolve_whole(padded, kernel, stride), _correlate_whole(*to_kernel)
+
+        given = images, kernel, *geometry
+        return either(in_strips, lambda: spread(*given), lambda: _spread_whole(*given)), gradients
+
+    return choose(images, kernel)
 
 
 def _spread_whole(images: tf.Tensor, kernel: tf.Tensor, size: list, stride: int, pad_px: int) -> tf.Tensor:
@@ -214,6 +212,10 @@ def correlate(images: tf.Tensor, upstream: tf.Tensor, kernel_shape: Any, stride:
     filled = tf.pad(upstream, [[0, 0], [0, STRIPS * rows - height], [0, 0], [0, 0]])
     filled = tf.reshape(filled, [STRIPS * batch, rows, width, filters])
     return _correlate_whole(strips, filled, kernel_shape, stride)
+
+
+def _convolve_whole(images: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
+    return tf.nn.conv2d(images, kernel, stride, "VALID")
 
 
 def _correlate_whole(images: tf.Tensor, upstream: tf.Tensor, kernel_shape: Any, stride: int) -> tf.Tensor:
