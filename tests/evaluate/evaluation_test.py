@@ -161,6 +161,8 @@ def test_a_folder_keeps_results_of_a_model_whose_path_was_spelled_otherwise(
     monkeypatch.chdir(tmp_path)
     assert evaluate("link", "coverage") == {"l1", "psnr", "ssim", "coverage"}
     assert _read(tmp_path / "out" / "ssim.json")["evaluation"]["model"] == "run, step 2"
+    # People publish the results, and the folders of their machine are no part of them.
+    assert str(workdir.parent) not in (tmp_path / "out" / "ssim.json").read_text()
     assert "holds results of another evaluation" not in capsys.readouterr().err
 
 

@@ -1,6 +1,7 @@
 """The files of an evaluation: writes them, and reads those of an earlier one."""
 
 import dataclasses
+import hashlib
 import json
 import math
 import os
@@ -145,13 +146,17 @@ def write_results(
 
 
 def _find_places(description: Mapping[str, Any]) -> dict[str, str]:
-    """Returns the paths of a description with links and relative parts resolved: one folder has one text."""
+    """Returns digests of the paths of a description, links and relative parts resolved: one for each folder.
+
+    Files of results are published, so they do not hold the paths themselves.
+    """
     places = {}
     for name in ("model", "saved_model", "data_dir"):
         if text := description.get(name):
             # The title of a run is its folder, its step and maybe its weights.
             folder, step = re.split(r"(?=, step [0-9]+(?:, \w+ weights)?$)|$", text, maxsplit=1)
-            places[name] = f"{folder if is_url(folder) else os.path.realpath(folder)}{step}"
+            place = f"{folder if is_url(folder) else os.path.realpath(folder)}{step}"
+            places[name] = hashlib.sha256(os.fsencode(place)).hexdigest()
     return places
 
 
