@@ -26,7 +26,14 @@ from tfpix2pix.study.creation import create_study
 from tfpix2pix.study.folder import Example, Study, fingerprint, image_file, load_study, read_secret
 from tfpix2pix.study.images import ExamplePictures, StudyImages, find_in_folders, translate_split
 from tfpix2pix.study.plan import plan_session
-from tfpix2pix.study.protocol import Protocol, Question, Rules, check_protocol
+from tfpix2pix.study.protocol import (
+    LONGEST_ANSWER,
+    MOST_QUESTIONS,
+    Protocol,
+    Question,
+    Rules,
+    check_protocol,
+)
 from tfpix2pix.translate.translator import Translator
 
 STUDY = Study("t", 3, (), (), studies.BRIEF, (32, 32))
@@ -447,6 +454,12 @@ def test_names_of_images_never_lead_elsewhere(tmp_path):
 def test_studies_survive_being_written_and_read(tmp_path):
     protocol = Protocol(practice_trials=1, test_trials=2, vigilance_trials=1, exposure_sec=0.5)
     study = studies.make_study(tmp_path / "study", protocol, completion_url="https://example.org/?cc=1")
+    assert load_study(tmp_path / "study") == study
+
+
+def test_a_study_from_before_there_were_limits_of_questions_is_read(tmp_path):
+    questions = (Question("a?", ("b", "c" * (LONGEST_ANSWER + 1))),) * (MOST_QUESTIONS + 1)
+    study = studies.make_study(tmp_path / "study", exit_questions=questions)
     assert load_study(tmp_path / "study") == study
 
 

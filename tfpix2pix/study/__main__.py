@@ -42,7 +42,14 @@ from tfpix2pix.study.folder import (
     check_urls,
     load_study,
 )
-from tfpix2pix.study.protocol import REAL_VS_FAKE, Protocol, Rules, check_protocol, check_questions
+from tfpix2pix.study.protocol import (
+    REAL_VS_FAKE,
+    Protocol,
+    Rules,
+    check_limits,
+    check_protocol,
+    check_questions,
+)
 from tfpix2pix.study.texts import TEXTS, Texts, choose_question, read_texts, render_texts
 from tfpix2pix.web.address import check_packages, define_address_flags, read_address
 
@@ -154,6 +161,7 @@ def _describe_study(values: dict[str, Any], texts: Texts) -> Study:
     )
     check_urls(study)
     check_questions(study.exit_questions)
+    check_limits(study.exit_questions)
     return study
 
 

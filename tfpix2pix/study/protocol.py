@@ -165,8 +165,6 @@ def _check_design(protocol: Protocol) -> None:
 
 def check_questions(questions: tuple[Question, ...]) -> None:
     """Raises UsageError for exit questions that cannot be asked."""
-    if len(questions) > MOST_QUESTIONS:
-        raise UsageError(f"a study asks at most {MOST_QUESTIONS} exit questions. Received: {len(questions)}")
     for question in questions:
         texts = (question.text, *question.choices)
         if not all(isinstance(text, str) and text.strip() for text in texts):
@@ -175,6 +173,13 @@ def check_questions(questions: tuple[Question, ...]) -> None:
             raise UsageError(
                 f"the exit question {question.text!r} needs two different answers or more, or none"
             )
+
+
+def check_limits(questions: tuple[Question, ...]) -> None:
+    """Raises UsageError for more or longer exit questions than a new study may have; older ones may."""
+    if len(questions) > MOST_QUESTIONS:
+        raise UsageError(f"a study asks at most {MOST_QUESTIONS} exit questions. Received: {len(questions)}")
+    for question in questions:
         if longest := next((each for each in question.choices if len(each) > LONGEST_ANSWER), ""):
             raise UsageError(
                 f"an answer to the exit question {question.text!r:.60} has {len(longest):,} letters, and at "
