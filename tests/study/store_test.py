@@ -124,6 +124,16 @@ def test_exit_answers_are_stored_once_after_the_last_trial(store):
     assert store.read_sessions()[0].exit_answers == '["a"]'
 
 
+def test_no_statement_needs_a_new_sqlite(store):
+    statements = []
+    store._connection.set_trace_callback(statements.append)
+    assert [store.begin_visit("s0"), store.begin_visit("s0")] == [1, 2]
+    store.record_answer(ANSWER, completion_code="CODE")
+    store.record_exit_answers("s0", '["a"]')
+    assert any("exit_answers" in text for text in statements)
+    assert not [text for text in statements if "RETURNING" in text]  # which SQLite has from 3.35 on
+
+
 def test_a_worker_and_a_token_have_one_session(store):
     with pytest.raises(TakesPartAlreadyError):
         add_session(store, "1", "W0")

@@ -210,8 +210,9 @@ class Store:
         """Notes that the page of a session was opened; returns how often it has been."""
         with self._transaction() as connection:
             _touch(connection, session_id)
-            query = "UPDATE sessions SET visit = visit + 1 WHERE session_id = ? RETURNING visit"
-            return int(connection.execute(query, (session_id,)).fetchall()[0][0])
+            connection.execute("UPDATE sessions SET visit = visit + 1 WHERE session_id = ?", (session_id,))
+            query = "SELECT visit FROM sessions WHERE session_id = ?"
+            return int(connection.execute(query, (session_id,)).fetchone()[0])
 
     def record_exposure(self, session_id: str, trial_index: int, visit: int) -> None:
         """Notes that a trial is about to be shown. Only the first time in a visit counts."""
@@ -269,12 +270,11 @@ class Store:
           OtherAnswerStoredError: when others are stored already, or the session is unfinished.
         """
         with self._transaction() as connection:
-            stored = connection.execute(
-                "UPDATE sessions SET exit_answers = COALESCE(exit_answers, ?)"
-                " WHERE session_id = ? AND finished_at IS NOT NULL RETURNING exit_answers",
-                (exit_answers, session_id),
-            ).fetchall()
-            if stored != [(exit_answers,)]:
+            values = (exit_answers, session_id)
+            is_open = "finished_at IS NOT NULL AND exit_answers IS NULL"
+            query = f"UPDATE sessions SET exit_answers = ? WHERE session_id = ? AND {is_open}"
+            connection.execute(query, values)
+            if not _count(connection, "sessions WHERE exit_answers = ? AND session_id = ?", *values):
                 raise OtherAnswerStoredError
             _touch(connection, session_id)
 
