@@ -209,10 +209,12 @@ def test_a_network_that_is_none_trains_nothing(data_dir):
 
 
 @pytest.mark.slow
-def test_a_grid_begins_with_that_check(data_dir, segmenter):
-    process = runs.call(_command(data_dir, segmenter=segmenter, split="test"))
-    assert process.returncode == 1 and not (data_dir / "grid").exists()
-    assert "tfpix2pix.reproduce.check ended with status" in runs.last_line(process)
+@pytest.mark.parametrize(("own", "status"), [({"split": "test"}, 1), ({"palette": "nothing.json"}, 2)])
+def test_a_grid_begins_with_that_check(data_dir, segmenter, own, status):
+    process = runs.call(_command(data_dir, segmenter=segmenter, **own))
+    assert process.returncode == status and not (data_dir / "grid").exists()
+    reason = "error: the rows could not be scored, for the reason above; nothing was trained"
+    assert runs.last_line(process) == reason
 
 
 @pytest.mark.parametrize(
@@ -225,7 +227,8 @@ def test_a_grid_begins_with_that_check(data_dir, segmenter):
         (["--table=1", "--dataset=camvid", "--objective=l1"], "objective"),
         (
             ["--table=1", "--dataset=camvid", "--segmenter=fcn", "--fcn_epochs=3", "--fcn_width=1"],
-            "--fcn_epochs and --fcn_width would have no effect: --segmenter names a network",
+            "--fcn_epochs and --fcn_width would have no effect: --segmenter names a network that is trained "
+            "already. Leave them out",
         ),
         (
             ["--table=6", "--dataset=camvid", "--segmenter=fcn", "--fcn_width=1"],

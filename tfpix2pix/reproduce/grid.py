@@ -72,10 +72,11 @@ def reproduce_table(
       The table, as it is in `table<N>.md`.
 
     Raises:
-      UsageError: when settings do not go together.
-      UserError: when the rows could not be scored, before any is trained; when a training fails; or when the
-        segmentation network scores real photos so low that it cannot judge, as `judge` states it. What was
-        done is kept.
+      UsageError: when settings do not go together, or the rows could not be scored with them; nothing is
+        trained then.
+      UserError: when the rows could not be scored for another reason, before any is trained; when a training
+        fails; or when the segmentation network scores real photos so low that it cannot judge, as `judge`
+        states it. What was done is kept.
       TrainingStopped: on Ctrl-C or SIGTERM, after the current training has saved.
     """
     table = TABLES[name]
@@ -107,7 +108,8 @@ def _refuse_unused(table: str, segmenter: str | None, fcn_settings: Mapping[str,
     else:
         given, reason = given if segmenter else [], "`segmenter` names a network that is trained already"
     if given:
-        raise UsageError(f"{' and '.join(given)} would have no effect: {reason}. Leave it out")
+        them = "it" if len(given) == 1 else "them"
+        raise UsageError(f"{' and '.join(given)} would have no effect: {reason}. Leave {them} out")
 
 
 def _check_scoring(metric: str, config: Config, segmenter: str | None, **own: Any) -> None:
@@ -116,7 +118,9 @@ def _check_scoring(metric: str, config: Config, segmenter: str | None, **own: An
         check_segmenter(segmenter)
     say("checking the data and the segmentation network")
     options = {**list_options(config), "segmenter": segmenter, "metric": metric, **own}
-    _run_module("tfpix2pix.reproduce.check", options)
+    if status := _call_module("tfpix2pix.reproduce.check", options):
+        error = UsageError if status == 2 else UserError
+        raise error("the rows could not be scored, for the reason above; nothing was trained")
 
 
 def _plan(table: Table, row: Row, given: Mapping[str, Any], workdir: Path, seeds: int) -> list[_Training]:
@@ -216,6 +220,15 @@ def _train_fcn(folder: Path, given: Mapping[str, Any], own: Mapping[str, Any]) -
 
 
 def _run_module(module: str, options: Mapping[str, Any]) -> None:
+    if status := _call_module(module, options):
+        raise UserError(
+            f"{module} ended with status {status}, for the reason above; what was done is kept. "
+            "Run the same command to go on"
+        )
+
+
+def _call_module(module: str, options: Mapping[str, Any]) -> int:
+    """Runs a module in a process of its own, and returns the status that it ended with."""
     texts = [f"--{name}={settings.text(value)}" for name, value in options.items() if value is not None]
     command = [sys.executable, "-m", module, *texts]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
@@ -239,8 +252,4 @@ def _run_module(module: str, options: Mapping[str, Any]) -> None:
             raise
     if signals:
         raise TrainingStopped(f"stopped by {signals[0]}. Run the same command to go on", signals[0])
-    if process.returncode:
-        raise UserError(
-            f"{module} ended with status {process.returncode}, for the reason above; what was done is kept. "
-            "Run the same command to go on"
-        )
+    return process.returncode
