@@ -10,11 +10,11 @@ out/manifest.json, which is written last, lists the records. Each part has a pag
 index_1_of_20.html and so on.
 
 When a worker is lost, its part is done again by another. The same command leaves out the
-parts that are done, after the command was stopped or killed, too; it does again what
-other files, another model or other flags change. All machines must see the model, the
-input and the output under the same paths, or reach the stores of their URLs, and have
-the package installed. Without --ray_address, Ray runs on this machine for the time of
-the command. Needs
+parts that are done, after the command was stopped or killed, too. It does those again
+whose images, weights, flags or files named by flags have changed, or whose outputs are
+gone. All machines must see the model, the input and the output under the same paths, or
+reach the stores of their URLs, and have the package installed. Without --ray_address,
+Ray runs on this machine for the time of the command. Needs
 pip install 'tfpix2pix[cluster]'.
 """
 
