@@ -16,8 +16,8 @@ PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "https": "aiohttp", "http": "aiohttp", 
 READ_ONLY = ("http", "https")
 # `Path` leaves one slash of the two behind the scheme.
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)", re.DOTALL)
-# The user and the password in a URL.
-_USER = re.compile(r"(?<=://)[^\s/@]+@")
+# The user and the password in a URL; the password may have @ in it.
+_USER = re.compile(r"(?<=://)[^\s/]+@")
 # The folders of the cache: copies of what is read, which may be deleted at any time, what is written here, of
 # which some may not be in the store yet, and what is read once, in a folder for each reader.
 _READ, _WRITTEN, _PASSING = "fetched", "written", "passing"
@@ -108,15 +108,17 @@ def below(path: str | Path, name: str) -> str | Path:
 
 
 def public_url(path: str | Path) -> str:
-    """Returns a URL without what may be a secret; other paths are returned as they are.
+    """Returns a URL without what may be a secret; what has none is returned as it is.
 
     That is a user and a password, and of web servers what follows `?` or `#`.
     """
     match = _URL.match(str(path))
-    if not match:
+    if not match or match[1].lower() == "file":
         return str(path)
-    url = _USER.sub("", f"{match[1]}://{match[2]}")
-    return re.split("[?#]", url)[0] if match[1].lower() in READ_ONLY else url
+    url = f"{match[1]}://{match[2]}"
+    public = _USER.sub("", url)
+    public = re.split("[?#]", public)[0] if match[1].lower() in READ_ONLY else public
+    return str(path) if public == url else public
 
 
 def name_urls(text: str) -> str:

@@ -418,6 +418,9 @@ def test_urls_and_copies_name_each_other(tmp_path, monkeypatch):
     [
         ("https://user:token@host:8/a b/G.pth?X-Amz-Signature=1&b=/2#c", "https://host:8/a b/G.pth"),
         ("HTTP://token@host/runs/a@b", "HTTP://host/runs/a@b"),
+        ("https:/user:p@ss@host/y", "https://host/y"),  # as `Path` has it
+        ("file:///data@home/x", "file:///data@home/x"),
+        ("https:/host/y", "https:/host/y"),
         ("s3://key:secret@bucket/what?/a#1.keras", "s3://bucket/what?/a#1.keras"),
         ("hf://user/repo@REVISION", "hf://user/repo@REVISION"),
         ("runs/a?b@c", "runs/a?b@c"),
@@ -425,7 +428,7 @@ def test_urls_and_copies_name_each_other(tmp_path, monkeypatch):
 )
 def test_what_is_told_of_a_url_holds_no_secrets(url, public):
     assert public_url(url) == public
-    assert name_urls("cannot read https://user:token@host/a@b") == "cannot read https://host/a@b"
+    assert name_urls("cannot read https://user:to@ken@host/a@b") == "cannot read https://host/a@b"
 
 
 def test_urls_that_cannot_be_used_are_refused_by_name(monkeypatch):
