@@ -121,6 +121,15 @@ def public_url(path: str | Path) -> str:
     return str(path) if public == url else public
 
 
+def uri_of(path: Path) -> str:
+    """Returns where a path lies on this machine, as `file://`: of a copy's, messages would show the URL.
+
+    The cache's folder stands for a copy whose path has in it what may be a secret.
+    """
+    url = url_of(path)
+    return (path if url is None or public_url(url) == url else cache_folder()).absolute().as_uri()
+
+
 def name_urls(text: str) -> str:
     """Returns a text in which URLs take the place of their copies in the cache, but for those after `file://`.
 

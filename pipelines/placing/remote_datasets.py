@@ -132,5 +132,5 @@ def _list_shards(store: Store) -> tuple[str, ...] | None:
         splits: Mapping = json.loads(manifest)["splits"]
         shards = [shard["name"] for split in splits.values() for shard in split["shards"]]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{store.url}/{MANIFEST} is damaged; copy it there again") from error
+        raise UserError(f"{store.title}/{MANIFEST} is damaged; copy it there again") from error
     return (*shards, *palette, MANIFEST)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tfpix2pix.pipelines.base.errors import UserError, explain, shorten
+from tfpix2pix.pipelines.base.places import uri_of
 
 # What clients raise where they find no credentials, or bad ones, besides PermissionError.
 _REFUSED = ("NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError", "RefreshError")
@@ -53,7 +54,7 @@ def telling_own(file: Path, url: str) -> Iterator[None]:
         if error.errno in _FULL or not isinstance(name, str) or Path(name) not in (file, *file.parents):
             raise
         raise UserError(
-            f"{error.strerror}: {Path(name).absolute().as_uri()} on this machine, while {url} is copied. Let "
+            f"{error.strerror}: {uri_of(Path(name))} on this machine, while {url} is copied. Let "
             "this process read and write it, or let TFPIX2PIX_CACHE name another folder for copies"
         ) from error
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UserError
+from tfpix2pix.pipelines.base.places import uri_of
 from tfpix2pix.pipelines.base.progress import show_progress
 from tfpix2pix.pipelines.remote.failures import MissingError
 from tfpix2pix.pipelines.remote.store import Entry, Store
@@ -68,7 +69,7 @@ class Copy:
         """
         entries = self.store.look_at(names) if names else self.store.list_files()
         if not entries:
-            raise MissingError(f"there is nothing at {self.store.url}; compare the name")
+            raise MissingError(f"there is nothing at {self.store.title}; compare the name")
         wanted = list(choose(entries) if choose else entries)
         has_dropped = False
         for name in self._index.keys() - set(wanted):  # Names that were given tell of no others.
@@ -110,8 +111,8 @@ class Copy:
         free = shutil.disk_usage(self.folder.parent).free
         if needed > free:
             raise UserError(
-                f"{self.store.url} needs {needed / 1e6:,.1f} MB more on this machine, and the disk of "
-                f"{self.folder.parent.absolute().as_uri()} has {free / 1e6:,.1f} MB free. Make room, or let "
+                f"{self.store.title} needs {needed / 1e6:,.1f} MB more on this machine, and the disk of "
+                f"{uri_of(self.folder.parent)} has {free / 1e6:,.1f} MB free. Make room, or let "
                 "TFPIX2PIX_CACHE name a folder on another disk"
             )
 
@@ -131,7 +132,7 @@ class Copy:
                     self._save()
 
         try:
-            with show_progress(f"fetching {self.store.url}", len(names), "files") as bar:
+            with show_progress(f"fetching {self.store.title}", len(names), "files") as bar:
                 self.store.map(fetch, names)
         finally:
             self._save()

@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote
 
 from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.pipelines.base.paths import is_inner_name
-from tfpix2pix.pipelines.base.places import READ_ONLY, check_url, settle_url
+from tfpix2pix.pipelines.base.places import READ_ONLY, check_url, public_url, settle_url
 from tfpix2pix.pipelines.base.progress import say
 from tfpix2pix.pipelines.remote.failures import MissingError, describe, give_up_at_once, is_taken, telling_own
 
@@ -54,6 +54,10 @@ class Store:
 
     Args:
       url: such as `s3://bucket/folder`.
+
+    Attributes:
+      url: the same, as `settle_url` returns it.
+      title: the URL as it is told, without what may be a secret.
     """
 
     def __init__(self, url: str):
@@ -61,6 +65,7 @@ class Store:
         import fsspec
 
         self.url = settle_url(url)
+        self.title = public_url(self.url)
         self._scheme = self.url.partition(":")[0]
         self._files: Any = None
 
@@ -104,7 +109,9 @@ class Store:
 
     def _check_name(self, name: str) -> bool:
         if name and not is_inner_name(name):
-            raise UserError(f"{self.url} holds a file {name!r}, which is no name on this machine; rename it")
+            raise UserError(
+                f"{self.title} holds a file {name!r}, which is no name on this machine; rename it"
+            )
         return True
 
     def _path(self, name: str) -> str:
@@ -133,7 +140,7 @@ class Store:
         partial = file.with_name(f".{secrets.token_hex(8)}.partial")  # Others may fetch the same file.
 
         def get() -> None:
-            with telling_own(partial, self.url):
+            with telling_own(partial, self.title):
                 file.parent.mkdir(parents=True, exist_ok=True)
                 self._files.get_file(self._path(name), str(partial))
                 if size is not None and partial.stat().st_size != size:
@@ -155,7 +162,7 @@ class Store:
 
         def put() -> None:
             try:
-                with telling_own(file, self.url):
+                with telling_own(file, self.title):
                     self._files.put_file(str(file), self._path(name))
             except Exception:
                 if not file.is_file():
@@ -212,7 +219,7 @@ class Store:
 
     def _persist(self, work: Callable[[], Result], name: str = "") -> Result:
         """Returns what `work` returns, which is tried again where the store does not answer."""
-        url = f"{self.url}/{name}" if name else self.url
+        url = f"{self.title}/{name}" if name else self.title
         start, wait_sec, told = time.monotonic(), 0.2, False
         while True:
             try:

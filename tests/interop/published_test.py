@@ -1,5 +1,6 @@
 """Files from a server on 127.0.0.1: kept, remembered, compared; and the networks in them."""
 
+import dataclasses
 import hashlib
 import json
 
@@ -19,6 +20,8 @@ from tfpix2pix.run import checkpoints
 from tfpix2pix.run.folder import read_config, write_config
 from tfpix2pix.run.generator import load_generator
 from tfpix2pix.run.steps import METADATA
+from tfpix2pix.run.summaries import Summaries
+from tfpix2pix.train.dry_run import describe_training
 from tfpix2pix.train.origin import read_origin
 from tfpix2pix.train.pretrained import from_pretrained
 from tfpix2pix.train.settings import find_origin_kind
@@ -122,8 +125,22 @@ def test_secrets_in_urls_stay_out_of_records_and_messages(served, tmp_path, caps
     checkpoints.save(run, {"step": tf.Variable(1, dtype=tf.int64)}, {})
     card = describe_run(run, config, 1)
     assert card["origin"]["name"] == f"{url}/runs/x"
-    assert "hidden" not in f"{origin.record} {failed.value} {describe(config)} {card} {capsys.readouterr()}"
-    assert f"{url}/net_G.npz" in describe(config)
+    Summaries(run, 0, config).close()
+    (events,) = run.rglob("events.out.tfevents.*")
+    told = f"{origin.record} {failed.value} {describe(config)} {card} {events.read_bytes()!r}"
+    assert "hidden" not in f"{told} {capsys.readouterr()}" and told.count(f"{url}/net_G.npz") == 4
+
+
+def test_the_command_of_a_dry_run_leaves_secrets_out_and_says_so(served, tmp_path):
+    folder, url = served
+    np.savez(folder / "net_G.npz", **_recorded_state())
+    run, given = tmp_path / "run", f"{url}/net_G.npz?signature=hidden"
+    torch_weights.main(["torch_weights", f"--pretrained_url={given}", f"--output={run}"])
+    for init_from, told in ((given, True), (f"{url}/net_G.npz", False)):
+        config = dataclasses.replace(read_config(run), dataset="synthetic", init_from=init_from)
+        lines = describe_training(config, tmp_path / "new").splitlines()
+        assert "hidden" not in str(lines) and f"--init_from={url}/net_G.npz" in str(lines)
+        assert any(line.startswith("left out:      give `init_from` with") for line in lines) == told
 
 
 def test_published_networks_become_generators_and_runs(served, tmp_path):

@@ -11,7 +11,7 @@ from tfpix2pix.config import options
 from tfpix2pix.config.config import FIELDS, Config, make_config
 from tfpix2pix.pipelines.base import shell
 from tfpix2pix.pipelines.base.errors import UserError
-from tfpix2pix.pipelines.base.places import name_urls
+from tfpix2pix.pipelines.base.places import name_urls, public_url
 from tfpix2pix.pipelines.files.finding import find_split
 from tfpix2pix.pipelines.files.image_listing import list_image_files
 from tfpix2pix.pipelines.placing.dataset_folder import find_dataset_folder
@@ -66,8 +66,14 @@ def export(workdir: Path, name: str) -> str:
     return _join("export", {"workdir": workdir, "name": name})
 
 
+def list_hidden(config: Config) -> list[str]:
+    """Returns the settings whose URLs the commands show without what may be a secret."""
+    shown = {name: _show(getattr(config, name)) for name in FIELDS}
+    return [name for name, text in shown.items() if public_url(text) != text]
+
+
 def _join(command: str, flags: Mapping[str, Any]) -> str:
-    words = [f"--{name}={shlex.quote(name_urls(_show(value)))}" for name, value in flags.items()]
+    words = [f"--{name}={shlex.quote(name_urls(public_url(_show(value))))}" for name, value in flags.items()]
     return " ".join([f"{shell.python()} -m tfpix2pix.{command}", *words])
 
 

@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 from tfpix2pix.config import options
 from tfpix2pix.config.config import Config, describe
 from tfpix2pix.pipelines.base import staging
+from tfpix2pix.pipelines.base.places import public_url
 from tfpix2pix.pipelines.base.progress import can_show_bars
 
 LOGS_FOLDER = "tensorboard"  # of a run; see `log_folder`
@@ -54,7 +55,7 @@ class Summaries:
             values = dataclasses.asdict(config).items()
             hparams.hparams(
                 {
-                    name: value if isinstance(value, int | float | str) else str(value)
+                    name: value if isinstance(value, int | float) else public_url(str(value))
                     for name, value in values
                 }
             )

@@ -66,7 +66,7 @@ def describe_training(config: Config, workdir: Path, allow_new_data: bool = Fals
     lines += _describe_networks(config, *networks, **others)
     lines.append(("device", f"{_describe_place(config)}, {config.precision}{name_flags(chosen)}"))
     lines.append(("run", _describe_run(workdir, total_steps)))
-    lines.append(("command", next_commands.train(given, workdir)))
+    lines += [("command", next_commands.train(given, workdir)), *_describe_hidden(given)]
     lines.append(("dry run", "nothing was written"))
     return "\n".join(f"{name + ':':14s} {text}" for name, text in lines)
 
@@ -136,6 +136,12 @@ def _describe_place(config: Config) -> str:
     placement = make_strategy(config.strategy)
     check_placement(placement, config)
     return str(placement)
+
+
+def _describe_hidden(config: Config) -> list[tuple[str, str]]:
+    hidden = " and ".join(f"`{name}`" for name in next_commands.list_hidden(config))
+    told = f"give {hidden} with the password or the signature, which the command leaves out"
+    return [("left out", name_flags(told))] if hidden else []
 
 
 def _describe_run(workdir: Path, total_steps: int | None) -> str:

@@ -431,6 +431,20 @@ def test_what_is_told_of_a_url_holds_no_secrets(url, public):
     assert name_urls("cannot read https://user:to@ken@host/a@b") == "cannot read https://host/a@b"
 
 
+def test_what_fails_in_a_store_is_told_without_secrets(tmp_path, monkeypatch):
+    monkeypatch.setenv("TFPIX2PIX_CACHE", str(tmp_path))
+    with web_server(tmp_path) as served:
+        url = f"{served.replace('//', '//user:hidden@')}/none?signature=hidden"
+        copy = copy_of(url)
+        copy.parent.mkdir(parents=True)
+        copy.write_text("")  # where the folder of the copy should be
+        for fail in (lambda: Store(url).look_at(["a"]), lambda: Store(url).fetch("a", copy / "a")):
+            with pytest.raises(UserError) as failed:
+                fail()
+            assert "hidden" not in str(failed.value) and f"{served}/none" in str(failed.value)
+    assert f"File exists: {tmp_path.as_uri()} on this machine" in str(failed.value)
+
+
 def test_urls_that_cannot_be_used_are_refused_by_name(monkeypatch):
     with pytest.raises(UsageError, match="`workdir=hdfs://h:1/a` is a URL, and paths .* or begin with s3://"):
         check_url("hdfs://h:1/a", "workdir")
