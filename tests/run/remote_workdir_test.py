@@ -1,5 +1,6 @@
 """The run of a remote folder: uploaded, kept here while the store is away, held by one process at a time."""
 
+import json
 import shutil
 import threading
 import time
@@ -179,13 +180,41 @@ def test_another_run_that_was_begun_at_the_url_is_not_mixed_with_the_one_here(ur
     there = stores.read_all(url)
     assert there["checkpoints/step-00000500/state.index"] == b"second"
     monkeypatch.setenv("TFPIX2PIX_CACHE", str(tmp_path / "first"))
-    with pytest.raises(UserError, match=f"{url} holds another run than file:///.*/first/.* choose another"):
+    with pytest.raises(
+        UserError, match=f"{url} holds another run than file:///.*/first/.* holds step 2000 .* or"
+    ):
         with remote_workdir(url) as folder:
             write_config(folder, runs.tiny_config(tmp_path, dataset="first"), None)
     assert stores.read_all(url) == there
     shutil.rmtree(copy_of(url, written=True))
     with remote_workdir(url) as folder:
         assert read_config(folder).dataset == "second"
+
+
+@pytest.mark.parametrize("lacks_here", [True, False])
+def test_a_run_that_an_earlier_version_has_gone_on_with_is_the_same(url, tmp_path, lacks_here, capsys):
+    with remote_workdir(url) as folder:
+        write_config(folder, runs.tiny_config(tmp_path), None)
+        written = {**json.loads((folder / "config.json").read_text()), "training_set": {"ids_sha256": "ab"}}
+        (folder / "config.json").write_text(json.dumps(written))
+        write_checkpoint(folder, 2)
+    write_checkpoint(folder, 4)  # which was not uploaded before the machine was lost
+
+    def write_without_identity(names, **changed):
+        settings = {**written["config"], "threads": 7, **changed}  # of another machine
+        text = json.dumps({"config": settings, "training_set": {"ids_sha256": names}})
+        (folder if lacks_here else tmp_path).joinpath("config.json").write_text(text)
+        if not lacks_here:
+            Store(url).send(tmp_path / "config.json", "config.json")
+
+    for names, changed in (("ab", {"seed": 3}), ("cd", {})):
+        write_without_identity(names, **changed)
+        with pytest.raises(UserError, match="another run than .*, which holds step 4 of a run that is not"):
+            with remote_workdir(url):
+                pass
+    write_without_identity("ab")
+    with remote_workdir(url):
+        assert f"uploading step 4 to {url}, which has step 2" in capsys.readouterr().err
 
 
 def test_one_process_at_a_time_holds_a_run(url, tmp_path, monkeypatch, capsys):

@@ -19,7 +19,7 @@ from tfpix2pix.pipelines.remote.copies import fetch_folder, forget_copy
 from tfpix2pix.pipelines.remote.folder_copy import Copy
 from tfpix2pix.pipelines.remote.store import Entry, Store
 from tfpix2pix.run.folder import CONFIG_FILE
-from tfpix2pix.run.identity import read_identity
+from tfpix2pix.run.identity import is_same_run
 from tfpix2pix.run.lease import Lease
 from tfpix2pix.run.steps import CHECKPOINTS, METADATA, name_checkpoint, read_step
 
@@ -146,10 +146,10 @@ def _settle(copy: Copy) -> None:
     if is_here and CONFIG_FILE in copy.names and CONFIG_FILE not in entries:
         raise UsageError(
             f"{copy.store.url} holds no run any more, and {folder.absolute().as_uri()} on this machine holds "
-            "the one that was there. Delete that folder, too, to start anew"
+            f"the one that was there, with step {step_here}. Delete that folder, too, to start anew"
         )
     if is_here and CONFIG_FILE in entries:
-        _check_same_run(copy)
+        _check_same_run(copy, step_here)
     # Older checkpoints that were deleted here just before the process was killed.
     whole = {file.partition(METADATA)[0] for file in here}
     newest = f"{name_checkpoint(step_here)}/"
@@ -167,13 +167,14 @@ def _settle(copy: Copy) -> None:
         copy.push()
 
 
-def _check_same_run(copy: Copy) -> None:
+def _check_same_run(copy: Copy, step_here: int) -> None:
     """Raises UsageError if the run here and the one in the store are not the same."""
     store, file = copy.store, copy.folder / CONFIG_FILE
-    if read_identity(file.read_bytes()) != read_identity(store.read(CONFIG_FILE)):
+    if not is_same_run(file.read_bytes(), store.read(CONFIG_FILE)):
+        held = f", which holds step {step_here} of a run that is not in the store" if step_here else ""
         raise UsageError(
-            f"{store.url} holds another run than {copy.folder.absolute().as_uri()} on this machine. Delete "
-            "that folder to go on with the run in the store, or choose another `workdir`"
+            f"{store.url} holds another run than {copy.folder.absolute().as_uri()} on this machine{held}. "
+            "Delete that folder to go on with the run in the store, or choose another `workdir`"
         )
 
 
