@@ -11,6 +11,11 @@ from tfpix2pix.pipelines.base.places import uri_of
 # What clients raise where they find no credentials, or bad ones, besides PermissionError.
 _REFUSED = ("NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError", "RefreshError")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+# With what a disk refuses a file for good; other errors of a disk may pass.
+_OWN = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG),
+)
 
 
 class MissingError(UserError):
@@ -41,7 +46,7 @@ def give_up_at_once(url: str, error: Exception) -> None:
 def telling_own(file: Path, url: str) -> Iterator[None]:
     """Raises UserError where it is this machine that refuses a file, or a folder above it, in the block.
 
-    A full disk is left to `give_up_at_once`.
+    A full disk is left to `give_up_at_once`, and what may pass is raised as it is.
 
     Args:
       file: the file of this machine that is copied.
@@ -51,7 +56,7 @@ def telling_own(file: Path, url: str) -> Iterator[None]:
         yield
     except OSError as error:
         name = error.filename
-        if error.errno in _FULL or not isinstance(name, str) or Path(name) not in (file, *file.parents):
+        if error.errno not in _OWN or not isinstance(name, str) or Path(name) not in (file, *file.parents):
             raise
         raise UserError(
             f"{error.strerror}: {uri_of(Path(name))} on this machine, while {url} is copied. Let "

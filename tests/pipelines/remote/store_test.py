@@ -2,6 +2,7 @@
 
 import builtins
 import os
+import resource
 import shutil
 import threading
 import time
@@ -367,6 +368,21 @@ def test_a_disk_that_refuses_is_not_taken_for_the_store(s3, folder, monkeypatch,
         with pytest.raises(UserError, match=refused.format(reason, (tmp_path / name).as_uri(), store.url)):
             store.fetch("a.txt", tmp_path / place)
     assert time.monotonic() - start < 10
+
+
+def test_what_may_pass_on_this_machine_is_tried_again(tmp_path):
+    store = Store(f"memory://bucket-{time.time_ns()}")
+    store.write("a", b"1")
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    os.close(lowest := os.dup(0))
+    timer = threading.Timer(0.5, lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limits))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, limits[1]))  # No file can be opened for a while.
+    timer.start()
+    try:
+        store.fetch("a", tmp_path / "a")
+    finally:
+        timer.join()
+    assert (tmp_path / "a").read_bytes() == b"1"
 
 
 def test_a_file_that_vanishes_when_it_is_read_to_be_uploaded_is_told_as_such(tmp_path, monkeypatch):
