@@ -1,5 +1,6 @@
 """Two processes that train one run together, on this machine."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -11,9 +12,11 @@ import pytest
 
 from benchmarks.kills import free_ports
 from tests.helpers import runs
+from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.run import checkpoints
 from tfpix2pix.run.joining import wait_for_all
 from tfpix2pix.run.workers import Workers
+from tfpix2pix.train.training import train_and_evaluate
 
 SETTINGS = {
     "normalization": "instance",
@@ -196,6 +199,25 @@ def test_workers_of_a_finished_run_wait_for_nobody_and_the_chief_exports_it(data
         process = runs.run(_command(data_dir, workdir, steps=2, **exporting), env=env)
         assert process.returncode == 0 and f"{workdir} is finished: 2 steps are done" in process.stderr
         assert [path.name for path in models.glob("*")] == versions
+
+
+def test_workers_of_a_run_whose_last_checkpoint_is_damaged_do_not_go_on_alone(
+    data_dir, tmp_path, monkeypatch
+):
+    every = {**SETTINGS, "checkpoint_every_steps": 1}
+    config = runs.tiny_config(data_dir, steps=2, strategy="one_device", **every)
+    workdir = train_and_evaluate(config, tmp_path / "run").workdir
+    (checkpoints.checkpoint_folder(workdir, 2) / "checkpoint.json").write_text("{")
+    config = dataclasses.replace(config, strategy="multiworker", join_timeout_sec=1)
+    for index, left in ((1, [1, 2]), (0, [1])):
+        task = {"cluster": {"worker": ["127.0.0.1:1"] * 2}, "task": {"type": "worker", "index": index}}
+        monkeypatch.setenv("TF_CONFIG", json.dumps(task))
+        with pytest.raises(UserError, match=r"is damaged, so the run goes on from step 1 of 2, .* again$"):
+            train_and_evaluate(config, workdir)
+        assert checkpoints.list_steps(workdir) == left
+    # The chief has set the damaged one aside, so that now the workers wait for each other.
+    with pytest.raises(UserError, match="gave up"):
+        train_and_evaluate(config, workdir)
 
 
 @pytest.mark.parametrize("text", [None, "{}", "not json"])

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import tensorflow as tf
+
 from tfpix2pix.config.config import Config
+from tfpix2pix.pipelines.base.errors import UserError
 from tfpix2pix.run import checkpoints
 from tfpix2pix.run.addresses import read_addresses
 from tfpix2pix.run.distribution import Placement, check_placement, make_strategy
 from tfpix2pix.run.folder import count_examples
-from tfpix2pix.run.loop import count_steps
+from tfpix2pix.run.loop import Training, count_steps
 from tfpix2pix.run.threads import settle_threads
 from tfpix2pix.run.workers import Workers
 
@@ -34,6 +37,20 @@ def place(config: Config, workdir: Path, allow_new_data: bool) -> Placement:
     placement = make_strategy(config.strategy, config.join_timeout_sec)
     check_placement(placement, config)
     return placement
+
+
+def check_finished(config: Config, training: Training) -> None:
+    """Raises UserError if a worker is alone, as the run was finished, and steps are left after all.
+
+    The names of checkpoints say that it is finished; the newest one may be damaged.
+    """
+    together = isinstance(training.placement.strategy, tf.distribute.MultiWorkerMirroredStrategy)
+    if config.strategy == "multiworker" and not together and training.step < training.total_steps:
+        raise UserError(
+            f"the last checkpoint of {training.workdir} is damaged, so the run goes on from step "
+            f"{training.step} of {training.total_steps}, for which all workers are needed. Start the same "
+            "command on all of them again"
+        )
 
 
 def _is_finished(config: Config, workdir: Path) -> bool:

@@ -45,7 +45,7 @@ from tfpix2pix.train.feature_clusters import with_clusters
 from tfpix2pix.train.fit import check_channels, find_misfit, fit_precision
 from tfpix2pix.train.origin import Origin, check_fit, describe_origin, find_others, read_origin, start_from
 from tfpix2pix.train.parts import build_networks, load_extras
-from tfpix2pix.train.place import place
+from tfpix2pix.train.place import check_finished, place
 from tfpix2pix.train.settings import takes_first_weights
 from tfpix2pix.train.validation import build_judgement
 
@@ -172,6 +172,7 @@ def _train(
                 record = origin.record if origin else None
                 write_config(workdir, config, kept_source, own, record, allow_new_data)
                 keep_manifests(workdir, {"train": kept_source, "val": val_source})
+            check_finished(config, training)  # This comes after other training images have been refused.
             judgement = judge(training.train_step) if judge else None
             training.run(with_clusters(judgement, config, training.train_step, train_source))
         trained = training.train_step.output_generator
