@@ -134,6 +134,8 @@ def test_a_training_and_the_command_export_publish_beside_another_model(tmp_path
     for step, noise, version in ((1, "fixed", 1), (2, "fixed", 2), (2, "fixed", 2), (2, "random", 3)):
         asked = dataclasses.replace(config, serving_noise=noise)
         assert export_once(build_generator(), asked, run, step) == models / "exp2" / str(version)
+        # The card tells the policy, also of what earlier versions have exported.
+        assert json.loads((run / "exported.json").read_text()).keys() == {"step", "path"}
     assert "this model becomes" not in capsys.readouterr().err
     assert json.loads((models / "exp2/1/model_card.json").read_text())["workdir"] == "exp2"
     command = [sys.executable, "-m", "tfpix2pix.export", f"--workdir={run}", f"--output={models}"]

@@ -52,7 +52,8 @@ def choose_folder(
     for name in itertools.chain((first, config.dataset, own), (f"{own}_{n}" for n in itertools.count(2))):
         folder = below(output, name)
         newest = _find_newest(folder)
-        difference = _find_difference(_read_card(folder, newest), workdir, config)
+        card = read_card(below(folder, newest)) if newest else {}
+        difference = _find_difference(card, workdir, config)
         if not difference:
             break
         reasons.append(f"{below(folder, newest or '')} is a model of {difference}")
@@ -77,7 +78,7 @@ def tell_of_others(
     newest = _find_newest(folder)
     if newest is None or _is_same(published, below(folder, newest)):
         return
-    card = _read_card(folder, newest)
+    card = read_card(below(folder, newest))
     other = _find_difference(card, workdir, config)
     if not other and card.get("workdir") != workdir.resolve().name:
         other = (
@@ -88,6 +89,19 @@ def tell_of_others(
             f"{folder} holds versions up to {newest}, and that is of {other}; this model becomes the next, "
             f"with which servers answer from now on. To keep them apart: {advice}"
         )
+
+
+def read_card(version: str | Path) -> Mapping[str, Any]:
+    """Returns the card of a version, a path or a URL; it is empty where there is none that can be read."""
+    try:
+        if is_remote(version):
+            text = Store(settle_url(version)).read(CARD_FILE) or b"{}"
+        else:
+            text = (Path(version) / CARD_FILE).read_bytes()
+        card = json.loads(text)
+    except (OSError, ValueError):
+        return {}
+    return card if isinstance(card, dict) else {}
 
 
 def _is_same(published: str | None, version: str | Path) -> bool:
@@ -106,21 +120,6 @@ def _find_newest(folder: str | Path) -> str | None:
         version = find_version(Path(folder))
         return version.name if version and version.name.isdecimal() else None
     return None
-
-
-def _read_card(folder: str | Path, version: str | None) -> Mapping[str, Any]:
-    """Returns the card of a version; it is empty where there is none that can be read."""
-    if version is None:
-        return {}
-    try:
-        if is_remote(folder):
-            text = Store(settle_url(folder)).read(f"{version}/{CARD_FILE}") or b"{}"
-        else:
-            text = (Path(folder) / version / CARD_FILE).read_bytes()
-        card = json.loads(text)
-    except (OSError, ValueError):
-        return {}
-    return card if isinstance(card, dict) else {}
 
 
 def _find_difference(card: Mapping[str, Any], workdir: Path, config: Config) -> str:
