@@ -224,9 +224,31 @@ def test_a_save_of_the_same_step_that_is_killed_leaves_one_of_both(
         patch.setattr(os, "replace", replace_until_killed)
         checkpoints.save(workdir, train_step.variables(), {})
         os.replace(workdir, workdir)  # where the last one is killed after it was done
+    # Whoever looks before it is put back, as one who would take the weights of `init_from`, finds it, too.
+    assert checkpoints.list_steps(workdir) == [1, 2, 3]
+    assert checkpoints.read_metadata(workdir, 3)["step"] == 3
     assert checkpoints.restore_latest(workdir, train_step.variables()) == 3
     assert _values(train_step) == {3.0, value}
     assert sorted(path.name[-1] for path in (workdir / "checkpoints").iterdir()) == ["1", "2", "3"]
+
+
+def test_a_replaced_checkpoint_whose_files_do_not_go_stops_no_later_save(train_step, workdir, monkeypatch):
+    """As on NFS, where the file of a reader stays, under another name, until it is closed."""
+
+    def leave_one(folder, ignore_errors):
+        if folder.exists():
+            (folder / ".nfs0").touch()
+
+    train_step.step.assign(3)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", leave_one)
+        for _ in range(3):
+            checkpoints.save(workdir, train_step.variables(), {})
+    checkpoints.prune(workdir, 1, 2)
+    assert checkpoints.list_steps(workdir) == [2, 3]
+    shutil.rmtree(workdir / "checkpoints" / "step-00000003")
+    assert checkpoints.restore_latest(workdir, train_step.variables()) == 2
+    assert [path.name for path in (workdir / "checkpoints").iterdir()] == ["step-00000002"]
 
 
 @pytest.mark.parametrize(

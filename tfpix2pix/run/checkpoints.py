@@ -9,6 +9,7 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -25,10 +26,17 @@ from tfpix2pix.pipelines.base import staging
 from tfpix2pix.pipelines.base.errors import UsageError, UserError, shorten
 from tfpix2pix.pipelines.base.paths import plain_folder
 from tfpix2pix.pipelines.base.progress import warn
-from tfpix2pix.run.steps import CHECKPOINTS, METADATA, checkpoint_folder, list_steps
+from tfpix2pix.run.steps import (
+    CHECKPOINTS,
+    METADATA,
+    REPLACED,
+    checkpoint_folder,
+    list_steps,
+    name_checkpoint,
+    replaced_folder,
+)
 
 _DIGEST = "sha256"  # the key of the digest of all other values
-_REPLACED = ".replaced"  # ends the name of a checkpoint while `save` puts another one in its place
 # The variables of a training step by name, one of them "step", as `Step.variables` returns them.
 Variables = Mapping[str, tf.Variable]
 # TensorFlow and JSON raise these for files that are missing, cut short, altered or of another kind.
@@ -121,18 +129,17 @@ def save(workdir: Path, variables: Variables, metadata: Mapping[str, Any]) -> Pa
         files; earlier checkpoints are untouched.
     """
     step = int(variables["step"].numpy())
-    folder = checkpoint_folder(workdir, step)
-    partial = folder.with_name(f".{folder.name}.partial")
+    folder = workdir / name_checkpoint(step)
+    partial = _name_partial(folder)
     _check_finite(workdir, variables, step)
     try:
-        shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         with plain_folder(partial) as plain:
             tf.train.Checkpoint(state=dict(variables)).write(str(plain / "state"))
         _write_metadata(partial / METADATA, {"step": step, **metadata})
         staging.sync_folder(partial)
-        if folder.exists():  # Until the new one is there, `_tidy` brings it back.
-            os.replace(folder, folder.with_name(f".{folder.name}{_REPLACED}"))
+        if folder.exists():  # Until the new one is there, `checkpoint_folder` finds it aside.
+            os.replace(folder, replaced_folder(folder))
         os.replace(partial, folder)
         staging.sync(folder.parent)
         _tidy(workdir)
@@ -145,15 +152,17 @@ def save(workdir: Path, variables: Variables, metadata: Mapping[str, Any]) -> Pa
     return folder
 
 
+def _name_partial(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
+
+
 def _tidy(workdir: Path) -> None:
     """Deletes what `save` has left; a checkpoint whose successor has not come to its place is put back."""
-    for replaced in (workdir / CHECKPOINTS).glob(f".step-*{_REPLACED}"):
-        folder = replaced.with_name(replaced.name[1:].removesuffix(_REPLACED))
-        if folder.exists():
-            shutil.rmtree(replaced, ignore_errors=True)
-        else:
-            with suppress(OSError):  # The disk is away, which others tell.
-                os.replace(replaced, folder)
+    for replaced in (workdir / CHECKPOINTS).glob(f".step-*{REPLACED}"):
+        folder = replaced.with_name(replaced.name[1:].removesuffix(REPLACED))
+        # Its name becomes free even if its files do not go, as open ones do not on NFS.
+        with suppress(OSError):  # The disk is away, which others tell.
+            os.replace(replaced, _name_partial(folder) if folder.exists() else folder)
     for partial in (workdir / CHECKPOINTS).glob(".step-*.partial"):
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -8,6 +8,8 @@ from pathlib import Path
 # `folder_copy.MARKERS` has it, too, so that a checkpoint is uploaded when it is whole.
 METADATA = "checkpoint.json"
 CHECKPOINTS = "checkpoints"
+# Ends the name of a checkpoint, and a dot begins it, while another one of its step is put in its place.
+REPLACED = ".replaced"
 _PREFIX = "step-"
 
 
@@ -23,11 +25,20 @@ def read_step(name: str) -> int | None:
 
 
 def checkpoint_folder(workdir: Path, step: int) -> Path:
-    """Returns where the checkpoint of a step is."""
-    return workdir / name_checkpoint(step)
+    """Returns where the checkpoint of a step is: where it was put aside, if its successor has not come."""
+    folder = workdir / name_checkpoint(step)
+    replaced = replaced_folder(folder)
+    return replaced if replaced.exists() and not folder.exists() else folder
+
+
+def replaced_folder(folder: Path) -> Path:
+    """Returns where a checkpoint is put aside while another one of its step is put in its place."""
+    return folder.with_name(f".{folder.name}{REPLACED}")
 
 
 def list_steps(workdir: Path) -> list[int]:
     """Returns the steps that have a checkpoint, in ascending order."""
-    steps = (read_step(path.name) for path in (workdir / CHECKPOINTS).glob(f"{_PREFIX}*"))
-    return sorted(step for step in steps if step is not None)
+    folder = workdir / CHECKPOINTS
+    names = [path.name for path in folder.glob(f"{_PREFIX}*")]
+    names += [path.name[1:].removesuffix(REPLACED) for path in folder.glob(f".{_PREFIX}*{REPLACED}")]
+    return sorted({step for step in map(read_step, names) if step is not None})
