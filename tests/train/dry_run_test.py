@@ -3,7 +3,9 @@
 import json
 import shutil
 import sys
+import types
 
+import keras
 import numpy as np
 import pytest
 
@@ -83,6 +85,24 @@ def test_what_the_training_refuses_is_refused(tmp_path, monkeypatch, settings, r
         with pytest.raises(UserError, match=reason):
             start(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_it_downloads_no_network_of_a_metric(tmp_path, monkeypatch):
+    def fail(**_):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(keras.applications, "InceptionV3", fail)
+    monkeypatch.setitem(sys.modules, "lpips", types.ModuleType("lpips"))  # as if it were installed
+    data_dir = runs.write_dataset(tmp_path / "tiny")
+    for name in ("kid", "lpips"):
+        describe_training(runs.tiny_config(data_dir, best_metric=name), tmp_path / "run")
+    with pytest.raises(UserError, match="cannot be downloaded"):
+        train_and_evaluate(runs.tiny_config(data_dir, best_metric="kid"), tmp_path / "run")
+    with pytest.raises(UsageError, match="`best_metric=lpips_diversity` cannot tell a better"):
+        describe_training(runs.tiny_config(data_dir, best_metric="lpips_diversity"), tmp_path / "run")
+    monkeypatch.setitem(sys.modules, "lpips", None)
+    with pytest.raises(UserError, match="lpips is missing"):
+        describe_training(runs.tiny_config(data_dir, best_metric="lpips"), tmp_path / "run")
 
 
 def _pairs(count, sides=(LABELS, PHOTO)):

@@ -9,6 +9,7 @@ import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -193,7 +194,8 @@ def _measure(tools: Tools) -> Callable[[Examples], Partials]:
     # Both metrics get the same function, so that they share the features.
     if tools.label_side == "target":
         raise NotApplicableError("fid and kid compare photos, and this model generates label maps")
-    return functools.partial(measure_features, load_inception(tools.inception_weights))
+    extract: Any = load_inception(tools.inception_weights) if tools.loads_networks else None
+    return functools.partial(measure_features, extract)
 
 
 def _check_count(features: Partials, name: str) -> int:

@@ -76,6 +76,8 @@ class Tools:
       channels: number of channels of the target pictures.
       encode: finds latent vectors, float32 [B, latent_size], in images, float32 [B, H, W, C] in [-1, 1]; None
         where the model has no encoder.
+      loads_networks: whether metrics load the networks that they may have to download; those that do not only
+        say what they are, and measure nothing.
     """
 
     palette: "Palette | None" = None
@@ -89,6 +91,7 @@ class Tools:
     has_holes: bool = False
     channels: int = 3
     encode: "Callable[[tf.Tensor], tf.Tensor] | None" = None
+    loads_networks: bool = True
 
     def __post_init__(self) -> None:
         if self.absent_classes not in ABSENT_CLASSES:

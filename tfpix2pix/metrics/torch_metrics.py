@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import torch
 
 ALEXNET_URL = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"
+_FIDELITY = "torch_fidelity.feature_extractor_inceptionv3"
 INCEPTION_URL = (
     "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
     "weights-inception-2015-12-05-6726825d.pth"
@@ -42,7 +43,7 @@ def lpips(tools: Tools) -> Metric:
     """LPIPS of generated and real images; published LPIPS compare only with the published weights."""
     if tools.label_side == "target" or tools.channels != 3:
         raise NotApplicableError("lpips compares pictures in colour, and this model generates others")
-    network = load_lpips(tools.lpips_weights)
+    network = load_lpips(tools.lpips_weights) if tools.loads_networks else _import("lpips")
 
     def measure(examples: Examples) -> Partials:
         pictures = (examples.generated_picture, examples.target_picture)
@@ -57,7 +58,7 @@ def lpips_diversity(tools: Tools) -> Metric:
         raise NotApplicableError(
             "lpips_diversity compares samples of RGB images: give `samples_per_image=2` or more"
         )
-    network = load_lpips(tools.lpips_weights)
+    network = load_lpips(tools.lpips_weights) if tools.loads_networks else _import("lpips")
 
     def measure(examples: Examples) -> Partials:
         samples = np.clip(examples.generated_samples.numpy(), -1, 1)
@@ -111,7 +112,7 @@ def _measure(tools: Tools) -> Any:
         raise NotApplicableError(
             "fid_torch and kid_torch compare photos, and this model generates label maps"
         )
-    network = load_inception(tools.fid_torch_weights)
+    network: Any = load_inception(tools.fid_torch_weights) if tools.loads_networks else _import(_FIDELITY)
 
     def extract(pictures: Pictures) -> np.ndarray:
         torch = _import("torch")
@@ -130,7 +131,7 @@ def load_inception(weights: Path | None) -> "torch.nn.Module":
     Raises:
       UserError: when a library is missing, when the weights cannot be downloaded, or for other weights.
     """
-    library = _import("torch_fidelity.feature_extractor_inceptionv3")
+    library = _import(_FIDELITY)
     file = weights or _download("fid_torch_weights", INCEPTION_URL)
     _read_state(file, "fid_torch_weights", INCEPTION_URL)  # Only tensors are read, from any file.
     try:

@@ -56,7 +56,8 @@ def describe_training(config: Config, workdir: Path, allow_new_data: bool = Fals
     chosen = ""
     if sources:
         config, chosen = fit_precision(config, given.precision, not was_begun, sources[0])
-        build_judgement(config, sources[1].take(config.validate_examples))  # It refuses metrics.
+        # It refuses metrics.
+        build_judgement(config, sources[1].take(config.validate_examples), loads_networks=False)
     total_steps = count_steps(config, examples) if examples else None
     how = "to which they are resized" if config.resizes else "in windows of their own pixels"
     lines.append(("trained at", f"{options.text(config.image_size)} px, {how}"))

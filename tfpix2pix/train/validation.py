@@ -29,7 +29,11 @@ PIXEL_SCORES = ("l1", "psnr", "ssim")
 
 
 def build_judgement(
-    config: Config, source: Source, own: Mapping[str, BuildMetric] | None = None, share: Share = ALONE
+    config: Config,
+    source: Source,
+    own: Mapping[str, BuildMetric] | None = None,
+    share: Share = ALONE,
+    loads_networks: bool = True,
 ) -> Callable[[TranslationStep], Judgement]:
     """Returns how a training is scored and shown; metrics are built now, so that a wrong one leaves no run.
 
@@ -38,6 +42,7 @@ def build_judgement(
       source: the pairs of the validation split.
       own: metrics of the caller, by name, which are scored beside the usual ones.
       share: this worker's part of the scoring; see `scoring.Share`.
+      loads_networks: False for a look at the metrics alone, which downloads nothing; see `registry.Tools`.
 
     Returns:
       A function that takes the training step and returns the `Judgement`.
@@ -46,7 +51,9 @@ def build_judgement(
       UsageError: for a metric that cannot be computed, or that cannot tell which checkpoint is the best.
     """
     segmenter = load_segmenter(config.segmenter) if config.segmenter else None
-    tools = find_tools(source, config.dataset, config.data_dir, segmenter=segmenter)
+    tools = find_tools(
+        source, config.dataset, config.data_dir, segmenter=segmenter, loads_networks=loads_networks
+    )
     metrics = _default_metrics(tools)
     if tools.segmenter:
         metrics |= build_metrics(["fcn_score"], tools)
