@@ -129,3 +129,20 @@ def test_a_run_that_never_began_is_held_until_its_file_is_gone(tmp_path, monkeyp
     with lock(tmp_path / "run"):
         pass
     assert found == ["held"] and not (tmp_path / "run").exists()
+
+
+def test_a_run_that_never_began_leaves_no_folder_on_nfs_either(tmp_path, monkeypatch):
+    """There an open file has another name after it is deleted, and goes when it is closed."""
+    release, hidden = FileLock.release, tmp_path / "run" / ".nfs0"
+
+    def release_and_close(held, **options):
+        release(held, **options)
+        if hidden.exists():
+            os.remove(hidden)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", lambda file, missing_ok: file.rename(hidden))
+        patch.setattr(FileLock, "release", release_and_close)
+        with lock(tmp_path / "run"):
+            pass
+    assert not (tmp_path / "run").exists()

@@ -41,13 +41,17 @@ def lock(workdir: Path) -> Iterator[None]:
             file.write_text(str(os.getpid()))
         yield
     finally:
-        # Before the lock is free: the next process would hold a file that is gone, and a third one a new one.
-        if not is_begun(workdir):  # the run never began: leave nothing behind
-            with suppress(OSError):  # something else is in it, or Windows keeps the open file
+        is_new = not is_begun(workdir)  # the run never began: leave nothing behind
+        if is_new:
+            # Before it is free: the next process would hold a file that is gone, and a third one a new one.
+            with suppress(OSError):  # Windows keeps the open file
                 file.unlink(missing_ok=True)
+        held.release()
+        if is_new:
+            # After it is free: NFS keeps the open file under another name.
+            with suppress(OSError):  # something else is in it
                 for folder in made or [workdir]:
                     folder.rmdir()
-        held.release()
 
 
 def _read_holder(file: Path) -> str:
