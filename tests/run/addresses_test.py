@@ -106,7 +106,7 @@ def test_processes_of_srun_find_themselves_among_the_nodes(given, node, local, a
     assert told == {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
 
 
-def test_jobs_and_steps_of_slurm_that_share_a_node_have_ports_of_their_own(given):
+def test_steps_of_jobs_of_slurm_that_follow_each_other_have_ports_of_their_own(given):
     crowd = {"SLURM_STEP_NUM_TASKS": "8", "SLURM_STEP_NODELIST": "big3", "SLURM_STEP_TASKS_PER_NODE": "8"}
     taken = []
     for job in (1000, 1001, 1002, 1116):
