@@ -126,16 +126,19 @@ def test_other_workers_restore_the_same_and_leave_the_folder_as_it_is(train_step
 
 def test_a_checkpoint_that_is_not_read_for_want_of_open_files_is_not_damaged(train_step, workdir):
     before, limits = sorted(workdir.rglob("*")), resource.getrlimit(resource.RLIMIT_NOFILE)
-    taken = os.open(os.devnull, os.O_RDONLY)
+    highest, taken = max(map(int, os.listdir("/proc/self/fd"))), [os.open(os.devnull, os.O_RDONLY)]
+    while taken[-1] <= highest:  # No number below is free then.
+        taken.append(os.open(os.devnull, os.O_RDONLY))
     try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (taken + 2, limits[1]))  # one more
+        resource.setrlimit(resource.RLIMIT_NOFILE, (taken[-1] + 2, limits[1]))  # one more
         with pytest.raises(
             UserError, match="step-00000003 could not be read for want of .*Too many open files"
         ):
             checkpoints.restore_latest(workdir, train_step.variables(), is_chief=False)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-        os.close(taken)
+        for each in taken:
+            os.close(each)
     assert checkpoints.restore_latest(workdir, train_step.variables()) == 3
     assert sorted(workdir.rglob("*")) == before
 
