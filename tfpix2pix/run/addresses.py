@@ -7,9 +7,9 @@ from tfpix2pix.pipelines.base import command_line
 from tfpix2pix.pipelines.base.errors import UsageError
 
 # Worker i of a node listens on the first port of its step of SLURM plus i. A step has 16 ports and a job
-# those of 8 steps, so that the steps of a job, and of jobs that follow each other, differ in theirs; a step of
-# more than 16 workers on a node takes those of the next steps of its job. Some ports of a job come back after
-# 117 jobs, and all of them after 937, which is prime.
+# those of 8 steps, so that the steps of a job, and of jobs that follow each other, differ in theirs; a step
+# of more than 16 workers on a node takes those of the next steps of its job. Some ports of a job come back
+# after 117 jobs, and all of them after 937, which is prime.
 _FIRST_PORT, _PORTS_OF_STEP, _STEPS_OF_JOB, _STEPS = 15000, 16, 8, 937
 
 
