@@ -56,10 +56,6 @@ class FolderFiles(Mapping[str, Paths]):
     def __contains__(self, name: object) -> bool:
         return name in self._suffixes
 
-    def path_of(self, name: str) -> str:
-        """Returns the path of the file of a pair, as a text."""
-        return f"{self.start}{name}{self._suffixes[name]}"
-
     def list_rests(self, names: Iterable[str], start: int = 0) -> Iterator[str]:
         """Yields the names of the files of pairs, without their folder and so many first characters."""
         return (f"{name[start:]}{self._suffixes[name]}" for name in names)
@@ -105,7 +101,7 @@ class FileList(Sequence[Files]):
     def list_paths(self) -> Iterator[tuple[str, ...]]:
         """Yields the paths of the files of each pair, as texts; those of records are of their shards."""
         if isinstance(self._pairs, FolderFiles):
-            return ((self._pairs.path_of(name),) for name in self._names)
+            return ((f"{self._pairs.start}{rest}",) for rest in self._pairs.list_rests(self._names))
         return (tuple(map(_path_of, self._pairs[name])) for name in self._names)
 
 

@@ -55,11 +55,13 @@ def conv2d(images: tf.Tensor, kernel: tf.Tensor, stride: int, kernels: str = "au
     Returns:
       float [B, (H - r) // stride + 1, (W - r) // stride + 1, F].
     """
-    batch, *sizes, _ = find_sizes(images)
-    height, width = ((size - kernel.shape[0]) // stride + 1 for size in sizes)
-    in_strips = are_faster(batch, height * width)
-    if kernels == "native" or not may_be_faster(images, kernel.shape) or in_strips is False:
-        return tf.nn.conv2d(images, kernel, stride, "VALID")
+    in_strips: bool | tf.Tensor = False
+    if kernels != "native" and may_be_faster(images, kernel.shape):
+        batch, *sizes, _ = find_sizes(images)
+        height, width = ((size - kernel.shape[0]) // stride + 1 for size in sizes)
+        in_strips = are_faster(batch, height * width)
+    if in_strips is False:
+        return _convolve_whole(images, kernel, stride)
 
     # Choices stand inside of the gradient's function: TensorFlow cannot always take the gradient of a choice
     # between functions with gradients of their own.
@@ -104,22 +106,26 @@ def conv2d_transpose(
       float [B, H, W, C].
     """
     geometry = size, stride, pad_px
-    in_strips = are_leaner(size)
-    may_be_fast, is_known = may_be_faster(images, kernel.shape), images.shape.is_fully_defined()
-    batch, height, width, _ = images.shape
-    with_fast_gradients = may_be_fast and is_known and are_faster(batch, height * width)
     is_plain = kernels == "native" or not may_be_leaner(images, kernel.shape)
-    if is_plain or not (with_fast_gradients or in_strips is not False):
+    in_strips = False if is_plain else are_leaner(size)
+    gradients_in_strips = in_strips
+    if in_strips is False and images.shape.is_fully_defined():
+        batch, height, width, _ = images.shape
+        gradients_in_strips = are_faster(batch, height * width)
+    gradients_in_strips = not is_plain and may_be_faster(images, kernel.shape) and gradients_in_strips
+    if in_strips is False and gradients_in_strips is False:
         return _spread_whole(images, kernel, *geometry)
 
     @tf.custom_gradient
     def choose(images, kernel):
         def gradients(upstream):
             padded = tf.pad(upstream, [[0, 0], [pad_px, 0], [pad_px, 0], [0, 0]])
-            to_kernel = padded, images, kernel.shape, stride
-            if with_fast_gradients or (may_be_fast and in_strips is True):
-                return convolve(padded, kernel, stride), correlate(*to_kernel)
-            return _convolve_whole(padded, kernel, stride), _correlate_whole(*to_kernel)
+            to_images, to_kernel = (padded, kernel, stride), (padded, images, kernel.shape, stride)
+            return either(
+                gradients_in_strips,
+                lambda: (convolve(*to_images), correlate(*to_kernel)),
+                lambda: (_convolve_whole(*to_images), _correlate_whole(*to_kernel)),
+            )
 
         given = images, kernel, *geometry
         return either(in_strips, lambda: spread(*given), lambda: _spread_whole(*given)), gradients
